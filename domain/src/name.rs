@@ -1,0 +1,174 @@
+//! Names people give to things. Each is checked once, when it is made, and valid ever after.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Serialize};
+
+/// Why a name is refused: a sentence part that follows the field's name, for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidName(pub Cow<'static, str>);
+
+fn invalid(message: impl Into<Cow<'static, str>>) -> InvalidName {
+    InvalidName(message.into())
+}
+
+/// What every display name must be: one line of visible text of 1 to `limit` characters, no blanks at its ends.
+fn one_line(text: &str, limit: usize) -> Result<(), InvalidName> {
+    if text.is_empty() {
+        return Err(invalid("must not be empty"));
+    }
+    if text.chars().count() > limit {
+        return Err(invalid(format!("must have at most {limit} characters")));
+    }
+    if text.trim() != text {
+        return Err(invalid("must not start or end with a blank"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(invalid("must not contain control characters"));
+    }
+    Ok(())
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The text as it was given.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                $check(&text)?;
+                Ok(Self(text.into_boxed_str()))
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = InvalidName;
+
+            fn try_from(text: &str) -> Result<Self, InvalidName> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0.into_string()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// What a cluster or provisioner is called by its users: one line, 1 to 128 characters. Not unique.
+    ResourceName,
+    |text: &str| one_line(text, 128)
+);
+
+name!(
+    /// What an organization is called: one line, 1 to 128 characters. Not unique; its [`Namespace`] is.
+    OrganizationName,
+    |text: &str| one_line(text, 128)
+);
+
+name!(
+    /// What a person logs in with: one line, 1 to 128 characters, unique in the installation (case matters).
+    Username,
+    |text: &str| one_line(text, 128)
+);
+
+name!(
+    /// The URL-safe slug of an organization, unique in the installation: 1 to 63 of `a-z 0-9 - _`, a letter or digit first.
+    Namespace,
+    |text: &str| {
+        if text.is_empty() || text.len() > 63 {
+            return Err(invalid("must have 1 to 63 characters"));
+        }
+        let ok = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+        if !text.bytes().all(ok) || text.starts_with(['-', '_']) {
+            return Err(invalid(
+                "must consist of lower-case letters, digits, - and _, and start with a letter or digit",
+            ));
+        }
+        Ok(())
+    }
+);
+
+name!(
+    /// An e-mail address of the everyday form `local@domain`, at most 254 characters (RFC 5321, section 4.5.3).
+    /// Unique in the installation, where capitals do not tell two apart.
+    EmailAddress,
+    |text: &str| {
+        one_line(text, 254)?;
+        let refused = || invalid("must be an e-mail address like name@example.org");
+        let (local, domain) = text.rsplit_once('@').ok_or_else(refused)?;
+        let local_ok = !local.is_empty()
+            && local.len() <= 64
+            && !local.contains(|c: char| c.is_whitespace() || matches!(c, '@' | ',' | ';' | '<' | '>' | '"' | '\\'));
+        let label_ok = |label: &str| {
+            !label.is_empty()
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+        };
+        if local_ok && domain.split('.').all(label_ok) { Ok(()) } else { Err(refused()) }
+    }
+);
+
+impl EmailAddress {
+    /// The form two addresses are compared by.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespaces_are_slugs() {
+        for good in ["demoorg", "a", "5", "team-1_x"] {
+            assert!(Namespace::try_from(good).is_ok(), "{good}");
+        }
+        for bad in ["", "Demo", "-a", "a/b", "a b", "ä", "a.b", &"x".repeat(64)] {
+            assert!(Namespace::try_from(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_a_local_part_and_a_domain() {
+        for good in ["admin@kqueen.net", "a.b+c@x-y.example", "root@localhost", "ü@exämple.org"] {
+            assert!(EmailAddress::try_from(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a", "@b", "a@", "a@b..c", "a b@c", "a@-b", "a@b\n", "<a@b>"] {
+            assert!(EmailAddress::try_from(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn display_names_are_one_visible_line() {
+        for bad in ["", " a", "a ", "a\nb", "a\u{0}", &"x".repeat(129)] {
+            assert!(ResourceName::try_from(bad).is_err(), "{bad:?}");
+        }
+        assert!(ResourceName::try_from("Größe 3 — Prag").is_ok());
+    }
+}
