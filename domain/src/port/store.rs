@@ -1,1 +1,224 @@
-//! Storage.
+//! Storage of the domain's records, one trait per kind of record.
+//!
+//! What every implementation promises:
+//! - A write that returned `Ok` survives the end of the process at any later moment, and the [`Catalog`](crate::catalog::Catalog)
+//!   that the store feeds already shows it.
+//! - Each write is one transaction: record, secrets, uniqueness and references change together or not at all.
+//! - `update` and `delete` succeed only if `seen` is still the newest revision, else [`StoreError::Conflict`]; of two racing
+//!   writes one wins.
+//! - Usernames, e-mail addresses (capitals do not tell them apart) and namespaces are unique, under concurrent writers too.
+//! - What a record refers to exists when it is written ([`StoreError::Dangling`]), and nothing that is referred to can be deleted
+//!   ([`StoreError::InUse`]): an organization by its users, provisioners and clusters, a user by what it owns, a provisioner by its
+//!   clusters.
+//! - Secrets are sealed with authenticated encryption bound to the record they belong to.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::BoxError;
+use crate::{
+    cluster::{Cluster, Sighting},
+    id::{ClusterId, OrganizationId, ProvisionerId, UserId},
+    organization::Organization,
+    provisioner::Provisioner,
+    secret::{Kubeconfig, PasswordHash, SealedDocument},
+    user::User,
+};
+
+/// A record's version: a store's revisions only grow, and never repeat for one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+/// A record with the revision it was read at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Versioned<T> {
+    /// The record.
+    pub value: T,
+    /// Its revision.
+    pub revision: Revision,
+}
+
+/// Why storage did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such record.
+    #[error("there is no such record")]
+    Missing,
+    /// The record has changed since it was read; read again and decide again.
+    #[error("the record was changed meanwhile")]
+    Conflict,
+    /// A value that must be unique is in use: `username`, `email`, `namespace`.
+    #[error("{field} is already in use")]
+    Taken {
+        /// Which value.
+        field: &'static str,
+    },
+    /// Something refers to the record that was to be deleted or moved.
+    #[error("the record is in use")]
+    InUse,
+    /// Something the record refers to is not there: `organization`, `owner`, `provisioner`.
+    #[error("{field} refers to something that is not there")]
+    Dangling {
+        /// Which reference.
+        field: &'static str,
+    },
+    /// The store cannot be reached or does not accept writes; trying later may help.
+    #[error("the store is not available")]
+    Unavailable(#[source] BoxError),
+    /// What is stored cannot be read: damaged, of a newer format, or sealed with a key we do not have.
+    #[error("a stored record cannot be read")]
+    Unreadable(#[source] BoxError),
+}
+
+/// What to do with a secret that belongs to a record.
+#[derive(Debug, Clone, Default)]
+pub enum Change<T> {
+    /// Leave it as it is.
+    #[default]
+    Keep,
+    /// Store this one.
+    Set(T),
+    /// Remove it.
+    Remove,
+}
+
+impl<T> From<Option<T>> for Change<T> {
+    /// `None` removes.
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Remove, Self::Set)
+    }
+}
+
+/// Asks that a creation be done once, however often it is requested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Who asks; keys of different users are different.
+    pub caller: UserId,
+    /// The key the client chose, at most 255 bytes.
+    pub key: String,
+    /// A hash of the request, to notice a key used for something else.
+    pub fingerprint: [u8; 32],
+    /// When it was asked; a claim is forgotten a day later.
+    pub at: DateTime<Utc>,
+}
+
+/// What became of a creation with or without a [`Claim`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Creation<T> {
+    /// The record was created.
+    New(Revision),
+    /// The claim's key was used before.
+    Repeated {
+        /// The record as it was created then.
+        first: T,
+        /// The hash of that request.
+        fingerprint: [u8; 32],
+    },
+}
+
+/// Stores organizations. A namespace never changes.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait OrganizationStore: Send + Sync {
+    /// Stores a new organization. `Taken{namespace}`.
+    async fn create(&self, organization: &Organization) -> Result<Revision, StoreError>;
+    /// Replaces one. `Missing`, `Conflict`.
+    async fn update(&self, organization: &Organization, seen: Revision) -> Result<Revision, StoreError>;
+    /// Deletes one. `Missing`, `Conflict`, `InUse`.
+    async fn delete(&self, id: OrganizationId, seen: Revision) -> Result<(), StoreError>;
+}
+
+/// The secrets that belong to a user.
+#[derive(Debug, Clone, Default)]
+pub struct UserSecrets {
+    /// The password's hash.
+    pub password: Change<PasswordHash>,
+    /// `metadata` with its secret parts.
+    pub metadata: Change<SealedDocument>,
+}
+
+/// Stores users.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// Stores a new user. `Taken{username}`, `Taken{email}`, `Dangling{organization}`.
+    async fn create(&self, user: &User, secrets: UserSecrets) -> Result<Revision, StoreError>;
+    /// Replaces one. `Missing`, `Conflict`, `Taken`, `Dangling{organization}`; `InUse` when a user who owns things changes organization.
+    async fn update(&self, user: &User, secrets: UserSecrets, seen: Revision) -> Result<Revision, StoreError>;
+    /// Deletes one with its secrets. `Missing`, `Conflict`, `InUse`.
+    async fn delete(&self, id: UserId, seen: Revision) -> Result<(), StoreError>;
+    /// The hash of the user's password, if there is one.
+    async fn password_hash(&self, id: UserId) -> Result<Option<PasswordHash>, StoreError>;
+    /// `metadata` with its secret parts, if it has any.
+    async fn metadata(&self, id: UserId) -> Result<Option<SealedDocument>, StoreError>;
+}
+
+/// Stores provisioners.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait ProvisionerStore: Send + Sync {
+    /// Stores a new provisioner. `Dangling{organization, owner}`.
+    async fn create(
+        &self,
+        provisioner: &Provisioner,
+        secrets: Change<SealedDocument>,
+        claim: Option<Claim>,
+    ) -> Result<Creation<Provisioner>, StoreError>;
+    /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Engine and organization never change.
+    async fn update(
+        &self,
+        provisioner: &Provisioner,
+        secrets: Change<SealedDocument>,
+        seen: Revision,
+    ) -> Result<Revision, StoreError>;
+    /// Deletes one with its secrets. `Missing`, `Conflict`, `InUse`.
+    async fn delete(&self, id: ProvisionerId, seen: Revision) -> Result<(), StoreError>;
+    /// `parameters` with their secret parts, if they have any.
+    async fn secrets(&self, id: ProvisionerId) -> Result<Option<SealedDocument>, StoreError>;
+}
+
+/// The secrets that belong to a cluster.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterSecrets {
+    /// Its kubeconfig.
+    pub kubeconfig: Change<Kubeconfig>,
+    /// `metadata` with its secret parts.
+    pub metadata: Change<SealedDocument>,
+}
+
+/// Stores clusters, and what was last seen of them.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait ClusterStore: Send + Sync {
+    /// Stores a new cluster. `Dangling{organization, owner, provisioner}`.
+    async fn create(
+        &self,
+        cluster: &Cluster,
+        secrets: ClusterSecrets,
+        claim: Option<Claim>,
+    ) -> Result<Creation<Cluster>, StoreError>;
+    /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Provisioner and organization never change.
+    async fn update(&self, cluster: &Cluster, secrets: ClusterSecrets, seen: Revision) -> Result<Revision, StoreError>;
+    /// Deletes one with its secrets and its sighting. `Missing`, `Conflict`.
+    async fn delete(&self, id: ClusterId, seen: Revision) -> Result<(), StoreError>;
+    /// Its kubeconfig, if it has one.
+    async fn kubeconfig(&self, id: ClusterId) -> Result<Option<Kubeconfig>, StoreError>;
+    /// `metadata` with its secret parts, if it has any.
+    async fn metadata(&self, id: ClusterId) -> Result<Option<SealedDocument>, StoreError>;
+    /// Replaces what is known from looking at a cluster; does not touch the cluster's revision. `Missing` when the cluster is gone.
+    async fn record_sighting(&self, sighting: &Sighting) -> Result<(), StoreError>;
+    /// Notes, in one write, when clusters were last looked at whose sighting did not change. Older times than those known are
+    /// ignored; clusters that are gone are skipped.
+    async fn record_ages(&self, looked_at: Vec<(ClusterId, DateTime<Utc>)>) -> Result<(), StoreError>;
+}
+
+/// Tells how far the catalog is.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait Freshness: Send + Sync {
+    /// Returns once the catalog shows every write that any replica acknowledged before this call. `Unavailable` when that cannot be
+    /// known within a few seconds.
+    async fn caught_up(&self) -> Result<(), StoreError>;
+    /// Whether the store answers and the catalog has been filled; what is missing, if not.
+    async fn ready(&self) -> Result<(), StoreError>;
+}
