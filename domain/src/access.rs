@@ -192,10 +192,7 @@ impl Policy {
     ///
     /// # Errors
     /// Unknown actions and rules, and actions that cannot be overridden, all of them at once.
-    pub fn changed<'a>(
-        &self,
-        changes: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
-    ) -> Result<Self, Invalid> {
+    pub fn changed<'a>(&self, changes: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Result<Self, Invalid> {
         let mut next = self.clone();
         let mut findings = Findings::default();
         for (name, rule) in changes {

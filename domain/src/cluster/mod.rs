@@ -4,7 +4,7 @@ mod phase;
 mod sighting;
 
 use chrono::{DateTime, Utc};
-pub use phase::{Lifecycle, Phase, Standing};
+pub use phase::{ClusterEvent, IllegalTransition, Lifecycle, Phase, Standing, overdue};
 pub use sighting::{Look, Sighting};
 
 use crate::{

@@ -60,12 +60,6 @@ impl Phase {
             Self::Unknown => "Unknown",
         }
     }
-
-    /// Nothing stays in such a phase for ever.
-    #[must_use]
-    pub const fn is_transient(self) -> bool {
-        matches!(self, Self::Deploying | Self::Updating | Self::Destroying)
-    }
 }
 
 /// What happens to a cluster.
@@ -94,6 +88,12 @@ pub struct IllegalTransition {
 }
 
 impl Lifecycle {
+    /// Nothing stays in such a state for ever.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Deploying | Self::Updating | Self::Destroying)
+    }
+
     /// The state after `event`.
     ///
     /// # Errors

@@ -1,0 +1,237 @@
+//! How changes reach the tables.
+
+use std::{collections::HashMap, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{
+    Change, Tables,
+    list::Sort,
+    table::{Row, Seen},
+    view::Entry,
+};
+use crate::{
+    cluster::{Cluster, Sighting, Standing},
+    id::ClusterId,
+    organization::Organization,
+    port::store::Versioned,
+    provisioner::{Provisioner, ProvisionerPhase},
+    user::User,
+};
+
+impl Tables {
+    /// Tables that show `everything`, whatever its order.
+    pub(super) fn filled(everything: Vec<Change>) -> Self {
+        let mut tables = Self::default();
+        let mut clusters = Vec::new();
+        let mut seen: HashMap<Uuid, Seen> = HashMap::new();
+        for change in everything {
+            match change {
+                Change::Organization(organization) => tables.organizations.push(organization_row(organization)),
+                Change::User(user) => {
+                    tables.usernames.insert(user.value.username.as_str().into(), user.value.id.uuid());
+                    tables.users.push(user_row(user));
+                }
+                Change::Provisioner(provisioner) => tables.provisioners.push(provisioner_row(provisioner)),
+                Change::Cluster(cluster) => clusters.push(cluster),
+                Change::Sighting(sighting) => {
+                    let seen = seen.entry(sighting.cluster.uuid()).or_default();
+                    seen.looked_at = seen.looked_at.max(Some(sighting.at));
+                    seen.sighting = Some(Arc::new(sighting));
+                }
+                Change::Looked(ages) => {
+                    for (cluster, at) in ages {
+                        let seen = seen.entry(cluster.uuid()).or_default();
+                        seen.looked_at = seen.looked_at.max(Some(at));
+                    }
+                }
+                Change::OrganizationGone(_)
+                | Change::UserGone(_)
+                | Change::ProvisionerGone(_)
+                | Change::ClusterGone(_)
+                | Change::SightingGone(_) => {}
+            }
+        }
+        for cluster in clusters {
+            let seen = seen.remove(&cluster.value.id.uuid()).unwrap_or_default();
+            let row = tables.cluster_row(cluster, seen);
+            tables.clusters.push(row);
+        }
+        tables.organizations.sort();
+        tables.users.sort();
+        tables.provisioners.sort();
+        tables.clusters.sort();
+        tables
+    }
+
+    pub(super) fn apply(&mut self, change: Change) {
+        match change {
+            Change::Organization(organization) => self.organizations.put(organization_row(organization)),
+            Change::OrganizationGone(id) => drop(self.organizations.remove(id.uuid())),
+            Change::User(user) => self.put_user(user),
+            Change::UserGone(id) => {
+                if let Some(row) = self.users.remove(id.uuid()) {
+                    self.forget_username(row.entry.record.username.as_str(), row.id);
+                }
+            }
+            Change::Provisioner(provisioner) => self.put_provisioner(provisioner),
+            Change::ProvisionerGone(id) => drop(self.provisioners.remove(id.uuid())),
+            Change::Cluster(cluster) => {
+                let seen = self.clusters.extra_mut(cluster.value.id.uuid()).map(std::mem::take).unwrap_or_default();
+                let row = self.cluster_row(cluster, seen);
+                self.clusters.put(row);
+            }
+            Change::ClusterGone(id) => drop(self.clusters.remove(id.uuid())),
+            Change::Sighting(sighting) => self.put_sighting(sighting),
+            Change::SightingGone(id) => self.drop_sighting(id),
+            Change::Looked(ages) => {
+                for (cluster, at) in ages {
+                    self.looked(cluster, at);
+                }
+            }
+        }
+    }
+
+    fn put_user(&mut self, user: Versioned<User>) {
+        let id = user.value.id.uuid();
+        if let Some(old) = self.users.get(id).cloned()
+            && old.record.username != user.value.username
+        {
+            self.forget_username(old.record.username.as_str(), id);
+        }
+        self.usernames.insert(user.value.username.as_str().into(), id);
+        self.users.put(user_row(user));
+    }
+
+    /// A name may have gone to another user meanwhile.
+    fn forget_username(&mut self, username: &str, id: Uuid) {
+        if self.usernames.get(username) == Some(&id) {
+            self.usernames.remove(username);
+        }
+    }
+
+    fn put_provisioner(&mut self, provisioner: Versioned<Provisioner>) {
+        let id = provisioner.value.id;
+        let row = provisioner_row(provisioner);
+        let (name, engine) = (row.provisioner.clone(), row.engine.clone());
+        let known = self.provisioners.row(id.uuid());
+        let same = known.is_some_and(|old| old.provisioner == name && old.engine == engine);
+        self.provisioners.put(row);
+        if same {
+            return;
+        }
+        let mut concerned = false;
+        self.clusters.for_each_mut(|cluster| {
+            if cluster.entry.record.provisioner == id {
+                cluster.provisioner = name.clone();
+                cluster.engine = engine.clone();
+                concerned = true;
+            }
+        });
+        if concerned {
+            self.clusters.sort_again(Sort::Provisioner);
+            self.clusters.sort_again(Sort::Engine);
+        }
+    }
+
+    fn put_sighting(&mut self, sighting: Sighting) {
+        let id = sighting.cluster.uuid();
+        if let Some(seen) = self.clusters.extra_mut(id) {
+            seen.looked_at = seen.looked_at.max(Some(sighting.at));
+            seen.sighting = Some(Arc::new(sighting));
+        }
+        self.restate(id);
+    }
+
+    fn drop_sighting(&mut self, cluster: ClusterId) {
+        if let Some(seen) = self.clusters.extra_mut(cluster.uuid()) {
+            *seen = Seen::default();
+        }
+        self.restate(cluster.uuid());
+    }
+
+    fn restate(&mut self, cluster: Uuid) {
+        let Some(row) = self.clusters.row(cluster) else { return };
+        let phase = Standing::of(&row.entry.record, row.extra.sighting.as_deref()).phase;
+        self.clusters.set_state(cluster, phase.as_str());
+    }
+
+    fn looked(&mut self, cluster: ClusterId, at: DateTime<Utc>) {
+        if let Some(seen) = self.clusters.extra_mut(cluster.uuid()) {
+            seen.looked_at = seen.looked_at.max(Some(at));
+        }
+    }
+
+    fn cluster_row(&self, cluster: Versioned<Cluster>, extra: Seen) -> Row<Cluster, Seen> {
+        let Versioned { value, revision } = cluster;
+        let provisioner = self.provisioners.row(value.provisioner.uuid());
+        let empty = || Arc::from("");
+        Row {
+            id: value.id.uuid(),
+            created_at: value.created_at,
+            organization: value.organization,
+            owner: Some(value.owner),
+            name: lower(value.name.as_str()),
+            provisioner: provisioner.map_or_else(empty, |row| row.provisioner.clone()),
+            engine: provisioner.map_or_else(empty, |row| row.engine.clone()),
+            state: Standing::of(&value, extra.sighting.as_deref()).phase.as_str(),
+            extra,
+            entry: Arc::new(Entry::new(value, revision)),
+        }
+    }
+}
+
+fn lower(text: &str) -> Box<str> {
+    text.to_lowercase().into_boxed_str()
+}
+
+fn organization_row(Versioned { value, revision }: Versioned<Organization>) -> Row<Organization, ()> {
+    Row {
+        id: value.id.uuid(),
+        created_at: value.created_at,
+        organization: value.id,
+        owner: None,
+        name: lower(value.name.as_str()),
+        provisioner: Arc::from(""),
+        engine: Arc::from(""),
+        state: "",
+        extra: (),
+        entry: Arc::new(Entry::new(value, revision)),
+    }
+}
+
+fn user_row(Versioned { value, revision }: Versioned<User>) -> Row<User, ()> {
+    Row {
+        id: value.id.uuid(),
+        created_at: value.created_at,
+        organization: value.organization,
+        owner: Some(value.id),
+        name: lower(value.username.as_str()),
+        provisioner: Arc::from(""),
+        engine: Arc::from(""),
+        state: "",
+        extra: (),
+        entry: Arc::new(Entry::new(value, revision)),
+    }
+}
+
+fn provisioner_row(Versioned { value, revision }: Versioned<Provisioner>) -> Row<Provisioner, ()> {
+    let name = lower(value.name.as_str());
+    Row {
+        id: value.id.uuid(),
+        created_at: value.created_at,
+        organization: value.organization,
+        owner: Some(value.owner),
+        provisioner: Arc::from(&*name),
+        name,
+        engine: Arc::from(lower(&value.engine)),
+        state: match value.check.phase {
+            ProvisionerPhase::Ready => "ready",
+            ProvisionerPhase::Failed => "failed",
+            ProvisionerPhase::NotReachable => "not reachable",
+        },
+        extra: (),
+        entry: Arc::new(Entry::new(value, revision)),
+    }
+}

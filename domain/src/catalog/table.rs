@@ -1,0 +1,276 @@
+//! One kind of record: rows in numbered slots, found by id, and the orders of their lists per scope.
+
+use std::{cmp::Ordering, collections::HashMap, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{
+    list::{Listing, Matcher, Page, Scope, Sort, Visibility},
+    order::Order,
+    view::Entry,
+};
+use crate::{
+    cluster::Sighting,
+    id::{OrganizationId, UserId},
+};
+
+/// A record with the texts it is sorted and filtered by, in lower case.
+pub(super) struct Row<T, X> {
+    pub(super) entry: Arc<Entry<T>>,
+    pub(super) id: Uuid,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) organization: OrganizationId,
+    pub(super) owner: Option<UserId>,
+    pub(super) name: Box<str>,
+    pub(super) provisioner: Arc<str>,
+    pub(super) engine: Arc<str>,
+    pub(super) state: &'static str,
+    pub(super) extra: X,
+}
+
+/// What a cluster's row knows besides.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) sighting: Option<Arc<Sighting>>,
+    pub(super) looked_at: Option<DateTime<Utc>>,
+}
+
+impl<T, X> Row<T, X> {
+    fn text(&self, sort: Sort) -> &str {
+        match sort {
+            Sort::Created => "",
+            Sort::Name => &self.name,
+            Sort::Provisioner => &self.provisioner,
+            Sort::Engine => &self.engine,
+            Sort::State => self.state,
+        }
+    }
+
+    fn compare(&self, other: &Self, sort: Sort) -> Ordering {
+        let by_text = self.text(sort).cmp(other.text(sort));
+        by_text.then_with(|| self.created_at.cmp(&other.created_at)).then_with(|| self.id.cmp(&other.id))
+    }
+}
+
+type Orders = [Order; Sort::ALL.len()];
+
+pub(super) struct Table<T, X> {
+    slots: Vec<Option<Row<T, X>>>,
+    free: Vec<u32>,
+    by_id: HashMap<Uuid, u32>,
+    scopes: HashMap<Scope, Orders>,
+}
+
+impl<T, X> Default for Table<T, X> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), by_id: HashMap::new(), scopes: HashMap::new() }
+    }
+}
+
+fn row_at<T, X>(slots: &[Option<Row<T, X>>], slot: u32) -> Option<&Row<T, X>> {
+    slots.get(slot as usize).and_then(Option::as_ref)
+}
+
+/// How the row in a slot stands to `row`; empty slots, of which orders have none, last.
+fn compare_at<T, X>(slots: &[Option<Row<T, X>>], slot: u32, row: &Row<T, X>, sort: Sort) -> Ordering {
+    row_at(slots, slot).map_or(Ordering::Greater, |other| other.compare(row, sort))
+}
+
+impl<T, X> Table<T, X> {
+    pub(super) fn row(&self, id: Uuid) -> Option<&Row<T, X>> {
+        row_at(&self.slots, *self.by_id.get(&id)?)
+    }
+
+    pub(super) fn get(&self, id: Uuid) -> Option<&Arc<Entry<T>>> {
+        self.row(id).map(|row| &row.entry)
+    }
+
+    pub(super) fn find(&self, wanted: impl Fn(&Row<T, X>) -> bool) -> Option<Arc<Entry<T>>> {
+        self.slots.iter().flatten().find(|row| wanted(row)).map(|row| row.entry.clone())
+    }
+
+    /// How many rows a scope has.
+    pub(super) fn len(&self, scope: Scope) -> usize {
+        self.scopes.get(&scope).map_or(0, |orders| orders[0].slots().len())
+    }
+
+    /// The rows of a scope in the order of creation.
+    pub(super) fn rows_in(&self, scope: Scope) -> impl Iterator<Item = &Row<T, X>> {
+        let slots = self.scopes.get(&scope).map_or(&[][..], |orders| orders[Sort::Created as usize].slots());
+        slots.iter().filter_map(|slot| row_at(&self.slots, *slot))
+    }
+
+    /// Adds a row without ordering it; [`Table::sort`] follows.
+    pub(super) fn push(&mut self, row: Row<T, X>) {
+        if let Some(slot) = self.by_id.get(&row.id) {
+            self.slots[*slot as usize] = Some(row);
+            return;
+        }
+        let slot = self.occupy();
+        self.by_id.insert(row.id, slot);
+        for scope in [Scope::All, Scope::Organization(row.organization)] {
+            for order in self.scopes.entry(scope).or_default() {
+                order.push(slot);
+            }
+        }
+        self.slots[slot as usize] = Some(row);
+    }
+
+    /// Brings every order up to date after [`Table::push`].
+    pub(super) fn sort(&mut self) {
+        for sort in Sort::ALL {
+            self.sort_again(sort);
+        }
+    }
+
+    /// Brings one order of every scope up to date, after a text of many rows has changed.
+    pub(super) fn sort_again(&mut self, sort: Sort) {
+        let slots = &self.slots;
+        for orders in self.scopes.values_mut() {
+            orders[sort as usize].sort_by(|a, b| match (row_at(slots, a), row_at(slots, b)) {
+                (Some(a), Some(b)) => a.compare(b, sort),
+                _ => Ordering::Equal,
+            });
+        }
+    }
+
+    /// Adds a row or replaces the one with its id. Orders whose text stays the same are not touched.
+    pub(super) fn put(&mut self, row: Row<T, X>) {
+        let known = self.by_id.get(&row.id).and_then(|slot| Some((*slot, row_at(&self.slots, *slot)?)));
+        match known {
+            Some((slot, old)) if old.organization == row.organization && old.created_at == row.created_at => {
+                let moved: Vec<Sort> =
+                    Sort::ALL.into_iter().filter(|sort| old.text(*sort) != row.text(*sort)).collect();
+                self.leave(slot, &moved);
+                self.slots[slot as usize] = Some(row);
+                self.enter(slot, &moved);
+            }
+            Some((_, old)) => {
+                let id = old.id;
+                self.remove(id);
+                self.add(row);
+            }
+            None => self.add(row),
+        }
+    }
+
+    /// Removes the row with that id.
+    pub(super) fn remove(&mut self, id: Uuid) -> Option<Row<T, X>> {
+        let slot = self.by_id.get(&id).copied()?;
+        self.leave(slot, &Sort::ALL);
+        self.by_id.remove(&id);
+        let row = self.slots[slot as usize].take();
+        self.free.push(slot);
+        if let Some(row) = &row {
+            let scope = Scope::Organization(row.organization);
+            if self.len(scope) == 0 {
+                self.scopes.remove(&scope);
+            }
+        }
+        row
+    }
+
+    /// Changes rows in place; `change` must leave their order alone or [`Table::sort_again`] must follow.
+    pub(super) fn for_each_mut(&mut self, mut change: impl FnMut(&mut Row<T, X>)) {
+        self.slots.iter_mut().flatten().for_each(&mut change);
+    }
+
+    /// Changes what a row knows besides, leaving its order alone.
+    pub(super) fn extra_mut(&mut self, id: Uuid) -> Option<&mut X> {
+        let slot = *self.by_id.get(&id)?;
+        self.slots.get_mut(slot as usize)?.as_mut().map(|row| &mut row.extra)
+    }
+
+    /// Sets the state of a row and moves it where it belongs.
+    pub(super) fn set_state(&mut self, id: Uuid, state: &'static str) {
+        let Some(slot) = self.by_id.get(&id).copied() else { return };
+        if row_at(&self.slots, slot).is_none_or(|row| row.state == state) {
+            return;
+        }
+        self.leave(slot, &[Sort::State]);
+        if let Some(row) = self.slots[slot as usize].as_mut() {
+            row.state = state;
+        }
+        self.enter(slot, &[Sort::State]);
+    }
+
+    /// The part of the list that is asked for, each row made into what the caller wants.
+    pub(super) fn page<V>(&self, listing: &Listing, view: impl Fn(&Row<T, X>) -> V) -> Page<V> {
+        let none = Page { items: Vec::new(), total: 0 };
+        let Some(orders) = self.scopes.get(&listing.scope) else { return none };
+        let slots = orders[listing.sort as usize].slots();
+        let owner = match listing.visibility {
+            Visibility::All => None,
+            Visibility::OwnedBy(user) => Some(user),
+            Visibility::Nothing => return none,
+        };
+        let matcher = Matcher::of(&listing.filter);
+        let (offset, limit) = (listing.window.offset, listing.window.limit);
+        if matcher.is_none() && owner.is_none() {
+            let total = slots.len();
+            let start = offset.min(total);
+            let end = offset.saturating_add(limit).min(total);
+            let items = |slots: &mut dyn Iterator<Item = &u32>| {
+                slots.filter_map(|slot| row_at(&self.slots, *slot)).map(&view).collect()
+            };
+            let items = if listing.descending {
+                items(&mut slots[total - end..total - start].iter().rev())
+            } else {
+                items(&mut slots[start..end].iter())
+            };
+            return Page { items, total };
+        }
+        let passes = |row: &&Row<T, X>| {
+            owner.is_none_or(|owner| row.owner == Some(owner))
+                && matcher.as_ref().is_none_or(|matcher| matcher.matches(&row.name, &row.provisioner, &row.engine))
+        };
+        let select = |slots: &mut dyn Iterator<Item = &u32>| {
+            let mut page = Page { items: Vec::new(), total: 0 };
+            for row in slots.filter_map(|slot| row_at(&self.slots, *slot)).filter(passes) {
+                if page.total >= offset && page.items.len() < limit {
+                    page.items.push(view(row));
+                }
+                page.total += 1;
+            }
+            page
+        };
+        if listing.descending { select(&mut slots.iter().rev()) } else { select(&mut slots.iter()) }
+    }
+
+    fn add(&mut self, row: Row<T, X>) {
+        let slot = self.occupy();
+        self.by_id.insert(row.id, slot);
+        self.slots[slot as usize] = Some(row);
+        self.enter(slot, &Sort::ALL);
+    }
+
+    fn occupy(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+
+    fn enter(&mut self, slot: u32, sorts: &[Sort]) {
+        let slots = &self.slots;
+        let Some(row) = row_at(slots, slot) else { return };
+        for scope in [Scope::All, Scope::Organization(row.organization)] {
+            let orders = self.scopes.entry(scope).or_default();
+            for sort in sorts {
+                orders[*sort as usize].insert(slot, |other| compare_at(slots, *other, row, *sort));
+            }
+        }
+    }
+
+    fn leave(&mut self, slot: u32, sorts: &[Sort]) {
+        let slots = &self.slots;
+        let Some(row) = row_at(slots, slot) else { return };
+        for scope in [Scope::All, Scope::Organization(row.organization)] {
+            let Some(orders) = self.scopes.get_mut(&scope) else { continue };
+            for sort in sorts {
+                orders[*sort as usize].remove(|other| compare_at(slots, *other, row, *sort));
+            }
+        }
+    }
+}

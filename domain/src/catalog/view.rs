@@ -1,0 +1,126 @@
+//! What the catalog hands out: records with what an answer about them nests.
+
+use std::sync::{Arc, OnceLock};
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Tables,
+    table::{Row, Seen},
+};
+use crate::{
+    cluster::{Cluster, Sighting, Standing},
+    id::{ProvisionerId, UserId},
+    organization::Organization,
+    port::store::Revision,
+    provisioner::Provisioner,
+    user::User,
+};
+
+/// A record at one revision, with a slot for the form it is presented in, which is made at most once per revision.
+#[derive(Debug)]
+pub struct Entry<T> {
+    /// The record.
+    pub record: T,
+    /// Its revision.
+    pub revision: Revision,
+    rendered: OnceLock<Box<[u8]>>,
+}
+
+impl<T> Entry<T> {
+    /// An entry not yet rendered.
+    #[must_use]
+    pub const fn new(record: T, revision: Revision) -> Self {
+        Self { record, revision, rendered: OnceLock::new() }
+    }
+
+    /// The rendered form; made by `render` when it is asked for the first time.
+    pub fn rendered(&self, render: impl FnOnce(&T) -> Vec<u8>) -> &[u8] {
+        self.rendered.get_or_init(|| render(&self.record).into_boxed_slice())
+    }
+}
+
+/// A user and the organization the user belongs to.
+#[derive(Debug, Clone)]
+pub struct UserView {
+    /// The user.
+    pub user: Arc<Entry<User>>,
+    /// The organization; `None` only for a moment while a deletion is under way.
+    pub organization: Option<Arc<Entry<Organization>>>,
+}
+
+/// A provisioner and its owner.
+#[derive(Debug, Clone)]
+pub struct ProvisionerView {
+    /// The provisioner.
+    pub provisioner: Arc<Entry<Provisioner>>,
+    /// The organization it lives in.
+    pub organization: Option<Arc<Entry<Organization>>>,
+    /// Its owner.
+    pub owner: Option<UserView>,
+}
+
+/// A cluster, its provisioner and owner, and what was last seen of it.
+#[derive(Debug, Clone)]
+pub struct ClusterView {
+    /// The cluster.
+    pub cluster: Arc<Entry<Cluster>>,
+    /// The organization it lives in.
+    pub organization: Option<Arc<Entry<Organization>>>,
+    /// Its provisioner.
+    pub provisioner: Option<ProvisionerView>,
+    /// Its owner.
+    pub owner: Option<UserView>,
+    /// What was last seen of it.
+    pub sighting: Option<Arc<Sighting>>,
+    /// When it was last looked at.
+    pub looked_at: Option<DateTime<Utc>>,
+}
+
+impl ClusterView {
+    /// How the cluster stands.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing::of(&self.cluster.record, self.sighting.as_deref())
+    }
+}
+
+/// Looks up what views nest.
+pub(super) trait Lookup {
+    fn user_view(&self, id: UserId) -> Option<UserView>;
+    fn provisioner_view(&self, id: ProvisionerId) -> Option<ProvisionerView>;
+    fn provisioner_view_of(&self, provisioner: Arc<Entry<Provisioner>>) -> ProvisionerView;
+    fn cluster_view(&self, row: &Row<Cluster, Seen>) -> ClusterView;
+}
+
+impl Lookup for Tables {
+    fn user_view(&self, id: UserId) -> Option<UserView> {
+        let user = self.users.get(id.uuid())?.clone();
+        let organization = self.organizations.get(user.record.organization.uuid()).cloned();
+        Some(UserView { user, organization })
+    }
+
+    fn provisioner_view(&self, id: ProvisionerId) -> Option<ProvisionerView> {
+        Some(self.provisioner_view_of(self.provisioners.get(id.uuid())?.clone()))
+    }
+
+    fn provisioner_view_of(&self, provisioner: Arc<Entry<Provisioner>>) -> ProvisionerView {
+        ProvisionerView {
+            organization: self.organizations.get(provisioner.record.organization.uuid()).cloned(),
+            owner: self.user_view(provisioner.record.owner),
+            provisioner,
+        }
+    }
+
+    fn cluster_view(&self, row: &Row<Cluster, Seen>) -> ClusterView {
+        let cluster = row.entry.clone();
+        ClusterView {
+            organization: self.organizations.get(cluster.record.organization.uuid()).cloned(),
+            provisioner: self.provisioner_view(cluster.record.provisioner),
+            owner: self.user_view(cluster.record.owner),
+            sighting: row.extra.sighting.clone(),
+            looked_at: row.extra.looked_at,
+            cluster,
+        }
+    }
+}
