@@ -1,0 +1,95 @@
+//! Changes to a document: JSON merge patch (RFC 7386), in which the mask keeps the secret that is stored.
+
+use serde_json::{Map, Value};
+
+use super::{MASK, check_limits};
+use crate::invalid::{Findings, Invalid};
+
+/// Keys that tell which item of an array is meant.
+const IDENTIFYING: [&str; 3] = ["id", "name", "key"];
+
+/// Applies `patch` to `stored`, secrets included: objects merge by key, `null` removes, anything else replaces. [`MASK`] keeps what
+/// is stored in its place. An array replaces the stored one as a whole; a mask in it stands for what is stored at the same index,
+/// which is refused where that is not certain: the array became shorter, or the item there has another `id`, `name` or `key`.
+/// `at` is where the object stands in the request.
+///
+/// # Errors
+/// Every mask with nothing stored behind it; a patch or a result beyond the limits of [`check_limits`]. `stored` is then unchanged.
+pub fn merge_patch(at: &str, stored: &mut Map<String, Value>, patch: Map<String, Value>) -> Result<(), Invalid> {
+    check_limits(at, &patch)?;
+    let mut found = Findings::default();
+    let mut merged = stored.clone();
+    merge_object(at, &mut merged, patch, &mut found);
+    let merged = found.finish(Some(merged))?;
+    check_limits(at, &merged)?;
+    *stored = merged;
+    Ok(())
+}
+
+fn merge_object(at: &str, target: &mut Map<String, Value>, patch: Map<String, Value>, found: &mut Findings) {
+    for (key, change) in patch {
+        let at = format!("{at}.{key}");
+        let old = target.remove(&key);
+        let new = match change {
+            Value::Null => continue,
+            Value::Object(change) => {
+                let mut inner = match old {
+                    Some(Value::Object(inner)) => inner,
+                    _ => Map::new(),
+                };
+                merge_object(&at, &mut inner, change, found);
+                Value::Object(inner)
+            }
+            change => unmask(&at, change, old.as_ref(), found),
+        };
+        target.insert(key, new);
+    }
+}
+
+/// `new` with every mask in it replaced by what `old` holds in the same place.
+fn unmask(at: &str, new: Value, old: Option<&Value>, found: &mut Findings) -> Value {
+    match new {
+        Value::String(text) if text == MASK => match old {
+            Some(old) if !old.is_null() && old.as_str() != Some("") => old.clone(),
+            _ => {
+                found.add(
+                    at,
+                    format!("must be the value itself: nothing is stored that the mask {MASK:?} could stand for"),
+                );
+                Value::String(text)
+            }
+        },
+        Value::Array(items) => {
+            let old = old.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            if items.len() < old.len() && items.iter().any(holds_mask) {
+                found.add(at, format!("must name its secrets, not the mask {MASK:?}, when items are removed"));
+            }
+            let items = items.into_iter().enumerate();
+            items.map(|(index, item)| unmask(&format!("{at}.{index}"), item, old.get(index), found)).collect()
+        }
+        Value::Object(map) => {
+            let old = old.and_then(Value::as_object).filter(|old| same_item(&map, old));
+            map.into_iter()
+                .map(|(key, value)| {
+                    let value = unmask(&format!("{at}.{key}"), value, old.and_then(|old| old.get(&key)), found);
+                    (key, value)
+                })
+                .collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => new,
+    }
+}
+
+fn same_item(new: &Map<String, Value>, old: &Map<String, Value>) -> bool {
+    // A mask hides what identifies the item, so it cannot speak against it.
+    IDENTIFYING.iter().all(|key| new.get(*key).is_some_and(|new| new == MASK) || new.get(*key) == old.get(*key))
+}
+
+fn holds_mask(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text == MASK,
+        Value::Array(items) => items.iter().any(holds_mask),
+        Value::Object(map) => map.values().any(holds_mask),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}

@@ -1,0 +1,128 @@
+//! Free-form JSON objects: a provisioner's parameters, a cluster's or a user's metadata. What is secret in them is kept apart
+//! from what is shown: [`split`] makes the two, [`Document::reveal`] puts them together again, [`merge_patch`] changes the whole.
+
+mod mask;
+mod merge;
+
+use std::io;
+
+pub use mask::{MASK, Split, refuse_masks, split};
+pub use merge::merge_patch;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde_json::{Map, Value};
+
+use crate::{invalid::Invalid, secret::SealedDocument};
+
+/// How deep objects and arrays may be nested, the outermost object included.
+pub const MAX_DEPTH: usize = 32;
+
+/// How long an object may be, in bytes of compact JSON.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// A JSON object with its secret parts masked, as compact text: a fraction of the memory of a parsed one, and ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Document(Box<str>);
+
+/// A stored text that is not a JSON object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the stored document is not a JSON object")]
+pub struct NotAnObject;
+
+impl Document {
+    /// Takes back what was stored. Only for text that came out of [`split`]: nothing is masked here.
+    ///
+    /// # Errors
+    /// The text is not a JSON object.
+    pub fn from_stored(text: impl Into<Box<str>>) -> Result<Self, NotAnObject> {
+        let text = text.into();
+        // `IgnoredAny` reads without allocating: this runs for every record when the store is read at the start.
+        if text.starts_with('{') && serde_json::from_str::<IgnoredAny>(&text).is_ok() {
+            Ok(Self(text))
+        } else {
+            Err(NotAnObject)
+        }
+    }
+
+    /// The object as compact JSON text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The object, parsed.
+    #[must_use]
+    pub fn to_map(&self) -> Map<String, Value> {
+        // Both ways to make a document make sure that it is an object.
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+
+    /// Whether the object has no keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        &*self.0 == "{}"
+    }
+
+    /// The whole object, secret parts included: what was sealed, or what is shown where nothing was masked.
+    ///
+    /// # Errors
+    /// What was sealed is not a JSON object.
+    pub fn reveal(&self, sealed: Option<&SealedDocument>) -> Result<Map<String, Value>, NotAnObject> {
+        // The parser's error is dropped: it may quote the text.
+        sealed
+            .map_or_else(|| Ok(self.to_map()), |sealed| serde_json::from_str(sealed.expose()).map_err(|_| NotAnObject))
+    }
+
+    fn of(map: Map<String, Value>) -> Self {
+        Self(Value::Object(map).to_string().into())
+    }
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self("{}".into())
+    }
+}
+
+impl TryFrom<String> for Document {
+    type Error = NotAnObject;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::from_stored(text)
+    }
+}
+
+/// Refuses what is nested too deep or too long. `at` is where the object stands in the request.
+///
+/// # Errors
+/// The limit that is exceeded.
+pub fn check_limits(at: &str, map: &Map<String, Value>) -> Result<(), Invalid> {
+    if !map.values().all(|value| fits(value, MAX_DEPTH - 1)) {
+        return Err(Invalid::field(at, format!("must not be nested deeper than {MAX_DEPTH} levels")));
+    }
+    let mut room = Room(MAX_BYTES);
+    serde_json::to_writer(&mut room, map)
+        .map_err(|_| Invalid::field(at, format!("must not be longer than {} kB", MAX_BYTES / 1024)))
+}
+
+fn fits(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(|item| fits(item, levels - 1)),
+        Value::Object(map) => levels > 0 && map.values().all(|item| fits(item, levels - 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
+/// Counts what is written and keeps nothing of it.
+struct Room(usize);
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! Uploaded files: an object, or the text of one in JSON or YAML. No message quotes what is in the file.
+
+use serde_json::{Map, Value};
+
+use crate::document::{MAX_BYTES, MAX_DEPTH};
+
+/// The object in a JSON text.
+pub(super) fn json(text: &str) -> Result<Map<String, Value>, String> {
+    let text = prepared(text)?;
+    match serde_json::from_str(text) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err("must be a JSON object".into()),
+        Err(error) => {
+            Err(format!("must be valid JSON: it breaks off at line {} column {}", error.line(), error.column()))
+        }
+    }
+}
+
+/// The object in a YAML text. The limits keep a few lines of aliases from becoming gigabytes.
+pub(super) fn yaml(text: &str) -> Result<Map<String, Value>, String> {
+    let text = prepared(text)?;
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: MAX_DEPTH,
+            max_documents: 1,
+            max_nodes: 20_000,
+            max_events: 50_000,
+            max_aliases: 200,
+            max_total_scalar_bytes: 2 * MAX_BYTES,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 20_000,
+        },
+        with_snippet: false,
+    };
+    match serde_saphyr::from_str_with_options(text, options) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err("must be a YAML mapping".into()),
+        Err(error) => Err(match error.location() {
+            Some(place) => {
+                format!("must be valid YAML within the limits: it cannot be read from line {} on", place.line())
+            }
+            None => "must be valid YAML within the limits".into(),
+        }),
+    }
+}
+
+fn prepared(text: &str) -> Result<&str, String> {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if text.len() > MAX_BYTES { Err(format!("must not be longer than {} kB", MAX_BYTES / 1024)) } else { Ok(text) }
+}

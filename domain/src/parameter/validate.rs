@@ -1,0 +1,187 @@
+//! The check of one value against its field.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde_json::{Map, Value};
+use url::Url;
+use uuid::Uuid;
+
+use super::{
+    field::{Field, FieldKind, Parity},
+    file,
+};
+
+/// Most characters in a line and in a text of several lines.
+const LINE: usize = 4096;
+const AREA: usize = 32 * 1024;
+
+impl Field {
+    /// The value as engines read it; `None` where nothing is given and nothing is due.
+    pub(super) fn check(&self, given: Option<Value>) -> Result<Option<Value>, String> {
+        let Some(value) = given.filter(|value| !self.is_blank(value)) else {
+            return match self.default.map(Value::from).filter(|default| !default.is_null()) {
+                Some(default) => Ok(Some(default)),
+                None if self.required == Some(true) => Err("is required".into()),
+                None => Ok(None),
+            };
+        };
+        match self.kind {
+            FieldKind::Text => self.text(value, LINE),
+            FieldKind::Password => self.text(value, LINE),
+            FieldKind::TextArea => self.text(value, AREA),
+            FieldKind::Integer => self.integer(&value).map(Value::from),
+            FieldKind::Select(choices) => select(value, choices),
+            FieldKind::Checkbox => checkbox(&value).map(Value::from),
+            FieldKind::JsonFile | FieldKind::Parameters => self.object(value, "JSON", file::json),
+            FieldKind::YamlFile => self.object(value, "YAML", file::yaml),
+        }
+        .map(Some)
+    }
+
+    /// Whether the value stands for "not given". Forms send an empty string for every field that was left alone; in a text it is
+    /// what the person wants, unless there must be one.
+    fn is_blank(&self, value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::String(text) => match self.kind {
+                FieldKind::Text | FieldKind::Password | FieldKind::TextArea => false,
+                _ => text.trim().is_empty(),
+            },
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
+        }
+    }
+
+    fn text(&self, value: Value, most: usize) -> Result<Value, String> {
+        let Value::String(mut text) = value else { return Err("must be text".into()) };
+        if self.kind == FieldKind::Text {
+            // A password or a text of several lines may want its white space; an identifier that was pasted does not.
+            text.truncate(text.trim_end().len());
+            text.drain(..text.len() - text.trim_start().len());
+        }
+        if text.trim().is_empty() {
+            return if self.required == Some(true) { Err("must not be empty".into()) } else { Ok(Value::String(text)) };
+        }
+        if text.chars().count() > most {
+            return Err(format!("must not be longer than {most} characters"));
+        }
+        if text
+            .chars()
+            .any(|c| c.is_control() && (self.kind != FieldKind::TextArea || !matches!(c, '\n' | '\r' | '\t')))
+        {
+            return Err("must not contain control characters".into());
+        }
+        self.form_of(&text)?;
+        Ok(Value::String(text))
+    }
+
+    fn form_of(&self, text: &str) -> Result<(), String> {
+        if self.number {
+            let number =
+                text.trim().parse::<f64>().ok().filter(|number| number.is_finite()).ok_or("must be a number")?;
+            self.range(number)?;
+        }
+        // The library reads further spellings (without hyphens, in braces) that providers refuse.
+        if self.uuid && (text.len() != 36 || Uuid::try_parse(text).is_err()) {
+            return Err("must be a UUID such as 0f8fad5b-d9cb-469f-a165-70867728950e".into());
+        }
+        if self.url {
+            let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+            let url = url.ok_or("must be an address that starts with https:// or http://")?;
+            if !url.username().is_empty() || url.password().is_some() {
+                return Err("must not contain a user name or password".into());
+            }
+        }
+        if self.cidr && text.parse::<IpNet>().is_err() {
+            return Err("must be a network such as 10.0.0.0/14".into());
+        }
+        if self.ip_list && !text.split(',').all(|address| address.trim().parse::<IpAddr>().is_ok()) {
+            return Err("must be IP addresses with commas between them".into());
+        }
+        Ok(())
+    }
+
+    fn integer(&self, value: &Value) -> Result<i64, String> {
+        let number = match value {
+            Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let number = number.ok_or("must be a whole number")?;
+        if self.min.is_some_and(|min| number < min) || self.max.is_some_and(|max| number > max) {
+            return Err(self.bounds());
+        }
+        match self.parity {
+            Some(Parity::Odd) if number % 2 == 0 => Err("must be an odd number".into()),
+            Some(Parity::Even) if number % 2 != 0 => Err("must be an even number".into()),
+            _ => Ok(number),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "bounds are small numbers")]
+    fn range(&self, number: f64) -> Result<(), String> {
+        let low = self.min.is_some_and(|min| number < min as f64);
+        if low || self.max.is_some_and(|max| number > max as f64) { Err(self.bounds()) } else { Ok(()) }
+    }
+
+    fn bounds(&self) -> String {
+        match (self.min, self.max) {
+            (Some(min), Some(max)) => format!("must be from {min} to {max}"),
+            (Some(min), None) => format!("must be at least {min}"),
+            (None, Some(max)) => format!("must be at most {max}"),
+            (None, None) => "is out of range".into(),
+        }
+    }
+
+    fn object(
+        &self,
+        value: Value,
+        language: &str,
+        read: fn(&str) -> Result<Map<String, Value>, String>,
+    ) -> Result<Value, String> {
+        let map = match value {
+            Value::Object(map) => map,
+            Value::String(text) => read(&text)?,
+            _ => return Err(format!("must be an object, or one as {language} text")),
+        };
+        let lacks: Vec<_> = self
+            .keys
+            .iter()
+            .filter(|key| map.get(**key).is_none_or(|value| value.is_null() || value == ""))
+            .copied()
+            .collect();
+        if lacks.is_empty() { Ok(Value::Object(map)) } else { Err(format!("must contain {}", lacks.join(", "))) }
+    }
+}
+
+/// A float that is a whole number, where floats are still exact.
+#[expect(clippy::cast_possible_truncation, reason = "within the range that the guard leaves")]
+fn whole(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then_some(number as i64)
+}
+
+fn select(value: Value, choices: &[(&str, &str)]) -> Result<Value, String> {
+    if choices.iter().any(|(choice, _)| value == *choice) {
+        return Ok(value);
+    }
+    let known: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
+    Err(format!("must be one of {}", known.join(", ")))
+}
+
+fn checkbox(value: &Value) -> Result<bool, String> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(number) => match number.as_i64() {
+            Some(0) => Some(false),
+            Some(1) => Some(true),
+            _ => None,
+        },
+        Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "on" | "yes" | "y" | "1" => Some(true),
+            "false" | "off" | "no" | "n" | "0" => Some(false),
+            _ => None,
+        },
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+    .ok_or_else(|| "must be true or false".into())
+}
