@@ -42,7 +42,7 @@ secret!(
     PasswordHash
 );
 secret!(
-    /// A kubeconfig as JSON text: parsed, checked and reduced to one context (see [`crate::kubeconfig`]).
+    /// A kubeconfig as JSON text: parsed, checked and reduced to what was checked (see [`crate::kubeconfig`]).
     Kubeconfig
 );
 secret!(

@@ -1,1 +1,0 @@
-//! Kubeconfigs as they arrive.

@@ -1,0 +1,118 @@
+//! What a stored kubeconfig says about reaching its cluster: the current context, resolved.
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+use crate::secret::Kubeconfig;
+
+/// How to reach a cluster.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// Address of the API server, with a path where a gateway serves several clusters.
+    pub server: Url,
+    /// Certificates of the authorities to trust, in PEM; without them those the system trusts.
+    pub authorities: Option<String>,
+    /// Whether any certificate is accepted.
+    pub skip_verification: bool,
+    /// The name the server's certificate must carry, if not the host's.
+    pub tls_server_name: Option<String>,
+    /// Who to be.
+    pub credentials: Credentials,
+}
+
+/// Who to be towards a cluster. A client certificate may come with a token or a password.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    /// A bearer token.
+    pub token: Option<SecretString>,
+    /// A name and its password.
+    pub password: Option<(String, SecretString)>,
+    /// A client certificate and its key, as they stand in the kubeconfig: PEM inside Base64.
+    pub certificate: Option<(String, SecretString)>,
+}
+
+impl Access {
+    /// What `kubeconfig` says. `None` if it is not one that [`super::parse`] has made.
+    #[must_use]
+    pub fn of(kubeconfig: &Kubeconfig) -> Option<Self> {
+        let document: Document = serde_json::from_str(kubeconfig.expose()).ok()?;
+        let context = document.contexts.into_iter().find(|named| named.name == document.current)?.context;
+        let cluster = document.clusters.into_iter().find(|named| named.name == context.cluster)?.cluster;
+        let user = document.users.into_iter().find(|named| Some(&named.name) == context.user.as_ref());
+        Some(Self {
+            server: Url::parse(&cluster.server).ok()?,
+            authorities: match cluster.authorities {
+                Some(data) => Some(super::check::text_of(&data)?),
+                None => None,
+            },
+            skip_verification: cluster.skip_verification,
+            tls_server_name: cluster.tls_server_name,
+            credentials: user.map(|named| named.user.into()).unwrap_or_default(),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(rename = "current-context")]
+    current: String,
+    clusters: Vec<NamedCluster>,
+    contexts: Vec<NamedContext>,
+    users: Vec<NamedUser>,
+}
+
+#[derive(Deserialize)]
+struct NamedCluster {
+    name: String,
+    cluster: Cluster,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Cluster {
+    server: String,
+    #[serde(rename = "certificate-authority-data")]
+    authorities: Option<String>,
+    #[serde(rename = "insecure-skip-tls-verify", default)]
+    skip_verification: bool,
+    tls_server_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct NamedContext {
+    name: String,
+    context: Context,
+}
+
+#[derive(Deserialize)]
+struct Context {
+    cluster: String,
+    user: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct NamedUser {
+    name: String,
+    user: User,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct User {
+    token: Option<SecretString>,
+    username: Option<String>,
+    password: Option<SecretString>,
+    client_certificate_data: Option<String>,
+    client_key_data: Option<SecretString>,
+}
+
+impl From<User> for Credentials {
+    fn from(user: User) -> Self {
+        Self {
+            token: user.token,
+            password: user.username.zip(user.password),
+            certificate: user.client_certificate_data.zip(user.client_key_data),
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! The walk through a kubeconfig that has just arrived: what is wrong with it, and the copy of it that is kept.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use serde_json::{Map, Value, json};
+use url::{Host, Url};
+
+use super::AddressRules;
+use crate::{
+    invalid::{Findings, Invalid},
+    secret::Kubeconfig,
+};
+
+const COMMAND: &str = "would run a command on this server and is not accepted: use a token or a client certificate, for \
+                       example those of a service account";
+const FILE: &str =
+    "names a file, which only your own machine has: send what `kubectl config view --minify --flatten --raw` prints";
+const PROXY: &str = "is not accepted: this server connects to clusters directly";
+const IMPERSONATION: &str = "is not accepted: use credentials of the user that is meant";
+
+/// Keys of a cluster entry that are refused whatever they say.
+const REFUSED_OF_CLUSTER: &[(&str, &str)] = &[("certificate-authority", FILE), ("proxy-url", PROXY)];
+/// Keys of a user entry that are refused whatever they say.
+const REFUSED_OF_USER: &[(&str, &str)] = &[
+    ("exec", COMMAND),
+    ("auth-provider", COMMAND),
+    ("tokenFile", FILE),
+    ("client-certificate", FILE),
+    ("client-key", FILE),
+    ("as", IMPERSONATION),
+    ("as-uid", IMPERSONATION),
+    ("as-groups", IMPERSONATION),
+    ("as-user-extra", IMPERSONATION),
+];
+
+/// Checks `document` and makes the copy that is kept.
+pub(super) fn check(document: &Map<String, Value>, rules: &AddressRules) -> Result<Kubeconfig, Invalid> {
+    let mut walk = Walk { findings: Findings::default(), rules };
+    let root = Node { object: document, path: "kubeconfig".to_owned() };
+    walk.constant(&root, "apiVersion", "v1");
+    walk.constant(&root, "kind", "Config");
+    let clusters = walk.entries(&root, "clusters", "cluster", Walk::cluster);
+    let users = walk.entries(&root, "users", "user", Walk::user);
+    let contexts = walk.entries(&root, "contexts", "context", Walk::context);
+    let current = walk.current(&root, &contexts);
+    if let Some(context) = current.and_then(|name| contexts.iter().find(|context| context.name == name)) {
+        walk.resolves(context, &clusters, &users);
+    }
+    let kept = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "preferences": {},
+        "clusters": listed("cluster", &clusters),
+        "contexts": listed("context", &contexts),
+        "users": listed("user", &users),
+        "current-context": current,
+    });
+    walk.findings.finish(Some(Kubeconfig::new(kept.to_string())))
+}
+
+/// The text inside Base64, if it is both.
+pub(super) fn text_of(data: &str) -> Option<String> {
+    // Line breaks, as some tools put them into long values, mean nothing.
+    let data: String = data.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
+    String::from_utf8(STANDARD.decode(data).ok()?).ok()
+}
+
+/// An object of the input and where it stands.
+struct Node<'a> {
+    object: &'a Map<String, Value>,
+    path: String,
+}
+
+impl Node<'_> {
+    fn field(&self, key: &str) -> String {
+        format!("{}.{key}", self.path)
+    }
+
+    /// The value of `key`; null and empty text count as absent, as they do for kubectl.
+    fn get(&self, key: &str) -> Option<&Value> {
+        self.object.get(key).filter(|value| !value.is_null() && value.as_str() != Some(""))
+    }
+}
+
+/// A named entry that is kept.
+struct Entry {
+    name: String,
+    path: String,
+    kept: Map<String, Value>,
+}
+
+fn listed(key: &str, entries: &[Entry]) -> Value {
+    entries.iter().map(|entry| json!({ "name": entry.name, key: entry.kept })).collect()
+}
+
+struct Walk<'a> {
+    findings: Findings,
+    rules: &'a AddressRules,
+}
+
+impl Walk<'_> {
+    fn constant(&mut self, root: &Node<'_>, key: &str, expected: &str) {
+        if root.get(key).is_some_and(|value| value != expected) {
+            self.findings.add(root.field(key), format!("must be `{expected}`"));
+        }
+    }
+
+    fn entries(
+        &mut self,
+        root: &Node<'_>,
+        list: &str,
+        key: &str,
+        read: fn(&mut Self, &Node<'_>) -> Map<String, Value>,
+    ) -> Vec<Entry> {
+        let empty = Vec::new();
+        let items = match root.get(list) {
+            None => &empty,
+            Some(Value::Array(items)) => items,
+            Some(_) => {
+                self.findings.add(root.field(list), "must be a list");
+                &empty
+            }
+        };
+        let mut names = BTreeSet::new();
+        let mut entries = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let path = format!("{}[{index}]", root.field(list));
+            let (Some(name), Some(object)) =
+                (item.get("name").and_then(Value::as_str), item.get(key).and_then(Value::as_object))
+            else {
+                self.findings.add(path, format!("must have a `name` (text) and a `{key}` (object)"));
+                continue;
+            };
+            if !names.insert(name) {
+                self.findings.add(format!("{path}.name"), "is there twice");
+            }
+            let path = format!("{path}.{key}");
+            let kept = read(self, &Node { object, path: path.clone() });
+            entries.push(Entry { name: name.to_owned(), path, kept });
+        }
+        entries
+    }
+
+    /// The name of the context to use: the one that is named, or the only one.
+    fn current<'e>(&mut self, root: &'e Node<'_>, contexts: &'e [Entry]) -> Option<&'e str> {
+        let key = "current-context";
+        match (root.get(key), contexts) {
+            (Some(Value::String(name)), _) if contexts.iter().any(|context| context.name == *name) => Some(name),
+            (Some(Value::String(_)), _) => {
+                self.findings.add(root.field(key), "names no context of this kubeconfig");
+                None
+            }
+            (Some(_), _) => {
+                self.findings.add(root.field(key), "must be text");
+                None
+            }
+            (None, [only]) => Some(&only.name),
+            (None, []) => {
+                self.findings.add(root.field("contexts"), "must have a context to use");
+                None
+            }
+            (None, _) => {
+                self.findings.add(root.field(key), "must say which of the contexts to use");
+                None
+            }
+        }
+    }
+
+    /// The chosen context leads to a cluster and to a user, or names no user.
+    fn resolves(&mut self, context: &Entry, clusters: &[Entry], users: &[Entry]) {
+        let name_of = |key: &str| context.kept.get(key).and_then(Value::as_str).unwrap_or_default();
+        let cluster = name_of("cluster");
+        if !cluster.is_empty() && !clusters.iter().any(|entry| entry.name == cluster) {
+            self.findings.add(format!("{}.cluster", context.path), "names no cluster of this kubeconfig");
+        }
+        let user = name_of("user");
+        if !user.is_empty() && !users.iter().any(|entry| entry.name == user) {
+            self.findings.add(format!("{}.user", context.path), "names no user of this kubeconfig");
+        }
+    }
+
+    fn context(&mut self, node: &Node<'_>) -> Map<String, Value> {
+        let mut kept = Map::new();
+        match self.text(node, "cluster") {
+            Some(cluster) => _ = kept.insert("cluster".to_owned(), cluster.into()),
+            None if node.get("cluster").is_none() => self.findings.add(node.field("cluster"), "must name a cluster"),
+            None => {}
+        }
+        // A context of a cluster that asks for no credentials has a user without a name.
+        let user = self.text(node, "user").or_else(|| node.object.contains_key("user").then(String::new));
+        kept.extend(user.map(|user| ("user".to_owned(), user.into())));
+        kept.extend(self.text(node, "namespace").map(|namespace| ("namespace".to_owned(), namespace.into())));
+        kept
+    }
+
+    fn cluster(&mut self, node: &Node<'_>) -> Map<String, Value> {
+        let mut kept = Map::new();
+        self.refuse(node, REFUSED_OF_CLUSTER);
+        match self.text(node, "server") {
+            Some(server) => {
+                self.server(node, &server);
+                kept.insert("server".to_owned(), server.into());
+            }
+            None if node.get("server").is_none() => {
+                self.findings.add(node.field("server"), "must be the address of the API server");
+            }
+            None => {}
+        }
+        let key = "certificate-authority-data";
+        if let Some(data) = self.text(node, key) {
+            let certificates = text_of(&data).map(|pem| certificates(&pem));
+            if !matches!(certificates, Some(Some(_))) {
+                self.findings.add(node.field(key), "must be PEM certificates in Base64");
+            }
+            kept.insert(key.to_owned(), data.into());
+        }
+        let key = "tls-server-name";
+        if let Some(name) = self.text(node, key) {
+            if ServerName::try_from(name.as_str()).is_err() {
+                self.findings.add(node.field(key), "must be a host name or an IP address");
+            }
+            kept.insert(key.to_owned(), name.into());
+        }
+        for key in ["insecure-skip-tls-verify", "disable-compression"] {
+            match node.get(key) {
+                None => {}
+                Some(Value::Bool(value)) => _ = kept.insert(key.to_owned(), (*value).into()),
+                Some(_) => self.findings.add(node.field(key), "must be true or false"),
+            }
+        }
+        if kept.get("insecure-skip-tls-verify") == Some(&Value::Bool(true))
+            && kept.contains_key("certificate-authority-data")
+        {
+            self.findings.add(
+                node.field("insecure-skip-tls-verify"),
+                "contradicts `certificate-authority-data`: remove one of them",
+            );
+        }
+        kept
+    }
+
+    fn server(&mut self, node: &Node<'_>, server: &str) {
+        let mut wrong = |message: &str| self.findings.add(node.field("server"), message);
+        // The parser would skip some of these silently.
+        if server.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
+            return wrong("must not contain spaces or control characters");
+        }
+        let Ok(url) = Url::parse(server) else { return wrong("must be a URL such as https://10.0.0.1:6443") };
+        if !matches!(url.scheme(), "https" | "http") {
+            return wrong("must start with https:// or http://");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            wrong("must not contain a user name or password: put them into the user entry");
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            wrong("must not contain `?` or `#`");
+        }
+        if url.port() == Some(0) {
+            wrong("must not have port 0");
+        }
+        // The parser has turned decimal, octal and hexadecimal spellings of an address into the address.
+        let allowed = match url.host() {
+            Some(Host::Ipv4(address)) => self.rules.allows(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => self.rules.allows(IpAddr::V6(address)),
+            Some(Host::Domain(name)) => {
+                let name = name.trim_end_matches('.');
+                !(name == "localhost" || name.ends_with(".localhost")) || self.rules.allows_loopback()
+            }
+            None => return wrong("must name a host"),
+        };
+        if !allowed {
+            wrong(
+                "leads to an address this installation does not connect to (by default loopback, link-local and cloud \
+                 metadata addresses): use the address at which others reach the cluster",
+            );
+        }
+    }
+
+    fn user(&mut self, node: &Node<'_>) -> Map<String, Value> {
+        let mut kept = Map::new();
+        self.refuse(node, REFUSED_OF_USER);
+        for key in ["token", "username", "password"] {
+            if let Some(value) = self.text(node, key) {
+                // They are sent in an HTTP header.
+                if value.chars().any(char::is_control)
+                    || (key == "token" && !value.chars().all(|c| c.is_ascii_graphic()))
+                {
+                    self.findings.add(node.field(key), "must be one line of printable characters");
+                } else if key == "username" && value.contains(':') {
+                    self.findings.add(node.field(key), "must not contain a colon");
+                }
+                kept.insert(key.to_owned(), value.into());
+            }
+        }
+        if node.get("username").is_some() != node.get("password").is_some() {
+            self.findings.add(node.path.clone(), "must have `username` and `password` together");
+        }
+        let (certificate, key) = ("client-certificate-data", "client-key-data");
+        if let Some(data) = self.text(node, certificate) {
+            if text_of(&data).as_deref().and_then(certificates).is_none() {
+                self.findings.add(node.field(certificate), "must be PEM certificates in Base64");
+            }
+            kept.insert(certificate.to_owned(), data.into());
+        }
+        if let Some(data) = self.text(node, key) {
+            let readable = |pem: String| PrivateKeyDer::from_pem_slice(pem.as_bytes()).is_ok();
+            if !text_of(&data).is_some_and(readable) {
+                self.findings.add(node.field(key), "must be a PEM private key, not encrypted, in Base64");
+            }
+            kept.insert(key.to_owned(), data.into());
+        }
+        if node.get(certificate).is_some() != node.get(key).is_some() {
+            self.findings.add(node.path.clone(), format!("must have `{certificate}` and `{key}` together"));
+        }
+        kept
+    }
+
+    fn refuse(&mut self, node: &Node<'_>, keys: &[(&str, &str)]) {
+        for (key, message) in keys {
+            if node.get(key).is_some() {
+                self.findings.add(node.field(key), *message);
+            }
+        }
+    }
+
+    fn text(&mut self, node: &Node<'_>, key: &str) -> Option<String> {
+        match node.get(key)? {
+            Value::String(text) => Some(text.clone()),
+            _ => {
+                self.findings.add(node.field(key), "must be text (in YAML, put numbers into quotes)");
+                None
+            }
+        }
+    }
+}
+
+/// The certificates in `pem`, if there are any and all of them look like one.
+fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().ok()?;
+    let is_sequence = |der: &CertificateDer<'_>| der.len() > 64 && der.first() == Some(&0x30);
+    (!certificates.is_empty() && certificates.iter().all(is_sequence)).then_some(certificates)
+}
