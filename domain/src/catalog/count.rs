@@ -21,7 +21,10 @@ impl Tally {
     /// Share of those that are well, rounded down; 100 where there is none.
     #[must_use]
     pub const fn percentage(self) -> usize {
-        if self.total == 0 { 100 } else { self.healthy * 100 / self.total }
+        match (self.healthy * 100).checked_div(self.total) {
+            Some(percentage) => percentage,
+            None => 100,
+        }
     }
 }
 

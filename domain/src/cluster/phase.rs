@@ -130,13 +130,11 @@ impl Standing {
     pub fn of(cluster: &Cluster, sighting: Option<&Sighting>) -> Self {
         let own = |phase, reason: &str| Self { phase, reason: reason.to_owned(), changed_at: cluster.changed_at };
         match &cluster.lifecycle {
-            Lifecycle::Deploying => match sighting {
-                Some(sighting) => Self::seen(sighting),
-                None => own(Phase::Deploying, "waiting for the first look at the cluster"),
-            },
+            Lifecycle::Deploying => own(Phase::Deploying, "the cluster is being made"),
+            // What is attached is ready from the start, but nobody has seen it answer yet.
             Lifecycle::Ready => match sighting {
                 Some(sighting) => Self::seen(sighting),
-                None => own(Phase::Ready, "the cluster is ready"),
+                None => own(Phase::Deploying, "waiting for the first look at the cluster"),
             },
             Lifecycle::Updating => own(Phase::Updating, "the cluster is being changed"),
             Lifecycle::Destroying => own(Phase::Destroying, "the cluster is being taken down"),
@@ -145,12 +143,11 @@ impl Standing {
     }
 
     fn seen(sighting: &Sighting) -> Self {
-        let (phase, reason) = match &sighting.look {
-            Look::Answered { version } => (Phase::Ready, format!("the cluster answers, Kubernetes {version}")),
-            Look::Refused { reason } => (Phase::Failed, reason.clone()),
-            Look::Silent { reason } => (Phase::Unknown, reason.clone()),
+        let reason = match &sighting.look {
+            Look::Answered { version } => format!("the cluster answers, Kubernetes {version}"),
+            Look::Refused { reason } | Look::Silent { reason } => reason.clone(),
         };
-        Self { phase, reason, changed_at: sighting.phase_changed_at }
+        Self { phase: sighting.look.phase(), reason, changed_at: sighting.phase_changed_at }
     }
 }
 

@@ -26,6 +26,18 @@ pub enum Look {
     },
 }
 
+impl Look {
+    /// The phase this makes of a cluster that nothing is being done to.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        match self {
+            Self::Answered { .. } => Phase::Ready,
+            Self::Refused { .. } => Phase::Failed,
+            Self::Silent { .. } => Phase::Unknown,
+        }
+    }
+}
+
 /// What is known of a cluster from looking at it. Replaced only when something other than its age changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {

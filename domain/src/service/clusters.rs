@@ -1,0 +1,421 @@
+//! Clusters: importing, showing, changing and removing them.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{
+    ATTEMPTS, Expected, ListRequest, ServiceError,
+    lists::visibility,
+    organizations::check_expected,
+    provisioners::{Once, used_for_another},
+    references,
+};
+use crate::{
+    access::{Action, Caller, Policy, Target, allows},
+    catalog::{Catalog, ClusterView, Entry, Page, Tally},
+    cluster::{Cluster, Lifecycle, Phase},
+    document,
+    id::{ClusterId, ProvisionerId, UserId},
+    invalid::Invalid,
+    kubeconfig::{self, AddressRules},
+    name::ResourceName,
+    port::{
+        clock::Clock,
+        engine::{Engine, EngineRegistry},
+        store::{Change, Claim, ClusterSecrets, ClusterStore, Creation, Freshness, Revision, StoreError},
+    },
+    provisioner::ProvisionerPhase,
+    secret::Kubeconfig,
+};
+
+/// A cluster as asked for.
+#[derive(Debug)]
+pub struct NewCluster {
+    /// What it is called.
+    pub name: ResourceName,
+    /// What provides it.
+    pub provisioner: ProvisionerId,
+    /// Who owns it; the caller where nobody is named.
+    pub owner: Option<UserId>,
+    /// The engine's cluster parameters, and whatever else clients keep there. May hold the kubeconfig.
+    pub metadata: Option<Map<String, Value>>,
+    /// The kubeconfig, as a JSON object or YAML text.
+    pub kubeconfig: Option<Value>,
+}
+
+/// Changes to a cluster: what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterPatch {
+    /// New name.
+    pub name: Option<ResourceName>,
+    /// New owner.
+    pub owner: Option<UserId>,
+    /// Merged into the metadata (RFC 7386). May hold a new kubeconfig.
+    pub metadata: Option<Map<String, Value>>,
+    /// New kubeconfig.
+    pub kubeconfig: Option<Value>,
+}
+
+/// A cluster with its kubeconfig, where the caller may have it.
+#[derive(Debug)]
+pub struct ClusterWithKubeconfig {
+    /// The cluster.
+    pub view: ClusterView,
+    /// `None` when the policy keeps it from the caller.
+    pub kubeconfig: Option<ShownKubeconfig>,
+}
+
+/// A kubeconfig the caller may have.
+#[derive(Debug)]
+pub enum ShownKubeconfig {
+    /// There is none yet.
+    Absent,
+    /// This one.
+    Present(Kubeconfig),
+}
+
+/// How far the making of a cluster is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// In percent; `None` where the engine cannot tell.
+    pub percent: Option<u8>,
+    /// The phase it is in.
+    pub phase: Phase,
+}
+
+/// Use cases of clusters.
+pub struct Clusters {
+    /// The read model.
+    pub catalog: Arc<Catalog>,
+    /// Where they are stored.
+    pub store: Arc<dyn ClusterStore>,
+    /// How far the read model is.
+    pub freshness: Arc<dyn Freshness>,
+    /// What this installation offers.
+    pub engines: EngineRegistry,
+    /// Where kubeconfigs may point to.
+    pub addresses: AddressRules,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Clusters {
+    /// Stores a new cluster; it is observed in the background from then on.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Invalid`; `Conflict` when the provisioner is not well, or the key was used for another request.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        new: NewCluster,
+        once: Option<Once>,
+    ) -> Result<ClusterWithKubeconfig, ServiceError> {
+        let provisioner = references::visible_provisioner(&self.catalog, caller, new.provisioner)?;
+        let record = &provisioner.provisioner.record;
+        let organization = record.organization;
+        let policy = provisioner.organization.as_ref().map(|entry| entry.record.policy.clone()).unwrap_or_default();
+        if !allows(caller, Action::ClusterCreate, Target { organization, owner: Some(caller.user) }, &policy) {
+            return Err(ServiceError::Forbidden("you may not create clusters in this organization".into()));
+        }
+        let owner = references::owner(&self.catalog, caller, new.owner.unwrap_or(caller.user), organization)?;
+        let engine = self.engine(&record.engine)?;
+        let mut metadata = new.metadata.clone().unwrap_or_default();
+        let given = take_kubeconfig(&mut metadata, new.kubeconfig)?;
+        let kubeconfig = given.map(|given| kubeconfig::parse(&given, &self.addresses)).transpose()?;
+        let (full, is_attached) = self.validated(engine, metadata, kubeconfig.is_some())?;
+        if record.check.phase != ProvisionerPhase::Ready {
+            return Err(ServiceError::conflict(format!(
+                "provisioner {} cannot be used now: {}",
+                record.name, record.check.reason
+            )));
+        }
+        let schema = &engine.descriptor().cluster;
+        let is_secret = |path: &[&str]| schema.is_secret(path);
+        document::refuse_masks("metadata", &full, &is_secret)?;
+        let split = document::split(full, &is_secret);
+        let now = self.clock.now();
+        let cluster = Cluster {
+            id: ClusterId::random(),
+            name: new.name,
+            organization,
+            provisioner: record.id,
+            owner,
+            metadata: (new.metadata.is_some() || !split.shown.is_empty()).then_some(split.shown),
+            has_kubeconfig: kubeconfig.is_some(),
+            lifecycle: if is_attached { Lifecycle::Ready } else { Lifecycle::Deploying },
+            changed_at: now,
+            created_at: now,
+        };
+        let secrets = ClusterSecrets {
+            kubeconfig: kubeconfig.clone().map_or(Change::Keep, Change::Set),
+            metadata: split.sealed.into(),
+        };
+        let claim =
+            once.map(|once| Claim { caller: caller.user, key: once.key, fingerprint: once.fingerprint, at: now });
+        let fingerprint = claim.as_ref().map(|claim| claim.fingerprint);
+        let (cluster, revision) = match self.store.create(&cluster, secrets, claim).await? {
+            Creation::New(revision) => (cluster, revision),
+            Creation::Repeated { first, fingerprint: then } if fingerprint == Some(then) => (first, Revision(0)),
+            Creation::Repeated { .. } => return Err(used_for_another()),
+        };
+        let view = self.view(cluster, revision);
+        let may_have = allows(caller, Action::ClusterKubeconfig, target(&view.cluster.record), &policy);
+        let kubeconfig = may_have.then_some(kubeconfig.map_or(ShownKubeconfig::Absent, ShownKubeconfig::Present));
+        Ok(ClusterWithKubeconfig { view, kubeconfig })
+    }
+
+    /// Those the caller may see.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn list(&self, caller: &Caller, request: &ListRequest) -> Result<Page<ClusterView>, ServiceError> {
+        let scope = request.scope(&self.catalog, caller)?;
+        let visible = visibility(&self.catalog, caller, Action::ClusterList, Action::ClusterGet)?;
+        Ok(self.catalog.clusters(&request.listing(scope, visible)))
+    }
+
+    /// How those stand that the caller may see in the own organization.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn health(&self, caller: &Caller, request: &ListRequest) -> Result<Tally, ServiceError> {
+        let scope = request.scope(&self.catalog, caller)?;
+        let visible = visibility(&self.catalog, caller, Action::ClusterList, Action::ClusterGet)?;
+        Ok(self.catalog.cluster_tally(scope, visible))
+    }
+
+    /// Shows one, without its kubeconfig.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn get(&self, caller: &Caller, id: ClusterId) -> Result<ClusterView, ServiceError> {
+        self.catalog
+            .cluster(id)
+            .filter(|view| allows(caller, Action::ClusterGet, target(&view.cluster.record), &policy(view)))
+            .ok_or_else(|| ServiceError::not_found("cluster", id))
+    }
+
+    /// Shows one, with its kubeconfig where the caller may have it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn show(&self, caller: &Caller, id: ClusterId) -> Result<ClusterWithKubeconfig, ServiceError> {
+        let view = self.get(caller, id)?;
+        self.with_kubeconfig(caller, view).await
+    }
+
+    /// The kubeconfig.
+    ///
+    /// # Errors
+    /// `NotFound`; `Forbidden`; `Conflict` when there is none yet.
+    pub async fn kubeconfig(&self, caller: &Caller, id: ClusterId) -> Result<Kubeconfig, ServiceError> {
+        let view = self.permitted(caller, Action::ClusterKubeconfig, id)?;
+        self.stored_kubeconfig(&view).await
+    }
+
+    /// Changes one.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Invalid`, `ChangedMeanwhile`.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: ClusterId,
+        patch: ClusterPatch,
+        expected: Expected,
+    ) -> Result<ClusterWithKubeconfig, ServiceError> {
+        let mut changes = patch.metadata;
+        let mut no_metadata = Map::new();
+        let given = take_kubeconfig(changes.as_mut().unwrap_or(&mut no_metadata), patch.kubeconfig)?;
+        for _ in 0..ATTEMPTS {
+            let view = self.permitted(caller, Action::ClusterUpdate, id)?;
+            check_expected(expected, view.cluster.revision, "the cluster")?;
+            let mut cluster = view.cluster.record.clone();
+            let mut secrets = ClusterSecrets::default();
+            if let Some(name) = &patch.name {
+                cluster.name = name.clone();
+            }
+            if let Some(owner) = patch.owner {
+                cluster.owner = references::owner(&self.catalog, caller, owner, cluster.organization)?;
+            }
+            if let Some(given) = &given {
+                secrets.kubeconfig = Change::Set(kubeconfig::parse(given, &self.addresses)?);
+                cluster.has_kubeconfig = true;
+            }
+            if let Some(changes) = &changes {
+                let engine = self.engine_of(&view)?;
+                let sealed = self.store.metadata(id).await?;
+                let stored = cluster.metadata.clone().unwrap_or_default();
+                let mut full = stored.reveal(sealed.as_ref()).map_err(|error| ServiceError::Internal(error.into()))?;
+                document::merge_patch("metadata", &mut full, changes.clone())?;
+                let (full, _) = self.validated(engine, full, cluster.has_kubeconfig)?;
+                let schema = &engine.descriptor().cluster;
+                let split = document::split(full, &|path: &[&str]| schema.is_secret(path));
+                cluster.metadata = Some(split.shown);
+                secrets.metadata = split.sealed.into();
+            }
+            match self.store.update(&cluster, secrets, view.cluster.revision).await {
+                Ok(revision) => {
+                    let view = ClusterView { cluster: Arc::new(Entry::new(cluster, revision)), ..view };
+                    return self.with_kubeconfig(caller, view).await;
+                }
+                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// Asks for another number of nodes.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Unsupported`.
+    pub fn resize(&self, caller: &Caller, id: ClusterId, _node_count: u32) -> Result<ClusterView, ServiceError> {
+        let view = self.permitted(caller, Action::ClusterUpdate, id)?;
+        let engine = self.engine_of(&view)?;
+        Err(unsupported(engine, "change the number of nodes"))
+    }
+
+    /// Asks for network policy to be switched.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Unsupported`.
+    pub fn set_network_policy(&self, caller: &Caller, id: ClusterId) -> Result<ClusterView, ServiceError> {
+        let view = self.permitted(caller, Action::ClusterUpdate, id)?;
+        let engine = self.engine_of(&view)?;
+        Err(unsupported(engine, "switch network policy"))
+    }
+
+    /// How far the making of a cluster is.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn progress(&self, caller: &Caller, id: ClusterId) -> Result<Progress, ServiceError> {
+        let view = self.get(caller, id)?;
+        let engine = self.engine_of(&view)?;
+        let phase = view.standing().phase;
+        let abilities = engine.descriptor().abilities;
+        // What is attached is whole from the start; nothing is made that could be half done.
+        let percent = if !abilities.deploy || phase == Phase::Ready { Some(100) } else { None };
+        Ok(Progress { percent, phase })
+    }
+
+    /// Removes one. What an attached cluster runs on is not touched.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
+    pub async fn delete(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<(), ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.permitted(caller, Action::ClusterDelete, id)?;
+            check_expected(expected, view.cluster.revision, "the cluster")?;
+            match self.store.delete(id, view.cluster.revision).await {
+                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
+                other => return Ok(other?),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// The stored kubeconfig of a cluster, for our own use.
+    pub(super) async fn stored_kubeconfig(&self, view: &ClusterView) -> Result<Kubeconfig, ServiceError> {
+        let cluster = &view.cluster.record;
+        let stored = if cluster.has_kubeconfig { self.store.kubeconfig(cluster.id).await? } else { None };
+        stored.ok_or_else(|| ServiceError::conflict(format!("cluster {} has no kubeconfig yet", cluster.name)))
+    }
+
+    async fn with_kubeconfig(&self, caller: &Caller, view: ClusterView) -> Result<ClusterWithKubeconfig, ServiceError> {
+        let cluster = &view.cluster.record;
+        let kubeconfig = if !allows(caller, Action::ClusterKubeconfig, target(cluster), &policy(&view)) {
+            None
+        } else if cluster.has_kubeconfig {
+            Some(self.store.kubeconfig(cluster.id).await?.map_or(ShownKubeconfig::Absent, ShownKubeconfig::Present))
+        } else {
+            Some(ShownKubeconfig::Absent)
+        };
+        Ok(ClusterWithKubeconfig { view, kubeconfig })
+    }
+
+    fn permitted(&self, caller: &Caller, action: Action, id: ClusterId) -> Result<ClusterView, ServiceError> {
+        let view = self.get(caller, id)?;
+        if allows(caller, action, target(&view.cluster.record), &policy(&view)) {
+            return Ok(view);
+        }
+        let name = &view.cluster.record.name;
+        Err(ServiceError::Forbidden(format!("you may not do {action} on cluster {name}")))
+    }
+
+    fn engine(&self, name: &str) -> Result<&dyn Engine, ServiceError> {
+        let engine = self.engines.get(name).map(|engine| &**engine);
+        engine.ok_or_else(|| ServiceError::conflict(format!("the engine {name} is not offered any more")))
+    }
+
+    fn engine_of(&self, view: &ClusterView) -> Result<&dyn Engine, ServiceError> {
+        let provisioner = view.provisioner.as_ref();
+        let provisioner =
+            provisioner.ok_or_else(|| ServiceError::not_found("provisioner", view.cluster.record.provisioner))?;
+        self.engine(&provisioner.provisioner.record.engine)
+    }
+
+    /// The metadata checked against the engine's schema, and whether the engine attaches what exists already. A kubeconfig is a field
+    /// of some schemas but kept elsewhere, so it is asked for here and not among the fields.
+    fn validated(
+        &self,
+        engine: &dyn Engine,
+        metadata: Map<String, Value>,
+        has_kubeconfig: bool,
+    ) -> Result<(Map<String, Value>, bool), Invalid> {
+        let descriptor = engine.descriptor();
+        let schema = descriptor.cluster.clone().without(KUBECONFIG);
+        let wants_kubeconfig = descriptor.cluster.field(KUBECONFIG).is_some_and(|field| field.required == Some(true));
+        let checked = schema.validate("metadata", &metadata);
+        if !wants_kubeconfig || has_kubeconfig {
+            return Ok((checked?, !descriptor.abilities.deploy));
+        }
+        let mut missing = Invalid::field(KUBECONFIG, "must be given: a kubeconfig as a JSON object or YAML text");
+        if let Err(others) = checked {
+            missing.0.extend(others.0);
+        }
+        Err(missing)
+    }
+
+    fn view(&self, cluster: Cluster, revision: Revision) -> ClusterView {
+        ClusterView {
+            organization: self.catalog.organization(cluster.organization),
+            provisioner: self.catalog.provisioner(cluster.provisioner),
+            owner: self.catalog.user_view(cluster.owner),
+            sighting: None,
+            looked_at: None,
+            cluster: Arc::new(Entry::new(cluster, revision)),
+        }
+    }
+}
+
+/// Name of the field that holds a kubeconfig in metadata and in engines' schemas.
+const KUBECONFIG: &str = "kubeconfig";
+
+/// Takes the kubeconfig out of where clients put it: at the top or in the metadata.
+fn take_kubeconfig(metadata: &mut Map<String, Value>, top: Option<Value>) -> Result<Option<Value>, Invalid> {
+    let empty = |value: &Value| {
+        value.is_null() || value.as_str().is_some_and(str::is_empty) || value.as_object().is_some_and(Map::is_empty)
+    };
+    let inner = metadata.remove(KUBECONFIG).filter(|value| !empty(value));
+    match (top.filter(|value| !empty(value)), inner) {
+        (Some(top), Some(inner)) if top != inner => {
+            Err(Invalid::field("metadata.kubeconfig", "differs from the kubeconfig at the top; send one"))
+        }
+        (top, inner) => Ok(top.or(inner)),
+    }
+}
+
+fn unsupported(engine: &dyn Engine, what: &str) -> ServiceError {
+    ServiceError::Unsupported(format!("{} cannot {what}", engine.descriptor().verbose_name))
+}
+
+pub(super) fn target(cluster: &Cluster) -> Target {
+    Target { organization: cluster.organization, owner: Some(cluster.owner) }
+}
+
+fn policy(view: &ClusterView) -> Policy {
+    view.organization.as_ref().map(|entry| entry.record.policy.clone()).unwrap_or_default()
+}

@@ -1,0 +1,119 @@
+//! Why a use case did not do what was asked, cut by what the caller can do about it.
+
+use std::time::Duration;
+
+use crate::{
+    invalid::{FieldError, Invalid},
+    port::{BoxError, inspector::InspectError, password::PasswordError, store::StoreError, token::TokenError},
+};
+
+/// Why a use case did not do what was asked. Texts are for people: they name the object and the next step.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The caller is not who the caller says, or not any more.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// The caller may see it and may not do it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// There is no such thing, or the caller may not see it.
+    #[error("{0}")]
+    NotFound(String),
+    /// The input is well-formed and cannot be accepted.
+    #[error("some fields cannot be accepted: {0}")]
+    Invalid(#[from] Invalid),
+    /// It does not fit what is there: a duplicate, a wrong state, something in the way.
+    #[error("{message}")]
+    Conflict {
+        /// What does not fit, and what to do.
+        message: String,
+        /// What is in the way, one by one.
+        details: Vec<FieldError>,
+    },
+    /// The engine cannot do this.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The record is not at the revision the caller expects.
+    #[error("{0}")]
+    ChangedMeanwhile(String),
+    /// Too many attempts.
+    #[error("too many attempts; try again in {} s", .retry_after.as_secs().max(1))]
+    Throttled {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// A cluster or provider answered and refused, or cannot be reached.
+    #[error("{0}")]
+    Upstream(String),
+    /// A cluster or provider did not answer in time.
+    #[error("{0}")]
+    UpstreamTimeout(String),
+    /// The store is away.
+    #[error("the store does not answer; try again in a moment")]
+    Unavailable(#[source] BoxError),
+    /// Something that is our fault.
+    #[error("something went wrong inside")]
+    Internal(#[source] BoxError),
+}
+
+impl ServiceError {
+    /// A conflict without further details.
+    #[must_use]
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::Conflict { message: message.into(), details: Vec::new() }
+    }
+
+    /// Nothing called `object` is visible under that id.
+    #[must_use]
+    pub fn not_found(object: &str, id: impl std::fmt::Display) -> Self {
+        Self::NotFound(format!("there is no {object} {id}"))
+    }
+
+    /// One field that cannot be accepted.
+    #[must_use]
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(Invalid::field(field, message))
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Missing => Self::NotFound("it is not there any more".into()),
+            StoreError::Conflict => Self::conflict("it is being changed by others; try again"),
+            StoreError::Taken { field } => Self::Conflict {
+                message: format!("this {field} is already in use; choose another"),
+                details: vec![FieldError { field: field.into(), message: "is already in use".into() }],
+            },
+            StoreError::InUse => Self::conflict("it is still in use"),
+            StoreError::Dangling { field } => Self::field(field, super::references::NOT_THERE),
+            StoreError::Unavailable(cause) => Self::Unavailable(cause),
+            StoreError::Unreadable(cause) => Self::Internal(cause),
+        }
+    }
+}
+
+impl From<PasswordError> for ServiceError {
+    fn from(error: PasswordError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
+impl From<TokenError> for ServiceError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid => Self::Unauthenticated("the token is not valid; log in again"),
+            TokenError::Expired => Self::Unauthenticated("the token has expired; log in again"),
+            TokenError::Signing(cause) => Self::Internal(cause),
+        }
+    }
+}
+
+impl From<InspectError> for ServiceError {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Refused(message) | InspectError::Unreachable(message) => Self::Upstream(message),
+            InspectError::TimedOut(message) => Self::UpstreamTimeout(message),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What a caller asks of a list, and what of it the caller may ask.
+
+use crate::{
+    access::{Action, Caller, Policy, Rule},
+    catalog::{Catalog, Filter, Listing, Scope, Sort, Visibility, Window},
+    service::ServiceError,
+    user::Role,
+};
+
+/// A list as it was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListRequest {
+    /// Which.
+    pub filter: Filter,
+    /// In which order.
+    pub sort: Sort,
+    /// Whether the order is turned around.
+    pub descending: bool,
+    /// Which part; all of it where none is asked for.
+    pub window: Option<Window>,
+    /// Another organization than the caller's own; superadmins only.
+    pub namespace: Option<String>,
+    /// All organizations; superadmins only.
+    pub all_namespaces: bool,
+}
+
+impl ListRequest {
+    /// Whether items say which namespace they are of.
+    #[must_use]
+    pub const fn names_namespaces(&self) -> bool {
+        self.all_namespaces || self.namespace.is_some()
+    }
+
+    /// Where the caller looks.
+    ///
+    /// # Errors
+    /// Only superadmins look elsewhere; the namespace must exist.
+    pub(super) fn scope(&self, catalog: &Catalog, caller: &Caller) -> Result<Scope, ServiceError> {
+        if !self.names_namespaces() {
+            return Ok(Scope::Organization(caller.organization));
+        }
+        if caller.role != Role::Superadmin {
+            return Err(ServiceError::Forbidden("only superadmins use namespace and all_namespaces".into()));
+        }
+        match &self.namespace {
+            Some(_) if self.all_namespaces => {
+                Err(ServiceError::field("namespace", "cannot be used together with all_namespaces"))
+            }
+            Some(namespace) => catalog
+                .organization_by_namespace(namespace)
+                .map(|organization| Scope::Organization(organization.record.id))
+                .ok_or_else(|| ServiceError::field("namespace", "is no organization's namespace")),
+            None => Ok(Scope::All),
+        }
+    }
+
+    /// The question for the catalog.
+    pub(super) fn listing(&self, scope: Scope, visibility: Visibility) -> Listing {
+        Listing {
+            scope,
+            visibility,
+            filter: self.filter.clone(),
+            sort: self.sort,
+            descending: self.descending,
+            window: self.window.unwrap_or(Window { offset: 0, limit: usize::MAX }),
+        }
+    }
+}
+
+/// Which records of the caller's own organization a list shows: those both `list` and `get` are allowed for.
+///
+/// # Errors
+/// The caller may not list at all.
+pub(super) fn visibility(
+    catalog: &Catalog,
+    caller: &Caller,
+    list: Action,
+    get: Action,
+) -> Result<Visibility, ServiceError> {
+    if caller.role == Role::Superadmin {
+        return Ok(Visibility::All);
+    }
+    let policy: Policy =
+        catalog.organization(caller.organization).map(|entry| entry.record.policy.clone()).unwrap_or_default();
+    let seen = |action| match policy.rule(action) {
+        Rule::All => Visibility::All,
+        Rule::IsOwner => Visibility::OwnedBy(caller.user),
+        Rule::IsAdmin if caller.role == Role::Admin => Visibility::All,
+        Rule::AdminOrOwner if caller.role == Role::Admin => Visibility::All,
+        Rule::AdminOrOwner => Visibility::OwnedBy(caller.user),
+        Rule::IsAdmin | Rule::IsSuperadmin => Visibility::Nothing,
+    };
+    match (seen(list), seen(get)) {
+        (Visibility::Nothing, _) => {
+            Err(ServiceError::Forbidden(format!("the policy of your organization does not let you do {list}")))
+        }
+        (_, Visibility::Nothing) => Ok(Visibility::Nothing),
+        (Visibility::All, other) | (other, Visibility::All) => Ok(other),
+        (Visibility::OwnedBy(user), Visibility::OwnedBy(_)) => Ok(Visibility::OwnedBy(user)),
+    }
+}

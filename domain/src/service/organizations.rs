@@ -1,0 +1,217 @@
+//! Organizations and their policies.
+
+use std::sync::Arc;
+
+use super::{ATTEMPTS, Expected, ListRequest, ServiceError, acts_in};
+use crate::{
+    access::{Action, Caller, Policy, Target, allows},
+    catalog::{Catalog, Entry, Page, Scope, Visibility},
+    id::OrganizationId,
+    invalid::FieldError,
+    name::{Namespace, OrganizationName},
+    organization::{Organization, Remaining},
+    port::{
+        clock::Clock,
+        store::{Freshness, OrganizationStore, Revision, StoreError},
+    },
+    user::Role,
+};
+
+/// How many things in the way are named.
+const NAMED: usize = 20;
+/// How many things `deletable` lists.
+const LISTED: usize = 1_000;
+
+/// Use cases of organizations.
+pub struct Organizations {
+    /// The read model.
+    pub catalog: Arc<Catalog>,
+    /// Where they are stored.
+    pub store: Arc<dyn OrganizationStore>,
+    /// How far the read model is.
+    pub freshness: Arc<dyn Freshness>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+type OrganizationEntry = Arc<Entry<Organization>>;
+
+impl Organizations {
+    /// Creates one.
+    ///
+    /// # Errors
+    /// `Forbidden`; `Conflict` when the namespace is in use.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        name: OrganizationName,
+        namespace: Namespace,
+    ) -> Result<OrganizationEntry, ServiceError> {
+        if caller.role != Role::Superadmin {
+            return Err(ServiceError::Forbidden("only superadmins create organizations".into()));
+        }
+        let organization = Organization {
+            id: OrganizationId::random(),
+            name,
+            namespace,
+            policy: Policy::default(),
+            created_at: self.clock.now(),
+        };
+        let revision = self.store.create(&organization).await?;
+        Ok(Arc::new(Entry::new(organization, revision)))
+    }
+
+    /// Those the caller may see: superadmins all, others their own.
+    ///
+    /// # Errors
+    /// `Forbidden` to look elsewhere.
+    pub fn list(&self, caller: &Caller, request: &ListRequest) -> Result<Page<OrganizationEntry>, ServiceError> {
+        let mut scope = request.scope(&self.catalog, caller)?;
+        if caller.role == Role::Superadmin && !request.names_namespaces() {
+            scope = Scope::All;
+        }
+        Ok(self.catalog.organizations(&request.listing(scope, Visibility::All)))
+    }
+
+    /// Shows one.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn get(&self, caller: &Caller, id: OrganizationId) -> Result<OrganizationEntry, ServiceError> {
+        self.catalog
+            .organization(id)
+            .filter(|entry| acts_in(caller, entry.record.id))
+            .ok_or_else(|| ServiceError::not_found("organization", id))
+    }
+
+    /// Changes the name.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
+    pub async fn rename(
+        &self,
+        caller: &Caller,
+        id: OrganizationId,
+        name: Option<OrganizationName>,
+        expected: Expected,
+    ) -> Result<OrganizationEntry, ServiceError> {
+        self.change(caller, Action::OrganizationUpdate, id, expected, |organization| {
+            if let Some(name) = &name {
+                organization.name = name.clone();
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Overrides rules of the policy; `None` returns to the default.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Invalid`, `ChangedMeanwhile`.
+    pub async fn change_policy(
+        &self,
+        caller: &Caller,
+        id: OrganizationId,
+        changes: &[(String, Option<String>)],
+        expected: Expected,
+    ) -> Result<OrganizationEntry, ServiceError> {
+        self.change(caller, Action::PolicyUpdate, id, expected, |organization| {
+            let changes = changes.iter().map(|(action, rule)| (action.as_str(), rule.as_deref()));
+            organization.policy = organization.policy.changed(changes)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What lives in an organization and keeps it from being deleted; the first thousand.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`.
+    pub fn remaining(&self, caller: &Caller, id: OrganizationId) -> Result<Vec<Remaining>, ServiceError> {
+        self.permitted(caller, Action::OrganizationDelete, id)?;
+        Ok(self.catalog.remaining_in_organization(id, LISTED))
+    }
+
+    /// Deletes an empty one.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Conflict` naming what is in the way, `ChangedMeanwhile`.
+    pub async fn delete(&self, caller: &Caller, id: OrganizationId, expected: Expected) -> Result<(), ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let entry = self.permitted(caller, Action::OrganizationDelete, id)?;
+            check_expected(expected, entry.revision, "the organization")?;
+            let remaining = self.catalog.remaining_in_organization(id, NAMED);
+            if !remaining.is_empty() {
+                return Err(in_the_way(entry.record.name.as_str(), &remaining));
+            }
+            match self.store.delete(id, entry.revision).await {
+                Err(StoreError::Conflict | StoreError::InUse) => self.freshness.caught_up().await?,
+                other => return Ok(other?),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    fn permitted(
+        &self,
+        caller: &Caller,
+        action: Action,
+        id: OrganizationId,
+    ) -> Result<OrganizationEntry, ServiceError> {
+        let entry = self.get(caller, id)?;
+        let target = Target { organization: id, owner: None };
+        if allows(caller, action, target, &entry.record.policy) {
+            Ok(entry)
+        } else {
+            Err(ServiceError::Forbidden(format!("you may not do {action} on organization {}", entry.record.name)))
+        }
+    }
+
+    async fn change(
+        &self,
+        caller: &Caller,
+        action: Action,
+        id: OrganizationId,
+        expected: Expected,
+        edit: impl Fn(&mut Organization) -> Result<(), ServiceError>,
+    ) -> Result<OrganizationEntry, ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let entry = self.permitted(caller, action, id)?;
+            check_expected(expected, entry.revision, "the organization")?;
+            let mut organization = entry.record.clone();
+            edit(&mut organization)?;
+            match self.store.update(&organization, entry.revision).await {
+                Ok(revision) => return Ok(Arc::new(Entry::new(organization, revision))),
+                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+}
+
+/// Refuses to touch a record that has moved on since the caller saw it.
+pub(super) fn check_expected(expected: Expected, now: Revision, object: &str) -> Result<(), ServiceError> {
+    match expected {
+        Some(expected) if expected != now => {
+            Err(ServiceError::ChangedMeanwhile(format!("{object} was changed meanwhile; read it again")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The conflict that names what keeps `object` from being deleted.
+pub(super) fn in_the_way(object: &str, remaining: &[Remaining]) -> ServiceError {
+    let first = remaining.iter().take(3).map(|r| format!("{} {}", r.object, r.name)).collect::<Vec<_>>().join(", ");
+    let more = if remaining.len() > 3 { " and others" } else { "" };
+    ServiceError::Conflict {
+        message: format!("{object} is still in use by {first}{more}; delete or move these first"),
+        details: remaining
+            .iter()
+            .map(|r| FieldError {
+                field: format!("{}:{}", r.object, r.id),
+                message: format!("{} is in the way", r.name),
+            })
+            .collect(),
+    }
+}

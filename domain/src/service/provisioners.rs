@@ -1,0 +1,279 @@
+//! Provisioners: engines with their credentials, checked against the provider when they arrive.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{
+    ATTEMPTS, Expected, ListRequest, ServiceError,
+    lists::visibility,
+    organizations::{check_expected, in_the_way},
+    references,
+};
+use crate::{
+    access::{Action, Caller, Policy, Target, allows},
+    catalog::{Catalog, Entry, Page, ProvisionerView, Tally},
+    document,
+    id::{ProvisionerId, UserId},
+    name::ResourceName,
+    port::{
+        clock::Clock,
+        engine::{Engine, EngineDescriptor, EngineError, EngineRegistry},
+        store::{Claim, Creation, Freshness, ProvisionerStore, Revision, StoreError},
+    },
+    provisioner::{Check, Provisioner, ProvisionerPhase},
+};
+
+/// How many things in the way are named.
+const NAMED: usize = 20;
+
+/// A provisioner as asked for.
+#[derive(Debug)]
+pub struct NewProvisioner {
+    /// What it is called.
+    pub name: ResourceName,
+    /// Name of its engine.
+    pub engine: String,
+    /// Who owns it; the caller where nobody is named.
+    pub owner: Option<UserId>,
+    /// What the engine needs.
+    pub parameters: Map<String, Value>,
+}
+
+/// Changes to a provisioner: what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct ProvisionerPatch {
+    /// New name.
+    pub name: Option<ResourceName>,
+    /// New owner.
+    pub owner: Option<UserId>,
+    /// Merged into the parameters (RFC 7386).
+    pub parameters: Option<Map<String, Value>>,
+}
+
+/// A key that makes a creation happen once, with a hash of the request it came with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// The key.
+    pub key: String,
+    /// The hash.
+    pub fingerprint: [u8; 32],
+}
+
+/// Use cases of provisioners.
+pub struct Provisioners {
+    /// The read model.
+    pub catalog: Arc<Catalog>,
+    /// Where they are stored.
+    pub store: Arc<dyn ProvisionerStore>,
+    /// How far the read model is.
+    pub freshness: Arc<dyn Freshness>,
+    /// What this installation offers.
+    pub engines: EngineRegistry,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Provisioners {
+    /// What each engine is and asks for.
+    pub fn engines(&self) -> impl Iterator<Item = &EngineDescriptor> {
+        self.engines.descriptors()
+    }
+
+    /// Saves a provisioner, whatever the check of its credentials finds.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Invalid`; `Conflict` when the key was used for another request.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        new: NewProvisioner,
+        once: Option<Once>,
+    ) -> Result<ProvisionerView, ServiceError> {
+        let organization = match new.owner {
+            Some(owner) => references::visible_user(&self.catalog, caller, owner)?.user.record.organization,
+            None => caller.organization,
+        };
+        let policy = self.catalog.organization(organization).map(|entry| entry.record.policy.clone());
+        let target = Target { organization, owner: None };
+        if !allows(caller, Action::ProvisionerCreate, target, &policy.unwrap_or_default()) {
+            return Err(ServiceError::Forbidden("you may not create provisioners in this organization".into()));
+        }
+        let owner = new.owner.unwrap_or(caller.user);
+        let owner = references::owner(&self.catalog, caller, owner, organization)?;
+        let engine = self.engines.get(&new.engine).ok_or_else(|| self.unknown_engine())?;
+        let schema = &engine.descriptor().provisioner;
+        let is_secret = |path: &[&str]| schema.is_secret(path);
+        document::refuse_masks("parameters", &new.parameters, &is_secret)?;
+        let full = schema.validate("parameters", &new.parameters)?;
+        let check = self.check(&**engine, &full).await;
+        let split = document::split(full, &is_secret);
+        let now = self.clock.now();
+        let provisioner = Provisioner {
+            id: ProvisionerId::random(),
+            name: new.name,
+            engine: new.engine.into_boxed_str(),
+            organization,
+            owner,
+            parameters: split.shown,
+            state_changed_at: check.at,
+            check,
+            created_at: now,
+        };
+        let claim =
+            once.map(|once| Claim { caller: caller.user, key: once.key, fingerprint: once.fingerprint, at: now });
+        let fingerprint = claim.as_ref().map(|claim| claim.fingerprint);
+        match self.store.create(&provisioner, split.sealed.into(), claim).await? {
+            Creation::New(revision) => Ok(self.view(provisioner, revision)),
+            Creation::Repeated { first, fingerprint: then } if fingerprint == Some(then) => {
+                Ok(self.view(first, Revision(0)))
+            }
+            Creation::Repeated { .. } => Err(used_for_another()),
+        }
+    }
+
+    /// Those the caller may see.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn list(&self, caller: &Caller, request: &ListRequest) -> Result<Page<ProvisionerView>, ServiceError> {
+        let scope = request.scope(&self.catalog, caller)?;
+        let visible = visibility(&self.catalog, caller, Action::ProvisionerList, Action::ProvisionerGet)?;
+        Ok(self.catalog.provisioners(&request.listing(scope, visible)))
+    }
+
+    /// How those stand that the caller may see in the own organization.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn health(&self, caller: &Caller, request: &ListRequest) -> Result<Tally, ServiceError> {
+        let scope = request.scope(&self.catalog, caller)?;
+        let visible = visibility(&self.catalog, caller, Action::ProvisionerList, Action::ProvisionerGet)?;
+        Ok(self.catalog.provisioner_tally(scope, visible))
+    }
+
+    /// Shows one.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn get(&self, caller: &Caller, id: ProvisionerId) -> Result<ProvisionerView, ServiceError> {
+        self.catalog
+            .provisioner(id)
+            .filter(|view| allows(caller, Action::ProvisionerGet, target(&view.provisioner.record), &policy(view)))
+            .ok_or_else(|| ServiceError::not_found("provisioner", id))
+    }
+
+    /// Changes one. New parameters are checked against the provider again.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Invalid`, `ChangedMeanwhile`.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: ProvisionerId,
+        patch: ProvisionerPatch,
+        expected: Expected,
+    ) -> Result<ProvisionerView, ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.permitted(caller, Action::ProvisionerUpdate, id)?;
+            check_expected(expected, view.provisioner.revision, "the provisioner")?;
+            let mut provisioner = view.provisioner.record.clone();
+            let mut secrets = crate::port::store::Change::Keep;
+            if let Some(name) = &patch.name {
+                provisioner.name = name.clone();
+            }
+            if let Some(owner) = patch.owner {
+                provisioner.owner = references::owner(&self.catalog, caller, owner, provisioner.organization)?;
+            }
+            if let Some(changes) = &patch.parameters {
+                let engine = self.engines.get(&provisioner.engine).ok_or_else(|| {
+                    ServiceError::conflict(format!("the engine {} is not offered any more", provisioner.engine))
+                })?;
+                let schema = &engine.descriptor().provisioner;
+                let is_secret = |path: &[&str]| schema.is_secret(path);
+                let sealed = self.store.secrets(id).await?;
+                let stored = &provisioner.parameters;
+                let mut full = stored.reveal(sealed.as_ref()).map_err(|error| ServiceError::Internal(error.into()))?;
+                document::merge_patch("parameters", &mut full, changes.clone())?;
+                let full = schema.validate("parameters", &full)?;
+                let check = self.check(&**engine, &full).await;
+                let split = document::split(full, &is_secret);
+                provisioner.parameters = split.shown;
+                secrets = split.sealed.into();
+                if check.phase != provisioner.check.phase {
+                    provisioner.state_changed_at = check.at;
+                }
+                provisioner.check = check;
+            }
+            match self.store.update(&provisioner, secrets, view.provisioner.revision).await {
+                Ok(revision) => return Ok(self.view(provisioner, revision)),
+                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// Deletes one that no cluster uses.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Conflict` naming what is in the way, `ChangedMeanwhile`.
+    pub async fn delete(&self, caller: &Caller, id: ProvisionerId, expected: Expected) -> Result<(), ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.permitted(caller, Action::ProvisionerDelete, id)?;
+            check_expected(expected, view.provisioner.revision, "the provisioner")?;
+            let remaining = self.catalog.remaining_of_provisioner(id, NAMED);
+            if !remaining.is_empty() {
+                return Err(in_the_way(view.provisioner.record.name.as_str(), &remaining));
+            }
+            match self.store.delete(id, view.provisioner.revision).await {
+                Err(StoreError::Conflict | StoreError::InUse) => self.freshness.caught_up().await?,
+                other => return Ok(other?),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    fn permitted(&self, caller: &Caller, action: Action, id: ProvisionerId) -> Result<ProvisionerView, ServiceError> {
+        let view = self.get(caller, id)?;
+        if allows(caller, action, target(&view.provisioner.record), &policy(&view)) {
+            return Ok(view);
+        }
+        let name = &view.provisioner.record.name;
+        Err(ServiceError::Forbidden(format!("you may not do {action} on provisioner {name}")))
+    }
+
+    async fn check(&self, engine: &dyn Engine, parameters: &Map<String, Value>) -> Check {
+        let (phase, reason) = match engine.check(parameters).await {
+            Ok(()) => (ProvisionerPhase::Ready, "the provider accepts the credentials".to_owned()),
+            Err(EngineError::Refused(reason)) => (ProvisionerPhase::Failed, reason),
+            Err(EngineError::Unreachable(reason)) => (ProvisionerPhase::NotReachable, reason),
+        };
+        Check { phase, reason, at: self.clock.now() }
+    }
+
+    fn unknown_engine(&self) -> ServiceError {
+        let offered = self.engines().map(|engine| engine.name).collect::<Vec<_>>().join(", ");
+        ServiceError::field("engine", format!("must be one of {offered}"))
+    }
+
+    fn view(&self, provisioner: Provisioner, revision: Revision) -> ProvisionerView {
+        ProvisionerView {
+            organization: self.catalog.organization(provisioner.organization),
+            owner: self.catalog.user_view(provisioner.owner),
+            provisioner: Arc::new(Entry::new(provisioner, revision)),
+        }
+    }
+}
+
+pub(super) fn used_for_another() -> ServiceError {
+    ServiceError::conflict("this Idempotency-Key was used for another request; choose a new one")
+}
+
+fn target(provisioner: &Provisioner) -> Target {
+    Target { organization: provisioner.organization, owner: Some(provisioner.owner) }
+}
+
+fn policy(view: &ProvisionerView) -> Policy {
+    view.organization.as_ref().map(|entry| entry.record.policy.clone()).unwrap_or_default()
+}

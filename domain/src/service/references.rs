@@ -1,0 +1,82 @@
+//! References in request bodies: `"User:<uuid>"`.
+
+use std::str::FromStr;
+
+use crate::{
+    access::Caller,
+    catalog::{Catalog, ProvisionerView, UserView},
+    id::{OrganizationId, ProvisionerId, UserId},
+    invalid::Invalid,
+    service::{ServiceError, acts_in},
+    user::Role,
+};
+
+/// What is said of a reference that is missing and of one that belongs to somebody else: the same.
+pub const NOT_THERE: &str = "refers to something that is not there";
+
+/// Reads `"<kind>:<uuid>"`.
+///
+/// # Errors
+/// It has another form.
+pub fn parse<T: FromStr>(kind: &str, text: &str) -> Result<T, String> {
+    text.strip_prefix(kind)
+        .and_then(|rest| rest.strip_prefix(':'))
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(|| format!("must be \"{kind}:<uuid>\""))
+}
+
+/// The user who is to own something in `organization`.
+///
+/// # Errors
+/// The user is not there, or belongs to another organization; a member names somebody else.
+pub(super) fn owner(
+    catalog: &Catalog,
+    caller: &Caller,
+    owner: UserId,
+    organization: OrganizationId,
+) -> Result<UserId, ServiceError> {
+    if owner == caller.user && acts_in(caller, organization) {
+        return Ok(owner);
+    }
+    let view = visible_user(catalog, caller, owner)?;
+    if view.user.record.organization != organization {
+        return Err(Invalid::field("owner", NOT_THERE).into());
+    }
+    if caller.role == Role::Member {
+        return Err(ServiceError::Forbidden("only admins make somebody else the owner".into()));
+    }
+    Ok(owner)
+}
+
+pub(super) fn visible_user(catalog: &Catalog, caller: &Caller, user: UserId) -> Result<UserView, Invalid> {
+    catalog
+        .user_view(user)
+        .filter(|view| acts_in(caller, view.user.record.organization))
+        .ok_or_else(|| Invalid::field("owner", NOT_THERE))
+}
+
+pub(super) fn visible_provisioner(
+    catalog: &Catalog,
+    caller: &Caller,
+    provisioner: ProvisionerId,
+) -> Result<ProvisionerView, Invalid> {
+    catalog
+        .provisioner(provisioner)
+        .filter(|view| acts_in(caller, view.provisioner.record.organization))
+        .ok_or_else(|| Invalid::field("provisioner", NOT_THERE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_names_its_kind() {
+        let id = UserId::random();
+        assert_eq!(parse::<UserId>("User", &format!("User:{id}")), Ok(id));
+        for wrong in [format!("Provisioner:{id}"), id.to_string(), "User:".into(), "User:x".into(), format!("User{id}")]
+        {
+            assert!(parse::<UserId>("User", &wrong).is_err(), "{wrong}");
+        }
+    }
+}

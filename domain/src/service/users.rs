@@ -1,0 +1,377 @@
+//! Users: who may make, change and remove whom.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{
+    ATTEMPTS, Expected, ListRequest, ServiceError, acts_in,
+    lists::visibility,
+    organizations::{check_expected, in_the_way},
+    references::NOT_THERE,
+};
+use crate::{
+    access::{Action, Caller, Policy, Target, allows},
+    catalog::{Catalog, Entry, Page, Scope, UserView, Visibility},
+    document,
+    id::{OrganizationId, UserId},
+    name::{EmailAddress, Username},
+    port::{
+        clock::Clock,
+        password::PasswordHasher,
+        store::{Change, Freshness, StoreError, UserSecrets, UserStore},
+    },
+    secret::Password,
+    user::{AuthMethod, Role, User},
+};
+
+/// How many things in the way are named.
+const NAMED: usize = 20;
+
+/// A user as asked for.
+#[derive(Debug)]
+pub struct NewUser {
+    /// Log-in name.
+    pub username: Username,
+    /// Password; needed for local users.
+    pub password: Option<Password>,
+    /// Address.
+    pub email: Option<EmailAddress>,
+    /// Tenant; the caller's own where none is named.
+    pub organization: Option<OrganizationId>,
+    /// Role.
+    pub role: Role,
+    /// Whether the user may log in.
+    pub active: bool,
+    /// Who checks the password.
+    pub auth: AuthMethod,
+    /// Free-form facts.
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// Changes to a user: what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct UserPatch {
+    /// New log-in name.
+    pub username: Option<Username>,
+    /// New address; `Some(None)` removes it.
+    pub email: Option<Option<EmailAddress>>,
+    /// New tenant.
+    pub organization: Option<OrganizationId>,
+    /// New role.
+    pub role: Option<Role>,
+    /// Whether the user may log in.
+    pub active: Option<bool>,
+    /// Merged into the free-form facts (RFC 7386).
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// Use cases of users.
+pub struct Users {
+    /// The read model.
+    pub catalog: Arc<Catalog>,
+    /// Where they are stored.
+    pub store: Arc<dyn UserStore>,
+    /// How far the read model is.
+    pub freshness: Arc<dyn Freshness>,
+    /// Hashes passwords.
+    pub passwords: Arc<dyn PasswordHasher>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ways of authenticating this installation offers.
+    pub auth_methods: Vec<AuthMethod>,
+}
+
+impl Users {
+    /// Creates a user.
+    ///
+    /// # Errors
+    /// `Forbidden`; `Invalid`; `Conflict` when name or address is in use.
+    pub async fn create(&self, caller: &Caller, new: NewUser) -> Result<UserView, ServiceError> {
+        let organization = new.organization.unwrap_or(caller.organization);
+        let home = self
+            .catalog
+            .organization(organization)
+            .filter(|_| acts_in(caller, organization))
+            .ok_or_else(|| ServiceError::field("organization", NOT_THERE))?;
+        if !allows(caller, Action::UserCreate, Target { organization, owner: None }, &home.record.policy) {
+            return Err(ServiceError::Forbidden("you may not create users in this organization".into()));
+        }
+        may_give_role(caller, new.role)?;
+        if !self.auth_methods.contains(&new.auth) {
+            return Err(ServiceError::field("auth", "is not enabled on this installation"));
+        }
+        let mut secrets = UserSecrets::default();
+        match (new.auth, new.password) {
+            (AuthMethod::Local, Some(password)) => {
+                secrets.password = Change::Set(self.passwords.hash(acceptable(password)?).await?);
+            }
+            (AuthMethod::Local, None) => return Err(ServiceError::field("password", "must be given for a local user")),
+            (AuthMethod::Ldap, Some(_)) => {
+                return Err(ServiceError::field("password", "is kept by the directory, not here"));
+            }
+            (AuthMethod::Ldap, None) => {}
+        }
+        let metadata = match new.metadata {
+            None => None,
+            Some(full) => {
+                document::refuse_masks("metadata", &full, &no_schema)?;
+                let split = document::split(full, &no_schema);
+                secrets.metadata = split.sealed.into();
+                Some(split.shown)
+            }
+        };
+        let user = User {
+            id: UserId::random(),
+            username: new.username,
+            email: new.email,
+            organization,
+            role: new.role,
+            active: new.active,
+            auth: new.auth,
+            metadata,
+            token_generation: 0,
+            created_at: self.clock.now(),
+        };
+        let revision = self.store.create(&user, secrets).await?;
+        Ok(UserView { user: Arc::new(Entry::new(user, revision)), organization: Some(home) })
+    }
+
+    /// Those the caller may see: superadmins all, others those of their organization.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn list(&self, caller: &Caller, request: &ListRequest) -> Result<Page<UserView>, ServiceError> {
+        let mut scope = request.scope(&self.catalog, caller)?;
+        if caller.role == Role::Superadmin && !request.names_namespaces() {
+            scope = Scope::All;
+        }
+        let visible = visibility(&self.catalog, caller, Action::UserList, Action::UserGet)?;
+        Ok(self.catalog.users(&request.listing(scope, visible)))
+    }
+
+    /// Shows one.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn get(&self, caller: &Caller, id: UserId) -> Result<UserView, ServiceError> {
+        let view = self.catalog.user_view(id).filter(|view| {
+            id == caller.user || allows(caller, Action::UserGet, target(&view.user.record), &policy(view))
+        });
+        view.ok_or_else(|| ServiceError::not_found("user", id))
+    }
+
+    /// Changes a user.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Invalid`, `Conflict`, `ChangedMeanwhile`.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        patch: UserPatch,
+        expected: Expected,
+    ) -> Result<UserView, ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.permitted(caller, id)?;
+            check_expected(expected, view.user.revision, "the user")?;
+            let old = &view.user.record;
+            self.may_change(caller, old, &patch)?;
+            let mut user = old.clone();
+            let mut secrets = UserSecrets::default();
+            if let Some(username) = &patch.username {
+                user.username = username.clone();
+            }
+            if let Some(email) = &patch.email {
+                user.email = email.clone();
+            }
+            if let Some(organization) = patch.organization {
+                self.catalog
+                    .organization(organization)
+                    .ok_or_else(|| ServiceError::field("organization", NOT_THERE))?;
+                user.organization = organization;
+            }
+            user.role = patch.role.unwrap_or(user.role);
+            user.active = patch.active.unwrap_or(user.active);
+            if old.active != user.active {
+                user.token_generation += 1;
+            }
+            if let Some(changes) = &patch.metadata {
+                let sealed = self.store.metadata(id).await?;
+                let stored = user.metadata.clone().unwrap_or_default();
+                let mut full = stored.reveal(sealed.as_ref()).map_err(|error| ServiceError::Internal(error.into()))?;
+                document::merge_patch("metadata", &mut full, changes.clone())?;
+                let split = document::split(full, &no_schema);
+                user.metadata = Some(split.shown);
+                secrets.metadata = split.sealed.into();
+            }
+            match self.store.update(&user, secrets, view.user.revision).await {
+                Ok(revision) => {
+                    let organization = self.catalog.organization(user.organization);
+                    return Ok(UserView { user: Arc::new(Entry::new(user, revision)), organization });
+                }
+                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
+                Err(StoreError::InUse) => {
+                    return Err(in_the_way(old.username.as_str(), &self.catalog.remaining_of_user(old, NAMED)));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// Sets a user's password: the own one, or that of somebody the caller administers. Ends every older token of the user.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Invalid`, `Conflict` when a directory keeps the password.
+    pub async fn set_password(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        password: Password,
+        expected: Expected,
+    ) -> Result<UserView, ServiceError> {
+        self.permitted_password(caller, id)?;
+        let hash = self.passwords.hash(acceptable(password)?).await?;
+        for _ in 0..ATTEMPTS {
+            let view = self.permitted_password(caller, id)?;
+            check_expected(expected, view.user.revision, "the user")?;
+            let mut user = view.user.record.clone();
+            if user.auth != AuthMethod::Local {
+                return Err(ServiceError::conflict(format!(
+                    "the password of {} is kept by the directory",
+                    user.username
+                )));
+            }
+            user.token_generation += 1;
+            let secrets = UserSecrets { password: Change::Set(hash.clone()), metadata: Change::Keep };
+            match self.store.update(&user, secrets, view.user.revision).await {
+                Ok(revision) => {
+                    return Ok(UserView {
+                        user: Arc::new(Entry::new(user, revision)),
+                        organization: view.organization,
+                    });
+                }
+                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// Deletes a user who owns nothing; nobody deletes the own account.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Conflict`, `ChangedMeanwhile`.
+    pub async fn delete(&self, caller: &Caller, id: UserId, expected: Expected) -> Result<(), ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.get(caller, id)?;
+            let user = &view.user.record;
+            if !allows(caller, Action::delete_user(user.role), target(user), &policy(&view)) {
+                return Err(ServiceError::Forbidden(format!("you may not delete {}", user.username)));
+            }
+            if id == caller.user {
+                return Err(ServiceError::conflict("you cannot delete yourself; ask another admin"));
+            }
+            check_expected(expected, view.user.revision, "the user")?;
+            let remaining = self.catalog.remaining_of_user(user, NAMED);
+            if !remaining.is_empty() {
+                return Err(in_the_way(user.username.as_str(), &remaining));
+            }
+            match self.store.delete(id, view.user.revision).await {
+                Err(StoreError::Conflict | StoreError::InUse) => self.freshness.caught_up().await?,
+                other => return Ok(other?),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// The user, if the caller may change it at all.
+    fn permitted(&self, caller: &Caller, id: UserId) -> Result<UserView, ServiceError> {
+        let view = self.get(caller, id)?;
+        let user = &view.user.record;
+        if !allows(caller, Action::UserUpdate, target(user), &policy(&view)) {
+            return Err(ServiceError::Forbidden(format!("you may not change {}", user.username)));
+        }
+        if user.role == Role::Superadmin && caller.role != Role::Superadmin {
+            return Err(ServiceError::Forbidden("only superadmins change a superadmin".into()));
+        }
+        Ok(view)
+    }
+
+    fn permitted_password(&self, caller: &Caller, id: UserId) -> Result<UserView, ServiceError> {
+        let view = self.permitted(caller, id)?;
+        if id != caller.user && caller.role == Role::Member {
+            return Err(ServiceError::Forbidden("only admins set somebody else's password".into()));
+        }
+        Ok(view)
+    }
+
+    /// Whether the caller's role lets the caller make these very changes.
+    fn may_change(&self, caller: &Caller, old: &User, patch: &UserPatch) -> Result<(), ServiceError> {
+        let forbidden = |text: &str| Err(ServiceError::Forbidden(text.into()));
+        let role = patch.role.filter(|role| *role != old.role);
+        let active = patch.active.filter(|active| *active != old.active);
+        let organization = patch.organization.filter(|organization| *organization != old.organization);
+        let username = patch.username.as_ref().filter(|username| **username != old.username);
+        if caller.role == Role::Member {
+            if role.is_some() || active.is_some() || username.is_some() || organization.is_some() {
+                return forbidden("members change their own e-mail address, metadata and password only");
+            }
+            if old.role != Role::Member {
+                return forbidden("members do not change admins");
+            }
+        }
+        if organization.is_some() && caller.role != Role::Superadmin {
+            return forbidden("only superadmins move users to another organization");
+        }
+        if let Some(role) = role {
+            may_give_role(caller, role)?;
+        }
+        let loses_power = role.is_some_and(|role| role != Role::Superadmin) || active == Some(false);
+        if old.role == Role::Superadmin && old.active && loses_power && self.is_last_superadmin(old.id) {
+            return Err(ServiceError::conflict(format!(
+                "{} is the last active superadmin; make another one first",
+                old.username
+            )));
+        }
+        Ok(())
+    }
+
+    fn is_last_superadmin(&self, id: UserId) -> bool {
+        let everybody = self.catalog.users(&ListRequest::default().listing(Scope::All, Visibility::All));
+        let mut others = everybody.items.iter().map(|view| &view.user.record).filter(|user| user.id != id);
+        !others.any(|user| user.role == Role::Superadmin && user.active)
+    }
+}
+
+fn target(user: &User) -> Target {
+    Target { organization: user.organization, owner: Some(user.id) }
+}
+
+fn policy(view: &UserView) -> Policy {
+    view.organization.as_ref().map(|entry| entry.record.policy.clone()).unwrap_or_default()
+}
+
+/// Nobody gives a role above the own one.
+fn may_give_role(caller: &Caller, role: Role) -> Result<(), ServiceError> {
+    if role > caller.role || (role == Role::Superadmin && caller.role != Role::Superadmin) {
+        return Err(ServiceError::Forbidden(format!("you may not make anybody {role}")));
+    }
+    Ok(())
+}
+
+fn acceptable(password: Password) -> Result<Password, ServiceError> {
+    if Password::LENGTH.contains(&password.expose().chars().count()) {
+        return Ok(password);
+    }
+    Err(ServiceError::field(
+        "password",
+        format!("must have {} to {} characters", Password::LENGTH.start(), Password::LENGTH.end()),
+    ))
+}
+
+/// Users' metadata has no schema; secret parts are told by their names alone.
+const fn no_schema(_path: &[&str]) -> bool {
+    false
+}
