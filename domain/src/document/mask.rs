@@ -108,7 +108,7 @@ fn hides(map: &Map<String, Value>, key: &str, path: &[&str], is_secret: &dyn Fn(
 }
 
 /// Whether `map` is a named value, as in lists of variables: `{"name": "DB_PASSWORD", "value": …}`.
-fn named_like_a_secret(map: &Map<String, Value>) -> bool {
+pub(super) fn named_like_a_secret(map: &Map<String, Value>) -> bool {
     ["name", "key"].iter().any(|name| map.get(*name).and_then(Value::as_str).is_some_and(announces_secret))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{MASK, check_limits};
+use super::{MASK, check_limits, mask::named_like_a_secret};
 use crate::invalid::{Findings, Invalid};
 
 /// Keys that tell which item of an array is meant.
@@ -14,7 +14,7 @@ const IDENTIFYING: [&str; 3] = ["id", "name", "key"];
 /// `at` is where the object stands in the request.
 ///
 /// # Errors
-/// Every mask with nothing stored behind it; a patch or a result beyond the limits of [`check_limits`]. `stored` is then unchanged.
+/// Every mask with nothing stored behind it; a value that a new name would uncover; a patch or a result beyond the limits of [`check_limits`]. `stored` is then unchanged.
 pub fn merge_patch(at: &str, stored: &mut Map<String, Value>, patch: Map<String, Value>) -> Result<(), Invalid> {
     check_limits(at, &patch)?;
     let mut found = Findings::default();
@@ -27,6 +27,7 @@ pub fn merge_patch(at: &str, stored: &mut Map<String, Value>, patch: Map<String,
 }
 
 fn merge_object(at: &str, target: &mut Map<String, Value>, patch: Map<String, Value>, found: &mut Findings) {
+    let hidden = if named_like_a_secret(target) { target.get("value").cloned() } else { None };
     for (key, change) in patch {
         let at = format!("{at}.{key}");
         let old = target.remove(&key);
@@ -44,13 +45,20 @@ fn merge_object(at: &str, target: &mut Map<String, Value>, patch: Map<String, Va
         };
         target.insert(key, new);
     }
+    // Only its name made the value a secret; under another name it would be shown.
+    let kept = |hidden: &Value, now: &Value| {
+        is_something(hidden) && (hidden == now || (hidden.is_object() && now.is_object()))
+    };
+    if hidden.zip(target.get("value")).is_some_and(|(hidden, now)| kept(&hidden, now)) && !named_like_a_secret(target) {
+        found.add(format!("{at}.value"), "must be given again when its name changes");
+    }
 }
 
 /// `new` with every mask in it replaced by what `old` holds in the same place.
 fn unmask(at: &str, new: Value, old: Option<&Value>, found: &mut Findings) -> Value {
     match new {
         Value::String(text) if text == MASK => match old {
-            Some(old) if !old.is_null() && old.as_str() != Some("") => old.clone(),
+            Some(old) if is_something(old) => old.clone(),
             _ => {
                 found.add(
                     at,
@@ -80,9 +88,18 @@ fn unmask(at: &str, new: Value, old: Option<&Value>, found: &mut Findings) -> Va
     }
 }
 
+/// Whether there is a secret to speak of; the rest is never masked.
+fn is_something(value: &Value) -> bool {
+    !value.is_null() && value != ""
+}
+
 fn same_item(new: &Map<String, Value>, old: &Map<String, Value>) -> bool {
-    // A mask hides what identifies the item, so it cannot speak against it.
-    IDENTIFYING.iter().all(|key| new.get(*key).is_some_and(|new| new == MASK) || new.get(*key) == old.get(*key))
+    let plain = |value: &&Value| value.is_string() || value.is_number();
+    IDENTIFYING.iter().all(|key| {
+        let (new, old) = (new.get(*key).filter(plain), old.get(*key).filter(plain));
+        // A mask hides what identifies the item, so it cannot speak against it.
+        new == old || new.is_some_and(|new| new == MASK)
+    })
 }
 
 fn holds_mask(value: &Value) -> bool {

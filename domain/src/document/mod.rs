@@ -126,3 +126,6 @@ impl io::Write for Room {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,3 +69,6 @@ impl ParameterSchema {
         self.0.iter().map(|field| (field.name.to_owned(), field.to_json())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

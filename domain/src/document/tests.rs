@@ -1,0 +1,335 @@
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+fn map(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        other => panic!("not an object: {other}"),
+    }
+}
+
+fn nothing(_: &[&str]) -> bool {
+    false
+}
+
+/// Deterministic noise (a linear congruential generator), so that a failure can be repeated from its seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// Makes documents that hold canaries wherever a secret may stand, and numbered public values elsewhere.
+struct Planter {
+    dice: Dice,
+    canaries: usize,
+    public: usize,
+}
+
+impl Planter {
+    const HIDDEN: [&str; 12] = [
+        "password",
+        "Password",
+        "db_passwd",
+        "clientSecret",
+        "X-Auth-Token",
+        "private_key",
+        "API-KEY",
+        "apikey",
+        "credentials",
+        "kubeconfig",
+        "pass",
+        "client-key-data",
+    ];
+    const PLAIN: [&str; 6] = ["name", "zone", "nested", "list", "passenger", "ключ"];
+
+    fn new(seed: u64) -> Self {
+        Self { dice: Dice(seed), canaries: 0, public: 0 }
+    }
+
+    fn object(&mut self, hidden: bool, depth: usize) -> Map<String, Value> {
+        let mut out = Map::new();
+        for _ in 0..1 + self.dice.roll(4) {
+            let (key, hidden) = match self.dice.roll(3) {
+                0 => (Self::HIDDEN[self.dice.roll(12) as usize], true),
+                1 if depth == 0 => ("declared", true),
+                _ => (Self::PLAIN[self.dice.roll(6) as usize], hidden),
+            };
+            if !out.contains_key(key) {
+                out.insert(key.to_owned(), self.value(hidden, depth + 1));
+            }
+        }
+        out
+    }
+
+    fn value(&mut self, hidden: bool, depth: usize) -> Value {
+        match self.dice.roll(if depth > 5 { 3 } else { 6 }) {
+            3 | 4 => Value::Object(self.object(hidden, depth)),
+            5 => (0..self.dice.roll(4)).map(|_| self.value(hidden, depth + 1)).collect(),
+            kind if hidden => {
+                self.canaries += 1;
+                // A number can be a secret as well.
+                if kind == 0 { json!(777_000_000 + self.canaries) } else { json!(format!("canary-{}", self.canaries)) }
+            }
+            kind => {
+                self.public += 1;
+                if kind == 0 { json!(555_000_000 + self.public) } else { json!(format!("public-{}", self.public)) }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_secret_comes_out_and_nothing_else_is_hidden() {
+    let declared = |path: &[&str]| path == ["declared"];
+    let (mut canaries, mut public) = (0, 0);
+    for seed in 0..2000 {
+        let mut planter = Planter::new(seed);
+        let full = planter.object(false, 0);
+        let Split { shown, sealed } = split(full.clone(), &declared);
+
+        let text = shown.as_str();
+        assert!(!text.contains("canary") && !text.contains("777000"), "seed {seed}: {text}");
+        assert_eq!(
+            text.matches("public-").count() + text.matches("555000").count(),
+            planter.public,
+            "seed {seed}: {text}"
+        );
+        assert!(planter.canaries == 0 || sealed.is_some(), "seed {seed}");
+        assert_eq!(shown.reveal(sealed.as_ref()), Ok(full.clone()), "seed {seed}");
+
+        let again = split(shown.to_map(), &declared);
+        assert_eq!(again.shown, shown, "seed {seed}: masking twice is masking once");
+
+        let mut merged = full.clone();
+        merge_patch("parameters", &mut merged, shown.to_map()).unwrap();
+        assert_eq!(merged, full, "seed {seed}: what was shown, sent back, changes nothing");
+
+        let masked = text.matches(MASK).count();
+        let refused = refuse_masks("parameters", &shown.to_map(), &declared).err().map_or(0, |invalid| invalid.0.len());
+        assert_eq!(refused, masked, "seed {seed}: every mask is refused on create");
+        (canaries, public) = (canaries + planter.canaries, public + planter.public);
+    }
+    assert!(canaries > 2000 && public > 2000, "the documents hold something: {canaries} and {public}");
+}
+
+#[test]
+fn what_is_masked() {
+    let table = [
+        (json!({}), json!({}), false),
+        (json!({"username": "u", "password": "topsecret"}), json!({"username": "u", "password": MASK}), true),
+        (json!({"nested": {"secret": "s", "ok": 1}}), json!({"nested": {"secret": MASK, "ok": 1}}), true),
+        (
+            json!({"list": [{"password": "in-list"}, [{"token": 7}]]}),
+            json!({"list": [{"password": MASK}, [{"token": MASK}]]}),
+            true,
+        ),
+        // A masked value is masked whole: its keys may tell as much as its values.
+        (json!({"credentials": {"user": "u", "n": null}}), json!({"credentials": MASK}), true),
+        (json!({"tokens": ["a", "b"], "secret": false}), json!({"tokens": MASK, "secret": MASK}), true),
+        // Nothing there, nothing hidden.
+        (json!({"password": null, "token": ""}), json!({"password": null, "token": ""}), false),
+        (
+            json!({"ssh_key_name": "k", "passenger": 1, "key": "k"}),
+            json!({"ssh_key_name": "k", "passenger": 1, "key": "k"}),
+            false,
+        ),
+        (
+            json!({"env": [{"name": "DB_PASSWORD", "value": "v"}, {"name": "ZONE", "value": "z"}]}),
+            json!({"env": [{"name": "DB_PASSWORD", "value": MASK}, {"name": "ZONE", "value": "z"}]}),
+            true,
+        ),
+        (
+            json!({"notes": ["-----BEGIN RSA PRIVATE KEY-----\nMII…", "-----BEGIN CERTIFICATE-----"]}),
+            json!({"notes": [MASK, "-----BEGIN CERTIFICATE-----"]}),
+            true,
+        ),
+        (
+            json!({"declared": {"a": {"b": 1}}, "a": {"b": {"c": 2, "d": 3}}}),
+            json!({"declared": MASK, "a": {"b": {"c": MASK, "d": 3}}}),
+            true,
+        ),
+        (json!({"a": [{"b": [{"c": 2}]}]}), json!({"a": [{"b": [{"c": MASK}]}]}), true),
+    ];
+    let declared = |path: &[&str]| path == ["declared"] || path == ["a", "b", "c"];
+    for (full, expected, masked) in table {
+        let Split { shown, sealed } = split(map(full.clone()), &declared);
+        assert_eq!(Value::Object(shown.to_map()), expected, "{full}");
+        assert_eq!(sealed.is_some(), masked, "{full}");
+        if let Some(sealed) = sealed {
+            assert_eq!(serde_json::from_str::<Value>(sealed.expose()).unwrap(), full);
+        }
+    }
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let split = split(map(json!({"password": "hunter2"})), &nothing);
+    assert!(!format!("{split:?}").contains("hunter2"));
+}
+
+#[test]
+fn masks_are_refused_on_create() {
+    let declared = |path: &[&str]| path[0] == "account";
+    let given = map(json!({
+        "password": MASK, "account": {"key": MASK, "list": ["x", MASK]}, "users": [{"token": MASK, "name": "ann"}],
+        "title": MASK, "env": [{"name": "API_KEY", "value": MASK}], "secret": "real",
+    }));
+    let invalid = refuse_masks("parameters", &given, &declared).unwrap_err();
+    let fields: Vec<_> = invalid.0.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            "parameters.account.key",
+            "parameters.account.list.1",
+            "parameters.env.0.value",
+            "parameters.password",
+            "parameters.users.0.token"
+        ]
+    );
+    refuse_masks("parameters", &map(json!({"title": MASK, "password": "p"})), &nothing).unwrap();
+}
+
+#[test]
+fn merge_patch_is_that_of_rfc_7386() {
+    // The RFC's appendix, as far as both sides are objects.
+    let table = [
+        (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+        (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+        (json!({"a": "b"}), json!({"a": null}), json!({})),
+        (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+        (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+        (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
+        (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+        (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+        (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+        (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+        (json!({"a": "foo"}), json!({"a": {"b": 1}}), json!({"a": {"b": 1}})),
+        (json!({"a": [1, 2]}), json!({"a": [null, {"b": null}]}), json!({"a": [null, {"b": null}]})),
+    ];
+    for (stored, patch, expected) in table {
+        let mut target = map(stored.clone());
+        merge_patch("metadata", &mut target, map(patch.clone())).unwrap();
+        assert_eq!(Value::Object(target), expected, "{stored} + {patch}");
+    }
+}
+
+#[test]
+fn the_mask_keeps_what_is_stored() {
+    let table = [
+        (json!({"password": "p", "n": 1}), json!({"password": MASK, "n": 2}), json!({"password": "p", "n": 2})),
+        (json!({"account": {"k": "v"}}), json!({"account": MASK}), json!({"account": {"k": "v"}})),
+        (json!({"a": {"token": 7}}), json!({"a": {"token": MASK, "x": 1}}), json!({"a": {"token": 7, "x": 1}})),
+        (json!({"l": ["a", "b"]}), json!({"l": [MASK, "c"]}), json!({"l": ["a", "c"]})),
+        (json!({"l": ["a"]}), json!({"l": [MASK, "new"]}), json!({"l": ["a", "new"]})),
+        (
+            json!({"l": [{"name": "a", "password": "p", "old": 1}]}),
+            json!({"l": [{"name": "a", "password": MASK, "role": "r"}, {"name": "b", "password": "q"}]}),
+            json!({"l": [{"name": "a", "password": "p", "role": "r"}, {"name": "b", "password": "q"}]}),
+        ),
+        (json!({"l": [["x", ["y"]]]}), json!({"l": [["z", [MASK]]]}), json!({"l": [["z", ["y"]]]})),
+        // Without a mask an array is replaced, however long it was.
+        (json!({"l": ["a", "b"]}), json!({"l": []}), json!({"l": []})),
+        (
+            json!({"l": [{"name": {"pass": "p"}}]}),
+            json!({"l": [{"name": {"pass": MASK}}]}),
+            json!({"l": [{"name": {"pass": "p"}}]}),
+        ),
+        (
+            json!({"v": {"name": "TOKEN", "value": "t"}}),
+            json!({"v": {"name": "ZONE", "value": "z"}}),
+            json!({"v": {"name": "ZONE", "value": "z"}}),
+        ),
+        (json!({"title": MASK}), json!({"title": MASK}), json!({"title": MASK})),
+    ];
+    for (stored, patch, expected) in table {
+        let mut target = map(stored.clone());
+        merge_patch("parameters", &mut target, map(patch.clone())).unwrap();
+        assert_eq!(Value::Object(target), expected, "{stored} + {patch}");
+    }
+}
+
+#[test]
+fn a_mask_that_stands_for_nothing_is_refused() {
+    let table = [
+        (json!({}), json!({"password": MASK}), vec!["parameters.password"]),
+        (json!({"password": null}), json!({"password": MASK}), vec!["parameters.password"]),
+        (json!({"password": ""}), json!({"password": MASK}), vec!["parameters.password"]),
+        (json!({"a": 1}), json!({"a": {"b": MASK}, "c": MASK}), vec!["parameters.a.b", "parameters.c"]),
+        (json!({"l": ["a"]}), json!({"l": ["a", MASK]}), vec!["parameters.l.1"]),
+        (json!({"l": {"0": "a"}}), json!({"l": [MASK]}), vec!["parameters.l.0"]),
+        (json!({"l": [{"p": 1}]}), json!({"l": [[MASK]]}), vec!["parameters.l.0.0"]),
+        // Which of the two was removed? The secret of the one must not become that of the other.
+        (json!({"l": ["a", "b"]}), json!({"l": [MASK]}), vec!["parameters.l"]),
+        (
+            json!({"l": [{"name": "a", "password": "p"}, {"name": "b", "password": "q"}]}),
+            json!({"l": [{"name": "b", "password": MASK}, {"name": "a", "password": MASK}]}),
+            vec!["parameters.l.0.password", "parameters.l.1.password"],
+        ),
+        // A name that no longer announces a secret would uncover it.
+        (json!({"v": {"name": "TOKEN", "value": "t"}}), json!({"v": {"name": "ZONE"}}), vec!["parameters.v.value"]),
+        (
+            json!({"name": "TOKEN", "value": {"a": 1, "b": 2}}),
+            json!({"name": "ZONE", "value": {"b": 3}}),
+            vec!["parameters.value"],
+        ),
+        (
+            json!({"v": [{"name": "TOKEN", "value": "t"}]}),
+            json!({"v": [{"name": "ZONE", "value": MASK}]}),
+            vec!["parameters.v.0.value"],
+        ),
+    ];
+    for (stored, patch, expected) in table {
+        let mut target = map(stored.clone());
+        let invalid = merge_patch("parameters", &mut target, map(patch.clone())).unwrap_err();
+        let fields: Vec<_> = invalid.0.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, expected, "{stored} + {patch}");
+        assert_eq!(Value::Object(target), stored, "what is stored stays");
+    }
+}
+
+fn nested(levels: usize) -> Map<String, Value> {
+    let mut value = json!({});
+    for _ in 1..levels {
+        value = json!({ "a": value });
+    }
+    map(value)
+}
+
+#[test]
+fn size_and_depth_are_limited() {
+    check_limits("metadata", &nested(MAX_DEPTH)).unwrap();
+    let deep = check_limits("metadata", &nested(MAX_DEPTH + 1)).unwrap_err();
+    assert_eq!(deep, Invalid::field("metadata", "must not be nested deeper than 32 levels"));
+    assert!(merge_patch("metadata", &mut Map::new(), nested(100)).is_err());
+
+    let frame = json!({ "a": "" }).to_string().len();
+    check_limits("metadata", &map(json!({ "a": "x".repeat(MAX_BYTES - frame) }))).unwrap();
+    let long = check_limits("metadata", &map(json!({ "a": "x".repeat(MAX_BYTES - frame + 1) }))).unwrap_err();
+    assert_eq!(long, Invalid::field("metadata", "must not be longer than 64 kB"));
+
+    // Two halves that are each short enough.
+    let mut stored = map(json!({ "a": "x".repeat(40_000) }));
+    let before = stored.clone();
+    assert!(merge_patch("metadata", &mut stored, map(json!({ "b": "x".repeat(40_000) }))).is_err());
+    assert_eq!(stored, before);
+}
+
+#[test]
+fn stored_text_is_an_object() {
+    for text in ["", "[]", "null", "{", "{\"a\":1", "{} {}", "\"{}\""] {
+        assert_eq!(Document::from_stored(text), Err(NotAnObject), "{text}");
+        assert!(serde_json::from_value::<Document>(json!(text)).is_err(), "{text}");
+    }
+    let document = Document::from_stored(r#"{"a":[1]}"#).unwrap();
+    assert_eq!(document.to_map(), map(json!({"a": [1]})));
+    assert_eq!(serde_json::to_value(&document).unwrap(), json!(r#"{"a":[1]}"#));
+    assert_eq!(serde_json::from_value::<Document>(json!(r#"{"a":[1]}"#)).unwrap(), document);
+    assert!(Document::default().is_empty() && Document::default().to_map().is_empty());
+    assert_eq!(document.reveal(Some(&SealedDocument::new("[]".into()))), Err(NotAnObject));
+    assert_eq!(document.reveal(None), Ok(document.to_map()));
+}

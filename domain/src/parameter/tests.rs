@@ -1,0 +1,329 @@
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+fn map(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        other => panic!("not an object: {other}"),
+    }
+}
+
+/// What becomes of one value in a form of one field; the message where it is refused.
+fn one(field: Field, given: Value) -> Result<Value, String> {
+    let given = map(json!({ field.name: given }));
+    match ParameterSchema::new(&[field]).validate("metadata", &given) {
+        Ok(mut valid) => Ok(valid.remove(field.name).unwrap_or_default()),
+        Err(invalid) => {
+            assert_eq!(invalid.0.len(), 1, "{invalid}");
+            assert_eq!(invalid.0[0].field, format!("metadata.{}", field.name));
+            Err(invalid.0[0].message.clone())
+        }
+    }
+}
+
+#[track_caller]
+fn table(field: Field, rows: &[(Value, Result<Value, &str>)]) {
+    for (given, expected) in rows {
+        assert_eq!(
+            one(field, given.clone()).as_ref().map_err(String::as_str),
+            expected.as_ref().map_err(|e| *e),
+            "{given}"
+        );
+    }
+}
+
+const TEXT: Field = Field::new("f", "F", FieldKind::Text);
+const COUNT: Field = Field::new("f", "F", FieldKind::Integer);
+
+#[test]
+fn text() {
+    table(
+        TEXT,
+        &[
+            (json!("a b"), Ok(json!("a b"))),
+            (json!(" a\n"), Ok(json!("a"))),
+            (json!(""), Ok(json!(""))),
+            (json!(null), Ok(json!(null))),
+            (json!(1), Err("must be text")),
+            (json!(["a"]), Err("must be text")),
+            (json!("a\nb"), Err("must not contain control characters")),
+            (json!("ü".repeat(4096)), Ok(json!("ü".repeat(4096)))),
+            (json!("ü".repeat(4097)), Err("must not be longer than 4096 characters")),
+        ],
+    );
+    let must = Field { required: Some(true), ..TEXT };
+    table(must, &[(json!(" "), Err("must not be empty")), (json!(null), Err("is required"))]);
+    table(
+        Field::required("f", "F", FieldKind::Password),
+        &[(json!(" p "), Ok(json!(" p "))), (json!("   "), Err("must not be empty")), (json!(0), Err("must be text"))],
+    );
+    table(
+        Field::required("f", "F", FieldKind::TextArea),
+        &[(json!("a\r\n\tb\n"), Ok(json!("a\r\n\tb\n"))), (json!("a\0"), Err("must not contain control characters"))],
+    );
+}
+
+#[test]
+fn integers() {
+    table(
+        COUNT.min(1).max(9),
+        &[
+            (json!(3), Ok(json!(3))),
+            (json!("3"), Ok(json!(3))),
+            (json!(" 3 "), Ok(json!(3))),
+            (json!(3.0), Ok(json!(3))),
+            (json!(""), Ok(json!(null))),
+            (json!(0), Err("must be from 1 to 9")),
+            (json!("10"), Err("must be from 1 to 9")),
+            (json!(-1), Err("must be from 1 to 9")),
+            (json!(1.5), Err("must be a whole number")),
+            (json!("1.5"), Err("must be a whole number")),
+            (json!("three"), Err("must be a whole number")),
+            (json!("0x3"), Err("must be a whole number")),
+            (json!(true), Err("must be a whole number")),
+            (json!([3]), Err("must be a whole number")),
+            (json!(u64::MAX), Err("must be a whole number")),
+            (json!(1e300), Err("must be a whole number")),
+            (json!("99999999999999999999"), Err("must be a whole number")),
+        ],
+    );
+    table(COUNT.min(1), &[(json!(0), Err("must be at least 1"))]);
+    table(COUNT.max(1), &[(json!(2), Err("must be at most 1"))]);
+    table(
+        COUNT.parity(Parity::Odd),
+        &[(json!("3"), Ok(json!(3))), (json!(-3), Ok(json!(-3))), (json!(2), Err("must be an odd number"))],
+    );
+    table(COUNT.parity(Parity::Even), &[(json!(0), Ok(json!(0))), (json!(1), Err("must be an even number"))]);
+}
+
+#[test]
+fn choices_and_boxes() {
+    const CHOICE: Field = Field::required("f", "F", FieldKind::Select(&[("a", "A"), ("b", "B")]));
+    table(
+        CHOICE,
+        &[
+            (json!("a"), Ok(json!("a"))),
+            (json!("A"), Err("must be one of a, b")),
+            (json!(1), Err("must be one of a, b")),
+            (json!(""), Err("is required")),
+        ],
+    );
+    let flag = Field::new("f", "F", FieldKind::Checkbox);
+    for (given, expected) in [
+        (json!(true), true),
+        (json!("True"), true),
+        (json!("on"), true),
+        (json!(1), true),
+        (json!("false"), false),
+        (json!(0), false),
+    ] {
+        assert_eq!(one(flag, given.clone()), Ok(json!(expected)), "{given}");
+    }
+    table(
+        flag,
+        &[
+            (json!("maybe"), Err("must be true or false")),
+            (json!(2), Err("must be true or false")),
+            (json!(""), Ok(json!(null))),
+        ],
+    );
+}
+
+#[test]
+fn forms_of_text() {
+    table(
+        TEXT.uuid(),
+        &[
+            (json!("0F8fad5b-d9cb-469f-a165-70867728950e"), Ok(json!("0F8fad5b-d9cb-469f-a165-70867728950e"))),
+            (
+                json!("0f8fad5bd9cb469fa16570867728950e"),
+                Err("must be a UUID such as 0f8fad5b-d9cb-469f-a165-70867728950e"),
+            ),
+            (json!(""), Ok(json!(""))),
+        ],
+    );
+    let http = "must be an address that starts with https:// or http://";
+    table(
+        TEXT.url(),
+        &[
+            (json!("https://keystone.example.com:5000/v3"), Ok(json!("https://keystone.example.com:5000/v3"))),
+            (json!("http://[::1]/"), Ok(json!("http://[::1]/"))),
+            (json!("ftp://example.com"), Err(http)),
+            (json!("example.com"), Err(http)),
+            (json!("file:///etc/passwd"), Err(http)),
+            (json!("https://u:p@example.com"), Err("must not contain a user name or password")),
+        ],
+    );
+    let network = "must be a network such as 10.0.0.0/14";
+    table(
+        TEXT.cidr(),
+        &[
+            (json!("10.0.0.0/14"), Ok(json!("10.0.0.0/14"))),
+            // The address of a bridge has host bits.
+            (json!("172.17.0.1/16"), Ok(json!("172.17.0.1/16"))),
+            (json!("fd00::/64"), Ok(json!("fd00::/64"))),
+            (json!("10.0.0.0"), Err(network)),
+            (json!("10.0.0.0/33"), Err(network)),
+        ],
+    );
+    let addresses = "must be IP addresses with commas between them";
+    table(
+        TEXT.ip_list(),
+        &[
+            (json!("1.1.1.1,8.8.8.8"), Ok(json!("1.1.1.1,8.8.8.8"))),
+            (json!("1.1.1.1, ::1"), Ok(json!("1.1.1.1, ::1"))),
+            (json!("1.1.1.1,"), Err(addresses)),
+            (json!("dns.example.com"), Err(addresses)),
+        ],
+    );
+    table(
+        TEXT.number().min(1),
+        &[
+            (json!("1.5"), Ok(json!("1.5"))),
+            (json!("0"), Err("must be at least 1")),
+            (json!("inf"), Err("must be a number")),
+            (json!("x"), Err("must be a number")),
+        ],
+    );
+}
+
+#[test]
+fn files() {
+    const ACCOUNT: Field = Field::required("f", "F", FieldKind::JsonFile).keys(&["client_email", "private_key"]);
+    let account = json!({"client_email": "e", "private_key": "k", "more": [1]});
+    table(
+        ACCOUNT,
+        &[
+            (account.clone(), Ok(account.clone())),
+            (json!(format!("\u{feff} {account}\n")), Ok(account)),
+            (json!({"client_email": "e"}), Err("must contain private_key")),
+            (json!({"client_email": "", "private_key": null}), Err("must contain client_email, private_key")),
+            (json!("[1]"), Err("must be a JSON object")),
+            (json!([1]), Err("must be an object, or one as JSON text")),
+            (json!("{\"a\": hunter2}"), Err("must be valid JSON: it breaks off at line 1 column 7")),
+            (json!(""), Err("is required")),
+        ],
+    );
+    const KUBECONFIG: Field = Field::required("f", "F", FieldKind::YamlFile).keys(&["apiVersion", "kind"]);
+    let config = json!({"apiVersion": "v1", "kind": "Config", "users": [{"name": "a"}], "port": 6443});
+    table(
+        KUBECONFIG,
+        &[
+            (config.clone(), Ok(config.clone())),
+            (json!("apiVersion: v1\nkind: Config\nusers:\n- name: a\nport: 6443\n"), Ok(config.clone())),
+            (json!(config.to_string()), Ok(config)),
+            (json!("kind: Config"), Err("must contain apiVersion")),
+            (json!("- a"), Err("must be a YAML mapping")),
+            (json!("hunter2"), Err("must be a YAML mapping")),
+            (json!("a: 1\n---\nb: 2"), Err("must be valid YAML within the limits: it cannot be read from line 2 on")),
+            (json!("a: 1\na: hunter2"), Err("must be valid YAML within the limits: it cannot be read from line 2 on")),
+            (json!(7), Err("must be an object, or one as YAML text")),
+        ],
+    );
+    table(
+        Field::optional("f", "F", FieldKind::Parameters),
+        &[
+            (json!({"STACK": "x", "N": 1}), Ok(json!({"STACK": "x", "N": 1}))),
+            (json!("{\"STACK\": \"x\"}"), Ok(json!({"STACK": "x"}))),
+            (json!(""), Ok(json!(null))),
+        ],
+    );
+}
+
+#[test]
+fn yaml_cannot_exhaust_us() {
+    let field = Field::required("f", "F", FieldKind::YamlFile);
+    let mut laughs = String::from("a: &a [x, x, x, x, x, x, x, x, x]\n");
+    for (new, old) in ('b'..='i').zip('a'..) {
+        laughs += &format!("{new}: &{new} [*{old}, *{old}, *{old}, *{old}, *{old}, *{old}, *{old}, *{old}, *{old}]\n");
+    }
+    let deep = (0..60).fold(String::new(), |text, level| text + &" ".repeat(level) + "a:\n");
+    let flow = format!("a: {}{}", "[".repeat(20_000), "]".repeat(20_000));
+    let copies = format!("a: &a {}\nb: [{}]", "x".repeat(30_000), ["*a"; 100].join(", "));
+    let huge = format!("a: {}", "x".repeat(crate::document::MAX_BYTES));
+    for (name, text) in [("laughs", laughs), ("deep", deep), ("flow", flow), ("huge", huge)] {
+        let given = map(json!({ "f": text }));
+        assert!(ParameterSchema::new(&[field]).validate("metadata", &given).is_err(), "{name}");
+    }
+    // Short as text, long as an object.
+    let given = map(json!({ "f": copies }));
+    assert!(ParameterSchema::new(&[field]).validate("metadata", &given).is_err(), "copies");
+}
+
+#[test]
+fn everything_wrong_is_said_at_once_and_no_value_is_quoted() {
+    let schema = ParameterSchema::new(&[
+        Field::required("zone", "Zone", FieldKind::Select(&[("a", "A")])),
+        Field::required("node_count", "Nodes", FieldKind::Integer).min(1),
+        Field::required("account", "Account", FieldKind::JsonFile),
+        Field::required("config", "Config", FieldKind::YamlFile),
+        Field::required("secret", "Secret", FieldKind::Password),
+        Field::new("tenant", "Tenant", FieldKind::Text).uuid(),
+        Field::new("fine", "Fine", FieldKind::Text),
+    ]);
+    let given = json!({"zone": "canary", "node_count": "canary", "account": "{\"canary\"}", "config": "canary: [", "tenant": "canary",
+        "fine": "canary"});
+    let invalid = schema.validate("metadata", &map(given)).unwrap_err();
+    let fields: Vec<_> = invalid.0.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            "metadata.zone",
+            "metadata.node_count",
+            "metadata.account",
+            "metadata.config",
+            "metadata.secret",
+            "metadata.tenant"
+        ]
+    );
+    assert!(!invalid.to_string().contains("canary"), "{invalid}");
+}
+
+#[test]
+fn defaults_are_filled_in_and_the_undeclared_is_kept() {
+    let schema = ParameterSchema::new(&[
+        Field::required("count", "Count", FieldKind::Integer).default(DefaultValue::Number(3)),
+        Field::new("dns", "DNS", FieldKind::Text).default(DefaultValue::Text("1.1.1.1")).ip_list(),
+        Field::new("flag", "Flag", FieldKind::Checkbox).default(DefaultValue::Flag(false)),
+        Field::new("bridge", "Bridge", FieldKind::Text).default(DefaultValue::Null),
+        Field::new("other", "Other", FieldKind::Text),
+    ]);
+    let valid = schema.validate("metadata", &map(json!({"more": {"x": [1, null]}, "count": ""}))).unwrap();
+    assert_eq!(
+        Value::Object(valid.clone()),
+        json!({"count": 3, "dns": "1.1.1.1", "flag": false, "more": {"x": [1, null]}})
+    );
+    assert_eq!(schema.validate("metadata", &valid).unwrap(), valid, "valid stays valid");
+    // Emptied on purpose is not "not given".
+    let valid = schema.validate("metadata", &map(json!({"dns": "", "flag": true, "count": 5, "other": null}))).unwrap();
+    assert_eq!(Value::Object(valid), json!({"count": 5, "dns": "", "flag": true}));
+}
+
+#[test]
+fn the_whole_is_limited() {
+    let schema = ParameterSchema::default();
+    let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
+    assert!(schema.validate("metadata", &map(json!({ "a": deep }))).is_err());
+    assert!(schema.validate("metadata", &map(json!({ "a": "x".repeat(70_000) }))).is_err());
+}
+
+#[test]
+fn secrets_are_declared() {
+    let schema = ParameterSchema::new(&[
+        Field::required("password", "Password", FieldKind::Password),
+        Field::required("account", "Account", FieldKind::JsonFile),
+        Field::required("subscription", "Subscription", FieldKind::Text).secret(),
+        Field::required("template", "Template", FieldKind::JsonFile).public(),
+        Field::required("zone", "Zone", FieldKind::Text),
+    ]);
+    for path in [&["password"][..], &["account"], &["account", "private_key"], &["subscription"]] {
+        assert!(schema.is_secret(path), "{path:?}");
+    }
+    for path in [&["template"][..], &["zone"], &["unknown"], &["zone", "password"], &[]] {
+        assert!(!schema.is_secret(path), "{path:?}");
+    }
+    assert!(schema.clone().without("zone").field("zone").is_none());
+    let split = document::split(map(json!({"account": {"a": 1}, "zone": "z"})), &|path| schema.is_secret(path));
+    assert_eq!(Value::Object(split.shown.to_map()), json!({"account": document::MASK, "zone": "z"}));
+}
