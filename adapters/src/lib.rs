@@ -1,1 +1,6 @@
-//! placeholder
+//! The ports of [`kqueen_domain`], met with real technology: stores, live clusters, tokens, password hashing, engines.
+
+pub mod clock;
+pub mod engine;
+pub mod password;
+pub mod token;

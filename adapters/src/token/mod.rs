@@ -1,0 +1,6 @@
+//! Session tokens.
+
+mod hmac;
+mod jwt;
+
+pub use jwt::JwtSigner;
