@@ -52,7 +52,7 @@ pub enum EngineError {
 ///
 /// - `check` changes nothing at the provider and may be repeated at any time.
 /// - `check` ends within 10 s; a provider that has not answered by then is [`EngineError::Unreachable`].
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Engine: Send + Sync {
     /// What the engine is.

@@ -27,7 +27,7 @@ pub enum InspectError {
 /// - Runs no command, reads no file and uses no proxy that a kubeconfig or our environment names.
 /// - Connects to no address the installation denies, checked on the resolved address.
 /// - Every method ends within a bounded time, however the peer behaves.
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ClusterInspector: Send + Sync {
     /// One cheap look: does it answer, does it accept us, which version is it? A failed look is an outcome too.

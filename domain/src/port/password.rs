@@ -15,7 +15,7 @@ pub struct PasswordError(#[source] pub BoxError);
 /// - Both methods take about the same time, whatever the password, so that an unknown user cannot be told from a wrong password:
 ///   callers verify against [`PasswordHasher::decoy`] when there is no hash.
 /// - Never blocks the runtime; a bounded number run at once, the others wait for their turn.
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait PasswordHasher: Send + Sync {
     /// A new hash of `password` with a salt of its own.

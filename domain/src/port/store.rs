@@ -117,7 +117,7 @@ pub enum Creation<T> {
 }
 
 /// Stores organizations. A namespace never changes.
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait OrganizationStore: Send + Sync {
     /// Stores a new organization. `Taken{namespace}`.
@@ -138,7 +138,7 @@ pub struct UserSecrets {
 }
 
 /// Stores users.
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait UserStore: Send + Sync {
     /// Stores a new user. `Taken{username}`, `Taken{email}`, `Dangling{organization}`.
@@ -154,7 +154,7 @@ pub trait UserStore: Send + Sync {
 }
 
 /// Stores provisioners.
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ProvisionerStore: Send + Sync {
     /// Stores a new provisioner. `Dangling{organization, owner}`.
@@ -187,7 +187,7 @@ pub struct ClusterSecrets {
 }
 
 /// Stores clusters, and what was last seen of them.
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ClusterStore: Send + Sync {
     /// Stores a new cluster. `Dangling{organization, owner, provisioner}`.
@@ -213,7 +213,7 @@ pub trait ClusterStore: Send + Sync {
 }
 
 /// Tells how far the catalog is.
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Freshness: Send + Sync {
     /// Returns once the catalog shows every write that any replica acknowledged before this call. `Unavailable` when that cannot be

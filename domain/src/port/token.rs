@@ -36,7 +36,7 @@ pub enum TokenError {
 ///
 /// - A token signed by another key, or by no key, is `Invalid`; a token past `expires_at` is `Expired`.
 /// - Pure computation of some microseconds; callers may call it on the runtime.
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait TokenSigner: Send + Sync {
     /// The token's text.
     ///
