@@ -39,3 +39,6 @@ pub struct Cluster {
     /// When it was created.
     pub created_at: DateTime<Utc>,
 }
+
+#[cfg(test)]
+mod tests;
