@@ -133,7 +133,7 @@ impl Standing {
             Lifecycle::Deploying => own(Phase::Deploying, "the cluster is being made"),
             // What is attached is ready from the start, but nobody has seen it answer yet.
             Lifecycle::Ready => match sighting {
-                Some(sighting) => Self::seen(sighting),
+                Some(sighting) => Self::seen(cluster, sighting),
                 None => own(Phase::Deploying, "waiting for the first look at the cluster"),
             },
             Lifecycle::Updating => own(Phase::Updating, "the cluster is being changed"),
@@ -142,12 +142,14 @@ impl Standing {
         }
     }
 
-    fn seen(sighting: &Sighting) -> Self {
+    fn seen(cluster: &Cluster, sighting: &Sighting) -> Self {
         let reason = match &sighting.look {
             Look::Answered { version } => format!("the cluster answers, Kubernetes {version}"),
             Look::Refused { reason } | Look::Silent { reason } => reason.clone(),
         };
-        Self { phase: sighting.look.phase(), reason, changed_at: sighting.phase_changed_at }
+        // While something was being done to the cluster, that was its phase, whatever looks found.
+        let changed_at = sighting.phase_changed_at.max(cluster.changed_at);
+        Self { phase: sighting.look.phase(), reason, changed_at }
     }
 }
 

@@ -112,6 +112,14 @@ fn a_failure_says_why_it_failed() {
 }
 
 #[test]
+fn the_shown_phase_has_changed_when_the_later_of_state_and_sighting_did() {
+    // It answered since 10, was changed, and is ready again since 50: until then the phase was another.
+    let cluster = cluster(Ready, at(50));
+    let standing = Standing::of(&cluster, Some(&sighting(&cluster, looks()[0].clone(), at(10))));
+    assert_eq!((standing.phase, standing.changed_at), (Phase::Ready, at(50)));
+}
+
+#[test]
 fn only_what_is_under_way_is_overdue_and_only_past_its_deadline() {
     let timeout = TimeDelta::seconds(3600);
     for lifecycle in states() {
