@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, Sighting, Standing},
-    id::ClusterId,
+    id::{ClusterId, ProvisionerId},
     organization::Organization,
     port::store::Versioned,
     provisioner::{Provisioner, ProvisionerPhase},
@@ -76,7 +76,11 @@ impl Tables {
                 }
             }
             Change::Provisioner(provisioner) => self.put_provisioner(provisioner),
-            Change::ProvisionerGone(id) => drop(self.provisioners.remove(id.uuid())),
+            Change::ProvisionerGone(id) => {
+                if self.provisioners.remove(id.uuid()).is_some() {
+                    self.retext_clusters(id, &Arc::from(""), &Arc::from(""));
+                }
+            }
             Change::Cluster(cluster) => {
                 let seen = self.clusters.extra_mut(cluster.value.id.uuid()).map(std::mem::take).unwrap_or_default();
                 let row = self.cluster_row(cluster, seen);
@@ -118,12 +122,16 @@ impl Tables {
         let known = self.provisioners.row(id.uuid());
         let same = known.is_some_and(|old| old.provisioner == name && old.engine == engine);
         self.provisioners.put(row);
-        if same {
-            return;
+        if !same {
+            self.retext_clusters(id, &name, &engine);
         }
+    }
+
+    /// Sorts and filters the clusters of a provisioner by these texts from now on.
+    fn retext_clusters(&mut self, of: ProvisionerId, name: &Arc<str>, engine: &Arc<str>) {
         let mut concerned = false;
         self.clusters.for_each_mut(|cluster| {
-            if cluster.entry.record.provisioner == id {
+            if cluster.entry.record.provisioner == of {
                 cluster.provisioner = name.clone();
                 cluster.engine = engine.clone();
                 concerned = true;

@@ -1,0 +1,299 @@
+//! Reproducible chance: ids and texts from small pools, so that ties, repeats and dangling references happen all the time.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{
+    super::{Change, Filter, Listing, Scope, Sort, Visibility, Window},
+    model::Model,
+};
+use crate::{
+    access::Policy,
+    cluster::{Cluster, Lifecycle, Look, Sighting},
+    document::Document,
+    id::{ClusterId, OrganizationId, ProvisionerId, UserId},
+    name::Namespace,
+    organization::Organization,
+    port::store::{Revision, Versioned},
+    provisioner::{Check, Provisioner, ProvisionerPhase},
+    user::{AuthMethod, Role, User},
+};
+
+/// Names with the same letters, capitals apart, and with letters that take another number of bytes in lower case.
+pub(super) const NAMES: [&str; 14] = [
+    "alpha",
+    "Alpha",
+    "ALPHA-2",
+    "beta",
+    "Beta 1",
+    "gamma",
+    "Größe",
+    "GRÖSSE",
+    "İstanbul",
+    "a",
+    "z",
+    "éclair",
+    "10",
+    "9",
+];
+const ENGINES: [&str; 3] = ["kqueen.engines.ManualEngine", "kqueen.engines.AksEngine", "kqueen.engines.GceEngine"];
+const WANTED: [&str; 12] = ["", "a", "A", "alph", "PHA", "größ", "Ö", "engine", "MANUAL", "kqueen.", "z", "nowhere"];
+
+fn pool<T: From<Uuid>, const N: usize>(kind: u128) -> [T; N] {
+    // Multiplied, so that the order of the ids is not the order of the pool.
+    std::array::from_fn(|n| {
+        T::from(Uuid::from_u128((n as u128 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835) ^ kind))
+    })
+}
+
+pub(super) fn organizations() -> [OrganizationId; 4] {
+    pool(1)
+}
+
+pub(super) fn users() -> [UserId; 7] {
+    pool(2)
+}
+
+pub(super) fn provisioners() -> [ProvisionerId; 5] {
+    pool(3)
+}
+
+pub(super) fn clusters() -> [ClusterId; 16] {
+    pool(4)
+}
+
+pub(super) fn scopes() -> [Scope; 5] {
+    let [a, b, c, d] = organizations().map(Scope::Organization);
+    [Scope::All, a, b, c, d]
+}
+
+pub(super) fn namespace(id: OrganizationId) -> Namespace {
+    format!("n{}", id.uuid().simple()).try_into().unwrap()
+}
+
+/// A generator of the kind "SplitMix64": every seed another sequence, the same on every machine.
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn seeded(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x2545_F491_4F6C_DD1D))
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    pub(super) fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit as u64).unwrap()
+    }
+
+    /// Yes once in `n` times.
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    pub(super) fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())].clone()
+    }
+
+    pub(super) fn shuffled<T>(&mut self, mut items: Vec<T>) -> Vec<T> {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+        items
+    }
+
+    pub(super) fn time(&mut self) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + i64::try_from(self.below(5)).unwrap(), 0).unwrap()
+    }
+
+    pub(super) fn visibility(&mut self) -> Visibility {
+        match self.below(6) {
+            0 => Visibility::Nothing,
+            1 | 2 => Visibility::OwnedBy(self.pick(&users())),
+            _ => Visibility::All,
+        }
+    }
+
+    fn wanted(&mut self) -> Option<String> {
+        self.one_in(3).then(|| self.pick(&WANTED).to_owned())
+    }
+
+    pub(super) fn listing(&mut self, sort: Sort) -> Listing {
+        Listing {
+            scope: self.pick(&scopes()),
+            visibility: self.visibility(),
+            filter: Filter { name: self.wanted(), provisioner: self.wanted(), engine: self.wanted() },
+            sort,
+            descending: self.one_in(2),
+            window: Window {
+                offset: self.pick(&[0, 0, 1, 2, 5, 15, 100, usize::MAX]),
+                limit: self.pick(&[0, 1, 2, 5, 20, usize::MAX, usize::MAX]),
+            },
+        }
+    }
+}
+
+/// Makes one change after the other, each possible after those before it, and keeps the model up to date.
+#[derive(Default)]
+pub(super) struct Script {
+    pub(super) model: Model,
+    revision: u64,
+}
+
+impl Script {
+    pub(super) fn next(&mut self, random: &mut Random) -> Change {
+        let change = match random.below(24) {
+            0 | 1 => return self.put_organization(random.pick(&organizations()), random),
+            2..=4 => self.user(random),
+            5..=7 => self.provisioner(random),
+            8..=14 => self.cluster(random),
+            15..=17 => Change::Sighting(sighting(random)),
+            18 | 19 => {
+                Change::Looked((0..random.below(4)).map(|_| (random.pick(&clusters()), random.time())).collect())
+            }
+            20 => Change::SightingGone(random.pick(&clusters())),
+            21 | 22 => Change::ClusterGone(random.pick(&clusters())),
+            _ => match random.below(3) {
+                0 => Change::OrganizationGone(random.pick(&organizations())),
+                1 => Change::UserGone(random.pick(&users())),
+                _ => Change::ProvisionerGone(random.pick(&provisioners())),
+            },
+        };
+        self.model.apply(&change);
+        change
+    }
+
+    fn at_new_revision<T>(&mut self, value: T) -> Versioned<T> {
+        self.revision += 1;
+        Versioned { value, revision: Revision(self.revision) }
+    }
+
+    pub(super) fn put_organization(&mut self, id: OrganizationId, random: &mut Random) -> Change {
+        let name = random.pick(&NAMES).try_into().unwrap();
+        let known = self.model.organizations.iter().find(|o| o.value.id == id).map(|o| o.value.clone());
+        let organization = match known {
+            Some(known) => Organization { name, ..known },
+            None => Organization {
+                id,
+                name,
+                namespace: namespace(id),
+                policy: Policy::default(),
+                created_at: random.time(),
+            },
+        };
+        let change = Change::Organization(self.at_new_revision(organization));
+        self.model.apply(&change);
+        change
+    }
+
+    /// Creates or renames a user, moves it to another organization, changes its role. Names are unique at any time.
+    fn user(&mut self, random: &mut Random) -> Change {
+        let id = random.pick(&users());
+        let free: Vec<&str> = NAMES.into_iter().filter(|name| self.model.user_by_name(name).is_none()).collect();
+        let known = self.model.users.iter().find(|u| u.value.id == id).map(|u| u.value.clone());
+        let user = match known {
+            Some(mut user) => {
+                match random.below(4) {
+                    0 | 1 => user.username = random.pick(&free).try_into().unwrap(),
+                    2 => user.organization = random.pick(&organizations()),
+                    _ => {
+                        user.role = random.pick(&Role::ALL);
+                        user.active = !user.active;
+                    }
+                }
+                user
+            }
+            None => User {
+                id,
+                username: random.pick(&free).try_into().unwrap(),
+                email: None,
+                organization: random.pick(&organizations()),
+                role: random.pick(&Role::ALL),
+                active: random.one_in(2),
+                auth: AuthMethod::Local,
+                metadata: None,
+                token_generation: 0,
+                created_at: random.time(),
+            },
+        };
+        Change::User(self.at_new_revision(user))
+    }
+
+    fn provisioner(&mut self, random: &mut Random) -> Change {
+        let id = random.pick(&provisioners());
+        let name = random.pick(&NAMES).try_into().unwrap();
+        let check = Check { phase: random.pick(&ProvisionerPhase::ALL), reason: "so it is".into(), at: random.time() };
+        let known = self.model.provisioners.iter().find(|p| p.value.id == id).map(|p| p.value.clone());
+        let provisioner = match known {
+            Some(known) if random.one_in(2) => Provisioner { name, ..known },
+            Some(known) => Provisioner { check, owner: random.pick(&users()), ..known },
+            None => Provisioner {
+                id,
+                name,
+                engine: random.pick(&ENGINES).into(),
+                organization: random.pick(&organizations()),
+                owner: random.pick(&users()),
+                parameters: Document::default(),
+                state_changed_at: check.at,
+                check,
+                created_at: random.time(),
+            },
+        };
+        Change::Provisioner(self.at_new_revision(provisioner))
+    }
+
+    /// Creates or changes a cluster; provisioner, owner and organization need not have arrived yet.
+    fn cluster(&mut self, random: &mut Random) -> Change {
+        let id = random.pick(&clusters());
+        let lifecycle = random.pick(&[
+            Lifecycle::Ready,
+            Lifecycle::Ready,
+            Lifecycle::Deploying,
+            Lifecycle::Updating,
+            Lifecycle::Destroying,
+            Lifecycle::Failed { reason: "so it is".into() },
+        ]);
+        let known = self.model.clusters.iter().find(|c| c.value.id == id).map(|c| c.value.clone());
+        let cluster = match known {
+            Some(known) => match random.below(3) {
+                0 => Cluster { name: random.pick(&NAMES).try_into().unwrap(), ..known },
+                1 => Cluster { owner: random.pick(&users()), has_kubeconfig: !known.has_kubeconfig, ..known },
+                _ => Cluster { lifecycle, changed_at: random.time(), ..known },
+            },
+            None => Cluster {
+                id,
+                name: random.pick(&NAMES).try_into().unwrap(),
+                organization: random.pick(&organizations()),
+                provisioner: random.pick(&provisioners()),
+                owner: random.pick(&users()),
+                metadata: None,
+                has_kubeconfig: random.one_in(2),
+                lifecycle,
+                changed_at: random.time(),
+                created_at: random.time(),
+            },
+        };
+        Change::Cluster(self.at_new_revision(cluster))
+    }
+}
+
+fn sighting(random: &mut Random) -> Sighting {
+    let look = random.pick(&[
+        Look::Answered { version: "v1.37.2".into() },
+        Look::Refused { reason: "not Kubernetes".into() },
+        Look::Silent { reason: "connection refused".into() },
+    ]);
+    Sighting {
+        cluster: random.pick(&clusters()),
+        phase: look.phase(),
+        look,
+        version: None,
+        phase_changed_at: random.time(),
+        at: random.time(),
+    }
+}
