@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod engine;
 pub mod password;
+pub mod storage;
 pub mod token;

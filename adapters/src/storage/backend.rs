@@ -1,0 +1,212 @@
+//! What the stores need from a place to keep bytes: an ordered map with conditional transactions and a feed of what was committed.
+//! Implemented by [`memory`](super::memory), [`sled`](super::sled) and [`etcd`](super::etcd); what the bytes mean is not known here.
+
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use kqueen_domain::port::{
+    BoxError,
+    store::{Revision, StoreError},
+};
+
+use super::{key::Key, record::Unreadable};
+
+/// A value with the revision of the transaction that wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) value: Bytes,
+    pub(crate) revision: u64,
+}
+
+/// What must hold of a key for a transaction to be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Test {
+    /// The key is not there.
+    Absent,
+    /// The key is there.
+    Present,
+    /// The key is there and was last written at that revision.
+    At(u64),
+    /// No key starts with this one.
+    NothingBelow,
+}
+
+/// What a refused transaction means to the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Missing,
+    Conflict,
+    Taken(&'static str),
+    InUse,
+    Dangling(&'static str),
+    /// The creation was asked for before.
+    Claimed,
+}
+
+impl From<Refusal> for StoreError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Missing => Self::Missing,
+            Refusal::Conflict | Refusal::Claimed => Self::Conflict,
+            Refusal::Taken(field) => Self::Taken { field },
+            Refusal::InUse => Self::InUse,
+            Refusal::Dangling(field) => Self::Dangling { field },
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Condition {
+    pub(crate) key: Key,
+    pub(crate) test: Test,
+    refusal: Refusal,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Write {
+    Put(Key, Bytes),
+    Delete(Key),
+}
+
+/// Conditions and writes that happen together or not at all. Conditions are judged in order: the first that fails names the reason.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Transaction {
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) writes: Vec<Write>,
+}
+
+impl Transaction {
+    pub(crate) fn require(&mut self, key: Key, test: Test, refusal: Refusal) -> &mut Self {
+        self.conditions.push(Condition { key, test, refusal });
+        self
+    }
+
+    /// The key must be there as it was seen: `Missing` if it is gone, `Conflict` if it is newer.
+    pub(crate) fn unchanged(&mut self, key: Key, seen: Revision) -> &mut Self {
+        self.require(key, Test::At(seen.0), Refusal::Conflict)
+    }
+
+    pub(crate) fn put(&mut self, key: Key, value: impl Into<Bytes>) -> &mut Self {
+        self.writes.push(Write::Put(key, value.into()));
+        self
+    }
+
+    pub(crate) fn delete(&mut self, key: Key) -> &mut Self {
+        self.writes.push(Write::Delete(key));
+        self
+    }
+
+    /// Judges the conditions by what `state` knows. `Err` carries the first refusal.
+    pub(crate) fn judge<E>(&self, state: &impl State<Error = E>) -> Result<Result<(), Refusal>, E> {
+        for condition in &self.conditions {
+            let key = &condition.key;
+            let holds = match condition.test {
+                Test::Absent => state.revision(key)?.is_none(),
+                Test::Present => state.revision(key)?.is_some(),
+                Test::At(revision) => match state.revision(key)? {
+                    None => return Ok(Err(Refusal::Missing)),
+                    Some(now) => now == revision,
+                },
+                Test::NothingBelow => !state.anything_below(key)?,
+            };
+            if !holds {
+                return Ok(Err(condition.refusal));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether the read model has to hear of it.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.writes.iter().any(|write| match write {
+            Write::Put(key, _) | Write::Delete(key) => key.is_shown(),
+        })
+    }
+
+    /// What the feed says once this is committed at `revision`.
+    pub(crate) fn into_events(self, revision: u64) -> impl Iterator<Item = Event> {
+        self.writes.into_iter().filter_map(move |write| match write {
+            Write::Put(key, value) if key.is_shown() => Some(Event::Put(key, Stored { value, revision })),
+            Write::Delete(key) if key.is_shown() => Some(Event::Delete(key)),
+            Write::Put(..) | Write::Delete(_) => None,
+        })
+    }
+}
+
+/// What conditions are judged by.
+pub(crate) trait State {
+    type Error;
+    /// The revision a key was last written at, `None` if it is not there.
+    fn revision(&self, key: &Key) -> Result<Option<u64>, Self::Error>;
+    /// Whether there is a key that starts with `prefix`.
+    fn anything_below(&self, prefix: &Key) -> Result<bool, Self::Error>;
+}
+
+/// Why a transaction was not, or perhaps not, carried out.
+#[derive(Debug)]
+pub(crate) enum CommitError {
+    /// A condition did not hold; nothing was written.
+    Refused(Refusal),
+    /// The store did not answer, or could not make the write durable. It may have been carried out all the same.
+    Unavailable(BoxError),
+}
+
+impl From<CommitError> for StoreError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Refused(refusal) => refusal.into(),
+            CommitError::Unavailable(source) => Self::Unavailable(source),
+        }
+    }
+}
+
+/// A committed change of a key that the read model shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    Put(Key, Stored),
+    Delete(Key),
+}
+
+/// Where a backend reports what was committed.
+pub(crate) trait Feed: Send + Sync {
+    /// What transactions committed, whole transactions in the order of their revisions.
+    fn apply(&self, events: Vec<Event>);
+    /// Everything that is there; replaces what was reported before.
+    ///
+    /// # Errors
+    /// Something stored cannot be read.
+    fn replace(&self, everything: Vec<(Key, Stored)>) -> Result<(), Unreadable>;
+}
+
+/// Part of an ordered scan.
+#[derive(Debug, Default)]
+pub(crate) struct Slice {
+    pub(crate) entries: Vec<(Key, Stored)>,
+    /// Whether there is more after the last entry.
+    pub(crate) more: bool,
+}
+
+/// An ordered map of keys to bytes.
+#[async_trait]
+pub(crate) trait Backend: Send + Sync {
+    /// Fills the feed with what is there and keeps it up to date from now on. Called once, before anything that is shown is written.
+    async fn start(&self, feed: Arc<dyn Feed>) -> Result<(), StoreError>;
+    /// Carries out a transaction: returns its revision once it is durable and, if it [is shown](Transaction::is_shown), fed.
+    async fn commit(&self, transaction: Transaction) -> Result<u64, CommitError>;
+    /// The newest value of a key.
+    async fn get(&self, key: &Key) -> Result<Option<Stored>, BoxError>;
+    /// Up to `limit` entries whose keys start with `prefix`, in order, after `after`.
+    async fn scan(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Slice, BoxError>;
+    /// Returns once the feed has reported every transaction that was acknowledged anywhere before this call.
+    async fn caught_up(&self) -> Result<(), BoxError>;
+    /// Whether the store answers and the feed is alive.
+    async fn ready(&self) -> Result<(), BoxError>;
+    /// Stops feeding and lets go of files and connections. Writes end as [`CommitError::Unavailable`] from then on.
+    async fn close(&self);
+}
+
+/// The part of an ordered map whose keys start with `prefix`.
+pub(crate) fn below<'a, V>(map: &'a BTreeMap<Key, V>, prefix: &'a Key) -> impl Iterator<Item = (&'a Key, &'a V)> {
+    map.range::<Key, _>((Bound::Included(prefix), Bound::Unbounded)).take_while(|(key, _)| key.starts_with(prefix))
+}

@@ -1,0 +1,114 @@
+//! Idempotent creation: the claim is written in the same transaction as the record, so a repeated request, also one that runs at the
+//! same time, finds what the first one made.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
+use kqueen_domain::port::store::{Claim, Creation, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{
+    backend::{CommitError, Refusal, Stored, Test, Transaction},
+    core::Core,
+    key::{self, Key},
+    record::{self, Record, Unreadable},
+};
+
+/// How long a claim is remembered.
+const REMEMBERED: TimeDelta = TimeDelta::days(1);
+
+/// How many claims are looked through at once.
+const SLICE: usize = 500;
+
+/// How often a creation is tried again whose claim ran out, or was forgotten, at that very moment.
+const TRIES: usize = 5;
+
+#[derive(Serialize, Deserialize)]
+struct Form {
+    format: u32,
+    at: DateTime<Utc>,
+    fingerprint: [u8; 32],
+    /// The record as it was created, in its own envelope.
+    first: Box<RawValue>,
+}
+
+const FORMAT: u32 = 1;
+
+fn read(stored: &Stored) -> Result<Form, Unreadable> {
+    let damaged = |error: serde_json::Error| Unreadable::Damaged { kind: "claim", at: error.column() };
+    let form: Form = serde_json::from_slice(&stored.value).map_err(damaged)?;
+    if form.format > FORMAT {
+        return Err(Unreadable::Newer { kind: "claim", format: form.format, known: FORMAT });
+    }
+    Ok(form)
+}
+
+impl Core {
+    /// Carries out `transaction`, which creates `record`, once per claim.
+    pub(crate) async fn create<T: Record + Sync>(
+        &self,
+        record: &T,
+        transaction: Transaction,
+        claim: Option<Claim>,
+    ) -> Result<Creation<T>, StoreError> {
+        let Some(claim) = claim else { return Ok(Creation::New(self.commit(transaction).await?)) };
+        let key = key::claim(T::KIND, claim.caller, &claim.key);
+        let form =
+            Form { format: FORMAT, at: claim.at, fingerprint: claim.fingerprint, first: record::nested(record)? };
+        let value = serde_json::to_vec(&form).map_err(|error| StoreError::Unreadable(Box::new(error)))?;
+        let mut test = Test::Absent;
+        for _ in 0..TRIES {
+            let mut claimed = Transaction::default();
+            claimed.require(key.clone(), test, Refusal::Claimed).put(key.clone(), value.clone());
+            claimed.conditions.extend(transaction.conditions.iter().cloned());
+            claimed.writes.extend(transaction.writes.iter().cloned());
+            match self.commit(claimed).await {
+                Ok(revision) => return Ok(Creation::New(revision)),
+                Err(CommitError::Refused(Refusal::Claimed)) => {}
+                // An outdated claim that was to be replaced is gone.
+                Err(CommitError::Refused(Refusal::Missing)) if test != Test::Absent => {}
+                Err(error) => return Err(error.into()),
+            }
+            let Some(stored) = self.backend.get(&key).await.map_err(StoreError::Unavailable)? else {
+                test = Test::Absent;
+                continue;
+            };
+            let earlier = read(&stored)?;
+            if claim.at - earlier.at < REMEMBERED {
+                let first = record::read(earlier.first.get().as_bytes())?;
+                return Ok(Creation::Repeated { first, fingerprint: earlier.fingerprint });
+            }
+            test = Test::At(stored.revision);
+        }
+        Err(StoreError::Conflict)
+    }
+
+    /// Forgets claims made before `before`; how many.
+    pub(crate) async fn forget_claims(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let mut forgotten = 0;
+        let mut after: Option<Key> = None;
+        loop {
+            let slice = self.backend.scan(&key::all_claims(), after.as_ref(), SLICE).await;
+            let slice = slice.map_err(StoreError::Unavailable)?;
+            after = slice.entries.last().map(|(key, _)| key.clone());
+            let old = slice.entries.into_iter().filter(|(_, stored)| read(stored).is_ok_and(|form| form.at < before));
+            forgotten += stream::iter(old)
+                .map(|(key, stored)| async move {
+                    let mut transaction = Transaction::default();
+                    // One that was replaced meanwhile is not old any more.
+                    transaction.require(key.clone(), Test::At(stored.revision), Refusal::Conflict).delete(key);
+                    match self.commit(transaction).await {
+                        Ok(_) => Ok(1),
+                        Err(CommitError::Refused(_)) => Ok(0),
+                        Err(error) => Err(StoreError::from(error)),
+                    }
+                })
+                .buffer_unordered(16)
+                .try_fold(0, |sum, one| async move { Ok(sum + one) })
+                .await?;
+            if !slice.more {
+                return Ok(forgotten);
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! From stored bytes to the catalog: every committed change, and everything at the start or after a gap.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use kqueen_domain::{
+    catalog::{Catalog, Change},
+    id::ClusterId,
+    port::store::{Revision, StoreError, Versioned},
+};
+
+use super::{
+    ages::{Ages, Page, Shard},
+    backend::{Event, Feed, Stored},
+    key::{Key, Shown},
+    meters::Meters,
+    record::{self, Record, Unreadable},
+};
+
+/// Feeds the catalog, and keeps the ages in the form they are written in.
+pub(crate) struct ReadModel {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) ages: Ages,
+    meters: Arc<Meters>,
+    /// What was written by others and cannot be read here; the catalog shows what was there before.
+    unreadable: Mutex<BTreeMap<Key, String>>,
+}
+
+impl ReadModel {
+    pub(crate) fn new(catalog: Arc<Catalog>, meters: Arc<Meters>) -> Self {
+        Self { catalog, ages: Ages::default(), meters, unreadable: Mutex::default() }
+    }
+
+    /// Whether everything that is stored is shown.
+    pub(crate) fn complete(&self) -> Result<(), StoreError> {
+        let unreadable = self.unreadable();
+        unreadable.first_key_value().map_or(Ok(()), |(_, why)| Err(StoreError::Unreadable(why.as_str().into())))
+    }
+
+    fn unreadable(&self) -> MutexGuard<'_, BTreeMap<Key, String>> {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, shown: Shown, stored: &Stored) -> Result<Change, Unreadable> {
+        Ok(match shown {
+            Shown::Organization(_) => Change::Organization(versioned(stored)?),
+            Shown::User(_) => Change::User(versioned(stored)?),
+            Shown::Provisioner(_) => Change::Provisioner(versioned(stored)?),
+            Shown::Cluster(_) => Change::Cluster(versioned(stored)?),
+            Shown::Sighting(_) => Change::Sighting(record::read(&stored.value)?),
+            Shown::Ages(shard) => Change::Looked(self.ages.put(shard, Page::read(&stored.value, stored.revision)?)),
+        })
+    }
+
+    fn gone(&self, shown: Shown) -> Option<Change> {
+        Some(match shown {
+            Shown::Organization(id) => Change::OrganizationGone(id),
+            Shown::User(id) => Change::UserGone(id),
+            Shown::Provisioner(id) => Change::ProvisionerGone(id),
+            Shown::Cluster(id) => {
+                self.ages.forget(id);
+                Change::ClusterGone(id)
+            }
+            Shown::Sighting(id) => Change::SightingGone(id),
+            Shown::Ages(_) => return None,
+        })
+    }
+
+    fn judge(&self, key: Key, result: Result<Change, Unreadable>) -> Option<Change> {
+        let mut unreadable = self.unreadable();
+        match result {
+            Ok(change) => {
+                unreadable.remove(&key);
+                Some(change)
+            }
+            Err(error) => {
+                tracing::error!(%error, ?key, "a record that was written by another replica cannot be read");
+                unreadable.insert(key, error.to_string());
+                None
+            }
+        }
+    }
+}
+
+fn versioned<T: Record>(stored: &Stored) -> Result<Versioned<T>, Unreadable> {
+    Ok(Versioned { value: record::read(&stored.value)?, revision: Revision(stored.revision) })
+}
+
+impl Feed for ReadModel {
+    fn apply(&self, events: Vec<Event>) {
+        let mut newest = 0;
+        let changes: Vec<Change> = events
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Put(key, stored) => {
+                    newest = newest.max(stored.revision);
+                    let change = self.change(Shown::of(&key)?, &stored);
+                    self.judge(key, change)
+                }
+                Event::Delete(key) => {
+                    self.unreadable().remove(&key);
+                    self.gone(Shown::of(&key)?)
+                }
+            })
+            .collect();
+        self.catalog.apply(changes);
+        self.meters.fed_revision.fetch_max(newest, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn replace(&self, everything: Vec<(Key, Stored)>) -> Result<(), Unreadable> {
+        let mut changes = Vec::with_capacity(everything.len());
+        let mut clusters: BTreeSet<ClusterId> = BTreeSet::new();
+        let mut pages: BTreeMap<Shard, Page> = BTreeMap::new();
+        let mut newest = 0;
+        for (key, stored) in everything {
+            newest = newest.max(stored.revision);
+            let Some(shown) = Shown::of(&key) else { continue };
+            if let Shown::Cluster(id) = shown {
+                clusters.insert(id);
+            }
+            if let Shown::Ages(shard) = shown {
+                let page = Page::read(&stored.value, stored.revision).map_err(|error| error.at(&key))?;
+                pages.insert(shard, page);
+            } else {
+                changes.push(self.change(shown, &stored).map_err(|error| error.at(&key))?);
+            }
+        }
+        for page in pages.values_mut() {
+            page.retain(&clusters);
+            changes.push(Change::Looked(page.newer_than(&Page::default())));
+        }
+        self.ages.replace(pages);
+        self.catalog.replace(changes);
+        self.unreadable().clear();
+        self.meters.fed_revision.fetch_max(newest, std::sync::atomic::Ordering::Relaxed);
+        Meters::count(&self.meters.reloads);
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! What the store counts about itself, for whoever exports metrics.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+/// Counters and gauges of one open store; plain numbers, read with relaxed loads.
+#[derive(Debug, Default)]
+pub struct Meters {
+    /// Transactions that were committed.
+    pub commits: AtomicU64,
+    /// Transactions that were refused since a condition did not hold.
+    pub refusals: AtomicU64,
+    /// Transactions that the store could not carry out, or of which it is not known.
+    pub failures: AtomicU64,
+    /// Time spent on transactions altogether, in microseconds.
+    pub commit_micros: AtomicU64,
+    /// Transactions under way.
+    pub in_hand: AtomicU64,
+    /// The newest revision the read model shows.
+    pub fed_revision: AtomicU64,
+    /// How often the read model was filled anew.
+    pub reloads: AtomicU64,
+    /// How often somebody asked for the newest state.
+    pub freshness_asked: AtomicU64,
+    /// How many reads of the store that took; fewer than were asked for, since they are shared.
+    pub freshness_reads: AtomicU64,
+    /// Sealed kubeconfigs found in memory.
+    pub cache_hits: AtomicU64,
+    /// Sealed kubeconfigs read from the store.
+    pub cache_misses: AtomicU64,
+}
+
+impl Meters {
+    pub(crate) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn add_time(total: &AtomicU64, time: Duration) {
+        total.fetch_add(micros(time), Relaxed);
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

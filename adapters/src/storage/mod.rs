@@ -1,0 +1,198 @@
+//! Storage of the domain's records: in memory, in sled for one process, in etcd for several replicas.
+//!
+//! [`open`] makes the stores out of settings and fills the catalog. One implementation of the domain's ports (`stores`) works over
+//! three places to keep bytes (`backend`); what is stored where is in `key`, how it looks in `record`, how it is sealed in `cipher`.
+
+mod ages;
+mod backend;
+mod cipher;
+mod claim;
+mod core;
+mod feed;
+mod key;
+mod keyring;
+mod memory;
+mod meters;
+mod record;
+mod rotate;
+mod sled;
+mod stores;
+
+use std::{path::PathBuf, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use kqueen_domain::{
+    catalog::Catalog,
+    port::{
+        BoxError,
+        store::{ClusterStore, Freshness, OrganizationStore, ProvisionerStore, StoreError, UserStore},
+    },
+};
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use self::{backend::Backend, feed::ReadModel, keyring::UnlockError, sled::OpenFilesError};
+pub use self::{memory::Memory, meters::Meters, rotate::Rotated};
+
+/// Which store, and how it is sealed.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where bytes are kept.
+    pub place: Place,
+    /// The secret key values are sealed with.
+    pub secret_key: SecretString,
+    /// Earlier secret keys, with which values may still be sealed.
+    pub previous_keys: Vec<SecretString>,
+    /// How many bytes of sealed kubeconfigs are kept in memory.
+    pub kubeconfig_cache_bytes: u64,
+}
+
+impl Settings {
+    /// The default of [`Settings::kubeconfig_cache_bytes`].
+    pub const KUBECONFIG_CACHE_BYTES: u64 = 32 << 20;
+}
+
+/// Where bytes are kept.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// In memory.
+    Memory(Memory),
+    /// In files below a directory, for one process.
+    Sled {
+        /// The directory; made if it is not there.
+        path: PathBuf,
+    },
+}
+
+/// How much of its files sled keeps in memory; more would double what the catalog holds already.
+const SLED_CACHE_BYTES: u64 = 16 << 20;
+
+/// Why a store could not be opened: a sentence for the person who starts it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("{0}")]
+    InUse(String),
+    /// The secret key does not fit.
+    #[error("{0}")]
+    WrongKey(String),
+    /// The settings cannot be used: a path, an address, a certificate.
+    #[error("{0}")]
+    Settings(String, #[source] Option<BoxError>),
+    /// The store does not answer, or not as it should.
+    #[error("{0}")]
+    Unavailable(String, #[source] BoxError),
+    /// What is stored cannot be read.
+    #[error("what is stored cannot be read")]
+    Unreadable(#[source] BoxError),
+}
+
+impl From<OpenFilesError> for OpenError {
+    fn from(error: OpenFilesError) -> Self {
+        match error {
+            OpenFilesError::InUse(_) => Self::InUse(error.to_string()),
+            OpenFilesError::Files { ref path, .. } => {
+                Self::Settings(format!("SLED_PATH {} cannot be opened", path.display()), Some(Box::new(error)))
+            }
+        }
+    }
+}
+
+impl From<UnlockError> for OpenError {
+    fn from(error: UnlockError) -> Self {
+        match error {
+            UnlockError::WrongKey | UnlockError::KeyLeftOut(_) => Self::WrongKey(error.to_string()),
+            UnlockError::Damaged(source) => Self::Unreadable(source),
+            UnlockError::Unavailable(source) => Self::Unavailable("the store does not answer".to_owned(), source),
+        }
+    }
+}
+
+/// An open store.
+pub struct Stores {
+    /// Organizations.
+    pub organizations: Arc<dyn OrganizationStore>,
+    /// Users.
+    pub users: Arc<dyn UserStore>,
+    /// Provisioners.
+    pub provisioners: Arc<dyn ProvisionerStore>,
+    /// Clusters.
+    pub clusters: Arc<dyn ClusterStore>,
+    /// How far the catalog is.
+    pub freshness: Arc<dyn Freshness>,
+    /// Counters.
+    pub meters: Arc<Meters>,
+    core: Arc<core::Core>,
+}
+
+impl std::fmt::Debug for Stores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stores").finish_non_exhaustive()
+    }
+}
+
+/// Opens a store, sets it up if it is new, and fills `catalog`, which is up to date from then on.
+///
+/// # Errors
+/// The store cannot be used; the error says what to do.
+pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, OpenError> {
+    let meters = Arc::new(Meters::default());
+    let backend: Arc<dyn Backend> = match settings.place {
+        Place::Memory(memory) => Arc::new(memory),
+        Place::Sled { path } => {
+            let opening = tokio::task::spawn_blocking(move || sled::Sled::open(&path, SLED_CACHE_BYTES)).await;
+            let unavailable = |error| OpenError::Unavailable("opening the store was cut off".to_owned(), error);
+            Arc::new(opening.map_err(|error| unavailable(Box::new(error)))??)
+        }
+    };
+    let cipher = keyring::unlock(&*backend, settings.secret_key, settings.previous_keys).await?;
+    let model = Arc::new(ReadModel::new(catalog, meters.clone()));
+    backend.start(model.clone()).await.map_err(|error| match error {
+        StoreError::Unreadable(source) => OpenError::Unreadable(source),
+        other => OpenError::Unavailable("the store could not be read".to_owned(), Box::new(other)),
+    })?;
+    let core = core::Core::new(backend, model, cipher, meters.clone(), settings.kubeconfig_cache_bytes);
+    let core = Arc::new(core);
+    Ok(Stores {
+        organizations: Arc::new(stores::Organizations(core.clone())),
+        users: Arc::new(stores::Users(core.clone())),
+        provisioners: Arc::new(stores::Provisioners(core.clone())),
+        clusters: Arc::new(stores::Clusters(core.clone())),
+        freshness: Arc::new(stores::Fresh(core.clone())),
+        meters,
+        core,
+    })
+}
+
+impl Stores {
+    /// A key for `purpose`, derived from the newest secret key and the store's salt: the same on every replica, another one after the
+    /// secret key was changed. What was signed with it before is then not valid any more.
+    ///
+    /// # Errors
+    /// Deriving failed, which does not happen for purposes of ordinary length.
+    pub fn derive_key(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+        Ok(self.core.cipher.derive(purpose)?)
+    }
+
+    /// Seals everything anew with the newest secret key while the store is in use. All replicas must already know that key.
+    ///
+    /// # Errors
+    /// The store is not available, or a value cannot be opened with any of the keys; what was done stays done, and rotating again
+    /// carries on.
+    pub async fn rotate(&self, progress: impl Fn(Rotated) + Send) -> Result<Rotated, StoreError> {
+        rotate::rotate(&self.core, progress).await
+    }
+
+    /// Forgets idempotency claims made before `before`; how many there were.
+    ///
+    /// # Errors
+    /// The store is not available.
+    pub async fn forget_claims(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.core.forget_claims(before).await
+    }
+
+    /// Stops feeding the catalog and lets go of files and connections. Writes are refused as unavailable from then on.
+    pub async fn close(&self) {
+        self.core.backend.close().await;
+    }
+}

@@ -1,0 +1,119 @@
+//! The stored forms of records: compact JSON in an envelope with a format number. Domain types are never stored as they are, so a
+//! change of theirs cannot change what is on disk by accident. An older format is brought up to date when it is read and written
+//! back with the record's next change; a newer one is refused, never guessed at.
+
+mod cluster;
+mod organization;
+mod provisioner;
+mod sighting;
+mod user;
+
+use kqueen_domain::{document::Document, port::store::StoreError};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
+
+/// Why stored bytes cannot be read. Says where, not what: the bytes may name people.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("the stored {kind} is damaged (near byte {at})")]
+    Damaged { kind: &'static str, at: usize },
+    #[error(
+        "the stored {kind} is of format {format} and this release reads formats up to {known}: run the release that wrote it, \
+         or a later one"
+    )]
+    Newer { kind: &'static str, format: u32, known: u32 },
+    #[error("{key}: {source}")]
+    At { key: String, source: Box<Unreadable> },
+}
+
+impl Unreadable {
+    /// Names the key the bytes are stored under.
+    pub(crate) fn at(self, key: &super::key::Key) -> Self {
+        Self::At { key: format!("{key:?}"), source: Box::new(self) }
+    }
+}
+
+impl From<Unreadable> for StoreError {
+    fn from(error: Unreadable) -> Self {
+        Self::Unreadable(Box::new(error))
+    }
+}
+
+/// A type that is stored.
+pub(crate) trait Record: Sized {
+    /// Its form in storage, in the newest format.
+    type Form: Serialize + DeserializeOwned + for<'a> From<&'a Self>;
+    /// What it is called in messages.
+    const KIND: &'static str;
+    /// The newest format.
+    const FORMAT: u32;
+
+    /// Takes the newest form back.
+    fn restored(form: Self::Form) -> Option<Self>;
+
+    /// Brings a form one format further. `None` if that format was never written.
+    fn migrated(_from: u32, _form: Value) -> Option<Value> {
+        None
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<T> {
+    format: u32,
+    record: T,
+}
+
+#[derive(Deserialize)]
+struct Opened<'a> {
+    format: u32,
+    #[serde(borrow)]
+    record: &'a RawValue,
+}
+
+/// The bytes to store for `record`.
+pub(crate) fn written<T: Record>(record: &T) -> Result<Vec<u8>, StoreError> {
+    let envelope = Envelope { format: T::FORMAT, record: T::Form::from(record) };
+    serde_json::to_vec(&envelope).map_err(|error| StoreError::Unreadable(Box::new(error)))
+}
+
+/// The record in stored bytes.
+pub(crate) fn read<T: Record>(bytes: &[u8]) -> Result<T, Unreadable> {
+    let kind = T::KIND;
+    // The parser's own error may quote what it read.
+    let damaged = |error: serde_json::Error| Unreadable::Damaged { kind, at: error.column() };
+    let opened: Opened<'_> = serde_json::from_slice(bytes).map_err(damaged)?;
+    if opened.format > T::FORMAT {
+        return Err(Unreadable::Newer { kind, format: opened.format, known: T::FORMAT });
+    }
+    let form: T::Form = if opened.format == T::FORMAT {
+        serde_json::from_str(opened.record.get()).map_err(damaged)?
+    } else {
+        let mut form: Value = serde_json::from_str(opened.record.get()).map_err(damaged)?;
+        for format in opened.format..T::FORMAT {
+            form = T::migrated(format, form).ok_or(Unreadable::Damaged { kind, at: 0 })?;
+        }
+        serde_json::from_value(form).map_err(damaged)?
+    };
+    T::restored(form).ok_or(Unreadable::Damaged { kind, at: 0 })
+}
+
+/// A document as part of a stored form. What is not JSON cannot be in a [`Document`].
+fn embedded(document: &Document) -> Box<RawValue> {
+    RawValue::from_string(document.as_str().to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+fn extracted(raw: &RawValue) -> Option<Document> {
+    Document::from_stored(raw.get()).ok()
+}
+
+/// A stored form inside another value, such as a claim.
+pub(crate) fn nested<T: Record>(record: &T) -> Result<Box<RawValue>, StoreError> {
+    to_raw_value(&Envelope { format: T::FORMAT, record: T::Form::from(record) })
+        .map_err(|error| StoreError::Unreadable(Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! How far the catalog is.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kqueen_domain::port::store::{Freshness, StoreError};
+
+use crate::storage::{core::Core, meters::Meters};
+
+pub(crate) struct Fresh(pub(crate) Arc<Core>);
+
+#[async_trait]
+impl Freshness for Fresh {
+    async fn caught_up(&self) -> Result<(), StoreError> {
+        Meters::count(&self.0.meters.freshness_asked);
+        self.0.backend.caught_up().await.map_err(StoreError::Unavailable)
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.0.backend.ready().await.map_err(StoreError::Unavailable)?;
+        self.0.model.complete()
+    }
+}

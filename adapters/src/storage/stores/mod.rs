@@ -1,0 +1,13 @@
+//! The domain's storage ports over any [backend](super::backend): which keys a record has, and what a write depends on.
+
+mod clusters;
+mod freshness;
+mod organizations;
+mod provisioners;
+mod users;
+
+pub(crate) use clusters::Clusters;
+pub(crate) use freshness::Fresh;
+pub(crate) use organizations::Organizations;
+pub(crate) use provisioners::Provisioners;
+pub(crate) use users::Users;

@@ -1,0 +1,65 @@
+//! Organizations, and who has a namespace.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kqueen_domain::{
+    id::OrganizationId,
+    organization::Organization,
+    port::store::{OrganizationStore, Revision, StoreError},
+};
+
+use crate::storage::{
+    backend::{Refusal, Test, Transaction},
+    core::Core,
+    key::{self, Used},
+    record,
+};
+
+pub(crate) struct Organizations(pub(crate) Arc<Core>);
+
+impl Organizations {
+    async fn as_seen(&self, id: OrganizationId, seen: Revision) -> Result<Organization, StoreError> {
+        match self.0.model.catalog.organization(id) {
+            Some(entry) if entry.revision == seen => Ok(entry.record.clone()),
+            _ => self.0.stored_as_seen(&key::organization(id), seen).await,
+        }
+    }
+}
+
+#[async_trait]
+impl OrganizationStore for Organizations {
+    async fn create(&self, organization: &Organization) -> Result<Revision, StoreError> {
+        let key = key::organization(organization.id);
+        let namespace = key::unique("namespace", organization.namespace.as_str());
+        let mut transaction = Transaction::default();
+        transaction
+            .require(key.clone(), Test::Absent, Refusal::Conflict)
+            .require(namespace.clone(), Test::Absent, Refusal::Taken("namespace"))
+            .put(key, record::written(organization)?)
+            .put(namespace, organization.id.to_string());
+        Ok(self.0.commit(transaction).await?)
+    }
+
+    async fn update(&self, organization: &Organization, seen: Revision) -> Result<Revision, StoreError> {
+        let old = self.as_seen(organization.id, seen).await?;
+        let next = Organization { namespace: old.namespace, ..organization.clone() };
+        let key = key::organization(organization.id);
+        let mut transaction = Transaction::default();
+        transaction.unchanged(key.clone(), seen).put(key, record::written(&next)?);
+        Ok(self.0.commit(transaction).await?)
+    }
+
+    async fn delete(&self, id: OrganizationId, seen: Revision) -> Result<(), StoreError> {
+        let old = self.as_seen(id, seen).await?;
+        let key = key::organization(id);
+        let mut transaction = Transaction::default();
+        transaction
+            .unchanged(key.clone(), seen)
+            .require(key::uses_of(Used::Organization(id)), Test::NothingBelow, Refusal::InUse)
+            .delete(key)
+            .delete(key::unique("namespace", old.namespace.as_str()));
+        self.0.commit(transaction).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! Users with their secrets, and who has a username or an e-mail address.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kqueen_domain::{
+    id::UserId,
+    name::EmailAddress,
+    port::store::{Revision, StoreError, UserSecrets, UserStore},
+    secret::{PasswordHash, SealedDocument},
+    user::User,
+};
+
+use crate::storage::{
+    backend::{Refusal, Test, Transaction},
+    core::Core,
+    key::{self, By, Key, Secret, Used},
+    record,
+};
+
+pub(crate) struct Users(pub(crate) Arc<Core>);
+
+fn username(user: &User) -> Key {
+    key::unique("username", user.username.as_str())
+}
+
+fn email(address: &EmailAddress) -> Key {
+    key::unique("email", &address.folded())
+}
+
+impl Users {
+    async fn as_seen(&self, id: UserId, seen: Revision) -> Result<User, StoreError> {
+        match self.0.model.catalog.user(id) {
+            Some(entry) if entry.revision == seen => Ok(entry.record.clone()),
+            _ => self.0.stored_as_seen(&key::user(id), seen).await,
+        }
+    }
+
+    fn change_secrets(
+        &self,
+        transaction: &mut Transaction,
+        id: UserId,
+        secrets: &UserSecrets,
+    ) -> Result<(), StoreError> {
+        self.0.change_secret(transaction, Secret::Password(id), &secrets.password, PasswordHash::expose)?;
+        self.0.change_secret(transaction, Secret::UserMetadata(id), &secrets.metadata, SealedDocument::expose)
+    }
+}
+
+#[async_trait]
+impl UserStore for Users {
+    async fn create(&self, user: &User, secrets: UserSecrets) -> Result<Revision, StoreError> {
+        let key = key::user(user.id);
+        let organization = key::organization(user.organization);
+        let mut transaction = Transaction::default();
+        transaction
+            .require(key.clone(), Test::Absent, Refusal::Conflict)
+            .require(organization, Test::Present, Refusal::Dangling("organization"))
+            .require(username(user), Test::Absent, Refusal::Taken("username"))
+            .put(key, record::written(user)?)
+            .put(username(user), user.id.to_string())
+            .put(key::uses(Used::Organization(user.organization), By::User(user.id)), "");
+        if let Some(address) = &user.email {
+            let address = email(address);
+            transaction.require(address.clone(), Test::Absent, Refusal::Taken("email"));
+            transaction.put(address, user.id.to_string());
+        }
+        self.change_secrets(&mut transaction, user.id, &secrets)?;
+        Ok(self.0.commit(transaction).await?)
+    }
+
+    async fn update(&self, user: &User, secrets: UserSecrets, seen: Revision) -> Result<Revision, StoreError> {
+        let old = self.as_seen(user.id, seen).await?;
+        let key = key::user(user.id);
+        let mut transaction = Transaction::default();
+        transaction.unchanged(key.clone(), seen).put(key, record::written(user)?);
+        if old.username != user.username {
+            transaction
+                .require(username(user), Test::Absent, Refusal::Taken("username"))
+                .put(username(user), user.id.to_string())
+                .delete(username(&old));
+        }
+        let (old_address, address) = (old.email.as_ref().map(email), user.email.as_ref().map(email));
+        if old_address != address {
+            if let Some(address) = address {
+                transaction.require(address.clone(), Test::Absent, Refusal::Taken("email"));
+                transaction.put(address, user.id.to_string());
+            }
+            if let Some(address) = old_address {
+                transaction.delete(address);
+            }
+        }
+        if old.organization != user.organization {
+            transaction
+                .require(key::organization(user.organization), Test::Present, Refusal::Dangling("organization"))
+                .require(key::uses_of(Used::User(user.id)), Test::NothingBelow, Refusal::InUse)
+                .put(key::uses(Used::Organization(user.organization), By::User(user.id)), "")
+                .delete(key::uses(Used::Organization(old.organization), By::User(user.id)));
+        }
+        self.change_secrets(&mut transaction, user.id, &secrets)?;
+        Ok(self.0.commit(transaction).await?)
+    }
+
+    async fn delete(&self, id: UserId, seen: Revision) -> Result<(), StoreError> {
+        let old = self.as_seen(id, seen).await?;
+        let key = key::user(id);
+        let mut transaction = Transaction::default();
+        transaction
+            .unchanged(key.clone(), seen)
+            .require(key::uses_of(Used::User(id)), Test::NothingBelow, Refusal::InUse)
+            .delete(key)
+            .delete(username(&old))
+            .delete(key::uses(Used::Organization(old.organization), By::User(id)))
+            .delete(Secret::Password(id).into())
+            .delete(Secret::UserMetadata(id).into());
+        if let Some(address) = &old.email {
+            transaction.delete(email(address));
+        }
+        self.0.commit(transaction).await?;
+        Ok(())
+    }
+
+    async fn password_hash(&self, id: UserId) -> Result<Option<PasswordHash>, StoreError> {
+        Ok(self.0.secret(Secret::Password(id)).await?.map(PasswordHash::new))
+    }
+
+    async fn metadata(&self, id: UserId) -> Result<Option<SealedDocument>, StoreError> {
+        Ok(self.0.secret(Secret::UserMetadata(id)).await?.map(SealedDocument::new))
+    }
+}
