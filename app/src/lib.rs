@@ -1,1 +1,9 @@
-//! placeholder
+//! The program: configuration, command line, HTTP API and workers, put together over the domain and its adapters.
+
+pub mod api;
+pub mod banner;
+pub mod cli;
+pub mod compose;
+pub mod config;
+pub mod healthcheck;
+pub mod telemetry;

@@ -1,0 +1,26 @@
+//! The few lines a person sees once the program is ready to serve.
+
+use std::{fmt::Write, net::SocketAddr};
+
+use crate::config::{Config, StorageKind};
+
+/// What to tell the person who started the program, which listens on `address` now.
+#[must_use]
+pub fn banner(config: &Config, address: SocketAddr) -> String {
+    let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { address.ip().to_string() };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let url = format!("http://{host}:{}", address.port());
+    let store = match config.storage.kind {
+        StorageKind::Sled => format!("records are kept in {}", config.storage.sled_path.display()),
+        StorageKind::Etcd => "records are kept in etcd".to_owned(),
+        StorageKind::Memory => "records are kept in memory: they are gone when this program ends".to_owned(),
+    };
+    let mut text = format!("KQueen is ready at {url}\n  API documentation: {url}/api/docs/\n  {store}\n");
+    if config.dev_mode {
+        let first = config.bootstrap.as_ref().filter(|first| first.password.expose() == "default");
+        let login = first.map(|first| format!(": log in as {} with the password \"default\"", first.username));
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "  dev_mode is on{}", login.unwrap_or_default());
+    }
+    text
+}

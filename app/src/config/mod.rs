@@ -1,0 +1,155 @@
+//! The configuration: what is built in, then a TOML file, then the environment, checked as a whole before anything starts.
+//!
+//! `config/default.toml` is the list of all settings, with the comment that explains each. The names are a promise: `host` in
+//! `[etcd]` is `KQUEEN_ETCD_HOST`. One file here has the structs of one or two sections and reads them; `settings` puts the
+//! layers together and collects every problem, so that they are told at once.
+
+mod auth;
+mod bootstrap;
+mod clusters;
+mod environment;
+mod outside;
+mod problem;
+mod secret_key;
+mod server;
+mod settings;
+mod storage;
+mod value;
+
+use std::ffi::OsString;
+
+use self::settings::Settings;
+pub use self::{
+    auth::{Auth, Jwt, Ldap},
+    bootstrap::Bootstrap,
+    clusters::{ClusterCaptions, Clusters, Observe, Provisioners},
+    environment::{CONFIG_FILE, variables},
+    outside::{Jenkins, JenkinsJob, Mail},
+    problem::{Problem, Problems},
+    secret_key::{MissingKey, SecretKeys},
+    server::{Http, Log, LogFormat, Metrics, Server},
+    settings::DEFAULTS,
+    storage::{Etcd, Storage, StorageKind},
+};
+
+/// Everything that can be set. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// For trying out and developing on one machine.
+    pub dev_mode: bool,
+    /// Signing and sealing.
+    pub secret_keys: SecretKeys,
+    /// Where to listen.
+    pub server: Server,
+    /// What a client may take.
+    pub http: Http,
+    /// What is logged.
+    pub log: Log,
+    /// Which store.
+    pub storage: Storage,
+    /// How to reach etcd, if that is the store.
+    pub etcd: Etcd,
+    /// Tokens.
+    pub jwt: Jwt,
+    /// Logging in.
+    pub auth: Auth,
+    /// Clusters.
+    pub clusters: Clusters,
+    /// Provisioners.
+    pub provisioners: Provisioners,
+    /// Looking at clusters.
+    pub observe: Observe,
+    /// Who may read the metrics.
+    pub metrics: Metrics,
+    /// Mail.
+    pub mail: Mail,
+    /// Jenkins.
+    pub jenkins: Jenkins,
+    /// Whether the demo engine is offered.
+    pub demo_enabled: bool,
+    /// The first superadmin, if one is to be made.
+    pub bootstrap: Option<Bootstrap>,
+}
+
+impl Config {
+    /// Reads the configuration from the built-in defaults, the file that `variables` name, and `variables`.
+    ///
+    /// # Errors
+    /// Every problem there is.
+    pub fn load(
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        missing_key: MissingKey,
+    ) -> Result<Self, Problems> {
+        Self::read(&mut Settings::gather(variables), missing_key)
+    }
+
+    /// The effective settings with where each comes from, as text for people; secrets are hidden.
+    ///
+    /// # Errors
+    /// Every problem there is.
+    pub fn describe(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<String, Problems> {
+        let mut settings = Settings::gather(variables);
+        let config = Self::read(&mut settings, MissingKey::Pretend)?;
+        let mut shown = settings.shown();
+        if config.dev_mode && !settings.is_set("secret_key") && !settings.is_set("secret_key_file") {
+            let path = secret_key::kept_at(&config.storage.sled_path);
+            shown.push_str(&format!(
+                "\n\n# dev_mode: the secret key is made at the first start and kept in {}",
+                path.display()
+            ));
+        }
+        Ok(shown)
+    }
+
+    fn read(settings: &mut Settings, missing_key: MissingKey) -> Result<Self, Problems> {
+        let dev_mode = settings.get("dev_mode", value::boolean);
+        let dev = dev_mode.unwrap_or(false);
+        let demo_enabled = settings.get("demo.enabled", value::boolean);
+        let server = Server::read(settings, dev);
+        let http = Http::read(settings);
+        let log = Log::read(settings);
+        let storage = Storage::read(settings);
+        let etcd = Etcd::read(settings);
+        let jwt = Jwt::read(settings);
+        let auth = Auth::read(settings);
+        let clusters = Clusters::read(settings);
+        let provisioners = Provisioners::read(settings);
+        let observe = Observe::read(settings);
+        let metrics = Metrics::read(settings);
+        let mail = Mail::read(settings);
+        let jenkins = Jenkins::read(settings);
+        let bootstrap = Bootstrap::read(settings, dev);
+        // Last, so that no key is made for a configuration that is refused anyway.
+        let missing_key = if settings.problems.is_empty() { missing_key } else { MissingKey::Pretend };
+        let store = storage.as_ref().map(|storage| storage.sled_path.as_path());
+        let secret_keys = SecretKeys::read(settings, dev, store, missing_key);
+        let read = || {
+            Some(Self {
+                dev_mode: dev_mode?,
+                secret_keys: secret_keys?,
+                server: server?,
+                http: http?,
+                log: log?,
+                storage: storage.clone()?,
+                etcd: etcd?,
+                jwt: jwt?,
+                auth: auth?,
+                clusters: clusters?,
+                provisioners: provisioners?,
+                observe: observe?,
+                metrics: metrics?,
+                mail: mail?,
+                jenkins: jenkins?,
+                demo_enabled: demo_enabled?,
+                bootstrap: bootstrap?,
+            })
+        };
+        match read() {
+            Some(config) if settings.problems.is_empty() => Ok(config),
+            _ => Err(Problems(std::mem::take(&mut settings.problems))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! The keys that sign tokens and seal secrets, and the one that is made by itself for a try-out.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::settings::Settings;
+
+const SHORTEST_KEY: usize = 16;
+const ADVICE: &str = "give 16 characters or more that nobody guesses, made by `openssl rand -base64 32`";
+
+/// The keys in use.
+#[derive(Debug, Clone)]
+pub struct SecretKeys {
+    /// Signs and seals.
+    pub current: SecretString,
+    /// Still read, newest first.
+    pub previous: Vec<SecretString>,
+}
+
+/// What to do in `dev_mode` when there is no key yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissingKey {
+    /// Make one and keep it beside the store.
+    Make,
+    /// Leave the disk alone; the key of the answer opens nothing. For commands that only look.
+    Pretend,
+}
+
+impl SecretKeys {
+    pub(super) fn read(
+        settings: &mut Settings,
+        dev_mode: bool,
+        store: Option<&Path>,
+        missing: MissingKey,
+    ) -> Option<Self> {
+        let current = settings.secret("secret_key");
+        let previous = settings.secrets("secret_key_previous");
+        let current = match (current?, store) {
+            (Some(key), _) => {
+                let text = key.expose_secret();
+                let length = text.chars().count();
+                if length < SHORTEST_KEY {
+                    settings.refuse("secret_key", format!("has {length} characters"), ADVICE);
+                } else if !dev_mode && is_well_known(text) {
+                    settings.refuse("secret_key", "is made of well-known words or few characters", ADVICE);
+                }
+                key
+            }
+            (None, Some(store)) if dev_mode => match kept_key(&kept_at(store), missing) {
+                Ok(key) => key,
+                Err(error) => {
+                    let wrong = format!("cannot be kept in {}: {error}", kept_at(store).display());
+                    settings.refuse("secret_key", wrong, "make the folder writable, or set the key");
+                    return None;
+                }
+            },
+            (None, _) if dev_mode => return None,
+            (None, _) => {
+                let advice = format!("{ADVICE}; or set KQUEEN_DEV_MODE=true to try the program out on this machine");
+                settings.refuse("secret_key", "is missing", advice);
+                return None;
+            }
+        };
+        Some(Self { current, previous: previous? })
+    }
+}
+
+/// The key of a try-out belongs to the data it seals.
+pub(super) fn kept_at(store: &Path) -> PathBuf {
+    store.parent().unwrap_or(Path::new("")).join("secret_key")
+}
+
+fn kept_key(path: &Path, missing: MissingKey) -> io::Result<SecretString> {
+    match read_key(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match missing {
+            MissingKey::Make => make_key(path),
+            MissingKey::Pretend => Ok(new_key()),
+        },
+        read => read,
+    }
+}
+
+fn read_key(path: &Path) -> io::Result<SecretString> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(4096).read_to_string(&mut text)?;
+    if text.trim().len() < SHORTEST_KEY {
+        return Err(io::Error::other("what is there is too short to be a key"));
+    }
+    Ok(SecretString::from(text.trim()))
+}
+
+fn new_key() -> SecretString {
+    let bytes: [u8; 32] = rand::random();
+    SecretString::from(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// Writes a new key where none is. Of two processes that start together one makes it, and both use that one.
+fn make_key(path: &Path) -> io::Result<SecretString> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder)?;
+    }
+    let draft = path.with_extension(format!("{}.part", uuid::Uuid::new_v4()));
+    let written = (|| {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        file.write_all(new_key().expose_secret().as_bytes())?;
+        file.sync_all()?;
+        // Unlike a rename, a link never replaces what is there.
+        match fs::hard_link(&draft, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked,
+        }
+    })();
+    // A draft that stays behind is ignored by git and harms nobody.
+    drop(fs::remove_file(&draft));
+    written?;
+    read_key(path)
+}
+
+/// Whether a secret is made of words that everybody tries first, or of few characters.
+pub(super) fn is_well_known(secret: &str) -> bool {
+    const WORDS: [&str; 24] = [
+        "0123456789abcdef",
+        "abcdefghijklmnop",
+        "1234567890",
+        "0123456789",
+        "password",
+        "changeme",
+        "change",
+        "secret",
+        "default",
+        "example",
+        "replace",
+        "kqueen",
+        "qwerty",
+        "passwd",
+        "insert",
+        "admin",
+        "token",
+        "super",
+        "123456",
+        "test",
+        "12345",
+        "this",
+        "your",
+        "key",
+    ];
+    let mut rest = secret.to_lowercase();
+    let mut characters: Vec<char> = rest.chars().collect();
+    characters.sort_unstable();
+    characters.dedup();
+    for word in WORDS {
+        rest = rest.replace(word, "");
+    }
+    let left = rest.chars().filter(|character| character.is_alphanumeric()).count();
+    characters.len() < 4 || left * 2 < secret.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn well_known_secrets() {
+        for weak in [
+            "SecretSecretSecret123",
+            "changemechangeme",
+            "aaaaaaaaaaaaaaaaaa",
+            "1234567890123456",
+            "default",
+            "admin123",
+            "my-secret-key-secret-key",
+        ] {
+            assert!(is_well_known(weak), "{weak}");
+        }
+        for fine in ["correct horse battery staple", "0rTqb3o2mX8yW1uKf9sLz7", "f3a91c77be02d4415a9e", "Tr0ub4dor&3"] {
+            assert!(!is_well_known(fine), "{fine}");
+        }
+    }
+
+    #[test]
+    fn the_kept_key_is_made_once_and_for_the_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("var/secret_key");
+        kept_key(&path, MissingKey::Pretend).unwrap();
+        assert!(!path.exists());
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| kept_key(&path, MissingKey::Make).unwrap())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap().expose_secret().to_owned()).collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0] && key.len() == 64));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no drafts stay");
+        fs::write(&path, "short").unwrap();
+        assert!(kept_key(&path, MissingKey::Make).is_err());
+    }
+}
