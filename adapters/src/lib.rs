@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod engine;
+pub mod inspector;
 pub mod password;
 pub mod storage;
 pub mod token;

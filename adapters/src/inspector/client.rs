@@ -1,0 +1,163 @@
+//! One cluster's API: requests with the stored credentials, answers of bounded size.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, Uri, header};
+use http_body_util::BodyExt;
+use hyper_util::{
+    client::legacy,
+    rt::{TokioExecutor, TokioTimer},
+};
+use kqueen_domain::kubeconfig::{Access, Credentials};
+use kube::{
+    Client, Config,
+    client::{Body, ClientBuilder, ConfigExt},
+    config::AuthInfo,
+};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::{Limits, connect::Connector, failure::Failure};
+
+/// Longest part of a refusal that is read.
+const REFUSAL_BYTES: usize = 64 * 1024;
+
+/// A client for one cluster.
+#[derive(Clone)]
+pub(super) struct ApiClient {
+    client: Client,
+    authorization: Option<HeaderValue>,
+    body_bytes: usize,
+}
+
+impl ApiClient {
+    /// A client that reaches the cluster as `access` says. Connects to nothing yet; reads the system's certificates where the
+    /// kubeconfig names no authority, so it belongs onto a thread that may block.
+    pub(super) fn new(access: &Access, connector: Connector, limits: &Limits) -> Result<Self, Failure> {
+        let config = config(access)?;
+        // Only the parts that make TLS and headers are taken from the library: its own stack would use a proxy from our
+        // environment, has no bound on answers, and logs answers it cannot read.
+        let connector = config
+            .rustls_https_connector_with_connector(connector)
+            .map_err(|_| Failure::UnusableKubeconfig("its certificates or its client key are not usable"))?;
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(limits.idle)
+            .pool_max_idle_per_host(2)
+            .build::<_, Body>(connector);
+        let client = ClientBuilder::new(http, "default").with_layer(&config.base_uri_layer()).build();
+        let authorization = authorization(&access.credentials)?;
+        Ok(Self { client, authorization, body_bytes: limits.body_bytes })
+    }
+
+    /// The answer to a GET. Redirects are not followed.
+    pub(super) async fn get(&self, path: &str) -> Result<Bytes, Failure> {
+        let mut request = Request::get(path)
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, concat!("kqueen/", env!("CARGO_PKG_VERSION")))
+            .body(Body::empty())
+            .map_err(|_| Failure::NotServed)?;
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(header::AUTHORIZATION, authorization.clone());
+        }
+        let response = self.client.send(request).await.map_err(|error| Failure::of(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return read(response.into_body(), self.body_bytes).await;
+        }
+        match status {
+            StatusCode::UNAUTHORIZED => Err(Failure::Unauthorized),
+            StatusCode::FORBIDDEN => Err(Failure::Forbidden),
+            StatusCode::NOT_FOUND => Err(Failure::NotServed),
+            StatusCode::TOO_MANY_REQUESTS => Err(Failure::Busy),
+            StatusCode::GONE => {
+                Err(Failure::Expired(continuation(read(response.into_body(), REFUSAL_BYTES).await.ok())))
+            }
+            StatusCode::BAD_REQUEST => {
+                // Go's server says so to who speaks plain HTTP to its TLS port, and so do others in their words.
+                let text = read(response.into_body(), REFUSAL_BYTES).await.unwrap_or_default();
+                let text = String::from_utf8_lossy(&text).to_lowercase();
+                let wants_tls = text.contains("https") && text.contains("http request") || text.contains("plain http");
+                Err(if wants_tls { Failure::NotPlain } else { Failure::NotKubernetes })
+            }
+            status if status.is_redirection() => Err(Failure::Redirect),
+            status if status.is_server_error() => Err(Failure::Unavailable(status.as_u16())),
+            _ => Err(Failure::NotKubernetes),
+        }
+    }
+}
+
+async fn read(mut body: Body, most: usize) -> Result<Bytes, Failure> {
+    let mut all = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::of(&error))?;
+        if let Ok(data) = frame.into_data() {
+            if all.len() + data.len() > most {
+                return Err(Failure::TooLarge);
+            }
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok(all.into())
+}
+
+/// The token with which an expired list goes on.
+fn continuation(body: Option<Bytes>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Status {
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    struct Metadata {
+        r#continue: Option<String>,
+    }
+    serde_json::from_slice::<Status>(&body?).ok()?.metadata.r#continue.filter(|token| !token.is_empty())
+}
+
+/// `access` in the library's terms. Nothing else of a kubeconfig reaches it: no command, no file, no proxy.
+fn config(access: &Access) -> Result<Config, Failure> {
+    let server: Uri = access
+        .server
+        .as_str()
+        .trim_end_matches('/')
+        .parse()
+        .map_err(|_| Failure::UnusableKubeconfig("its server address cannot be read"))?;
+    let mut config = Config::new(server);
+    config.proxy_url = None;
+    config.accept_invalid_certs = access.skip_verification;
+    config.tls_server_name.clone_from(&access.tls_server_name);
+    if let Some(pem) = &access.authorities {
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        let certificates =
+            certificates.map_err(|_| Failure::UnusableKubeconfig("its certificate authority cannot be read"))?;
+        config.root_cert = Some(certificates.into_iter().map(|der| der.to_vec()).collect());
+    }
+    let credentials = &access.credentials;
+    let mut auth = AuthInfo::default();
+    if let Some((certificate, key)) = &credentials.certificate {
+        auth.client_certificate_data = Some(without_breaks(certificate));
+        auth.client_key_data = Some(SecretString::from(without_breaks(key.expose_secret())));
+    }
+    config.auth_info = auth;
+    Ok(config)
+}
+
+/// The header that says who we are, if it is not the client certificate. A token goes before a password, as it does for kubectl.
+fn authorization(credentials: &Credentials) -> Result<Option<HeaderValue>, Failure> {
+    let text = match (&credentials.token, &credentials.password) {
+        (Some(token), _) => format!("Bearer {}", token.expose_secret()),
+        (None, Some((name, password))) => {
+            format!("Basic {}", STANDARD.encode(format!("{name}:{}", password.expose_secret())))
+        }
+        (None, None) => return Ok(None),
+    };
+    let mut value =
+        HeaderValue::try_from(text).map_err(|_| Failure::UnusableKubeconfig("its credentials are not usable"))?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+fn without_breaks(base64: &str) -> String {
+    base64.split_ascii_whitespace().collect()
+}

@@ -1,0 +1,171 @@
+//! Connecting to an API server: resolve the name, judge the addresses, connect to one that was judged.
+//!
+//! The judgement and the connection use the same answer of the name service, so a name that leads elsewhere the second time it
+//! is asked for changes nothing. The name stays what the server's certificate is checked against.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use kqueen_domain::kubeconfig::AddressRules;
+use tokio::{net::TcpStream, sync::Semaphore, task::spawn_blocking, time::timeout};
+
+/// Most names looked up at once. The system's resolver blocks a thread, for half a minute where a name server is silent.
+const LOOKUPS: usize = 32;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    #[error("the name cannot be resolved")]
+    NameNotFound,
+    #[error("the address is not allowed")]
+    Denied,
+    #[error("nothing listens there")]
+    Refused,
+    #[error("there is no way there")]
+    Unroutable,
+    #[error("no answer in time")]
+    TimedOut,
+    #[error("the connection failed")]
+    Failed(#[source] io::Error),
+}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
+                Self::Unroutable
+            }
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+/// Makes connections to allowed addresses.
+#[derive(Debug, Clone)]
+pub(super) struct Connector {
+    rules: Arc<AddressRules>,
+    lookups: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+impl Connector {
+    pub(super) fn new(rules: AddressRules, timeout: Duration) -> Self {
+        Self { rules: Arc::new(rules), lookups: Arc::new(Semaphore::new(LOOKUPS)), timeout }
+    }
+
+    async fn connect(self, uri: Uri) -> Result<TokioIo<TcpStream>, ConnectError> {
+        let within = self.timeout;
+        timeout(within, self.connect_any(&uri)).await.unwrap_or(Err(ConnectError::TimedOut))
+    }
+
+    async fn connect_any(&self, uri: &Uri) -> Result<TokioIo<TcpStream>, ConnectError> {
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
+        let addresses = match host.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, port)],
+            Err(_) => self.resolve(host.to_owned(), port).await?,
+        };
+        let mut allowed: Vec<_> = addresses.into_iter().filter(|address| self.rules.allows(address.ip())).collect();
+        allowed.dedup();
+        if allowed.is_empty() {
+            return Err(ConnectError::Denied);
+        }
+        let share = self.timeout / u32::try_from(allowed.len()).unwrap_or(u32::MAX);
+        let mut failure = ConnectError::NameNotFound;
+        for address in allowed {
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    // Requests are written at once; nothing is gained by waiting for more.
+                    stream.set_nodelay(true)?;
+                    return Ok(TokioIo::new(stream));
+                }
+                Ok(Err(error)) => failure = error.into(),
+                Err(_) => failure = ConnectError::TimedOut,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn resolve(&self, host: String, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+        let turn = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| ConnectError::TimedOut)?;
+        // The turn ends with the look-up and not with the caller's patience, so that threads stay bounded.
+        let lookup = spawn_blocking(move || {
+            let found = (host.as_str(), port).to_socket_addrs().map(|found| found.take(8).collect::<Vec<_>>());
+            drop(turn);
+            found
+        });
+        match lookup.await {
+            Ok(Ok(found)) if !found.is_empty() => Ok(found),
+            _ => Err(ConnectError::NameNotFound),
+        }
+    }
+}
+
+impl tower_service::Service<Uri> for Connector {
+    type Response = TokioIo<TcpStream>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        Box::pin(self.clone().connect(uri))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn connect(rules: AddressRules, uri: String) -> Result<TokioIo<TcpStream>, ConnectError> {
+        Connector::new(rules, Duration::from_secs(5)).connect(uri.parse().unwrap()).await
+    }
+
+    fn lenient() -> AddressRules {
+        AddressRules::denying(Vec::new())
+    }
+
+    #[tokio::test]
+    async fn a_name_is_judged_by_where_it_leads() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for host in ["localhost", "127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]"] {
+            let uri = format!("https://{host}:{port}/version");
+            assert!(matches!(connect(AddressRules::default(), uri).await, Err(ConnectError::Denied)), "{host}");
+        }
+        assert!(connect(lenient(), format!("http://localhost:{port}/")).await.is_ok());
+        assert!(connect(lenient(), format!("http://127.0.0.1:{port}/")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn denied_addresses_of_a_name_are_left_out() {
+        // `localhost` leads to 127.0.0.1, and on many machines to ::1 as well.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let rules = AddressRules::denying(vec!["::1/128".parse().unwrap()]);
+        assert!(connect(rules, format!("http://localhost:{port}/")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn failures_are_told_apart() {
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let refused = connect(lenient(), format!("http://127.0.0.1:{port}/")).await;
+        assert!(matches!(refused, Err(ConnectError::Refused)), "{refused:?}");
+        let unknown = connect(lenient(), "http://no-such-host.invalid/".to_owned()).await;
+        assert!(matches!(unknown, Err(ConnectError::NameNotFound)), "{unknown:?}");
+    }
+}

@@ -1,0 +1,329 @@
+//! What can go wrong while reading a cluster, told apart by who has to do something about it.
+
+use std::{error::Error, io};
+
+use kqueen_domain::{
+    cluster::Look,
+    kubernetes::{Fault, ReadError, Section},
+    port::inspector::InspectError,
+};
+use rustls::{AlertDescription, CertificateError};
+
+use super::connect::ConnectError;
+
+/// Why a cluster, or a part of it, could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    // Nothing answers.
+    NameNotFound,
+    Denied,
+    ConnectionRefused,
+    Unroutable,
+    Unreached,
+    Closed,
+    Unavailable(u16),
+    // Not in time.
+    NotConnected,
+    Silent,
+    Crowded,
+    // Something answers and refuses us, or is not what it should be.
+    Unauthorized,
+    Forbidden,
+    NothingAllowed,
+    UntrustedCertificate,
+    OtherName,
+    OutdatedCertificate,
+    BadCertificate,
+    ClientCertificate,
+    TlsFailed,
+    NotTls,
+    NotPlain,
+    NotKubernetes,
+    Redirect,
+    TooLarge,
+    Busy,
+    UnusableKubeconfig(&'static str),
+    // Of one kind of objects only.
+    NotServed,
+    TooMany,
+    /// The list has changed too much since its first page; the token continues it nevertheless.
+    Expired(Option<String>),
+}
+
+/// Which of the port's outcomes a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Unreachable,
+    TimedOut,
+    Refused,
+}
+
+impl Failure {
+    const fn class(&self) -> Class {
+        match self {
+            Self::NameNotFound
+            | Self::Denied
+            | Self::ConnectionRefused
+            | Self::Unroutable
+            | Self::Unreached
+            | Self::Closed
+            | Self::Unavailable(_) => Class::Unreachable,
+            Self::NotConnected | Self::Silent | Self::Crowded => Class::TimedOut,
+            Self::Unauthorized
+            | Self::Forbidden
+            | Self::NothingAllowed
+            | Self::UntrustedCertificate
+            | Self::OtherName
+            | Self::OutdatedCertificate
+            | Self::BadCertificate
+            | Self::ClientCertificate
+            | Self::TlsFailed
+            | Self::NotTls
+            | Self::NotPlain
+            | Self::NotKubernetes
+            | Self::Redirect
+            | Self::TooLarge
+            | Self::Busy
+            | Self::UnusableKubeconfig(_)
+            | Self::NotServed
+            | Self::TooMany
+            | Self::Expired(_) => Class::Refused,
+        }
+    }
+
+    /// What it is, whose job it is and what to do: the same words each time, so that nothing seems to have changed.
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::NameNotFound => {
+                "the name of the API server cannot be resolved: check the server address in the kubeconfig; if it is right, \
+                 the name service this installation uses does not know it"
+            }
+            Self::Denied => {
+                "the server address in the kubeconfig leads to an address this installation does not connect to: use another \
+                 address of the cluster, or ask the operator of this installation to allow it"
+            }
+            Self::ConnectionRefused => {
+                "nothing listens at the address of the API server (connection refused): whoever runs the cluster can tell \
+                 whether it is down; if it has moved, store its new kubeconfig"
+            }
+            Self::Unroutable => {
+                "the network has no way to the address of the API server: whoever runs the network between this installation \
+                 and the cluster can open one"
+            }
+            Self::Unreached => "the connection to the API server failed: check the server address in the kubeconfig",
+            Self::Closed => {
+                "the API server closed the connection without an answer: it may be starting or stopping; if this stays, \
+                 whoever runs the cluster should look at it"
+            }
+            Self::Unavailable(code) => {
+                return format!(
+                    "the API server, or a proxy in front of it, answers that it cannot serve requests now ({code}): whoever \
+                     runs the cluster should look at it"
+                );
+            }
+            Self::NotConnected => {
+                "no connection to the API server in time: the machine is down or a firewall drops the packets; whoever runs \
+                 the cluster or the network can tell"
+            }
+            Self::Silent => {
+                "the API server accepted the connection and did not answer in time: it is overloaded or hangs; whoever runs \
+                 the cluster should look at it"
+            }
+            Self::Crowded => "too many clusters are being read at the same time: try again in a moment",
+            Self::Unauthorized => {
+                "the cluster does not accept the credentials in the kubeconfig (401): they are wrong, expired or revoked; \
+                 store a kubeconfig with new ones, which whoever runs the cluster can give"
+            }
+            Self::Forbidden => {
+                "the credentials in the kubeconfig may not do this (403): whoever runs the cluster can grant the right"
+            }
+            Self::NothingAllowed => {
+                "the cluster knows the credentials in the kubeconfig and allows them nothing (403): whoever runs the cluster \
+                 can grant them the cluster role `view`"
+            }
+            Self::UntrustedCertificate => {
+                "the certificate of the API server is not signed by the authority in the kubeconfig: the cluster was \
+                 set up anew, or something else answers at its address; if it is right, store its new kubeconfig"
+            }
+            Self::OtherName => {
+                "the certificate of the API server is for another name than the server address in the kubeconfig: use an \
+                 address it names, or set `tls-server-name`"
+            }
+            Self::OutdatedCertificate => {
+                "the certificate of the API server is outside its time of validity: whoever runs the cluster has to renew it, \
+                 or a clock is wrong"
+            }
+            Self::BadCertificate => {
+                "the certificate of the API server cannot be accepted: whoever runs the cluster has to replace it"
+            }
+            Self::ClientCertificate => {
+                "the cluster does not accept the client certificate in the kubeconfig: store a kubeconfig with a new one, \
+                 which whoever runs the cluster can give"
+            }
+            Self::TlsFailed => {
+                "no encrypted connection to the API server can be agreed on: whoever runs the cluster can tell which versions \
+                 of TLS it speaks"
+            }
+            Self::NotTls => {
+                "what answers at the server address does not speak TLS: if the cluster is meant to be reached without, the \
+                 address in the kubeconfig starts with http://, else it is the wrong port"
+            }
+            Self::NotPlain => {
+                "what answers at the server address wants TLS: the address in the kubeconfig has to start with https://"
+            }
+            Self::NotKubernetes => {
+                "what answers at the server address is not a Kubernetes API server: check address, port and path in the \
+                 kubeconfig"
+            }
+            Self::Redirect => {
+                "what answers at the server address sends us elsewhere, which is not followed: use the address of the API \
+                 server itself in the kubeconfig"
+            }
+            Self::TooLarge => "the answer of the API server is larger than is read",
+            Self::Busy => "the API server asks to be left alone for a while (429): try again later",
+            Self::UnusableKubeconfig(what) => {
+                return format!("the kubeconfig cannot be used: {what}; store a new one");
+            }
+            Self::NotServed => "the cluster does not have this",
+            Self::TooMany => "there are more than are shown",
+            Self::Expired(_) => "the list changed faster than it could be read: try again",
+        }
+        .to_owned()
+    }
+
+    /// As the outcome of a look.
+    pub(super) fn into_look(self) -> Look {
+        let reason = self.message();
+        match self.class() {
+            Class::Unreachable | Class::TimedOut => Look::Silent { reason },
+            Class::Refused => Look::Refused { reason },
+        }
+    }
+
+    /// As the reason why one section is missing from a view.
+    pub(super) fn of_section(&self, section: Section) -> ReadError {
+        let title = section.title();
+        let fault = match self {
+            Self::Forbidden => Fault::Forbidden,
+            Self::NotServed => Fault::NotServed,
+            Self::TooMany => Fault::TooMany,
+            other if other.class() == Class::TimedOut => Fault::TimedOut,
+            _ => Fault::Failed,
+        };
+        let message = match fault {
+            Fault::Forbidden => {
+                format!(
+                    "the credentials in the kubeconfig may not list {title}: whoever runs the cluster can grant the right"
+                )
+            }
+            Fault::NotServed => format!("the cluster does not have {title}"),
+            Fault::TooMany => format!("the cluster has more {title} than are shown"),
+            Fault::TimedOut | Fault::Failed => format!("{title} could not be read: {}", self.message()),
+        };
+        ReadError { fault, message }
+    }
+
+    /// Whether the client that met it should not be used again.
+    pub(super) const fn spoils_client(&self) -> bool {
+        !matches!(
+            self,
+            Self::Forbidden | Self::NothingAllowed | Self::NotServed | Self::TooMany | Self::Busy | Self::Expired(_)
+        )
+    }
+
+    /// What an error of the HTTP client means, found in the chain of its causes.
+    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(failure) = Self::of_one(error) {
+                return failure;
+            }
+            next = error.source();
+        }
+        Self::Unreached
+    }
+
+    fn of_one(error: &(dyn Error + 'static)) -> Option<Self> {
+        if let Some(error) = error.downcast_ref::<ConnectError>() {
+            return match error {
+                ConnectError::NameNotFound => Some(Self::NameNotFound),
+                ConnectError::Denied => Some(Self::Denied),
+                ConnectError::Refused => Some(Self::ConnectionRefused),
+                ConnectError::Unroutable => Some(Self::Unroutable),
+                ConnectError::TimedOut => Some(Self::NotConnected),
+                ConnectError::Failed(_) => None,
+            };
+        }
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return Some(Self::of_tls(error));
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            // What an I/O error carries is not among its sources.
+            if let Some(inner) = error.get_ref() {
+                let inner: &(dyn Error + 'static) = inner;
+                return Self::of_one(inner)
+                    .or_else(|| inner.source().and_then(Self::of_one))
+                    .or_else(|| Self::of_io(error));
+            }
+            return Self::of_io(error);
+        }
+        let error = error.downcast_ref::<hyper::Error>()?;
+        if error.is_parse() || error.is_parse_too_large() {
+            Some(Self::NotKubernetes)
+        } else if error.is_incomplete_message() {
+            Some(Self::Closed)
+        } else {
+            None
+        }
+    }
+
+    fn of_io(error: &io::Error) -> Option<Self> {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::BrokenPipe => Some(Self::Closed),
+            io::ErrorKind::TimedOut => Some(Self::Silent),
+            _ => None,
+        }
+    }
+
+    fn of_tls(error: &rustls::Error) -> Self {
+        use rustls::Error as Tls;
+        match error {
+            Tls::InvalidCertificate(reason) => match reason {
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UntrustedCertificate,
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::OtherName,
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. } => Self::OutdatedCertificate,
+                _ => Self::BadCertificate,
+            },
+            Tls::AlertReceived(
+                AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::CertificateRequired
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied,
+            ) => Self::ClientCertificate,
+            Tls::InvalidMessage(_) => Self::NotTls,
+            _ => Self::TlsFailed,
+        }
+    }
+}
+
+impl From<Failure> for InspectError {
+    fn from(failure: Failure) -> Self {
+        let message = failure.message();
+        match failure.class() {
+            Class::Unreachable => Self::Unreachable(message),
+            Class::TimedOut => Self::TimedOut(message),
+            Class::Refused => Self::Refused(message),
+        }
+    }
+}

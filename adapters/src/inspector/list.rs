@@ -1,0 +1,105 @@
+//! Lists of objects, read page by page.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use serde::{Deserialize, de::DeserializeOwned};
+use tokio::task::spawn_blocking;
+use url::form_urlencoded;
+
+use super::{Limits, client::ApiClient, failure::Failure};
+
+/// Objects asked for at a time.
+const PAGE: usize = 500;
+/// From this size on an answer is parsed on a thread of its own.
+const LARGE: usize = 64 * 1024;
+
+/// A part of a list as Kubernetes sends it.
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct Page<T> {
+    kind: String,
+    #[serde(default)]
+    metadata: PageMetadata,
+    items: Option<Vec<T>>,
+}
+
+#[derive(Deserialize, Default)]
+struct PageMetadata {
+    r#continue: Option<String>,
+}
+
+/// What was read of a list, and why it is not all of it.
+pub(super) struct Listed<T> {
+    pub(super) items: Vec<T>,
+    pub(super) failure: Option<Failure>,
+}
+
+/// Reads the list at `path`.
+///
+/// The continuation of a list expires after some minutes (410). The list is then begun again, once; if that expires as well it goes
+/// on with what the server offers, where objects may have changed between pages.
+pub(super) async fn list<T: DeserializeOwned + Send + 'static>(
+    client: &ApiClient,
+    path: &str,
+    limits: &Limits,
+) -> Listed<T> {
+    let mut items: Vec<T> = Vec::new();
+    let mut token: Option<String> = None;
+    let mut seen = HashSet::new();
+    let mut restarted = false;
+    loop {
+        let page: Result<Page<T>, Failure> = match client.get(&query(path, PAGE, token.as_deref())).await {
+            Ok(body) => parse(body).await,
+            Err(failure) => Err(failure),
+        };
+        match page {
+            Ok(page) => {
+                items.extend(page.items.unwrap_or_default());
+                if items.len() > limits.objects {
+                    items.truncate(limits.objects);
+                    return Listed { items, failure: Some(Failure::TooMany) };
+                }
+                token = page.metadata.r#continue.filter(|token| !token.is_empty());
+                match &token {
+                    None => return Listed { items, failure: None },
+                    // A server that sends us round in circles.
+                    Some(token) if !seen.insert(token.clone()) => {
+                        return Listed { items, failure: Some(Failure::NotKubernetes) };
+                    }
+                    Some(_) => {}
+                }
+            }
+            Err(Failure::Expired(_)) if !restarted => {
+                restarted = true;
+                items.clear();
+                seen.clear();
+                token = None;
+            }
+            Err(Failure::Expired(Some(next))) if seen.insert(next.clone()) => token = Some(next),
+            Err(failure) => return Listed { items, failure: Some(failure) },
+        }
+    }
+}
+
+/// Whether at least one object of the list may be read: the cheapest request that needs credentials and a right.
+pub(super) async fn may_list(client: &ApiClient, path: &str) -> Result<(), Failure> {
+    let body = client.get(&query(path, 1, None)).await?;
+    parse::<serde::de::IgnoredAny>(body).await.map(drop)
+}
+
+async fn parse<T: DeserializeOwned + Send + 'static>(body: Bytes) -> Result<Page<T>, Failure> {
+    let large = body.len() > LARGE;
+    let parse = move || serde_json::from_slice::<Page<T>>(&body);
+    let page = if large { spawn_blocking(parse).await.map_err(|_| Failure::NotKubernetes)? } else { parse() };
+    page.ok().filter(|page| page.kind.ends_with("List")).ok_or(Failure::NotKubernetes)
+}
+
+fn query(path: &str, limit: usize, token: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::for_suffix(format!("{path}?"), path.len() + 1);
+    query.append_pair("limit", &limit.to_string());
+    if let Some(token) = token {
+        query.append_pair("continue", token);
+    }
+    query.finish()
+}

@@ -1,0 +1,141 @@
+//! Looks and snapshots, put together from single requests.
+
+use futures::{StreamExt, future::BoxFuture, stream};
+use kqueen_domain::kubernetes::{Section, Snapshot, VersionInfo};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    Limits,
+    client::ApiClient,
+    failure::Failure,
+    list::{Listed, list, may_list},
+};
+
+/// Lists read at the same time from one cluster.
+const PARALLEL: usize = 4;
+
+const fn path(section: Section) -> &'static str {
+    match section {
+        Section::Version => "/version",
+        Section::Nodes => "/api/v1/nodes",
+        Section::Pods => "/api/v1/pods",
+        Section::Services => "/api/v1/services",
+        Section::Namespaces => "/api/v1/namespaces",
+        Section::PersistentVolumes => "/api/v1/persistentvolumes",
+        Section::PersistentVolumeClaims => "/api/v1/persistentvolumeclaims",
+        Section::Deployments => "/apis/apps/v1/deployments",
+        Section::ReplicaSets => "/apis/apps/v1/replicasets",
+        Section::EndpointSlices => "/apis/discovery.k8s.io/v1/endpointslices",
+    }
+}
+
+/// The version of a cluster that accepts us. Since the version is told to anybody, lists are asked for as well: one of them that
+/// may be read proves that the credentials are good and of use.
+pub(super) async fn look(client: ApiClient) -> Result<String, Failure> {
+    let version = version(&client).await?;
+    // Those a restricted user most often may read come first.
+    let probes =
+        [Section::Namespaces].into_iter().chain(Section::LISTS.into_iter().filter(|it| *it != Section::Namespaces));
+    for section in probes {
+        match may_list(&client, path(section)).await {
+            // It knows who we are before it decides that it is too busy.
+            Ok(()) | Err(Failure::Busy) => return Ok(shown(version)),
+            Err(Failure::Forbidden | Failure::NotServed) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Err(Failure::NothingAllowed)
+}
+
+/// What `/version` says; nothing if we may not ask.
+async fn version(client: &ApiClient) -> Result<Option<VersionInfo>, Failure> {
+    match client.get(path(Section::Version)).await {
+        Ok(body) => match serde_json::from_slice::<VersionInfo>(&body) {
+            Ok(version) if version.git_version.is_some() => Ok(Some(version)),
+            _ => Err(Failure::NotKubernetes),
+        },
+        Err(Failure::Forbidden) => Ok(None),
+        Err(Failure::NotServed) => Err(Failure::NotKubernetes),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The version as it is kept and shown: one short line, whatever the server says.
+fn shown(version: Option<VersionInfo>) -> String {
+    let version = version.and_then(|version| version.git_version).unwrap_or_default();
+    let line: String = version.chars().filter(char::is_ascii_graphic).take(64).collect();
+    if line.is_empty() { "(unknown version)".to_owned() } else { line }
+}
+
+/// What came of one section, waiting to be put in its place.
+type Placed = Box<dyn FnOnce(&mut Snapshot) + Send>;
+
+/// Everything that is shown of a cluster. Sections that fail, or are not there at `deadline`, are named in its errors; if there is
+/// nothing to show at all, that is the failure.
+pub(super) async fn snapshot(
+    client: ApiClient,
+    limits: &Limits,
+    deadline: Instant,
+    slices: bool,
+) -> Result<Snapshot, Failure> {
+    let mut snapshot = Snapshot { version: version(&client).await?, ..Snapshot::default() };
+    if snapshot.version.is_none() {
+        snapshot.errors.insert(Section::Version, Failure::Forbidden.of_section(Section::Version));
+    }
+    let read = Read { client: &client, limits, deadline };
+    let mut sections: Vec<BoxFuture<'_, (Option<Failure>, Placed)>> = vec![
+        read.section(Section::Pods, |all| &mut all.pods),
+        read.section(Section::ReplicaSets, |all| &mut all.replica_sets),
+        read.section(Section::Deployments, |all| &mut all.deployments),
+        read.section(Section::Services, |all| &mut all.services),
+        read.section(Section::Nodes, |all| &mut all.nodes),
+        read.section(Section::Namespaces, |all| &mut all.namespaces),
+        read.section(Section::PersistentVolumes, |all| &mut all.persistent_volumes),
+        read.section(Section::PersistentVolumeClaims, |all| &mut all.persistent_volume_claims),
+    ];
+    if slices {
+        sections.push(read.section(Section::EndpointSlices, |all| &mut all.endpoint_slices));
+    }
+    let mut failures = Vec::new();
+    let count = sections.len();
+    let mut done = stream::iter(sections).buffer_unordered(PARALLEL);
+    while let Some((failure, place)) = done.next().await {
+        place(&mut snapshot);
+        failures.extend(failure.filter(|failure| *failure != Failure::TooMany));
+    }
+    if failures.len() < count {
+        return Ok(snapshot);
+    }
+    // Nothing could be read. What is not about rights tells more than what is.
+    let telling = failures.into_iter().find(|failure| !matches!(failure, Failure::Forbidden | Failure::NotServed));
+    Err(telling.unwrap_or(Failure::NothingAllowed))
+}
+
+struct Read<'a> {
+    client: &'a ApiClient,
+    limits: &'a Limits,
+    deadline: Instant,
+}
+
+impl<'a> Read<'a> {
+    /// Reads one section, to be put where `target` says.
+    fn section<T: DeserializeOwned + Send + 'static>(
+        &self,
+        section: Section,
+        target: fn(&mut Snapshot) -> &mut Vec<T>,
+    ) -> BoxFuture<'a, (Option<Failure>, Placed)> {
+        let (client, limits, deadline) = (self.client, self.limits, self.deadline);
+        Box::pin(async move {
+            let read = timeout_at(deadline, list::<T>(client, path(section), limits)).await;
+            let Listed { items, failure } =
+                read.unwrap_or_else(|_| Listed { items: Vec::new(), failure: Some(Failure::Silent) });
+            let error = failure.as_ref().map(|failure| failure.of_section(section));
+            let place: Placed = Box::new(move |snapshot: &mut Snapshot| {
+                *target(snapshot) = items;
+                snapshot.errors.extend(error.map(|error| (section, error)));
+            });
+            (failure, place)
+        })
+    }
+}
