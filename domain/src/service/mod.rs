@@ -31,3 +31,6 @@ const ATTEMPTS: usize = 8;
 fn acts_in(caller: &Caller, organization: OrganizationId) -> bool {
     caller.role == crate::user::Role::Superadmin || caller.organization == organization
 }
+
+#[cfg(test)]
+mod tests;

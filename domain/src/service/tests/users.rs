@@ -1,0 +1,402 @@
+//! What is stored of users, and what ends tokens.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::world::{Log, World, caller, cluster, fields, fresh, hashed, object, status, user};
+use crate::{
+    document::MASK,
+    port::{
+        password::MockPasswordHasher,
+        store::{Change, MockFreshness, MockUserStore, Revision, StoreError, UserSecrets},
+    },
+    secret::{Password, SealedDocument},
+    service::{
+        ServiceError,
+        users::{NewUser, UserPatch, Users},
+    },
+    user::{AuthMethod, Role, User},
+};
+
+type Written = Log<(User, UserSecrets, Revision)>;
+
+/// A store that accepts updates and keeps what it was given.
+fn accepting(written: &Written) -> MockUserStore {
+    let mut store = MockUserStore::new();
+    let written = written.clone();
+    store.expect_update().returning(move |user, secrets, seen| {
+        written.push((user.clone(), secrets, seen));
+        Ok(Revision(seen.0 + 1))
+    });
+    store
+}
+
+/// A store that is `busy` times changed by others before it accepts.
+fn busy(mut busy: usize, written: &Written) -> MockUserStore {
+    let mut store = MockUserStore::new();
+    let written = written.clone();
+    store.expect_update().returning(move |user, secrets, seen| {
+        if busy > 0 {
+            busy -= 1;
+            return Err(StoreError::Conflict);
+        }
+        written.push((user.clone(), secrets, seen));
+        Ok(Revision(seen.0 + 1))
+    });
+    store
+}
+
+fn new_user() -> NewUser {
+    NewUser {
+        username: "new".try_into().unwrap(),
+        password: Some(Password::new("secret".into())),
+        email: Some("new@example.org".try_into().unwrap()),
+        organization: None,
+        role: Role::Member,
+        active: true,
+        auth: AuthMethod::Local,
+        metadata: None,
+    }
+}
+
+fn password(text: &str) -> Password {
+    Password::new(text.into())
+}
+
+fn hash_of(change: &Change<crate::secret::PasswordHash>) -> Option<&str> {
+    match change {
+        Change::Set(hash) => Some(hash.expose()),
+        Change::Keep | Change::Remove => None,
+    }
+}
+
+#[tokio::test]
+async fn a_new_user_is_stored_with_a_hash_and_without_the_secrets_in_the_metadata() {
+    let world = World::new();
+    let created: Log<(User, UserSecrets)> = Log::default();
+    let mut store = MockUserStore::new();
+    let log = created.clone();
+    store.expect_create().returning(move |user, secrets| {
+        log.push((user.clone(), secrets));
+        Ok(Revision(77))
+    });
+    let new = NewUser { metadata: Some(object(json!({"team": "blue", "api_token": "abc"}))), ..new_user() };
+    let view = world.users(store).create(&caller(&world.people.ada), new).await.unwrap();
+    let (stored, secrets) = created.only();
+    assert_eq!(hash_of(&secrets.password), Some(hashed("secret").expose()));
+    let shown = stored.metadata.clone().unwrap().to_map();
+    assert_eq!(shown, object(json!({"team": "blue", "api_token": MASK})));
+    let Change::Set(sealed) = secrets.metadata else { panic!("the token is not kept") };
+    assert!(sealed.expose().contains("abc"));
+    assert_eq!((stored.organization, stored.created_at, stored.token_generation), (world.acme, world.now(), 0));
+    assert_eq!((&view.user.record, view.user.revision), (&stored, Revision(77)));
+}
+
+#[tokio::test]
+async fn what_a_new_user_lacks_is_said_of_the_field() {
+    let world = World::new();
+    let mut users = world.users(MockUserStore::new());
+    let ada = caller(&world.people.ada);
+    let masked = Some(object(json!({"api_token": MASK})));
+    let rows = [
+        (NewUser { password: None, ..new_user() }, "password"),
+        (NewUser { password: Some(password("")), ..new_user() }, "password"),
+        (NewUser { password: Some(password(&"x".repeat(1025))), ..new_user() }, "password"),
+        (NewUser { auth: AuthMethod::Ldap, ..new_user() }, "password"),
+        (NewUser { metadata: masked, ..new_user() }, "metadata.api_token"),
+    ];
+    for (new, field) in rows {
+        let what = format!("{new:?}");
+        assert_eq!(fields(users.create(&ada, new).await)[0].0, field, "{what}");
+    }
+    users.auth_methods = vec![AuthMethod::Local];
+    let new = NewUser { auth: AuthMethod::Ldap, password: None, ..new_user() };
+    assert_eq!(fields(users.create(&ada, new).await)[0].0, "auth");
+}
+
+#[tokio::test]
+async fn a_directory_s_user_is_stored_without_a_password() {
+    let world = World::new();
+    let mut store = MockUserStore::new();
+    store
+        .expect_create()
+        .withf(|user, secrets| user.auth == AuthMethod::Ldap && hash_of(&secrets.password).is_none())
+        .times(1)
+        .returning(|_, _| Ok(Revision(1)));
+    let new = NewUser { auth: AuthMethod::Ldap, password: None, ..new_user() };
+    assert_eq!(status(&world.users(store).create(&caller(&world.people.ada), new).await), 200);
+}
+
+#[tokio::test]
+async fn a_name_or_address_in_use_is_a_conflict_that_names_it() {
+    let world = World::new();
+    for field in ["username", "email"] {
+        let mut store = MockUserStore::new();
+        store.expect_create().returning(move |_, _| Err(StoreError::Taken { field }));
+        store.expect_update().returning(move |_, _, _| Err(StoreError::Taken { field }));
+        let users = world.users(store);
+        let created = users.create(&caller(&world.people.ada), new_user()).await;
+        assert_eq!(status(&created), 409);
+        assert_eq!(fields(created)[0].0, field);
+        let patch = UserPatch { username: Some("ann".try_into().unwrap()), ..UserPatch::default() };
+        assert_eq!(
+            fields(users.update(&caller(&world.people.ada), world.people.bob.id, patch, None).await)[0].0,
+            field
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_edit_is_made_again_on_what_others_have_made_of_the_record() {
+    let world = Arc::new(World::new());
+    let bob = world.people.bob.clone();
+    let written = Written::default();
+    let mut freshness = MockFreshness::new();
+    let (others, mut rounds) = (world.clone(), 0);
+    freshness.expect_caught_up().returning(move || {
+        rounds += 1;
+        let bob = others.people.bob.clone();
+        others.put_user(User { username: format!("bob{rounds}").as_str().try_into().unwrap(), ..bob });
+        Ok(())
+    });
+    let patch = UserPatch { email: Some(None), ..UserPatch::default() };
+    let users = world.users_with(busy(2, &written), freshness);
+    let view = users.update(&caller(&bob), bob.id, patch, None).await.unwrap();
+    let (stored, _, seen) = written.only();
+    assert_eq!((stored.username.as_str(), &stored.email), ("bob2", &None));
+    assert_eq!(seen, world.user(bob.id).revision);
+    assert_eq!(view.user.record, stored);
+}
+
+#[tokio::test]
+async fn an_edit_that_never_gets_through_is_given_up() {
+    let world = World::new();
+    let written = Written::default();
+    let users = world.users(busy(usize::MAX, &written));
+    let bob = &world.people.bob;
+    let got = users.update(&caller(bob), bob.id, UserPatch { email: Some(None), ..UserPatch::default() }, None).await;
+    assert_eq!((status(&got), written.len()), (409, 0));
+    let got = users.set_password(&caller(bob), bob.id, password("new"), None).await;
+    assert_eq!((status(&got), written.len()), (409, 0));
+}
+
+#[tokio::test]
+async fn rights_lost_between_two_attempts_are_lost() {
+    let world = Arc::new(World::new());
+    let written = Written::default();
+    let mut freshness = MockFreshness::new();
+    let others = world.clone();
+    freshness.expect_caught_up().returning(move || {
+        others.put_user(User { role: Role::Superadmin, ..others.people.bob.clone() });
+        Ok(())
+    });
+    let users = world.users_with(busy(1, &written), freshness);
+    let patch = UserPatch { active: Some(false), ..UserPatch::default() };
+    let got = users.update(&caller(&world.people.ada), world.people.bob.id, patch, None).await;
+    assert_eq!((status(&got), written.len()), (403, 0));
+}
+
+#[tokio::test]
+async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw() {
+    let world = World::new();
+    let written = Written::default();
+    let mut store = accepting(&written);
+    store.expect_delete().times(1).returning(|_, _| Ok(()));
+    let users = world.users(store);
+    let (ada, bob) = (caller(&world.people.ada), world.people.bob.id);
+    let now = world.user(bob).revision;
+    let stale = Some(Revision(now.0 - 1));
+    assert_eq!(status(&users.update(&ada, bob, UserPatch::default(), stale).await), 412);
+    assert_eq!(status(&users.set_password(&ada, bob, password("new"), stale).await), 412);
+    assert_eq!(status(&users.delete(&ada, bob, stale).await), 412);
+    assert_eq!(written.len(), 0);
+    assert_eq!(status(&users.update(&ada, bob, UserPatch::default(), Some(now)).await), 200);
+    assert_eq!(status(&users.set_password(&ada, bob, password("new"), Some(now)).await), 200);
+    assert_eq!(status(&users.delete(&ada, bob, Some(now)).await), 200);
+}
+
+#[tokio::test]
+async fn what_the_caller_saw_counts_for_every_attempt() {
+    let world = Arc::new(World::new());
+    let written = Written::default();
+    let mut freshness = MockFreshness::new();
+    let others = world.clone();
+    freshness.expect_caught_up().returning(move || {
+        others.put_user(others.people.bob.clone());
+        Ok(())
+    });
+    let users = world.users_with(busy(1, &written), freshness);
+    let bob = &world.people.bob;
+    let expected = Some(world.user(bob.id).revision);
+    let got =
+        users.update(&caller(bob), bob.id, UserPatch { email: Some(None), ..UserPatch::default() }, expected).await;
+    assert_eq!((status(&got), written.len()), (412, 0));
+}
+
+#[tokio::test]
+async fn deactivating_ends_tokens_for_good_and_other_changes_do_not() {
+    let world = World::new();
+    let ada = caller(&world.people.ada);
+    let bob = world.people.bob.clone();
+    let written = Written::default();
+    let users = world.users(accepting(&written));
+    let active = |active| UserPatch { active: Some(active), ..UserPatch::default() };
+    let rows = [
+        (active(false), 1),
+        (active(true), 0),
+        (UserPatch { role: Some(Role::Admin), ..UserPatch::default() }, 0),
+        (UserPatch { email: Some(None), ..UserPatch::default() }, 0),
+    ];
+    for (patch, steps) in rows {
+        let what = format!("{patch:?}");
+        users.update(&ada, bob.id, patch, None).await.unwrap();
+        assert_eq!(written.only().0.token_generation, bob.token_generation + steps, "{what}");
+    }
+    // Activated again: what was issued before the pause stays ended.
+    world.put_user(User { active: false, token_generation: 4, ..bob.clone() });
+    users.update(&ada, bob.id, active(true), None).await.unwrap();
+    let again = written.only().0;
+    assert!(again.active && again.token_generation > bob.token_generation);
+}
+
+#[tokio::test]
+async fn a_new_password_is_hashed_once_and_ends_tokens() {
+    let world = World::new();
+    let written = Written::default();
+    let mut users = world.users(busy(2, &written));
+    let mut passwords = MockPasswordHasher::new();
+    passwords.expect_hash().times(1).returning(|password| Ok(hashed(password.expose())));
+    users.passwords = Arc::new(passwords);
+    let bob = &world.people.bob;
+    users.set_password(&caller(bob), bob.id, password("new"), None).await.unwrap();
+    let (stored, secrets, _) = written.only();
+    assert_eq!(stored.token_generation, bob.token_generation + 1);
+    assert_eq!(hash_of(&secrets.password), Some(hashed("new").expose()));
+    assert!(matches!(secrets.metadata, Change::Keep));
+}
+
+#[tokio::test]
+async fn a_refused_password_costs_no_hashing() {
+    let world = World::new();
+    let mut users = world.users(MockUserStore::new());
+    users.passwords = Arc::new(MockPasswordHasher::new());
+    let (bob, ann) = (&world.people.bob, &world.people.ann);
+    let set = async |text: &str, target: &User| {
+        status(&users.set_password(&caller(bob), target.id, password(text), None).await)
+    };
+    assert_eq!(set("new", ann).await, 403);
+    assert_eq!(set("new", &world.people.mal).await, 404);
+    assert_eq!(set("", bob).await, 422);
+    assert_eq!(set(&"x".repeat(1025), bob).await, 422);
+}
+
+#[tokio::test]
+async fn the_directory_keeps_its_users_passwords() {
+    let world = World::new();
+    world.put_user(User { auth: AuthMethod::Ldap, ..world.people.bob.clone() });
+    let users = world.users(MockUserStore::new());
+    let bob = &world.people.bob;
+    assert_eq!(status(&users.set_password(&caller(bob), bob.id, password("new"), None).await), 409);
+}
+
+#[tokio::test]
+async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
+    let world = World::new();
+    let stored = object(json!({"api_token": "abc", "team": "blue", "old": 1}));
+    let split = crate::document::split(stored, &|_| false);
+    world.put_user(User { metadata: Some(split.shown), ..world.people.bob.clone() });
+    let sealed = split.sealed.unwrap();
+    let written = Written::default();
+    let mut store = accepting(&written);
+    store.expect_metadata().returning(move |_| Ok(Some(sealed.clone())));
+    let bob = &world.people.bob;
+    let patch = object(json!({"api_token": MASK, "team": "red", "old": null}));
+    let patch = UserPatch { metadata: Some(patch), ..UserPatch::default() };
+    world.users(store).update(&caller(bob), bob.id, patch, None).await.unwrap();
+    let (user, secrets, _) = written.only();
+    assert_eq!(user.metadata.unwrap().to_map(), object(json!({"api_token": MASK, "team": "red"})));
+    let Change::Set(sealed) = secrets.metadata else { panic!("not kept") };
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(sealed.expose()).unwrap(),
+        json!({"api_token": "abc", "team": "red"})
+    );
+    assert!(matches!(secrets.password, Change::Keep));
+}
+
+#[tokio::test]
+async fn what_was_sealed_and_cannot_be_read_is_an_error_and_not_an_empty_object() {
+    let world = World::new();
+    let mut store = MockUserStore::new();
+    store.expect_metadata().returning(|_| Ok(Some(SealedDocument::new("[]".into()))));
+    let bob = &world.people.bob;
+    let patch = UserPatch { metadata: Some(object(json!({"a": 1}))), ..UserPatch::default() };
+    assert_eq!(status(&world.users(store).update(&caller(bob), bob.id, patch, None).await), 500);
+}
+
+#[tokio::test]
+async fn whoever_owns_something_is_not_deleted_and_the_answer_names_it() {
+    let world = World::new();
+    let users = world.users(MockUserStore::new());
+    let got = users.delete(&caller(&world.people.ada), world.people.ann.id, None).await;
+    assert!(got.as_ref().unwrap_err().to_string().contains("Cluster prod"), "{got:?}");
+    assert_eq!(fields(got)[0].0, format!("Cluster:{}", world.cluster));
+}
+
+/// Freshness that lets the catalog see that bob owns a cluster now.
+fn seeing_a_cluster_of_bob(world: &Arc<World>) -> MockFreshness {
+    let mut freshness = MockFreshness::new();
+    let world = world.clone();
+    freshness.expect_caught_up().returning(move || {
+        world.put_cluster(cluster("fresh", world.provisioner, &world.people.bob));
+        Ok(())
+    });
+    freshness
+}
+
+#[tokio::test]
+async fn what_another_replica_gave_the_user_meanwhile_is_named_too() {
+    let world = Arc::new(World::new());
+    let mut store = MockUserStore::new();
+    store.expect_delete().returning(|_, _| Err(StoreError::InUse));
+    let users = world.users_with(store, seeing_a_cluster_of_bob(&world));
+    let got = users.delete(&caller(&world.people.ada), world.people.bob.id, None).await;
+    assert_eq!(status(&got), 409);
+    assert!(got.unwrap_err().to_string().contains("Cluster fresh"));
+}
+
+async fn patched(users: &Users, by: &User, target: &User, patch: UserPatch) -> Result<(), ServiceError> {
+    users.update(&caller(by), target.id, patch, None).await.map(drop)
+}
+
+#[tokio::test]
+async fn the_last_active_superadmin_stays_one() {
+    let world = World::new();
+    let written = Written::default();
+    let users = world.users(accepting(&written));
+    let p = &world.people;
+    let demoted = || UserPatch { role: Some(Role::Admin), ..UserPatch::default() };
+    let out = || UserPatch { active: Some(false), ..UserPatch::default() };
+    assert_eq!(status(&patched(&users, &p.root, &p.root, demoted()).await), 200, "there is another one");
+    // The other one is inactive: it does not count, and losing it does not matter.
+    world.put_user(User { active: false, ..p.boss.clone() });
+    assert_eq!(status(&patched(&users, &p.root, &p.root, demoted()).await), 409);
+    assert_eq!(status(&patched(&users, &p.root, &p.root, out()).await), 409);
+    assert_eq!(status(&patched(&users, &p.root, &p.boss, demoted()).await), 200);
+    let renamed = UserPatch { username: Some("admin".try_into().unwrap()), ..UserPatch::default() };
+    assert_eq!(status(&patched(&users, &p.root, &p.root, renamed).await), 200);
+    world.put_user(user("third", Role::Superadmin, world.other));
+    assert_eq!(status(&patched(&users, &p.root, &p.root, out()).await), 200);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_said_to_be_away() {
+    let world = World::new();
+    let mut store = MockUserStore::new();
+    store.expect_update().returning(|_, _, _| Err(StoreError::Unavailable("down".into())));
+    store.expect_delete().returning(|_, _| Err(StoreError::Missing));
+    let users = world.users_with(store, fresh());
+    let (ada, bob) = (caller(&world.people.ada), world.people.bob.id);
+    assert_eq!(status(&users.update(&ada, bob, UserPatch::default(), None).await), 503);
+    assert_eq!(status(&users.delete(&ada, bob, None).await), 404, "somebody else was faster");
+}
