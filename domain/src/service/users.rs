@@ -321,6 +321,10 @@ impl Users {
             if old.role != Role::Member {
                 return forbidden("members do not change admins");
             }
+            // Whoever reads the mail of an account can have its password reset.
+            if old.id != caller.user && patch.email.as_ref().is_some_and(|email| *email != old.email) {
+                return forbidden("members change their own e-mail address only");
+            }
         }
         if organization.is_some() && caller.role != Role::Superadmin {
             return forbidden("only superadmins move users to another organization");

@@ -272,3 +272,33 @@ fn only_superadmins_look_into_other_namespaces() {
     assert_eq!(status(&users.list(&root, &named("nowhere"))), 422);
     assert_eq!(status(&users.list(&root, &ListRequest { namespace: Some("other".into()), ..all })), 422);
 }
+
+#[tokio::test]
+async fn a_policy_that_lets_members_change_others_does_not_let_them_take_over_accounts() {
+    let world = World::new();
+    world.policy(&[(Action::UserUpdate, Rule::All)]);
+    let p = &world.people;
+    let users = world.users(accepting());
+    let bob = caller(&p.bob);
+    let notes =
+        || UserPatch { metadata: Some([("team".into(), "blue".into())].into_iter().collect()), ..UserPatch::default() };
+    let admin = || UserPatch { role: Some(Role::Admin), ..UserPatch::default() };
+    let rows = vec![
+        (&p.ann, notes(), 200),
+        (&p.ann, admin(), 403),
+        // Whoever reads the mail of an account can have its password reset.
+        (&p.ann, new_address(), 403),
+        (&p.ann, UserPatch { email: Some(None), ..UserPatch::default() }, 403),
+        (&p.ann, UserPatch { email: Some(p.ann.email.clone()), ..UserPatch::default() }, 200),
+        (&p.bob, new_address(), 200),
+        (&p.ada, notes(), 403),
+        (&p.boss, notes(), 403),
+        (&p.mal, notes(), 404),
+    ];
+    for (target, patch, expected) in rows {
+        let what = format!("{}: {patch:?}", target.username);
+        assert_eq!(status(&users.update(&bob, target.id, patch, None).await), expected, "{what}");
+    }
+    let set = users.set_password(&bob, p.ann.id, Password::new("mine".into()), None).await;
+    assert_eq!(status(&set), 403);
+}
