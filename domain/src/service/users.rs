@@ -146,7 +146,11 @@ impl Users {
         if caller.role == Role::Superadmin && !request.names_namespaces() {
             scope = Scope::All;
         }
-        let visible = visibility(&self.catalog, caller, Action::UserList, Action::UserGet)?;
+        let visible = match visibility(&self.catalog, caller, Action::UserList, Action::UserGet)? {
+            // Whatever the policy says of others, everybody sees the own account.
+            Visibility::Nothing => Visibility::OwnedBy(caller.user),
+            visible => visible,
+        };
         Ok(self.catalog.users(&request.listing(scope, visible)))
     }
 

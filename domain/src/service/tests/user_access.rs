@@ -302,3 +302,43 @@ async fn a_policy_that_lets_members_change_others_does_not_let_them_take_over_ac
     let set = users.set_password(&bob, p.ann.id, Password::new("mine".into()), None).await;
     assert_eq!(status(&set), 403);
 }
+
+#[test]
+fn lists_show_those_whom_the_policy_lets_be_seen() {
+    for list in Rule::ALL {
+        for get in Rule::ALL {
+            let world = World::new();
+            world.policy(&[(Action::UserList, list), (Action::UserGet, get)]);
+            let users = world.users(MockUserStore::new());
+            for actor in [&world.people.bob, &world.people.ada, &world.people.boss] {
+                let me = caller(actor);
+                let policy = world.catalog.organization(world.acme).unwrap().record.policy.clone();
+                let may = |user: &User| {
+                    let target = crate::access::Target { organization: user.organization, owner: Some(user.id) };
+                    allows(&me, Action::UserList, target, &policy)
+                };
+                let p = &world.people;
+                let everybody = [&p.root, &p.boss, &p.ada, &p.amy, &p.ann, &p.bob, &p.eve, &p.mal];
+                let mut expected: Vec<UserId> = everybody
+                    .into_iter()
+                    .filter(|user| may(user) && users.get(&me, user.id).is_ok())
+                    .map(|user| user.id)
+                    .collect();
+                let place = format!("{} with list {list:?}, get {get:?}", actor.username);
+                match users.list(&me, &ListRequest::default()) {
+                    Ok(page) => {
+                        let mut shown: Vec<_> = page.items.iter().map(|view| view.user.record.id).collect();
+                        shown.sort();
+                        expected.sort();
+                        assert_eq!(shown, expected, "{place}");
+                        assert_eq!(page.total, expected.len(), "{place}");
+                    }
+                    Err(ServiceError::Forbidden(_)) => {
+                        assert!(!everybody.into_iter().any(may), "{place}");
+                    }
+                    Err(error) => panic!("{place}: {error}"),
+                }
+            }
+        }
+    }
+}
