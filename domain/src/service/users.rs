@@ -216,7 +216,12 @@ impl Users {
                 }
                 Err(StoreError::Conflict) => self.freshness.caught_up().await?,
                 Err(StoreError::InUse) => {
-                    return Err(in_the_way(old.username.as_str(), &self.catalog.remaining_of_user(old, NAMED)));
+                    // What is in the way may have come through another replica.
+                    self.freshness.caught_up().await?;
+                    let remaining = self.catalog.remaining_of_user(old, NAMED);
+                    if !remaining.is_empty() {
+                        return Err(in_the_way(old.username.as_str(), &remaining));
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -400,3 +400,15 @@ async fn a_store_that_is_away_is_said_to_be_away() {
     assert_eq!(status(&users.update(&ada, bob, UserPatch::default(), None).await), 503);
     assert_eq!(status(&users.delete(&ada, bob, None).await), 404, "somebody else was faster");
 }
+
+#[tokio::test]
+async fn a_user_who_owns_things_is_not_moved_and_the_answer_names_them() {
+    let world = Arc::new(World::new());
+    let mut store = MockUserStore::new();
+    store.expect_update().returning(|_, _, _| Err(StoreError::InUse));
+    let users = world.users_with(store, seeing_a_cluster_of_bob(&world));
+    let patch = UserPatch { organization: Some(world.other), ..UserPatch::default() };
+    let got = users.update(&caller(&world.people.root), world.people.bob.id, patch, None).await;
+    assert_eq!(status(&got), 409);
+    assert!(got.unwrap_err().to_string().contains("Cluster fresh"));
+}
