@@ -236,8 +236,8 @@ impl Clusters {
             if let Some(name) = &patch.name {
                 cluster.name = name.clone();
             }
-            if let Some(owner) = patch.owner {
-                cluster.owner = references::owner(&self.catalog, caller, owner, cluster.organization)?;
+            if let Some(owner) = patch.owner.filter(|owner| *owner != cluster.owner) {
+                cluster.owner = references::new_owner(&self.catalog, caller, owner, cluster.organization)?;
             }
             if let Some(given) = &given {
                 secrets.kubeconfig = Change::Set(kubeconfig::parse(given, &self.addresses)?);

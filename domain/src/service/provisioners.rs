@@ -182,8 +182,8 @@ impl Provisioners {
             if let Some(name) = &patch.name {
                 provisioner.name = name.clone();
             }
-            if let Some(owner) = patch.owner {
-                provisioner.owner = references::owner(&self.catalog, caller, owner, provisioner.organization)?;
+            if let Some(owner) = patch.owner.filter(|owner| *owner != provisioner.owner) {
+                provisioner.owner = references::new_owner(&self.catalog, caller, owner, provisioner.organization)?;
             }
             if let Some(changes) = &patch.parameters {
                 let engine = self.engines.get(&provisioner.engine).ok_or_else(|| {

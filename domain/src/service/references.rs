@@ -48,6 +48,23 @@ pub(super) fn owner(
     Ok(owner)
 }
 
+/// The user who is to own something that somebody owns already.
+///
+/// # Errors
+/// As [`owner`]; a member neither gives nor takes, since a rule that lets members change a thing would then let them do all that
+/// owners may.
+pub(super) fn new_owner(
+    catalog: &Catalog,
+    caller: &Caller,
+    new: UserId,
+    organization: OrganizationId,
+) -> Result<UserId, ServiceError> {
+    if caller.role == Role::Member {
+        return Err(ServiceError::Forbidden("only admins change who owns something".into()));
+    }
+    owner(catalog, caller, new, organization)
+}
+
 pub(super) fn visible_user(catalog: &Catalog, caller: &Caller, user: UserId) -> Result<UserView, Invalid> {
     catalog
         .user_view(user)

@@ -284,3 +284,17 @@ async fn who_gives_a_cluster_to_whom() {
         assert_eq!(status(&got), expected, "{} gives it to {owner}", actor.username);
     }
 }
+
+#[tokio::test]
+async fn members_who_may_change_a_cluster_do_not_thereby_come_to_own_it() {
+    let world = World::new();
+    let p = &world.people;
+    world.policy(&[(Action::ClusterUpdate, Rule::All)]);
+    let clusters = world.clusters(accepting());
+    let owned_by = |owner| ClusterPatch { owner: Some(owner), ..renamed() };
+    let bob = caller(&p.bob);
+    assert_eq!(status(&clusters.update(&bob, world.cluster, renamed(), None).await), 200);
+    assert_eq!(status(&clusters.update(&bob, world.cluster, owned_by(p.bob.id), None).await), 403);
+    // The owner it has, sent back with the rest, is no change.
+    assert_eq!(status(&clusters.update(&bob, world.cluster, owned_by(p.ann.id), None).await), 200);
+}
