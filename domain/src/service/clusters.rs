@@ -293,11 +293,11 @@ impl Clusters {
     /// `NotFound`.
     pub fn progress(&self, caller: &Caller, id: ClusterId) -> Result<Progress, ServiceError> {
         let view = self.get(caller, id)?;
-        let engine = self.engine_of(&view)?;
         let phase = view.standing().phase;
-        let abilities = engine.descriptor().abilities;
-        // What is attached is whole from the start; nothing is made that could be half done.
-        let percent = if !abilities.deploy || phase == Phase::Ready { Some(100) } else { None };
+        // What is attached is whole from the start; nothing is made that could be half done. An engine that is not offered any more
+        // cannot tell.
+        let attached = self.engine_of(&view).is_ok_and(|engine| !engine.descriptor().abilities.deploy);
+        let percent = (attached || phase == Phase::Ready).then_some(100);
         Ok(Progress { percent, phase })
     }
 

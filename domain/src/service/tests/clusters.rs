@@ -380,3 +380,20 @@ async fn without_its_engine_a_cluster_can_be_renamed_but_not_described_anew() {
     assert_eq!(status(&clusters.resize(&ann, world.cluster, 3)), 409);
     assert_eq!(status(&clusters.create(&ann, attached(&world), None).await), 409);
 }
+
+#[test]
+fn progress_is_told_where_it_is_known() {
+    let world = World::new();
+    let mut clusters = world.clusters(MockClusterStore::new());
+    let ann = caller(&world.people.ann);
+    let deploying = Cluster { lifecycle: Lifecycle::Deploying, ..cluster("made", world.making, &world.people.ann) };
+    let id = deploying.id;
+    world.put_cluster(deploying);
+    let told = clusters.progress(&ann, world.cluster).unwrap();
+    assert_eq!(told.percent, Some(100), "what is attached is whole from the start");
+    let told = clusters.progress(&ann, id).unwrap();
+    assert_eq!((told.percent, told.phase), (None, Phase::Deploying));
+    // An engine that is not offered any more tells nothing, which is no fault of the cluster.
+    clusters.engines = EngineRegistry::default();
+    assert_eq!(clusters.progress(&ann, id).unwrap().percent, None);
+}
