@@ -397,3 +397,27 @@ fn progress_is_told_where_it_is_known() {
     clusters.engines = EngineRegistry::default();
     assert_eq!(clusters.progress(&ann, id).unwrap().percent, None);
 }
+
+#[tokio::test]
+async fn a_new_kubeconfig_replaces_the_stored_one_and_its_mask_does_not() {
+    let world = World::new();
+    let written = Written::default();
+    let mut store = updating(0, &written);
+    store.expect_metadata().returning(|_| Ok(None));
+    let clusters = world.clusters(store);
+    let ann = caller(&world.people.ann);
+    let top = |value| ClusterPatch { kubeconfig: Some(value), ..ClusterPatch::default() };
+    let inside =
+        |value: Value| ClusterPatch { metadata: Some(object(json!({"kubeconfig": value}))), ..ClusterPatch::default() };
+    for patch in [top(kubeconfig("new")), inside(kubeconfig("new"))] {
+        clusters.update(&ann, world.cluster, patch, None).await.unwrap();
+        assert!(kubeconfig_of(&written.only().1).unwrap().contains("new"));
+    }
+    for patch in [top(json!({})), top(Value::Null), top(json!(MASK)), inside(json!(MASK))] {
+        let what = format!("{patch:?}");
+        let got = clusters.update(&ann, world.cluster, patch, None).await;
+        assert_eq!(status(&got), 200, "{what}");
+        assert!(matches!(written.only().1.kubeconfig, Change::Keep), "{what}");
+    }
+    assert_eq!(status(&clusters.update(&ann, world.cluster, top(json!("nonsense")), None).await), 422);
+}
