@@ -7,12 +7,13 @@ use serde_json::{Map, Value};
 use super::{
     ATTEMPTS, Expected, ListRequest, ServiceError,
     lists::visibility,
+    may,
     organizations::check_expected,
     provisioners::{Once, used_for_another},
     references,
 };
 use crate::{
-    access::{Action, Caller, Policy, Target, allows},
+    access::{Action, Caller, Target},
     catalog::{Catalog, ClusterView, Entry, Page, Tally},
     cluster::{Cluster, Lifecycle, Phase},
     document,
@@ -114,8 +115,8 @@ impl Clusters {
         let provisioner = references::visible_provisioner(&self.catalog, caller, new.provisioner)?;
         let record = &provisioner.provisioner.record;
         let organization = record.organization;
-        let policy = provisioner.organization.as_ref().map(|entry| entry.record.policy.clone()).unwrap_or_default();
-        if !allows(caller, Action::ClusterCreate, Target { organization, owner: Some(caller.user) }, &policy) {
+        let created = Target { organization, owner: Some(caller.user) };
+        if !may(caller, Action::ClusterCreate, created, provisioner.organization.as_deref()) {
             return Err(ServiceError::Forbidden("you may not create clusters in this organization".into()));
         }
         let owner = references::owner(&self.catalog, caller, new.owner.unwrap_or(caller.user), organization)?;
@@ -160,7 +161,7 @@ impl Clusters {
             Creation::Repeated { .. } => return Err(used_for_another()),
         };
         let view = self.view(cluster, revision);
-        let may_have = allows(caller, Action::ClusterKubeconfig, target(&view.cluster.record), &policy);
+        let may_have = permits(caller, Action::ClusterKubeconfig, &view);
         let kubeconfig = may_have.then_some(kubeconfig.map_or(ShownKubeconfig::Absent, ShownKubeconfig::Present));
         Ok(ClusterWithKubeconfig { view, kubeconfig })
     }
@@ -192,7 +193,7 @@ impl Clusters {
     pub fn get(&self, caller: &Caller, id: ClusterId) -> Result<ClusterView, ServiceError> {
         self.catalog
             .cluster(id)
-            .filter(|view| allows(caller, Action::ClusterGet, target(&view.cluster.record), &policy(view)))
+            .filter(|view| permits(caller, Action::ClusterGet, view))
             .ok_or_else(|| ServiceError::not_found("cluster", id))
     }
 
@@ -327,7 +328,7 @@ impl Clusters {
 
     async fn with_kubeconfig(&self, caller: &Caller, view: ClusterView) -> Result<ClusterWithKubeconfig, ServiceError> {
         let cluster = &view.cluster.record;
-        let kubeconfig = if !allows(caller, Action::ClusterKubeconfig, target(cluster), &policy(&view)) {
+        let kubeconfig = if !permits(caller, Action::ClusterKubeconfig, &view) {
             None
         } else if cluster.has_kubeconfig {
             Some(self.store.kubeconfig(cluster.id).await?.map_or(ShownKubeconfig::Absent, ShownKubeconfig::Present))
@@ -339,7 +340,7 @@ impl Clusters {
 
     fn permitted(&self, caller: &Caller, action: Action, id: ClusterId) -> Result<ClusterView, ServiceError> {
         let view = self.get(caller, id)?;
-        if allows(caller, action, target(&view.cluster.record), &policy(&view)) {
+        if permits(caller, action, &view) {
             return Ok(view);
         }
         let name = &view.cluster.record.name;
@@ -413,10 +414,9 @@ fn unsupported(engine: &dyn Engine, what: &str) -> ServiceError {
     ServiceError::Unsupported(format!("{} cannot {what}", engine.descriptor().verbose_name))
 }
 
-pub(super) fn target(cluster: &Cluster) -> Target {
-    Target { organization: cluster.organization, owner: Some(cluster.owner) }
-}
-
-fn policy(view: &ClusterView) -> Policy {
-    view.organization.as_ref().map(|entry| entry.record.policy.clone()).unwrap_or_default()
+/// Whether the policy of the cluster's organization lets the caller do `action` to it.
+fn permits(caller: &Caller, action: Action, view: &ClusterView) -> bool {
+    let cluster = &view.cluster.record;
+    let target = Target { organization: cluster.organization, owner: Some(cluster.owner) };
+    may(caller, action, target, view.organization.as_deref())
 }

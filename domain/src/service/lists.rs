@@ -1,7 +1,7 @@
 //! What a caller asks of a list, and what of it the caller may ask.
 
 use crate::{
-    access::{Action, Caller, Policy, Rule},
+    access::{Action, Caller, Rule},
     catalog::{Catalog, Filter, Listing, Scope, Sort, Visibility, Window},
     service::ServiceError,
     user::Role,
@@ -80,15 +80,15 @@ pub(super) fn visibility(
     if caller.role == Role::Superadmin {
         return Ok(Visibility::All);
     }
-    let policy: Policy =
-        catalog.organization(caller.organization).map(|entry| entry.record.policy.clone()).unwrap_or_default();
-    let seen = |action| match policy.rule(action) {
-        Rule::All => Visibility::All,
-        Rule::IsOwner => Visibility::OwnedBy(caller.user),
-        Rule::IsAdmin if caller.role == Role::Admin => Visibility::All,
-        Rule::AdminOrOwner if caller.role == Role::Admin => Visibility::All,
-        Rule::AdminOrOwner => Visibility::OwnedBy(caller.user),
-        Rule::IsAdmin | Rule::IsSuperadmin => Visibility::Nothing,
+    let home = catalog.organization(caller.organization);
+    let rule = |action| home.as_ref().map(|home| home.record.policy.rule(action));
+    let seen = |action| match rule(action) {
+        Some(Rule::All) => Visibility::All,
+        Some(Rule::IsOwner) => Visibility::OwnedBy(caller.user),
+        Some(Rule::IsAdmin | Rule::AdminOrOwner) if caller.role == Role::Admin => Visibility::All,
+        Some(Rule::AdminOrOwner) => Visibility::OwnedBy(caller.user),
+        // Without the organization its rules are not known, and the answer is no.
+        Some(Rule::IsAdmin | Rule::IsSuperadmin) | None => Visibility::Nothing,
     };
     match (seen(list), seen(get)) {
         (Visibility::Nothing, _) => {

@@ -19,7 +19,14 @@ mod lists;
 pub use error::ServiceError;
 pub use lists::ListRequest;
 
-use crate::{access::Caller, id::OrganizationId, port::store::Revision};
+use crate::{
+    access::{Action, Caller, Target, allows},
+    catalog::Entry,
+    id::OrganizationId,
+    organization::Organization,
+    port::store::Revision,
+    user::Role,
+};
 
 /// What a request to change or delete expects the record to be at.
 pub type Expected = Option<Revision>;
@@ -29,7 +36,16 @@ const ATTEMPTS: usize = 8;
 
 /// A superadmin acts anywhere, others in their own organization.
 fn acts_in(caller: &Caller, organization: OrganizationId) -> bool {
-    caller.role == crate::user::Role::Superadmin || caller.organization == organization
+    caller.role == Role::Superadmin || caller.organization == organization
+}
+
+/// Whether `caller` may do `action` to something in `organization`. Where the organization is not there, its policy is not known,
+/// and the answer is no to everybody whom a policy binds.
+fn may(caller: &Caller, action: Action, target: Target, organization: Option<&Entry<Organization>>) -> bool {
+    match organization {
+        Some(organization) => allows(caller, action, target, &organization.record.policy),
+        None => caller.role == Role::Superadmin,
+    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{ATTEMPTS, Expected, ListRequest, ServiceError, acts_in};
+use super::{ATTEMPTS, Expected, ListRequest, ServiceError, acts_in, may};
 use crate::{
-    access::{Action, Caller, Policy, Target, allows},
+    access::{Action, Caller, Policy, Target},
     catalog::{Catalog, Entry, Page, Scope, Visibility},
     id::OrganizationId,
     invalid::FieldError,
@@ -160,7 +160,7 @@ impl Organizations {
     ) -> Result<OrganizationEntry, ServiceError> {
         let entry = self.get(caller, id)?;
         let target = Target { organization: id, owner: None };
-        if allows(caller, action, target, &entry.record.policy) {
+        if may(caller, action, target, Some(&entry)) {
             Ok(entry)
         } else {
             Err(ServiceError::Forbidden(format!("you may not do {action} on organization {}", entry.record.name)))

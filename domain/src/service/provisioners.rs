@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 use super::{
     ATTEMPTS, Expected, ListRequest, ServiceError,
     lists::visibility,
+    may,
     organizations::{check_expected, in_the_way},
     references,
 };
 use crate::{
-    access::{Action, Caller, Policy, Target, allows},
+    access::{Action, Caller, Target},
     catalog::{Catalog, Entry, Page, ProvisionerView, Tally},
     document,
     id::{ProvisionerId, UserId},
@@ -94,9 +95,8 @@ impl Provisioners {
             Some(owner) => references::visible_user(&self.catalog, caller, owner)?.user.record.organization,
             None => caller.organization,
         };
-        let policy = self.catalog.organization(organization).map(|entry| entry.record.policy.clone());
-        let target = Target { organization, owner: None };
-        if !allows(caller, Action::ProvisionerCreate, target, &policy.unwrap_or_default()) {
+        let home = self.catalog.organization(organization);
+        if !may(caller, Action::ProvisionerCreate, Target { organization, owner: None }, home.as_deref()) {
             return Err(ServiceError::Forbidden("you may not create provisioners in this organization".into()));
         }
         let owner = new.owner.unwrap_or(caller.user);
@@ -159,7 +159,7 @@ impl Provisioners {
     pub fn get(&self, caller: &Caller, id: ProvisionerId) -> Result<ProvisionerView, ServiceError> {
         self.catalog
             .provisioner(id)
-            .filter(|view| allows(caller, Action::ProvisionerGet, target(&view.provisioner.record), &policy(view)))
+            .filter(|view| permits(caller, Action::ProvisionerGet, view))
             .ok_or_else(|| ServiceError::not_found("provisioner", id))
     }
 
@@ -236,7 +236,7 @@ impl Provisioners {
 
     fn permitted(&self, caller: &Caller, action: Action, id: ProvisionerId) -> Result<ProvisionerView, ServiceError> {
         let view = self.get(caller, id)?;
-        if allows(caller, action, target(&view.provisioner.record), &policy(&view)) {
+        if permits(caller, action, &view) {
             return Ok(view);
         }
         let name = &view.provisioner.record.name;
@@ -270,10 +270,9 @@ pub(super) fn used_for_another() -> ServiceError {
     ServiceError::conflict("this Idempotency-Key was used for another request; choose a new one")
 }
 
-fn target(provisioner: &Provisioner) -> Target {
-    Target { organization: provisioner.organization, owner: Some(provisioner.owner) }
-}
-
-fn policy(view: &ProvisionerView) -> Policy {
-    view.organization.as_ref().map(|entry| entry.record.policy.clone()).unwrap_or_default()
+/// Whether the policy of the provisioner's organization lets the caller do `action` to it.
+pub(super) fn permits(caller: &Caller, action: Action, view: &ProvisionerView) -> bool {
+    let provisioner = &view.provisioner.record;
+    let target = Target { organization: provisioner.organization, owner: Some(provisioner.owner) };
+    may(caller, action, target, view.organization.as_deref())
 }

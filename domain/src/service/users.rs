@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 use super::{
     ATTEMPTS, Expected, ListRequest, ServiceError, acts_in,
     lists::visibility,
+    may,
     organizations::{check_expected, in_the_way},
     references::NOT_THERE,
 };
 use crate::{
-    access::{Action, Caller, Policy, Target, allows},
+    access::{Action, Caller, Target},
     catalog::{Catalog, Entry, Page, Scope, UserView, Visibility},
     document,
     id::{OrganizationId, UserId},
@@ -94,7 +95,7 @@ impl Users {
             .organization(organization)
             .filter(|_| acts_in(caller, organization))
             .ok_or_else(|| ServiceError::field("organization", NOT_THERE))?;
-        if !allows(caller, Action::UserCreate, Target { organization, owner: None }, &home.record.policy) {
+        if !may(caller, Action::UserCreate, Target { organization, owner: None }, Some(&home)) {
             return Err(ServiceError::Forbidden("you may not create users in this organization".into()));
         }
         may_give_role(caller, new.role)?;
@@ -159,9 +160,7 @@ impl Users {
     /// # Errors
     /// `NotFound`.
     pub fn get(&self, caller: &Caller, id: UserId) -> Result<UserView, ServiceError> {
-        let view = self.catalog.user_view(id).filter(|view| {
-            id == caller.user || allows(caller, Action::UserGet, target(&view.user.record), &policy(view))
-        });
+        let view = self.catalog.user_view(id).filter(|view| sees(caller, view));
         view.ok_or_else(|| ServiceError::not_found("user", id))
     }
 
@@ -276,7 +275,7 @@ impl Users {
         for _ in 0..ATTEMPTS {
             let view = self.get(caller, id)?;
             let user = &view.user.record;
-            if !allows(caller, Action::delete_user(user.role), target(user), &policy(&view)) {
+            if !permits(caller, Action::delete_user(user.role), &view) {
                 return Err(ServiceError::Forbidden(format!("you may not delete {}", user.username)));
             }
             if id == caller.user {
@@ -299,7 +298,7 @@ impl Users {
     fn permitted(&self, caller: &Caller, id: UserId) -> Result<UserView, ServiceError> {
         let view = self.get(caller, id)?;
         let user = &view.user.record;
-        if !allows(caller, Action::UserUpdate, target(user), &policy(&view)) {
+        if !permits(caller, Action::UserUpdate, &view) {
             return Err(ServiceError::Forbidden(format!("you may not change {}", user.username)));
         }
         if user.role == Role::Superadmin && caller.role != Role::Superadmin {
@@ -358,12 +357,16 @@ impl Users {
     }
 }
 
-fn target(user: &User) -> Target {
-    Target { organization: user.organization, owner: Some(user.id) }
+/// Whether the policy of the user's organization lets the caller do `action` to the user.
+fn permits(caller: &Caller, action: Action, view: &UserView) -> bool {
+    let user = &view.user.record;
+    let target = Target { organization: user.organization, owner: Some(user.id) };
+    may(caller, action, target, view.organization.as_deref())
 }
 
-fn policy(view: &UserView) -> Policy {
-    view.organization.as_ref().map(|entry| entry.record.policy.clone()).unwrap_or_default()
+/// Whether the caller sees the user; everybody sees the own account.
+pub(super) fn sees(caller: &Caller, view: &UserView) -> bool {
+    view.user.record.id == caller.user || permits(caller, Action::UserGet, view)
 }
 
 /// Nobody gives a role above the own one.

@@ -298,3 +298,18 @@ async fn members_who_may_change_a_cluster_do_not_thereby_come_to_own_it() {
     // The owner it has, sent back with the rest, is no change.
     assert_eq!(status(&clusters.update(&bob, world.cluster, owned_by(p.ann.id), None).await), 200);
 }
+
+#[tokio::test]
+async fn where_the_policy_is_not_known_the_answer_is_no() {
+    let world = World::new();
+    let p = &world.people;
+    world.catalog.apply(vec![Change::OrganizationGone(world.acme)]);
+    let clusters = Arc::new(world.clusters_with(accepting(), fresh()));
+    for actor in [&p.bob, &p.ann, &p.ada] {
+        let me = caller(actor);
+        assert_eq!(column(&clusters, actor, world.cluster).await, BLIND, "{}", actor.username);
+        assert_ne!(status(&clusters.create(&me, new_cluster(world.provisioner, None), None).await), 200);
+        assert_eq!(status(&clusters.list(&me, &ListRequest::default())), 403);
+    }
+    assert_eq!(column(&clusters, &p.root, world.cluster).await, DOES);
+}
