@@ -3,15 +3,15 @@
 use std::str::FromStr;
 
 use crate::{
-    access::Caller,
+    access::{Action, Caller},
     catalog::{Catalog, ProvisionerView, UserView},
     id::{OrganizationId, ProvisionerId, UserId},
     invalid::Invalid,
-    service::{ServiceError, acts_in},
+    service::{ServiceError, acts_in, provisioners, users},
     user::Role,
 };
 
-/// What is said of a reference that is missing and of one that belongs to somebody else: the same.
+/// What is said of a reference that is missing and of one that the caller may not see: the same.
 pub const NOT_THERE: &str = "refers to something that is not there";
 
 /// Reads `"<kind>:<uuid>"`.
@@ -65,22 +65,21 @@ pub(super) fn new_owner(
     owner(catalog, caller, new, organization)
 }
 
+/// A user the caller sees.
 pub(super) fn visible_user(catalog: &Catalog, caller: &Caller, user: UserId) -> Result<UserView, Invalid> {
-    catalog
-        .user_view(user)
-        .filter(|view| acts_in(caller, view.user.record.organization))
-        .ok_or_else(|| Invalid::field("owner", NOT_THERE))
+    let view = catalog.user_view(user).filter(|view| users::sees(caller, view));
+    view.ok_or_else(|| Invalid::field("owner", NOT_THERE))
 }
 
+/// A provisioner the caller sees.
 pub(super) fn visible_provisioner(
     catalog: &Catalog,
     caller: &Caller,
     provisioner: ProvisionerId,
 ) -> Result<ProvisionerView, Invalid> {
-    catalog
-        .provisioner(provisioner)
-        .filter(|view| acts_in(caller, view.provisioner.record.organization))
-        .ok_or_else(|| Invalid::field("provisioner", NOT_THERE))
+    let view = catalog.provisioner(provisioner);
+    let view = view.filter(|view| provisioners::permits(caller, Action::ProvisionerGet, view));
+    view.ok_or_else(|| Invalid::field("provisioner", NOT_THERE))
 }
 
 #[cfg(test)]

@@ -313,3 +313,19 @@ async fn where_the_policy_is_not_known_the_answer_is_no() {
     }
     assert_eq!(column(&clusters, &p.root, world.cluster).await, DOES);
 }
+
+#[tokio::test]
+async fn what_the_policy_hides_cannot_be_referred_to() {
+    let world = World::new();
+    let p = &world.people;
+    let clusters = world.clusters(accepting());
+    world.policy(&[(Action::ProvisionerGet, Rule::IsAdmin), (Action::UserGet, Rule::IsOwner)]);
+    let hidden = clusters.create(&caller(&p.bob), new_cluster(world.provisioner, None), None).await;
+    let missing = clusters.create(&caller(&p.bob), new_cluster(ProvisionerId::random(), None), None).await;
+    assert_eq!(fields(hidden), fields(missing));
+    let hidden = clusters.create(&caller(&p.ada), new_cluster(world.provisioner, Some(p.ann.id)), None).await;
+    let missing = clusters.create(&caller(&p.ada), new_cluster(world.provisioner, Some(UserId::random())), None).await;
+    assert_eq!(fields(hidden), fields(missing));
+    let own = clusters.create(&caller(&p.ada), new_cluster(world.provisioner, Some(p.ada.id)), None).await;
+    assert_eq!(status(&own), 200);
+}
