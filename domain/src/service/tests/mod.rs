@@ -1,7 +1,13 @@
 //! The use cases with doubles of their ports: who may do what, what is stored, what is refused and in which words.
 
+mod bootstrap;
 mod cluster_access;
 mod clusters;
+mod looks;
+mod organizations;
+mod provisioner_access;
+mod provisioners;
+mod sessions;
 mod user_access;
 mod users;
 mod world;

@@ -1,0 +1,143 @@
+//! The first superadmin comes once, however many replicas start.
+
+use std::sync::Arc;
+
+use super::world::{Log, World, fresh, hashed, passwords, status};
+use crate::{
+    catalog::Catalog,
+    organization::Organization,
+    port::{
+        clock::Clock,
+        store::{
+            Change, MockFreshness, MockOrganizationStore, MockUserStore, Revision, StoreError, UserSecrets, Versioned,
+        },
+    },
+    secret::Password,
+    service::bootstrap::{Bootstrap, FirstAdmin},
+    user::{Role, User},
+};
+
+fn admin() -> FirstAdmin {
+    FirstAdmin {
+        username: "admin".try_into().unwrap(),
+        password: Password::new("secret".into()),
+        email: None,
+        organization: "Demo".try_into().unwrap(),
+        namespace: "acme".try_into().unwrap(),
+    }
+}
+
+type Created = Log<(User, UserSecrets)>;
+
+fn users(created: &Created) -> MockUserStore {
+    let (mut store, created) = (MockUserStore::new(), created.clone());
+    store.expect_create().returning(move |user, secrets| {
+        created.push((user.clone(), secrets));
+        Ok(Revision(1))
+    });
+    store
+}
+
+fn organizations(created: &Log<Organization>) -> MockOrganizationStore {
+    let (mut store, created) = (MockOrganizationStore::new(), created.clone());
+    store.expect_create().returning(move |organization| {
+        created.push(organization.clone());
+        Ok(Revision(1))
+    });
+    store
+}
+
+fn bootstrap(
+    world: &World,
+    catalog: Arc<Catalog>,
+    organizations: MockOrganizationStore,
+    users: MockUserStore,
+    freshness: MockFreshness,
+) -> Bootstrap {
+    Bootstrap {
+        catalog,
+        organizations: Arc::new(organizations),
+        users: Arc::new(users),
+        freshness: Arc::new(freshness),
+        passwords: Arc::new(passwords()),
+        clock: world.clock.clone(),
+    }
+}
+
+#[tokio::test]
+async fn an_empty_store_gets_an_organization_and_its_superadmin() {
+    let world = World::new();
+    let (homes, people) = (Log::default(), Created::default());
+    let bootstrap = bootstrap(&world, Arc::default(), organizations(&homes), users(&people), fresh());
+    assert!(bootstrap.on_empty_store(admin()).await.unwrap());
+    let (home, (user, secrets)) = (homes.only(), people.only());
+    assert_eq!((home.name.as_str(), home.namespace.as_str()), ("Demo", "acme"));
+    assert_eq!((user.organization, user.role, user.active), (home.id, Role::Superadmin, true));
+    assert_eq!(user.created_at, world.clock.now());
+    let Change::Set(hash) = secrets.password else { panic!("no password") };
+    assert_eq!(hash.expose(), hashed("secret").expose());
+}
+
+#[tokio::test]
+async fn a_store_with_users_is_left_alone() {
+    let world = World::new();
+    let (organizations, users) = (MockOrganizationStore::new(), MockUserStore::new());
+    let bootstrap = bootstrap(&world, world.catalog.clone(), organizations, users, fresh());
+    assert!(!bootstrap.on_empty_store(admin()).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_organization_that_is_there_is_used() {
+    let world = World::new();
+    let people = Created::default();
+    let bootstrap = bootstrap(&world, world.catalog.clone(), MockOrganizationStore::new(), users(&people), fresh());
+    bootstrap.create(admin()).await.unwrap();
+    assert_eq!(people.only().0.organization, world.acme);
+}
+
+#[tokio::test]
+async fn of_two_replicas_one_makes_the_admin() {
+    // The other replica has made the organization after we looked and before we wrote.
+    let world = World::new();
+    let catalog: Arc<Catalog> = Arc::default();
+    let theirs = world.catalog.organization(world.acme).unwrap().record.clone();
+    let (mut freshness, shown, mut rounds) = (MockFreshness::new(), catalog.clone(), 0);
+    freshness.expect_caught_up().returning(move || {
+        rounds += 1;
+        if rounds > 2 {
+            let organization = Versioned { value: theirs.clone(), revision: Revision(1) };
+            shown.apply(vec![crate::catalog::Change::Organization(organization)]);
+        }
+        Ok(())
+    });
+    let mut organizations = MockOrganizationStore::new();
+    organizations.expect_create().returning(|_| Err(StoreError::Taken { field: "namespace" }));
+    let mut users = MockUserStore::new();
+    let home = world.acme;
+    users
+        .expect_create()
+        .withf(move |user, _| user.organization == home)
+        .times(1)
+        .returning(|_, _| Err(StoreError::Taken { field: "username" }));
+    let bootstrap = bootstrap(&world, catalog, organizations, users, freshness);
+    assert!(!bootstrap.on_empty_store(admin()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_name_in_use_is_told_to_whoever_asks_for_that_admin() {
+    let world = World::new();
+    let mut users = MockUserStore::new();
+    users.expect_create().returning(|_, _| Err(StoreError::Taken { field: "username" }));
+    let bootstrap = bootstrap(&world, world.catalog.clone(), MockOrganizationStore::new(), users, fresh());
+    assert_eq!(status(&bootstrap.create(admin()).await), 409);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_makes_no_second_admin() {
+    let world = World::new();
+    let mut freshness = MockFreshness::new();
+    freshness.expect_caught_up().returning(|| Err(StoreError::Unavailable("down".into())));
+    let (organizations, users) = (MockOrganizationStore::new(), MockUserStore::new());
+    let bootstrap = bootstrap(&world, Arc::default(), organizations, users, freshness);
+    assert_eq!(status(&bootstrap.on_empty_store(admin()).await), 503);
+}

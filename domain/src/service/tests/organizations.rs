@@ -1,0 +1,205 @@
+//! Organizations: who may do what to them, and their policies.
+
+use std::sync::Arc;
+
+use super::world::{Log, World, caller, fields, fresh, status, user};
+use crate::{
+    access::{Action, Policy, Rule},
+    id::OrganizationId,
+    organization::Organization,
+    port::store::{MockFreshness, MockOrganizationStore, Revision, StoreError},
+    service::ListRequest,
+    user::Role,
+};
+
+type Written = Log<(Organization, Revision)>;
+
+/// A store that is `busy` times changed by others before it accepts an update; deletions and creations always succeed.
+fn accepting(mut busy: usize, written: &Written) -> MockOrganizationStore {
+    let mut store = MockOrganizationStore::new();
+    let written = written.clone();
+    store.expect_update().returning(move |organization, seen| {
+        if busy > 0 {
+            busy -= 1;
+            return Err(StoreError::Conflict);
+        }
+        written.push((organization.clone(), seen));
+        Ok(Revision(seen.0 + 1))
+    });
+    store.expect_create().returning(|_| Ok(Revision(1)));
+    store.expect_delete().returning(|_, _| Ok(()));
+    store
+}
+
+fn policy_change(action: &str, rule: Option<&str>) -> [(String, Option<String>); 1] {
+    [(action.into(), rule.map(Into::into))]
+}
+
+fn an_empty_one(world: &World) -> OrganizationId {
+    let empty = Organization {
+        id: OrganizationId::random(),
+        name: "empty".try_into().unwrap(),
+        namespace: "empty".try_into().unwrap(),
+        policy: Policy::default(),
+        created_at: world.now(),
+    };
+    let id = empty.id;
+    world.put_organization(empty);
+    id
+}
+
+#[tokio::test]
+async fn who_does_what() {
+    let world = World::new();
+    let p = &world.people;
+    let organizations = world.organizations(accepting(0, &Written::default()), fresh());
+    let named = |text: &str| Some(text.try_into().unwrap());
+    // Columns: show, rename, change the policy, ask what is in the way, delete (nothing but 409 as acme is not empty), create.
+    let rows = [
+        (&p.bob, [200, 403, 403, 403, 403, 403]),
+        (&p.ada, [200, 403, 200, 403, 403, 403]),
+        (&p.eve, [404, 404, 404, 404, 404, 403]),
+        (&p.boss, [200, 200, 200, 200, 409, 200]),
+        (&p.root, [200, 200, 200, 200, 409, 200]),
+    ];
+    for (actor, expected) in rows {
+        let me = caller(actor);
+        let override_one = policy_change("cluster:create", Some("IS_ADMIN"));
+        let got = [
+            status(&organizations.get(&me, world.acme)),
+            status(&organizations.rename(&me, world.acme, named("Acme"), None).await),
+            status(&organizations.change_policy(&me, world.acme, &override_one, None).await),
+            status(&organizations.remaining(&me, world.acme)),
+            status(&organizations.delete(&me, world.acme, None).await),
+            status(&organizations.create(&me, "New".try_into().unwrap(), "new".try_into().unwrap()).await),
+        ];
+        assert_eq!(got, expected, "{}", actor.username);
+    }
+}
+
+#[test]
+fn superadmins_see_all_and_others_their_own() {
+    let world = World::new();
+    let organizations = world.organizations(MockOrganizationStore::new(), fresh());
+    let seen = |user, request: &ListRequest| {
+        let page = organizations.list(&caller(user), request).unwrap();
+        page.items.iter().map(|entry| entry.record.namespace.to_string()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let p = &world.people;
+    let default = ListRequest::default();
+    assert_eq!(seen(&p.bob, &default), ["acme".to_owned()].into());
+    assert_eq!(seen(&p.eve, &default), ["other".to_owned()].into());
+    assert_eq!(seen(&p.root, &default).len(), 3);
+    let other = ListRequest { namespace: Some("other".into()), ..ListRequest::default() };
+    assert_eq!(seen(&p.root, &other), ["other".to_owned()].into());
+    assert_eq!(status(&organizations.list(&caller(&p.ada), &other)), 403);
+}
+
+#[tokio::test]
+async fn a_policy_change_is_stored_whole_or_refused_whole() {
+    let world = World::new();
+    world.policy(&[(Action::ClusterGet, Rule::IsOwner)]);
+    let written = Written::default();
+    let organizations = world.organizations(accepting(0, &written), fresh());
+    let ada = caller(&world.people.ada);
+    let changes = [
+        ("cluster:get".to_owned(), None),
+        ("cluster:create".to_owned(), Some("IS_ADMIN".to_owned())),
+        ("user:list".to_owned(), Some("IS_ADMIN".to_owned())),
+    ];
+    organizations.change_policy(&ada, world.acme, &changes, None).await.unwrap();
+    let stored = written.only().0.policy;
+    let expected = [(Action::ClusterCreate, Rule::IsAdmin), (Action::UserList, Rule::IsAdmin)];
+    assert_eq!(stored.overrides().collect::<Vec<_>>(), expected);
+    let wrong = [
+        ("cluster:create".to_owned(), Some("IS_ADMIN".to_owned())),
+        ("cluster:fly".to_owned(), Some("ALL".to_owned())),
+        ("cluster:get".to_owned(), Some("PERHAPS".to_owned())),
+        ("policy:update".to_owned(), Some("ALL".to_owned())),
+        ("user:delete_superadmin".to_owned(), Some("IS_ADMIN".to_owned())),
+        ("organization:delete".to_owned(), Some("ALL".to_owned())),
+    ];
+    let refused = fields(organizations.change_policy(&ada, world.acme, &wrong, None).await);
+    let named: Vec<_> = refused.iter().map(|(field, _)| field.as_str()).collect();
+    let expected = ["cluster:fly", "cluster:get", "policy:update", "user:delete_superadmin", "organization:delete"];
+    assert_eq!(named, expected);
+    assert_eq!(written.len(), 0);
+}
+
+#[tokio::test]
+async fn two_admins_who_change_different_rules_both_succeed() {
+    let world = Arc::new(World::new());
+    let written = Written::default();
+    let (mut freshness, others) = (MockFreshness::new(), world.clone());
+    freshness.expect_caught_up().returning(move || {
+        others.policy(&[(Action::UserList, Rule::IsAdmin)]);
+        Ok(())
+    });
+    let organizations = world.organizations(accepting(2, &written), freshness);
+    let change = policy_change("cluster:create", Some("IS_ADMIN"));
+    organizations.change_policy(&caller(&world.people.ada), world.acme, &change, None).await.unwrap();
+    let (stored, seen) = written.only();
+    let expected = [(Action::ClusterCreate, Rule::IsAdmin), (Action::UserList, Rule::IsAdmin)];
+    assert_eq!(stored.policy.overrides().collect::<Vec<_>>(), expected);
+    assert_eq!(seen, world.catalog.organization(world.acme).unwrap().revision);
+}
+
+#[tokio::test]
+async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw() {
+    let world = World::new();
+    let empty = an_empty_one(&world);
+    let written = Written::default();
+    let organizations = world.organizations(accepting(0, &written), fresh());
+    let root = caller(&world.people.root);
+    let now = world.catalog.organization(empty).unwrap().revision;
+    let stale = Some(Revision(now.0 - 1));
+    let change = policy_change("cluster:create", Some("IS_ADMIN"));
+    assert_eq!(status(&organizations.rename(&root, empty, None, stale).await), 412);
+    assert_eq!(status(&organizations.change_policy(&root, empty, &change, stale).await), 412);
+    assert_eq!(status(&organizations.delete(&root, empty, stale).await), 412);
+    assert_eq!(written.len(), 0);
+    assert_eq!(status(&organizations.rename(&root, empty, None, Some(now)).await), 200);
+    assert_eq!(status(&organizations.delete(&root, empty, Some(now)).await), 200);
+}
+
+#[tokio::test]
+async fn one_that_is_not_empty_is_not_deleted_and_the_answer_names_what_is_in_it() {
+    let world = Arc::new(World::new());
+    let root = caller(&world.people.root);
+    let organizations = world.organizations(MockOrganizationStore::new(), fresh());
+    let in_the_way = organizations.remaining(&root, world.other).unwrap();
+    let objects: Vec<_> = in_the_way.iter().map(|r| (r.object, r.name.as_str())).collect();
+    assert_eq!(objects.len(), 4);
+    for thing in [("User", "eve"), ("User", "mal"), ("Provisioner", "foreign"), ("Cluster", "theirs")] {
+        assert!(objects.contains(&thing), "{thing:?}");
+    }
+    let refused = fields(organizations.delete(&root, world.other, None).await);
+    assert_eq!(refused.len(), 4);
+    assert!(refused.iter().any(|(field, _)| *field == format!("Cluster:{}", world.foreign_cluster)), "{refused:?}");
+
+    // Somebody moved in through another replica a moment ago.
+    let empty = an_empty_one(&world);
+    assert!(organizations.remaining(&root, empty).unwrap().is_empty());
+    let mut store = MockOrganizationStore::new();
+    store.expect_delete().returning(|_, _| Err(StoreError::InUse));
+    let (mut freshness, others) = (MockFreshness::new(), world.clone());
+    freshness.expect_caught_up().returning(move || {
+        others.put_user(user("fresh", Role::Member, empty));
+        Ok(())
+    });
+    let got = world.organizations(store, freshness).delete(&root, empty, None).await;
+    assert_eq!(status(&got), 409);
+    assert!(got.unwrap_err().to_string().contains("User fresh"));
+}
+
+#[tokio::test]
+async fn a_namespace_in_use_is_a_conflict_that_names_it() {
+    let world = World::new();
+    let mut store = MockOrganizationStore::new();
+    store.expect_create().returning(|_| Err(StoreError::Taken { field: "namespace" }));
+    let organizations = world.organizations(store, fresh());
+    let root = caller(&world.people.root);
+    let got = organizations.create(&root, "Acme".try_into().unwrap(), "acme".try_into().unwrap()).await;
+    assert_eq!(status(&got), 409);
+    assert_eq!(fields(got)[0].0, "namespace");
+}

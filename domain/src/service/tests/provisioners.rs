@@ -1,0 +1,308 @@
+//! What is stored of provisioners, what their check leads to, and what is kept of their secrets.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use serde_json::{Map, Value, json};
+
+use super::world::{
+    ATTACHING, Log, MAKING, World, caller, cluster, engine, fields, fresh, object, provisioner, status,
+};
+use crate::{
+    document::MASK,
+    port::{
+        engine::{EngineError, EngineRegistry},
+        store::{Change, Claim, Creation, MockFreshness, MockProvisionerStore, Revision, StoreError},
+    },
+    provisioner::{Provisioner, ProvisionerPhase},
+    secret::SealedDocument,
+    service::provisioners::{NewProvisioner, Once, ProvisionerPatch},
+};
+
+type Created = Log<(Provisioner, Change<SealedDocument>, Option<Claim>)>;
+type Written = Log<(Provisioner, Change<SealedDocument>, Revision)>;
+
+fn creating(created: &Created) -> MockProvisionerStore {
+    let mut store = MockProvisionerStore::new();
+    let created = created.clone();
+    store.expect_create().returning(move |provisioner, secrets, claim| {
+        created.push((provisioner.clone(), secrets, claim));
+        Ok(Creation::New(Revision(77)))
+    });
+    store
+}
+
+/// A store that is `busy` times changed by others before it accepts an update.
+fn updating(mut busy: usize, written: &Written) -> MockProvisionerStore {
+    let mut store = MockProvisionerStore::new();
+    let written = written.clone();
+    store.expect_update().returning(move |provisioner, secrets, seen| {
+        if busy > 0 {
+            busy -= 1;
+            return Err(StoreError::Conflict);
+        }
+        written.push((provisioner.clone(), secrets, seen));
+        Ok(Revision(seen.0 + 1))
+    });
+    store
+}
+
+fn new_provisioner(parameters: Value) -> NewProvisioner {
+    NewProvisioner {
+        name: "new".try_into().unwrap(),
+        engine: MAKING.into(),
+        owner: None,
+        parameters: object(parameters),
+    }
+}
+
+fn renamed() -> ProvisionerPatch {
+    ProvisionerPatch { name: Some("other".try_into().unwrap()), ..ProvisionerPatch::default() }
+}
+
+fn described(parameters: Value) -> ProvisionerPatch {
+    ProvisionerPatch { parameters: Some(object(parameters)), ..ProvisionerPatch::default() }
+}
+
+fn sealed(change: &Change<SealedDocument>) -> Option<Map<String, Value>> {
+    match change {
+        Change::Set(sealed) => Some(serde_json::from_str(sealed.expose()).unwrap()),
+        Change::Keep | Change::Remove => None,
+    }
+}
+
+fn checking(check: Result<(), EngineError>) -> EngineRegistry {
+    EngineRegistry::default().with(Arc::new(engine(MAKING, check)))
+}
+
+#[tokio::test]
+async fn it_is_stored_whatever_its_check_finds_and_its_secrets_apart() {
+    let refused = || EngineError::Refused("the password is wrong".into());
+    let silent = || EngineError::Unreachable("connection refused".into());
+    let rows = [
+        (Ok(()), ProvisionerPhase::Ready, ""),
+        (Err(refused()), ProvisionerPhase::Failed, "the password is wrong"),
+        (Err(silent()), ProvisionerPhase::NotReachable, "connection refused"),
+    ];
+    for (check, phase, reason) in rows {
+        let world = World::new();
+        let created = Created::default();
+        let provisioners = world.provisioners_with(creating(&created), fresh(), checking(check));
+        let given = json!({"url": "https://cloud", "password": "hunter2", "extra": [{"token": "abc"}]});
+        let ada = &world.people.ada;
+        let view = provisioners.create(&caller(ada), new_provisioner(given.clone()), None).await.unwrap();
+        let (stored, secrets, claim) = created.only();
+        let shown = json!({"url": "https://cloud", "password": MASK, "extra": [{"token": MASK}]});
+        assert_eq!(stored.parameters.to_map(), object(shown));
+        assert_eq!(sealed(&secrets), Some(object(given)));
+        assert_eq!((stored.check.phase, stored.check.at), (phase, world.now()));
+        assert!(stored.check.reason.contains(reason) && !stored.check.reason.is_empty());
+        assert_eq!((stored.state_changed_at, stored.created_at), (world.now(), world.now()));
+        assert_eq!((stored.owner, stored.organization, claim), (ada.id, world.acme, None));
+        assert_eq!((&view.provisioner.record, view.provisioner.revision), (&stored, Revision(77)));
+    }
+}
+
+#[tokio::test]
+async fn the_check_sees_the_secrets() {
+    let world = World::new();
+    let mut asked = crate::port::engine::MockEngine::new();
+    asked.expect_descriptor().return_const({
+        use crate::port::engine::Engine;
+        engine(MAKING, Ok(())).descriptor().clone()
+    });
+    asked.expect_check().withf(|given| given["password"] == "hunter2").times(1).returning(|_| Ok(()));
+    let engines = EngineRegistry::default().with(Arc::new(asked));
+    let provisioners = world.provisioners_with(creating(&Created::default()), fresh(), engines);
+    let given = json!({"url": "https://cloud", "password": "hunter2"});
+    let created = provisioners.create(&caller(&world.people.ada), new_provisioner(given), None).await;
+    assert_eq!(status(&created), 200);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_of_the_field_and_nobody_is_asked() {
+    let world = World::new();
+    let mut asked = crate::port::engine::MockEngine::new();
+    asked.expect_descriptor().return_const({
+        use crate::port::engine::Engine;
+        engine(MAKING, Ok(())).descriptor().clone()
+    });
+    let engines = EngineRegistry::default().with(Arc::new(asked));
+    let provisioners = world.provisioners_with(MockProvisionerStore::new(), fresh(), engines);
+    let ada = caller(&world.people.ada);
+    let rows = [
+        (new_provisioner(json!({})), "parameters.url"),
+        (new_provisioner(json!({"url": "u", "password": MASK})), "parameters.password"),
+        (NewProvisioner { engine: "kqueen.engines.Nobody".into(), ..new_provisioner(json!({})) }, "engine"),
+        // Offered elsewhere, not here.
+        (NewProvisioner { engine: ATTACHING.into(), ..new_provisioner(json!({})) }, "engine"),
+    ];
+    for (new, field) in rows {
+        assert_eq!(fields(provisioners.create(&ada, new, None).await)[0].0, field);
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_claimed_for_the_caller_and_a_repeat_answers_as_the_first_did() {
+    let world = World::new();
+    let ada = &world.people.ada;
+    let once = |fingerprint| Some(Once { key: "k".into(), fingerprint: [fingerprint; 32] });
+    let new = || new_provisioner(json!({"url": "https://cloud"}));
+    let created = Created::default();
+    world.provisioners(creating(&created)).create(&caller(ada), new(), once(1)).await.unwrap();
+    let expected = Claim { caller: ada.id, key: "k".into(), fingerprint: [1; 32], at: world.now() };
+    assert_eq!(created.only().2, Some(expected));
+
+    let first = provisioner("first", MAKING, ada);
+    let mut store = MockProvisionerStore::new();
+    let answer = first.clone();
+    store
+        .expect_create()
+        .returning(move |_, _, _| Ok(Creation::Repeated { first: answer.clone(), fingerprint: [1; 32] }));
+    let provisioners = world.provisioners(store);
+    let repeated = provisioners.create(&caller(ada), new(), once(1)).await.unwrap();
+    assert_eq!(repeated.provisioner.record, first);
+    assert_eq!(status(&provisioners.create(&caller(ada), new(), once(2)).await), 409);
+}
+
+#[tokio::test]
+async fn a_new_name_touches_no_secret_and_asks_no_provider() {
+    let world = World::new();
+    let written = Written::default();
+    // No engine at all: a rename needs none.
+    let provisioners = world.provisioners_with(updating(0, &written), fresh(), EngineRegistry::default());
+    let ada = caller(&world.people.ada);
+    provisioners.update(&ada, world.making, renamed(), None).await.unwrap();
+    let (stored, secrets, _) = written.only();
+    let before = world.catalog.provisioner(world.making).unwrap().provisioner.record.clone();
+    assert_eq!((stored.name.as_str(), &stored.check), ("other", &before.check));
+    assert!(matches!(secrets, Change::Keep));
+    assert_eq!(status(&provisioners.update(&ada, world.making, described(json!({})), None).await), 409);
+}
+
+/// A provisioner with secrets, and what is sealed of it.
+fn with_secrets(world: &World) -> (Provisioner, SealedDocument) {
+    let full = object(json!({"url": "https://cloud", "password": "hunter2", "region": "west"}));
+    let split = crate::document::split(full, &|path| path == ["password"]);
+    let provisioner = Provisioner { parameters: split.shown, ..provisioner("secret", MAKING, &world.people.ada) };
+    world.put_provisioner(provisioner.clone());
+    (provisioner, split.sealed.unwrap())
+}
+
+#[tokio::test]
+async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
+    let world = World::new();
+    let (before, stored) = with_secrets(&world);
+    let written = Written::default();
+    let mut store = updating(0, &written);
+    store.expect_secrets().returning(move |_| Ok(Some(stored.clone())));
+    let provisioners = world.provisioners(store);
+    let ada = caller(&world.people.ada);
+    let changes = json!({"password": MASK, "url": "https://other", "region": null});
+    provisioners.update(&ada, before.id, described(changes), None).await.unwrap();
+    let (after, secrets, _) = written.only();
+    assert_eq!(after.parameters.to_map(), object(json!({"url": "https://other", "password": MASK})));
+    assert_eq!(sealed(&secrets), Some(object(json!({"url": "https://other", "password": "hunter2"}))));
+    provisioners.update(&ada, before.id, described(json!({"password": null})), None).await.unwrap();
+    assert!(matches!(written.only().1, Change::Remove));
+    let wrong = provisioners.update(&ada, before.id, described(json!({"url": null})), None).await;
+    assert_eq!(fields(wrong)[0].0, "parameters.url");
+    let wrong = provisioners.update(&ada, before.id, described(json!({"other_secret": MASK})), None).await;
+    assert_eq!(fields(wrong)[0].0, "parameters.other_secret");
+}
+
+#[tokio::test]
+async fn new_parameters_are_checked_and_the_state_tells_since_when_it_holds() {
+    let rows = [
+        (Ok(()), ProvisionerPhase::Ready, false),
+        (Err(EngineError::Refused("no".into())), ProvisionerPhase::Failed, true),
+        (Err(EngineError::Unreachable("no".into())), ProvisionerPhase::NotReachable, true),
+    ];
+    for (check, phase, changes) in rows {
+        let world = World::new();
+        let (before, stored) = with_secrets(&world);
+        world.clock.advance(TimeDelta::hours(1));
+        let written = Written::default();
+        let mut store = updating(0, &written);
+        store.expect_secrets().returning(move |_| Ok(Some(stored.clone())));
+        let provisioners = world.provisioners_with(store, fresh(), checking(check));
+        let patch = described(json!({"region": "east"}));
+        provisioners.update(&caller(&world.people.ada), before.id, patch, None).await.unwrap();
+        let after = written.only().0;
+        assert_eq!((after.check.phase, after.check.at), (phase, world.now()));
+        assert_eq!(after.state_changed_at, if changes { world.now() } else { before.state_changed_at });
+    }
+}
+
+#[tokio::test]
+async fn an_edit_is_made_again_on_what_others_have_made_of_the_record() {
+    let world = Arc::new(World::new());
+    let written = Written::default();
+    let (mut freshness, others, mut rounds) = (MockFreshness::new(), world.clone(), 0);
+    freshness.expect_caught_up().returning(move || {
+        rounds += 1;
+        let record = others.catalog.provisioner(others.making).unwrap().provisioner.record.clone();
+        let reason = format!("round {rounds}");
+        let check = crate::provisioner::Check { reason, ..record.check.clone() };
+        others.put_provisioner(Provisioner { check, ..record });
+        Ok(())
+    });
+    let provisioners = world.provisioners_with(updating(2, &written), freshness, world.engines());
+    provisioners.update(&caller(&world.people.ada), world.making, renamed(), None).await.unwrap();
+    let (stored, _, seen) = written.only();
+    assert_eq!((stored.name.as_str(), stored.check.reason.as_str()), ("other", "round 2"));
+    assert_eq!(seen, world.catalog.provisioner(world.making).unwrap().provisioner.revision);
+}
+
+#[tokio::test]
+async fn an_edit_that_never_gets_through_is_given_up() {
+    let world = World::new();
+    let written = Written::default();
+    let mut store = updating(usize::MAX, &written);
+    store.expect_delete().returning(|_, _| Err(StoreError::Conflict));
+    let provisioners = world.provisioners(store);
+    let ada = caller(&world.people.ada);
+    assert_eq!(status(&provisioners.update(&ada, world.making, renamed(), None).await), 409);
+    assert_eq!(status(&provisioners.delete(&ada, world.making, None).await), 409);
+    assert_eq!(written.len(), 0);
+}
+
+#[tokio::test]
+async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw() {
+    let world = World::new();
+    let written = Written::default();
+    let mut store = updating(0, &written);
+    store.expect_delete().times(1).returning(|_, _| Ok(()));
+    let provisioners = world.provisioners(store);
+    let ada = caller(&world.people.ada);
+    let now = world.catalog.provisioner(world.making).unwrap().provisioner.revision;
+    let stale = Some(Revision(now.0 + 1));
+    assert_eq!(status(&provisioners.update(&ada, world.making, renamed(), stale).await), 412);
+    assert_eq!(status(&provisioners.delete(&ada, world.making, stale).await), 412);
+    assert_eq!(written.len(), 0);
+    assert_eq!(status(&provisioners.update(&ada, world.making, renamed(), Some(now)).await), 200);
+    assert_eq!(status(&provisioners.delete(&ada, world.making, Some(now)).await), 200);
+}
+
+#[tokio::test]
+async fn one_in_use_is_not_deleted_and_the_answer_names_what_uses_it() {
+    let world = Arc::new(World::new());
+    let provisioners = world.provisioners(MockProvisionerStore::new());
+    let ada = caller(&world.people.ada);
+    let got = provisioners.delete(&ada, world.provisioner, None).await;
+    assert!(got.as_ref().unwrap_err().to_string().contains("Cluster prod"), "{got:?}");
+    assert_eq!(fields(got)[0].0, format!("Cluster:{}", world.cluster));
+
+    // A cluster that came through another replica a moment ago.
+    let mut store = MockProvisionerStore::new();
+    store.expect_delete().returning(|_, _| Err(StoreError::InUse));
+    let (mut freshness, others) = (MockFreshness::new(), world.clone());
+    freshness.expect_caught_up().returning(move || {
+        others.put_cluster(cluster("fresh", others.making, &others.people.bob));
+        Ok(())
+    });
+    let provisioners = world.provisioners_with(store, freshness, world.engines());
+    let got = provisioners.delete(&ada, world.making, None).await;
+    assert_eq!(status(&got), 409);
+    assert!(got.unwrap_err().to_string().contains("Cluster fresh"));
+}

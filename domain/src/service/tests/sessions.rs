@@ -1,0 +1,237 @@
+//! Logging in tells nobody who exists, and what ends tokens ends them at once.
+
+use std::{net::IpAddr, sync::Arc};
+
+use chrono::TimeDelta;
+
+use super::world::{Log, World, fresh, hashed, status};
+use crate::{
+    access::Caller,
+    catalog::Change,
+    port::{
+        password::{MockPasswordHasher, PasswordError},
+        store::{Freshness, MockFreshness, MockUserStore, StoreError},
+        token::{Claims, MockTokenSigner, TokenError},
+    },
+    secret::{Password, PasswordHash},
+    service::{sessions::Sessions, throttle::LoginThrottle},
+    user::{AuthMethod, Role, User},
+};
+
+const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+/// Everybody's password is "secret", in case there is a hash at all.
+fn store_of(with_hash: bool) -> MockUserStore {
+    let mut store = MockUserStore::new();
+    store.expect_password_hash().returning(move |_| Ok(with_hash.then(|| hashed("secret"))));
+    store
+}
+
+/// A hasher that writes down what it compares with.
+fn watched(verified: &Log<String>) -> MockPasswordHasher {
+    let mut passwords = MockPasswordHasher::new();
+    let verified = verified.clone();
+    passwords.expect_verify().returning(move |password, hash| {
+        verified.push(hash.expose().to_owned());
+        Ok(hashed(password.expose()).expose() == hash.expose())
+    });
+    passwords.expect_decoy().returning(|| PasswordHash::new("decoy".into()));
+    passwords
+}
+
+/// Tokens that say what they hold.
+fn signer(claims: Claims) -> MockTokenSigner {
+    let mut tokens = MockTokenSigner::new();
+    tokens.expect_sign().returning(|claims| Ok(format!("{claims:?}")));
+    tokens.expect_verify().returning(move |token, now| match token {
+        "ours" if now < claims.expires_at => Ok(claims),
+        "ours" => Err(TokenError::Expired),
+        _ => Err(TokenError::Invalid),
+    });
+    tokens
+}
+
+fn claims_of(world: &World, user: &User) -> Claims {
+    Claims {
+        identity: user.id,
+        generation: user.token_generation,
+        issued_at: world.now(),
+        expires_at: world.now() + TimeDelta::hours(1),
+    }
+}
+
+struct Fixture {
+    world: World,
+    sessions: Sessions,
+    verified: Log<String>,
+}
+
+fn with(world: World, store: MockUserStore, freshness: impl Freshness + 'static) -> Fixture {
+    let verified = Log::default();
+    let sessions = Sessions {
+        catalog: world.catalog.clone(),
+        users: Arc::new(store),
+        freshness: Arc::new(freshness),
+        passwords: Arc::new(watched(&verified)),
+        tokens: Arc::new(signer(claims_of(&world, &world.people.bob))),
+        clock: world.clock.clone(),
+        throttle: LoginThrottle::new(3),
+        token_lifetime: TimeDelta::hours(1),
+    };
+    Fixture { world, sessions, verified }
+}
+
+fn fixture() -> Fixture {
+    with(World::new(), store_of(true), fresh())
+}
+
+fn password(text: &str) -> Password {
+    Password::new(text.into())
+}
+
+#[tokio::test]
+async fn the_right_password_gives_a_token_of_the_user_s_generation() {
+    let Fixture { world, sessions, .. } = fixture();
+    let token = sessions.log_in("bob", password("secret"), HOME).await.unwrap();
+    assert_eq!(token, format!("{:?}", claims_of(&world, &world.people.bob)));
+}
+
+#[tokio::test]
+async fn every_refusal_verifies_once_and_says_the_same() {
+    let real = hashed("secret").expose().to_owned();
+    let rows: [(&str, &str, bool, &dyn Fn(&User) -> User, &str); 5] = [
+        ("an unknown name", "nobody", true, &User::clone, "decoy"),
+        ("a wrong password", "bob", true, &User::clone, &real),
+        ("an inactive user", "bob", true, &|bob| User { active: false, ..bob.clone() }, &real),
+        ("a directory's user", "bob", true, &|bob| User { auth: AuthMethod::Ldap, ..bob.clone() }, "decoy"),
+        ("a user without a password", "bob", false, &User::clone, "decoy"),
+    ];
+    let mut said = Vec::new();
+    for (what, name, with_hash, bob, compared) in rows {
+        let Fixture { world, sessions, verified } = with(World::new(), store_of(with_hash), fresh());
+        world.put_user(bob(&world.people.bob));
+        // Only the password of the one who fails for it is wrong.
+        let given = if what == "a wrong password" { "guess" } else { "secret" };
+        let got = sessions.log_in(name, password(given), HOME).await;
+        assert_eq!(status(&got), 401, "{what}");
+        assert_eq!(verified.only(), compared, "{what}");
+        said.push(got.unwrap_err().to_string());
+    }
+    said.dedup();
+    assert_eq!(said.len(), 1, "{said:?}");
+}
+
+#[tokio::test]
+async fn a_decoy_that_matched_would_still_let_nobody_in() {
+    let Fixture { sessions, .. } = fixture();
+    let mut passwords = MockPasswordHasher::new();
+    passwords.expect_decoy().returning(|| PasswordHash::new("decoy".into()));
+    passwords.expect_verify().returning(|_, _| Ok(true));
+    let sessions = Sessions { passwords: Arc::new(passwords), ..sessions };
+    assert_eq!(status(&sessions.log_in("nobody", password("secret"), HOME).await), 401);
+}
+
+#[tokio::test]
+async fn too_many_attempts_are_refused_before_anything_is_computed() {
+    let Fixture { world, sessions, verified } = fixture();
+    for _ in 0..3 {
+        assert_eq!(status(&sessions.log_in("bob", password("guess"), HOME).await), 401);
+    }
+    assert_eq!(verified.take().len(), 3);
+    let refused = sessions.log_in("bob", password("secret"), HOME).await;
+    assert_eq!((status(&refused), verified.len()), (429, 0));
+    // Somebody else is not concerned, and time heals.
+    assert_eq!(status(&sessions.log_in("ann", password("secret"), HOME).await), 200);
+    world.clock.advance(TimeDelta::seconds(20));
+    assert_eq!(status(&sessions.log_in("bob", password("secret"), HOME).await), 200);
+}
+
+#[tokio::test]
+async fn logging_in_right_is_never_too_often() {
+    let Fixture { sessions, .. } = fixture();
+    for _ in 0..20 {
+        assert_eq!(status(&sessions.log_in("bob", password("secret"), HOME).await), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_password_of_a_moment_ago_is_known_on_every_replica() {
+    // The catalog learns of the user only when it catches up.
+    let world = World::new();
+    let late = User { username: "late".try_into().unwrap(), ..world.people.bob.clone() };
+    let catalog = world.catalog.clone();
+    let mut freshness = MockFreshness::new();
+    freshness.expect_caught_up().returning(move || {
+        let value = late.clone();
+        let revision = crate::port::store::Revision(99);
+        catalog.apply(vec![Change::User(crate::port::store::Versioned { value, revision })]);
+        Ok(())
+    });
+    let Fixture { sessions, .. } = with(world, store_of(true), freshness);
+    assert_eq!(status(&sessions.log_in("late", password("secret"), HOME).await), 200);
+}
+
+#[tokio::test]
+async fn a_token_tells_who_is_calling_and_in_which_role_now() {
+    let Fixture { world, sessions, .. } = fixture();
+    let bob = world.people.bob.clone();
+    let expected = Caller { user: bob.id, organization: world.acme, role: Role::Member };
+    assert_eq!(sessions.recognise("ours").await.unwrap(), expected);
+    world.put_user(User { role: Role::Admin, organization: world.other, ..bob });
+    let expected = Caller { organization: world.other, role: Role::Admin, ..expected };
+    assert_eq!(sessions.recognise("ours").await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_token_ends_with_what_it_was_issued_for() {
+    let ends: [(&str, &dyn Fn(&World, User)); 4] = [
+        ("deactivated", &|world, bob| world.put_user(User { active: false, ..bob })),
+        ("deleted", &|world, bob| world.catalog.apply(vec![Change::UserGone(bob.id)])),
+        ("another password", &|world, bob| world.put_user(User { token_generation: 4, ..bob })),
+        ("expired", &|world, _| world.clock.advance(TimeDelta::hours(1))),
+    ];
+    for (what, end) in ends {
+        let Fixture { world, sessions, .. } = fixture();
+        assert_eq!(status(&sessions.recognise("ours").await), 200);
+        end(&world, world.people.bob.clone());
+        assert_eq!(status(&sessions.recognise("ours").await), 401, "{what}");
+    }
+    let Fixture { sessions, .. } = fixture();
+    assert_eq!(status(&sessions.recognise("forged").await), 401);
+}
+
+#[tokio::test]
+async fn who_was_deactivated_elsewhere_a_moment_ago_is_out() {
+    let world = World::new();
+    let bob = world.people.bob.clone();
+    let catalog = world.catalog.clone();
+    let mut freshness = MockFreshness::new();
+    freshness.expect_caught_up().returning(move || {
+        catalog.apply(vec![Change::UserGone(bob.id)]);
+        Ok(())
+    });
+    let Fixture { sessions, .. } = with(world, store_of(true), freshness);
+    assert_eq!(status(&sessions.recognise("ours").await), 401);
+}
+
+#[tokio::test]
+async fn while_it_cannot_be_known_who_is_still_in_nobody_is_let_in() {
+    let mut freshness = MockFreshness::new();
+    freshness.expect_caught_up().returning(|| Err(StoreError::Unavailable("down".into())));
+    let Fixture { sessions, verified, .. } = with(World::new(), store_of(true), freshness);
+    assert_eq!(status(&sessions.recognise("ours").await), 503);
+    assert_eq!(status(&sessions.log_in("bob", password("secret"), HOME).await), 503);
+    assert_eq!(verified.len(), 0);
+}
+
+#[tokio::test]
+async fn a_hasher_that_fails_is_our_fault() {
+    let Fixture { sessions, .. } = fixture();
+    let mut passwords = MockPasswordHasher::new();
+    passwords.expect_decoy().returning(|| PasswordHash::new("decoy".into()));
+    passwords.expect_verify().returning(|_, _| Err(PasswordError("out of memory".into())));
+    let sessions = Sessions { passwords: Arc::new(passwords), ..sessions };
+    let got = sessions.log_in("bob", password("secret"), HOME).await;
+    assert_eq!(status(&got), 500);
+    assert!(!got.unwrap_err().to_string().contains("memory"), "causes are for the log");
+}
