@@ -14,7 +14,7 @@ use crate::{
         store::{Change, Freshness, OrganizationStore, StoreError, UserSecrets, UserStore},
     },
     secret::Password,
-    service::ServiceError,
+    service::{ServiceError, users::acceptable},
     user::{AuthMethod, Role, User},
 };
 
@@ -70,9 +70,9 @@ impl Bootstrap {
     /// Makes a superadmin, and the organization where it does not exist.
     ///
     /// # Errors
-    /// `Conflict` when name or address is in use.
+    /// `Invalid` for a password nobody may have; `Conflict` when name or address is in use.
     pub async fn create(&self, admin: FirstAdmin) -> Result<User, ServiceError> {
-        let hash = self.passwords.hash(admin.password).await?;
+        let hash = self.passwords.hash(acceptable(admin.password)?).await?;
         self.freshness.caught_up().await?;
         let organization = self.organization(admin.organization, admin.namespace).await?;
         let user = User {

@@ -377,7 +377,8 @@ fn may_give_role(caller: &Caller, role: Role) -> Result<(), ServiceError> {
     Ok(())
 }
 
-fn acceptable(password: Password) -> Result<Password, ServiceError> {
+/// The password, if it is one that somebody may have.
+pub(super) fn acceptable(password: Password) -> Result<Password, ServiceError> {
     if Password::LENGTH.contains(&password.expose().chars().count()) {
         return Ok(password);
     }

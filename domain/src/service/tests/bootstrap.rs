@@ -141,3 +141,12 @@ async fn a_store_that_is_away_makes_no_second_admin() {
     let bootstrap = bootstrap(&world, Arc::default(), organizations, users, freshness);
     assert_eq!(status(&bootstrap.on_empty_store(admin()).await), 503);
 }
+
+#[tokio::test]
+async fn an_admin_without_a_password_is_not_made() {
+    let world = World::new();
+    let (organizations, users) = (MockOrganizationStore::new(), MockUserStore::new());
+    let bootstrap = bootstrap(&world, Arc::default(), organizations, users, fresh());
+    let empty = FirstAdmin { password: Password::new(String::new()), ..admin() };
+    assert_eq!(status(&bootstrap.create(empty).await), 422);
+}
