@@ -6,12 +6,15 @@
 use std::{
     collections::{HashMap, HashSet},
     hash::Hash,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+
+/// Characters of a name that are counted by: as many as the longest user name has. Whoever tries to log in may send anything.
+const COUNTED: usize = 128;
 
 /// Keys remembered of each kind; when there are more, those that are back at their full allowance are forgotten, then all.
 const REMEMBERED: usize = 20_000;
@@ -93,23 +96,39 @@ impl LoginThrottle {
     /// # Errors
     /// How long to wait before the next one.
     pub fn attempt(&self, username: &str, address: IpAddr, now: DateTime<Utc>) -> Result<(), Duration> {
+        let (username, address) = (counted(username), network(address));
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.addresses.take(address, now)?;
-        if state.familiar.contains(&(username.to_owned(), address)) {
+        let key = (username, address);
+        if state.familiar.contains(&key) {
             return Ok(());
         }
-        state.usernames.take(username.to_owned(), now)
+        state.usernames.take(key.0, now)
     }
 
     /// The attempt was good: it does not count, and the address is familiar from now on.
     pub fn succeeded(&self, username: &str, address: IpAddr) {
+        let (username, address) = (counted(username), network(address));
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.addresses.give_back(&address);
-        state.usernames.give_back(&username.to_owned());
+        state.usernames.give_back(&username);
         if state.familiar.len() >= REMEMBERED {
             state.familiar.clear();
         }
-        state.familiar.insert((username.to_owned(), address));
+        state.familiar.insert((username, address));
+    }
+}
+
+/// What is remembered of a name.
+fn counted(username: &str) -> String {
+    username.chars().take(COUNTED).collect()
+}
+
+/// What is remembered of an address: of an IPv6 address the network, since everybody has 2^64 addresses in it to choose from.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
@@ -175,5 +194,31 @@ mod tests {
         }
         let state = throttle.0.lock().unwrap();
         assert!(state.usernames.buckets.len() <= REMEMBERED && state.addresses.buckets.len() <= REMEMBERED);
+    }
+
+    #[test]
+    fn a_name_longer_than_any_user_s_takes_no_more_memory() {
+        let throttle = LoginThrottle::new(5);
+        throttle.attempt(&"ä".repeat(1_000_000), HOME, noon()).unwrap();
+        throttle.succeeded(&"ä".repeat(1_000_000), HOME);
+        let state = throttle.0.lock().unwrap();
+        assert!(state.usernames.buckets.keys().all(|name| name.len() <= 256));
+        assert!(state.familiar.iter().all(|(name, _)| name.len() <= 256));
+    }
+
+    #[test]
+    fn another_address_in_the_same_network_is_no_new_start() {
+        let throttle = LoginThrottle::new(2);
+        let tried = |prefix: u128, n: u32| {
+            let address = IpAddr::from((0x2001_0db8_u128 << 96 | prefix << 64 | u128::from(n)).to_be_bytes());
+            throttle.attempt(&format!("user{prefix}-{n}"), address, noon()).is_ok()
+        };
+        assert_eq!((0..20).filter(|n| tried(1, *n)).count(), 6);
+        assert_eq!((0..20).filter(|n| tried(2, *n)).count(), 6);
+        // The same machine over both protocols.
+        let mapped = IpAddr::from(std::net::Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped().octets());
+        let both = (0..20)
+            .filter(|n| throttle.attempt(&format!("u{n}"), if n % 2 == 0 { HOME } else { mapped }, noon()).is_ok());
+        assert_eq!(both.count(), 6);
     }
 }
