@@ -60,6 +60,11 @@ fn claims_of(world: &World, user: &User) -> Claims {
     }
 }
 
+/// What becomes of a user before somebody tries to log in.
+type Becomes<'f> = &'f dyn Fn(&User) -> User;
+/// What ends a token of a user.
+type End<'f> = &'f dyn Fn(&World, User);
+
 struct Fixture {
     world: World,
     sessions: Sessions,
@@ -99,7 +104,8 @@ async fn the_right_password_gives_a_token_of_the_user_s_generation() {
 #[tokio::test]
 async fn every_refusal_verifies_once_and_says_the_same() {
     let real = hashed("secret").expose().to_owned();
-    let rows: [(&str, &str, bool, &dyn Fn(&User) -> User, &str); 5] = [
+    // Who tries; the name; whether a hash is stored; what becomes of bob before; what the password is compared with.
+    let rows: [(&str, &str, bool, Becomes<'_>, &str); 5] = [
         ("an unknown name", "nobody", true, &User::clone, "decoy"),
         ("a wrong password", "bob", true, &User::clone, &real),
         ("an inactive user", "bob", true, &|bob| User { active: false, ..bob.clone() }, &real),
@@ -184,7 +190,7 @@ async fn a_token_tells_who_is_calling_and_in_which_role_now() {
 
 #[tokio::test]
 async fn a_token_ends_with_what_it_was_issued_for() {
-    let ends: [(&str, &dyn Fn(&World, User)); 4] = [
+    let ends: [(&str, End<'_>); 4] = [
         ("deactivated", &|world, bob| world.put_user(User { active: false, ..bob })),
         ("deleted", &|world, bob| world.catalog.apply(vec![Change::UserGone(bob.id)])),
         ("another password", &|world, bob| world.put_user(User { token_generation: 4, ..bob })),
