@@ -10,7 +10,7 @@ use kqueen_domain::port::{
     store::{Revision, StoreError},
 };
 
-use super::{key::Key, record::Unreadable};
+use super::key::Key;
 
 /// A value with the revision of the transaction that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,15 +168,19 @@ pub(crate) enum Event {
     Delete(Key),
 }
 
+/// Everything that the read model shows, in any order.
+pub(crate) type Everything<'a> = dyn Iterator<Item = Result<(Key, Stored), BoxError>> + 'a;
+
 /// Where a backend reports what was committed.
 pub(crate) trait Feed: Send + Sync {
     /// What transactions committed, whole transactions in the order of their revisions.
     fn apply(&self, events: Vec<Event>);
-    /// Everything that is there; replaces what was reported before.
+    /// Everything that is there; replaces what was reported before. Takes it piece by piece, so that it is not in memory twice.
+    /// Blocks for as long as `everything` does.
     ///
     /// # Errors
-    /// Something stored cannot be read.
-    fn replace(&self, everything: Vec<(Key, Stored)>) -> Result<(), Unreadable>;
+    /// `everything` ended in an error, or something in it cannot be read; what was reported before still stands.
+    fn replace(&self, everything: &mut Everything<'_>) -> Result<(), StoreError>;
 }
 
 /// Part of an ordered scan.

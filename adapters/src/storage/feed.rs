@@ -13,7 +13,7 @@ use kqueen_domain::{
 
 use super::{
     ages::{Ages, Page, Shard},
-    backend::{Event, Feed, Stored},
+    backend::{Event, Everything, Feed, Stored},
     key::{Key, Shown},
     meters::Meters,
     record::{self, Record, Unreadable},
@@ -109,12 +109,13 @@ impl Feed for ReadModel {
         self.meters.fed_revision.fetch_max(newest, std::sync::atomic::Ordering::Relaxed);
     }
 
-    fn replace(&self, everything: Vec<(Key, Stored)>) -> Result<(), Unreadable> {
-        let mut changes = Vec::with_capacity(everything.len());
+    fn replace(&self, everything: &mut Everything<'_>) -> Result<(), StoreError> {
+        let mut changes = Vec::new();
         let mut clusters: BTreeSet<ClusterId> = BTreeSet::new();
         let mut pages: BTreeMap<Shard, Page> = BTreeMap::new();
         let mut newest = 0;
-        for (key, stored) in everything {
+        for entry in everything {
+            let (key, stored) = entry.map_err(StoreError::Unavailable)?;
             newest = newest.max(stored.revision);
             let Some(shown) = Shown::of(&key) else { continue };
             if let Shown::Cluster(id) = shown {

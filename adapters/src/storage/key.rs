@@ -226,6 +226,11 @@ pub(crate) fn all_checks() -> Key {
     Key("meta/check/".into())
 }
 
+/// Written by every transaction that changes what is shown, for backends with several writers.
+pub(crate) fn clock() -> Key {
+    Key("meta/clock".into())
+}
+
 /// The newest revision, for backends that count themselves.
 pub(crate) fn newest_revision() -> Key {
     Key("meta/revision".into())

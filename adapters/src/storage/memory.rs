@@ -53,8 +53,9 @@ impl Memory {
 impl Backend for Memory {
     async fn start(&self, feed: Arc<dyn Feed>) -> Result<(), StoreError> {
         let mut held = self.lock();
-        let everything = below(&held.entries, &key::all_shown()).map(|(k, v)| (k.clone(), v.clone())).collect();
-        feed.replace(everything)?;
+        let prefix = key::all_shown();
+        let shown = below(&held.entries, &prefix);
+        feed.replace(&mut shown.map(|(key, stored)| Ok((key.clone(), stored.clone()))))?;
         held.feeds.push(Arc::downgrade(&feed));
         Ok(())
     }

@@ -8,6 +8,7 @@ mod backend;
 mod cipher;
 mod claim;
 mod core;
+mod etcd;
 mod feed;
 mod key;
 mod keyring;
@@ -31,8 +32,8 @@ use kqueen_domain::{
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use self::{backend::Backend, feed::ReadModel, keyring::UnlockError, sled::OpenFilesError};
-pub use self::{memory::Memory, meters::Meters, rotate::Rotated};
+use self::{backend::Backend, etcd::SettingsError, feed::ReadModel, keyring::UnlockError, sled::OpenFilesError};
+pub use self::{etcd::EtcdSettings, memory::Memory, meters::Meters, rotate::Rotated};
 
 /// Which store, and how it is sealed.
 #[derive(Debug, Clone)]
@@ -62,6 +63,8 @@ pub enum Place {
         /// The directory; made if it is not there.
         path: PathBuf,
     },
+    /// In etcd, for several replicas.
+    Etcd(EtcdSettings),
 }
 
 /// How much of its files sled keeps in memory; more would double what the catalog holds already.
@@ -95,6 +98,12 @@ impl From<OpenFilesError> for OpenError {
                 Self::Settings(format!("SLED_PATH {} cannot be opened", path.display()), Some(Box::new(error)))
             }
         }
+    }
+}
+
+impl From<SettingsError> for OpenError {
+    fn from(error: SettingsError) -> Self {
+        Self::Settings(error.to_string(), None)
     }
 }
 
@@ -144,6 +153,7 @@ pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, O
             let unavailable = |error| OpenError::Unavailable("opening the store was cut off".to_owned(), error);
             Arc::new(opening.map_err(|error| unavailable(Box::new(error)))??)
         }
+        Place::Etcd(settings) => Arc::new(etcd::Etcd::new(&settings, meters.clone()).await?),
     };
     let cipher = keyring::unlock(&*backend, settings.secret_key, settings.previous_keys).await?;
     let model = Arc::new(ReadModel::new(catalog, meters.clone()));

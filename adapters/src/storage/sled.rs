@@ -335,7 +335,7 @@ impl Committer {
         db.flush()?;
         self.sync()?;
         if let Some(feed) = self.feed.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            feed.replace(everything_shown(&db)?)?;
+            fill(&**feed, &db)?;
         }
         tracing::info!("the store is open again");
         self.retry_at = None;
@@ -344,23 +344,17 @@ impl Committer {
     }
 }
 
-fn everything_shown(db: &Db) -> Result<Vec<(Key, Stored)>, BoxError> {
-    let prefix = key::all_shown();
-    db.scan_prefix(prefix.as_bytes())
-        .map(|item| {
-            let (key, value) = item?;
-            entry(&key, &value)
-        })
-        .collect()
+fn fill(feed: &dyn Feed, db: &Db) -> Result<(), StoreError> {
+    let shown = db.scan_prefix(key::all_shown().as_bytes());
+    feed.replace(&mut shown.map(|item| item.map_err(Into::into).and_then(|(key, value)| entry(&key, &value))))
 }
 
 #[async_trait]
 impl Backend for Sled {
     async fn start(&self, feed: Arc<dyn Feed>) -> Result<(), StoreError> {
-        let everything = self.read(everything_shown).await.map_err(StoreError::Unavailable)?;
         let filled = feed.clone();
-        let replaced = tokio::task::spawn_blocking(move || filled.replace(everything)).await;
-        replaced.map_err(|error| StoreError::Unavailable(Box::new(error)))??;
+        let filling = self.read(move |db| Ok(fill(&*filled, db))).await;
+        filling.map_err(StoreError::Unavailable)??;
         *self.feed.lock().unwrap_or_else(PoisonError::into_inner) = Some(feed);
         Ok(())
     }

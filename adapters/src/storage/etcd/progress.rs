@@ -1,0 +1,226 @@
+//! How far the feed is, who waits for it, and reads of the newest revision that are shared.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{Instant, timeout_at},
+};
+
+use super::connection::CallError;
+
+/// After that long without news of a revision that is known to exist, the watch is doubted.
+const DOUBT: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+struct State {
+    revision: u64,
+    /// By the revision that is waited for, and a number that tells waiters apart.
+    waiting: BTreeMap<(u64, u64), oneshot::Sender<()>>,
+    next: u64,
+}
+
+/// The revision up to which everything has been fed.
+#[derive(Default)]
+pub(crate) struct Progress {
+    state: Mutex<State>,
+    /// Somebody has waited long for a revision that exists.
+    pub(crate) doubted: Notify,
+}
+
+/// The feed has not reached a revision in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the read model has not caught up with etcd in time")]
+pub(crate) struct Behind;
+
+impl Progress {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        self.lock().revision
+    }
+
+    /// Everything up to `revision` has been fed.
+    pub(crate) fn reached(&self, revision: u64) {
+        let reached = {
+            let mut state = self.lock();
+            let newest = state.revision.max(revision);
+            state.revision = newest;
+            let later = state.waiting.split_off(&(newest + 1, 0));
+            std::mem::replace(&mut state.waiting, later)
+        };
+        for waiter in reached.into_values() {
+            let _gone = waiter.send(());
+        }
+    }
+
+    /// Waits until everything up to `revision` has been fed.
+    pub(crate) async fn wait(&self, revision: u64, limit: Instant) -> Result<(), Behind> {
+        let (number, mut fed) = {
+            let mut state = self.lock();
+            if state.revision >= revision {
+                return Ok(());
+            }
+            let (sender, receiver) = oneshot::channel();
+            state.next += 1;
+            let number = state.next;
+            state.waiting.insert((revision, number), sender);
+            (number, receiver)
+        };
+        let _leaving = Leaving { progress: self, place: (revision, number) };
+        if timeout_at(limit.min(Instant::now() + DOUBT), &mut fed).await.is_ok() {
+            return Ok(());
+        }
+        self.doubted.notify_one();
+        timeout_at(limit, fed).await.map(drop).map_err(|_| Behind)
+    }
+}
+
+/// Takes a waiter that gives up off the list.
+struct Leaving<'a> {
+    progress: &'a Progress,
+    place: (u64, u64),
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.progress.lock().waiting.remove(&self.place);
+    }
+}
+
+type Answer = Result<u64, CallError>;
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<oneshot::Sender<Answer>>,
+    reading: bool,
+}
+
+/// One read at a time, for everybody who asked before it was sent. Who asks while one is under way waits for the next: that one may
+/// have been answered before the write the caller wants to see.
+#[derive(Default)]
+pub(crate) struct SharedRead(Mutex<Queue>);
+
+impl SharedRead {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer of a read that starts after this call does.
+    pub(crate) async fn answer<F>(self: &Arc<Self>, read: impl Fn() -> F + Send + 'static) -> Answer
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let first = {
+            let mut queue = self.lock();
+            queue.waiting.push(sender);
+            !std::mem::replace(&mut queue.reading, true)
+        };
+        if first {
+            tokio::spawn(self.clone().serve(read));
+        }
+        let ended = || CallError::Failed { endpoint: String::new(), reason: "the store is closed".to_owned() };
+        receiver.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    async fn serve<F>(self: Arc<Self>, read: impl Fn() -> F + Send)
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        loop {
+            let group = {
+                let mut queue = self.lock();
+                if queue.waiting.is_empty() {
+                    queue.reading = false;
+                    return;
+                }
+                std::mem::take(&mut queue.waiting)
+            };
+            let answer = read().await;
+            for waiter in group {
+                let _gone = waiter.send(answer.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_is_woken_by_its_revision_and_not_before() {
+        let progress = Arc::new(Progress::default());
+        progress.reached(4);
+        assert!(progress.wait(4, soon()).await.is_ok());
+        let waiter = tokio::spawn({
+            let progress = progress.clone();
+            async move { progress.wait(7, soon()).await }
+        });
+        tokio::task::yield_now().await;
+        progress.reached(6);
+        tokio::task::yield_now().await;
+        assert!(!waiter.is_finished());
+        progress.reached(7);
+        assert!(waiter.await.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_gives_up_and_leaves_no_trace() {
+        let progress = Progress::default();
+        assert!(progress.wait(1, soon()).await.is_err());
+        assert!(progress.lock().waiting.is_empty());
+    }
+
+    /// Nobody gets the answer of a read that was sent before the question was asked.
+    #[tokio::test]
+    async fn a_question_is_answered_by_a_read_that_started_later() {
+        let shared = Arc::new(SharedRead::default());
+        let (started, gate) = (Arc::new(AtomicU64::new(0)), Arc::new(Semaphore::new(0)));
+        let ask = || {
+            let (shared, started, gate) = (shared.clone(), started.clone(), gate.clone());
+            tokio::spawn(async move {
+                shared
+                    .answer(move || {
+                        let number = started.fetch_add(1, SeqCst) + 1;
+                        let gate = gate.clone();
+                        async move {
+                            gate.acquire().await.unwrap().forget();
+                            Ok(number)
+                        }
+                    })
+                    .await
+                    .unwrap()
+            })
+        };
+        let early = ask();
+        while started.load(SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let late: Vec<_> = (0..10).map(|_| ask()).collect();
+        while shared.lock().waiting.len() < 10 {
+            tokio::task::yield_now().await;
+        }
+        gate.add_permits(2);
+        assert_eq!(early.await.unwrap(), 1);
+        for question in late {
+            assert_eq!(question.await.unwrap(), 2);
+        }
+        assert_eq!(started.load(SeqCst), 2);
+    }
+}
