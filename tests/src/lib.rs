@@ -1,1 +1,11 @@
-//! placeholder
+//! Test support: the promises of the ports as functions, and real services as children of the test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "test code: a failure is a panic, and a skip says why"
+)]
+
+pub mod contract;
+pub mod fixture;

@@ -1,0 +1,146 @@
+//! Promises about creations that are asked for more than once.
+
+use chrono::TimeDelta;
+use futures::future::join_all;
+use kqueen_domain::{
+    cluster::Cluster,
+    id::UserId,
+    port::store::{Change, Claim, ClusterSecrets, Creation, StoreError},
+    provisioner::Provisioner,
+    secret::SealedDocument,
+};
+
+use super::{
+    Replica, Site,
+    records::{a_claim, a_cluster, a_provisioner, then},
+};
+
+async fn create(replica: &Replica, cluster: &Cluster, claim: Claim) -> Result<Creation<Cluster>, StoreError> {
+    replica.clusters.create(cluster, ClusterSecrets::default(), Some(claim)).await
+}
+
+fn is_new<T>(creation: &Result<Creation<T>, StoreError>) -> bool {
+    matches!(creation, Ok(Creation::New(_)))
+}
+
+pub async fn a_repeated_request_gets_the_first_answer(site: Site) {
+    let replica = site.open().await;
+    let (_, user, provisioner, _) = replica.one_of_each().await;
+    let claim = a_claim(user.id, "k");
+    let (first, second) = (a_cluster(&provisioner), a_cluster(&provisioner));
+    assert!(is_new(&create(&replica, &first, claim.clone()).await));
+    let repeated = create(&replica, &second, claim.clone()).await.unwrap();
+    assert_eq!(repeated, Creation::Repeated { first: first.clone(), fingerprint: claim.fingerprint });
+    assert!(replica.catalog.cluster(second.id).is_none());
+
+    let (first, second) = (a_provisioner(&user), a_provisioner(&user));
+    let created = replica.provisioners.create(&first, Change::Keep, Some(claim.clone())).await;
+    assert!(is_new(&created), "{created:?}");
+    let repeated = replica.provisioners.create(&second, Change::Keep, Some(claim.clone())).await.unwrap();
+    assert_eq!(repeated, Creation::Repeated { first, fingerprint: claim.fingerprint });
+    assert!(replica.catalog.provisioner(second.id).is_none());
+}
+
+pub async fn another_request_is_told_apart(site: Site) {
+    let replica = site.open().await;
+    let (_, user, provisioner, _) = replica.one_of_each().await;
+    assert!(is_new(&create(&replica, &a_cluster(&provisioner), a_claim(user.id, "k")).await));
+    let other = Claim { fingerprint: [8; 32], ..a_claim(user.id, "k") };
+    let repeated = create(&replica, &a_cluster(&provisioner), other).await.unwrap();
+    assert!(matches!(repeated, Creation::Repeated { fingerprint, .. } if fingerprint == [7; 32]), "{repeated:?}");
+}
+
+pub async fn keys_of_others_are_other_keys(site: Site) {
+    let replica = site.open().await;
+    let (_, user, provisioner, _) = replica.one_of_each().await;
+    for claim in
+        [a_claim(user.id, "k"), a_claim(UserId::random(), "k"), a_claim(user.id, "K"), a_claim(user.id, "k/ä\n")]
+    {
+        assert!(is_new(&create(&replica, &a_cluster(&provisioner), claim).await));
+    }
+}
+
+pub async fn a_refused_creation_claims_nothing(site: Site) {
+    let replica = site.open().await;
+    let (_, user, provisioner, _) = replica.one_of_each().await;
+    let lost = Cluster { owner: UserId::random(), ..a_cluster(&provisioner) };
+    let refused = create(&replica, &lost, a_claim(user.id, "k")).await;
+    assert!(matches!(refused, Err(StoreError::Dangling { field: "owner" })), "{refused:?}");
+    assert!(is_new(&create(&replica, &a_cluster(&provisioner), a_claim(user.id, "k")).await));
+}
+
+pub async fn at_the_same_time_only_one_creates(site: Site) {
+    let (one, other) = site.pair().await;
+    let (_, user, provisioner, _) = one.one_of_each().await;
+    for round in 0..10 {
+        let key = round.to_string();
+        let clusters: Vec<Cluster> = (0..8).map(|_| a_cluster(&provisioner)).collect();
+        let tried = clusters.iter().enumerate().map(|(i, cluster)| {
+            let replica = if i % 2 == 0 { &one } else { &other };
+            create(replica, cluster, a_claim(user.id, &key))
+        });
+        let tried: Vec<_> = join_all(tried).await.into_iter().map(Result::unwrap).collect();
+        let made: Vec<_> =
+            clusters.iter().zip(&tried).filter(|(_, creation)| matches!(creation, Creation::New(_))).collect();
+        let [(made, _)] = made[..] else { panic!("{} were made", made.len()) };
+        for creation in &tried {
+            if let Creation::Repeated { first, .. } = creation {
+                assert_eq!(first, made);
+            }
+        }
+        one.freshness.caught_up().await.unwrap();
+        let shown = clusters.iter().filter(|cluster| one.catalog.cluster(cluster.id).is_some());
+        assert_eq!(shown.map(|cluster| cluster.id).collect::<Vec<_>>(), [made.id]);
+    }
+}
+
+pub async fn a_claim_outlives_what_it_made(site: Site) {
+    let replica = site.open().await;
+    let (_, user, provisioner, _) = replica.one_of_each().await;
+    let first = a_cluster(&provisioner);
+    let Ok(Creation::New(revision)) = create(&replica, &first, a_claim(user.id, "k")).await else {
+        panic!("was claimed")
+    };
+    replica.clusters.delete(first.id, revision).await.unwrap();
+    let repeated = create(&replica, &a_cluster(&provisioner), a_claim(user.id, "k")).await.unwrap();
+    assert!(matches!(repeated, Creation::Repeated { first: told, .. } if told == first));
+}
+
+pub async fn claims_run_out(site: Site) {
+    let replica = site.open().await;
+    let (_, user, provisioner, _) = replica.one_of_each().await;
+    assert!(is_new(&create(&replica, &a_cluster(&provisioner), a_claim(user.id, "k")).await));
+    let just = Claim { at: then() + TimeDelta::hours(24) - TimeDelta::seconds(1), ..a_claim(user.id, "k") };
+    assert!(!is_new(&create(&replica, &a_cluster(&provisioner), just).await));
+    let later = Claim { at: then() + TimeDelta::hours(24), ..a_claim(user.id, "k") };
+    let second = a_cluster(&provisioner);
+    assert!(is_new(&create(&replica, &second, later.clone()).await));
+    let repeated = create(&replica, &a_cluster(&provisioner), later).await.unwrap();
+    assert!(matches!(repeated, Creation::Repeated { first, .. } if first == second));
+}
+
+pub async fn old_claims_are_forgotten(site: Site) {
+    let replica = site.open().await;
+    let (_, user, provisioner, _) = replica.one_of_each().await;
+    for i in 0..30 {
+        let claim = Claim { at: then() + TimeDelta::minutes(i), ..a_claim(user.id, &i.to_string()) };
+        assert!(is_new(&create(&replica, &a_cluster(&provisioner), claim).await));
+    }
+    assert_eq!(replica.forget_claims(then() + TimeDelta::minutes(10)).await.unwrap(), 10);
+    assert_eq!(replica.forget_claims(then() + TimeDelta::minutes(10)).await.unwrap(), 0);
+    for (i, forgotten) in [(9, true), (10, false)] {
+        let claim = Claim { at: then() + TimeDelta::minutes(40), ..a_claim(user.id, &i.to_string()) };
+        assert_eq!(is_new(&create(&replica, &a_cluster(&provisioner), claim).await), forgotten, "{i}");
+    }
+}
+
+pub async fn claims_survive_a_restart(site: Site) {
+    let replica = site.open().await;
+    let (_, user, _, _) = replica.one_of_each().await;
+    let secret = Change::Set(SealedDocument::new(r#"{"token":"never shown"}"#.into()));
+    let first: Provisioner = a_provisioner(&user);
+    replica.provisioners.create(&first, secret, Some(a_claim(user.id, "k"))).await.unwrap();
+    let replica = site.restart(replica).await;
+    let again = replica.provisioners.create(&a_provisioner(&user), Change::Keep, Some(a_claim(user.id, "k"))).await;
+    assert!(matches!(again, Ok(Creation::Repeated { first: told, .. }) if told == first));
+}

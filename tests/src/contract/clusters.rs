@@ -1,0 +1,253 @@
+//! Promises of [`ClusterStore`](kqueen_domain::port::store::ClusterStore).
+
+use kqueen_domain::{
+    cluster::{Cluster, Lifecycle, Look, Phase, Sighting},
+    document::Document,
+    id::{ClusterId, OrganizationId, ProvisionerId, UserId},
+    name::ResourceName,
+    port::store::{Change, ClusterSecrets, Creation, Revision, StoreError},
+    secret::{Kubeconfig, SealedDocument},
+};
+
+use super::{
+    Replica, Site,
+    records::{a_cluster, a_provisioner, a_sighting, a_user, after, an_organization, then},
+};
+
+fn with_kubeconfig(text: &str) -> ClusterSecrets {
+    ClusterSecrets { kubeconfig: Change::Set(Kubeconfig::new(text.into())), metadata: Change::Keep }
+}
+
+async fn kubeconfig(replica: &Replica, id: ClusterId) -> Option<String> {
+    replica.clusters.kubeconfig(id).await.unwrap().map(|kubeconfig| kubeconfig.expose().to_owned())
+}
+
+pub async fn what_is_stored_is_shown(site: Site) {
+    let replica = site.open().await;
+    let (_, _, provisioner, _) = replica.one_of_each().await;
+    let (cluster, revision) = replica.cluster(&provisioner).await;
+    let entry = replica.catalog.cluster(cluster.id).unwrap().cluster;
+    assert_eq!((&entry.record, entry.revision), (&cluster, revision));
+
+    let mut changed = Cluster {
+        name: ResourceName::try_from("Größe 3").unwrap(),
+        metadata: Some(Document::from_stored(r#"{"node_count":3}"#).unwrap()),
+        has_kubeconfig: true,
+        changed_at: after(1),
+        ..cluster
+    };
+    let mut seen = revision;
+    for lifecycle in [
+        Lifecycle::Ready,
+        Lifecycle::Updating,
+        Lifecycle::Failed { reason: "the quota of 3 \"nodes\" is used up".into() },
+        Lifecycle::Destroying,
+        Lifecycle::Deploying,
+    ] {
+        changed.lifecycle = lifecycle;
+        seen = replica.clusters.update(&changed, ClusterSecrets::default(), seen).await.unwrap();
+        let entry = replica.catalog.cluster(changed.id).unwrap().cluster;
+        assert_eq!((&entry.record, entry.revision), (&changed, seen));
+    }
+    replica.clusters.delete(changed.id, seen).await.unwrap();
+    assert!(replica.catalog.cluster(changed.id).is_none());
+}
+
+pub async fn stale_revision_is_refused(site: Site) {
+    let replica = site.open().await;
+    let (_, _, provisioner, _) = replica.one_of_each().await;
+    let (cluster, first) = replica.cluster(&provisioner).await;
+    replica.clusters.update(&cluster, ClusterSecrets::default(), first).await.unwrap();
+    let update = replica.clusters.update(&cluster, with_kubeconfig("late"), first).await;
+    assert!(matches!(update, Err(StoreError::Conflict)), "{update:?}");
+    assert_eq!(kubeconfig(&replica, cluster.id).await, None);
+    let delete = replica.clusters.delete(cluster.id, first).await;
+    assert!(matches!(delete, Err(StoreError::Conflict)), "{delete:?}");
+}
+
+pub async fn missing_is_told(site: Site) {
+    let replica = site.open().await;
+    let cluster = a_cluster(&a_provisioner(&a_user(an_organization().id)));
+    let update = replica.clusters.update(&cluster, ClusterSecrets::default(), Revision(1)).await;
+    assert!(matches!(update, Err(StoreError::Missing)), "{update:?}");
+    let delete = replica.clusters.delete(cluster.id, Revision(1)).await;
+    assert!(matches!(delete, Err(StoreError::Missing)), "{delete:?}");
+    assert_eq!(kubeconfig(&replica, cluster.id).await, None);
+    assert!(replica.clusters.metadata(cluster.id).await.unwrap().is_none());
+}
+
+pub async fn references_must_exist(site: Site) {
+    let replica = site.open().await;
+    let (_, _, provisioner, _) = replica.one_of_each().await;
+    for (field, cluster) in [
+        ("organization", Cluster { organization: OrganizationId::random(), ..a_cluster(&provisioner) }),
+        ("owner", Cluster { owner: UserId::random(), ..a_cluster(&provisioner) }),
+        ("provisioner", Cluster { provisioner: ProvisionerId::random(), ..a_cluster(&provisioner) }),
+    ] {
+        let created = replica.clusters.create(&cluster, with_kubeconfig("k"), None).await;
+        assert!(matches!(created, Err(StoreError::Dangling { field: told }) if told == field), "{field}: {created:?}");
+        assert!(replica.catalog.cluster(cluster.id).is_none());
+        assert_eq!(kubeconfig(&replica, cluster.id).await, None);
+    }
+    let (cluster, revision) = replica.cluster(&provisioner).await;
+    let given_away = Cluster { owner: UserId::random(), ..cluster };
+    let updated = replica.clusters.update(&given_away, ClusterSecrets::default(), revision).await;
+    assert!(matches!(updated, Err(StoreError::Dangling { field: "owner" })), "{updated:?}");
+}
+
+pub async fn kubeconfigs_are_kept_set_and_removed(site: Site) {
+    let replica = site.open().await;
+    let (_, _, provisioner, _) = replica.one_of_each().await;
+    let cluster = a_cluster(&provisioner);
+    let secrets = ClusterSecrets {
+        metadata: Change::Set(SealedDocument::new(r#"{"token":"t"}"#.into())),
+        ..with_kubeconfig("one")
+    };
+    let created = replica.clusters.create(&cluster, secrets, None).await.unwrap();
+    let Creation::New(revision) = created else { panic!("nothing was claimed") };
+    // Twice: the second may come from memory.
+    for _ in 0..2 {
+        assert_eq!(kubeconfig(&replica, cluster.id).await.as_deref(), Some("one"));
+    }
+    let revision = replica.clusters.update(&cluster, ClusterSecrets::default(), revision).await.unwrap();
+    assert_eq!(kubeconfig(&replica, cluster.id).await.as_deref(), Some("one"));
+    let revision = replica.clusters.update(&cluster, with_kubeconfig("two"), revision).await.unwrap();
+    assert_eq!(kubeconfig(&replica, cluster.id).await.as_deref(), Some("two"));
+    assert_eq!(replica.clusters.metadata(cluster.id).await.unwrap().unwrap().expose(), r#"{"token":"t"}"#);
+    let none = ClusterSecrets { kubeconfig: Change::Remove, metadata: Change::Remove };
+    let revision = replica.clusters.update(&cluster, none, revision).await.unwrap();
+    assert_eq!(kubeconfig(&replica, cluster.id).await, None);
+    assert!(replica.clusters.metadata(cluster.id).await.unwrap().is_none());
+    let revision = replica.clusters.update(&cluster, with_kubeconfig("three"), revision).await.unwrap();
+    replica.clusters.delete(cluster.id, revision).await.unwrap();
+    assert_eq!(kubeconfig(&replica, cluster.id).await, None);
+}
+
+pub async fn a_new_owner_takes_over(site: Site) {
+    let replica = site.open().await;
+    let (organization, _, provisioner, _) = replica.one_of_each().await;
+    let (cluster, revision) = replica.cluster(&provisioner).await;
+    let (bob, bob_revision) = replica.user(&organization).await;
+    let given = Cluster { owner: bob.id, ..cluster.clone() };
+    let revision = replica.clusters.update(&given, ClusterSecrets::default(), revision).await.unwrap();
+    let delete = replica.users.delete(bob.id, bob_revision).await;
+    assert!(matches!(delete, Err(StoreError::InUse)), "{delete:?}");
+    replica.clusters.update(&cluster, ClusterSecrets::default(), revision).await.unwrap();
+    replica.users.delete(bob.id, bob_revision).await.unwrap();
+}
+
+pub async fn provisioner_and_organization_never_change(site: Site) {
+    let replica = site.open().await;
+    let (_, _, provisioner, _) = replica.one_of_each().await;
+    let (other, _, other_provisioner, _) = replica.one_of_each().await;
+    let (cluster, revision) = replica.cluster(&provisioner).await;
+    let moved = Cluster { organization: other.id, provisioner: other_provisioner.id, ..cluster.clone() };
+    replica.clusters.update(&moved, ClusterSecrets::default(), revision).await.unwrap();
+    assert_eq!(replica.catalog.cluster(cluster.id).unwrap().cluster.record, cluster);
+}
+
+pub async fn deleting_frees_what_it_used(site: Site) {
+    let replica = site.open().await;
+    let (organization, organization_revision) = replica.organization().await;
+    let (user, user_revision) = replica.user(&organization).await;
+    let (provisioner, provisioner_revision) = replica.provisioner(&user).await;
+    let (cluster, revision) = replica.cluster(&provisioner).await;
+    replica.clusters.delete(cluster.id, revision).await.unwrap();
+    replica.provisioners.delete(provisioner.id, provisioner_revision).await.unwrap();
+    replica.users.delete(user.id, user_revision).await.unwrap();
+    replica.organizations.delete(organization.id, organization_revision).await.unwrap();
+}
+
+pub async fn sightings_leave_the_revision_alone(site: Site) {
+    let replica = site.open().await;
+    let (_, _, provisioner, _) = replica.one_of_each().await;
+    let (cluster, revision) = replica.cluster(&provisioner).await;
+    for look in [
+        Look::Answered { version: "v1.37.2".into() },
+        Look::Refused { reason: "401".into() },
+        Look::Silent { reason: "time-out".into() },
+    ] {
+        let sighting = Sighting { look, phase: Phase::Unknown, phase_changed_at: after(3), ..a_sighting(cluster.id) };
+        replica.clusters.record_sighting(&sighting).await.unwrap();
+        let view = replica.catalog.cluster(cluster.id).unwrap();
+        assert_eq!(view.sighting.as_deref(), Some(&sighting));
+        assert_eq!(view.cluster.revision, revision);
+    }
+    replica.clusters.update(&cluster, ClusterSecrets::default(), revision).await.unwrap();
+    assert!(replica.catalog.cluster(cluster.id).unwrap().sighting.is_some());
+}
+
+pub async fn a_sighting_needs_its_cluster(site: Site) {
+    let replica = site.open().await;
+    let recorded = replica.clusters.record_sighting(&a_sighting(ClusterId::random())).await;
+    assert!(matches!(recorded, Err(StoreError::Missing)), "{recorded:?}");
+}
+
+pub async fn deleting_takes_the_sighting(site: Site) {
+    let replica = site.open().await;
+    let (_, _, provisioner, _) = replica.one_of_each().await;
+    let (cluster, revision) = replica.cluster(&provisioner).await;
+    replica.clusters.record_sighting(&a_sighting(cluster.id)).await.unwrap();
+    replica.clusters.delete(cluster.id, revision).await.unwrap();
+    replica.clusters.create(&cluster, ClusterSecrets::default(), None).await.unwrap();
+    assert!(replica.catalog.cluster(cluster.id).unwrap().sighting.is_none());
+    let replica = site.restart(replica).await;
+    assert!(replica.catalog.cluster(cluster.id).unwrap().sighting.is_none());
+}
+
+pub async fn ages_only_grow(site: Site) {
+    let replica = site.open().await;
+    let (_, _, provisioner, first) = replica.one_of_each().await;
+    let (second, revision) = replica.cluster(&provisioner).await;
+    let age = |id| replica.catalog.cluster(id).unwrap().looked_at;
+    replica.clusters.record_ages(vec![(first.id, after(1000)), (second.id, after(2000))]).await.unwrap();
+    let ms = |at: chrono::DateTime<chrono::Utc>| at.timestamp_millis();
+    assert_eq!(age(first.id).map(ms), Some(ms(after(1000))));
+    assert_eq!(age(second.id).map(ms), Some(ms(after(2000))));
+    replica.clusters.record_ages(vec![(first.id, after(3000)), (second.id, after(500))]).await.unwrap();
+    assert_eq!(age(first.id).map(ms), Some(ms(after(3000))));
+    assert_eq!(age(second.id).map(ms), Some(ms(after(2000))));
+    assert_eq!(replica.catalog.cluster(second.id).unwrap().cluster.revision, revision);
+}
+
+pub async fn ages_of_clusters_that_are_gone_are_skipped(site: Site) {
+    let replica = site.open().await;
+    let (_, _, provisioner, cluster) = replica.one_of_each().await;
+    let (gone, revision) = replica.cluster(&provisioner).await;
+    replica.clusters.record_ages(vec![(gone.id, after(1))]).await.unwrap();
+    replica.clusters.delete(gone.id, revision).await.unwrap();
+    let looks = vec![(gone.id, after(1000)), (ClusterId::random(), after(1000)), (cluster.id, after(1000))];
+    replica.clusters.record_ages(looks).await.unwrap();
+    assert!(replica.catalog.cluster(cluster.id).unwrap().looked_at.is_some());
+    assert!(replica.catalog.cluster(gone.id).is_none());
+    let replica = site.restart(replica).await;
+    assert!(replica.catalog.cluster(cluster.id).unwrap().looked_at.is_some());
+    assert!(replica.catalog.cluster(gone.id).is_none());
+}
+
+pub async fn ages_survive_a_restart(site: Site) {
+    let replica = site.open().await;
+    let (_, _, provisioner, _) = replica.one_of_each().await;
+    let mut looks = Vec::new();
+    for i in 0..20 {
+        let (cluster, _) = replica.cluster(&provisioner).await;
+        looks.push((cluster.id, after(i)));
+    }
+    replica.clusters.record_ages(looks.clone()).await.unwrap();
+    let replica = site.restart(replica).await;
+    for (id, at) in looks {
+        let shown = replica.catalog.cluster(id).unwrap().looked_at.unwrap();
+        assert_eq!(shown.timestamp_millis(), at.timestamp_millis());
+    }
+}
+
+pub async fn large_kubeconfigs_are_stored(site: Site) {
+    let replica = site.open().await;
+    let (_, _, provisioner, _) = replica.one_of_each().await;
+    let cluster = Cluster { created_at: then(), ..a_cluster(&provisioner) };
+    let large = "k".repeat(900 * 1024);
+    replica.clusters.create(&cluster, with_kubeconfig(&large), None).await.unwrap();
+    assert!(kubeconfig(&replica, cluster.id).await.as_ref() == Some(&large));
+    let replica = site.restart(replica).await;
+    assert!(kubeconfig(&replica, cluster.id).await == Some(large));
+}

@@ -1,0 +1,81 @@
+//! What the storage ports promise, each promise once, as functions over a [`Site`]. [`storage_contract`](crate::storage_contract) holds
+//! the list, so that no adapter can leave one out. A fault found in one adapter becomes a promise of all.
+
+pub mod claims;
+pub mod clusters;
+pub mod feed;
+pub mod keys;
+pub mod organizations;
+pub mod provisioners;
+pub mod races;
+pub mod records;
+pub mod site;
+pub mod users;
+
+pub use site::{Replica, Site};
+
+/// Makes a test of every promise, over sites that `$site` makes.
+#[macro_export]
+macro_rules! storage_contract {
+    ($site:path) => {
+        $crate::promises! { $site,
+            organizations: [
+                what_is_stored_is_shown, stale_revision_is_refused, missing_is_told, namespaces_are_unique,
+                a_namespace_never_changes, deleting_frees_the_namespace, in_use_cannot_be_deleted,
+            ]
+            users: [
+                what_is_stored_is_shown, stale_revision_is_refused, missing_is_told, usernames_are_unique,
+                addresses_are_unique_without_regard_to_capitals, renaming_frees_the_name, an_organization_is_needed,
+                secrets_are_kept_set_and_removed, deleting_takes_the_secrets, owners_cannot_be_deleted,
+                owners_cannot_move,
+            ]
+            provisioners: [
+                what_is_stored_is_shown, stale_revision_is_refused, missing_is_told, references_must_exist,
+                secrets_are_kept_set_and_removed, a_new_owner_takes_over, in_use_cannot_be_deleted,
+                engine_and_organization_never_change,
+            ]
+            clusters: [
+                what_is_stored_is_shown, stale_revision_is_refused, missing_is_told, references_must_exist,
+                kubeconfigs_are_kept_set_and_removed, a_new_owner_takes_over, provisioner_and_organization_never_change,
+                deleting_frees_what_it_used, sightings_leave_the_revision_alone, a_sighting_needs_its_cluster,
+                deleting_takes_the_sighting, ages_only_grow, ages_of_clusters_that_are_gone_are_skipped,
+                ages_survive_a_restart, large_kubeconfigs_are_stored,
+            ]
+            claims: [
+                a_repeated_request_gets_the_first_answer, another_request_is_told_apart, keys_of_others_are_other_keys,
+                a_refused_creation_claims_nothing, at_the_same_time_only_one_creates, a_claim_outlives_what_it_made,
+                claims_run_out, old_claims_are_forgotten, claims_survive_a_restart,
+            ]
+            races: [
+                one_of_many_gets_the_username, one_of_many_gets_the_address, one_of_many_gets_the_namespace,
+                one_of_many_updates_wins, nothing_dangles_when_an_organization_is_deleted,
+                nothing_dangles_when_an_owner_is_deleted, nothing_dangles_when_a_provisioner_is_deleted,
+                ages_of_two_writers_both_count,
+            ]
+            feed: [
+                a_write_is_shown_when_it_returns, the_other_replica_shows_it_once_caught_up,
+                a_restart_shows_everything, revisions_survive_a_restart, a_closed_store_refuses,
+                the_other_replica_reads_new_kubeconfigs, an_open_store_is_ready,
+            ]
+            keys: [
+                a_wrong_key_is_refused_with_what_to_do, an_earlier_key_reads, rotation_seals_everything_anew,
+                an_earlier_key_must_not_be_left_out, rotation_and_changes_get_along, derived_keys_are_the_same_everywhere,
+            ]
+        }
+    };
+}
+
+/// See [`storage_contract`](crate::storage_contract).
+#[macro_export]
+macro_rules! promises {
+    ($site:path, $($group:ident: [$($promise:ident),* $(,)?])*) => {
+        $(mod $group {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                if let Some(site) = $site().await {
+                    $crate::contract::$group::$promise(site).await;
+                }
+            })*
+        })*
+    };
+}

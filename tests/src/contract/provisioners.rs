@@ -1,0 +1,136 @@
+//! Promises of [`ProvisionerStore`](kqueen_domain::port::store::ProvisionerStore).
+
+use kqueen_domain::{
+    document::Document,
+    id::{OrganizationId, UserId},
+    name::ResourceName,
+    port::store::{Change, Creation, Revision, StoreError},
+    provisioner::{Check, Provisioner, ProvisionerPhase},
+    secret::SealedDocument,
+};
+
+use super::{
+    Site,
+    records::{a_provisioner, a_user, after, an_organization},
+};
+
+pub async fn what_is_stored_is_shown(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (user, _) = replica.user(&organization).await;
+    let (provisioner, revision) = replica.provisioner(&user).await;
+    let entry = replica.catalog.provisioner(provisioner.id).unwrap().provisioner;
+    assert_eq!((&entry.record, entry.revision), (&provisioner, revision));
+
+    let changed = Provisioner {
+        name: ResourceName::try_from("GKE").unwrap(),
+        parameters: Document::from_stored(r#"{"zone":"a","nested":{"list":[1,2,null]}}"#).unwrap(),
+        check: Check { phase: ProvisionerPhase::NotReachable, reason: "nothing answers".into(), at: after(5) },
+        state_changed_at: after(5),
+        ..provisioner
+    };
+    let next = replica.provisioners.update(&changed, Change::Keep, revision).await.unwrap();
+    let entry = replica.catalog.provisioner(changed.id).unwrap().provisioner;
+    assert_eq!((&entry.record, entry.revision), (&changed, next));
+
+    replica.provisioners.delete(changed.id, next).await.unwrap();
+    assert!(replica.catalog.provisioner(changed.id).is_none());
+}
+
+pub async fn stale_revision_is_refused(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (user, _) = replica.user(&organization).await;
+    let (provisioner, first) = replica.provisioner(&user).await;
+    replica.provisioners.update(&provisioner, Change::Keep, first).await.unwrap();
+    let late = Change::Set(SealedDocument::new("{}".into()));
+    let update = replica.provisioners.update(&provisioner, late, first).await;
+    assert!(matches!(update, Err(StoreError::Conflict)), "{update:?}");
+    assert!(replica.provisioners.secrets(provisioner.id).await.unwrap().is_none());
+    let delete = replica.provisioners.delete(provisioner.id, first).await;
+    assert!(matches!(delete, Err(StoreError::Conflict)), "{delete:?}");
+}
+
+pub async fn missing_is_told(site: Site) {
+    let replica = site.open().await;
+    let provisioner = a_provisioner(&a_user(an_organization().id));
+    let update = replica.provisioners.update(&provisioner, Change::Keep, Revision(1)).await;
+    assert!(matches!(update, Err(StoreError::Missing)), "{update:?}");
+    let delete = replica.provisioners.delete(provisioner.id, Revision(1)).await;
+    assert!(matches!(delete, Err(StoreError::Missing)), "{delete:?}");
+    assert!(replica.provisioners.secrets(provisioner.id).await.unwrap().is_none());
+}
+
+pub async fn references_must_exist(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (user, _) = replica.user(&organization).await;
+    let homeless = Provisioner { organization: OrganizationId::random(), ..a_provisioner(&user) };
+    let created = replica.provisioners.create(&homeless, Change::Keep, None).await;
+    assert!(matches!(created, Err(StoreError::Dangling { field: "organization" })), "{created:?}");
+    let orphan = Provisioner { owner: UserId::random(), ..a_provisioner(&user) };
+    let created = replica.provisioners.create(&orphan, Change::Keep, None).await;
+    assert!(matches!(created, Err(StoreError::Dangling { field: "owner" })), "{created:?}");
+    let (provisioner, revision) = replica.provisioner(&user).await;
+    let given_away = Provisioner { owner: UserId::random(), ..provisioner };
+    let updated = replica.provisioners.update(&given_away, Change::Keep, revision).await;
+    assert!(matches!(updated, Err(StoreError::Dangling { field: "owner" })), "{updated:?}");
+}
+
+pub async fn secrets_are_kept_set_and_removed(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (user, _) = replica.user(&organization).await;
+    let provisioner = a_provisioner(&user);
+    let secret = Change::Set(SealedDocument::new(r#"{"token":"t"}"#.into()));
+    let created = replica.provisioners.create(&provisioner, secret, None).await.unwrap();
+    let Creation::New(revision) = created else { panic!("nothing was claimed") };
+    let read = || async { replica.provisioners.secrets(provisioner.id).await.unwrap().map(|s| s.expose().to_owned()) };
+    assert_eq!(read().await.as_deref(), Some(r#"{"token":"t"}"#));
+    let revision = replica.provisioners.update(&provisioner, Change::Keep, revision).await.unwrap();
+    assert_eq!(read().await.as_deref(), Some(r#"{"token":"t"}"#));
+    let revision = replica.provisioners.update(&provisioner, Change::Remove, revision).await.unwrap();
+    assert_eq!(read().await, None);
+    let secret = Change::Set(SealedDocument::new("{}".into()));
+    let revision = replica.provisioners.update(&provisioner, secret, revision).await.unwrap();
+    assert_eq!(read().await.as_deref(), Some("{}"));
+    replica.provisioners.delete(provisioner.id, revision).await.unwrap();
+    assert_eq!(read().await, None);
+}
+
+pub async fn a_new_owner_takes_over(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (ann, ann_revision) = replica.user(&organization).await;
+    let (bob, bob_revision) = replica.user(&organization).await;
+    let (provisioner, revision) = replica.provisioner(&ann).await;
+    let given = Provisioner { owner: bob.id, ..provisioner };
+    replica.provisioners.update(&given, Change::Keep, revision).await.unwrap();
+    replica.users.delete(ann.id, ann_revision).await.unwrap();
+    let delete = replica.users.delete(bob.id, bob_revision).await;
+    assert!(matches!(delete, Err(StoreError::InUse)), "{delete:?}");
+}
+
+pub async fn in_use_cannot_be_deleted(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (user, _) = replica.user(&organization).await;
+    let (provisioner, revision) = replica.provisioner(&user).await;
+    let (cluster, cluster_revision) = replica.cluster(&provisioner).await;
+    let delete = replica.provisioners.delete(provisioner.id, revision).await;
+    assert!(matches!(delete, Err(StoreError::InUse)), "{delete:?}");
+    replica.clusters.delete(cluster.id, cluster_revision).await.unwrap();
+    replica.provisioners.delete(provisioner.id, revision).await.unwrap();
+}
+
+pub async fn engine_and_organization_never_change(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (other, _) = replica.organization().await;
+    let (user, _) = replica.user(&organization).await;
+    let (provisioner, revision) = replica.provisioner(&user).await;
+    let moved = Provisioner { organization: other.id, engine: "another".into(), ..provisioner.clone() };
+    let revision = replica.provisioners.update(&moved, Change::Keep, revision).await.unwrap();
+    let entry = replica.catalog.provisioner(provisioner.id).unwrap().provisioner;
+    assert_eq!((&entry.record, entry.revision), (&provisioner, revision));
+}

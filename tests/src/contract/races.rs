@@ -1,0 +1,218 @@
+//! Promises that hold when several writers, on two replicas where there can be two, do the same thing at the same moment.
+
+use futures::future::{join, join_all};
+use kqueen_domain::{
+    name::ResourceName,
+    organization::Organization,
+    port::store::{Change, ClusterSecrets, Creation, StoreError, UserSecrets},
+    user::User,
+};
+
+use super::{
+    Replica, Site,
+    records::{a_cluster, a_provisioner, a_user, after, an_organization},
+};
+
+const ROUNDS: usize = 15;
+const WRITERS: usize = 8;
+
+/// One or the other, in turn.
+fn either<'a>(pair: &'a (Replica, Replica), i: usize) -> &'a Replica {
+    if i % 2 == 0 { &pair.0 } else { &pair.1 }
+}
+
+fn one_wins<T: std::fmt::Debug>(results: &[Result<T, StoreError>], lost: impl Fn(&StoreError) -> bool) {
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+    assert!(results.iter().all(|result| result.as_ref().err().is_none_or(&lost)), "{results:?}");
+}
+
+pub async fn one_of_many_gets_the_username(site: Site) {
+    let pair = site.pair().await;
+    let (organization, _) = pair.0.organization().await;
+    for _ in 0..ROUNDS {
+        let wanted = a_user(organization.id).username;
+        let users: Vec<User> =
+            (0..WRITERS).map(|_| User { username: wanted.clone(), ..a_user(organization.id) }).collect();
+        let tried =
+            users.iter().enumerate().map(|(i, user)| either(&pair, i).users.create(user, UserSecrets::default()));
+        one_wins(&join_all(tried).await, |error| matches!(error, StoreError::Taken { field: "username" }));
+    }
+}
+
+pub async fn one_of_many_gets_the_address(site: Site) {
+    let pair = site.pair().await;
+    let (organization, _) = pair.0.organization().await;
+    for _ in 0..ROUNDS {
+        let wanted = a_user(organization.id).email;
+        // Half of them create, half of them change an account they have.
+        let mut existing = Vec::new();
+        for _ in 0..WRITERS / 2 {
+            let (user, revision) = pair.0.user(&organization).await;
+            existing.push((User { email: wanted.clone(), ..user }, revision));
+        }
+        let new: Vec<User> =
+            (0..WRITERS / 2).map(|_| User { email: wanted.clone(), ..a_user(organization.id) }).collect();
+        let updates = existing
+            .iter()
+            .enumerate()
+            .map(|(i, (user, seen))| either(&pair, i).users.update(user, UserSecrets::default(), *seen));
+        let creations =
+            new.iter().enumerate().map(|(i, user)| either(&pair, i).users.create(user, UserSecrets::default()));
+        let (mut results, created) = join(join_all(updates), join_all(creations)).await;
+        results.extend(created);
+        one_wins(&results, |error| matches!(error, StoreError::Taken { field: "email" }));
+    }
+}
+
+pub async fn one_of_many_gets_the_namespace(site: Site) {
+    let pair = site.pair().await;
+    for _ in 0..ROUNDS {
+        let wanted = an_organization().namespace;
+        let organizations: Vec<Organization> =
+            (0..WRITERS).map(|_| Organization { namespace: wanted.clone(), ..an_organization() }).collect();
+        let tried = organizations.iter().enumerate().map(|(i, new)| either(&pair, i).organizations.create(new));
+        one_wins(&join_all(tried).await, |error| matches!(error, StoreError::Taken { field: "namespace" }));
+    }
+}
+
+pub async fn one_of_many_updates_wins(site: Site) {
+    let pair = site.pair().await;
+    let (_, _, provisioner, _) = pair.0.one_of_each().await;
+    let (mut cluster, mut seen) = pair.0.cluster(&provisioner).await;
+    for round in 0..ROUNDS {
+        let changed: Vec<_> = (0..WRITERS)
+            .map(|i| {
+                let mut changed = cluster.clone();
+                changed.name = ResourceName::try_from(format!("{round}-{i}")).unwrap();
+                changed
+            })
+            .collect();
+        let tried = changed
+            .iter()
+            .enumerate()
+            .map(|(i, cluster)| either(&pair, i).clusters.update(cluster, ClusterSecrets::default(), seen));
+        let results = join_all(tried).await;
+        one_wins(&results, |error| matches!(error, StoreError::Conflict));
+        let winner = results.iter().position(Result::is_ok).unwrap();
+        pair.0.freshness.caught_up().await.unwrap();
+        let shown = pair.0.catalog.cluster(cluster.id).unwrap().cluster;
+        assert_eq!(shown.record, changed[winner]);
+        (cluster, seen) = (shown.record.clone(), shown.revision);
+    }
+}
+
+/// What refers exists, or what is referred to is gone; never neither, never both.
+fn exactly_one<A, B>(deleted: &Result<A, StoreError>, created: &Result<B, StoreError>) -> bool {
+    let refused = |error: Option<&StoreError>| match error {
+        Some(StoreError::InUse | StoreError::Dangling { .. }) => true,
+        Some(other) => panic!("{other:?}"),
+        None => false,
+    };
+    let (deleted, created) = (!refused(deleted.as_ref().err()), !refused(created.as_ref().err()));
+    assert!(deleted != created, "deleted: {deleted}, created: {created}");
+    created
+}
+
+pub async fn nothing_dangles_when_an_organization_is_deleted(site: Site) {
+    let pair = site.pair().await;
+    for round in 0..ROUNDS * 2 {
+        let (organization, revision) = pair.0.organization().await;
+        let user = a_user(organization.id);
+        let (deleter, creator) = (either(&pair, round), either(&pair, round + 1));
+        let (deleted, created) = join(
+            deleter.organizations.delete(organization.id, revision),
+            creator.users.create(&user, UserSecrets::default()),
+        )
+        .await;
+        let there = exactly_one(&deleted, &created);
+        pair.0.freshness.caught_up().await.unwrap();
+        assert_eq!(pair.0.catalog.user(user.id).is_some(), there);
+        assert_eq!(pair.0.catalog.organization(organization.id).is_some(), there);
+    }
+}
+
+pub async fn nothing_dangles_when_an_owner_is_deleted(site: Site) {
+    let pair = site.pair().await;
+    let (organization, _) = pair.0.organization().await;
+    let (provider, _) = pair.0.user(&organization).await;
+    let (provisioner, _) = pair.0.provisioner(&provider).await;
+    let (other, _) = pair.0.organization().await;
+    for round in 0..ROUNDS * 2 {
+        let (owner, revision) = pair.0.user(&organization).await;
+        let (leaver, creator) = (either(&pair, round), either(&pair, round + 1));
+        let leaving = async {
+            if round % 4 < 2 {
+                leaver.users.delete(owner.id, revision).await
+            } else {
+                let moved = User { organization: other.id, ..owner.clone() };
+                leaver.users.update(&moved, UserSecrets::default(), revision).await.map(drop)
+            }
+        };
+        if round % 3 == 0 {
+            let mut cluster = a_cluster(&provisioner);
+            cluster.owner = owner.id;
+            let (left, created) =
+                join(leaving, creator.clusters.create(&cluster, ClusterSecrets::default(), None)).await;
+            owned_or_left(&left, &created);
+        } else {
+            let mut given = a_provisioner(&provider);
+            given.owner = owner.id;
+            let (left, created) = join(leaving, creator.provisioners.create(&given, Change::Keep, None)).await;
+            owned_or_left(&left, &created);
+        }
+    }
+
+    /// Somebody who moved can be given something afterwards; somebody deleted cannot.
+    fn owned_or_left<T>(left: &Result<(), StoreError>, created: &Result<Creation<T>, StoreError>) {
+        match (left, created) {
+            (Err(StoreError::InUse), Ok(_))
+            | (Ok(()), Err(StoreError::Dangling { field: "owner" }))
+            | (Ok(()), Ok(_)) => {}
+            (left, _) => panic!("left: {left:?}, created: {}", created.is_ok()),
+        }
+    }
+}
+
+pub async fn nothing_dangles_when_a_provisioner_is_deleted(site: Site) {
+    let pair = site.pair().await;
+    let (organization, _) = pair.0.organization().await;
+    let (user, _) = pair.0.user(&organization).await;
+    for round in 0..ROUNDS * 2 {
+        let (provisioner, revision) = pair.0.provisioner(&user).await;
+        let cluster = a_cluster(&provisioner);
+        let (deleter, creator) = (either(&pair, round), either(&pair, round + 1));
+        let (deleted, created) = join(
+            deleter.provisioners.delete(provisioner.id, revision),
+            creator.clusters.create(&cluster, ClusterSecrets::default(), None),
+        )
+        .await;
+        let there = exactly_one(&deleted, &created);
+        pair.0.freshness.caught_up().await.unwrap();
+        assert_eq!(pair.0.catalog.cluster(cluster.id).is_some(), there);
+        assert_eq!(pair.0.catalog.provisioner(provisioner.id).is_some(), there);
+    }
+}
+
+pub async fn ages_of_two_writers_both_count(site: Site) {
+    let pair = site.pair().await;
+    let (_, _, provisioner, _) = pair.0.one_of_each().await;
+    let mut clusters = Vec::new();
+    for _ in 0..40 {
+        clusters.push(pair.0.cluster(&provisioner).await.0.id);
+    }
+    pair.1.freshness.caught_up().await.unwrap();
+    let (even, odd): (Vec<_>, Vec<_>) = clusters.iter().enumerate().partition(|(i, _)| i % 2 == 0);
+    let looks = |part: Vec<(usize, &kqueen_domain::id::ClusterId)>| -> Vec<_> {
+        part.into_iter().map(|(i, id)| (*id, after(i64::try_from(i).unwrap()))).collect()
+    };
+    let (one, other) = join(pair.0.clusters.record_ages(looks(even)), pair.1.clusters.record_ages(looks(odd))).await;
+    one.unwrap();
+    other.unwrap();
+    for replica in [&pair.0, &pair.1] {
+        replica.freshness.caught_up().await.unwrap();
+        for (i, id) in clusters.iter().enumerate() {
+            let shown = replica.catalog.cluster(*id).unwrap().looked_at.map(|at| at.timestamp_millis());
+            assert_eq!(shown, Some(after(i64::try_from(i).unwrap()).timestamp_millis()), "{i}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Where a store's bytes are, so that tests can open it more than once.
+
+use std::{any::Any, ops::Deref, sync::Arc};
+
+use kqueen_adapters::storage::{Memory, OpenError, Place, Settings, Stores, open};
+use kqueen_domain::{
+    catalog::Catalog,
+    cluster::Cluster,
+    organization::Organization,
+    port::store::{Change, ClusterSecrets, Creation, Revision, UserSecrets},
+    provisioner::Provisioner,
+    user::User,
+};
+
+use super::records::{a_cluster, a_provisioner, a_user, an_organization};
+use crate::fixture::etcd::{Etcd, shared_etcd};
+
+/// The secret key of every store that is not about keys.
+pub const KEY: &str = "a secret key for tests";
+
+/// A place to keep bytes, with whatever has to live as long.
+pub struct Site {
+    place: Place,
+    /// Whether two processes may use it at once.
+    shareable: bool,
+    /// The server, if it is one.
+    pub etcd: Option<Arc<Etcd>>,
+    _kept: Box<dyn Any + Send + Sync>,
+}
+
+/// One process's view of a store. Dropping the last clone ends it.
+#[derive(Clone)]
+pub struct Replica {
+    stores: Arc<Stores>,
+    /// What it shows.
+    pub catalog: Arc<Catalog>,
+}
+
+impl Deref for Replica {
+    type Target = Stores;
+
+    fn deref(&self) -> &Stores {
+        &self.stores
+    }
+}
+
+impl Site {
+    /// In memory.
+    pub async fn memory() -> Option<Self> {
+        Some(Self { place: Place::Memory(Memory::default()), shareable: true, etcd: None, _kept: Box::new(()) })
+    }
+
+    /// sled in a temporary directory.
+    pub async fn sled() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place::Sled { path: directory.path().join("kqueen.sled") };
+        Some(Self { place, shareable: false, etcd: None, _kept: Box::new(directory) })
+    }
+
+    /// etcd, below a prefix of its own; `None` where etcd is not installed.
+    pub async fn etcd() -> Option<Self> {
+        let etcd = shared_etcd().await?;
+        let place = etcd.place();
+        Some(Self { place, shareable: true, etcd: Some(etcd), _kept: Box::new(()) })
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    /// Settings with other keys.
+    pub fn settings(&self, key: &str, previous: &[&str]) -> Settings {
+        Settings {
+            place: self.place(),
+            secret_key: key.into(),
+            previous_keys: previous.iter().map(|key| (*key).into()).collect(),
+            kubeconfig_cache_bytes: Settings::KUBECONFIG_CACHE_BYTES,
+        }
+    }
+
+    /// Opens it with other keys.
+    pub async fn try_open(&self, key: &str, previous: &[&str]) -> Result<Replica, OpenError> {
+        let catalog = Arc::new(Catalog::new());
+        let stores = open(self.settings(key, previous), catalog.clone()).await?;
+        Ok(Replica { stores: Arc::new(stores), catalog })
+    }
+
+    /// Opens it.
+    pub async fn open(&self) -> Replica {
+        self.try_open(KEY, &[]).await.unwrap()
+    }
+
+    /// Two replicas; where only one process may use the store, that one twice.
+    pub async fn pair(&self) -> (Replica, Replica) {
+        let one = self.open().await;
+        let other = if self.shareable { self.open().await } else { one.clone() };
+        (one, other)
+    }
+
+    /// Ends `replica` and opens the store again.
+    pub async fn restart(&self, replica: Replica) -> Replica {
+        replica.close().await;
+        drop(replica);
+        self.open().await
+    }
+}
+
+impl Replica {
+    /// Stores a new organization.
+    pub async fn organization(&self) -> (Organization, Revision) {
+        let organization = an_organization();
+        let revision = self.organizations.create(&organization).await.unwrap();
+        (organization, revision)
+    }
+
+    /// Stores a new user.
+    pub async fn user(&self, organization: &Organization) -> (User, Revision) {
+        let user = a_user(organization.id);
+        let revision = self.users.create(&user, UserSecrets::default()).await.unwrap();
+        (user, revision)
+    }
+
+    /// Stores a new provisioner.
+    pub async fn provisioner(&self, owner: &User) -> (Provisioner, Revision) {
+        let provisioner = a_provisioner(owner);
+        let created = self.provisioners.create(&provisioner, Change::Keep, None).await.unwrap();
+        let Creation::New(revision) = created else { panic!("nothing was claimed") };
+        (provisioner, revision)
+    }
+
+    /// Stores a new cluster.
+    pub async fn cluster(&self, provisioner: &Provisioner) -> (Cluster, Revision) {
+        let cluster = a_cluster(provisioner);
+        let created = self.clusters.create(&cluster, ClusterSecrets::default(), None).await.unwrap();
+        let Creation::New(revision) = created else { panic!("nothing was claimed") };
+        (cluster, revision)
+    }
+
+    /// Stores one of each.
+    pub async fn one_of_each(&self) -> (Organization, User, Provisioner, Cluster) {
+        let (organization, _) = self.organization().await;
+        let (user, _) = self.user(&organization).await;
+        let (provisioner, _) = self.provisioner(&user).await;
+        let (cluster, _) = self.cluster(&provisioner).await;
+        (organization, user, provisioner, cluster)
+    }
+}

@@ -1,0 +1,189 @@
+//! Promises of [`UserStore`](kqueen_domain::port::store::UserStore).
+
+use kqueen_domain::{
+    name::{EmailAddress, Username},
+    port::store::{Change, Revision, StoreError, UserSecrets},
+    secret::{PasswordHash, SealedDocument},
+    user::{AuthMethod, Role, User},
+};
+
+use super::{
+    Site,
+    records::{a_user, an_organization},
+};
+
+fn secrets(password: &str, metadata: &str) -> UserSecrets {
+    UserSecrets {
+        password: Change::Set(PasswordHash::new(password.into())),
+        metadata: Change::Set(SealedDocument::new(metadata.into())),
+    }
+}
+
+pub async fn what_is_stored_is_shown(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let user = a_user(organization.id);
+    let revision = replica.users.create(&user, UserSecrets::default()).await.unwrap();
+    let entry = replica.catalog.user(user.id).unwrap();
+    assert_eq!((&entry.record, entry.revision), (&user, revision));
+
+    let changed = User {
+        username: Username::try_from("ann/with/slashes").unwrap(),
+        email: None,
+        role: Role::Superadmin,
+        active: false,
+        auth: AuthMethod::Ldap,
+        metadata: None,
+        token_generation: 7,
+        ..user
+    };
+    let next = replica.users.update(&changed, UserSecrets::default(), revision).await.unwrap();
+    let entry = replica.catalog.user_by_name("ann/with/slashes").unwrap();
+    assert_eq!((&entry.record, entry.revision), (&changed, next));
+
+    replica.users.delete(changed.id, next).await.unwrap();
+    assert!(replica.catalog.user(changed.id).is_none());
+}
+
+pub async fn stale_revision_is_refused(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (user, first) = replica.user(&organization).await;
+    replica.users.update(&user, UserSecrets::default(), first).await.unwrap();
+    let update = replica.users.update(&user, secrets("late", "{}"), first).await;
+    assert!(matches!(update, Err(StoreError::Conflict)), "{update:?}");
+    assert!(replica.users.password_hash(user.id).await.unwrap().is_none());
+    let delete = replica.users.delete(user.id, first).await;
+    assert!(matches!(delete, Err(StoreError::Conflict)), "{delete:?}");
+}
+
+pub async fn missing_is_told(site: Site) {
+    let replica = site.open().await;
+    let user = a_user(an_organization().id);
+    let update = replica.users.update(&user, UserSecrets::default(), Revision(1)).await;
+    assert!(matches!(update, Err(StoreError::Missing)), "{update:?}");
+    let delete = replica.users.delete(user.id, Revision(1)).await;
+    assert!(matches!(delete, Err(StoreError::Missing)), "{delete:?}");
+    assert!(replica.users.password_hash(user.id).await.unwrap().is_none());
+    assert!(replica.users.metadata(user.id).await.unwrap().is_none());
+}
+
+pub async fn usernames_are_unique(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (ann, _) = replica.user(&organization).await;
+    let same = User { username: ann.username.clone(), ..a_user(organization.id) };
+    let created = replica.users.create(&same, UserSecrets::default()).await;
+    assert!(matches!(created, Err(StoreError::Taken { field: "username" })), "{created:?}");
+    let (bob, revision) = replica.user(&organization).await;
+    let renamed = User { username: ann.username, ..bob };
+    let updated = replica.users.update(&renamed, UserSecrets::default(), revision).await;
+    assert!(matches!(updated, Err(StoreError::Taken { field: "username" })), "{updated:?}");
+}
+
+pub async fn addresses_are_unique_without_regard_to_capitals(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (ann, _) = replica.user(&organization).await;
+    let shouted = EmailAddress::try_from(ann.email.unwrap().as_str().to_uppercase()).unwrap();
+    let same = User { email: Some(shouted.clone()), ..a_user(organization.id) };
+    let created = replica.users.create(&same, UserSecrets::default()).await;
+    assert!(matches!(created, Err(StoreError::Taken { field: "email" })), "{created:?}");
+    let (bob, revision) = replica.user(&organization).await;
+    let updated =
+        replica.users.update(&User { email: Some(shouted), ..bob.clone() }, UserSecrets::default(), revision).await;
+    assert!(matches!(updated, Err(StoreError::Taken { field: "email" })), "{updated:?}");
+    // Capitals of one's own address may change, and many may have none.
+    let own = EmailAddress::try_from(bob.email.clone().unwrap().as_str().to_uppercase()).unwrap();
+    replica.users.update(&User { email: Some(own), ..bob }, UserSecrets::default(), revision).await.unwrap();
+    for _ in 0..2 {
+        let user = User { email: None, ..a_user(organization.id) };
+        replica.users.create(&user, UserSecrets::default()).await.unwrap();
+    }
+}
+
+pub async fn renaming_frees_the_name(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (ann, revision) = replica.user(&organization).await;
+    let fresh = a_user(organization.id);
+    let renamed = User { username: fresh.username, email: fresh.email, ..ann.clone() };
+    replica.users.update(&renamed, UserSecrets::default(), revision).await.unwrap();
+    let next = User { username: ann.username, email: ann.email, ..a_user(organization.id) };
+    let revision = replica.users.create(&next, UserSecrets::default()).await.unwrap();
+    replica.users.delete(next.id, revision).await.unwrap();
+    let again = User { username: next.username, email: next.email, ..a_user(organization.id) };
+    replica.users.create(&again, UserSecrets::default()).await.unwrap();
+}
+
+pub async fn an_organization_is_needed(site: Site) {
+    let replica = site.open().await;
+    let created = replica.users.create(&a_user(an_organization().id), UserSecrets::default()).await;
+    assert!(matches!(created, Err(StoreError::Dangling { field: "organization" })), "{created:?}");
+    let (organization, _) = replica.organization().await;
+    let (ann, revision) = replica.user(&organization).await;
+    let lost = User { organization: an_organization().id, ..ann.clone() };
+    let updated = replica.users.update(&lost, UserSecrets::default(), revision).await;
+    assert!(matches!(updated, Err(StoreError::Dangling { field: "organization" })), "{updated:?}");
+    // Moving counts for both organizations.
+    let (other, other_revision) = replica.organization().await;
+    let moved = User { organization: other.id, ..ann };
+    replica.users.update(&moved, UserSecrets::default(), revision).await.unwrap();
+    let first = replica.catalog.organization(organization.id).unwrap().revision;
+    replica.organizations.delete(organization.id, first).await.unwrap();
+    let delete = replica.organizations.delete(other.id, other_revision).await;
+    assert!(matches!(delete, Err(StoreError::InUse)), "{delete:?}");
+}
+
+pub async fn secrets_are_kept_set_and_removed(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let user = a_user(organization.id);
+    let revision = replica.users.create(&user, secrets("one", r#"{"a":1}"#)).await.unwrap();
+    assert_eq!(replica.users.password_hash(user.id).await.unwrap().unwrap().expose(), "one");
+    assert_eq!(replica.users.metadata(user.id).await.unwrap().unwrap().expose(), r#"{"a":1}"#);
+
+    let only_password = UserSecrets { password: Change::Set(PasswordHash::new("two".into())), metadata: Change::Keep };
+    let revision = replica.users.update(&user, only_password, revision).await.unwrap();
+    assert_eq!(replica.users.password_hash(user.id).await.unwrap().unwrap().expose(), "two");
+    assert_eq!(replica.users.metadata(user.id).await.unwrap().unwrap().expose(), r#"{"a":1}"#);
+
+    let none = UserSecrets { password: Change::Remove, metadata: Change::Remove };
+    replica.users.update(&user, none, revision).await.unwrap();
+    assert!(replica.users.password_hash(user.id).await.unwrap().is_none());
+    assert!(replica.users.metadata(user.id).await.unwrap().is_none());
+}
+
+pub async fn deleting_takes_the_secrets(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let user = a_user(organization.id);
+    let revision = replica.users.create(&user, secrets("one", "{}")).await.unwrap();
+    replica.users.delete(user.id, revision).await.unwrap();
+    assert!(replica.users.password_hash(user.id).await.unwrap().is_none());
+    assert!(replica.users.metadata(user.id).await.unwrap().is_none());
+}
+
+pub async fn owners_cannot_be_deleted(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (user, revision) = replica.user(&organization).await;
+    let (provisioner, provisioner_revision) = replica.provisioner(&user).await;
+    let delete = replica.users.delete(user.id, revision).await;
+    assert!(matches!(delete, Err(StoreError::InUse)), "{delete:?}");
+    replica.provisioners.delete(provisioner.id, provisioner_revision).await.unwrap();
+    replica.users.delete(user.id, revision).await.unwrap();
+}
+
+pub async fn owners_cannot_move(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (other, _) = replica.organization().await;
+    let (user, revision) = replica.user(&organization).await;
+    let (provisioner, provisioner_revision) = replica.provisioner(&user).await;
+    let moved = User { organization: other.id, ..user };
+    let update = replica.users.update(&moved, UserSecrets::default(), revision).await;
+    assert!(matches!(update, Err(StoreError::InUse)), "{update:?}");
+    replica.provisioners.delete(provisioner.id, provisioner_revision).await.unwrap();
+    replica.users.update(&moved, UserSecrets::default(), revision).await.unwrap();
+}
