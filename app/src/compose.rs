@@ -1,35 +1,320 @@
-//! The composition root: configuration -> adapters -> services -> server and workers.
+//! The composition root: configuration -> adapters -> services -> server and workers. Concrete adapters are named here alone.
 
-use crate::config::{Bootstrap, Config};
+use std::{net::SocketAddr, sync::Arc};
 
-/// Why the program could not do its work.
+use chrono::TimeDelta;
+use kqueen_adapters::{
+    clock::SystemClock,
+    engine,
+    password::Argon2id,
+    storage::{self, Memory, OpenError, Place, Stores},
+    token::JwtSigner,
+};
+use kqueen_domain::{
+    catalog::Catalog,
+    kubeconfig::AddressRules,
+    port::{BoxError, clock::Clock, inspector::ClusterInspector, password::PasswordHasher},
+    service::{
+        ServiceError,
+        bootstrap::{Bootstrap as Bootstrapper, FirstAdmin},
+        clusters::Clusters,
+        live::LiveViews,
+        looks::Looks,
+        organizations::Organizations,
+        provisioners::Provisioners,
+        sessions::Sessions,
+        throttle::LoginThrottle,
+        users::Users,
+    },
+};
+use poem::{EndpointExt, Route, endpoint::make_sync, middleware::Compression};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{
+        self, Api,
+        render::{ProvisionerCaptions, Renderer},
+    },
+    banner::banner,
+    config::{Bootstrap, Config, StorageKind},
+    http::{Pipeline, docs, routes::Routes, scrape::Scrape, serve},
+    metrics::Metrics,
+    shutdown,
+    unseen::{KubeInspector, Limits as InspectorLimits},
+    worker::{
+        observe::{Observer, ObserverFigures},
+        upkeep::Upkeep,
+        wake::Wake,
+    },
+};
+
+/// Why the program could not do its work: a sentence for the person who started it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nothing is put together yet.
-    #[error("the server is not put together yet")]
-    Incomplete,
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// Something could not be done with what is stored.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// Something that is our fault.
+    #[error("{0}")]
+    Setup(BoxError),
 }
 
-/// Serves until a signal asks to stop. Prints [`crate::banner::banner`] once it listens.
+/// The parts of a running service.
+struct Parts {
+    catalog: Arc<Catalog>,
+    stores: Arc<Stores>,
+    clock: Arc<dyn Clock>,
+    passwords: Arc<dyn PasswordHasher>,
+}
+
+impl Parts {
+    async fn open(config: &Config) -> Result<Self, Error> {
+        // The one TLS provider of the program; an error means that it is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let catalog = Arc::new(Catalog::new());
+        let settings = storage::Settings {
+            place: place(config),
+            secret_key: config.secret_keys.current.clone(),
+            previous_keys: config.secret_keys.previous.clone(),
+            kubeconfig_cache_bytes: storage::Settings::KUBECONFIG_CACHE_BYTES,
+        };
+        let stores = Arc::new(storage::open(settings, catalog.clone()).await?);
+        let passwords =
+            Argon2id::new(config.auth.hashing_parallelism).map_err(|error| Error::Setup(Box::new(error)))?;
+        Ok(Self { catalog, stores, clock: Arc::new(SystemClock), passwords: Arc::new(passwords) })
+    }
+
+    fn bootstrapper(&self) -> Bootstrapper {
+        Bootstrapper {
+            catalog: self.catalog.clone(),
+            organizations: self.stores.organizations.clone(),
+            users: self.stores.users.clone(),
+            freshness: self.stores.freshness.clone(),
+            passwords: self.passwords.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+fn place(config: &Config) -> Place {
+    match config.storage.kind {
+        StorageKind::Sled => Place::Sled { path: config.storage.sled_path.clone() },
+        StorageKind::Memory => Place::Memory(Memory::default()),
+        StorageKind::Etcd => Place::Memory(Memory::default()),
+    }
+}
+
+fn first_admin(admin: Bootstrap) -> FirstAdmin {
+    let Bootstrap { username, password, email, organization, namespace } = admin;
+    FirstAdmin { username, password, email, organization, namespace }
+}
+
+/// Serves until a signal asks to stop. Prints the banner once it listens.
 ///
 /// # Errors
 /// It cannot start, or ends otherwise than by a signal.
-pub async fn run(_config: Config) -> Result<(), Error> {
-    Err(Error::Incomplete)
+pub async fn run(config: Config) -> Result<(), Error> {
+    let stop = CancellationToken::new();
+    let address = SocketAddr::new(config.server.host, config.server.port);
+    // The port first: of two services started by mistake the second says so before it touches the store.
+    let listen = |cause| Error::Listen { address, cause };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let parts = Parts::open(&config).await?;
+    if let Some(admin) = config.bootstrap.clone()
+        && parts.bootstrapper().on_empty_store(first_admin(admin)).await?
+    {
+        tracing::info!("the first superadmin was made");
+    }
+    let service = Service::new(&config, &parts)?;
+    let mut workers = JoinSet::new();
+    workers.spawn(service.observer.run(stop.clone()));
+    workers.spawn(service.upkeep.run(stop.clone()));
+    let bound = listener.local_addr().map_err(listen)?;
+    say(&banner(&config, bound));
+    tracing::info!(address = %bound, "listening");
+    let limits = serve::Limits {
+        head: config.http.header_timeout.max(config.http.idle_timeout),
+        connections: config.http.max_connections,
+        grace: config.server.shutdown_grace,
+    };
+    let signal = tokio::spawn(shutdown::on_signal(stop.clone()));
+    let served = serve::serve(listener, service.endpoint, limits, stop.clone()).await;
+    stop.cancel();
+    signal.abort();
+    workers.join_all().await;
+    parts.stores.close().await;
+    tracing::info!("stopped");
+    served.map_err(listen)
+}
+
+/// What is put together out of the parts.
+struct Service<E> {
+    endpoint: E,
+    observer: Observer,
+    upkeep: Upkeep,
+}
+
+impl Service<()> {
+    #[expect(clippy::new_ret_no_self, reason = "the endpoint's type cannot be named")]
+    fn new(config: &Config, parts: &Parts) -> Result<Service<impl poem::Endpoint<Output: Send> + 'static>, Error> {
+        let setup = |error: BoxError| Error::Setup(error);
+        let Parts { catalog, stores, clock, passwords } = parts;
+        let key = stores.derive_key("session tokens").map_err(|error| setup(Box::new(error)))?;
+        let timeout = TimeDelta::from_std(config.provisioners.timeout).unwrap_or(TimeDelta::MAX);
+        let engines = match &config.provisioners.engine_whitelist {
+            Some(whitelist) => engine::builtin().limited_to(whitelist),
+            None => engine::builtin(),
+        };
+        let addresses = AddressRules::denying(config.clusters.address_deny.clone());
+        let inspector: Arc<dyn ClusterInspector> = Arc::new(KubeInspector::new(
+            addresses.clone(),
+            InspectorLimits { look: config.observe.timeout, ..InspectorLimits::default() },
+        ));
+        let sessions = Arc::new(Sessions {
+            catalog: catalog.clone(),
+            users: stores.users.clone(),
+            freshness: stores.freshness.clone(),
+            passwords: passwords.clone(),
+            tokens: Arc::new(JwtSigner::new(&key)),
+            clock: clock.clone(),
+            throttle: LoginThrottle::new(config.auth.login_attempts_per_minute),
+            token_lifetime: TimeDelta::from_std(config.jwt.expiration).unwrap_or(TimeDelta::hours(1)),
+        });
+        let clusters = Arc::new(Clusters {
+            catalog: catalog.clone(),
+            store: stores.clusters.clone(),
+            freshness: stores.freshness.clone(),
+            engines: engines.clone(),
+            addresses,
+            clock: clock.clone(),
+        });
+        let looks = Arc::new(Looks {
+            catalog: catalog.clone(),
+            store: stores.clusters.clone(),
+            inspector: inspector.clone(),
+            clock: clock.clone(),
+        });
+        let figures = Arc::new(ObserverFigures::default());
+        let metrics = Metrics::new(catalog.clone(), figures.clone(), stores.meters.clone());
+        let metrics = Arc::new(metrics.map_err(|error| setup(Box::new(error)))?);
+        let wake = Wake::new(clock.clone());
+        let document: Arc<str> = api::document().into();
+        let api = Api {
+            sessions: sessions.clone(),
+            organizations: Arc::new(Organizations {
+                catalog: catalog.clone(),
+                store: stores.organizations.clone(),
+                freshness: stores.freshness.clone(),
+                clock: clock.clone(),
+            }),
+            users: Arc::new(Users {
+                catalog: catalog.clone(),
+                store: stores.users.clone(),
+                freshness: stores.freshness.clone(),
+                passwords: passwords.clone(),
+                clock: clock.clone(),
+                auth_methods: config.auth.modules.clone(),
+            }),
+            provisioners: Arc::new(Provisioners {
+                catalog: catalog.clone(),
+                store: stores.provisioners.clone(),
+                freshness: stores.freshness.clone(),
+                engines: engines.clone(),
+                clock: clock.clone(),
+            }),
+            clusters: clusters.clone(),
+            live: Arc::new(LiveViews { clusters, inspector }),
+            freshness: stores.freshness.clone(),
+            renderer: Arc::new(Renderer {
+                clusters: config.clusters.captions.clone(),
+                provisioners: ProvisionerCaptions {
+                    ok: config.provisioners.ok.clone(),
+                    error: config.provisioners.error.clone(),
+                    unknown: config.provisioners.unknown.clone(),
+                },
+                engines,
+            }),
+            wake: wake.clone(),
+            wake_on_list: config.clusters.state_on_list,
+            auth: Arc::new(config.auth.clone()),
+            document: document.clone(),
+        };
+        let parsed = serde_json::from_str(&document).map_err(|error| setup(Box::new(error)))?;
+        let routes = Routes::new(&parsed, &["/", "/metrics", "/api/docs"]);
+        let scrape = Scrape {
+            metrics: metrics.clone(),
+            sessions: sessions.clone(),
+            whitelist: config.metrics.whitelist.clone(),
+        };
+        let page = api::documentation_page(&document);
+        let inner = Route::new()
+            .nest("/api/v1", api::endpoint(api))
+            .at("/api/docs", make_sync(move |_| docs::answer(page.clone())))
+            .at("/metrics", scrape)
+            .at("/", make_sync(|_| docs::redirect()))
+            .with(Compression::new());
+        let endpoint = Pipeline {
+            inner,
+            routes,
+            sessions,
+            metrics,
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            body_limit: config.http.body_limit,
+            time_limit: config.http.request_timeout,
+            realm: config.jwt.realm.clone(),
+            auth_alias: Some(config.jwt.auth_url_rule.clone()).filter(|rule| rule != "/api/v1/auth"),
+        };
+        let observer = Observer {
+            looks: looks.clone(),
+            catalog: catalog.clone(),
+            wake,
+            clock: clock.clone(),
+            interval: TimeDelta::from_std(config.observe.interval).unwrap_or(TimeDelta::minutes(1)),
+            parallel: config.observe.parallel,
+            figures,
+        };
+        let upkeep = Upkeep { looks, stores: stores.clone(), clock: clock.clone(), timeout };
+        Ok(Service { endpoint, observer, upkeep })
+    }
 }
 
 /// Makes a superadmin in the configured store, and the organization if its namespace is new.
 ///
 /// # Errors
 /// The name is taken, or the store is away or in use.
-pub async fn create_admin(_config: Config, _admin: Bootstrap) -> Result<(), Error> {
-    Err(Error::Incomplete)
+pub async fn create_admin(config: Config, admin: Bootstrap) -> Result<(), Error> {
+    let parts = Parts::open(&config).await?;
+    let made = parts.bootstrapper().create(first_admin(admin)).await;
+    parts.stores.close().await;
+    made?;
+    Ok(())
 }
 
 /// Seals all secrets of the configured store with the newest key; how many records were sealed anew.
 ///
 /// # Errors
 /// The store is away or in use, or something cannot be read with any key.
-pub async fn rotate_keys(_config: Config) -> Result<usize, Error> {
-    Err(Error::Incomplete)
+pub async fn rotate_keys(config: Config) -> Result<usize, Error> {
+    let parts = Parts::open(&config).await?;
+    let rotated = parts.stores.rotate(|so_far| tracing::info!(resealed = so_far.resealed, "sealing anew")).await;
+    parts.stores.close().await;
+    let rotated = rotated.map_err(ServiceError::from)?;
+    Ok(usize::try_from(rotated.resealed).unwrap_or(usize::MAX))
+}
+
+#[expect(clippy::print_stdout, reason = "the banner is for the person who started the program, beside the log")]
+fn say(text: &str) {
+    println!("{text}");
 }

@@ -1,7 +1,153 @@
-//! The REST API.
+//! The REST API, version 1: one file per resource with thin handlers, the shapes in [`dto`], errors in [`error`].
 
-/// The OpenAPI document as JSON text.
+pub mod body;
+pub mod document;
+pub mod dto;
+pub mod error;
+pub mod page;
+pub mod render;
+pub mod rendered;
+pub mod security;
+
+mod auth;
+mod clusters;
+mod configuration;
+mod organizations;
+mod provisioners;
+mod service;
+mod users;
+
+use std::sync::Arc;
+
+use kqueen_domain::{
+    port::store::{Freshness, Revision},
+    service::{
+        Expected, clusters::Clusters, live::LiveViews, organizations::Organizations, provisioners::Provisioners,
+        sessions::Sessions, users::Users,
+    },
+};
+use poem_openapi::{LicenseObject, OpenApiService, ServerObject, Tags};
+use serde_json::Value;
+
+pub use document::document;
+use error::Failure;
+use render::Renderer;
+
+use crate::{config::Auth, worker::wake::Wake};
+
+/// Everything handlers use.
+#[derive(Clone)]
+pub struct Api {
+    /// Logging in.
+    pub sessions: Arc<Sessions>,
+    /// Organizations.
+    pub organizations: Arc<Organizations>,
+    /// Users.
+    pub users: Arc<Users>,
+    /// Provisioners.
+    pub provisioners: Arc<Provisioners>,
+    /// Clusters.
+    pub clusters: Arc<Clusters>,
+    /// Live views of clusters.
+    pub live: Arc<LiveViews>,
+    /// Whether the store answers.
+    pub freshness: Arc<dyn Freshness>,
+    /// Puts answers together.
+    pub renderer: Arc<Renderer>,
+    /// Asks for clusters to be looked at soon.
+    pub wake: Wake,
+    /// Whether a list of clusters asks for those it shows to be looked at.
+    pub wake_on_list: bool,
+    /// Ways of authenticating.
+    pub auth: Arc<Auth>,
+    /// The OpenAPI document.
+    pub document: Arc<str>,
+}
+
+/// Groups of operations.
+#[derive(Tags)]
+enum Tag {
+    /// Logging in.
+    Auth,
+    /// Clusters: create or attach, watch, change, remove.
+    Clusters,
+    /// How this installation is set up.
+    Configuration,
+    /// Organizations and their policies.
+    Organizations,
+    /// Engines with their credentials.
+    Provisioners,
+    /// Whether the service is well, and its own description.
+    Service,
+    /// People and programs with an account.
+    Users,
+}
+
+type Handlers = (
+    service::ServiceApi,
+    auth::AuthApi,
+    clusters::ClustersApi,
+    provisioners::ProvisionersApi,
+    organizations::OrganizationsApi,
+    users::UsersApi,
+    configuration::ConfigurationApi,
+);
+
+/// The handlers as a service of the framework.
+fn openapi_service(api: Option<Api>) -> OpenApiService<Handlers, ()> {
+    let handlers = (
+        service::ServiceApi(api.clone()),
+        auth::AuthApi(api.clone()),
+        clusters::ClustersApi(api.clone()),
+        provisioners::ProvisionersApi(api.clone()),
+        organizations::OrganizationsApi(api.clone()),
+        users::UsersApi(api.clone()),
+        configuration::ConfigurationApi(api),
+    );
+    OpenApiService::new(handlers, "KQueen", env!("CARGO_PKG_VERSION"))
+        .description("Provisions, imports, operates and observes Kubernetes clusters for many organizations.")
+        .license(LicenseObject::new("Apache-2.0").url("https://www.apache.org/licenses/LICENSE-2.0"))
+        .server(ServerObject::new("/api/v1"))
+}
+
+/// The interactive documentation as one page, with everything it needs inside.
 #[must_use]
-pub fn document() -> String {
-    "{}".to_owned()
+pub fn documentation_page(document: &str) -> String {
+    let service = openapi_service(None);
+    crate::http::docs::page(&service.swagger_ui_html(), &service.spec(), document)
+}
+
+/// The endpoint below `/api/v1`.
+#[must_use]
+pub fn endpoint(api: Api) -> impl poem::IntoEndpoint<Endpoint = impl poem::Endpoint> {
+    openapi_service(Some(api))
+}
+
+/// What handlers use. The service that only describes itself has none of it and is never called.
+fn ready(api: Option<&Api>) -> Result<&Api, Failure> {
+    api.ok_or_else(|| Failure::internal("the handlers were made for the document alone".into()))
+}
+
+/// The revision that `If-Match` names: one of our entity tags, or `*` for any.
+fn expected(if_match: Option<&str>) -> Result<Expected, Failure> {
+    let Some(text) = if_match.map(str::trim).filter(|text| *text != "*") else { return Ok(None) };
+    // Anything that is not one of our tags names no revision we could have given.
+    let revision =
+        text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|number| number.parse().ok());
+    Ok(Some(Revision(revision.unwrap_or(0))))
+}
+
+/// A key that makes a creation happen once, with a hash of the request.
+fn once(key: Option<String>, body: &[u8]) -> Result<Option<kqueen_domain::service::provisioners::Once>, Failure> {
+    let Some(key) = key else { return Ok(None) };
+    if key.is_empty() || key.len() > 255 || !key.chars().all(|c| c.is_ascii_graphic()) {
+        let message = "must have 1 to 255 visible ASCII characters";
+        return Err(kqueen_domain::invalid::Invalid::field("Idempotency-Key", message).into());
+    }
+    // The same request in another spelling is the same request: white space and the order of keys do not count.
+    let canonical = serde_json::from_slice::<Value>(body).unwrap_or_default().to_string();
+    let digest = ring::digest::digest(&ring::digest::SHA256, canonical.as_bytes());
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(digest.as_ref());
+    Ok(Some(kqueen_domain::service::provisioners::Once { key, fingerprint }))
 }

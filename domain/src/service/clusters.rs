@@ -401,6 +401,8 @@ fn take_kubeconfig(metadata: &mut Map<String, Value>, top: Option<Value>) -> Res
     let empty = |value: &Value| {
         value.is_null() || value.as_str().is_some_and(str::is_empty) || value.as_object().is_some_and(Map::is_empty)
     };
+    // Answers put the reason of the state there for the console of 2018, which sends it back.
+    metadata.remove("status_message");
     let inner = metadata.remove(KUBECONFIG).filter(|value| !empty(value));
     match (top.filter(|value| !empty(value)), inner) {
         (Some(top), Some(inner)) if top != inner => {

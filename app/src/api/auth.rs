@@ -1,0 +1,32 @@
+//! Logging in.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use poem::Request;
+use poem_openapi::OpenApi;
+
+use super::{
+    Api, Tag,
+    body::Body,
+    dto::session::{Credentials, Token},
+    error::Failure,
+    ready,
+    rendered::Rendered,
+};
+use crate::http::peer::Peer;
+
+pub(super) struct AuthApi(pub(super) Option<Api>);
+
+#[OpenApi(tag = "Tag::Auth")]
+impl AuthApi {
+    /// Log in: exchange user name and password for a token.
+    ///
+    /// Attempts are limited per user name and per address; beyond that the answer is 429 with `Retry-After`.
+    #[oai(path = "/auth", method = "post", operation_id = "auth")]
+    async fn auth(&self, request: &Request, body: Body<Credentials>) -> Result<Rendered<Token>, Failure> {
+        let (username, password) = body.read()?;
+        let address = request.data::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address);
+        let access_token = ready(self.0.as_ref())?.sessions.log_in(&username, password, address).await?;
+        Ok(Rendered::of(&Token { access_token }))
+    }
+}

@@ -1,0 +1,269 @@
+//! Request bodies: a JSON object of a declared shape, read field by field so that everything wrong with it is told at once.
+
+use std::{fmt::Display, marker::PhantomData, str::FromStr};
+
+use kqueen_domain::{
+    invalid::{Findings, Invalid},
+    service::references,
+};
+use poem::{Request, RequestBody, Result, http::header};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    registry::{MetaMediaType, MetaRequest, Registry},
+    types::Type,
+};
+use serde_json::{Map, Value};
+
+use super::error::Failure;
+
+/// Most bytes a request body may have; kept in the request's data by the pipeline.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimit(pub usize);
+
+impl Default for BodyLimit {
+    fn default() -> Self {
+        Self(1 << 20)
+    }
+}
+
+/// A JSON object of the shape `T`, which is what the document declares.
+pub struct Body<T> {
+    /// The fields.
+    pub fields: Fields,
+    /// The bytes it was read from, for telling requests apart.
+    pub bytes: Vec<u8>,
+    shape: PhantomData<fn() -> T>,
+}
+
+impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Some(MetaRequest {
+            description: None,
+            content: vec![MetaMediaType { content_type: "application/json", schema: T::schema_ref() }],
+            required: true,
+        })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<Self::ParamType>,
+    ) -> Result<Self> {
+        let media_type = request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+        if media_type.is_some_and(|media_type| !is_json(media_type)) {
+            return Err(Failure::unsupported_media_type().into());
+        }
+        let BodyLimit(limit) = request.data().copied().unwrap_or_default();
+        let too_large = || Failure::too_large(limit);
+        let length =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if length.is_some_and(|length: usize| length > limit) {
+            return Err(too_large().into());
+        }
+        let bytes = body.take()?.into_bytes_limit(limit).await.map_err(|error| match error {
+            poem::error::ReadBodyError::PayloadTooLarge => too_large(),
+            _ => Failure::bad_request("the body could not be read to its end"),
+        })?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::bad_request(format!(
+                "the body is not JSON: {} at line {} column {}",
+                match error.classify() {
+                    serde_json::error::Category::Eof => "it ends too early",
+                    _ => "there is a mistake",
+                },
+                error.line(),
+                error.column()
+            ))
+        })?;
+        let Value::Object(map) = value else {
+            return Err(Failure::from(Invalid::field("body", "must be a JSON object")).into());
+        };
+        Ok(Self { fields: Fields { map, findings: Findings::default() }, bytes: bytes.into(), shape: PhantomData })
+    }
+}
+
+fn is_json(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+        || essence.to_ascii_lowercase().strip_prefix("application/").is_some_and(|subtype| subtype.ends_with("+json"))
+}
+
+/// The fields of a body, taken out one by one; what is wrong is noted, and told by [`Fields::finish`].
+#[derive(Debug)]
+pub struct Fields {
+    map: Map<String, Value>,
+    findings: Findings,
+}
+
+impl Fields {
+    /// A field, if it is there and not null.
+    pub fn value(&mut self, name: &str) -> Option<Value> {
+        self.map.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Whether a field is there and not null.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.map.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// A field, whether it is null or not.
+    pub fn nullable(&mut self, name: &str) -> Option<Value> {
+        self.map.remove(name)
+    }
+
+    /// Takes a field out without looking at it.
+    pub fn ignore(&mut self, name: &str) {
+        self.map.remove(name);
+    }
+
+    /// Notes that a field is missing.
+    pub fn require<T>(&mut self, name: &str, value: Option<T>, given: bool) -> Option<T> {
+        if !given {
+            self.findings.add(name, "must be given");
+        }
+        value
+    }
+
+    /// Notes that a field is wrong.
+    pub fn wrong(&mut self, name: &str, message: impl Into<String>) {
+        self.findings.add(name, message);
+    }
+
+    /// A text field made into what it means.
+    pub fn text<T: TryFrom<String, Error: Display>>(&mut self, name: &str) -> Option<T> {
+        match self.value(name)? {
+            Value::String(text) => self.findings.take(name, T::try_from(text)),
+            _ => self.wrong_type(name, "must be a text"),
+        }
+    }
+
+    /// A text field that must be given.
+    pub fn required_text<T: TryFrom<String, Error: Display>>(&mut self, name: &str) -> Option<T> {
+        let given = self.has(name);
+        let value = self.text(name);
+        self.require(name, value, given)
+    }
+
+    /// A text field that is one of some words.
+    pub fn word<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        match self.value(name)? {
+            Value::String(text) => self.findings.take(name, text.parse()),
+            _ => self.wrong_type(name, "must be a text"),
+        }
+    }
+
+    /// A reference: `"User:<uuid>"`.
+    pub fn reference<T: FromStr>(&mut self, name: &str, kind: &str) -> Option<T> {
+        match self.value(name)? {
+            Value::String(text) => self.findings.take(name, references::parse(kind, &text)),
+            _ => self.wrong_type(name, "must be a text"),
+        }
+    }
+
+    /// A yes or no.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.value(name)? {
+            Value::Bool(flag) => Some(flag),
+            _ => self.wrong_type(name, "must be true or false"),
+        }
+    }
+
+    /// An object.
+    pub fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
+        match self.value(name)? {
+            Value::Object(object) => Some(object),
+            _ => self.wrong_type(name, "must be an object"),
+        }
+    }
+
+    /// Everything that is left.
+    pub fn rest(&mut self) -> Map<String, Value> {
+        std::mem::take(&mut self.map)
+    }
+
+    fn wrong_type<T>(&mut self, name: &str, message: &str) -> Option<T> {
+        self.findings.add(name, message);
+        None
+    }
+
+    /// `value`, if nothing is wrong and no field is left.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Invalid> {
+        for name in self.map.keys() {
+            let read_only = READ_ONLY.contains(&name.as_str());
+            let message = if read_only { "is read-only" } else { "is not a field of this request" };
+            self.findings.add(shortened(name), message);
+        }
+        self.findings.finish(value)
+    }
+}
+
+/// Fields that answers have and requests cannot set.
+const READ_ONLY: &[&str] = &[
+    "id",
+    "created_at",
+    "state",
+    "phase",
+    "status_message",
+    "observed_at",
+    "state_changed_at",
+    "verbose_name",
+    "_namespace",
+    "namespace",
+    "engine",
+    "provisioner",
+];
+
+/// Names of unknown fields come from outside and are answered; a long one is cut.
+fn shortened(name: &str) -> String {
+    name.chars().take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use kqueen_domain::name::ResourceName;
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(value: Value) -> Fields {
+        let Value::Object(map) = value else { panic!() };
+        Fields { map, findings: Findings::default() }
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let mut fields = fields(json!({"name": 5, "active": "yes", "owner": "User:x", "id": "1", "colour": "red"}));
+        let name: Option<ResourceName> = fields.required_text("name");
+        let active = fields.flag("active");
+        let owner: Option<kqueen_domain::id::UserId> = fields.reference("owner", "User");
+        let engine: Option<ResourceName> = fields.required_text("engine");
+        assert!(name.is_none() && active.is_none() && owner.is_none() && engine.is_none());
+        let wrong: Vec<_> = fields.finish(Some(())).unwrap_err().0.into_iter().map(|e| e.field).collect();
+        assert_eq!(wrong, ["name", "active", "owner", "engine", "colour", "id"]);
+    }
+
+    #[test]
+    fn json_has_many_names() {
+        for good in
+            ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/merge-patch+json"]
+        {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in ["text/plain", "application/x-www-form-urlencoded", "", "json"] {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
+}

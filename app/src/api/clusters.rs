@@ -1,0 +1,177 @@
+//! Clusters.
+
+use kqueen_domain::{
+    catalog,
+    service::clusters::{ClusterWithKubeconfig, Progress},
+};
+use poem_openapi::{
+    OpenApi,
+    param::{Header, Path},
+};
+use uuid::Uuid;
+
+use super::{
+    Api, Tag,
+    body::Body,
+    dto::{
+        Deleted, Free, Health,
+        cluster::{ClusterCreate, ClusterUpdate, ClusterView, NetworkPolicy, ProgressView, Resize},
+        status::ClusterStatusView,
+        topology::TopologyView,
+    },
+    error::Failure,
+    expected, once,
+    page::ListQuery,
+    ready, render,
+    rendered::{Listed, Rendered},
+    security::Authenticated,
+};
+
+pub(super) struct ClustersApi(pub(super) Option<Api>);
+
+fn shown(api: &Api, cluster: &ClusterWithKubeconfig) -> Rendered<ClusterView> {
+    Rendered::at(api.renderer.cluster_with_kubeconfig(cluster), cluster.view.cluster.revision)
+}
+
+fn without_kubeconfig(api: &Api, view: &catalog::ClusterView) -> Rendered<ClusterView> {
+    let mut body = Vec::with_capacity(2048);
+    api.renderer.cluster(&mut body, view, false);
+    Rendered::at(body, view.cluster.revision)
+}
+
+#[OpenApi(prefix_path = "/clusters", tag = "Tag::Clusters")]
+impl ClustersApi {
+    /// List clusters.
+    #[oai(path = "/", method = "get", operation_id = "cluster_list")]
+    async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<ClusterView>>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let page = api.clusters.list(&caller.0, &query.list)?;
+        if api.wake_on_list {
+            api.wake.listed(page.items.iter().map(|view| (view.cluster.record.id, view.looked_at)));
+        }
+        let named = query.list.names_namespaces();
+        Ok(Rendered::new(render::list(&page, query.paged, |out, view| api.renderer.cluster(out, view, named))))
+    }
+
+    /// Create a cluster, or attach one that exists with the manual engine. The answer does not wait for a provider.
+    #[oai(path = "/", method = "post", operation_id = "cluster_create")]
+    async fn create(
+        &self,
+        caller: Authenticated,
+        #[oai(name = "Idempotency-Key")] key: Header<Option<String>>,
+        body: Body<ClusterCreate>,
+    ) -> Result<Rendered<ClusterView>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let once = once(key.0, &body.bytes)?;
+        let new = body.read()?;
+        let cluster = api.clusters.create(&caller.0, new, once).await?;
+        api.wake.now(cluster.view.cluster.record.id);
+        Ok(shown(api, &cluster))
+    }
+
+    /// Tell how many clusters there are and which share of them is well.
+    #[oai(path = "/health", method = "get", operation_id = "cluster_health")]
+    async fn health(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Health>, Failure> {
+        let tally = ready(self.0.as_ref())?.clusters.health(&caller.0, &query.list)?;
+        Ok(Rendered::of(&Health::from(tally)))
+    }
+
+    /// Show one cluster, with its kubeconfig where the policy lets the caller read it.
+    #[oai(path = "/:id", method = "get", operation_id = "cluster_get")]
+    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterView>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        Ok(shown(api, &api.clusters.show(&caller.0, id.0.into()).await?))
+    }
+
+    /// Change a cluster: name, owner, metadata, kubeconfig.
+    #[oai(path = "/:id", method = "patch", operation_id = "cluster_update")]
+    async fn update(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        body: Body<ClusterUpdate>,
+    ) -> Result<Rendered<ClusterView>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let expected = expected(if_match.0.as_deref())?;
+        let patch = body.read()?;
+        let cluster = api.clusters.update(&caller.0, id.0.into(), patch, expected).await?;
+        api.wake.now(id.0.into());
+        Ok(shown(api, &cluster))
+    }
+
+    /// Delete a cluster. One that was attached is detached: what it runs on is not touched.
+    #[oai(path = "/:id", method = "delete", operation_id = "cluster_delete")]
+    async fn delete(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+    ) -> Result<Rendered<Deleted>, Failure> {
+        let expected = expected(if_match.0.as_deref())?;
+        ready(self.0.as_ref())?.clusters.delete(&caller.0, id.0.into(), expected).await?;
+        Ok(Rendered::of(&Deleted::of(id.0)))
+    }
+
+    /// Show what runs in a cluster, live: nodes, pods, services, deployments and more.
+    ///
+    /// A kind that may not be read is named in `errors`. 502 when the cluster refuses us or cannot be reached, 504 when it does not answer
+    /// in time.
+    #[oai(path = "/:id/status", method = "get", operation_id = "cluster_status")]
+    async fn status(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterStatusView>, Failure> {
+        let status = ready(self.0.as_ref())?.live.status(&caller.0, id.0.into()).await?;
+        Ok(Rendered::of(&ClusterStatusView::from(status)))
+    }
+
+    /// Show what runs in a cluster as a graph, live: items by uid, and relations from one to another.
+    #[oai(path = "/:id/topology-data", method = "get", operation_id = "cluster_topology")]
+    async fn topology(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<TopologyView>, Failure> {
+        let topology = ready(self.0.as_ref())?.live.topology(&caller.0, id.0.into()).await?;
+        Ok(Rendered::of(&TopologyView::from(topology)))
+    }
+
+    /// Show the kubeconfig, where the policy lets the caller read it.
+    #[oai(path = "/:id/kubeconfig", method = "get", operation_id = "cluster_kubeconfig")]
+    async fn kubeconfig(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Free>, Failure> {
+        let kubeconfig = ready(self.0.as_ref())?.clusters.kubeconfig(&caller.0, id.0.into()).await?;
+        Ok(Rendered::new(kubeconfig.expose().as_bytes().to_vec()))
+    }
+
+    /// Tell how far the making of a cluster is. `response` is 501 where the engine cannot tell.
+    #[oai(path = "/:id/progress", method = "get", operation_id = "cluster_progress")]
+    async fn progress(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ProgressView>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let Progress { percent, phase } = api.clusters.progress(&caller.0, id.0.into())?;
+        let (response, progress) = percent.map_or((501, 0), |percent| (200, percent));
+        let result = api.renderer.caption(phase).to_owned();
+        Ok(Rendered::of(&ProgressView { response, progress, result }))
+    }
+
+    /// Change the number of nodes. 409 `unsupported` where the engine cannot.
+    #[oai(path = "/:id/resize", method = "patch", operation_id = "cluster_resize")]
+    async fn resize(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        body: Body<Resize>,
+    ) -> Result<Rendered<ClusterView>, Failure> {
+        let node_count = body.read()?;
+        let api = ready(self.0.as_ref())?;
+        let view = api.clusters.resize(&caller.0, id.0.into(), node_count)?;
+        Ok(without_kubeconfig(api, &view))
+    }
+
+    /// Switch network policy. 409 `unsupported` where the engine cannot.
+    #[oai(path = "/:id/set_network_policy", method = "patch", operation_id = "cluster_set_network_policy")]
+    async fn set_network_policy(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        body: Body<NetworkPolicy>,
+    ) -> Result<Rendered<ClusterView>, Failure> {
+        body.read()?;
+        let api = ready(self.0.as_ref())?;
+        let view = api.clusters.set_network_policy(&caller.0, id.0.into())?;
+        Ok(without_kubeconfig(api, &view))
+    }
+}

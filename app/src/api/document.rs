@@ -1,0 +1,344 @@
+//! The OpenAPI document: what the framework generates, and what it cannot say.
+//!
+//! The framework knows shapes and parameters of handlers. Added here are the parameters of lists, the statuses each operation really
+//! gives, nullable fields, examples, and that bodies take no other fields than those declared.
+
+use serde_json::{Map, Value, json};
+
+/// What an operation can answer besides 200, and whether it takes the parameters of lists.
+struct Facts {
+    operation: &'static str,
+    errors: &'static [u16],
+    list: Option<List>,
+}
+
+/// Which parameters a list takes.
+#[derive(Clone, Copy, PartialEq)]
+enum List {
+    /// All of them.
+    Full,
+    /// Those that mean something for organizations and users.
+    Named,
+    /// Only where to look.
+    Scope,
+}
+
+/// Every operation answers 401 without a token that is good, and 503 while the store is away, but for these.
+const OPEN: &[&str] = &["index", "health", "ready", "auth", "swagger"];
+
+const fn facts(operation: &'static str, errors: &'static [u16]) -> Facts {
+    Facts { operation, errors, list: None }
+}
+
+const fn list(operation: &'static str, errors: &'static [u16], list: List) -> Facts {
+    Facts { operation, errors, list: Some(list) }
+}
+
+const FACTS: &[Facts] = &[
+    facts("index", &[]),
+    facts("health", &[]),
+    facts("ready", &[503]),
+    facts("swagger", &[]),
+    facts("auth", &[400, 401, 413, 415, 422, 429, 503]),
+    facts("configuration_auth", &[]),
+    list("cluster_list", &[403, 422], List::Full),
+    facts("cluster_create", &[400, 403, 409, 413, 415, 422]),
+    list("cluster_health", &[403, 422], List::Scope),
+    facts("cluster_get", &[404]),
+    facts("cluster_update", &[400, 403, 404, 409, 412, 413, 415, 422]),
+    facts("cluster_delete", &[403, 404, 409, 412]),
+    facts("cluster_status", &[404, 409, 502, 504]),
+    facts("cluster_topology", &[404, 409, 502, 504]),
+    facts("cluster_kubeconfig", &[403, 404, 409]),
+    facts("cluster_progress", &[404, 409]),
+    facts("cluster_resize", &[400, 403, 404, 409, 413, 415, 422]),
+    facts("cluster_set_network_policy", &[400, 403, 404, 409, 413, 415, 422]),
+    list("provisioner_list", &[403, 422], List::Full),
+    facts("provisioner_create", &[400, 403, 409, 413, 415, 422]),
+    facts("engine_list", &[]),
+    list("provisioner_health", &[403, 422], List::Scope),
+    facts("provisioner_get", &[404]),
+    facts("provisioner_update", &[400, 403, 404, 409, 412, 413, 415, 422]),
+    facts("provisioner_delete", &[403, 404, 409, 412]),
+    list("organization_list", &[403, 422], List::Named),
+    facts("organization_create", &[400, 403, 409, 413, 415, 422]),
+    facts("organization_get", &[404]),
+    facts("organization_update", &[400, 403, 404, 409, 412, 413, 415, 422]),
+    facts("organization_delete", &[403, 404, 409, 412]),
+    facts("organization_policy_get", &[404]),
+    facts("organization_policy_update", &[400, 403, 404, 409, 412, 413, 415, 422]),
+    facts("organization_deletable", &[403, 404]),
+    list("user_list", &[403, 422], List::Named),
+    facts("user_create", &[400, 403, 409, 413, 415, 422]),
+    facts("user_whoami", &[]),
+    facts("user_get", &[404]),
+    facts("user_update", &[400, 403, 404, 409, 412, 413, 415, 422]),
+    facts("user_delete", &[403, 404, 409, 412]),
+    facts("user_update_password", &[400, 403, 404, 409, 412, 413, 415, 422]),
+];
+
+/// Request bodies: what they are called.
+const BODIES: &[&str] = &[
+    "ClusterCreate",
+    "ClusterUpdate",
+    "Credentials",
+    "NetworkPolicy",
+    "OrganizationCreate",
+    "OrganizationUpdate",
+    "PasswordUpdate",
+    "ProvisionerCreate",
+    "ProvisionerUpdate",
+    "Resize",
+    "UserCreate",
+    "UserUpdate",
+];
+
+/// The document as pretty JSON, the same for the same program.
+///
+/// # Panics
+/// Never: the framework generates JSON.
+#[must_use]
+pub fn document() -> String {
+    let mut text = format!("{:#}", complete(generated()));
+    text.push('\n');
+    text
+}
+
+/// The document as the framework generates it.
+#[must_use]
+pub fn generated() -> Value {
+    serde_json::from_str(&super::openapi_service(None).spec()).unwrap_or_default()
+}
+
+/// Adds what the framework cannot say.
+#[must_use]
+pub fn complete(mut document: Value) -> Value {
+    for (_, operations) in document["paths"].as_object_mut().into_iter().flatten() {
+        for (_, operation) in operations.as_object_mut().into_iter().flatten() {
+            complete_operation(operation);
+        }
+    }
+    let components = &mut document["components"];
+    for body in BODIES {
+        components["schemas"][body]["additionalProperties"] = json!(false);
+    }
+    nullable(components);
+    examples(components);
+    components["parameters"] = parameters();
+    components["responses"] = responses();
+    document
+}
+
+fn complete_operation(operation: &mut Value) {
+    let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+    let Some(facts) = FACTS.iter().find(|facts| facts.operation == id) else { return };
+    let shared: &[u16] = if OPEN.contains(&facts.operation) { &[] } else { &[401, 503] };
+    let responses = &mut operation["responses"];
+    for status in facts.errors.iter().chain(shared) {
+        responses[status.to_string()] = json!({"$ref": format!("#/components/responses/{status}")});
+    }
+    if tells_revision(&id) {
+        responses["200"]["headers"]["ETag"] = json!({
+            "description": "The record's revision; send it back in If-Match to change only what you have seen.",
+            "schema": {"type": "string"},
+        });
+    }
+    let mut more: Vec<&str> = match facts.list {
+        None => Vec::new(),
+        Some(List::Full) => {
+            vec!["name", "provisioner", "engine", "sortby", "order", "offset", "limit", "namespace", "all_namespaces"]
+        }
+        Some(List::Named) => vec!["name", "sortby", "order", "offset", "limit", "namespace", "all_namespaces"],
+        Some(List::Scope) => vec!["namespace", "all_namespaces"],
+    };
+    if !more.is_empty() {
+        if operation["parameters"].is_null() {
+            operation["parameters"] = json!([]);
+        }
+        if let Some(parameters) = operation["parameters"].as_array_mut() {
+            let reference = |name: &str| json!({"$ref": format!("#/components/parameters/{name}")});
+            parameters.extend(more.drain(..).map(reference));
+        }
+    }
+    if id == "organization_policy_update" {
+        operation["requestBody"]["content"]["application/json"]["schema"] = json!({
+            "type": "object",
+            "description": "Rules by action; null returns to the default.",
+            "additionalProperties": {
+                "type": "string",
+                "nullable": true,
+                "enum": ["ALL", "IS_OWNER", "IS_ADMIN", "ADMIN_OR_OWNER", "IS_SUPERADMIN", null],
+            },
+            "example": {"cluster:create": "IS_ADMIN", "cluster:kubeconfig": "ADMIN_OR_OWNER", "cluster:get": null},
+        });
+    }
+}
+
+/// Whether the answer is one record with a revision.
+fn tells_revision(operation: &str) -> bool {
+    let single = ["_get", "_create", "_update", "_whoami", "_password"];
+    single.iter().any(|end| operation.ends_with(end))
+}
+
+/// Fields that are there and null. Fields that are left out instead are declared as not required already.
+fn nullable(components: &mut Value) {
+    for (schema, fields) in [("Cluster", &["observed_at", "version"][..]), ("UserUpdate", &["email"])] {
+        for field in fields {
+            components["schemas"][schema]["properties"][field]["nullable"] = json!(true);
+        }
+        if schema == "Cluster"
+            && let Some(required) = components["schemas"][schema]["required"].as_array_mut()
+        {
+            required.extend(fields.iter().map(|field| json!(field)));
+        }
+    }
+    components["schemas"]["Resize"]["properties"]["node_count"] = json!({
+        "description": "How many, 1 to 10000: a number, or a text that is one.",
+        "oneOf": [
+            {"type": "integer", "minimum": 1, "maximum": 10000},
+            {"type": "string", "pattern": "^[1-9][0-9]{0,3}$"},
+        ],
+    });
+    for schema in
+        ["ClusterCreate", "ClusterUpdate", "ProvisionerCreate", "ProvisionerUpdate", "UserCreate", "UserUpdate"]
+    {
+        for field in ["metadata", "parameters"] {
+            if let Some(Value::Object(field)) = components["schemas"][schema]["properties"].get_mut(field) {
+                field.insert("type".into(), json!("object"));
+                field.insert("additionalProperties".into(), json!({}));
+            }
+        }
+    }
+}
+
+fn examples(components: &mut Value) {
+    let provisioner = "Provisioner:5ddd5f5f-d34e-4815-b278-5b127297c37d";
+    let kubeconfig = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "prod",
+        "clusters": [{"name": "prod", "cluster": {"server": "https://203.0.113.10:6443"}}],
+        "users": [{"name": "viewer", "user": {"token": "the token of a service account"}}],
+        "contexts": [{"name": "prod", "context": {"cluster": "prod", "user": "viewer"}}],
+    });
+    let examples = json!({
+        "ClusterCreate": {"name": "production", "provisioner": provisioner, "kubeconfig": kubeconfig},
+        "ClusterUpdate": {"name": "production-eu", "metadata": {"team": "payments", "note": null}},
+        "Credentials": {"username": "admin", "password": "default"},
+        "NetworkPolicy": {"provider": "CALICO", "enabled": true},
+        "OrganizationCreate": {"name": "Payments", "namespace": "payments"},
+        "OrganizationUpdate": {"name": "Payments and Billing"},
+        "PasswordUpdate": {"password": "correct horse battery staple"},
+        "ProvisionerCreate": {"name": "imported", "engine": "kqueen.engines.ManualEngine", "parameters": {}},
+        "ProvisionerUpdate": {"name": "imported clusters"},
+        "Resize": {"node_count": 5},
+        "UserCreate": {"username": "ann", "password": "correct horse battery staple", "email": "ann@example.org", "role": "member"},
+        "UserUpdate": {"email": "ann@example.com", "active": true},
+        "Error": {
+            "code": 409,
+            "status_code": 409,
+            "error": "conflict",
+            "description": "this namespace is already in use; choose another",
+            "details": [{"field": "namespace", "message": "is already in use"}],
+            "request_id": "7d1f0a52-0a0b-4f3e-9a5c-0d6a3f1f7c11",
+        },
+    });
+    let Value::Object(examples) = examples else { return };
+    for (schema, example) in examples {
+        components["schemas"][schema.as_str()]["example"] = example;
+    }
+}
+
+fn parameters() -> Value {
+    let text = |name: &str, description: &str| json!({"name": name, "in": "query", "description": description, "schema": {"type": "string"}});
+    let word = |name: &str, description: &str, words: &[&str]| json!({"name": name, "in": "query", "description": description, "schema": {"type": "string", "enum": words}});
+    let number = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "query", "description": description, "schema": schema});
+    let sorts = ["name", "provisioner", "engine", "created_at", "created", "state", "status"];
+    let list = [
+        text("name", "Only those whose name contains this, without regard to capitals."),
+        text("provisioner", "Only those whose provisioner's name contains this, without regard to capitals."),
+        text("engine", "Only those whose engine's name contains this, without regard to capitals."),
+        word("sortby", "The order; by creation where it is not given.", &sorts),
+        word("order", "Ascending where it is not given.", &["asc", "desc"]),
+        number(
+            "offset",
+            "How many to leave out at the front. The answer is then `{items, total}`.",
+            json!({"type": "integer", "minimum": 0, "maximum": 1_000_000_000}),
+        ),
+        number(
+            "limit",
+            "How many at most; 20 with `offset`, else all.",
+            json!({"type": "integer", "minimum": 1, "maximum": super::page::MAX_LIMIT}),
+        ),
+        text("namespace", "Another organization's; superadmins only."),
+        number("all_namespaces", "All organizations; superadmins only.", json!({"type": "boolean"})),
+    ];
+    list.into_iter().map(|parameter| (parameter["name"].as_str().unwrap_or_default().to_owned(), parameter)).collect()
+}
+
+fn responses() -> Value {
+    let meaning = [
+        (400, "The body is not JSON."),
+        (401, "No token, or one that is not good any more."),
+        (403, "The caller may see it and may not do this."),
+        (404, "There is no such thing, or the caller may not see it."),
+        (
+            409,
+            "It does not fit what is there: a duplicate, a wrong state, something in the way, or `unsupported` by the engine.",
+        ),
+        (412, "It was changed since the revision named in If-Match."),
+        (413, "The body is too long."),
+        (415, "The body is not sent as application/json."),
+        (422, "Fields that cannot be accepted, all of them in `details`."),
+        (429, "Too many attempts; come back after `Retry-After` seconds."),
+        (502, "The cluster refused us or cannot be reached."),
+        (503, "The store does not answer; come back after `Retry-After` seconds."),
+        (504, "The cluster did not answer in time."),
+    ];
+    let response = |(status, description): (u16, &str)| {
+        let mut response = json!({
+            "description": description,
+            "content": {"application/json; charset=utf-8": {"schema": {"$ref": "#/components/schemas/Error"}}},
+        });
+        let header = |description: &str, kind: &str| json!({"description": description, "schema": {"type": kind}});
+        if status == 401 {
+            response["headers"] = json!({"WWW-Authenticate": header("Bearer, with the realm.", "string")});
+        }
+        if matches!(status, 429 | 503) {
+            response["headers"] = json!({"Retry-After": header("Seconds to wait.", "integer")});
+        }
+        (status.to_string(), response)
+    };
+    Value::Object(meaning.into_iter().map(response).collect::<Map<_, _>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_has_its_facts_and_every_fact_its_operation() {
+        let document = complete(generated());
+        let mut operations: Vec<&str> = document["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|methods| methods.as_object().unwrap().values())
+            .map(|operation| operation["operationId"].as_str().unwrap())
+            .collect();
+        let mut known: Vec<&str> = FACTS.iter().map(|facts| facts.operation).collect();
+        operations.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(operations, known);
+    }
+
+    #[test]
+    fn every_body_is_closed_and_has_an_example() {
+        let document = complete(generated());
+        for body in BODIES {
+            let schema = &document["components"]["schemas"][body];
+            assert_eq!(schema["type"], "object", "{body}");
+            assert!(schema["example"].is_object(), "{body}");
+        }
+    }
+}

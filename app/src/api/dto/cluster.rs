@@ -1,0 +1,228 @@
+//! Clusters in requests and answers.
+
+use chrono::{DateTime, Utc};
+use kqueen_domain::{
+    invalid::Invalid,
+    service::clusters::{ClusterPatch, NewCluster},
+};
+use poem_openapi::{Enum, Object};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Free, provisioner::ProvisionerView, user::UserView};
+use crate::api::body::{Body, Fields};
+
+/// A cluster to be created, or attached if its engine attaches clusters made elsewhere.
+#[derive(Debug, Object)]
+pub struct ClusterCreate {
+    /// What it is called: one line.
+    #[oai(validator(min_length = 1, max_length = 128))]
+    pub name: String,
+    /// `Provisioner:<uuid>`.
+    #[oai(validator(pattern = "^Provisioner:[0-9a-fA-F-]{36}$"))]
+    pub provisioner: String,
+    /// `User:<uuid>`; the caller where it is not given.
+    #[oai(validator(pattern = "^User:[0-9a-fA-F-]{36}$"))]
+    pub owner: Option<String>,
+    /// What the engine asks for, and whatever else the client keeps here. May hold the kubeconfig, as the old console sends it.
+    pub metadata: Option<Free>,
+    /// The kubeconfig, as a JSON object or YAML text. Commands, names of files and proxies in it are refused.
+    pub kubeconfig: Option<Free>,
+}
+
+/// Changes to a cluster.
+#[derive(Debug, Object)]
+pub struct ClusterUpdate {
+    /// What it is called: one line.
+    #[oai(validator(min_length = 1, max_length = 128))]
+    pub name: Option<String>,
+    /// `User:<uuid>`.
+    #[oai(validator(pattern = "^User:[0-9a-fA-F-]{36}$"))]
+    pub owner: Option<String>,
+    /// Merged by key; null removes a key, `*******` keeps a secret as it is.
+    pub metadata: Option<Free>,
+    /// A new kubeconfig, as a JSON object or YAML text.
+    pub kubeconfig: Option<Free>,
+}
+
+/// A cluster's state, for programs.
+#[derive(Debug, Enum)]
+#[oai(rename = "ClusterPhase")]
+pub enum ClusterPhaseWord {
+    /// Being made, or not yet seen.
+    Deploying,
+    /// It answers and accepts us.
+    #[oai(rename = "OK")]
+    Ready,
+    /// Being changed.
+    Updating,
+    /// Being taken down.
+    Destroying,
+    /// It failed, or answers and refuses us.
+    #[oai(rename = "Error")]
+    Failed,
+    /// Nothing answers.
+    Unknown,
+}
+
+/// A Kubernetes cluster.
+#[derive(Debug, Object)]
+#[oai(rename = "Cluster")]
+pub struct ClusterView {
+    /// Identity.
+    pub id: Uuid,
+    /// What it is called.
+    pub name: String,
+    /// Its state; the captions can be changed by settings.
+    pub state: String,
+    /// Its state, for programs.
+    pub phase: ClusterPhaseWord,
+    /// Why it is in this state, in plain words.
+    pub status_message: String,
+    /// When `phase` last changed.
+    pub state_changed_at: DateTime<Utc>,
+    /// When it was last looked at; null before the first look.
+    pub observed_at: Option<DateTime<Utc>>,
+    /// The Kubernetes version it told last.
+    pub version: Option<String>,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// What the engine was given and what clients keep here, secrets as `*******`; `status_message` in it repeats the one above.
+    pub metadata: Free,
+    /// The kubeconfig: never in a list, and only where the policy lets the caller read it. An empty object where there is none yet.
+    #[oai(skip_serializing_if_is_none)]
+    pub kubeconfig: Option<Free>,
+    /// What provides it.
+    pub provisioner: ProvisionerView,
+    /// Who owns it.
+    pub owner: UserView,
+    /// Its namespace; in lists that reach beyond the caller's organization.
+    #[oai(rename = "_namespace", skip_serializing_if_is_none)]
+    pub namespace: Option<String>,
+}
+
+/// How far the making of a cluster is.
+#[derive(Debug, Serialize, Object)]
+pub struct ProgressView {
+    /// 200, or 501 where the engine cannot tell.
+    pub response: u16,
+    /// In percent.
+    #[oai(validator(minimum(value = "0"), maximum(value = "100")))]
+    pub progress: u8,
+    /// The cluster's state.
+    pub result: String,
+}
+
+/// Another number of nodes.
+#[derive(Debug, Object)]
+pub struct Resize {
+    /// How many, 1 or more: a number, or a text that is one.
+    pub node_count: Free,
+}
+
+/// Network policy to be switched.
+#[derive(Debug, Object)]
+pub struct NetworkPolicy {
+    /// Who enforces it: CALICO, for example.
+    #[oai(validator(min_length = 1, max_length = 64))]
+    pub provider: String,
+    /// On or off.
+    pub enabled: bool,
+}
+
+impl Body<ClusterCreate> {
+    /// The cluster asked for.
+    ///
+    /// # Errors
+    /// Everything wrong with the fields.
+    pub fn read(self) -> Result<NewCluster, Invalid> {
+        let mut fields = self.fields;
+        // Clients of 2018 send these along; the server decides both.
+        fields.ignore("state");
+        fields.ignore("created_at");
+        let name = fields.required_text("name");
+        let given = fields.has("provisioner");
+        let provisioner = fields.reference("provisioner", "Provisioner");
+        let provisioner = fields.require("provisioner", provisioner, given);
+        let owner = fields.reference("owner", "User");
+        let metadata = fields.object("metadata");
+        let kubeconfig = kubeconfig(&mut fields);
+        fields.finish(name.zip(provisioner).map(|(name, provisioner)| NewCluster {
+            name,
+            provisioner,
+            owner,
+            metadata,
+            kubeconfig,
+        }))
+    }
+}
+
+impl Body<ClusterUpdate> {
+    /// The changes asked for.
+    ///
+    /// # Errors
+    /// Everything wrong with the fields.
+    pub fn read(self) -> Result<ClusterPatch, Invalid> {
+        let mut fields = self.fields;
+        let patch = ClusterPatch {
+            name: fields.text("name"),
+            owner: fields.reference("owner", "User"),
+            metadata: fields.object("metadata"),
+            kubeconfig: kubeconfig(&mut fields),
+        };
+        fields.finish(Some(patch))
+    }
+}
+
+impl Body<Resize> {
+    /// How many nodes.
+    ///
+    /// # Errors
+    /// It is not a number from 1 to 10,000.
+    pub fn read(self) -> Result<u32, Invalid> {
+        let mut fields = self.fields;
+        let given = fields.has("node_count");
+        let count = fields.value("node_count").and_then(|value| {
+            let count = match &value {
+                Value::Number(number) => number.as_u64(),
+                Value::String(text) => text.trim().parse().ok(),
+                _ => None,
+            };
+            let count = count.and_then(|count| u32::try_from(count).ok()).filter(|count| (1..=10_000).contains(count));
+            if count.is_none() {
+                fields.wrong("node_count", "must be a whole number from 1 to 10000");
+            }
+            count
+        });
+        let count = fields.require("node_count", count, given);
+        fields.finish(count)
+    }
+}
+
+impl Body<NetworkPolicy> {
+    /// Provider, and on or off.
+    ///
+    /// # Errors
+    /// Everything wrong with the fields.
+    pub fn read(self) -> Result<(String, bool), Invalid> {
+        let mut fields = self.fields;
+        let provider: Option<String> = fields.required_text("provider");
+        if provider.as_ref().is_some_and(|provider| provider.is_empty() || provider.len() > 64) {
+            fields.wrong("provider", "must have 1 to 64 characters");
+        }
+        let given = fields.has("enabled");
+        let enabled = fields.flag("enabled");
+        let enabled = fields.require("enabled", enabled, given);
+        fields.finish(provider.zip(enabled))
+    }
+}
+
+fn kubeconfig(fields: &mut Fields) -> Option<Value> {
+    let value = fields.value("kubeconfig")?;
+    if !(value.is_object() || value.is_string()) {
+        fields.wrong("kubeconfig", "must be an object or YAML text");
+        return None;
+    }
+    Some(value)
+}

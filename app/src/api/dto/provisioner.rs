@@ -1,0 +1,174 @@
+//! Provisioners and engines in requests and answers.
+
+use chrono::{DateTime, Utc};
+use kqueen_domain::{
+    invalid::Invalid,
+    port::engine::EngineDescriptor,
+    service::provisioners::{NewProvisioner, ProvisionerPatch},
+};
+use poem_openapi::{Enum, Object};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Free, user::UserView};
+use crate::api::body::Body;
+
+/// A provisioner to be created.
+#[derive(Debug, Object)]
+pub struct ProvisionerCreate {
+    /// What it is called: one line.
+    #[oai(validator(min_length = 1, max_length = 128))]
+    pub name: String,
+    /// Name of its engine, one of those `GET /provisioners/engines` lists.
+    pub engine: String,
+    /// `User:<uuid>`; the caller where it is not given.
+    #[oai(validator(pattern = "^User:[0-9a-fA-F-]{36}$"))]
+    pub owner: Option<String>,
+    /// What the engine asks for. Secret values are kept sealed and answered as `*******`.
+    pub parameters: Option<Free>,
+}
+
+/// Changes to a provisioner.
+#[derive(Debug, Object)]
+pub struct ProvisionerUpdate {
+    /// What it is called: one line.
+    #[oai(validator(min_length = 1, max_length = 128))]
+    pub name: Option<String>,
+    /// `User:<uuid>`.
+    #[oai(validator(pattern = "^User:[0-9a-fA-F-]{36}$"))]
+    pub owner: Option<String>,
+    /// Merged by key; null removes a key, `*******` keeps a secret as it is.
+    pub parameters: Option<Free>,
+}
+
+/// How a provisioner stands, for programs.
+#[derive(Debug, Enum)]
+#[oai(rename = "ProvisionerPhase")]
+pub enum ProvisionerPhaseWord {
+    /// The provider accepts the credentials.
+    #[oai(rename = "OK")]
+    Ready,
+    /// The provider refuses them.
+    #[oai(rename = "Error")]
+    Failed,
+    /// The provider does not answer.
+    #[oai(rename = "Not Reachable")]
+    NotReachable,
+}
+
+/// A provisioner: an engine with what is needed to use it.
+#[derive(Debug, Object)]
+#[oai(rename = "Provisioner")]
+pub struct ProvisionerView {
+    /// Identity.
+    pub id: Uuid,
+    /// What it is called.
+    pub name: String,
+    /// Name of its engine.
+    pub engine: String,
+    /// Name of its engine for people.
+    pub verbose_name: String,
+    /// What the engine was given, secrets as `*******`.
+    pub parameters: Free,
+    /// How it stands; the captions can be changed by settings.
+    pub state: String,
+    /// How it stands, for programs.
+    pub phase: ProvisionerPhaseWord,
+    /// Why.
+    pub status_message: String,
+    /// When it was last checked.
+    pub observed_at: DateTime<Utc>,
+    /// When `phase` last changed.
+    pub state_changed_at: DateTime<Utc>,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// Who owns it.
+    pub owner: UserView,
+    /// Its namespace; in lists that reach beyond the caller's organization.
+    #[oai(rename = "_namespace", skip_serializing_if_is_none)]
+    pub namespace: Option<String>,
+}
+
+/// An engine: what it is, asks for, and can do.
+#[derive(Debug, Object)]
+#[oai(rename = "Engine")]
+pub struct EngineView {
+    /// The name provisioners use.
+    pub name: String,
+    /// The name for people.
+    pub verbose_name: String,
+    /// What it asks for.
+    pub parameters: EngineParameters,
+    /// What it can do with a cluster.
+    pub abilities: EngineAbilities,
+}
+
+/// What an engine asks for: fields by name, each with type, label, validators and help, from which forms are drawn.
+#[derive(Debug, Object)]
+pub struct EngineParameters {
+    /// Of a provisioner.
+    pub provisioner: Free,
+    /// Of a cluster.
+    pub cluster: Free,
+}
+
+/// What an engine can do with a cluster.
+#[derive(Debug, Object)]
+pub struct EngineAbilities {
+    /// Makes clusters; otherwise it attaches clusters made elsewhere.
+    pub deploy: bool,
+    /// Changes the number of nodes.
+    pub resize: bool,
+    /// Switches network policy.
+    pub set_network_policy: bool,
+    /// Tells progress.
+    pub progress: bool,
+}
+
+/// An engine as it is answered.
+#[must_use]
+pub fn engine(descriptor: &EngineDescriptor) -> Value {
+    json!({
+        "name": descriptor.name,
+        "verbose_name": descriptor.verbose_name,
+        "parameters": {
+            "provisioner": descriptor.provisioner.to_json(),
+            "cluster": descriptor.cluster.to_json(),
+        },
+        "abilities": descriptor.abilities,
+    })
+}
+
+impl Body<ProvisionerCreate> {
+    /// The provisioner asked for.
+    ///
+    /// # Errors
+    /// Everything wrong with the fields.
+    pub fn read(self) -> Result<NewProvisioner, Invalid> {
+        let mut fields = self.fields;
+        // Clients of 2018 send these along; the server decides both.
+        fields.ignore("state");
+        fields.ignore("created_at");
+        let name = fields.required_text("name");
+        let engine = fields.required_text("engine");
+        let owner = fields.reference("owner", "User");
+        let parameters = fields.object("parameters").unwrap_or_default();
+        fields.finish(name.zip(engine).map(|(name, engine)| NewProvisioner { name, engine, owner, parameters }))
+    }
+}
+
+impl Body<ProvisionerUpdate> {
+    /// The changes asked for.
+    ///
+    /// # Errors
+    /// Everything wrong with the fields.
+    pub fn read(self) -> Result<ProvisionerPatch, Invalid> {
+        let mut fields = self.fields;
+        let patch = ProvisionerPatch {
+            name: fields.text("name"),
+            owner: fields.reference("owner", "User"),
+            parameters: fields.object("parameters"),
+        };
+        fields.finish(Some(patch))
+    }
+}

@@ -1,0 +1,43 @@
+//! Logging in.
+
+use kqueen_domain::{invalid::Invalid, secret::Password};
+use poem_openapi::Object;
+use serde::Serialize;
+
+use crate::api::body::Body;
+
+/// User name and password.
+#[derive(Debug, Object)]
+pub struct Credentials {
+    /// Log-in name.
+    #[oai(validator(max_length = 1024))]
+    pub username: String,
+    /// Password.
+    #[oai(validator(max_length = 1024))]
+    pub password: String,
+}
+
+/// A token.
+#[derive(Debug, Serialize, Object)]
+pub struct Token {
+    /// Send it as `Authorization: Bearer <token>`.
+    pub access_token: String,
+}
+
+impl Body<Credentials> {
+    /// User name and password.
+    ///
+    /// # Errors
+    /// Everything wrong with the fields.
+    pub fn read(self) -> Result<(String, Password), Invalid> {
+        let mut fields = self.fields;
+        let username: Option<String> = fields.required_text("username");
+        let password: Option<String> = fields.required_text("password");
+        for (name, text) in [("username", &username), ("password", &password)] {
+            if text.as_ref().is_some_and(|text| text.len() > 4096) {
+                fields.wrong(name, "is too long");
+            }
+        }
+        fields.finish(username.zip(password)).map(|(username, password)| (username, Password::new(password)))
+    }
+}

@@ -1,0 +1,201 @@
+//! Users in requests and answers.
+
+use chrono::{DateTime, Utc};
+use kqueen_domain::{
+    invalid::Invalid,
+    name::EmailAddress,
+    secret::Password,
+    service::users::{NewUser, UserPatch},
+    user::{AuthMethod, Role},
+};
+use poem_openapi::{Enum, Object};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Free, organization::OrganizationView};
+use crate::api::body::{Body, Fields};
+
+/// What a user may do in general.
+#[derive(Debug, Enum)]
+#[oai(rename = "Role", rename_all = "lowercase")]
+pub enum RoleWord {
+    /// Uses what the organization has.
+    Member,
+    /// Runs one organization.
+    Admin,
+    /// Runs the installation.
+    Superadmin,
+}
+
+/// Who checks a user's password.
+#[derive(Debug, Enum)]
+#[oai(rename = "AuthMethod", rename_all = "lowercase")]
+pub enum AuthWord {
+    /// This service.
+    Local,
+    /// A directory.
+    Ldap,
+}
+
+/// A user to be created.
+#[derive(Debug, Object)]
+pub struct UserCreate {
+    /// Log-in name, unique in the installation.
+    #[oai(validator(min_length = 1, max_length = 128))]
+    pub username: String,
+    /// Password; needed for local users.
+    #[oai(validator(min_length = 1, max_length = 1024))]
+    pub password: Option<String>,
+    /// Address, unique in the installation.
+    #[oai(validator(max_length = 254))]
+    pub email: Option<String>,
+    /// `Organization:<uuid>`; the caller's own where it is not given.
+    #[oai(validator(pattern = "^Organization:[0-9a-fA-F-]{36}$"))]
+    pub organization: Option<String>,
+    /// Role; member where it is not given.
+    pub role: Option<RoleWord>,
+    /// Whether the user may log in; true where it is not given.
+    pub active: Option<bool>,
+    /// Who checks the password; local where it is not given.
+    pub auth: Option<AuthWord>,
+    /// Free-form facts. Values under names like `password` or `token` are kept secret.
+    pub metadata: Option<Free>,
+}
+
+/// Changes to a user.
+#[derive(Debug, Object)]
+pub struct UserUpdate {
+    /// Log-in name.
+    #[oai(validator(min_length = 1, max_length = 128))]
+    pub username: Option<String>,
+    /// Address; null removes it.
+    #[oai(validator(max_length = 254))]
+    pub email: Option<String>,
+    /// `Organization:<uuid>`; superadmins only, and only users who own nothing.
+    #[oai(validator(pattern = "^Organization:[0-9a-fA-F-]{36}$"))]
+    pub organization: Option<String>,
+    /// Role; nobody gives a role above the own one.
+    pub role: Option<RoleWord>,
+    /// Whether the user may log in. Every token ends when this changes.
+    pub active: Option<bool>,
+    /// Merged by key; null removes a key.
+    pub metadata: Option<Free>,
+}
+
+/// A new password.
+#[derive(Debug, Object)]
+pub struct PasswordUpdate {
+    /// The password. Every token issued before ends.
+    #[oai(validator(min_length = 1, max_length = 1024))]
+    pub password: String,
+}
+
+/// A user.
+#[derive(Debug, Object)]
+#[oai(rename = "User")]
+pub struct UserView {
+    /// Identity.
+    pub id: Uuid,
+    /// Log-in name.
+    pub username: String,
+    /// Address.
+    #[oai(skip_serializing_if_is_none)]
+    pub email: Option<String>,
+    /// Role.
+    pub role: RoleWord,
+    /// Whether the user may log in.
+    pub active: bool,
+    /// Who checks the password.
+    pub auth: AuthWord,
+    /// Free-form facts, secret ones as `*******`.
+    #[oai(skip_serializing_if_is_none)]
+    pub metadata: Option<Free>,
+    /// When the account was created.
+    pub created_at: DateTime<Utc>,
+    /// The organization the user belongs to.
+    pub organization: OrganizationView,
+}
+
+impl Body<UserCreate> {
+    /// The user asked for.
+    ///
+    /// # Errors
+    /// Everything wrong with the fields.
+    pub fn read(self) -> Result<NewUser, Invalid> {
+        let mut fields = self.fields;
+        fields.ignore("created_at");
+        let username = fields.required_text("username");
+        let password = fields.text::<String>("password").map(Password::new);
+        let email = fields.text("email");
+        let organization = fields.reference("organization", "Organization");
+        let role = fields.word("role").unwrap_or(Role::Member);
+        let active = fields.flag("active").unwrap_or(true);
+        let auth = auth_method(&mut fields).unwrap_or(AuthMethod::Local);
+        let metadata = fields.object("metadata");
+        fields.finish(username.map(|username| NewUser {
+            username,
+            password,
+            email,
+            organization,
+            role,
+            active,
+            auth,
+            metadata,
+        }))
+    }
+}
+
+impl Body<UserUpdate> {
+    /// The changes asked for.
+    ///
+    /// # Errors
+    /// Everything wrong with the fields.
+    pub fn read(self) -> Result<UserPatch, Invalid> {
+        let mut fields = self.fields;
+        let email = match fields.nullable("email") {
+            None => None,
+            Some(Value::Null) => Some(None),
+            Some(Value::String(text)) => match EmailAddress::try_from(text) {
+                Ok(address) => Some(Some(address)),
+                Err(error) => {
+                    fields.wrong("email", error.to_string());
+                    None
+                }
+            },
+            Some(_) => {
+                fields.wrong("email", "must be a text or null");
+                None
+            }
+        };
+        let patch = UserPatch {
+            username: fields.text("username"),
+            email,
+            organization: fields.reference("organization", "Organization"),
+            role: fields.word("role"),
+            active: fields.flag("active"),
+            metadata: fields.object("metadata"),
+        };
+        fields.finish(Some(patch))
+    }
+}
+
+impl Body<PasswordUpdate> {
+    /// The password.
+    ///
+    /// # Errors
+    /// Everything wrong with the fields.
+    pub fn read(self) -> Result<Password, Invalid> {
+        let mut fields = self.fields;
+        let password = fields.required_text::<String>("password").map(Password::new);
+        fields.finish(password)
+    }
+}
+
+fn auth_method(fields: &mut Fields) -> Option<AuthMethod> {
+    let word: String = fields.text("auth")?;
+    let method = [AuthMethod::Local, AuthMethod::Ldap].into_iter().find(|method| method.as_str() == word);
+    if method.is_none() {
+        fields.wrong("auth", "must be one of local, ldap");
+    }
+    method
+}

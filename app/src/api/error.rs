@@ -1,0 +1,235 @@
+//! From a failure to its status and the one error body; nowhere else.
+
+use kqueen_domain::{
+    invalid::{FieldError, Invalid},
+    service::ServiceError,
+};
+use poem::{
+    Response,
+    error::{ParsePathError, ResponseError},
+    http::{HeaderValue, StatusCode, header},
+};
+use poem_openapi::{
+    ApiResponse, Object,
+    error::{AuthorizationError, ContentTypeError, ParseParamError, ParsePathError as OpenApiPathError},
+    registry::{MetaResponses, Registry},
+};
+use serde::Serialize;
+
+/// What is wrong with one field of a request, or one thing that stands in the way.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct ErrorDetail {
+    /// Path of the field, dots between levels (`metadata.node_count`), or the reference of the object in the way.
+    pub field: String,
+    /// What is wrong, as the rest of a sentence that starts with the field.
+    pub message: String,
+}
+
+/// The body of every error.
+#[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "Error")]
+pub struct ErrorBody {
+    /// The HTTP status.
+    pub code: u16,
+    /// The HTTP status again, as half of the service of 2018 called it.
+    pub status_code: u16,
+    /// A stable word for programs.
+    pub error: String,
+    /// A sentence for people: names the object and the next step.
+    pub description: String,
+    /// Every wrong field, or everything in the way.
+    pub details: Vec<ErrorDetail>,
+    /// Names this request in the logs.
+    pub request_id: String,
+}
+
+/// Why a request is not answered with what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("{description}")]
+pub struct Failure {
+    status: StatusCode,
+    word: &'static str,
+    description: String,
+    details: Vec<FieldError>,
+    retry_after: Option<u64>,
+    /// What went wrong inside; for the log alone.
+    #[source]
+    cause: Option<kqueen_domain::port::BoxError>,
+}
+
+impl Failure {
+    /// A failure with that status, word and sentence.
+    #[must_use]
+    pub fn new(status: StatusCode, word: &'static str, description: impl Into<String>) -> Self {
+        Self { status, word, description: description.into(), details: Vec::new(), retry_after: None, cause: None }
+    }
+
+    /// The request is not JSON, or cannot be read.
+    #[must_use]
+    pub fn bad_request(description: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", description)
+    }
+
+    /// Nothing is served at this path.
+    #[must_use]
+    pub fn no_such_path() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "nothing is served at this path; see /api/docs/")
+    }
+
+    /// What is served at this path does not take this method.
+    #[must_use]
+    pub fn method_not_allowed(allowed: &str) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("this path takes {allowed}"))
+    }
+
+    /// The body is longer than is accepted.
+    #[must_use]
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a request body has at most {limit} bytes"))
+    }
+
+    /// The body is of another kind than JSON.
+    #[must_use]
+    pub fn unsupported_media_type() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "send the body as application/json, with that Content-Type",
+        )
+    }
+
+    /// Not answered in the time a request may take.
+    #[must_use]
+    pub fn timed_out() -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "the request took too long; try again")
+    }
+
+    /// Something that is our fault.
+    #[must_use]
+    pub fn internal(cause: kqueen_domain::port::BoxError) -> Self {
+        let description = "something went wrong inside; the log has it under this request id";
+        let failure = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", description);
+        Self { cause: Some(cause), ..failure }
+    }
+
+    /// The failure behind an error of the framework.
+    #[must_use]
+    pub fn from_framework(error: &poem::Error) -> Self {
+        if let Some(param) = error.downcast_ref::<ParseParamError>() {
+            return Invalid::field(param.name, param.reason.clone()).into();
+        }
+        if error.is::<ParsePathError>() || error.is::<OpenApiPathError>() {
+            return Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing with this id; an id is a UUID");
+        }
+        if error.is::<AuthorizationError>() {
+            return unauthenticated("send a token: Authorization: Bearer <token from POST /api/v1/auth>");
+        }
+        if error.is::<ContentTypeError>() {
+            return Self::unsupported_media_type();
+        }
+        match error.status() {
+            StatusCode::NOT_FOUND => Self::no_such_path(),
+            StatusCode::METHOD_NOT_ALLOWED => Self::method_not_allowed("other methods"),
+            StatusCode::UNAUTHORIZED => unauthenticated("log in again"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::unsupported_media_type(),
+            status if status.is_client_error() => Self::bad_request("the request cannot be read"),
+            _ => Self::internal(error.to_string().into()),
+        }
+    }
+
+    /// The answer, naming the request it is for.
+    #[must_use]
+    pub fn into_response(self, request_id: &str, realm: &str) -> Response {
+        if let Some(cause) = &self.cause {
+            let causes = std::iter::successors(Some(&**cause as &dyn std::error::Error), |error| error.source());
+            let causes = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+            tracing::error!(request_id, status = self.status.as_u16(), error = causes, "request failed");
+        }
+        let body = ErrorBody {
+            code: self.status.as_u16(),
+            status_code: self.status.as_u16(),
+            error: self.word.to_owned(),
+            description: self.description,
+            details: self
+                .details
+                .into_iter()
+                .map(|FieldError { field, message }| ErrorDetail { field, message })
+                .collect(),
+            request_id: request_id.to_owned(),
+        };
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response =
+            Response::builder().status(self.status).content_type("application/json; charset=utf-8").body(body);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED
+            && let Ok(challenge) = HeaderValue::try_from(format!("Bearer realm=\"{realm}\""))
+        {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+fn unauthenticated(description: &str) -> Failure {
+    Failure::new(StatusCode::UNAUTHORIZED, "unauthenticated", description)
+}
+
+impl From<Invalid> for Failure {
+    fn from(invalid: Invalid) -> Self {
+        let description = match &invalid.0[..] {
+            [only] => format!("{} {}", only.field, only.message),
+            several => format!("{} fields cannot be accepted; see details", several.len()),
+        };
+        Self { details: invalid.0, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", description) }
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        let description = error.to_string();
+        match error {
+            ServiceError::Unauthenticated(text) => unauthenticated(text),
+            ServiceError::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", description),
+            ServiceError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not_found", description),
+            ServiceError::Invalid(invalid) => invalid.into(),
+            ServiceError::Conflict { message, details } => {
+                Self { details, ..Self::new(StatusCode::CONFLICT, "conflict", message) }
+            }
+            ServiceError::Unsupported(_) => Self::new(StatusCode::CONFLICT, "unsupported", description),
+            ServiceError::ChangedMeanwhile(_) => {
+                Self::new(StatusCode::PRECONDITION_FAILED, "changed_meanwhile", description)
+            }
+            ServiceError::Throttled { retry_after } => Self {
+                retry_after: Some(retry_after.as_secs_f64().ceil().max(1.0) as u64),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", description)
+            },
+            ServiceError::Upstream(_) => Self::new(StatusCode::BAD_GATEWAY, "upstream_failed", description),
+            ServiceError::UpstreamTimeout(_) => Self::new(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", description),
+            ServiceError::Unavailable(cause) => Self {
+                retry_after: Some(5),
+                cause: Some(cause),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", description)
+            },
+            ServiceError::Internal(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl ResponseError for Failure {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+/// Which statuses an operation answers with is declared in [`super::document`], one by one; here only the body is made known.
+impl ApiResponse for Failure {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: Vec::new() }
+    }
+
+    fn register(registry: &mut Registry) {
+        <ErrorBody as poem_openapi::types::Type>::register(registry);
+    }
+}

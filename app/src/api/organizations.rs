@@ -1,0 +1,128 @@
+//! Organizations and their policies.
+
+use poem_openapi::{
+    OpenApi,
+    param::{Header, Path},
+};
+use uuid::Uuid;
+
+use super::{
+    Api, Tag,
+    body::Body,
+    dto::{
+        Deleted,
+        organization::{
+            Deletable, OrganizationCreate, OrganizationUpdate, OrganizationView, PolicyUpdate, PolicyView, effective,
+        },
+    },
+    error::Failure,
+    expected,
+    page::ListQuery,
+    ready, render,
+    rendered::{Listed, Rendered},
+    security::Authenticated,
+};
+
+pub(super) struct OrganizationsApi(pub(super) Option<Api>);
+
+type Entry = kqueen_domain::catalog::Entry<kqueen_domain::organization::Organization>;
+
+fn shown(entry: &Entry) -> Rendered<OrganizationView> {
+    let mut body = Vec::new();
+    render::organization(&mut body, entry);
+    Rendered::at(body, entry.revision)
+}
+
+#[OpenApi(prefix_path = "/organizations", tag = "Tag::Organizations")]
+impl OrganizationsApi {
+    /// List organizations: superadmins see all, others their own.
+    #[oai(path = "/", method = "get", operation_id = "organization_list")]
+    async fn list(
+        &self,
+        caller: Authenticated,
+        query: ListQuery,
+    ) -> Result<Rendered<Listed<OrganizationView>>, Failure> {
+        let page = ready(self.0.as_ref())?.organizations.list(&caller.0, &query.list)?;
+        Ok(Rendered::new(render::list(&page, query.paged, |out, entry| render::organization(out, entry))))
+    }
+
+    /// Create an organization; superadmins only.
+    #[oai(path = "/", method = "post", operation_id = "organization_create")]
+    async fn create(
+        &self,
+        caller: Authenticated,
+        body: Body<OrganizationCreate>,
+    ) -> Result<Rendered<OrganizationView>, Failure> {
+        let (name, namespace) = body.read()?;
+        Ok(shown(&*ready(self.0.as_ref())?.organizations.create(&caller.0, name, namespace).await?))
+    }
+
+    /// Show one organization.
+    #[oai(path = "/:id", method = "get", operation_id = "organization_get")]
+    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<OrganizationView>, Failure> {
+        Ok(shown(&*ready(self.0.as_ref())?.organizations.get(&caller.0, id.0.into())?))
+    }
+
+    /// Change the name of an organization; superadmins only.
+    #[oai(path = "/:id", method = "patch", operation_id = "organization_update")]
+    async fn update(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        body: Body<OrganizationUpdate>,
+    ) -> Result<Rendered<OrganizationView>, Failure> {
+        let expected = expected(if_match.0.as_deref())?;
+        let name = body.read()?;
+        Ok(shown(&*ready(self.0.as_ref())?.organizations.rename(&caller.0, id.0.into(), name, expected).await?))
+    }
+
+    /// Delete an empty organization; superadmins only.
+    #[oai(path = "/:id", method = "delete", operation_id = "organization_delete")]
+    async fn delete(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+    ) -> Result<Rendered<Deleted>, Failure> {
+        let expected = expected(if_match.0.as_deref())?;
+        ready(self.0.as_ref())?.organizations.delete(&caller.0, id.0.into(), expected).await?;
+        Ok(Rendered::of(&Deleted::of(id.0)))
+    }
+
+    /// Show the rules in force in an organization, by action.
+    #[oai(path = "/:id/policy", method = "get", operation_id = "organization_policy_get")]
+    async fn policy(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<PolicyView>, Failure> {
+        let entry = ready(self.0.as_ref())?.organizations.get(&caller.0, id.0.into())?;
+        Ok(policy(&entry))
+    }
+
+    /// Override rules in an organization; null returns to the default.
+    ///
+    /// `organization:*`, `user:delete_superadmin` and `policy:update` cannot be overridden.
+    #[oai(path = "/:id/policy", method = "patch", operation_id = "organization_policy_update")]
+    async fn change_policy(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        body: Body<PolicyUpdate>,
+    ) -> Result<Rendered<PolicyView>, Failure> {
+        let expected = expected(if_match.0.as_deref())?;
+        let changes = body.read()?;
+        let organizations = &ready(self.0.as_ref())?.organizations;
+        Ok(policy(&*organizations.change_policy(&caller.0, id.0.into(), &changes, expected).await?))
+    }
+
+    /// Tell whether an organization can be deleted, and what is left in it; superadmins only.
+    #[oai(path = "/:id/deletable", method = "get", operation_id = "organization_deletable")]
+    async fn deletable(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Deletable>, Failure> {
+        let remaining = ready(self.0.as_ref())?.organizations.remaining(&caller.0, id.0.into())?;
+        Ok(Rendered::of(&Deletable::from(remaining)))
+    }
+}
+
+fn policy(entry: &Entry) -> Rendered<PolicyView> {
+    let body = serde_json::to_vec(&effective(&entry.record.policy)).unwrap_or_default();
+    Rendered::at(body, entry.revision)
+}

@@ -1,0 +1,130 @@
+//! The parameters all lists take.
+
+use kqueen_domain::{
+    catalog::{Filter, Sort, Window},
+    invalid::{Findings, Invalid},
+    service::ListRequest,
+};
+use poem::{FromRequest, Request, RequestBody, Result};
+use url::form_urlencoded;
+
+use super::error::Failure;
+
+/// How many items a page has where `limit` is not given.
+const DEFAULT_LIMIT: usize = 20;
+/// How many items a page has at most.
+pub const MAX_LIMIT: usize = 1_000;
+
+/// What a list is asked for. The parameters are declared by [`super::document`].
+#[derive(Debug)]
+pub struct ListQuery {
+    /// Which items.
+    pub list: ListRequest,
+    /// Whether the answer tells the total; it does where `offset` is given.
+    pub paged: bool,
+}
+
+impl<'a> FromRequest<'a> for ListQuery {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
+        Ok(read(request.uri().query().unwrap_or_default()).map_err(Failure::from)?)
+    }
+}
+
+/// Reads a query string. Names it does not know are left to others; of a repeated name the last counts.
+fn read(query: &str) -> Result<ListQuery, Invalid> {
+    let mut list = ListRequest::default();
+    let mut findings = Findings::default();
+    let (mut offset, mut limit) = (None, None);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let value = value.into_owned();
+        let text = || Some(value.clone()).filter(|text| !text.is_empty());
+        match &*name {
+            "name" => list.filter = Filter { name: text(), ..list.filter },
+            "provisioner" => list.filter = Filter { provisioner: text(), ..list.filter },
+            "engine" => list.filter = Filter { engine: text(), ..list.filter },
+            "sortby" => list.sort = findings.take("sortby", sort(&value)).unwrap_or_default(),
+            "order" => list.descending = findings.take("order", descending(&value)).unwrap_or_default(),
+            "offset" => offset = findings.take("offset", number(&value, 0, usize::MAX >> 1)),
+            "limit" => limit = findings.take("limit", number(&value, 1, MAX_LIMIT)),
+            "namespace" => list.namespace = text(),
+            "all_namespaces" => {
+                list.all_namespaces = findings.take("all_namespaces", flag(&value)).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    let paged = offset.is_some();
+    list.window = match (offset, limit) {
+        (Some(offset), limit) => Some(Window { offset, limit: limit.unwrap_or(DEFAULT_LIMIT) }),
+        (None, Some(limit)) => Some(Window { offset: 0, limit }),
+        (None, None) => None,
+    };
+    findings.finish(Some(ListQuery { list, paged }))
+}
+
+fn sort(word: &str) -> Result<Sort, &'static str> {
+    match word {
+        "name" => Ok(Sort::Name),
+        "provisioner" => Ok(Sort::Provisioner),
+        "engine" => Ok(Sort::Engine),
+        "created_at" | "created" => Ok(Sort::Created),
+        "state" | "status" => Ok(Sort::State),
+        _ => Err("must be one of name, provisioner, engine, created_at, created, state, status"),
+    }
+}
+
+fn descending(word: &str) -> Result<bool, &'static str> {
+    match word {
+        "asc" => Ok(false),
+        "desc" => Ok(true),
+        _ => Err("must be asc or desc"),
+    }
+}
+
+fn flag(word: &str) -> Result<bool, &'static str> {
+    match word.to_ascii_lowercase().as_str() {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("must be true or false"),
+    }
+}
+
+fn number(text: &str, least: usize, most: usize) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| {
+        if most == MAX_LIMIT {
+            format!("must be a whole number from {least} to {most}")
+        } else {
+            format!("must be a whole number, {least} or more")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_makes_a_page_of_twenty() {
+        let ListQuery { list, paged } =
+            read("offset=40&sortby=name&order=desc&name=Web%20x&all_namespaces=True").unwrap();
+        assert!(paged);
+        assert_eq!(list.window, Some(Window { offset: 40, limit: 20 }));
+        assert_eq!((list.sort, list.descending, list.all_namespaces), (Sort::Name, true, true));
+        assert_eq!(list.filter.name.as_deref(), Some("Web x"));
+    }
+
+    #[test]
+    fn a_limit_alone_cuts_the_list_and_keeps_its_shape() {
+        let ListQuery { list, paged } = read("limit=5").unwrap();
+        assert_eq!(list.window, Some(Window { offset: 0, limit: 5 }));
+        assert!(!paged);
+    }
+
+    #[test]
+    fn every_wrong_parameter_is_named() {
+        let wrong = read("offset=-1&limit=1001&sortby=owner&order=up&all_namespaces=maybe").unwrap_err();
+        let fields: Vec<_> = wrong.0.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["offset", "limit", "sortby", "order", "all_namespaces"]);
+    }
+}

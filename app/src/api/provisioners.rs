@@ -1,0 +1,110 @@
+//! Provisioners and engines.
+
+use kqueen_domain::catalog;
+use poem_openapi::{
+    OpenApi,
+    param::{Header, Path},
+};
+use uuid::Uuid;
+
+use super::{
+    Api, Tag,
+    body::Body,
+    dto::{
+        Deleted, Health,
+        provisioner::{EngineView, ProvisionerCreate, ProvisionerUpdate, ProvisionerView, engine},
+    },
+    error::Failure,
+    expected, once,
+    page::ListQuery,
+    ready, render,
+    rendered::{Listed, Rendered},
+    security::Authenticated,
+};
+
+pub(super) struct ProvisionersApi(pub(super) Option<Api>);
+
+fn shown(api: &Api, view: &catalog::ProvisionerView) -> Rendered<ProvisionerView> {
+    let mut body = Vec::with_capacity(2048);
+    api.renderer.provisioner(&mut body, view, false);
+    Rendered::at(body, view.provisioner.revision)
+}
+
+#[OpenApi(prefix_path = "/provisioners", tag = "Tag::Provisioners")]
+impl ProvisionersApi {
+    /// List provisioners.
+    #[oai(path = "/", method = "get", operation_id = "provisioner_list")]
+    async fn list(
+        &self,
+        caller: Authenticated,
+        query: ListQuery,
+    ) -> Result<Rendered<Listed<ProvisionerView>>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let page = api.provisioners.list(&caller.0, &query.list)?;
+        let named = query.list.names_namespaces();
+        Ok(Rendered::new(render::list(&page, query.paged, |out, view| api.renderer.provisioner(out, view, named))))
+    }
+
+    /// Create a provisioner. Its credentials are checked; it is saved whatever the check finds.
+    #[oai(path = "/", method = "post", operation_id = "provisioner_create")]
+    async fn create(
+        &self,
+        caller: Authenticated,
+        #[oai(name = "Idempotency-Key")] key: Header<Option<String>>,
+        body: Body<ProvisionerCreate>,
+    ) -> Result<Rendered<ProvisionerView>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let once = once(key.0, &body.bytes)?;
+        let new = body.read()?;
+        Ok(shown(api, &api.provisioners.create(&caller.0, new, once).await?))
+    }
+
+    /// List the engines that are offered, with what they ask for and can do.
+    #[oai(path = "/engines", method = "get", operation_id = "engine_list")]
+    async fn engines(&self, _caller: Authenticated) -> Result<Rendered<Vec<EngineView>>, Failure> {
+        let engines: Vec<_> = ready(self.0.as_ref())?.provisioners.engines().map(engine).collect();
+        Ok(Rendered::of(&engines))
+    }
+
+    /// Tell how many provisioners there are and which share of them is well.
+    #[oai(path = "/health", method = "get", operation_id = "provisioner_health")]
+    async fn health(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Health>, Failure> {
+        let tally = ready(self.0.as_ref())?.provisioners.health(&caller.0, &query.list)?;
+        Ok(Rendered::of(&Health::from(tally)))
+    }
+
+    /// Show one provisioner.
+    #[oai(path = "/:id", method = "get", operation_id = "provisioner_get")]
+    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ProvisionerView>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        Ok(shown(api, &api.provisioners.get(&caller.0, id.0.into())?))
+    }
+
+    /// Change a provisioner. New parameters are checked against the provider.
+    #[oai(path = "/:id", method = "patch", operation_id = "provisioner_update")]
+    async fn update(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        body: Body<ProvisionerUpdate>,
+    ) -> Result<Rendered<ProvisionerView>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let expected = expected(if_match.0.as_deref())?;
+        let patch = body.read()?;
+        Ok(shown(api, &api.provisioners.update(&caller.0, id.0.into(), patch, expected).await?))
+    }
+
+    /// Delete a provisioner that no cluster uses.
+    #[oai(path = "/:id", method = "delete", operation_id = "provisioner_delete")]
+    async fn delete(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+    ) -> Result<Rendered<Deleted>, Failure> {
+        let expected = expected(if_match.0.as_deref())?;
+        ready(self.0.as_ref())?.provisioners.delete(&caller.0, id.0.into(), expected).await?;
+        Ok(Rendered::of(&Deleted::of(id.0)))
+    }
+}

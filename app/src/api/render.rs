@@ -1,0 +1,238 @@
+//! Answers put together from parts. What a record says of itself is rendered once per revision and kept by the catalog; what it nests,
+//! and what changes with every look, is put in when it is answered, so that nothing kept can be out of date.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use kqueen_domain::{
+    catalog::{ClusterView, Entry, Page, ProvisionerView, UserView},
+    cluster::Phase,
+    organization::Organization,
+    port::engine::EngineRegistry,
+    provisioner::ProvisionerPhase,
+    service::clusters::{ClusterWithKubeconfig, ShownKubeconfig},
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::config::ClusterCaptions;
+
+/// Puts answers together.
+pub struct Renderer {
+    /// The words for clusters' states.
+    pub clusters: ClusterCaptions,
+    /// The words for provisioners' states.
+    pub provisioners: ProvisionerCaptions,
+    /// Knows engines' names for people.
+    pub engines: EngineRegistry,
+}
+
+/// The words for provisioners' states.
+#[derive(Debug, Clone)]
+pub struct ProvisionerCaptions {
+    /// For `Ready`.
+    pub ok: String,
+    /// For `Failed`.
+    pub error: String,
+    /// For `NotReachable`.
+    pub unknown: String,
+}
+
+/// The form of times: RFC 3339 with `Z`, to the microsecond where there are any.
+#[must_use]
+pub fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// A part of an object: its braces are left to whoever puts it together.
+fn part(object: Value) -> Vec<u8> {
+    let mut bytes = object.to_string().into_bytes();
+    bytes.pop();
+    bytes
+}
+
+fn string(out: &mut Vec<u8>, name: &str, value: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    json(out, value);
+}
+
+fn optional(out: &mut Vec<u8>, name: &str, value: Option<&str>) {
+    match value {
+        Some(value) => string(out, name, value),
+        None => {
+            out.extend_from_slice(b",\"");
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"\":null");
+        }
+    }
+}
+
+fn json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    // Writing to memory cannot fail, and everything we serialize has text keys.
+    let _ = serde_json::to_writer(out, value);
+}
+
+fn namespace(out: &mut Vec<u8>, named: bool, organization: Option<&Arc<Entry<Organization>>>) {
+    if let Some(organization) = organization.filter(|_| named) {
+        string(out, "_namespace", organization.record.namespace.as_str());
+    }
+}
+
+/// A list: an array, or with its total where a part was asked for.
+pub fn list<T>(page: &Page<T>, paged: bool, mut item: impl FnMut(&mut Vec<u8>, &T)) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 + page.items.len() * 1500);
+    out.extend_from_slice(if paged { b"{\"items\":[" } else { b"[" });
+    for (n, it) in page.items.iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        item(&mut out, it);
+    }
+    out.push(b']');
+    if paged {
+        out.extend_from_slice(format!(",\"total\":{}}}", page.total).as_bytes());
+    }
+    out
+}
+
+/// An organization.
+pub fn organization(out: &mut Vec<u8>, entry: &Entry<Organization>) {
+    out.extend_from_slice(entry.rendered(|organization| {
+        let Organization { id, name, namespace, created_at, .. } = organization;
+        serde_json::json!({
+            "id": id.uuid(),
+            "name": name,
+            "namespace": namespace,
+            "created_at": time(*created_at),
+        })
+        .to_string()
+        .into_bytes()
+    }));
+}
+
+/// A user.
+pub fn user(out: &mut Vec<u8>, view: &UserView) {
+    out.extend_from_slice(view.user.rendered(|user| {
+        let mut object = Map::new();
+        object.insert("id".into(), user.id.to_string().into());
+        object.insert("username".into(), user.username.as_str().into());
+        if let Some(email) = &user.email {
+            object.insert("email".into(), email.as_str().into());
+        }
+        object.insert("role".into(), user.role.as_str().into());
+        object.insert("active".into(), user.active.into());
+        object.insert("auth".into(), user.auth.as_str().into());
+        if let Some(metadata) = &user.metadata {
+            object.insert("metadata".into(), metadata.to_map().into());
+        }
+        object.insert("created_at".into(), time(user.created_at).into());
+        part(Value::Object(object))
+    }));
+    if let Some(entry) = &view.organization {
+        out.extend_from_slice(b",\"organization\":");
+        organization(out, entry);
+    }
+    out.push(b'}');
+}
+
+impl Renderer {
+    /// A provisioner; `named` adds its namespace.
+    pub fn provisioner(&self, out: &mut Vec<u8>, view: &ProvisionerView, named: bool) {
+        out.extend_from_slice(view.provisioner.rendered(|provisioner| {
+            let engine = self.engines.get(&provisioner.engine);
+            let verbose = engine.map_or(&*provisioner.engine, |engine| engine.descriptor().verbose_name);
+            let (state, phase) = match provisioner.check.phase {
+                ProvisionerPhase::Ready => (&self.provisioners.ok, "OK"),
+                ProvisionerPhase::Failed => (&self.provisioners.error, "Error"),
+                ProvisionerPhase::NotReachable => (&self.provisioners.unknown, "Not Reachable"),
+            };
+            part(serde_json::json!({
+                "id": provisioner.id.uuid(),
+                "name": provisioner.name,
+                "engine": provisioner.engine,
+                "verbose_name": verbose,
+                "parameters": provisioner.parameters.to_map(),
+                "state": state,
+                "phase": phase,
+                "status_message": provisioner.check.reason,
+                "observed_at": time(provisioner.check.at),
+                "state_changed_at": time(provisioner.state_changed_at),
+                "created_at": time(provisioner.created_at),
+            }))
+        }));
+        if let Some(owner) = &view.owner {
+            out.extend_from_slice(b",\"owner\":");
+            user(out, owner);
+        }
+        namespace(out, named, view.organization.as_ref());
+        out.push(b'}');
+    }
+
+    /// A cluster without its kubeconfig; `named` adds its namespace.
+    pub fn cluster(&self, out: &mut Vec<u8>, view: &ClusterView, named: bool) {
+        self.cluster_but_its_end(out, view, named);
+        out.push(b'}');
+    }
+
+    /// A cluster with its kubeconfig, where the caller may have it.
+    #[must_use]
+    pub fn cluster_with_kubeconfig(&self, shown: &ClusterWithKubeconfig) -> Vec<u8> {
+        let mut out = Vec::with_capacity(8 * 1024);
+        self.cluster_but_its_end(&mut out, &shown.view, false);
+        match &shown.kubeconfig {
+            None => {}
+            Some(ShownKubeconfig::Absent) => out.extend_from_slice(b",\"kubeconfig\":{}"),
+            Some(ShownKubeconfig::Present(kubeconfig)) => {
+                out.extend_from_slice(b",\"kubeconfig\":");
+                out.extend_from_slice(kubeconfig.expose().as_bytes());
+            }
+        }
+        out.push(b'}');
+        out
+    }
+
+    fn cluster_but_its_end(&self, out: &mut Vec<u8>, view: &ClusterView, named: bool) {
+        let cluster = &view.cluster.record;
+        out.extend_from_slice(view.cluster.rendered(|cluster| {
+            part(serde_json::json!({
+                "id": cluster.id.uuid(),
+                "name": cluster.name,
+                "created_at": time(cluster.created_at),
+            }))
+        }));
+        let standing = view.standing();
+        string(out, "state", self.caption(standing.phase));
+        string(out, "phase", standing.phase.as_str());
+        string(out, "status_message", &standing.reason);
+        string(out, "state_changed_at", &time(standing.changed_at));
+        optional(out, "observed_at", view.looked_at.map(time).as_deref());
+        optional(out, "version", view.sighting.as_ref().and_then(|sighting| sighting.version.as_deref()));
+        out.extend_from_slice(b",\"metadata\":{\"status_message\":");
+        json(out, &standing.reason);
+        if let Some(inside) =
+            cluster.metadata.as_ref().map(|metadata| &metadata.as_str()[1..]).filter(|text| *text != "}")
+        {
+            out.push(b',');
+            out.extend_from_slice(inside.as_bytes());
+        } else {
+            out.push(b'}');
+        }
+        if let Some(owner) = &view.owner {
+            out.extend_from_slice(b",\"owner\":");
+            user(out, owner);
+        }
+        if let Some(provisioner) = &view.provisioner {
+            out.extend_from_slice(b",\"provisioner\":");
+            self.provisioner(out, provisioner, false);
+        }
+        namespace(out, named, view.organization.as_ref());
+    }
+
+    /// The word for a cluster's state.
+    #[must_use]
+    pub fn caption(&self, phase: Phase) -> &str {
+        self.clusters.of(phase)
+    }
+}

@@ -1,0 +1,140 @@
+//! Answers whose bytes are put together from parts that were rendered before; the document still declares their shape.
+
+use std::marker::PhantomData;
+
+use kqueen_domain::port::store::Revision;
+use poem::{
+    IntoResponse, Response,
+    http::{HeaderValue, header},
+};
+use poem_openapi::{
+    ApiResponse,
+    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
+    types::Type,
+};
+
+/// JSON bytes of the shape `T`.
+#[derive(Debug)]
+pub struct Rendered<T> {
+    body: Vec<u8>,
+    etag: Option<Revision>,
+    shape: PhantomData<fn() -> T>,
+}
+
+impl<T> Rendered<T> {
+    /// An answer with that body.
+    #[must_use]
+    pub const fn new(body: Vec<u8>) -> Self {
+        Self { body, etag: None, shape: PhantomData }
+    }
+
+    /// An answer that tells the revision of the record it shows.
+    #[must_use]
+    pub const fn at(body: Vec<u8>, revision: Revision) -> Self {
+        Self { body, etag: Some(revision), shape: PhantomData }
+    }
+
+    /// An answer made by serde, which renders what `T` declares.
+    #[must_use]
+    pub fn of(value: &impl serde::Serialize) -> Self {
+        // Everything we serialize has text keys, the one thing that could fail.
+        Self::new(serde_json::to_vec(value).unwrap_or_default())
+    }
+}
+
+/// The value of an `ETag` header, and of the `If-Match` that answers it.
+#[must_use]
+pub fn etag(revision: Revision) -> String {
+    format!("\"{}\"", revision.0)
+}
+
+impl<T: Send> IntoResponse for Rendered<T> {
+    fn into_response(self) -> Response {
+        let mut response = Response::builder().body(self.body);
+        let json = HeaderValue::from_static("application/json; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        // Revision 0 stands for an answer that is repeated; it names no stored revision.
+        if let Some(revision) = self.etag.filter(|revision| revision.0 > 0)
+            && let Ok(value) = HeaderValue::try_from(etag(revision))
+        {
+            response.headers_mut().insert(header::ETAG, value);
+        }
+        response
+    }
+}
+
+impl<T: Type> ApiResponse for Rendered<T> {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "The answer.",
+                status: Some(200),
+                status_range: None,
+                content: vec![MetaMediaType {
+                    content_type: "application/json; charset=utf-8",
+                    schema: T::schema_ref(),
+                }],
+                headers: Vec::new(),
+            }],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+/// Shape of a list: an array, or with `offset` a part of it with the total.
+#[derive(Debug)]
+pub struct Listed<T>(PhantomData<fn() -> T>);
+
+impl<T: Type> Type for Listed<T> {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> std::borrow::Cow<'static, str> {
+        format!("Listed_{}", T::name()).into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Reference(Self::name().into_owned())
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+        registry.create_schema::<Self, _>(Self::name().into_owned(), |_| {
+            let items = || {
+                MetaSchemaRef::Inline(Box::new(MetaSchema {
+                    description: Some("All of them."),
+                    items: Some(Box::new(T::schema_ref())),
+                    ..MetaSchema::new("array")
+                }))
+            };
+            let total = MetaSchema {
+                description: Some("How many there are that the caller may see and that pass the filters."),
+                minimum: Some(0.0),
+                ..MetaSchema::new_with_format("integer", "int64")
+            };
+            let page = MetaSchema {
+                description: Some("A part of them, as asked for by `offset` and `limit`."),
+                properties: vec![("items", items()), ("total", MetaSchemaRef::Inline(Box::new(total)))],
+                required: vec!["items", "total"],
+                ..MetaSchema::new("object")
+            };
+            MetaSchema {
+                description: Some("An array, or with `offset` a part of it with the total."),
+                one_of: vec![items(), MetaSchemaRef::Inline(Box::new(page))],
+                ..MetaSchema::ANY
+            }
+        });
+    }
+
+    fn as_raw_value(&self) -> Option<&Self::RawValueType> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self::RawElementValueType> + 'a> {
+        Box::new(std::iter::empty())
+    }
+}

@@ -1,0 +1,49 @@
+//! Whether the service is well, and its own description.
+
+use poem_openapi::{Object, OpenApi};
+use serde::Serialize;
+
+use super::{Api, Tag, dto::Free, error::Failure, ready, rendered::Rendered};
+
+pub(super) struct ServiceApi(pub(super) Option<Api>);
+
+/// The service answers.
+#[derive(Debug, Serialize, Object)]
+struct Liveness {
+    /// `Kqueen ready!`
+    response: String,
+}
+
+fn alive() -> Rendered<Liveness> {
+    Rendered::of(&Liveness { response: "Kqueen ready!".into() })
+}
+
+#[OpenApi(tag = "Tag::Service")]
+impl ServiceApi {
+    /// Tell that the service runs.
+    #[oai(path = "/", method = "get", operation_id = "index")]
+    async fn index(&self) -> Rendered<Liveness> {
+        alive()
+    }
+
+    /// Tell that the service runs.
+    #[oai(path = "/health", method = "get", operation_id = "health")]
+    async fn health(&self) -> Rendered<Liveness> {
+        alive()
+    }
+
+    /// Tell that requests can be served: the store answers and what it holds has been read.
+    #[oai(path = "/ready", method = "get", operation_id = "ready")]
+    async fn ready(&self) -> Result<Rendered<Liveness>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        api.freshness.ready().await.map_err(kqueen_domain::service::ServiceError::from)?;
+        Ok(alive())
+    }
+
+    /// Show this document.
+    #[oai(path = "/swagger", method = "get", operation_id = "swagger")]
+    async fn swagger(&self) -> Result<Rendered<Free>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        Ok(Rendered::new(api.document.as_bytes().to_vec()))
+    }
+}

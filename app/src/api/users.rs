@@ -1,0 +1,112 @@
+//! Users.
+
+use kqueen_domain::{
+    access::Caller,
+    catalog,
+    id::UserId,
+    service::{ServiceError, users::UserPatch},
+};
+use poem_openapi::{
+    OpenApi,
+    param::{Header, Path},
+};
+use uuid::Uuid;
+
+use super::{
+    Api, Tag,
+    body::Body,
+    dto::{
+        Deleted,
+        user::{PasswordUpdate, UserCreate, UserUpdate, UserView},
+    },
+    error::Failure,
+    expected,
+    page::ListQuery,
+    ready, render,
+    rendered::{Listed, Rendered},
+    security::Authenticated,
+};
+
+pub(super) struct UsersApi(pub(super) Option<Api>);
+
+fn shown(view: &catalog::UserView) -> Rendered<UserView> {
+    let mut body = Vec::with_capacity(1024);
+    render::user(&mut body, view);
+    Rendered::at(body, view.user.revision)
+}
+
+#[OpenApi(prefix_path = "/users", tag = "Tag::Users")]
+impl UsersApi {
+    /// List users: superadmins see all, others those of their organization.
+    #[oai(path = "/", method = "get", operation_id = "user_list")]
+    async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<UserView>>, Failure> {
+        let page = ready(self.0.as_ref())?.users.list(&caller.0, &query.list)?;
+        Ok(Rendered::new(render::list(&page, query.paged, render::user)))
+    }
+
+    /// Create a user. Nobody gives a role above the own one.
+    #[oai(path = "/", method = "post", operation_id = "user_create")]
+    async fn create(&self, caller: Authenticated, body: Body<UserCreate>) -> Result<Rendered<UserView>, Failure> {
+        let new = body.read()?;
+        Ok(shown(&ready(self.0.as_ref())?.users.create(&caller.0, new).await?))
+    }
+
+    /// Show the user the token belongs to.
+    #[oai(path = "/whoami", method = "get", operation_id = "user_whoami")]
+    async fn whoami(&self, caller: Authenticated) -> Result<Rendered<UserView>, Failure> {
+        Ok(shown(&self.get_one(&caller.0, caller.0.user)?))
+    }
+
+    /// Show one user.
+    #[oai(path = "/:id", method = "get", operation_id = "user_get")]
+    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<UserView>, Failure> {
+        Ok(shown(&self.get_one(&caller.0, id.0.into())?))
+    }
+
+    /// Change a user. Members change their own e-mail address and metadata.
+    #[oai(path = "/:id", method = "patch", operation_id = "user_update")]
+    async fn update(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        body: Body<UserUpdate>,
+    ) -> Result<Rendered<UserView>, Failure> {
+        let expected = expected(if_match.0.as_deref())?;
+        let patch: UserPatch = body.read()?;
+        Ok(shown(&ready(self.0.as_ref())?.users.update(&caller.0, id.0.into(), patch, expected).await?))
+    }
+
+    /// Delete a user who owns nothing. Nobody deletes the own account.
+    #[oai(path = "/:id", method = "delete", operation_id = "user_delete")]
+    async fn delete(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+    ) -> Result<Rendered<Deleted>, Failure> {
+        let expected = expected(if_match.0.as_deref())?;
+        ready(self.0.as_ref())?.users.delete(&caller.0, id.0.into(), expected).await?;
+        Ok(Rendered::of(&Deleted::of(id.0)))
+    }
+
+    /// Set a password: the own one, or as an admin that of somebody of the own organization. Ends every older token of the user.
+    #[oai(path = "/:id/updatepw", method = "patch", operation_id = "user_update_password")]
+    async fn update_password(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        body: Body<PasswordUpdate>,
+    ) -> Result<Rendered<UserView>, Failure> {
+        let expected = expected(if_match.0.as_deref())?;
+        let password = body.read()?;
+        let users = &ready(self.0.as_ref())?.users;
+        Ok(shown(&users.set_password(&caller.0, id.0.into(), password, expected).await?))
+    }
+
+    fn get_one(&self, caller: &Caller, id: UserId) -> Result<catalog::UserView, Failure> {
+        let view: Result<_, ServiceError> = ready(self.0.as_ref())?.users.get(caller, id);
+        Ok(view?)
+    }
+}

@@ -1,0 +1,181 @@
+//! What surrounds every request: its id, address and time limit, the manners of HTTP, metrics and the log line.
+
+pub mod docs;
+pub mod peer;
+pub mod routes;
+pub mod scrape;
+pub mod serve;
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt;
+use ipnet::IpNet;
+use kqueen_domain::service::sessions::Sessions;
+use peer::Peer;
+use poem::{
+    Endpoint, IntoResponse, Request, Response, Result,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+};
+use routes::Routes;
+use uuid::Uuid;
+
+use crate::{
+    api::{body::BodyLimit, error::Failure},
+    metrics::Metrics,
+};
+
+/// Header that names a request.
+const REQUEST_ID: &str = "x-request-id";
+
+/// Name of a request, in answers and logs.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub Arc<str>);
+
+/// What surrounds the routes.
+pub struct Pipeline<E> {
+    /// The routes themselves.
+    pub inner: E,
+    /// Which paths there are.
+    pub routes: Routes,
+    /// Recognises callers.
+    pub sessions: Arc<Sessions>,
+    /// Counts requests.
+    pub metrics: Arc<Metrics>,
+    /// Whose forwarding headers count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Most bytes a body may have.
+    pub body_limit: usize,
+    /// How long a request may take.
+    pub time_limit: Duration,
+    /// Name of the protected space, told with 401.
+    pub realm: String,
+    /// A second path that logs in, where the settings name one.
+    pub auth_alias: Option<String>,
+}
+
+impl<E: Endpoint> Endpoint for Pipeline<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> Result<Response> {
+        let started = Instant::now();
+        let id = request_id(request.headers());
+        let method = request.method().clone();
+        let peer = Peer::of(&request, &self.trusted_proxies);
+        self.normalise(&mut request);
+        let route = self.routes.find(request.uri().path());
+        let template = route.map_or("unknown", |route| route.template.as_str());
+        let mut response = match route {
+            None => Err(Failure::no_such_path()),
+            Some(route) if !route.takes(&method) => {
+                Err(Failure::method_not_allowed(&route.allow)).or_else(|failure: Failure| {
+                    let mut response = failure.into_response(&id, &self.realm);
+                    allow(&mut response, &route.allow);
+                    Ok(response)
+                })
+            }
+            Some(route) if method == Method::OPTIONS => {
+                let mut response = StatusCode::NO_CONTENT.into_response();
+                allow(&mut response, &route.allow);
+                Ok(response)
+            }
+            Some(_) => {
+                if method == Method::HEAD {
+                    request.set_method(Method::GET);
+                }
+                request.set_data(self.sessions.clone());
+                request.set_data(peer);
+                request.set_data(BodyLimit(self.body_limit));
+                request.set_data(RequestId(id.clone()));
+                self.answer(request).await
+            }
+        }
+        .unwrap_or_else(|failure| failure.into_response(&id, &self.realm));
+        if method == Method::HEAD {
+            without_body(&mut response).await;
+        }
+        decorate(response.headers_mut(), &id);
+        let status = response.status();
+        let took = started.elapsed();
+        self.metrics.request(&method, template, status, took);
+        let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1000.0);
+        tracing::info!(request_id = &*id, %method, endpoint = template, status, duration_ms = ms, "request");
+        Ok(response)
+    }
+}
+
+impl<E: Endpoint> Pipeline<E> {
+    /// The answer of the routes, within the time limit; a panic is an answer too.
+    async fn answer(&self, request: Request) -> Result<Response, Failure> {
+        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        match tokio::time::timeout(self.time_limit, answer).await {
+            Err(_) => Err(Failure::timed_out()),
+            Ok(Err(_panic)) => Err(Failure::internal("a handler panicked".into())),
+            Ok(Ok(Ok(output))) => Ok(output.into_response()),
+            Ok(Ok(Err(error))) if error.is::<Failure>() => match error.downcast::<Failure>() {
+                Ok(failure) => Err(failure),
+                Err(error) => Err(Failure::from_framework(&error)),
+            },
+            Ok(Ok(Err(error))) if error.is_from_response() => Ok(error.into_response()),
+            Ok(Ok(Err(error))) => Err(Failure::from_framework(&error)),
+        }
+    }
+
+    /// A path with and without a trailing slash is the same path.
+    fn normalise(&self, request: &mut Request) {
+        let path = request.uri().path();
+        let trimmed = if path.len() > 1 { path.trim_end_matches('/') } else { path };
+        let path = match &self.auth_alias {
+            Some(alias) if trimmed == alias => "/api/v1/auth",
+            _ if trimmed == path => return,
+            _ if trimmed.is_empty() => "/",
+            _ => trimmed,
+        };
+        let uri = match request.uri().query() {
+            Some(query) => format!("{path}?{query}").parse::<Uri>(),
+            None => path.parse::<Uri>(),
+        };
+        if let Ok(uri) = uri {
+            *request.uri_mut() = uri;
+        }
+    }
+}
+
+/// The client's name for the request, if it is one that can be repeated safely; else a new one.
+fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let good = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(good);
+    given.map_or_else(|| Uuid::new_v4().to_string().into(), Into::into)
+}
+
+fn allow(response: &mut Response, methods: &str) {
+    if let Ok(value) = HeaderValue::try_from(methods) {
+        response.headers_mut().insert(header::ALLOW, value);
+    }
+}
+
+/// HEAD answers with the length the body would have.
+async fn without_body(response: &mut Response) {
+    let body = response.take_body().into_bytes().await.unwrap_or_default();
+    response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
+}
+
+/// The headers every answer has.
+fn decorate(headers: &mut HeaderMap, id: &str) {
+    if let Ok(id) = HeaderValue::try_from(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Answers are about one caller at one time; nothing between us may keep them.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+}

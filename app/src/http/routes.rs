@@ -1,0 +1,116 @@
+//! Which paths there are and which methods they take: for 404, 405, OPTIONS, and the endpoint's name in metrics.
+
+use std::collections::{BTreeSet, HashMap};
+
+use poem::http::Method;
+use serde_json::Value;
+
+/// A path with places for ids.
+#[derive(Debug)]
+pub struct Route {
+    /// The path as the document writes it: `/api/v1/clusters/{id}`.
+    pub template: String,
+    /// The methods it takes, for the `Allow` header.
+    pub allow: String,
+    methods: BTreeSet<&'static str>,
+    /// `None` stands for a place for an id.
+    segments: Vec<Option<String>>,
+}
+
+impl Route {
+    fn new(template: &str) -> Self {
+        let segment = |text: &str| (!text.starts_with('{')).then(|| text.to_owned());
+        let segments = template.split('/').map(segment).collect();
+        Self { template: template.to_owned(), allow: String::new(), methods: BTreeSet::new(), segments }
+    }
+
+    fn add(&mut self, method: &'static str) {
+        self.methods.insert(method);
+        if method == "GET" {
+            self.methods.insert("HEAD");
+        }
+        self.methods.insert("OPTIONS");
+        self.allow = self.methods.iter().copied().collect::<Vec<_>>().join(", ");
+    }
+
+    /// Whether the path takes that method.
+    #[must_use]
+    pub fn takes(&self, method: &Method) -> bool {
+        self.methods.contains(method.as_str())
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        let mut parts = path.split('/');
+        let all = self.segments.iter().all(|segment| {
+            parts.next().is_some_and(|part| segment.as_ref().map_or(!part.is_empty(), |segment| segment == part))
+        });
+        all && parts.next().is_none()
+    }
+}
+
+/// Every path that is served.
+#[derive(Debug)]
+pub struct Routes {
+    /// By number of segments; those without places for ids first.
+    by_length: HashMap<usize, Vec<Route>>,
+}
+
+impl Routes {
+    /// The paths of the OpenAPI document below `/api/v1`, and `others` that take GET.
+    #[must_use]
+    pub fn new(document: &Value, others: &[&str]) -> Self {
+        let mut by_length: HashMap<usize, Vec<Route>> = HashMap::new();
+        let mut add = |route: Route| by_length.entry(route.segments.len()).or_default().push(route);
+        for (path, operations) in document["paths"].as_object().into_iter().flatten() {
+            let mut route = Route::new(format!("/api/v1{path}").trim_end_matches('/'));
+            for (key, method) in
+                [("get", "GET"), ("post", "POST"), ("patch", "PATCH"), ("delete", "DELETE"), ("put", "PUT")]
+            {
+                if !operations[key].is_null() {
+                    route.add(method);
+                }
+            }
+            add(route);
+        }
+        for path in others {
+            let mut route = Route::new(path);
+            route.add("GET");
+            add(route);
+        }
+        for routes in by_length.values_mut() {
+            routes.sort_by_key(|route| route.segments.iter().filter(|segment| segment.is_none()).count());
+        }
+        Self { by_length }
+    }
+
+    /// The route of a path that ends without a slash.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<&Route> {
+        let length = path.bytes().filter(|byte| *byte == b'/').count() + 1;
+        self.by_length.get(&length)?.iter().find(|route| route.matches(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_path_finds_its_template() {
+        let operations = json!({"get": {}, "patch": {}});
+        let document =
+            json!({"paths": {"/": operations, "/clusters/{id}": operations, "/clusters/health": {"get": {}}}});
+        let routes = Routes::new(&document, &["/metrics", "/"]);
+        let template = |path: &str| routes.find(path).map(|route| route.template.as_str());
+        assert_eq!(template("/api/v1/clusters/health"), Some("/api/v1/clusters/health"));
+        assert_eq!(template("/api/v1/clusters/x"), Some("/api/v1/clusters/{id}"));
+        assert_eq!(template("/api/v1"), Some("/api/v1"));
+        assert_eq!(template("/metrics"), Some("/metrics"));
+        for unknown in ["/api/v1/clusters", "/api/v1/clusters/", "/api/v1/clusters/x/y", "/nothing", ""] {
+            assert_eq!(template(unknown), None, "{unknown}");
+        }
+        assert_eq!(routes.find("/api/v1/clusters/x").unwrap().allow, "GET, HEAD, OPTIONS, PATCH");
+    }
+}

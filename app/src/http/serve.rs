@@ -1,0 +1,100 @@
+//! Connections: accepted up to a limit, bounded in time while they say nothing, drained when the service stops.
+
+use std::{io, sync::Arc, time::Duration};
+
+use hyper::{Request, body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use poem::{
+    Addr, Endpoint, EndpointExt,
+    endpoint::DynEndpoint,
+    http::uri::Scheme,
+    web::{LocalAddr, RemoteAddr},
+};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// How connections are bounded.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long the head of a request may take to arrive; also how long a connection may rest between requests.
+    pub head: Duration,
+    /// How many connections there are at once; others wait to be accepted.
+    pub connections: usize,
+    /// How long requests in hand may take after the service was told to stop.
+    pub grace: Duration,
+}
+
+/// Largest head of a request.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// Serves `endpoint` until `stop`, then lets requests in hand finish.
+///
+/// # Errors
+/// The listener's address cannot be told.
+pub async fn serve(
+    listener: TcpListener,
+    endpoint: impl Endpoint<Output: Send> + 'static,
+    limits: Limits,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let endpoint: Arc<dyn DynEndpoint<Output = poem::Response>> =
+        Arc::new(poem::endpoint::ToDynEndpoint(endpoint.map_to_response()));
+    let local = LocalAddr(Addr::from(listener.local_addr()?));
+    let turns = Arc::new(Semaphore::new(limits.connections));
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(MAX_HEAD);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(64)
+        .max_header_list_size(16 * 1024)
+        .keep_alive_interval(limits.head)
+        .keep_alive_timeout(limits.head);
+    let server = Arc::new(server);
+    let graceful = GracefulShutdown::new();
+    loop {
+        let turn = tokio::select! {
+            () = stop.cancelled() => break,
+            turn = turns.clone().acquire_owned() => turn,
+        };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, remote) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, mostly: waiting a moment gives connections time to end.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        let (endpoint, local) = (endpoint.clone(), local.clone());
+        let remote = RemoteAddr(Addr::from(remote));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (endpoint, local, remote) = (endpoint.clone(), local.clone(), remote.clone());
+            async move {
+                let request = poem::Request::from((request, local, remote, Scheme::HTTP));
+                Ok::<_, std::convert::Infallible>(hyper::Response::from(endpoint.get_response(request).await))
+            }
+        });
+        let server = server.clone();
+        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // A connection that breaks is the peer's business.
+            let _ = connection.await;
+            drop(turn);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(limits.grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not end in time and were cut off");
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! What Prometheus is told. Names of 2018 that dashboards use stay; new ones follow today's naming with the prefix `kqueen_`.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use kqueen_adapters::storage::Meters;
+use kqueen_domain::{catalog::Catalog, provisioner::ProvisionerPhase};
+use poem::http::{Method, StatusCode};
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::worker::observe::ObserverFigures;
+
+/// What Prometheus is told.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    latency: HistogramVec,
+    looks: IntCounter,
+    gauges: Gauges,
+    catalog: Arc<Catalog>,
+    observer: Arc<ObserverFigures>,
+    store: Arc<Meters>,
+}
+
+/// Figures that are read when they are asked for.
+struct Gauges {
+    users_by_namespace: IntGaugeVec,
+    users_by_role: IntGaugeVec,
+    users_active: IntGauge,
+    organizations: IntGauge,
+    clusters: IntGaugeVec,
+    provisioners: IntGaugeVec,
+    looks_waiting: IntGauge,
+    look_lateness: prometheus::Gauge,
+    store: StoreGauges,
+}
+
+/// Figures of the store, each as it stands.
+struct StoreGauges(Vec<(IntGauge, fn(&Meters) -> u64)>);
+
+impl Metrics {
+    /// Metrics over these parts.
+    ///
+    /// # Errors
+    /// Two metrics have one name.
+    pub fn new(
+        catalog: Arc<Catalog>,
+        observer: Arc<ObserverFigures>,
+        store: Arc<Meters>,
+    ) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let requests = IntCounterVec::new(
+            Opts::new("request_count", "HTTP requests answered, by route and status."),
+            &["method", "endpoint", "http_status"],
+        )?;
+        let latency = HistogramVec::new(
+            HistogramOpts::new("kqueen_http_request_duration_seconds", "Time to answer HTTP requests, by route.")
+                .buckets(vec![
+                    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+                ]),
+            &["method", "endpoint"],
+        )?;
+        let vec = |name: &str, help: &str, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
+        let gauges = Gauges {
+            users_by_namespace: vec(
+                "users_by_namespace",
+                "Users, by namespace of their organization.",
+                &["namespace"],
+            )?,
+            users_by_role: vec("users_by_role", "Users, by role.", &["role"])?,
+            users_active: IntGauge::new("users_active", "Users who may log in.")?,
+            organizations: IntGauge::new("organization_count", "Organizations.")?,
+            clusters: vec("kqueen_clusters", "Clusters, by phase and engine.", &["phase", "engine"])?,
+            provisioners: vec("kqueen_provisioners", "Provisioners, by phase and engine.", &["phase", "engine"])?,
+            looks_waiting: IntGauge::new("kqueen_observer_queue_length", "Clusters that wait to be looked at.")?,
+            look_lateness: prometheus::Gauge::new(
+                "kqueen_observer_lateness_seconds",
+                "How long ago the cluster that waits longest should have been looked at.",
+            )?,
+            store: StoreGauges::new()?,
+        };
+        let looks = IntCounter::new("kqueen_observer_looks_total", "Looks at clusters since the start.")?;
+        registry.register(Box::new(looks.clone()))?;
+        registry.register(Box::new(requests.clone()))?;
+        registry.register(Box::new(latency.clone()))?;
+        gauges.register(&registry)?;
+        Ok(Self { registry, requests, latency, looks, gauges, catalog, observer, store })
+    }
+
+    /// Counts a request. `endpoint` is the route's template, never the path as it was sent.
+    pub fn request(&self, method: &Method, endpoint: &str, status: StatusCode, took: Duration) {
+        let method = match *method {
+            Method::GET => "GET",
+            Method::POST => "POST",
+            Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
+            Method::PUT => "PUT",
+            Method::HEAD => "HEAD",
+            Method::OPTIONS => "OPTIONS",
+            _ => "other",
+        };
+        self.requests.with_label_values(&[method, endpoint, status.as_str()]).inc();
+        self.latency.with_label_values(&[method, endpoint]).observe(took.as_secs_f64());
+    }
+
+    /// Everything, in Prometheus' text format.
+    ///
+    /// # Errors
+    /// The library's.
+    pub fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
+        self.gauges.read(&self.catalog, &self.observer, &self.store);
+        let looks = self.observer.looks.load(Ordering::Relaxed);
+        self.looks.inc_by(looks.saturating_sub(self.looks.get()));
+        let mut text = Vec::with_capacity(16 * 1024);
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+impl Gauges {
+    fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(self.users_by_namespace.clone()))?;
+        registry.register(Box::new(self.users_by_role.clone()))?;
+        registry.register(Box::new(self.users_active.clone()))?;
+        registry.register(Box::new(self.organizations.clone()))?;
+        registry.register(Box::new(self.clusters.clone()))?;
+        registry.register(Box::new(self.provisioners.clone()))?;
+        registry.register(Box::new(self.looks_waiting.clone()))?;
+        registry.register(Box::new(self.look_lateness.clone()))?;
+        self.store.0.iter().try_for_each(|(gauge, _)| registry.register(Box::new(gauge.clone())))
+    }
+
+    fn read(&self, catalog: &Catalog, observer: &ObserverFigures, store: &Meters) {
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let users = catalog.user_counts();
+        self.users_by_namespace.reset();
+        for (namespace, number) in &users.by_namespace {
+            self.users_by_namespace.with_label_values(&[namespace.as_str()]).set(count(*number));
+        }
+        for (role, number) in &users.by_role {
+            self.users_by_role.with_label_values(&[role.as_str()]).set(count(*number));
+        }
+        self.users_active.set(count(users.active));
+        self.organizations.set(count(catalog.organization_count()));
+        self.clusters.reset();
+        for ((phase, engine), number) in catalog.cluster_counts() {
+            self.clusters.with_label_values(&[phase.as_str(), &engine]).set(count(number));
+        }
+        self.provisioners.reset();
+        for ((phase, engine), number) in catalog.provisioner_counts() {
+            let phase = match phase {
+                ProvisionerPhase::Ready => "OK",
+                ProvisionerPhase::Failed => "Error",
+                ProvisionerPhase::NotReachable => "Not Reachable",
+            };
+            self.provisioners.with_label_values(&[phase, &engine]).set(count(number));
+        }
+        self.looks_waiting.set(observer.waiting.load(Ordering::Relaxed));
+        let lateness = Duration::from_millis(u64::try_from(observer.lateness_ms.load(Ordering::Relaxed)).unwrap_or(0));
+        self.look_lateness.set(lateness.as_secs_f64());
+        for (gauge, figure) in &self.store.0 {
+            gauge.set(i64::try_from(figure(store)).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+impl StoreGauges {
+    fn new() -> Result<Self, prometheus::Error> {
+        let figures: [(&str, &str, fn(&Meters) -> u64); 6] = [
+            ("kqueen_store_writes_in_hand", "Writes that were sent and not yet answered.", |m| {
+                m.in_hand.load(Ordering::Relaxed)
+            }),
+            ("kqueen_store_revision", "The newest revision the read model shows.", |m| {
+                m.fed_revision.load(Ordering::Relaxed)
+            }),
+            ("kqueen_store_writes", "Writes committed since the start.", |m| m.commits.load(Ordering::Relaxed)),
+            ("kqueen_store_write_failures", "Writes that failed since the start.", |m| {
+                m.failures.load(Ordering::Relaxed)
+            }),
+            ("kqueen_store_write_microseconds", "Time that writes took since the start, in all.", |m| {
+                m.commit_micros.load(Ordering::Relaxed)
+            }),
+            ("kqueen_store_reloads", "Times the read model was read anew after a gap.", |m| {
+                m.reloads.load(Ordering::Relaxed)
+            }),
+        ];
+        let gauge = |(name, help, figure)| Ok((IntGauge::new::<&str, &str>(name, help)?, figure));
+        figures.into_iter().map(gauge).collect::<Result<_, prometheus::Error>>().map(Self)
+    }
+}

@@ -1,0 +1,5 @@
+//! What runs in the background.
+
+pub mod observe;
+pub mod upkeep;
+pub mod wake;
