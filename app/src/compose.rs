@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use kqueen_adapters::{
     clock::SystemClock,
     engine,
+    inspector::{KubeInspector, Limits as InspectorLimits},
     password::Argon2id,
     storage::{self, Memory, OpenError, Place, Stores},
     token::JwtSigner,
@@ -41,7 +42,6 @@ use crate::{
     http::{Pipeline, docs, routes::Routes, scrape::Scrape, serve},
     metrics::Metrics,
     shutdown,
-    unseen::{KubeInspector, Limits as InspectorLimits},
     worker::{
         observe::{Observer, ObserverFigures},
         upkeep::Upkeep,

@@ -10,5 +10,4 @@ pub mod http;
 pub mod metrics;
 pub mod shutdown;
 pub mod telemetry;
-pub mod unseen;
 pub mod worker;
