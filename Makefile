@@ -1,0 +1,60 @@
+# The few commands people type; `make` lists them. They install what is missing (see tests/tools/install) and build.
+
+CARGO ?= cargo
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kqueen-build
+DOCUMENT := openapi/kqueen.json
+# Tools the tests use and the system lacks.
+export PATH := $(CACHE)/bin:$(PATH)
+# Settings are for the server that `make run` starts, not for those the tests start.
+TEST_ENVIRONMENT := env $(foreach name,$(filter-out KQUEEN_REQUIRE_SERVICES,$(filter KQUEEN_% KQUEENUI_%,$(.VARIABLES))),-u $(name))
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench ci openapi format lint setup-build setup-test kubernetes checks
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup-build ## Build and start the server for a try-out: sled, config/dev.toml, loopback only
+	env -u KQUEEN_REQUIRE_SERVICES $(CARGO) run --release --locked --package kqueen -- serve
+
+test: setup-test kubernetes ## Run all tests; installs the servers they need
+	$(CARGO) build --workspace --locked
+	$(TEST_ENVIRONMENT) $(CARGO) test --workspace --locked --no-fail-fast
+
+bench: setup-test ## Measure, and compare with what the building blocks can do
+	$(TEST_ENVIRONMENT) $(CARGO) bench --package kqueen-tests --locked
+
+ci: checks ## Everything a change must pass: format, lints, API document, dependencies, all tests
+	$(MAKE) --no-print-directory test KQUEEN_REQUIRE_SERVICES=1
+
+openapi: setup-build ## Write the API document anew
+	@mkdir -p $(dir $(DOCUMENT))
+	$(CARGO) run --quiet --locked --package kqueen -- openapi >$(DOCUMENT).part
+	mv $(DOCUMENT).part $(DOCUMENT)
+
+format: ## Format the code
+	$(CARGO) fmt --all
+
+lint: setup-build ## Show what the linter has to say
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+setup-build: ## Install what building needs
+	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
+	@tests/tools/install build
+
+setup-test: ## Install what the tests need
+	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
+	@tests/tools/install test
+
+# A Kubernetes control plane is compiled once, which takes some ten minutes.
+kubernetes: setup-test
+	@if [ -x tests/tools/build_kubernetes ]; then \
+		tests/tools/build_kubernetes || [ -z "$(filter-out 0,$(KQUEEN_REQUIRE_SERVICES))" ]; \
+	fi
+
+checks: setup-build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	tests/tools/check_dependencies
+	$(CARGO) run --quiet --locked --package kqueen -- openapi | diff -u $(DOCUMENT) - \
+		|| { echo "the API has changed: run make openapi, and commit $(DOCUMENT)" >&2; exit 1; }
