@@ -57,7 +57,7 @@ Examples:
 Exit codes: 0 stopped as asked, 1 failed while starting or running, 2 the configuration cannot be used.")]
     Serve,
     /// Print the OpenAPI document of the REST API
-    #[command(after_help = "Example: kqueen openapi > openapi/kqueen.json")]
+    #[command(after_help = "Example: kqueen openapi > kqueen.json\n\nExit codes: 0 printed, 1 it cannot be written.")]
     Openapi,
     /// Print the settings in effect with where each comes from, or everything that is wrong with them
     #[command(after_help = "\
