@@ -8,7 +8,7 @@ use kqueen_adapters::{
     engine,
     inspector::{KubeInspector, Limits as InspectorLimits},
     password::Argon2id,
-    storage::{self, Memory, OpenError, Place, Stores},
+    storage::{self, EtcdSettings, Memory, OpenError, Place, Stores},
     token::JwtSigner,
 };
 use kqueen_domain::{
@@ -112,7 +112,18 @@ fn place(config: &Config) -> Place {
     match config.storage.kind {
         StorageKind::Sled => Place::Sled { path: config.storage.sled_path.clone() },
         StorageKind::Memory => Place::Memory(Memory::default()),
-        StorageKind::Etcd => Place::Memory(Memory::default()),
+        StorageKind::Etcd => {
+            let etcd = &config.etcd;
+            Place::Etcd(EtcdSettings {
+                endpoints: etcd.endpoints.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect(),
+                prefix: etcd.prefix.clone(),
+                username: etcd.credentials.as_ref().map(|(username, _)| username.clone()),
+                password: etcd.credentials.as_ref().map(|(_, password)| password.clone()),
+                ca_file: etcd.ca_file.clone(),
+                cert_file: etcd.identity.as_ref().map(|(certificate, _)| certificate.clone()),
+                key_file: etcd.identity.as_ref().map(|(_, key)| key.clone()),
+            })
+        }
     }
 }
 
