@@ -17,8 +17,8 @@ const ROUNDS: usize = 15;
 const WRITERS: usize = 8;
 
 /// One or the other, in turn.
-fn either<'a>(pair: &'a (Replica, Replica), i: usize) -> &'a Replica {
-    if i % 2 == 0 { &pair.0 } else { &pair.1 }
+fn either(pair: &(Replica, Replica), i: usize) -> &Replica {
+    if i.is_multiple_of(2) { &pair.0 } else { &pair.1 }
 }
 
 fn one_wins<T: std::fmt::Debug>(results: &[Result<T, StoreError>], lost: impl Fn(&StoreError) -> bool) {
