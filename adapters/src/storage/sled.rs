@@ -253,7 +253,8 @@ impl Committer {
                 }
             }
             Err(error) => {
-                let down = self.give_up(&*error);
+                // Still down is no new failure: it neither puts off the next attempt nor adds to the message.
+                let down = error.downcast::<Down>().map_or_else(|error| self.give_up(&*error), |down| *down);
                 for answer in answers {
                     let _gone = answer.send(Err(CommitError::Unavailable(Box::new(down.clone()))));
                 }
@@ -329,7 +330,7 @@ impl Committer {
             return Ok(db);
         }
         if self.retry_at.is_some_and(|at| Instant::now() < at) {
-            self.shared.db()?;
+            return self.shared.db();
         }
         let db = open_files(&self.shared.path, self.shared.cache_bytes)?;
         db.flush()?;

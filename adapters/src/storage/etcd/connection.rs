@@ -227,7 +227,11 @@ impl Connection {
                     if is_about_the_endpoint(&error) {
                         self.leave(number);
                     }
-                    let again = repeatable && is_about_the_endpoint(&error) || was_not_sent(&error);
+                    let outdated = are_credentials_outdated(&error);
+                    if outdated {
+                        peer.renew().await;
+                    }
+                    let again = outdated || repeatable && is_about_the_endpoint(&error) || was_not_sent(&error);
                     last = Some(failed(&peer.endpoint, &error));
                     if !again {
                         break;
@@ -288,6 +292,11 @@ fn is_about_the_endpoint(error: &Error) -> bool {
         Error::TransportError(_) | Error::IoError(_) => true,
         _ => false,
     }
+}
+
+/// Whether the call was refused before it did anything, since users or roles were changed after we had proven who we are.
+fn are_credentials_outdated(error: &Error) -> bool {
+    matches!(error, Error::GRpcStatus(status) if status.message().contains("revision of auth store is old"))
 }
 
 /// Whether the call certainly did not leave this machine: nobody was there to take it.

@@ -67,13 +67,22 @@ impl Drop for Etcd {
     }
 }
 
+fn unsigned(revision: i64) -> u64 {
+    u64::try_from(revision).unwrap_or_default()
+}
+
 /// The revision the clock was last written at; 0 if it never was.
-async fn clock(connection: Arc<Connection>, key: Vec<u8>) -> Result<u64, CallError> {
+async fn clock(connection: Arc<Connection>, progress: Arc<Progress>, key: Vec<u8>) -> Result<u64, CallError> {
+    let fed = progress.revision();
     let read = connection.call(true, |mut kv| {
         let key = key.clone();
         async move { kv.get(key, Some(GetOptions::new().with_keys_only())).await }
     });
-    Ok(read.await?.kvs().first().map_or(0, |kv| u64::try_from(kv.mod_revision()).unwrap_or_default()))
+    let answer = read.await?;
+    if let Some(header) = answer.header() {
+        progress.store_is_at(unsigned(header.revision()), fed);
+    }
+    Ok(answer.kvs().first().map_or(0, |kv| unsigned(kv.mod_revision())))
 }
 
 #[async_trait]
@@ -126,10 +135,10 @@ impl Backend for Etcd {
             async move { kv.get(full, None).await }
         });
         let answer = read.await?;
-        Ok(answer.kvs().first().map(|kv| Stored {
-            value: Bytes::copy_from_slice(kv.value()),
-            revision: u64::try_from(kv.mod_revision()).unwrap_or_default(),
-        }))
+        Ok(answer
+            .kvs()
+            .first()
+            .map(|kv| Stored { value: Bytes::copy_from_slice(kv.value()), revision: unsigned(kv.mod_revision()) }))
     }
 
     async fn scan(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Slice, BoxError> {
@@ -147,7 +156,7 @@ impl Backend for Etcd {
         });
         let answer = read.await?;
         let entries = answer.kvs().iter().filter_map(|kv| {
-            let revision = u64::try_from(kv.mod_revision()).unwrap_or_default();
+            let revision = unsigned(kv.mod_revision());
             Some((self.prefix.strip(kv.key())?, Stored { value: Bytes::copy_from_slice(kv.value()), revision }))
         });
         Ok(Slice { entries: entries.collect(), more: answer.more() })
@@ -155,10 +164,11 @@ impl Backend for Etcd {
 
     async fn caught_up(&self) -> Result<(), BoxError> {
         let limit = Instant::now() + LIMIT;
-        let (connection, key, meters) = (self.connection.clone(), self.prefix.full(&key::clock()), self.meters.clone());
+        let (connection, progress) = (self.connection.clone(), self.progress.clone());
+        let (key, meters) = (self.prefix.full(&key::clock()), self.meters.clone());
         let read = move || {
             Meters::count(&meters.freshness_reads);
-            clock(connection.clone(), key.clone())
+            clock(connection.clone(), progress.clone(), key.clone())
         };
         let newest = timeout_at(limit, self.newest.answer(read)).await;
         let newest = newest.map_err(|_| CallError::Silent { endpoint: "its address".to_owned(), within: LIMIT })??;

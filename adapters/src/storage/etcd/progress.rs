@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -28,8 +31,9 @@ struct State {
 #[derive(Default)]
 pub(crate) struct Progress {
     state: Mutex<State>,
-    /// Somebody has waited long for a revision that exists.
+    /// Somebody has waited long for a revision that exists, or the store has gone back.
     pub(crate) doubted: Notify,
+    went_back: AtomicBool,
 }
 
 /// The feed has not reached a revision in time.
@@ -58,6 +62,26 @@ impl Progress {
         for waiter in reached.into_values() {
             let _gone = waiter.send(());
         }
+    }
+
+    /// Everything has been read anew at `revision`, which may be earlier than what was fed before.
+    pub(crate) fn restarted(&self, revision: u64) {
+        self.lock().revision = revision;
+        self.reached(revision);
+    }
+
+    /// The store is at `revision`, as a read tells that was sent when everything up to `fed` had been fed. If that is later, somebody
+    /// has put an older copy of the store in its place: the watch waits for a future that will be another one.
+    pub(crate) fn store_is_at(&self, revision: u64, fed: u64) {
+        if revision < fed {
+            self.went_back.store(true, Ordering::Relaxed);
+            self.doubted.notify_one();
+        }
+    }
+
+    /// Whether the store has gone back since this was last asked.
+    pub(crate) fn has_gone_back(&self) -> bool {
+        self.went_back.swap(false, Ordering::Relaxed)
     }
 
     /// Waits until everything up to `revision` has been fed.

@@ -41,7 +41,7 @@ pub(crate) struct Watcher {
 
 /// Why a watch ended.
 enum Ended {
-    /// What is needed to go on has been compacted away: everything has to be read again.
+    /// What is needed to go on has been compacted away, or the store has gone back: everything has to be read again.
     Gap,
     /// It can be taken up again where it ended.
     Broken(BoxError),
@@ -75,7 +75,7 @@ impl Watcher {
         }
         drop(sender);
         filling.await.map_err(|error| StoreError::Unavailable(Box::new(error)))??;
-        self.progress.reached(read.map_err(StoreError::Unavailable)?);
+        self.progress.restarted(read.map_err(StoreError::Unavailable)?);
         Ok(())
     }
 
@@ -119,7 +119,9 @@ impl Watcher {
             };
             match ended {
                 Ended::Gap => {
-                    tracing::warn!("changes were compacted away before they were seen; reading everything again");
+                    tracing::warn!(
+                        "changes were compacted away or taken back before they were seen; reading everything again"
+                    );
                     let filled = tokio::select! {
                         () = closed.cancelled() => return,
                         filled = self.fill() => filled,
@@ -168,6 +170,9 @@ impl Watcher {
             let message = tokio::select! {
                 message = stream.message() => message,
                 () = self.progress.doubted.notified() => {
+                    if self.progress.has_gone_back() {
+                        return Err(Ended::Gap);
+                    }
                     if heard.elapsed() < LATELY {
                         continue;
                     }
