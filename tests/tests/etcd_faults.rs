@@ -242,6 +242,29 @@ async fn a_gap_in_history_is_filled_by_reading_everything_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_put_back_to_an_earlier_copy_is_shown_as_it_is_now() {
+    let Some(etcd) = Etcd::start(Options::default()).await else { return };
+    let replica = replica(etcd.settings()).await;
+    let (before, _) = replica.create().await;
+    let copy = etcd.backup();
+    let mut lost = Vec::new();
+    for _ in 0..20 {
+        lost.push(replica.create().await.0);
+    }
+    etcd.kill();
+    etcd.restore(&copy);
+    etcd.restart().await;
+    let since = Instant::now();
+    while replica.shows(&lost[0]) {
+        let _fresh_or_not = replica.stores.freshness.caught_up().await;
+        assert!(since.elapsed() < HEALING, "what was taken back is still shown");
+    }
+    assert!(replica.shows(&before) && lost.iter().all(|organization| !replica.shows(organization)));
+    let after = replica.create_once_healed().await;
+    assert!(replica.shows(&after));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_of_a_later_release_makes_a_replica_unready_and_says_why() {
     let Some(etcd) = shared_etcd().await else { return };
     let settings = etcd.settings();

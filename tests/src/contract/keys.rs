@@ -6,11 +6,15 @@ use futures::future::join;
 use kqueen_adapters::storage::{OpenError, Rotated};
 use kqueen_domain::{
     cluster::Cluster,
-    port::store::{Change, ClusterSecrets, Creation, Revision},
-    secret::Kubeconfig,
+    port::store::{Change, ClusterSecrets, Creation, Revision, StoreError, UserSecrets},
+    secret::{Kubeconfig, PasswordHash, SealedDocument},
 };
 
-use super::{Replica, Site, records::a_cluster, site::KEY};
+use super::{
+    Replica, Site,
+    records::{a_claim, a_cluster, a_provisioner, a_user},
+    site::KEY,
+};
 
 const NEXT: &str = "the secret key after that";
 
@@ -121,6 +125,60 @@ pub async fn rotation_and_changes_get_along(site: Site) {
     }
     close(replica).await;
     close(site.try_open(NEXT, &[]).await.unwrap()).await;
+}
+
+pub async fn no_secret_is_stored_in_the_open(site: Site) {
+    const SECRET: &str = "a-very-secret-text";
+    let replica = site.open().await;
+    let (organization, user, provisioner, _) = replica.one_of_each().await;
+    let document = || Change::Set(SealedDocument::new(format!("{{\"token\":\"{SECRET}\"}}")));
+    let password = Change::Set(PasswordHash::new(SECRET.into()));
+    let user_secrets = UserSecrets { password, metadata: document() };
+    replica.users.create(&a_user(organization.id), user_secrets).await.unwrap();
+    let claim = Some(a_claim(user.id, SECRET));
+    replica.provisioners.create(&a_provisioner(&user), document(), claim).await.unwrap();
+    let cluster_secrets = ClusterSecrets { metadata: document(), ..secrets(SECRET) };
+    replica.clusters.create(&a_cluster(&provisioner), cluster_secrets, Some(a_claim(user.id, SECRET))).await.unwrap();
+    close(replica).await;
+    let Some(raw) = site.raw().await else { return };
+    assert_eq!(raw.iter().filter(|(key, _)| key.starts_with("sealed/")).count(), 5);
+    for (key, value) in raw {
+        assert!(!key.contains(SECRET), "{key}");
+        for open in [SECRET, KEY] {
+            assert!(!value.windows(open.len()).any(|part| part == open.as_bytes()), "{key}");
+        }
+    }
+}
+
+pub async fn a_secret_moved_to_another_key_does_not_open(site: Site) {
+    let replica = site.open().await;
+    let clusters = some_clusters(&replica, 2).await;
+    close(replica).await;
+    let Some(raw) = site.raw().await else { return };
+    let sealed = |id| format!("sealed/kubeconfig/{id}");
+    let (mine, theirs) = (sealed(clusters[0].0.id), sealed(clusters[1].0.id));
+    let value = raw.into_iter().find(|(key, _)| *key == theirs).unwrap().1;
+    site.put_raw(&mine, value).await;
+    let replica = site.open().await;
+    let moved = replica.clusters.kubeconfig(clusters[0].0.id).await;
+    assert!(matches!(moved, Err(StoreError::Unreadable(_))), "{:?}", moved.map(drop));
+    assert_eq!(replica.clusters.kubeconfig(clusters[1].0.id).await.unwrap().unwrap().expose(), "1");
+}
+
+pub async fn damage_is_told_and_nothing_is_guessed(site: Site) {
+    let replica = site.open().await;
+    let (cluster, _) = some_clusters(&replica, 1).await.remove(0);
+    close(replica).await;
+    let Some(raw) = site.raw().await else { return };
+    let key = format!("shown/cluster/{}", cluster.id);
+    let mut value = raw.into_iter().find(|(stored, _)| *stored == key).unwrap().1;
+    let kept = value.clone();
+    value.truncate(value.len() - 1);
+    site.put_raw(&key, value).await;
+    let refused = site.try_open(KEY, &[]).await.map(drop);
+    assert!(matches!(refused, Err(OpenError::Unreadable(_))), "{refused:?}");
+    site.put_raw(&key, kept).await;
+    assert_eq!(site.open().await.catalog.cluster(cluster.id).unwrap().cluster.record, cluster);
 }
 
 pub async fn derived_keys_are_the_same_everywhere(site: Site) {

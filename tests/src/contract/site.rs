@@ -91,6 +91,39 @@ impl Site {
         self.try_open(KEY, &[]).await.unwrap()
     }
 
+    /// Everything that is stored, as it is stored; `None` where there is no other way in. Nobody may have it open on sled.
+    pub async fn raw(&self) -> Option<Vec<(String, Vec<u8>)>> {
+        match &self.place {
+            Place::Memory(_) => None,
+            Place::Sled { path } => {
+                let db = sled::open(path).unwrap();
+                let entries = db.iter().map(Result::unwrap);
+                Some(entries.map(|(key, value)| (String::from_utf8(key.to_vec()).unwrap(), value.to_vec())).collect())
+            }
+            Place::Etcd(settings) => {
+                let entries = self.etcd.as_ref()?.raw(&settings.prefix).await;
+                let strip = |key: String| key[settings.prefix.len() + 1..].to_owned();
+                Some(entries.into_iter().map(|(key, value)| (strip(key), value)).collect())
+            }
+        }
+    }
+
+    /// Stores bytes as they are.
+    pub async fn put_raw(&self, key: &str, value: Vec<u8>) {
+        match &self.place {
+            Place::Memory(_) => {}
+            Place::Sled { path } => {
+                let db = sled::open(path).unwrap();
+                db.insert(key, value).unwrap();
+                db.flush().unwrap();
+            }
+            Place::Etcd(settings) => {
+                let mut client = self.etcd.as_ref().unwrap().client().await;
+                client.put(format!("{}/{key}", settings.prefix), value, None).await.unwrap();
+            }
+        }
+    }
+
     /// Two replicas; where only one process may use the store, that one twice.
     pub async fn pair(&self) -> (Replica, Replica) {
         let one = self.open().await;
