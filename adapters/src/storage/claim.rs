@@ -83,6 +83,17 @@ impl Core {
         Err(StoreError::Conflict)
     }
 
+    /// What was created with the claim's key, and the hash of that request, unless that is too long ago.
+    pub(crate) async fn claimed<T: Record>(&self, claim: &Claim) -> Result<Option<(T, [u8; 32])>, StoreError> {
+        let key = key::claim(T::KIND, claim.caller, &claim.key);
+        let Some(stored) = self.backend.get(&key).await.map_err(StoreError::Unavailable)? else { return Ok(None) };
+        let earlier = read(&stored)?;
+        if claim.at - earlier.at >= REMEMBERED {
+            return Ok(None);
+        }
+        Ok(Some((record::read(earlier.first.get().as_bytes())?, earlier.fingerprint)))
+    }
+
     /// Forgets claims made before `before`; how many.
     pub(crate) async fn forget_claims(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
         let mut forgotten = 0;

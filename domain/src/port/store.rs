@@ -164,6 +164,9 @@ pub trait ProvisionerStore: Send + Sync {
         secrets: Change<SealedDocument>,
         claim: Option<Claim>,
     ) -> Result<Creation<Provisioner>, StoreError>;
+    /// The provisioner that the claim's caller made with its key within a day before, with the hash of that request; so that a repeated
+    /// request is answered as the first was, whatever has changed since.
+    async fn claimed(&self, claim: &Claim) -> Result<Option<(Provisioner, [u8; 32])>, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Engine and organization never change.
     async fn update(
         &self,
@@ -197,6 +200,9 @@ pub trait ClusterStore: Send + Sync {
         secrets: ClusterSecrets,
         claim: Option<Claim>,
     ) -> Result<Creation<Cluster>, StoreError>;
+    /// The cluster that the claim's caller made with its key within a day before, with the hash of that request; so that a repeated
+    /// request is answered as the first was, whatever has changed since.
+    async fn claimed(&self, claim: &Claim) -> Result<Option<(Cluster, [u8; 32])>, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Provisioner and organization never change.
     async fn update(&self, cluster: &Cluster, secrets: ClusterSecrets, seen: Revision) -> Result<Revision, StoreError>;
     /// Deletes one with its secrets and its sighting. `Missing`, `Conflict`.

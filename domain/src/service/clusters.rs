@@ -24,7 +24,7 @@ use crate::{
     port::{
         clock::Clock,
         engine::{Engine, EngineRegistry},
-        store::{Change, Claim, ClusterSecrets, ClusterStore, Creation, Freshness, Revision, StoreError},
+        store::{Change, ClusterSecrets, ClusterStore, Creation, Freshness, Revision, StoreError},
     },
     provisioner::ProvisionerPhase,
     secret::Kubeconfig,
@@ -112,6 +112,15 @@ impl Clusters {
         new: NewCluster,
         once: Option<Once>,
     ) -> Result<ClusterWithKubeconfig, ServiceError> {
+        let claim = once.map(|once| once.claim(caller.user, self.clock.now()));
+        if let Some(claim) = &claim
+            && let Some((first, fingerprint)) = self.store.claimed(claim).await?
+        {
+            let mut metadata = new.metadata.unwrap_or_default();
+            let given = take_kubeconfig(&mut metadata, new.kubeconfig)?;
+            let kubeconfig = given.and_then(|given| kubeconfig::parse(&given, &self.addresses).ok());
+            return self.repeated(caller, first, kubeconfig, fingerprint == claim.fingerprint);
+        }
         let provisioner = references::visible_provisioner(&self.catalog, caller, new.provisioner)?;
         let record = &provisioner.provisioner.record;
         let organization = record.organization;
@@ -152,18 +161,38 @@ impl Clusters {
             kubeconfig: kubeconfig.clone().map_or(Change::Keep, Change::Set),
             metadata: split.sealed.into(),
         };
-        let claim =
-            once.map(|once| Claim { caller: caller.user, key: once.key, fingerprint: once.fingerprint, at: now });
         let fingerprint = claim.as_ref().map(|claim| claim.fingerprint);
-        let (cluster, revision) = match self.store.create(&cluster, secrets, claim).await? {
-            Creation::New(revision) => (cluster, revision),
-            Creation::Repeated { first, fingerprint: then } if fingerprint == Some(then) => (first, Revision(0)),
-            Creation::Repeated { .. } => return Err(used_for_another()),
-        };
+        match self.store.create(&cluster, secrets, claim).await? {
+            Creation::New(revision) => Ok(self.created(caller, cluster, revision, kubeconfig)),
+            Creation::Repeated { first, fingerprint: then } => {
+                self.repeated(caller, first, kubeconfig, fingerprint == Some(then))
+            }
+        }
+    }
+
+    /// The answer to a request that was made before with the same key.
+    fn repeated(
+        &self,
+        caller: &Caller,
+        first: Cluster,
+        kubeconfig: Option<Kubeconfig>,
+        same_request: bool,
+    ) -> Result<ClusterWithKubeconfig, ServiceError> {
+        // Revision 0 names no stored revision: the record may have moved on since.
+        if same_request { Ok(self.created(caller, first, Revision(0), kubeconfig)) } else { Err(used_for_another()) }
+    }
+
+    fn created(
+        &self,
+        caller: &Caller,
+        cluster: Cluster,
+        revision: Revision,
+        kubeconfig: Option<Kubeconfig>,
+    ) -> ClusterWithKubeconfig {
         let view = self.view(cluster, revision);
         let may_have = permits(caller, Action::ClusterKubeconfig, &view);
         let kubeconfig = may_have.then_some(kubeconfig.map_or(ShownKubeconfig::Absent, ShownKubeconfig::Present));
-        Ok(ClusterWithKubeconfig { view, kubeconfig })
+        ClusterWithKubeconfig { view, kubeconfig }
     }
 
     /// Those the caller may see.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::{
@@ -61,6 +62,12 @@ pub struct Once {
     pub fingerprint: [u8; 32],
 }
 
+impl Once {
+    pub(super) fn claim(self, caller: UserId, at: DateTime<Utc>) -> Claim {
+        Claim { caller, key: self.key, fingerprint: self.fingerprint, at }
+    }
+}
+
 /// Use cases of provisioners.
 pub struct Provisioners {
     /// The read model.
@@ -91,6 +98,12 @@ impl Provisioners {
         new: NewProvisioner,
         once: Option<Once>,
     ) -> Result<ProvisionerView, ServiceError> {
+        let claim = once.map(|once| once.claim(caller.user, self.clock.now()));
+        if let Some(claim) = &claim
+            && let Some((first, fingerprint)) = self.store.claimed(claim).await?
+        {
+            return self.repeated(first, fingerprint == claim.fingerprint);
+        }
         let organization = match new.owner {
             Some(owner) => references::visible_user(&self.catalog, caller, owner)?.user.record.organization,
             None => caller.organization,
@@ -120,16 +133,17 @@ impl Provisioners {
             check,
             created_at: now,
         };
-        let claim =
-            once.map(|once| Claim { caller: caller.user, key: once.key, fingerprint: once.fingerprint, at: now });
         let fingerprint = claim.as_ref().map(|claim| claim.fingerprint);
         match self.store.create(&provisioner, split.sealed.into(), claim).await? {
             Creation::New(revision) => Ok(self.view(provisioner, revision)),
-            Creation::Repeated { first, fingerprint: then } if fingerprint == Some(then) => {
-                Ok(self.view(first, Revision(0)))
-            }
-            Creation::Repeated { .. } => Err(used_for_another()),
+            Creation::Repeated { first, fingerprint: then } => self.repeated(first, fingerprint == Some(then)),
         }
+    }
+
+    /// The answer to a request that was made before with the same key.
+    fn repeated(&self, first: Provisioner, same_request: bool) -> Result<ProvisionerView, ServiceError> {
+        // Revision 0 names no stored revision: the record may have moved on since.
+        if same_request { Ok(self.view(first, Revision(0))) } else { Err(used_for_another()) }
     }
 
     /// Those the caller may see.

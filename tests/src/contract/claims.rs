@@ -28,7 +28,13 @@ pub async fn a_repeated_request_gets_the_first_answer(site: Site) {
     let (_, user, provisioner, _) = replica.one_of_each().await;
     let claim = a_claim(user.id, "k");
     let (first, second) = (a_cluster(&provisioner), a_cluster(&provisioner));
+    assert_eq!(replica.clusters.claimed(&claim).await.unwrap(), None);
     assert!(is_new(&create(&replica, &first, claim.clone()).await));
+    assert_eq!(replica.clusters.claimed(&claim).await.unwrap(), Some((first.clone(), claim.fingerprint)));
+    assert_eq!(
+        replica.clusters.claimed(&Claim { at: then() + TimeDelta::days(40), ..claim.clone() }).await.unwrap(),
+        None
+    );
     let repeated = create(&replica, &second, claim.clone()).await.unwrap();
     assert_eq!(repeated, Creation::Repeated { first: first.clone(), fingerprint: claim.fingerprint });
     assert!(replica.catalog.cluster(second.id).is_none());

@@ -94,6 +94,10 @@ impl ClusterStore for Clusters {
         self.0.create(cluster, transaction, claim).await
     }
 
+    async fn claimed(&self, claim: &Claim) -> Result<Option<(Cluster, [u8; 32])>, StoreError> {
+        self.0.claimed(claim).await
+    }
+
     async fn update(&self, cluster: &Cluster, secrets: ClusterSecrets, seen: Revision) -> Result<Revision, StoreError> {
         let id = cluster.id;
         let old = self.as_seen(id, seen).await?;

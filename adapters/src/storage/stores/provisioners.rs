@@ -52,6 +52,10 @@ impl ProvisionerStore for Provisioners {
         self.0.create(provisioner, transaction, claim).await
     }
 
+    async fn claimed(&self, claim: &Claim) -> Result<Option<(Provisioner, [u8; 32])>, StoreError> {
+        self.0.claimed(claim).await
+    }
+
     async fn update(
         &self,
         provisioner: &Provisioner,

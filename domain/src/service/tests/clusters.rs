@@ -32,6 +32,7 @@ fn creating(created: &Created) -> MockClusterStore {
         created.push((cluster.clone(), secrets, claim));
         Ok(Creation::New(Revision(77)))
     });
+    store.expect_claimed().returning(|_| Ok(None));
     store
 }
 
@@ -210,14 +211,22 @@ async fn a_key_is_claimed_for_the_caller_and_a_repeat_answers_as_the_first_did()
     let first = cluster("first", world.provisioner, bob);
     let mut store = MockClusterStore::new();
     let answer = first.clone();
+    store.expect_claimed().times(1).returning(|_| Ok(None));
+    let claimed = first.clone();
+    store.expect_claimed().returning(move |_| Ok(Some((claimed.clone(), [1; 32]))));
     store
         .expect_create()
+        .times(1)
         .returning(move |_, _, _| Ok(Creation::Repeated { first: answer.clone(), fingerprint: [1; 32] }));
     let clusters = world.clusters(store);
     let repeated = clusters.create(&caller(bob), attached(&world), once("k", 1)).await.unwrap();
     assert_eq!(repeated.view.cluster.record, first);
     assert!(matches!(repeated.kubeconfig, Some(ShownKubeconfig::Present(_))));
     assert_eq!(status(&clusters.create(&caller(bob), attached(&world), once("k", 2)).await), 409);
+    // Also when the same request would be refused by now.
+    let refused = NewCluster { provisioner: world.foreign_provisioner, ..attached(&world) };
+    let repeated = clusters.create(&caller(bob), refused, once("k", 1)).await.unwrap();
+    assert_eq!(repeated.view.cluster.record, first);
 }
 
 #[tokio::test]

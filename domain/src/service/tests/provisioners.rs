@@ -29,6 +29,7 @@ fn creating(created: &Created) -> MockProvisionerStore {
         created.push((provisioner.clone(), secrets, claim));
         Ok(Creation::New(Revision(77)))
     });
+    store.expect_claimed().returning(|_| Ok(None));
     store
 }
 
@@ -156,8 +157,12 @@ async fn a_key_is_claimed_for_the_caller_and_a_repeat_answers_as_the_first_did()
     let first = provisioner("first", MAKING, ada);
     let mut store = MockProvisionerStore::new();
     let answer = first.clone();
+    store.expect_claimed().times(1).returning(|_| Ok(None));
+    let claimed = first.clone();
+    store.expect_claimed().returning(move |_| Ok(Some((claimed.clone(), [1; 32]))));
     store
         .expect_create()
+        .times(1)
         .returning(move |_, _, _| Ok(Creation::Repeated { first: answer.clone(), fingerprint: [1; 32] }));
     let provisioners = world.provisioners(store);
     let repeated = provisioners.create(&caller(ada), new(), once(1)).await.unwrap();
