@@ -178,7 +178,6 @@ struct Service<E> {
 }
 
 impl Service<()> {
-    #[expect(clippy::new_ret_no_self, reason = "the endpoint's type cannot be named")]
     fn new(config: &Config, parts: &Parts) -> Result<Service<impl poem::Endpoint<Output: Send> + 'static>, Error> {
         let setup = |error: BoxError| Error::Setup(error);
         let Parts { catalog, stores, clock, passwords } = parts;

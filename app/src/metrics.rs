@@ -40,7 +40,10 @@ struct Gauges {
 }
 
 /// Figures of the store, each as it stands.
-struct StoreGauges(Vec<(IntGauge, fn(&Meters) -> u64)>);
+struct StoreGauges(Vec<(IntGauge, Figure)>);
+
+/// Reads one figure of the store.
+type Figure = fn(&Meters) -> u64;
 
 impl Metrics {
     /// Metrics over these parts.
@@ -170,7 +173,7 @@ impl Gauges {
 
 impl StoreGauges {
     fn new() -> Result<Self, prometheus::Error> {
-        let figures: [(&str, &str, fn(&Meters) -> u64); 6] = [
+        let figures: [(&str, &str, Figure); 6] = [
             ("kqueen_store_writes_in_hand", "Writes that were sent and not yet answered.", |m| {
                 m.in_hand.load(Ordering::Relaxed)
             }),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use poem::{Addr, Request};
+use poem::{Addr, Request, http::HeaderMap};
 
 /// The headers proxies add.
 const FORWARDING: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
@@ -26,12 +26,16 @@ impl Peer {
             Addr::SocketAddr(address) => address.ip().to_canonical(),
             Addr::Unix(_) | Addr::Custom(..) => IpAddr::from([0, 0, 0, 0]),
         };
+        Self::behind(connection, request.headers(), trusted)
+    }
+
+    fn behind(connection: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
-        let forwarded = FORWARDING.iter().any(|name| request.headers().contains_key(*name));
+        let forwarded = FORWARDING.iter().any(|name| headers.contains_key(*name));
         if !is_trusted(&connection) {
             return Self { address: connection, doubtful: forwarded };
         }
-        let hops = request.headers().get_all("x-forwarded-for").into_iter().filter_map(|value| value.to_str().ok());
+        let hops = headers.get_all("x-forwarded-for").into_iter().filter_map(|value| value.to_str().ok());
         let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
         for hop in hops.iter().rev() {
             let Ok(address) = hop.parse::<IpAddr>() else { return Self { address: connection, doubtful: true } };
@@ -46,20 +50,7 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
-    use poem::web::RemoteAddr;
-
     use super::*;
-
-    fn request(connection: &str, forwarded: &[&str]) -> Request {
-        let mut request = Request::builder();
-        for value in forwarded {
-            request = request.header("x-forwarded-for", *value);
-        }
-        let mut request = request.finish();
-        let socket: std::net::SocketAddr = format!("{connection}:1234").parse().unwrap();
-        *request.remote_addr_mut() = RemoteAddr(socket.into());
-        request
-    }
 
     #[test]
     fn only_trusted_proxies_are_believed() {
@@ -74,7 +65,11 @@ mod tests {
             ("10.0.0.1", &["nonsense"], "10.0.0.1", true),
         ];
         for (connection, forwarded, address, doubtful) in table {
-            let peer = Peer::of(&request(connection, forwarded), &proxies);
+            let mut headers = HeaderMap::new();
+            for value in forwarded {
+                headers.append("x-forwarded-for", value.parse().unwrap());
+            }
+            let peer = Peer::behind(connection.parse().unwrap(), &headers, &proxies);
             assert_eq!(peer, Peer { address: address.parse().unwrap(), doubtful }, "{connection} {forwarded:?}");
         }
     }

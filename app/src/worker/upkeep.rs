@@ -39,7 +39,7 @@ impl Upkeep {
                 tracing::warn!(%error, "overdue clusters cannot be ended now");
             }
             round = round.wrapping_add(1);
-            if round % KEYS_EVERY == 0
+            if round.is_multiple_of(KEYS_EVERY)
                 && let Err(error) = self.stores.forget_claims(self.clock.now() - KEYS_KEPT).await
             {
                 tracing::warn!(%error, "old idempotency keys cannot be removed now");
