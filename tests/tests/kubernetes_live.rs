@@ -1,0 +1,273 @@
+//! Reading live clusters: a real control plane with every kind of credential, in good and bad times, small and large.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "tests: a failure is a panic")]
+
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use kqueen_adapters::inspector::{KubeInspector, Limits};
+use kqueen_domain::{
+    cluster::Look,
+    kubeconfig::{self, AddressRules},
+    kubernetes::{Fault, Section, Topology},
+    port::inspector::{ClusterInspector, InspectError},
+    secret::Kubeconfig,
+};
+use kqueen_tests::fixture::{
+    kubernetes::{Authority, ControlPlane, Options, Who, base64, kubeconfig as config},
+    process::eventually,
+};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+fn anywhere() -> AddressRules {
+    AddressRules::denying(Vec::new())
+}
+
+fn checked(document: &Value) -> Kubeconfig {
+    kubeconfig::parse(document, &anywhere()).unwrap()
+}
+
+fn inspector() -> KubeInspector {
+    KubeInspector::new(anywhere(), Limits::default())
+}
+
+/// The plane of the tests that only read: one for all that run at the same time.
+async fn shared() -> Option<Arc<ControlPlane>> {
+    static SHARED: Mutex<Weak<ControlPlane>> = Mutex::const_new(Weak::new());
+    let mut shared = SHARED.lock().await;
+    if let Some(plane) = shared.upgrade() {
+        return Some(plane);
+    }
+    let plane = Arc::new(ControlPlane::start(Options::bare()).await?);
+    *shared = Arc::downgrade(&plane);
+    Some(plane)
+}
+
+#[track_caller]
+fn answered(look: &Look) {
+    assert_eq!(*look, Look::Answered { version: "v1.37.2".to_owned() });
+}
+
+#[track_caller]
+fn refused(look: Look, word: &str) -> String {
+    match look {
+        Look::Refused { reason } if reason.contains(word) => reason,
+        other => panic!("not refused with {word:?}: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn silent(look: Look, word: &str) -> String {
+    match look {
+        Look::Silent { reason } if reason.contains(word) => reason,
+        other => panic!("not silent with {word:?}: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_are_told_apart() {
+    let Some(plane) = shared().await else { return };
+    let inspector = inspector();
+    for who in [Who::Certificate, Who::Token, Who::Reader] {
+        answered(&inspector.look(&checked(&plane.kubeconfig(who))).await);
+    }
+    let unknown = refused(inspector.look(&checked(&plane.kubeconfig(Who::WrongToken))).await, "(401)");
+    let nothing = refused(inspector.look(&checked(&plane.kubeconfig(Who::Stranger))).await, "(403)");
+    assert_ne!(unknown, nothing);
+    let anonymous = config(&plane.server, Some(&plane.authority()), json!({}));
+    refused(inspector.look(&checked(&anonymous)).await, "(401)");
+    let password = config(&plane.server, Some(&plane.authority()), json!({"username": "ann", "password": "wrong"}));
+    refused(inspector.look(&checked(&password)).await, "(401)");
+    // A client certificate of another authority is the same as none.
+    let foreign = Authority::new().client("admin", "system:masters");
+    let user = json!({
+        "client-certificate-data": base64(&foreign.certificate), "client-key-data": base64(&foreign.key),
+    });
+    refused(inspector.look(&checked(&config(&plane.server, Some(&plane.authority()), user))).await, "(401)");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_are_checked_as_the_kubeconfig_says() {
+    let Some(plane) = shared().await else { return };
+    let inspector = inspector();
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut document = plane.kubeconfig(Who::Token);
+        change(&mut document["clusters"][0]["cluster"]);
+        checked(&document)
+    };
+    let named = |name: &'static str| move |cluster: &mut Value| cluster["tls-server-name"] = name.into();
+    answered(&inspector.look(&with(&named("kubernetes.test"))).await);
+    refused(inspector.look(&with(&named("other.test"))).await, "for another name");
+    let without = |cluster: &mut Value| drop(cluster.as_object_mut().unwrap().remove("certificate-authority-data"));
+    refused(inspector.look(&with(&without)).await, "not signed by the authority");
+    let skipping = |cluster: &mut Value| {
+        without(cluster);
+        cluster["insecure-skip-tls-verify"] = true.into();
+    };
+    answered(&inspector.look(&with(&skipping)).await);
+    let plain = |cluster: &mut Value| cluster["server"] = plane.server.replace("https", "http").into();
+    refused(inspector.look(&with(&plain)).await, "wants TLS");
+    let elsewhere = |cluster: &mut Value| cluster["server"] = format!("{}/no/such/path", plane.server).into();
+    refused(inspector.look(&with(&elsewhere)).await, "not a Kubernetes API server");
+    let by_name = |cluster: &mut Value| cluster["server"] = plane.server.replace("127.0.0.1", "localhost").into();
+    answered(&inspector.look(&with(&by_name)).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn denied_addresses_are_not_connected_to() {
+    let Some(plane) = shared().await else { return };
+    let inspector = KubeInspector::new(AddressRules::default(), Limits::default());
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"] {
+        let mut document = plane.kubeconfig(Who::Token);
+        document["clusters"][0]["cluster"]["server"] = plane.server.replace("127.0.0.1", host).into();
+        let document = checked(&document);
+        silent(inspector.look(&document).await, "does not connect to");
+        assert!(matches!(inspector.status(&document).await, Err(InspectError::Unreachable(_))));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_not_be_read_is_named_and_the_rest_is_shown() {
+    let Some(plane) = shared().await else { return };
+    let inspector = inspector();
+    let reader = checked(&plane.kubeconfig(Who::Reader));
+    let status = inspector.status(&reader).await.unwrap();
+    assert!(status.snapshot.namespaces.iter().any(|it| it.metadata.name.as_deref() == Some("default")));
+    assert!(status.snapshot.services.iter().any(|it| it.metadata.name.as_deref() == Some("kubernetes")));
+    assert_eq!(status.snapshot.version.unwrap().git_version.as_deref(), Some("v1.37.2"));
+    let forbidden: Vec<_> = status.snapshot.errors.keys().copied().collect();
+    assert_eq!(
+        forbidden,
+        [
+            Section::Nodes,
+            Section::Deployments,
+            Section::ReplicaSets,
+            Section::PersistentVolumes,
+            Section::PersistentVolumeClaims,
+        ]
+    );
+    for (section, error) in &status.snapshot.errors {
+        assert_eq!(error.fault, Fault::Forbidden);
+        assert!(error.message.contains(section.title()), "{}", error.message);
+    }
+    let topology = inspector.topology(&reader).await.unwrap();
+    assert!(topology.errors.contains_key(&Section::EndpointSlices) && topology.kinds().contains("Service"));
+    for (who, word) in [(Who::Stranger, "(403)"), (Who::WrongToken, "(401)")] {
+        match inspector.status(&checked(&plane.kubeconfig(who))).await {
+            Err(InspectError::Refused(reason)) => assert!(reason.contains(word), "{reason}"),
+            other => panic!("{who:?}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn good_and_bad_times_are_told_apart_and_end_by_themselves() {
+    let Some(plane) = ControlPlane::start(Options::bare()).await else { return };
+    let limits = Limits { look: Duration::from_secs(3), view: Duration::from_secs(4), ..Limits::default() };
+    let inspector = KubeInspector::new(anywhere(), limits);
+    let token = checked(&plane.kubeconfig(Who::Token));
+    answered(&inspector.look(&token).await);
+    let mut reasons = Vec::new();
+
+    plane.freeze();
+    let started = Instant::now();
+    reasons.push(silent(inspector.look(&token).await, "did not answer in time"));
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    let started = Instant::now();
+    assert!(matches!(inspector.status(&token).await, Err(InspectError::TimedOut(_))));
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    plane.thaw();
+    eventually("the thawed cluster answers", Duration::from_secs(30), || async {
+        matches!(inspector.look(&token).await, Look::Answered { .. })
+    })
+    .await;
+
+    plane.end();
+    reasons.push(silent(inspector.look(&token).await, "connection refused"));
+    assert!(matches!(inspector.status(&token).await, Err(InspectError::Unreachable(_))));
+    plane.restart().await;
+    // A connection from before the end is among those the inspector keeps.
+    answered(&inspector.look(&token).await);
+    assert!(inspector.status(&token).await.unwrap().snapshot.errors.is_empty());
+
+    plane.restart_with_another_authority().await;
+    reasons.push(refused(inspector.look(&token).await, "not signed by the authority"));
+    assert!(matches!(inspector.topology(&token).await, Err(InspectError::Refused(_))));
+    answered(&inspector.look(&checked(&plane.kubeconfig(Who::Token))).await);
+    reasons.push(refused(inspector.look(&checked(&plane.kubeconfig(Who::WrongToken))).await, "(401)"));
+
+    let told_apart: std::collections::BTreeSet<_> = reasons.iter().collect();
+    assert_eq!(told_apart.len(), reasons.len(), "{reasons:?}");
+}
+
+/// How many edges lead from one kind to another.
+fn edges(topology: &Topology, from: &str, to: &str) -> usize {
+    let kind = |uid: &String| topology.items[uid].kind();
+    topology.relations.iter().filter(|it| kind(&it.source) == from && kind(&it.target) == to).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_cluster_is_read_with_what_belongs_together() {
+    let Some(plane) = ControlPlane::start(Options::whole()).await else { return };
+    let (api, inspector) = (plane.api(), inspector());
+    let document = checked(&plane.kubeconfig(Who::Certificate));
+    api.create_deployments("web", 3, |_| 1).await;
+    api.create_services("web", 3).await;
+    for number in 0..3 {
+        api.wait_for_replicas(&format!("web-{number}"), 1, Duration::from_secs(120)).await;
+    }
+    eventually("services know their pods", Duration::from_secs(60), || async {
+        edges(&inspector.topology(&document).await.unwrap(), "Pod", "Service") == 3
+    })
+    .await;
+    let status = inspector.status(&document).await.unwrap();
+    let all = &status.snapshot;
+    assert_eq!((all.nodes.len(), all.pods.len(), all.deployments.len(), all.replica_sets.len()), (3, 3, 3, 3));
+    // One more for the API server itself.
+    assert_eq!((all.services.len(), all.errors.len()), (4, 0));
+    assert_eq!(status.nodes_pods.values().sum::<u64>(), 3);
+    assert_eq!((status.nodes_pods.len(), status.nodes_pods["Unknown"]), (4, 0));
+    assert!(all.pods.iter().all(|pod| pod.status.phase.as_deref() == Some("Running") && pod.status.pod_ip.is_some()));
+    let topology = inspector.topology(&document).await.unwrap();
+    for (from, to, count) in [
+        ("Pod", "Namespace", 3),
+        ("Pod", "Node", 3),
+        ("Pod", "Service", 3),
+        ("Deployment", "Pod", 3),
+        ("Deployment", "ReplicaSet", 3),
+        ("ReplicaSet", "Pod", 3),
+        ("Deployment", "Namespace", 3),
+        ("Service", "Namespace", 4),
+    ] {
+        assert_eq!(edges(&topology, from, to), count, "{from} to {to}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_cluster_is_read_in_time() {
+    const LARGE: usize = 3_000;
+    let Some(plane) = ControlPlane::start(Options::bare()).await else { return };
+    let (api, inspector) = (plane.api(), inspector());
+    let document = checked(&plane.kubeconfig(Who::Certificate));
+    api.create_pods("web", LARGE, "node-0").await;
+    api.create_deployments("web", LARGE, |_| 0).await;
+    api.create_services("web", LARGE).await;
+
+    let started = Instant::now();
+    let status = inspector.status(&document).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    let all = &status.snapshot;
+    assert_eq!(all.errors.len(), 0, "{:?}", all.errors);
+    assert_eq!((all.pods.len(), all.deployments.len(), all.services.len()), (LARGE, LARGE, LARGE + 1));
+    assert_eq!(status.nodes_pods["node-0"], LARGE as u64);
+    let names: std::collections::HashSet<_> = all.pods.iter().filter_map(|pod| pod.metadata.uid.as_ref()).collect();
+    assert_eq!(names.len(), LARGE, "each page was read once");
+
+    let started = Instant::now();
+    let topology = inspector.topology(&document).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    // Nothing keeps endpoints here, so that services find their pods by selector.
+    assert_eq!((edges(&topology, "Pod", "Service"), edges(&topology, "Pod", "Namespace")), (LARGE, LARGE));
+}
