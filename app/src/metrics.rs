@@ -1,7 +1,10 @@
 //! What Prometheus is told. Names of 2018 that dashboards use stay; new ones follow today's naming with the prefix `kqueen_`.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -9,7 +12,8 @@ use kqueen_adapters::storage::Meters;
 use kqueen_domain::{catalog::Catalog, provisioner::ProvisionerPhase};
 use poem::http::{Method, StatusCode};
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::worker::observe::ObserverFigures;
@@ -35,15 +39,15 @@ struct Gauges {
     clusters: IntGaugeVec,
     provisioners: IntGaugeVec,
     looks_waiting: IntGauge,
-    look_lateness: prometheus::Gauge,
+    look_lateness: Gauge,
     store: StoreGauges,
 }
 
 /// Figures of the store, each as it stands.
-struct StoreGauges(Vec<(IntGauge, Figure)>);
+struct StoreGauges(Vec<(Gauge, Figure)>);
 
 /// Reads one figure of the store.
-type Figure = fn(&Meters) -> u64;
+type Figure = fn(&Meters) -> f64;
 
 impl Metrics {
     /// Metrics over these parts.
@@ -80,7 +84,7 @@ impl Metrics {
             clusters: vec("kqueen_clusters", "Clusters, by phase and engine.", &["phase", "engine"])?,
             provisioners: vec("kqueen_provisioners", "Provisioners, by phase and engine.", &["phase", "engine"])?,
             looks_waiting: IntGauge::new("kqueen_observer_queue_length", "Clusters that wait to be looked at.")?,
-            look_lateness: prometheus::Gauge::new(
+            look_lateness: Gauge::new(
                 "kqueen_observer_lateness_seconds",
                 "How long ago the cluster that waits longest should have been looked at.",
             )?,
@@ -166,7 +170,7 @@ impl Gauges {
         let lateness = Duration::from_millis(u64::try_from(observer.lateness_ms.load(Ordering::Relaxed)).unwrap_or(0));
         self.look_lateness.set(lateness.as_secs_f64());
         for (gauge, figure) in &self.store.0 {
-            gauge.set(i64::try_from(figure(store)).unwrap_or(i64::MAX));
+            gauge.set(figure(store));
         }
     }
 }
@@ -180,18 +184,23 @@ impl StoreGauges {
             ("kqueen_store_revision", "The newest revision the read model shows.", |m| {
                 m.fed_revision.load(Ordering::Relaxed)
             }),
-            ("kqueen_store_writes", "Writes committed since the start.", |m| m.commits.load(Ordering::Relaxed)),
+            ("kqueen_store_writes", "Writes committed since the start.", |m| read(&m.commits)),
             ("kqueen_store_write_failures", "Writes that failed since the start.", |m| {
                 m.failures.load(Ordering::Relaxed)
             }),
-            ("kqueen_store_write_microseconds", "Time that writes took since the start, in all.", |m| {
+            ("kqueen_store_write_seconds", "Time that writes took since the start, in all.", |m| {
                 m.commit_micros.load(Ordering::Relaxed)
             }),
             ("kqueen_store_reloads", "Times the read model was read anew after a gap.", |m| {
                 m.reloads.load(Ordering::Relaxed)
             }),
         ];
-        let gauge = |(name, help, figure)| Ok((IntGauge::new::<&str, &str>(name, help)?, figure));
+        let gauge = |(name, help, figure)| Ok((Gauge::new::<&str, &str>(name, help)?, figure));
         figures.into_iter().map(gauge).collect::<Result<_, prometheus::Error>>().map(Self)
     }
+}
+
+/// A counter as Prometheus takes it; beyond 2^53 it is rounded.
+fn read(counter: &AtomicU64) -> f64 {
+    counter.load(Ordering::Relaxed) as f64
 }

@@ -48,7 +48,8 @@ async fn promtool_has_nothing_to_say_but_about_the_kept_names() {
     let app = App::start().await;
     app.admin().await;
     let text = text(&app).await;
-    let promtool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let promtool =
+        Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let Ok(mut promtool) = promtool else { return skip("promtool") };
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let said = String::from_utf8(promtool.wait_with_output().unwrap().stderr).unwrap();
@@ -73,7 +74,8 @@ async fn other_addresses_need_a_token() {
 async fn a_stranger_who_says_it_was_forwarded_voids_the_whitelist() {
     let app = App::start().await;
     let url = format!("{}/metrics", app.origin);
-    for (name, value) in [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1"), ("x-real-ip", "127.0.0.1")] {
+    for (name, value) in [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1"), ("x-real-ip", "127.0.0.1")]
+    {
         let answer = read(app.request(Method::GET, &url, None).header(name, value)).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{name}");
     }
