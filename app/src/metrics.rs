@@ -178,22 +178,14 @@ impl Gauges {
 impl StoreGauges {
     fn new() -> Result<Self, prometheus::Error> {
         let figures: [(&str, &str, Figure); 6] = [
-            ("kqueen_store_writes_in_hand", "Writes that were sent and not yet answered.", |m| {
-                m.in_hand.load(Ordering::Relaxed)
-            }),
-            ("kqueen_store_revision", "The newest revision the read model shows.", |m| {
-                m.fed_revision.load(Ordering::Relaxed)
-            }),
+            ("kqueen_store_writes_in_hand", "Writes that were sent and not yet answered.", |m| read(&m.in_hand)),
+            ("kqueen_store_revision", "The newest revision the read model shows.", |m| read(&m.fed_revision)),
             ("kqueen_store_writes", "Writes committed since the start.", |m| read(&m.commits)),
-            ("kqueen_store_write_failures", "Writes that failed since the start.", |m| {
-                m.failures.load(Ordering::Relaxed)
-            }),
+            ("kqueen_store_write_failures", "Writes that failed since the start.", |m| read(&m.failures)),
             ("kqueen_store_write_seconds", "Time that writes took since the start, in all.", |m| {
-                m.commit_micros.load(Ordering::Relaxed)
+                read(&m.commit_micros) / 1e6
             }),
-            ("kqueen_store_reloads", "Times the read model was read anew after a gap.", |m| {
-                m.reloads.load(Ordering::Relaxed)
-            }),
+            ("kqueen_store_reloads", "Times the read model was read anew after a gap.", |m| read(&m.reloads)),
         ];
         let gauge = |(name, help, figure)| Ok((Gauge::new::<&str, &str>(name, help)?, figure));
         figures.into_iter().map(gauge).collect::<Result<_, prometheus::Error>>().map(Self)
