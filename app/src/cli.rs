@@ -80,8 +80,8 @@ be used.")]
     /// Ask the server that runs with this configuration how it is
     #[command(after_help = "\
 Examples:
-  kqueen healthcheck              is it alive? (GET /health)
-  kqueen healthcheck --ready      can it serve? (GET /ready)
+  kqueen healthcheck              is it alive? (GET /api/v1/health)
+  kqueen healthcheck --ready      can it serve? (GET /api/v1/ready)
 
 Exit codes: 0 it is well, 1 it is not or does not answer, 2 the configuration cannot be used.")]
     Healthcheck(Healthcheck),
@@ -265,7 +265,7 @@ fn ask_health(file: Option<&Path>, asked: &Healthcheck) -> Result<(), Failure> {
             healthcheck::reachable(server.host, server.port)
         }
     };
-    let path = if asked.ready { "/ready" } else { "/health" };
+    let path = if asked.ready { "/api/v1/ready" } else { "/api/v1/health" };
     let failed = |message| Err(Failure { code: FAILED, message });
     match healthcheck::ask(address, path, Duration::from_secs(asked.timeout)) {
         Ok(answer) if answer.status == 200 => say(&answer.body),

@@ -9,19 +9,11 @@ use std::{
     thread,
 };
 
-use kqueen_tests::fixture::binary;
+use kqueen_tests::fixture::binary::{self, Run};
 use tempfile::TempDir;
 
 const KEY: &str = "0rTqb3o2mX8yW1uKf9sLz7";
 const COMMANDS: [&str; 6] = ["serve", "openapi", "check-config", "create-admin", "healthcheck", "rotate-keys"];
-
-/// What a run came to.
-#[derive(Debug)]
-struct Run {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
 
 /// A folder to run the program in.
 struct Place(TempDir);
@@ -39,14 +31,7 @@ impl Place {
     }
 
     fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
-        let mut command = binary::command();
-        let command = command.args(arguments).envs(variables.iter().copied()).current_dir(self.0.path());
-        let output = binary::finish(command);
-        Run {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        binary::run(self.0.path(), arguments, variables)
     }
 }
 
@@ -270,9 +255,9 @@ fn one_answer(status: &'static str) -> (u16, thread::JoinHandle<String>) {
 #[test]
 fn healthcheck_tells_by_its_exit_code() {
     for (status, arguments, code, request) in [
-        ("200 OK", &["healthcheck"][..], 0, "GET /health HTTP/1.1"),
-        ("200 OK", &["healthcheck", "--ready"], 0, "GET /ready HTTP/1.1"),
-        ("503 Service Unavailable", &["healthcheck", "--ready"], 1, "GET /ready HTTP/1.1"),
+        ("200 OK", &["healthcheck"][..], 0, "GET /api/v1/health HTTP/1.1"),
+        ("200 OK", &["healthcheck", "--ready"], 0, "GET /api/v1/ready HTTP/1.1"),
+        ("503 Service Unavailable", &["healthcheck", "--ready"], 1, "GET /api/v1/ready HTTP/1.1"),
     ] {
         let (port, server) = one_answer(status);
         // A server that listens everywhere is asked on loopback.

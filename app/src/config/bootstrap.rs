@@ -9,6 +9,8 @@ use secrecy::ExposeSecret;
 use super::{secret_key::is_well_known, settings::Settings, value};
 
 const SHORTEST_PASSWORD: usize = 8;
+/// What has to be there besides well-known words.
+const OWN_CHARACTERS: usize = 4;
 
 /// A superadmin to be made, with the organization it belongs to.
 #[derive(Debug, Clone)]
@@ -33,7 +35,7 @@ impl Bootstrap {
         let namespace = settings.get("bootstrap.admin_namespace", value::checked);
         let Some(password) = settings.secret("bootstrap.admin_password")? else { return Some(None) };
         let text = password.expose_secret();
-        if !dev_mode && (text.chars().count() < SHORTEST_PASSWORD || is_well_known(text)) {
+        if !dev_mode && (text.chars().count() < SHORTEST_PASSWORD || is_well_known(text, OWN_CHARACTERS)) {
             let wrong = "is short or well known";
             settings.refuse("bootstrap.admin_password", wrong, "give 8 characters or more that nobody guesses");
         }

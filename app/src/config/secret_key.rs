@@ -12,6 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::settings::Settings;
 
 const SHORTEST_KEY: usize = 16;
+/// What has to be there besides well-known words.
+const OWN_CHARACTERS: usize = 8;
 const ADVICE: &str = "give 16 characters or more that nobody guesses, made by `openssl rand -base64 32`";
 
 /// The keys in use.
@@ -47,7 +49,7 @@ impl SecretKeys {
                 let length = text.chars().count();
                 if length < SHORTEST_KEY {
                     settings.refuse("secret_key", format!("has {length} characters"), ADVICE);
-                } else if !dev_mode && is_well_known(text) {
+                } else if !dev_mode && is_well_known(text, OWN_CHARACTERS) {
                     settings.refuse("secret_key", "is made of well-known words or few characters", ADVICE);
                 }
                 key
@@ -122,8 +124,9 @@ fn make_key(path: &Path) -> io::Result<SecretString> {
     read_key(path)
 }
 
-/// Whether a secret is made of words that everybody tries first, or of few characters.
-pub(super) fn is_well_known(secret: &str) -> bool {
+/// Whether a secret is made of words that everybody tries first, with fewer than `own` letters and digits besides, or of few
+/// different characters.
+pub(super) fn is_well_known(secret: &str, own: usize) -> bool {
     const WORDS: [&str; 24] = [
         "0123456789abcdef",
         "abcdefghijklmnop",
@@ -158,7 +161,7 @@ pub(super) fn is_well_known(secret: &str) -> bool {
         rest = rest.replace(word, "");
     }
     let left = rest.chars().filter(|character| character.is_alphanumeric()).count();
-    characters.len() < 4 || left * 2 < secret.chars().count()
+    characters.len() < 4 || left < own
 }
 
 #[cfg(test)]
@@ -178,10 +181,16 @@ mod tests {
             "admin123",
             "my-secret-key-secret-key",
         ] {
-            assert!(is_well_known(weak), "{weak}");
+            assert!(is_well_known(weak, 4), "{weak}");
         }
-        for fine in ["correct horse battery staple", "0rTqb3o2mX8yW1uKf9sLz7", "f3a91c77be02d4415a9e", "Tr0ub4dor&3"] {
-            assert!(!is_well_known(fine), "{fine}");
+        for fine in [
+            "correct horse battery staple",
+            "a secret key of our own 4f2a",
+            "0rTqb3o2mX8yW1uKf9sLz7",
+            "f3a91c77be02d4415a9e",
+            "Tr0ub4dor&3",
+        ] {
+            assert!(!is_well_known(fine, 8), "{fine}");
         }
     }
 
