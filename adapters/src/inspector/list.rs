@@ -18,9 +18,12 @@ const LARGE: usize = 64 * 1024;
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
 struct Page<T> {
-    kind: String,
+    #[serde(default)]
+    kind: Option<String>,
     #[serde(default)]
     metadata: PageMetadata,
+    /// Always there; null where Go had an empty list.
+    #[serde(deserialize_with = "Option::deserialize")]
     items: Option<Vec<T>>,
 }
 
@@ -92,7 +95,8 @@ async fn parse<T: DeserializeOwned + Send + 'static>(body: Bytes) -> Result<Page
     let large = body.len() > LARGE;
     let parse = move || serde_json::from_slice::<Page<T>>(&body);
     let page = if large { spawn_blocking(parse).await.map_err(|_| Failure::NotKubernetes)? } else { parse() };
-    page.ok().filter(|page| page.kind.ends_with("List")).ok_or(Failure::NotKubernetes)
+    let is_list = |page: &Page<T>| page.kind.as_ref().is_none_or(|kind| kind.ends_with("List"));
+    page.ok().filter(is_list).ok_or(Failure::NotKubernetes)
 }
 
 fn query(path: &str, limit: usize, token: Option<&str>) -> String {

@@ -37,22 +37,23 @@ pub(super) async fn look(client: ApiClient) -> Result<String, Failure> {
     // Those a restricted user most often may read come first.
     let probes =
         [Section::Namespaces].into_iter().chain(Section::LISTS.into_iter().filter(|it| *it != Section::Namespaces));
+    let mut refusals = Vec::new();
     for section in probes {
         match may_list(&client, path(section)).await {
             // It knows who we are before it decides that it is too busy.
             Ok(()) | Err(Failure::Busy) => return Ok(shown(version)),
-            Err(Failure::Forbidden | Failure::NotServed) => {}
+            Err(refusal @ (Failure::Forbidden | Failure::NotServed)) => refusals.push(refusal),
             Err(failure) => return Err(failure),
         }
     }
-    Err(Failure::NothingAllowed)
+    Err(of_all(refusals))
 }
 
 /// What `/version` says; nothing if we may not ask.
 async fn version(client: &ApiClient) -> Result<Option<VersionInfo>, Failure> {
     match client.get(path(Section::Version)).await {
         Ok(body) => match serde_json::from_slice::<VersionInfo>(&body) {
-            Ok(version) if version.git_version.is_some() => Ok(Some(version)),
+            Ok(version) if version.git_version.is_some() || version.major.is_some() => Ok(Some(version)),
             _ => Err(Failure::NotKubernetes),
         },
         Err(Failure::Forbidden) => Ok(None),
@@ -63,7 +64,8 @@ async fn version(client: &ApiClient) -> Result<Option<VersionInfo>, Failure> {
 
 /// The version as it is kept and shown: one short line, whatever the server says.
 fn shown(version: Option<VersionInfo>) -> String {
-    let version = version.and_then(|version| version.git_version).unwrap_or_default();
+    let numbers = |version: &VersionInfo| Some(format!("v{}.{}", version.major.as_ref()?, version.minor.as_ref()?));
+    let version = version.and_then(|it| it.git_version.clone().or_else(|| numbers(&it))).unwrap_or_default();
     let line: String = version.chars().filter(char::is_ascii_graphic).take(64).collect();
     if line.is_empty() { "(unknown version)".to_owned() } else { line }
 }
@@ -107,9 +109,14 @@ pub(super) async fn snapshot(
     if failures.len() < count {
         return Ok(snapshot);
     }
-    // Nothing could be read. What is not about rights tells more than what is.
+    Err(of_all(failures))
+}
+
+/// What it means that nothing could be read. What is not about rights tells more than what is.
+fn of_all(failures: Vec<Failure>) -> Failure {
+    let forbidden = failures.contains(&Failure::Forbidden);
     let telling = failures.into_iter().find(|failure| !matches!(failure, Failure::Forbidden | Failure::NotServed));
-    Err(telling.unwrap_or(Failure::NothingAllowed))
+    telling.unwrap_or(if forbidden { Failure::NothingAllowed } else { Failure::NotKubernetes })
 }
 
 struct Read<'a> {
