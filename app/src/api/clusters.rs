@@ -120,14 +120,14 @@ impl ClustersApi {
     #[oai(path = "/:id/status", method = "get", operation_id = "cluster_status")]
     async fn status(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterStatusView>, Failure> {
         let status = ready(self.0.as_ref())?.live.status(&caller.0, id.0.into()).await?;
-        Ok(Rendered::of(&ClusterStatusView::from(status)))
+        Ok(Rendered::aside(|| ClusterStatusView::from(status)).await)
     }
 
     /// Show what runs in a cluster as a graph, live: items by uid, and relations from one to another.
     #[oai(path = "/:id/topology-data", method = "get", operation_id = "cluster_topology")]
     async fn topology(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<TopologyView>, Failure> {
         let topology = ready(self.0.as_ref())?.live.topology(&caller.0, id.0.into()).await?;
-        Ok(Rendered::of(&TopologyView::from(topology)))
+        Ok(Rendered::aside(|| TopologyView::from(topology)).await)
     }
 
     /// Show the kubeconfig, where the policy lets the caller read it.

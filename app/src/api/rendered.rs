@@ -40,6 +40,13 @@ impl<T> Rendered<T> {
         // Everything we serialize has text keys, the one thing that could fail.
         Self::new(serde_json::to_vec(value).unwrap_or_default())
     }
+
+    /// An answer made by serde of a value that may be large: both are made on a thread that may take its time.
+    pub async fn aside<V: serde::Serialize>(make: impl FnOnce() -> V + Send + 'static) -> Self {
+        let rendered = tokio::task::spawn_blocking(move || serde_json::to_vec(&make()).unwrap_or_default()).await;
+        // It is not aborted, so a panic is the one thing that ends it early.
+        Self::new(rendered.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
+    }
 }
 
 /// The value of an `ETag` header, and of the `If-Match` that answers it.
