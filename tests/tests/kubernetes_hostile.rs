@@ -82,6 +82,12 @@ async fn what_is_not_kubernetes_is_refused() {
     assert_seen(seen(&other.url("http")).await, "refused", "not a Kubernetes API server");
     let teapot = Peer::http(|_| response("418 I'm a teapot", "text/plain", "")).await;
     assert_seen(seen(&teapot.url("http")).await, "refused", "not a Kubernetes API server");
+    let empty = Peer::http(|path| match path {
+        "/version" => response("200 OK", JSON, VERSION),
+        _ => response("404 Not Found", JSON, "{}"),
+    })
+    .await;
+    assert_seen(seen(&empty.url("http")).await, "refused", "not a Kubernetes API server");
     let garbage = Peer::raw(|mut stream| async move {
         let _request = read_request(&mut stream).await;
         let _gone = stream.write_all(b"\x00\xff\x13SSH-2.0-OpenSSH_9.2\r\n\r\n\r\n").await;
@@ -89,7 +95,7 @@ async fn what_is_not_kubernetes_is_refused() {
     .await;
     assert_seen(seen(&garbage.url("http")).await, "refused", "not a Kubernetes API server");
     let impostor = Peer::http(|path| {
-        response("200 OK", JSON, if path == "/version" { VERSION } else { r#"{"kind": "PodList", "items": 7}"# })
+        response("200 OK", JSON, if path == "/version" { VERSION } else { r#"{"kind": "PodList"}"# })
     })
     .await;
     assert_seen(seen(&impostor.url("http")).await, "refused", "not a Kubernetes API server");
