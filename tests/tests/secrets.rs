@@ -47,7 +47,8 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 
 #[tokio::test]
 async fn what_is_planted_comes_out_nowhere() {
-    let options = Options::default().with("LOG_LEVEL", "trace").with("SECRET_KEY", canary("Zr4Lw0Xc6Vb2Nm9Kj5Hg3Fd7Sa1Po"));
+    let options =
+        Options::default().with("LOG_LEVEL", "trace").with("SECRET_KEY", canary("Zr4Lw0Xc6Vb2Nm9Kj5Hg3Fd7Sa1Po"));
     let app = App::start_with(options).await;
     let admin = app.admin().await;
     let nested = json!({
