@@ -192,6 +192,10 @@ fn nullable(components: &mut Value) {
             required.extend(fields.iter().map(|field| json!(field)));
         }
     }
+    // The framework calls a choice of a number and a text an object.
+    if let Some(choice) = components["schemas"]["IntOrTextView"].as_object_mut() {
+        choice.remove("type");
+    }
     components["schemas"]["Resize"]["properties"]["node_count"] = json!({
         "description": "How many, 1 to 10000: a number, or a text that is one.",
         "oneOf": [
@@ -263,7 +267,7 @@ fn parameters() -> Value {
         number(
             "offset",
             "How many to leave out at the front. The answer is then `{items, total}`.",
-            json!({"type": "integer", "minimum": 0, "maximum": 1_000_000_000}),
+            json!({"type": "integer", "minimum": 0, "maximum": super::page::MAX_OFFSET}),
         ),
         number(
             "limit",

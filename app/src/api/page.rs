@@ -15,6 +15,9 @@ const DEFAULT_LIMIT: usize = 20;
 /// How many items a page has at most.
 pub const MAX_LIMIT: usize = 1_000;
 
+/// How many items can be left out at most.
+pub const MAX_OFFSET: usize = 1_000_000_000;
+
 /// What a list is asked for. The parameters are declared by [`super::document`].
 #[derive(Debug)]
 pub struct ListQuery {
@@ -44,7 +47,7 @@ fn read(query: &str) -> Result<ListQuery, Invalid> {
             "engine" => list.filter = Filter { engine: text(), ..list.filter },
             "sortby" => list.sort = findings.take("sortby", sort(&value)).unwrap_or_default(),
             "order" => list.descending = findings.take("order", descending(&value)).unwrap_or_default(),
-            "offset" => offset = findings.take("offset", number(&value, 0, usize::MAX >> 1)),
+            "offset" => offset = findings.take("offset", number(&value, 0, MAX_OFFSET)),
             "limit" => limit = findings.take("limit", number(&value, 1, MAX_LIMIT)),
             "namespace" => list.namespace = text(),
             "all_namespaces" => {
@@ -91,13 +94,7 @@ fn flag(word: &str) -> Result<bool, &'static str> {
 
 fn number(text: &str, least: usize, most: usize) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| {
-        if most == MAX_LIMIT {
-            format!("must be a whole number from {least} to {most}")
-        } else {
-            format!("must be a whole number, {least} or more")
-        }
-    })
+    number.ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
 #[cfg(test)]
