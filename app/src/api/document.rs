@@ -3,7 +3,10 @@
 //! The framework knows shapes and parameters of handlers. Added here are the parameters of lists, the statuses each operation really
 //! gives, nullable fields, examples, and that bodies take no other fields than those declared.
 
+use poem_openapi::{registry::Registry, types::Type};
 use serde_json::{Map, Value, json};
+
+use super::error::ErrorBody;
 
 /// What an operation can answer besides 200, and whether it takes the parameters of lists.
 struct Facts {
@@ -118,15 +121,36 @@ pub fn complete(mut document: Value) -> Value {
             complete_operation(operation);
         }
     }
+    hoist(&mut document);
     let components = &mut document["components"];
     for body in BODIES {
         components["schemas"][body]["additionalProperties"] = json!(false);
     }
+    errors(components);
     nullable(components);
     examples(components);
     components["parameters"] = parameters();
     components["responses"] = responses();
     document
+}
+
+/// Puts what the framework says beside a reference (`allOf` of the reference and a schema with a description) where generators look for it:
+/// next to an `allOf` of the reference alone.
+fn hoist(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(hoist),
+        Value::Object(object) => {
+            object.values_mut().for_each(hoist);
+            let Some(Value::Array(parts)) = object.get_mut("allOf") else { return };
+            if parts.len() == 2 && parts[0].get("$ref").is_some() && parts[1].get("$ref").is_none() {
+                let beside = parts.pop();
+                for (key, value) in beside.as_ref().and_then(Value::as_object).into_iter().flatten() {
+                    object.entry(key.clone()).or_insert_with(|| value.clone());
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn complete_operation(operation: &mut Value) {
@@ -178,6 +202,15 @@ fn complete_operation(operation: &mut Value) {
 fn tells_revision(operation: &str) -> bool {
     let single = ["_get", "_create", "_update", "_whoami", "_password"];
     single.iter().any(|end| operation.ends_with(end))
+}
+
+/// The shape of errors, which no handler names: each operation's errors refer to it.
+fn errors(components: &mut Value) {
+    let mut registry = Registry::new();
+    ErrorBody::register(&mut registry);
+    for (name, schema) in &registry.schemas {
+        components["schemas"][name] = serde_json::to_value(schema).unwrap_or_default();
+    }
 }
 
 /// Fields that are there and null. Fields that are left out instead are declared as not required already.
@@ -339,6 +372,7 @@ mod tests {
     #[test]
     fn every_body_is_closed_and_has_an_example() {
         let document = complete(generated());
+        assert_eq!(document["components"]["schemas"]["Error"]["properties"].as_object().map(Map::len), Some(6));
         for body in BODIES {
             let schema = &document["components"]["schemas"][body];
             assert_eq!(schema["type"], "object", "{body}");
