@@ -96,7 +96,7 @@ impl Site {
         match &self.place {
             Place::Memory(_) => None,
             Place::Sled { path } => {
-                let db = sled::open(path).unwrap_or_default();
+                let db = sled::open(path).unwrap();
                 let entries = db.iter().map(Result::unwrap);
                 Some(entries.map(|(key, value)| (String::from_utf8(key.to_vec()).unwrap(), value.to_vec())).collect())
             }
