@@ -151,7 +151,11 @@ impl ClusterStore for Clusters {
 
     async fn record_ages(&self, looked_at: Looks) -> Result<(), StoreError> {
         let mut due: BTreeMap<Shard, Looks> = BTreeMap::new();
-        for (cluster, at) in looked_at {
+        for (i, (cluster, at)) in looked_at.into_iter().enumerate() {
+            // Tens of thousands may come at once.
+            if i % 1000 == 999 {
+                tokio::task::yield_now().await;
+            }
             if self.0.model.catalog.cluster(cluster).is_some() {
                 due.entry(Shard::of(cluster)).or_default().push((cluster, at));
             }

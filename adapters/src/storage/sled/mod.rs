@@ -1,0 +1,194 @@
+//! The embedded store: sled, for one process.
+//!
+//! One thread commits. It takes what is waiting, judges each transaction against the tree and those before it, applies them as one
+//! batch, flushes, asks the disk to keep it (`fdatasync`; sled's own flush only hands it to the kernel), feeds the read model and
+//! only then answers. Flushing from this thread alone is also what keeps sled out of its known lock-up, in which asynchronous
+//! flushes wait for each other.
+//!
+//! Values carry the revision of the transaction that wrote them in their first eight bytes. After a failed write or flush nothing in
+//! memory is trusted any more: the store is opened anew from what is on disk before anything is acknowledged again.
+
+mod committer;
+mod files;
+
+use std::{
+    ops::Bound,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use ::sled::Db;
+use async_trait::async_trait;
+use kqueen_domain::port::{BoxError, store::StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use self::files::OpenFilesError;
+use self::{
+    committer::{Committer, Job},
+    files::{entry, fill, open_files, stored},
+};
+use super::{
+    backend::{Backend, CommitError, Feed, Slice, Stored, Transaction},
+    key::Key,
+};
+
+/// How many transactions may wait.
+const QUEUE: usize = 4096;
+/// How long an opening waits for the process before us to let go of the files.
+const HANDOVER: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+struct Down(String);
+
+/// What the committer and the readers share.
+struct Shared {
+    path: PathBuf,
+    cache_bytes: u64,
+    /// `None` while the files have to be opened anew.
+    db: RwLock<Option<Db>>,
+    /// Why there is no `db`.
+    down: Mutex<Option<Down>>,
+}
+
+pub(crate) struct Sled {
+    shared: Arc<Shared>,
+    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    feed: Arc<Mutex<Option<Arc<dyn Feed>>>>,
+    committer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Sled {
+    /// Opens or makes the files below `path`. Blocks.
+    pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Self, OpenFilesError> {
+        let since = Instant::now();
+        let db = loop {
+            match open_files(path, cache_bytes) {
+                // A process that is just ending may hold the lock a little longer.
+                Err(OpenFilesError::InUse(_)) if since.elapsed() < HANDOVER => thread::sleep(Duration::from_millis(20)),
+                other => break other?,
+            }
+        };
+        let files = |source| OpenFilesError::Files { path: path.to_owned(), source };
+        let shared =
+            Arc::new(Shared { path: path.to_owned(), cache_bytes, db: RwLock::new(Some(db)), down: Mutex::default() });
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let feed = Arc::new(Mutex::new(None));
+        let committer = Committer::new(shared.clone(), feed.clone());
+        let committer = thread::Builder::new().name("store".to_owned()).spawn(move || committer.run(jobs));
+        let committer = committer.map_err(|error| files(Box::new(error)))?;
+        Ok(Self { shared, queue: Mutex::new(Some(queue)), feed, committer: Mutex::new(Some(committer)) })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Db) -> Result<T, BoxError> + Send + 'static,
+    ) -> Result<T, BoxError> {
+        let shared = self.shared.clone();
+        tokio::task::spawn_blocking(move || read(&shared.db()?)).await?
+    }
+
+    fn stop(&self) -> Option<JoinHandle<()>> {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.committer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Sled {
+    /// What was accepted is finished; the files are free when this returns.
+    fn drop(&mut self) {
+        if let Some(committer) = self.stop() {
+            let _panicked = committer.join();
+        }
+    }
+}
+
+impl Shared {
+    fn db(&self) -> Result<Db, BoxError> {
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner).clone();
+        db.ok_or_else(|| {
+            let down = self.down.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            down.unwrap_or_else(|| Down("the store is closed".to_owned())).into()
+        })
+    }
+
+    fn is_up(&self) -> bool {
+        self.db.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn set(&self, db: Option<Db>, down: Option<Down>) {
+        *self.down.lock().unwrap_or_else(PoisonError::into_inner) = down;
+        *self.db.write().unwrap_or_else(PoisonError::into_inner) = db;
+    }
+}
+
+#[async_trait]
+impl Backend for Sled {
+    async fn start(&self, feed: Arc<dyn Feed>) -> Result<(), StoreError> {
+        let filled = feed.clone();
+        let filling = self.read(move |db| Ok(fill(&*filled, db))).await;
+        filling.map_err(StoreError::Unavailable)??;
+        *self.feed.lock().unwrap_or_else(PoisonError::into_inner) = Some(feed);
+        Ok(())
+    }
+
+    async fn commit(&self, transaction: Transaction) -> Result<u64, CommitError> {
+        let closed = || CommitError::Unavailable(Box::new(Down("the store is closed".to_owned())));
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
+        let (answer, answered) = oneshot::channel();
+        queue.send(Job { transaction, answer }).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Stored>, BoxError> {
+        let key = key.clone();
+        self.read(move |db| db.get(key.as_bytes())?.map(|bytes| stored(&bytes)).transpose()).await
+    }
+
+    async fn scan(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Slice, BoxError> {
+        let (prefix, after) = (prefix.clone(), after.cloned());
+        let scan = move |db: &Db| {
+            let from =
+                after.as_ref().map_or(Bound::Included(prefix.as_bytes()), |after| Bound::Excluded(after.as_bytes()));
+            let mut slice = Slice::default();
+            for item in db.range::<&[u8], _>((from, Bound::Unbounded)) {
+                let (key, value) = item?;
+                if !key.starts_with(prefix.as_bytes()) {
+                    break;
+                }
+                if slice.entries.len() == limit {
+                    slice.more = true;
+                    break;
+                }
+                slice.entries.push(entry(&key, &value)?);
+            }
+            Ok(slice)
+        };
+        self.read(scan).await
+    }
+
+    /// What is acknowledged has been fed, and nobody else writes.
+    async fn caught_up(&self) -> Result<(), BoxError> {
+        self.ready().await
+    }
+
+    async fn ready(&self) -> Result<(), BoxError> {
+        if self.shared.is_up() {
+            return Ok(());
+        }
+        // Writing nothing makes the committer try to open the files again.
+        match self.commit(Transaction::default()).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::Unavailable(source)) => Err(source),
+            Err(CommitError::Refused(_)) => Err(Down("a transaction without conditions was refused".to_owned()).into()),
+        }
+    }
+
+    async fn close(&self) {
+        if let Some(committer) = self.stop() {
+            let _ended = tokio::task::spawn_blocking(move || committer.join()).await;
+        }
+    }
+}
