@@ -53,6 +53,16 @@ pub async fn a_wrong_key_is_refused_with_what_to_do(site: Site) {
     close(site.open().await).await;
 }
 
+pub async fn two_that_set_up_one_store_agree(site: Site) {
+    if !site.is_shareable() {
+        return;
+    }
+    let (one, other) = join(site.open(), site.open()).await;
+    let clusters = some_clusters(&one, 2).await;
+    other.freshness.caught_up().await.unwrap();
+    all_readable(&other, &clusters).await;
+}
+
 pub async fn an_earlier_key_reads(site: Site) {
     let replica = site.open().await;
     let clusters = some_clusters(&replica, 3).await;

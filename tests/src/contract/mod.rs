@@ -58,7 +58,7 @@ macro_rules! storage_contract {
                 the_other_replica_reads_new_kubeconfigs, an_open_store_is_ready,
             ]
             keys: [
-                a_wrong_key_is_refused_with_what_to_do, an_earlier_key_reads, rotation_seals_everything_anew,
+                a_wrong_key_is_refused_with_what_to_do, two_that_set_up_one_store_agree, an_earlier_key_reads, rotation_seals_everything_anew,
                 an_earlier_key_must_not_be_left_out, rotation_and_changes_get_along, derived_keys_are_the_same_everywhere,
                 no_secret_is_stored_in_the_open, a_secret_moved_to_another_key_does_not_open,
                 damage_is_told_and_nothing_is_guessed,

@@ -21,7 +21,6 @@ pub const KEY: &str = "a secret key for tests";
 /// A place to keep bytes, with whatever has to live as long.
 pub struct Site {
     place: Place,
-    /// Whether two processes may use it at once.
     shareable: bool,
     /// The server, if it is one.
     pub etcd: Option<Arc<Etcd>>,
@@ -67,6 +66,11 @@ impl Site {
     /// Where it is.
     pub fn place(&self) -> Place {
         self.place.clone()
+    }
+
+    /// Whether two processes may use it at once.
+    pub fn is_shareable(&self) -> bool {
+        self.shareable
     }
 
     /// Settings with other keys.
