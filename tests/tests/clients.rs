@@ -9,7 +9,7 @@ use std::{
 
 use kqueen_tests::fixture::{
     app::{App, Options},
-    etcd::skip,
+    process::leave_out,
 };
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -35,7 +35,7 @@ fn find(program: &str) -> Option<PathBuf> {
 async fn prepare(programs: &[&str]) -> Option<(App, TempDir)> {
     for program in programs {
         if find(program).is_none() {
-            skip(&format!("{program} (make setup-test installs it)"));
+            leave_out(&format!("{program} (make setup-test installs it)"));
             return None;
         }
     }

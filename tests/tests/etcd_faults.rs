@@ -17,8 +17,9 @@ use kqueen_domain::{
 use kqueen_tests::{
     contract::records::an_organization,
     fixture::{
-        etcd::{Etcd, Options, certificates, free_port, shared_etcd},
+        etcd::{Etcd, Options, certificates, shared_etcd},
         gate::Gate,
+        process::free_port,
     },
 };
 
