@@ -69,6 +69,10 @@ id!(
     /// Identity of a [`Cluster`](crate::cluster::Cluster).
     ClusterId
 );
+id!(
+    /// Identity of an [`Operation`](crate::operation::Operation).
+    OperationId
+);
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,10 @@
 //! The vocabulary is that of the field: an *organization* is a tenant with a unique *namespace*; a *provisioner* is an *engine*
 //! (code that drives a provider) with its credentials; a *cluster* is one Kubernetes cluster; a *policy* maps actions to rules.
 //!
-//! Reading order: the entities ([`organization`], [`user`], [`provisioner`], [`cluster`]), [`access`] for who may do what, the
+//! What is done to a cluster is an *operation*; the *ledger* holds what it makes at a provider, the *timeline* tells the story.
+//!
+//! Reading order: the entities ([`organization`], [`user`], [`provisioner`], [`cluster`]), how clusters are operated ([`operation`],
+//! [`ledger`], and [`cluster::plan`], which decides every step), [`access`] for who may do what, the
 //! [`catalog`] that answers lists, the [`port`]s, and the use cases in [`service`].
 
 pub mod access;
@@ -15,11 +18,16 @@ pub mod id;
 pub mod invalid;
 pub mod kubeconfig;
 pub mod kubernetes;
+pub mod ledger;
 pub mod name;
+pub mod operation;
 pub mod organization;
+pub mod orphan;
 pub mod parameter;
 pub mod port;
 pub mod provisioner;
+pub mod reason;
 pub mod secret;
 pub mod service;
+pub mod timeline;
 pub mod user;

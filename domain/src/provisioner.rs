@@ -37,6 +37,17 @@ pub struct Check {
     pub at: DateTime<Utc>,
 }
 
+/// What a check in the background found. Stored apart from the provisioner, so that checking collides with nobody's changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// The provisioner.
+    pub provisioner: ProvisionerId,
+    /// What was found.
+    pub check: Check,
+    /// When `check.phase` last became what it is.
+    pub state_changed_at: DateTime<Utc>,
+}
+
 /// An engine with what is needed to use it. Secret parameters are kept apart, see
 /// [`ProvisionerStore::secrets`](crate::port::store::ProvisionerStore::secrets).
 #[derive(Debug, Clone, PartialEq)]

@@ -16,7 +16,7 @@ use crate::{
     id::{ClusterId, ProvisionerId},
     organization::Organization,
     port::store::Versioned,
-    provisioner::{Provisioner, ProvisionerPhase},
+    provisioner::{Checked, Provisioner, ProvisionerPhase},
     user::User,
 };
 
@@ -24,7 +24,8 @@ impl Tables {
     /// Tables that show `everything`, whatever its order.
     pub(super) fn filled(everything: Vec<Change>) -> Self {
         let mut tables = Self::default();
-        let mut clusters = Vec::new();
+        let (mut provisioners, mut clusters) = (Vec::new(), Vec::new());
+        let mut checks: HashMap<ProvisionerId, Checked> = HashMap::new();
         let mut seen: HashMap<Uuid, Seen> = HashMap::new();
         for change in everything {
             match change {
@@ -33,7 +34,7 @@ impl Tables {
                     tables.usernames.insert(user.value.username.as_str().into(), user.value.id.uuid());
                     tables.users.push(user_row(user));
                 }
-                Change::Provisioner(provisioner) => tables.provisioners.push(provisioner_row(provisioner)),
+                Change::Provisioner(provisioner) => provisioners.push(provisioner),
                 Change::Cluster(cluster) => clusters.push(cluster),
                 Change::Sighting(sighting) => {
                     let seen = seen.entry(sighting.cluster.uuid()).or_default();
@@ -46,12 +47,23 @@ impl Tables {
                         seen.looked_at = seen.looked_at.max(Some(at));
                     }
                 }
+                Change::Checked(found) => drop(checks.insert(found.provisioner, found)),
+                Change::Operation(operation) => tables.work.put_operation(operation),
+                Change::Orphan(orphan) => tables.work.put_orphan(orphan),
+                Change::Departed(departed) => tables.work.put_departed(departed),
                 Change::OrganizationGone(_)
                 | Change::UserGone(_)
                 | Change::ProvisionerGone(_)
                 | Change::ClusterGone(_)
-                | Change::SightingGone(_) => {}
+                | Change::SightingGone(_)
+                | Change::OperationGone(_)
+                | Change::OrphanGone(_)
+                | Change::DepartedGone(_) => {}
             }
+        }
+        for provisioner in provisioners {
+            let checked = checks.remove(&provisioner.value.id);
+            tables.provisioners.push(provisioner_row(provisioner, checked));
         }
         for cluster in clusters {
             let seen = seen.remove(&cluster.value.id.uuid()).unwrap_or_default();
@@ -81,6 +93,13 @@ impl Tables {
                     self.retext_clusters(id, &Arc::from(""), &Arc::from(""));
                 }
             }
+            Change::Checked(checked) => self.put_checked(checked),
+            Change::Operation(operation) => self.work.put_operation(operation),
+            Change::OperationGone(id) => drop(self.work.remove_operation(id)),
+            Change::Orphan(orphan) => self.work.put_orphan(orphan),
+            Change::OrphanGone(id) => drop(self.work.remove_orphan(id)),
+            Change::Departed(departed) => self.work.put_departed(departed),
+            Change::DepartedGone(id) => self.work.remove_departed(id),
             Change::Cluster(cluster) => {
                 let seen = self.clusters.extra_mut(cluster.value.id.uuid()).map(std::mem::take).unwrap_or_default();
                 let row = self.cluster_row(cluster, seen);
@@ -117,7 +136,8 @@ impl Tables {
 
     fn put_provisioner(&mut self, provisioner: Versioned<Provisioner>) {
         let id = provisioner.value.id;
-        let row = provisioner_row(provisioner);
+        let checked = self.provisioners.extra_mut(id.uuid()).and_then(Option::take);
+        let row = provisioner_row(provisioner, checked);
         let (name, engine) = (row.provisioner.clone(), row.engine.clone());
         let known = self.provisioners.row(id.uuid());
         let same = known.is_some_and(|old| old.provisioner == name && old.engine == engine);
@@ -125,6 +145,13 @@ impl Tables {
         if !same {
             self.retext_clusters(id, &name, &engine);
         }
+    }
+
+    fn put_checked(&mut self, checked: Checked) {
+        let Some(row) = self.provisioners.row(checked.provisioner.uuid()) else { return };
+        let entry = &row.entry;
+        let same = Versioned { value: entry.record.clone(), revision: entry.revision };
+        self.provisioners.put(provisioner_row(same, Some(checked)));
     }
 
     /// Sorts and filters the clusters of a provisioner by these texts from now on.
@@ -224,7 +251,16 @@ fn user_row(Versioned { value, revision }: Versioned<User>) -> Row<User, ()> {
     }
 }
 
-fn provisioner_row(Versioned { value, revision }: Versioned<Provisioner>) -> Row<Provisioner, ()> {
+/// The newer of the two checks is shown: the one stored with the provisioner, made when somebody changed it, or the last in the
+/// background.
+fn provisioner_row(
+    Versioned { mut value, revision }: Versioned<Provisioner>,
+    checked: Option<Checked>,
+) -> Row<Provisioner, Option<Checked>> {
+    if let Some(checked) = checked.as_ref().filter(|checked| checked.check.at > value.check.at) {
+        value.check = checked.check.clone();
+        value.state_changed_at = checked.state_changed_at;
+    }
     let name = lower(value.name.as_str());
     Row {
         id: value.id.uuid(),
@@ -239,7 +275,7 @@ fn provisioner_row(Versioned { value, revision }: Versioned<Provisioner>) -> Row
             ProvisionerPhase::Failed => "failed",
             ProvisionerPhase::NotReachable => "not reachable",
         },
-        extra: (),
+        extra: checked,
         entry: Arc::new(Entry::new(value, revision)),
     }
 }

@@ -7,8 +7,10 @@ mod apply;
 mod count;
 mod list;
 mod order;
+mod notice;
 mod table;
 mod view;
+mod work;
 
 use std::{
     collections::HashMap,
@@ -21,19 +23,24 @@ use uuid::Uuid;
 pub use self::{
     count::{ClusterCounts, ProvisionerCounts, Tally, UserCounts},
     list::{Filter, Listing, Page, Scope, Sort, Visibility, Window},
-    view::{ClusterView, Entry, ProvisionerView, UserView},
+    notice::{Listener, Notice, Subject},
+    view::{ClusterView, Entry, OperationView, OrphanView, ProvisionerView, UserView},
 };
 use self::{
     table::{Seen, Table},
     view::Lookup,
+    work::WorkTables,
 };
 use crate::{
     cluster::{Cluster, Sighting},
-    id::{ClusterId, OrganizationId, ProvisionerId, UserId},
+    id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::Namespace,
+    operation::Operation,
     organization::{Organization, Remaining},
-    port::store::Versioned,
-    provisioner::Provisioner,
+    orphan::Orphan,
+    port::store::{Revision, Versioned},
+    provisioner::{Checked, Provisioner},
+    timeline::Departed,
     user::User,
 };
 
@@ -50,8 +57,10 @@ pub enum Change {
     UserGone(UserId),
     /// A provisioner was created or replaced.
     Provisioner(Versioned<Provisioner>),
-    /// A provisioner was deleted.
+    /// A provisioner was deleted, and with it what was found by checking it.
     ProvisionerGone(ProvisionerId),
+    /// A provisioner was checked.
+    Checked(Checked),
     /// A cluster was created or replaced.
     Cluster(Versioned<Cluster>),
     /// A cluster was deleted, and with it what was seen of it.
@@ -62,21 +71,37 @@ pub enum Change {
     SightingGone(ClusterId),
     /// Clusters were looked at and found unchanged. Older times than those known are ignored.
     Looked(Vec<(ClusterId, DateTime<Utc>)>),
+    /// An operation was asked for, or has moved on.
+    Operation(Versioned<Operation>),
+    /// An operation is not kept any longer.
+    OperationGone(OperationId),
+    /// An orphan was listed, or has changed.
+    Orphan(Versioned<Orphan>),
+    /// An orphan has left the list.
+    OrphanGone(ClusterId),
+    /// A cluster has left, and is remembered for a while.
+    Departed(Departed),
+    /// A cluster that left is not remembered any longer.
+    DepartedGone(ClusterId),
 }
 
 #[derive(Default)]
 struct Tables {
     organizations: Table<Organization, ()>,
     users: Table<User, ()>,
-    provisioners: Table<Provisioner, ()>,
+    provisioners: Table<Provisioner, Option<Checked>>,
     clusters: Table<Cluster, Seen>,
+    work: WorkTables,
     /// Users' ids by the names they log in with.
     usernames: HashMap<Box<str>, Uuid>,
 }
 
 /// The read model. Cheap to share; a lock is held for microseconds and never over I/O.
 #[derive(Default)]
-pub struct Catalog(RwLock<Tables>);
+pub struct Catalog {
+    tables: RwLock<Tables>,
+    listeners: RwLock<Vec<Arc<dyn Listener>>>,
+}
 
 impl Catalog {
     /// An empty catalog.
@@ -85,22 +110,44 @@ impl Catalog {
         Self::default()
     }
 
-    /// Shows `changes`, all at once.
-    pub fn apply(&self, changes: Vec<Change>) {
-        let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for change in changes {
-            tables.apply(change);
+    /// Tells `listener` of every change from now on.
+    pub fn listen(&self, listener: Arc<dyn Listener>) {
+        self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+
+    /// Shows `changes` with the revisions they were committed at, all at once. Called by one task at a time, in the order of commits.
+    pub fn apply(&self, changes: Vec<(Revision, Change)>) {
+        let mut notices = Vec::new();
+        {
+            let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+            for (revision, change) in changes {
+                // What is gone is looked up before it goes.
+                let gone = tables.farewell(&change, revision);
+                let subject = gone.is_none().then(|| Tables::subject(&change)).flatten();
+                tables.apply(change);
+                notices.extend(gone.or_else(|| tables.notice(subject?, revision)));
+            }
+        }
+        if !notices.is_empty() {
+            self.tell(|listener| listener.changed(&notices));
         }
     }
 
     /// Forgets everything and shows `everything` instead: at the start, and after a gap in the feed.
     pub fn replace(&self, everything: Vec<Change>) {
         let tables = Tables::filled(everything);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = tables;
+        *self.tables.write().unwrap_or_else(PoisonError::into_inner) = tables;
+        self.tell(|listener| listener.replaced());
+    }
+
+    fn tell(&self, what: impl Fn(&dyn Listener)) {
+        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            what(&**listener);
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Tables> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An organization.
@@ -210,41 +257,30 @@ impl Catalog {
         provisioners.chain(clusters).take(limit).collect()
     }
 
-    /// Up to `limit` clusters of a provisioner, which keep it from being deleted.
+    /// Up to `limit` clusters and undecided orphans of a provisioner, which keep it from being deleted.
     #[must_use]
     pub fn remaining_of_provisioner(&self, id: ProvisionerId, limit: usize) -> Vec<Remaining> {
         let tables = self.read();
         let clusters = tables.clusters.rows_in(Scope::All).filter(|row| row.entry.record.provisioner == id);
-        clusters.map(remaining_cluster).take(limit).collect()
+        clusters.map(remaining_cluster).chain(tables.work.remaining_orphans(id)).take(limit).collect()
     }
 
-    /// Clusters with a kubeconfig that were last looked at before `before` or never, with that time, longest ago first.
+    /// Every cluster with when it was last looked at: for whoever looks at them all, at the start and after a gap.
     #[must_use]
-    pub fn due_for_a_look(&self, before: DateTime<Utc>) -> Vec<(Option<DateTime<Utc>>, ClusterId)> {
+    pub fn cluster_ages(&self) -> Vec<(ClusterId, Option<DateTime<Utc>>)> {
         let tables = self.read();
-        let mut due: Vec<_> = tables
-            .clusters
-            .rows_in(Scope::All)
-            .filter(|row| row.entry.record.has_kubeconfig && row.extra.looked_at.is_none_or(|at| at < before))
-            .map(|row| (row.extra.looked_at, row.entry.record.id))
-            .collect();
-        due.sort_unstable();
-        due
+        tables.clusters.rows_in(Scope::All).map(|row| (row.entry.record.id, row.extra.looked_at)).collect()
     }
 
-    /// Clusters that stand in a transient state since before `before`.
+    /// Every provisioner.
     #[must_use]
-    pub fn transient_since(&self, before: DateTime<Utc>) -> Vec<Arc<Entry<Cluster>>> {
-        let tables = self.read();
-        let stuck = tables
-            .clusters
-            .rows_in(Scope::All)
-            .filter(|row| row.entry.record.lifecycle.is_transient() && row.entry.record.changed_at < before);
-        stuck.map(|row| row.entry.clone()).collect()
+    pub fn provisioner_ids(&self) -> Vec<ProvisionerId> {
+        self.read().provisioners.rows_in(Scope::All).map(|row| row.entry.record.id).collect()
     }
+
 }
 
-fn remaining_provisioner(row: &table::Row<Provisioner, ()>) -> Remaining {
+fn remaining_provisioner(row: &table::Row<Provisioner, Option<Checked>>) -> Remaining {
     Remaining { object: "Provisioner", name: row.entry.record.name.to_string(), id: row.id }
 }
 

@@ -10,8 +10,11 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, Sighting, Standing},
-    id::{ProvisionerId, UserId},
+    id::{OrganizationId, ProvisionerId, UserId},
+    name::ResourceName,
+    operation::Operation,
     organization::Organization,
+    orphan::Orphan,
     port::store::Revision,
     provisioner::Provisioner,
     user::User,
@@ -83,6 +86,30 @@ impl ClusterView {
     pub fn standing(&self) -> Standing {
         Standing::of(&self.cluster.record, self.sighting.as_deref())
     }
+}
+
+/// An operation and the cluster it is done to.
+#[derive(Debug, Clone)]
+pub struct OperationView {
+    /// The operation.
+    pub operation: Arc<Entry<Operation>>,
+    /// The tenant of its cluster.
+    pub organization: OrganizationId,
+    /// Who owns, or owned, its cluster.
+    pub owner: UserId,
+    /// What its cluster is, or was, called.
+    pub cluster_name: ResourceName,
+}
+
+/// An orphan and the provisioner it can be reached through.
+#[derive(Debug, Clone)]
+pub struct OrphanView {
+    /// The orphan.
+    pub orphan: Arc<Entry<Orphan>>,
+    /// The organization it belongs to.
+    pub organization: Option<Arc<Entry<Organization>>>,
+    /// Its provisioner, unless that is gone.
+    pub provisioner: Option<ProvisionerView>,
 }
 
 /// Looks up what views nest.

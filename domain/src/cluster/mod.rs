@@ -1,15 +1,17 @@
 //! Clusters: what an organization asked for, and what was last seen of it.
 
+pub mod plan;
+
 mod phase;
 mod sighting;
 
 use chrono::{DateTime, Utc};
-pub use phase::{ClusterEvent, IllegalTransition, Lifecycle, Phase, Standing, overdue};
-pub use sighting::{Look, Sighting};
+pub use phase::{ClusterEvent, IllegalTransition, Lifecycle, Phase, Standing};
+pub use sighting::{Look, Sighting, Told};
 
 use crate::{
     document::Document,
-    id::{ClusterId, OrganizationId, ProvisionerId, UserId},
+    id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::ResourceName,
 };
 
@@ -34,6 +36,8 @@ pub struct Cluster {
     pub has_kubeconfig: bool,
     /// Where it stands in its life.
     pub lifecycle: Lifecycle,
+    /// The newest operation on it. It is unfinished exactly while `lifecycle` is transient.
+    pub operation: Option<OperationId>,
     /// When `lifecycle` last changed.
     pub changed_at: DateTime<Utc>,
     /// When it was created.

@@ -1,9 +1,10 @@
 //! A cluster's state machine: the stored [`Lifecycle`] and, with what was last seen, the [`Phase`] that is shown.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Cluster, Look, Sighting};
+use crate::reason::Reason;
 
 /// Where a cluster stands in its life, as stored. "Unknown" is not among them: it is a failed look, not a state of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,8 +20,8 @@ pub enum Lifecycle {
     Destroying,
     /// Making, changing or taking down came to an end that needs somebody.
     Failed {
-        /// Why, in plain words.
-        reason: String,
+        /// Why, and who can do something about it.
+        reason: Reason,
     },
 }
 
@@ -65,16 +66,22 @@ impl Phase {
 /// What happens to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClusterEvent {
-    /// A look found that it answers.
-    Answered,
+    /// What was under way is done, or the provider says that it runs all the same.
+    Finished,
+    /// Making it was asked for again.
+    DeployRequested,
     /// A change was asked for.
     ChangeRequested,
     /// Taking it down was asked for.
     DeleteRequested,
+    /// What was under way was stopped before it had an effect: the cluster is as it was.
+    Released,
+    /// What was under way was stopped halfway; what exists now.
+    Stopped(Reason),
     /// The deadline of what was under way has passed; what was being waited for.
-    TimedOut(String),
-    /// What was under way failed; why.
-    EngineFailed(String),
+    TimedOut(Reason),
+    /// What was under way failed, or the cluster failed or vanished on its own; why.
+    EngineFailed(Reason),
 }
 
 /// An event that cannot happen to a cluster in that state.
@@ -99,15 +106,19 @@ impl Lifecycle {
     /// # Errors
     /// The event cannot happen in this state.
     pub fn on(self, event: ClusterEvent) -> Result<Self, IllegalTransition> {
-        use ClusterEvent::{Answered, ChangeRequested, DeleteRequested, EngineFailed, TimedOut};
+        use ClusterEvent::{
+            ChangeRequested, DeleteRequested, DeployRequested, EngineFailed, Finished, Released, Stopped, TimedOut,
+        };
         match (self, event) {
-            (Self::Deploying | Self::Updating | Self::Ready | Self::Failed { .. }, Answered) => Ok(Self::Ready),
-            (Self::Ready, ChangeRequested) => Ok(Self::Updating),
+            (Self::Deploying | Self::Updating | Self::Ready | Self::Failed { .. }, Finished) => Ok(Self::Ready),
+            (Self::Failed { .. }, DeployRequested) => Ok(Self::Deploying),
+            (Self::Ready | Self::Failed { .. }, ChangeRequested) => Ok(Self::Updating),
             (_, DeleteRequested) => Ok(Self::Destroying),
-            (Self::Deploying | Self::Updating | Self::Destroying, TimedOut(reason)) => Ok(Self::Failed { reason }),
-            (Self::Deploying | Self::Ready | Self::Updating | Self::Destroying, EngineFailed(reason)) => {
+            (Self::Updating | Self::Destroying, Released) => Ok(Self::Ready),
+            (Self::Deploying | Self::Updating | Self::Destroying, Stopped(reason) | TimedOut(reason)) => {
                 Ok(Self::Failed { reason })
             }
+            (_, EngineFailed(reason)) => Ok(Self::Failed { reason }),
             (from, event) => Err(IllegalTransition { from, event }),
         }
     }
@@ -128,40 +139,41 @@ impl Standing {
     /// How `cluster` stands given what was last seen of it.
     #[must_use]
     pub fn of(cluster: &Cluster, sighting: Option<&Sighting>) -> Self {
-        let own = |phase, reason: &str| Self { phase, reason: reason.to_owned(), changed_at: cluster.changed_at };
+        let changed_at = cluster.changed_at;
+        let under_way = |phase, what: &str| {
+            let told = sighting.and_then(|sighting| sighting.told.as_ref()).map(super::Told::to_string);
+            let reason = match told.filter(|told| !told.is_empty()) {
+                Some(told) => format!("{what}: {told}"),
+                None => what.to_owned(),
+            };
+            Self { phase, reason, changed_at }
+        };
         match &cluster.lifecycle {
-            Lifecycle::Deploying => own(Phase::Deploying, "the cluster is being made"),
+            Lifecycle::Deploying => under_way(Phase::Deploying, "the cluster is being made"),
             // What is attached is ready from the start, but nobody has seen it answer yet.
             Lifecycle::Ready => match sighting {
                 Some(sighting) => Self::seen(cluster, sighting),
-                None => own(Phase::Deploying, "waiting for the first look at the cluster"),
+                None => under_way(Phase::Deploying, "waiting for the first look at the cluster"),
             },
-            Lifecycle::Updating => own(Phase::Updating, "the cluster is being changed"),
-            Lifecycle::Destroying => own(Phase::Destroying, "the cluster is being taken down"),
-            Lifecycle::Failed { reason } => own(Phase::Failed, reason),
+            Lifecycle::Updating => under_way(Phase::Updating, "the cluster is being changed"),
+            Lifecycle::Destroying => under_way(Phase::Destroying, "the cluster is being taken down"),
+            Lifecycle::Failed { reason } => Self { phase: Phase::Failed, reason: reason.to_string(), changed_at },
         }
     }
 
     fn seen(cluster: &Cluster, sighting: &Sighting) -> Self {
-        let reason = match &sighting.look {
-            Look::Answered { version } => format!("the cluster answers, Kubernetes {version}"),
-            Look::Refused { reason } | Look::Silent { reason } => reason.clone(),
+        let trouble = sighting.told.as_ref().and_then(|told| told.trouble.as_ref());
+        let reason = match (&sighting.look, trouble) {
+            (Some(Look::Answered { version }), None) => format!("the cluster answers, Kubernetes {version}"),
+            (Some(Look::Answered { version }), Some(trouble)) => {
+                format!("the cluster answers, Kubernetes {version}; its provider does not: {trouble}")
+            }
+            (Some(Look::Refused { reason } | Look::Silent { reason }), _) => reason.clone(),
+            (None, Some(trouble)) => trouble.to_string(),
+            (None, None) => "the provider says that the cluster runs".to_owned(),
         };
         // While something was being done to the cluster, that was its phase, whatever looks found.
         let changed_at = sighting.phase_changed_at.max(cluster.changed_at);
-        Self { phase: sighting.look.phase(), reason, changed_at }
+        Self { phase: sighting.phase, reason, changed_at }
     }
-}
-
-/// Whether what is under way for `cluster` has passed its deadline, and what to say of it.
-#[must_use]
-pub fn overdue(cluster: &Cluster, now: DateTime<Utc>, timeout: TimeDelta) -> Option<ClusterEvent> {
-    let waiting_for = match cluster.lifecycle {
-        Lifecycle::Deploying => "the cluster to be made",
-        Lifecycle::Updating => "the change to be made",
-        Lifecycle::Destroying => "the cluster to be taken down",
-        Lifecycle::Ready | Lifecycle::Failed { .. } => return None,
-    };
-    (now - cluster.changed_at > timeout)
-        .then(|| ClusterEvent::TimedOut(format!("waited {} s for {waiting_for}", timeout.num_seconds())))
 }

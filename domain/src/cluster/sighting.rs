@@ -1,9 +1,11 @@
 //! What was last seen of a cluster.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{cluster::Phase, id::ClusterId};
+use crate::{cluster::Phase, id::ClusterId, operation::NetworkPolicy, reason::Reason};
 
 /// The outcome of one look at a cluster's API server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,19 +40,77 @@ impl Look {
     }
 }
 
-/// What is known of a cluster from looking at it. Replaced only when something other than its age changed.
+/// What its provider said of a cluster when it was last asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// How far what is under way is, in percent.
+    pub progress: Option<u8>,
+    /// How many nodes it has.
+    pub node_count: Option<u32>,
+    /// Its network policy.
+    pub network_policy: Option<NetworkPolicy>,
+    /// What the provider says about it, for people; may be empty.
+    pub words: String,
+    /// Why the provider could not be asked the last time; what it said before is kept.
+    pub trouble: Option<Reason>,
+}
+
+/// For people: what it says, or why it says nothing.
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.trouble {
+            Some(trouble) => trouble.fmt(f),
+            None => f.write_str(&self.words),
+        }
+    }
+}
+
+/// What is known of a cluster from looking at it and asking its provider. Replaced only when something other than its age changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
     /// The cluster.
     pub cluster: ClusterId,
-    /// What the last look found.
-    pub look: Look,
+    /// What the last look at its API found; `None` while there is no kubeconfig.
+    pub look: Option<Look>,
+    /// What its provider said; `None` for a cluster that was attached.
+    pub told: Option<Told>,
     /// The version it told when it last answered, kept while it is silent.
     pub version: Option<String>,
-    /// The phase this made, and when it last changed.
+    /// The phase this makes of a cluster that nothing is being done to.
     pub phase: Phase,
     /// When `phase` last became what it is.
     pub phase_changed_at: DateTime<Utc>,
     /// When the look was made that found this first. Later looks that found the same only move the age.
     pub at: DateTime<Utc>,
+}
+
+impl Sighting {
+    /// What is known after a look, if that is different from what was known.
+    #[must_use]
+    pub fn after(
+        before: Option<&Self>,
+        cluster: ClusterId,
+        look: Option<Look>,
+        told: Option<Told>,
+        now: DateTime<Utc>,
+    ) -> Option<Self> {
+        if before.is_some_and(|before| before.look == look && before.told == told) {
+            return None;
+        }
+        let version = match &look {
+            Some(Look::Answered { version }) => Some(version.clone()),
+            Some(Look::Refused { .. } | Look::Silent { .. }) | None => before.and_then(|before| before.version.clone()),
+        };
+        let asked_in_vain = told.as_ref().is_some_and(|told| told.trouble.is_some());
+        let phase = match &look {
+            Some(look) => look.phase(),
+            None if asked_in_vain => Phase::Unknown,
+            None => Phase::Ready,
+        };
+        let phase_changed_at = match before {
+            Some(before) if before.phase == phase => before.phase_changed_at,
+            _ => now,
+        };
+        Some(Self { cluster, look, told, version, phase, phase_changed_at, at: now })
+    }
 }

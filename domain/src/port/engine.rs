@@ -1,12 +1,19 @@
 //! Engines: the code that drives one kind of provider.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
-use crate::parameter::ParameterSchema;
+use crate::{
+    id::{ClusterId, ProvisionerId},
+    ledger::{Mark, Thing, ThingName},
+    operation::NetworkPolicy,
+    parameter::ParameterSchema,
+    reason::{Fixer, Reason},
+};
 
 /// What an engine can do with a cluster it has made; API and console offer nothing else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -20,6 +27,8 @@ pub struct Abilities {
     pub set_network_policy: bool,
     /// Tells progress in percent.
     pub progress: bool,
+    /// Lists everything at the provider that carries our mark.
+    pub inventory: bool,
 }
 
 /// What an engine is: its name, what it asks for, what it can do.
@@ -37,28 +46,191 @@ pub struct EngineDescriptor {
     pub abilities: Abilities,
 }
 
-/// Why credentials do not do. Messages are for people and name nothing secret.
+/// Why an engine did not do what was asked, cut by what can be done about it. Texts name nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// The provider answered and refused: wrong credentials, missing rights, wrong parameters.
+    /// The engine cannot do this at all.
+    #[error("the engine cannot {0}")]
+    Unsupported(&'static str),
+    /// The provider answered and will not do it: somebody has to change something first.
     #[error("{0}")]
-    Refused(String),
-    /// The provider did not answer.
+    Rejected(Reason),
+    /// The provider does not accept the credentials, or they lack a right.
+    #[error("{0}")]
+    Denied(Reason),
+    /// Something else is under way at the provider, which has to end first.
+    #[error("the provider is busy: {0}")]
+    Busy(String),
+    /// The provider wants fewer calls.
+    #[error("the provider asks to wait {} s", .retry_after.as_secs())]
+    Throttled {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The provider did not answer, or answered with nothing that makes sense. The call may have taken effect.
     #[error("{0}")]
     Unreachable(String),
+    /// The thing itself is not there. A missing project or a refused right is not this.
+    #[error("it is not there")]
+    Missing,
+}
+
+impl EngineError {
+    /// The same as a reason for people.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Rejected(reason) | Self::Denied(reason) => reason.clone(),
+            Self::Unsupported(what) => {
+                Reason::new(format!("the engine cannot {what}"), Fixer::Operator, "ask for something it can do")
+            }
+            Self::Busy(what) => {
+                Reason::new(format!("the provider is busy: {what}"), Fixer::Provider, "it is tried again by itself")
+            }
+            Self::Throttled { .. } => Reason::new(
+                "the provider wants fewer calls",
+                Fixer::Provider,
+                "it is tried again by itself, as late as the provider asked",
+            ),
+            Self::Unreachable(what) => Reason::new(what.clone(), Fixer::Provider, "it is tried again by itself"),
+            Self::Missing => Reason::new(
+                "the provider does not have it",
+                Fixer::Provider,
+                "deploy it again, or destroy it to clean up",
+            ),
+        }
+    }
+
+    /// Whether a call that ended so may still take effect, or have taken effect.
+    #[must_use]
+    pub const fn is_uncertain(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+}
+
+/// A provider with the credentials to use it.
+#[derive(Clone, PartialEq)]
+pub struct Access {
+    /// The provisioner they are from.
+    pub provisioner: ProvisionerId,
+    /// Its parameters, secrets included.
+    pub parameters: Map<String, Value>,
+}
+
+/// The parameters hold secrets.
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("provisioner", &self.provisioner).finish_non_exhaustive()
+    }
+}
+
+/// A cluster as an engine is asked for it. Every call about one cluster carries the same mark and makes the same names of it.
+#[derive(Clone, PartialEq)]
+pub struct Order {
+    /// Goes onto everything that is made; nothing without it is touched.
+    pub mark: Mark,
+    /// What people call it. Not unique; not for names at the provider.
+    pub name: String,
+    /// The engine's cluster parameters, secrets included; empty where only the mark is known, for an orphan.
+    pub parameters: Map<String, Value>,
+    /// What was made so far, as far as we know.
+    pub known: Vec<Thing>,
+}
+
+/// The parameters hold secrets.
+impl fmt::Debug for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Order").field("mark", &self.mark).field("known", &self.known).finish_non_exhaustive()
+    }
+}
+
+/// How a cluster is at its provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Some of what deploying makes is not there, and nothing is under way: deploying has to be asked for again.
+    Incomplete,
+    /// The provider is working on it.
+    Working,
+    /// It runs, and nothing is under way.
+    Running,
+    /// It is being taken down.
+    Removing,
+    /// It failed, and the provider does nothing about it.
+    Broken(Reason),
+}
+
+/// What a look through an engine found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// The provider was read, and nothing there carries the mark.
+    Absent,
+    /// Something is there.
+    Seen(Seen),
+}
+
+/// What was seen of a cluster at its provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// How it is.
+    pub condition: Condition,
+    /// How far what is under way is, in percent.
+    pub progress: Option<u8>,
+    /// How many nodes it has.
+    pub node_count: Option<u32>,
+    /// Its network policy.
+    pub network_policy: Option<NetworkPolicy>,
+    /// What the provider says about it, for people; may be empty.
+    pub words: String,
+    /// Everything that carries the mark, the whole of it.
+    pub things: Vec<Thing>,
+}
+
+/// Something at a provider that carries the mark of this installation, as an inventory finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The cluster it was made for.
+    pub cluster: ClusterId,
+    /// The thing.
+    pub thing: Thing,
 }
 
 /// Drives one kind of provider.
 ///
-/// - `check` changes nothing at the provider and may be repeated at any time.
-/// - `check` ends within 10 s; a provider that has not answered by then is [`EngineError::Unreachable`].
+/// - Calls start something and return; none waits for a cloud to finish. Each ends within half a minute.
+/// - `check`, `observe`, `kubeconfig` and `inventory` change nothing at the provider and may be repeated at any time.
+/// - `deploy`, `resize`, `set_network_policy` and `destroy` may be repeated: what is there already, or gone already, is success.
+///   `deploy` makes what is missing of what [`Engine::makes`] names, and nothing else.
+/// - Only what carries the order's mark is adopted, changed or deleted. A name that something else has taken is `Rejected`.
+/// - A call that did not take effect for certain is not [`EngineError::Unreachable`].
+/// - `check` ends within 10 s; a provider that has not answered by then is `Unreachable`.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Engine: Send + Sync {
     /// What the engine is.
     fn descriptor(&self) -> &EngineDescriptor;
-    /// Whether a provisioner's parameters (secrets included) are accepted by the provider.
+    /// Whether a provisioner's parameters (secrets included) are accepted by the provider, and what is missing if not.
     async fn check(&self, parameters: &Map<String, Value>) -> Result<(), EngineError>;
+    /// Names of what `deploy` makes, in the order in which it is made: the same for the same order.
+    fn makes(&self, access: &Access, order: &Order) -> Vec<ThingName>;
+    /// How the cluster is at its provider. A provider that does not have it is `Absent`, not an error.
+    async fn observe(&self, access: &Access, order: &Order) -> Result<Observation, EngineError>;
+    /// Begins to make the cluster, or carries on where something is missing.
+    async fn deploy(&self, access: &Access, order: &Order) -> Result<(), EngineError>;
+    /// Begins to change the number of nodes.
+    async fn resize(&self, access: &Access, order: &Order, node_count: u32) -> Result<(), EngineError>;
+    /// Begins to switch network policy.
+    async fn set_network_policy(
+        &self,
+        access: &Access,
+        order: &Order,
+        policy: &NetworkPolicy,
+    ) -> Result<(), EngineError>;
+    /// Begins to take down everything that carries the mark.
+    async fn destroy(&self, access: &Access, order: &Order) -> Result<(), EngineError>;
+    /// The kubeconfig of a cluster that runs, as the provider has it: parsed and checked by the caller.
+    async fn kubeconfig(&self, access: &Access, order: &Order) -> Result<Value, EngineError>;
+    /// Everything that carries a mark of this installation, of whichever cluster.
+    async fn inventory(&self, access: &Access, installation: Uuid) -> Result<Vec<Found>, EngineError>;
 }
 
 /// The engines this installation offers, by name.

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod engine;
 pub mod inspector;
+pub mod leader;
 pub mod password;
 pub mod store;
 pub mod token;

@@ -9,19 +9,23 @@
 //! - Usernames, e-mail addresses (capitals do not tell them apart) and namespaces are unique, under concurrent writers too.
 //! - What a record refers to exists when it is written ([`StoreError::Dangling`]), and nothing that is referred to can be deleted
 //!   ([`StoreError::InUse`]): an organization by its users, provisioners and clusters, a user by what it owns, a provisioner by its
-//!   clusters.
+//!   clusters and by the orphans that wait for somebody to decide.
 //! - Secrets are sealed with authenticated encryption bound to the record they belong to.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::BoxError;
+use super::{BoxError, leader::Term};
 use crate::{
     cluster::{Cluster, Sighting},
-    id::{ClusterId, OrganizationId, ProvisionerId, UserId},
+    id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
+    ledger::Ledger,
+    operation::Operation,
     organization::Organization,
-    provisioner::Provisioner,
+    orphan::Orphan,
+    provisioner::{Checked, Provisioner},
     secret::{Kubeconfig, PasswordHash, SealedDocument},
+    timeline::{Departed, Entry},
     user::User,
 };
 
@@ -65,6 +69,9 @@ pub enum StoreError {
     /// The store cannot be reached or does not accept writes; trying later may help.
     #[error("the store is not available")]
     Unavailable(#[source] BoxError),
+    /// The write carried a [`Term`] that has ended: another replica leads.
+    #[error("another replica leads")]
+    Deposed,
     /// What is stored cannot be read: damaged, of a newer format, or sealed with a key we do not have.
     #[error("a stored record cannot be read")]
     Unreadable(#[source] BoxError),
@@ -174,6 +181,8 @@ pub trait ProvisionerStore: Send + Sync {
         secrets: Change<SealedDocument>,
         seen: Revision,
     ) -> Result<Revision, StoreError>;
+    /// Replaces what the last check found; does not touch the provisioner's revision. `Missing`, `Deposed`.
+    async fn record_check(&self, checked: &Checked, term: Term) -> Result<(), StoreError>;
     /// Deletes one with its secrets. `Missing`, `Conflict`, `InUse`.
     async fn delete(&self, id: ProvisionerId, seen: Revision) -> Result<(), StoreError>;
     /// `parameters` with their secret parts, if they have any.
@@ -189,15 +198,57 @@ pub struct ClusterSecrets {
     pub metadata: Change<SealedDocument>,
 }
 
-/// Stores clusters, and what was last seen of them.
+/// What is written together with a cluster, in the same transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Work {
+    /// Operations, each with the revision it was read at, or `None` for a new one. `Conflict` when one has changed meanwhile.
+    pub operations: Vec<(Operation, Option<Revision>)>,
+    /// Old operations that are not kept any longer.
+    pub forgotten: Vec<OperationId>,
+    /// The ledger with the revision it was read at, or `None` if there was none. `Conflict` when it has changed meanwhile.
+    pub ledger: Option<(Ledger, Option<Revision>)>,
+    /// What is known from looking at it.
+    pub sighting: Option<Sighting>,
+    /// New entries of its timeline, in the order in which it happened.
+    pub timeline: Vec<Entry>,
+    /// What becomes an orphan when the cluster leaves.
+    pub orphan: Option<Orphan>,
+    /// What is remembered of a cluster that leaves.
+    pub departed: Option<Departed>,
+    /// The write is refused, as `Deposed`, if this term has ended. `None` for what people ask for.
+    pub term: Option<Term>,
+}
+
+/// What happens to a cluster's own record in a [`Work`]'s transaction.
+#[derive(Debug, Clone)]
+pub enum ClusterRecord {
+    /// It is not touched; it must be there, and with a revision it must not have changed since.
+    Keep(Option<Revision>),
+    /// It is replaced.
+    Put(Box<Cluster>, ClusterSecrets, Revision),
+    /// It is deleted with its secrets, its sighting and its ledger.
+    Remove(Revision),
+}
+
+/// Part of a timeline, newest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TimelinePage {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// Where the next page begins, if there is more.
+    pub next: Option<String>,
+}
+
+/// Stores clusters, what was last seen of them, and what is done to them.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ClusterStore: Send + Sync {
-    /// Stores a new cluster. `Dangling{organization, owner, provisioner}`.
+    /// Stores a new cluster, with the operation that makes it. `Dangling{organization, owner, provisioner}`.
     async fn create(
         &self,
         cluster: &Cluster,
         secrets: ClusterSecrets,
+        work: Work,
         claim: Option<Claim>,
     ) -> Result<Creation<Cluster>, StoreError>;
     /// The cluster that the claim's caller made with its key within a day before, with the hash of that request; so that a repeated
@@ -205,17 +256,41 @@ pub trait ClusterStore: Send + Sync {
     async fn claimed(&self, claim: &Claim) -> Result<Option<(Cluster, [u8; 32])>, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Provisioner and organization never change.
     async fn update(&self, cluster: &Cluster, secrets: ClusterSecrets, seen: Revision) -> Result<Revision, StoreError>;
-    /// Deletes one with its secrets and its sighting. `Missing`, `Conflict`.
-    async fn delete(&self, id: ClusterId, seen: Revision) -> Result<(), StoreError>;
+    /// Writes what belongs to a cluster, all of it or nothing. `Missing`, `Conflict`, `Deposed`. The revision is that of everything
+    /// that was written.
+    async fn commit(&self, id: ClusterId, record: ClusterRecord, work: Work) -> Result<Revision, StoreError>;
     /// Its kubeconfig, if it has one.
     async fn kubeconfig(&self, id: ClusterId) -> Result<Option<Kubeconfig>, StoreError>;
     /// `metadata` with its secret parts, if it has any.
     async fn metadata(&self, id: ClusterId) -> Result<Option<SealedDocument>, StoreError>;
-    /// Replaces what is known from looking at a cluster; does not touch the cluster's revision. `Missing` when the cluster is gone.
-    async fn record_sighting(&self, sighting: &Sighting) -> Result<(), StoreError>;
-    /// Notes, in one write, when clusters were last looked at whose sighting did not change. Older times than those known are
-    /// ignored; clusters that are gone are skipped.
-    async fn record_ages(&self, looked_at: Vec<(ClusterId, DateTime<Utc>)>) -> Result<(), StoreError>;
+    /// What was made for it, if anything was.
+    async fn ledger(&self, id: ClusterId) -> Result<Option<Versioned<Ledger>>, StoreError>;
+    /// Up to `limit` entries of its timeline, newest first, from where an earlier page ended. Also of a cluster that is gone.
+    async fn timeline(
+        &self,
+        id: ClusterId,
+        from: Option<String>,
+        limit: usize,
+    ) -> Result<TimelinePage, StoreError>;
+    /// Forgets all but the newest `keep` entries of a timeline.
+    async fn prune_timeline(&self, id: ClusterId, keep: usize) -> Result<(), StoreError>;
+    /// Forgets clusters that left before `before`, with their operations and timelines; how many.
+    async fn forget_departed(&self, before: DateTime<Utc>) -> Result<usize, StoreError>;
+    /// Notes, in few writes, when clusters were last looked at whose sighting did not change. Older times than those known are
+    /// ignored; clusters that are gone are skipped. `Deposed`.
+    async fn record_ages(&self, looked_at: Vec<(ClusterId, DateTime<Utc>)>, term: Option<Term>)
+    -> Result<(), StoreError>;
+}
+
+/// Stores orphans.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait OrphanStore: Send + Sync {
+    /// Stores one that is not listed yet (`seen` is `None`) or replaces one. `Conflict`, `Missing`, `Deposed`; `Dangling{provisioner}`
+    /// when it waits for somebody to decide and its provisioner is gone.
+    async fn put(&self, orphan: &Orphan, seen: Option<Revision>, term: Option<Term>) -> Result<Revision, StoreError>;
+    /// Takes one off the list. `Missing`, `Conflict`, `Deposed`.
+    async fn remove(&self, cluster: ClusterId, seen: Revision, term: Option<Term>) -> Result<(), StoreError>;
 }
 
 /// Tells how far the catalog is.

@@ -1,0 +1,98 @@
+//! What the catalog tells of changes: to the reconciler, which is woken by them, and to people who watch.
+
+use super::{Change, Tables};
+use crate::{
+    id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
+    port::store::Revision,
+};
+
+/// What has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A cluster, or what is seen of it.
+    Cluster(ClusterId),
+    /// An operation on a cluster.
+    Operation(OperationId, ClusterId),
+    /// A provisioner, or how it stands.
+    Provisioner(ProvisionerId),
+    /// A user. Only for ourselves: it may end what the user watches.
+    User(UserId),
+}
+
+/// One change that was committed, with what decides who may hear of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notice {
+    /// The revision it was committed at: the same on every replica. Several changes of one transaction have the same.
+    pub revision: Revision,
+    /// What has changed.
+    pub subject: Subject,
+    /// Whether it is not there any more.
+    pub gone: bool,
+    /// The tenant it lives, or lived, in.
+    pub organization: OrganizationId,
+    /// Who owns, or owned, it.
+    pub owner: UserId,
+}
+
+/// Hears of changes. Called on the task that feeds the catalog, after the catalog shows them: it must not wait.
+pub trait Listener: Send + Sync {
+    /// These changes were committed, in this order.
+    fn changed(&self, notices: &[Notice]);
+    /// Changes may have been missed: everything was read anew.
+    fn replaced(&self);
+}
+
+impl Tables {
+    /// What a change is about, for changes that somebody wants to hear of.
+    pub(super) fn subject(change: &Change) -> Option<Subject> {
+        Some(match change {
+            Change::Cluster(cluster) => Subject::Cluster(cluster.value.id),
+            Change::Sighting(sighting) => Subject::Cluster(sighting.cluster),
+            Change::Provisioner(provisioner) => Subject::Provisioner(provisioner.value.id),
+            Change::Checked(checked) => Subject::Provisioner(checked.provisioner),
+            Change::Operation(operation) => Subject::Operation(operation.value.id, operation.value.cluster),
+            Change::User(user) => Subject::User(user.value.id),
+            // What is gone was told before it went; the rest is not told.
+            Change::ClusterGone(_)
+            | Change::ProvisionerGone(_)
+            | Change::OperationGone(_)
+            | Change::UserGone(_)
+            | Change::SightingGone(_)
+            | Change::Looked(_)
+            | Change::Organization(_)
+            | Change::OrganizationGone(_)
+            | Change::Orphan(_)
+            | Change::OrphanGone(_)
+            | Change::Departed(_)
+            | Change::DepartedGone(_) => return None,
+        })
+    }
+
+    /// The notice of something that is shown.
+    pub(super) fn notice(&self, subject: Subject, revision: Revision) -> Option<Notice> {
+        let (organization, owner) = match subject {
+            Subject::Cluster(id) => {
+                let cluster = &self.clusters.get(id.uuid())?.record;
+                (cluster.organization, cluster.owner)
+            }
+            Subject::Operation(_, cluster) => self.tenant_of(cluster)?,
+            Subject::Provisioner(id) => {
+                let provisioner = &self.provisioners.get(id.uuid())?.record;
+                (provisioner.organization, provisioner.owner)
+            }
+            Subject::User(id) => (self.users.get(id.uuid())?.record.organization, id),
+        };
+        Some(Notice { revision, subject, gone: false, organization, owner })
+    }
+
+    /// The notice of something that is about to go.
+    pub(super) fn farewell(&self, change: &Change, revision: Revision) -> Option<Notice> {
+        let subject = match change {
+            Change::ClusterGone(id) => Subject::Cluster(*id),
+            Change::ProvisionerGone(id) => Subject::Provisioner(*id),
+            Change::UserGone(id) => Subject::User(*id),
+            _ => return None,
+        };
+        Some(Notice { gone: true, ..self.notice(subject, revision)? })
+    }
+}

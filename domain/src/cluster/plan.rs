@@ -1,0 +1,388 @@
+//! The decision of every turn of the reconciler: from what is stored and what was observed to the one thing to do next. Pure and total;
+//! it does no I/O and knows the time only as an argument.
+//!
+//! What it promises, whatever is stored and whatever providers say:
+//! - An unfinished operation ends at its deadline at the latest: every turn from then on is [`Step::End`] or [`Step::Leave`].
+//! - Every event it proposes is one the cluster's state machine accepts.
+//! - A cluster's record leaves only when its provider was read, nothing of it was there, and no call is open that might still make
+//!   something.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Cluster, ClusterEvent, Lifecycle};
+use crate::{
+    ledger::Ledger,
+    operation::{Operation, OperationKind, OperationStatus, StepKind},
+    port::engine::{Condition, EngineError, Observation, Seen},
+    reason::{Fixer, Reason},
+};
+
+/// What a provider accepted shows there after that long at the latest. Until then, what it says may be from before; afterwards it is
+/// asked again.
+pub const SETTLE: TimeDelta = TimeDelta::seconds(30);
+
+/// Everything the decision depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// The cluster as stored.
+    pub cluster: &'a Cluster,
+    /// Its newest operation.
+    pub operation: Option<&'a Operation>,
+    /// What was made for it; for a cluster at rest it does not matter.
+    pub ledger: &'a Ledger,
+    /// How it is at its provider.
+    pub observation: &'a Result<Observation, EngineError>,
+    /// Now.
+    pub now: DateTime<Utc>,
+}
+
+/// A call of an engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// `deploy`
+    Deploy,
+    /// `resize`
+    Resize(u32),
+    /// `set_network_policy`
+    SetNetworkPolicy(crate::operation::NetworkPolicy),
+    /// `destroy`
+    Destroy,
+    /// `kubeconfig`
+    Kubeconfig,
+}
+
+impl Call {
+    /// The step of an operation that makes this call.
+    #[must_use]
+    pub const fn step(&self) -> StepKind {
+        match self {
+            Self::Deploy => StepKind::Create,
+            Self::Resize(_) => StepKind::Resize,
+            Self::SetNetworkPolicy(_) => StepKind::SetNetworkPolicy,
+            Self::Destroy => StepKind::Delete,
+            Self::Kubeconfig => StepKind::Kubeconfig,
+        }
+    }
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing; look again when it is due.
+    Rest,
+    /// Nothing but waiting, in that step of the operation.
+    Wait(StepKind),
+    /// Write down what may come of it, then make this call.
+    Call(Call),
+    /// The operation ends, and the cluster moves on.
+    End {
+        /// How the operation ends.
+        status: OperationStatus,
+        /// Why, if it did not succeed.
+        reason: Option<Reason>,
+        /// What happens to the cluster.
+        event: ClusterEvent,
+    },
+    /// A cluster at rest has changed on its own.
+    Move(ClusterEvent),
+    /// Everything is proven to be gone: the record leaves, and the operation has succeeded.
+    Leave,
+}
+
+fn succeeded() -> Step {
+    Step::End { status: OperationStatus::Succeeded, reason: None, event: ClusterEvent::Finished }
+}
+
+fn failed(reason: Reason) -> Step {
+    let event = ClusterEvent::EngineFailed(reason.clone());
+    Step::End { status: OperationStatus::Failed, reason: Some(reason), event }
+}
+
+/// Why a cluster that the provider does not have any more has failed.
+fn vanished() -> Reason {
+    Reason::new(
+        "the provider does not have the cluster any more",
+        Fixer::Admin,
+        "deploy it again by retrying, or destroy it to drop its record",
+    )
+}
+
+fn being_removed() -> Reason {
+    Reason::new(
+        "the cluster is being taken down at the provider, which was not asked for here",
+        Fixer::Admin,
+        "find out who is deleting it; destroy it here to drop its record",
+    )
+}
+
+fn incomplete() -> Reason {
+    Reason::new(
+        "some of what makes up the cluster is missing at the provider",
+        Fixer::Admin,
+        "retry to make what is missing, or destroy the cluster",
+    )
+}
+
+/// What to do next.
+#[must_use]
+pub fn plan(situation: &Situation<'_>) -> Step {
+    let step = match situation.operation.filter(|operation| operation.status.is_unfinished()) {
+        None => at_rest(situation),
+        Some(operation) => under_way(situation, operation),
+    };
+    match step {
+        // A stored state that does not go with the operation: the end of the operation is a failure of the cluster.
+        Step::End { status, reason, event } if situation.cluster.lifecycle.clone().on(event.clone()).is_err() => {
+            let event = ClusterEvent::EngineFailed(reason.clone().unwrap_or_else(interrupted));
+            Step::End { status, reason, event }
+        }
+        other => other,
+    }
+}
+
+fn under_way(situation: &Situation<'_>, operation: &Operation) -> Step {
+    let next = match &operation.kind {
+        OperationKind::Deploy => deploy(situation, operation),
+        OperationKind::Resize { node_count } => {
+            let done = |seen: &Seen| seen.node_count.map(|now| now == *node_count);
+            change(situation, operation, Call::Resize(*node_count), done)
+        }
+        OperationKind::SetNetworkPolicy { policy } => {
+            // Who enforces a policy that is off does not matter.
+            let done = |seen: &Seen| {
+                let now = seen.network_policy.as_ref()?;
+                Some(now.enabled == policy.enabled && (!policy.enabled || now.provider == policy.provider))
+            };
+            change(situation, operation, Call::SetNetworkPolicy(policy.clone()), done)
+        }
+        OperationKind::Destroy => destroy(situation, operation),
+        OperationKind::Detach => Step::Leave,
+    };
+    match next {
+        // It is over anyway.
+        Step::End { .. } | Step::Leave => next,
+        Step::Rest | Step::Wait(_) | Step::Call(_) | Step::Move(_) => {
+            if operation.cancel.is_some() {
+                cancelled(situation, operation)
+            } else if situation.now >= operation.deadline {
+                overdue(situation, operation)
+            } else if let Step::Call(call) = &next
+                && operation.next_attempt_at.is_some_and(|at| at > situation.now)
+            {
+                Step::Wait(call.step())
+            } else {
+                next
+            }
+        }
+    }
+}
+
+/// Whether what the provider accepted in a step may not show there yet.
+fn is_settling(operation: &Operation, step: StepKind, now: DateTime<Utc>) -> bool {
+    operation.accepted_at(step).is_some_and(|at| now - at < SETTLE)
+}
+
+/// Waits in the step that is under way, or in `otherwise` if none is.
+fn stay(operation: &Operation, otherwise: StepKind) -> Step {
+    Step::Wait(operation.current().map_or(otherwise, |step| step.kind))
+}
+
+/// What a look that failed means for an operation that was begun: waiting, unless the provider refuses us and nothing was sent yet.
+fn unseen(operation: &Operation, error: &EngineError) -> Step {
+    match error {
+        EngineError::Unsupported(_) => failed(error.reason()),
+        EngineError::Denied(reason) | EngineError::Rejected(reason) if !operation.has_sent() => failed(reason.clone()),
+        EngineError::Denied(_)
+        | EngineError::Rejected(_)
+        | EngineError::Busy(_)
+        | EngineError::Throttled { .. }
+        | EngineError::Unreachable(_)
+        | EngineError::Missing => stay(operation, StepKind::Wait),
+    }
+}
+
+fn deploy(situation: &Situation<'_>, operation: &Operation) -> Step {
+    let now = situation.now;
+    let seen = match situation.observation {
+        Ok(Observation::Seen(seen)) => seen,
+        Ok(Observation::Absent) | Err(EngineError::Missing) => {
+            return if is_settling(operation, StepKind::Create, now) {
+                Step::Wait(StepKind::Wait)
+            } else {
+                Step::Call(Call::Deploy)
+            };
+        }
+        Err(error) => return unseen(operation, error),
+    };
+    match &seen.condition {
+        Condition::Working | Condition::Removing => Step::Wait(StepKind::Wait),
+        Condition::Incomplete => Step::Call(Call::Deploy),
+        Condition::Running if situation.cluster.has_kubeconfig => succeeded(),
+        Condition::Running => Step::Call(Call::Kubeconfig),
+        // What was broken before is asked for again once; what breaks after that stays broken.
+        Condition::Broken(_) if operation.accepted_at(StepKind::Create).is_none() => Step::Call(Call::Deploy),
+        Condition::Broken(_) if is_settling(operation, StepKind::Create, now) => Step::Wait(StepKind::Wait),
+        Condition::Broken(reason) => failed(reason.clone()),
+    }
+}
+
+/// Resizing and the like: `done` tells whether the provider shows what was asked for, or `None` where it cannot tell.
+fn change(
+    situation: &Situation<'_>,
+    operation: &Operation,
+    call: Call,
+    done: impl Fn(&Seen) -> Option<bool>,
+) -> Step {
+    let step = call.step();
+    let seen = match situation.observation {
+        Ok(Observation::Seen(seen)) => seen,
+        Ok(Observation::Absent) | Err(EngineError::Missing) => return failed(vanished()),
+        Err(error) => return unseen(operation, error),
+    };
+    let accepted = operation.accepted_at(step).is_some();
+    match &seen.condition {
+        // It may work on something else: only an answer tells that it has accepted what we ask for.
+        Condition::Working => stay(operation, StepKind::Wait),
+        Condition::Removing => failed(being_removed()),
+        Condition::Incomplete => failed(incomplete()),
+        Condition::Running => match done(seen) {
+            Some(true) => succeeded(),
+            _ if is_settling(operation, step, situation.now) => Step::Wait(StepKind::Wait),
+            None if accepted => succeeded(),
+            Some(false) | None => Step::Call(call),
+        },
+        Condition::Broken(_) if is_settling(operation, step, situation.now) => Step::Wait(StepKind::Wait),
+        Condition::Broken(reason) if accepted => failed(reason.clone()),
+        Condition::Broken(_) => Step::Call(call),
+    }
+}
+
+fn destroy(situation: &Situation<'_>, operation: &Operation) -> Step {
+    let now = situation.now;
+    match situation.observation {
+        Ok(Observation::Absent) | Err(EngineError::Missing) => {
+            if situation.ledger.is_uncertain(now) {
+                Step::Wait(StepKind::Verify)
+            } else {
+                Step::Leave
+            }
+        }
+        Ok(Observation::Seen(seen)) => match seen.condition {
+            Condition::Removing => Step::Wait(StepKind::Verify),
+            Condition::Working | Condition::Running | Condition::Incomplete | Condition::Broken(_) => {
+                if is_settling(operation, StepKind::Delete, now) {
+                    Step::Wait(StepKind::Verify)
+                } else {
+                    Step::Call(Call::Destroy)
+                }
+            }
+        },
+        // Until the deadline: what stands in the way may be put right meanwhile.
+        Err(_) => stay(operation, StepKind::Verify),
+    }
+}
+
+/// Somebody stopped it, and it is not over by itself.
+fn cancelled(situation: &Situation<'_>, operation: &Operation) -> Step {
+    let reason = |cause: String, next_step: &str| Reason::new(cause, Fixer::Requester, next_step);
+    let exists: Vec<String> = situation.ledger.remaining().map(|row| row.thing.name.to_string()).collect();
+    let exists = if exists.is_empty() {
+        "nothing was made at the provider".to_owned()
+    } else {
+        format!("what may exist at the provider: {}", exists.join(", "))
+    };
+    let (reason, event) = match &operation.kind {
+        OperationKind::Deploy => {
+            let reason =
+                reason(format!("deploying was cancelled; {exists}"), "retry to carry on, or destroy the cluster");
+            (reason.clone(), ClusterEvent::Stopped(reason))
+        }
+        kind @ (OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. }) => {
+            let reason = reason(format!("the request to {} was cancelled", kind.infinitive()), "retry to carry on");
+            (reason, ClusterEvent::Released)
+        }
+        OperationKind::Destroy | OperationKind::Detach if !operation.has_sent() => {
+            (reason("destroying was cancelled before it began".to_owned(), ""), ClusterEvent::Released)
+        }
+        OperationKind::Destroy | OperationKind::Detach => {
+            let reason = reason(format!("destroying was cancelled; {exists}"), "retry to carry on");
+            (reason.clone(), ClusterEvent::Stopped(reason))
+        }
+    };
+    Step::End { status: OperationStatus::Cancelled, reason: Some(reason), event }
+}
+
+/// The deadline has passed, and it is not over by itself.
+fn overdue(situation: &Situation<'_>, operation: &Operation) -> Step {
+    let waited = (operation.deadline - operation.requested_at).num_seconds();
+    let last = operation.current().and_then(|step| step.reason.clone());
+    let reason = match (situation.observation, last) {
+        (Err(error), _) => error.reason(),
+        (Ok(_), Some(last)) => last,
+        (Ok(observation), None) => {
+            let says = match observation {
+                Observation::Absent => "the provider does not have the cluster".to_owned(),
+                Observation::Seen(seen) if seen.words.is_empty() => "the provider is not done".to_owned(),
+                Observation::Seen(seen) => format!("the provider says: {}", seen.words),
+            };
+            Reason::new(says, Fixer::Provider, "")
+        }
+    };
+    let reason = Reason {
+        cause: format!("waited {waited} s to {}: {}", operation.kind.infinitive(), reason.cause),
+        next_step: "retry when that is put right; an admin can forget the cluster".to_owned(),
+        ..reason
+    };
+    let event = ClusterEvent::TimedOut(reason.clone());
+    // A cluster at rest, whose operation should have ended long ago, has no deadline to miss.
+    let event = if situation.cluster.lifecycle.is_transient() { event } else { ClusterEvent::EngineFailed(reason.clone()) };
+    Step::End { status: OperationStatus::Failed, reason: Some(reason), event }
+}
+
+fn at_rest(situation: &Situation<'_>) -> Step {
+    let cluster = situation.cluster;
+    let condition = match situation.observation {
+        Ok(Observation::Absent) | Err(EngineError::Missing) => None,
+        Ok(Observation::Seen(seen)) => Some(&seen.condition),
+        Err(_) if cluster.lifecycle.is_transient() => return Step::Move(ClusterEvent::EngineFailed(interrupted())),
+        Err(_) => return Step::Rest,
+    };
+    match (&cluster.lifecycle, condition) {
+        (Lifecycle::Deploying | Lifecycle::Updating | Lifecycle::Destroying, _) => {
+            Step::Move(ClusterEvent::EngineFailed(interrupted()))
+        }
+        (Lifecycle::Ready, None) => Step::Move(ClusterEvent::EngineFailed(vanished())),
+        (Lifecycle::Ready, Some(Condition::Running)) if !cluster.has_kubeconfig => Step::Call(Call::Kubeconfig),
+        (Lifecycle::Ready, Some(Condition::Running | Condition::Working)) => Step::Rest,
+        (Lifecycle::Ready, Some(Condition::Broken(reason))) => Step::Move(ClusterEvent::EngineFailed(reason.clone())),
+        (Lifecycle::Ready, Some(Condition::Removing)) => Step::Move(ClusterEvent::EngineFailed(being_removed())),
+        (Lifecycle::Ready, Some(Condition::Incomplete)) => Step::Move(ClusterEvent::EngineFailed(incomplete())),
+        (Lifecycle::Failed { .. }, Some(Condition::Running)) if may_recover(situation.operation) => {
+            if cluster.has_kubeconfig {
+                Step::Move(ClusterEvent::Finished)
+            } else {
+                Step::Call(Call::Kubeconfig)
+            }
+        }
+        (Lifecycle::Failed { .. }, _) => Step::Rest,
+    }
+}
+
+/// A failed cluster that runs is well again, unless somebody stopped its making or wants it gone.
+fn may_recover(operation: Option<&Operation>) -> bool {
+    operation.is_none_or(|operation| {
+        operation.kind != OperationKind::Destroy && operation.status != OperationStatus::Cancelled
+    })
+}
+
+/// Something was under way that nothing is known of.
+fn interrupted() -> Reason {
+    Reason::new(
+        "something was being done to the cluster that is not on record any more",
+        Fixer::Admin,
+        "retry, or destroy the cluster",
+    )
+}
+
+#[cfg(test)]
+mod tests;
