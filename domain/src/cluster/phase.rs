@@ -89,9 +89,9 @@ pub enum ClusterEvent {
 #[error("{event:?} cannot happen to a cluster that is {from:?}")]
 pub struct IllegalTransition {
     /// The state it is in.
-    pub from: Lifecycle,
+    pub from: Box<Lifecycle>,
     /// What was said to happen.
-    pub event: ClusterEvent,
+    pub event: Box<ClusterEvent>,
 }
 
 impl Lifecycle {
@@ -119,7 +119,7 @@ impl Lifecycle {
                 Ok(Self::Failed { reason })
             }
             (_, EngineFailed(reason)) => Ok(Self::Failed { reason }),
-            (from, event) => Err(IllegalTransition { from, event }),
+            (from, event) => Err(IllegalTransition { from: Box::new(from), event: Box::new(event) }),
         }
     }
 }

@@ -88,6 +88,8 @@ impl From<StoreError> for ServiceError {
             StoreError::InUse => Self::conflict("it is still in use"),
             StoreError::Dangling { field } => Self::field(field, super::references::NOT_THERE),
             StoreError::Unavailable(cause) => Self::Unavailable(cause),
+            // Only what the reconciler writes carries a term.
+            StoreError::Deposed => Self::Unavailable(Box::new(error)),
             StoreError::Unreadable(cause) => Self::Internal(cause),
         }
     }

@@ -3,11 +3,14 @@
 //! What the caller may not see is [`ServiceError::NotFound`]; what the caller may see but not do is [`ServiceError::Forbidden`].
 
 pub mod bootstrap;
+pub mod checks;
 pub mod clusters;
 pub mod live;
-pub mod looks;
 pub mod organizations;
+pub mod orphans;
+pub mod providers;
 pub mod provisioners;
+pub mod reconcile;
 pub mod references;
 pub mod sessions;
 pub mod throttle;

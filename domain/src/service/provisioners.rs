@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::{
-    ATTEMPTS, Expected, ListRequest, ServiceError,
+    ATTEMPTS, Expected, ListRequest, ServiceError, checks,
     lists::visibility,
     may,
     organizations::{check_expected, in_the_way},
@@ -20,10 +20,10 @@ use crate::{
     name::ResourceName,
     port::{
         clock::Clock,
-        engine::{Engine, EngineDescriptor, EngineError, EngineRegistry},
+        engine::{EngineDescriptor, EngineRegistry},
         store::{Claim, Creation, Freshness, ProvisionerStore, Revision, StoreError},
     },
-    provisioner::{Check, Provisioner, ProvisionerPhase},
+    provisioner::Provisioner,
 };
 
 /// How many things in the way are named.
@@ -119,7 +119,7 @@ impl Provisioners {
         let is_secret = |path: &[&str]| schema.is_secret(path);
         document::refuse_masks("parameters", &new.parameters, &is_secret)?;
         let full = schema.validate("parameters", &new.parameters)?;
-        let check = self.check(&**engine, &full).await;
+        let check = checks::ask(&**engine, &full, &*self.clock).await;
         let split = document::split(full, &is_secret);
         let now = self.clock.now();
         let provisioner = Provisioner {
@@ -210,7 +210,7 @@ impl Provisioners {
                 let mut full = stored.reveal(sealed.as_ref()).map_err(|error| ServiceError::Internal(error.into()))?;
                 document::merge_patch("parameters", &mut full, changes.clone())?;
                 let full = schema.validate("parameters", &full)?;
-                let check = self.check(&**engine, &full).await;
+                let check = checks::ask(&**engine, &full, &*self.clock).await;
                 let split = document::split(full, &is_secret);
                 provisioner.parameters = split.shown;
                 secrets = split.sealed.into();
@@ -255,15 +255,6 @@ impl Provisioners {
         }
         let name = &view.provisioner.record.name;
         Err(ServiceError::Forbidden(format!("you may not do {action} on provisioner {name}")))
-    }
-
-    async fn check(&self, engine: &dyn Engine, parameters: &Map<String, Value>) -> Check {
-        let (phase, reason) = match engine.check(parameters).await {
-            Ok(()) => (ProvisionerPhase::Ready, "the provider accepts the credentials".to_owned()),
-            Err(EngineError::Refused(reason)) => (ProvisionerPhase::Failed, reason),
-            Err(EngineError::Unreachable(reason)) => (ProvisionerPhase::NotReachable, reason),
-        };
-        Check { phase, reason, at: self.clock.now() }
     }
 
     fn unknown_engine(&self) -> ServiceError {

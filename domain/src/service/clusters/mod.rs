@@ -1,8 +1,18 @@
-//! Clusters: importing, showing, changing and removing them.
+//! Clusters: creating or attaching them, showing and changing them, and (in files of their own) the verbs that operate them and the
+//! story of what was done.
+
+mod history;
+mod verbs;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
+
+pub use self::{
+    history::{OperationWithResources, Resources},
+    verbs::Forgotten,
+};
 
 use super::{
     ATTEMPTS, Expected, ListRequest, ServiceError,
@@ -21,13 +31,15 @@ use crate::{
     invalid::Invalid,
     kubeconfig::{self, AddressRules},
     name::ResourceName,
+    operation::{Operation, OperationKind},
     port::{
         clock::Clock,
         engine::{Engine, EngineRegistry},
-        store::{Change, ClusterSecrets, ClusterStore, Creation, Freshness, Revision, StoreError},
+        store::{Change, ClusterSecrets, ClusterStore, Creation, Freshness, Revision, StoreError, Work},
     },
     provisioner::ProvisionerPhase,
     secret::Kubeconfig,
+    timeline::{Entry as Told, Happening},
 };
 
 /// A cluster as asked for.
@@ -97,6 +109,8 @@ pub struct Clusters {
     pub engines: EngineRegistry,
     /// Where kubeconfigs may point to.
     pub addresses: AddressRules,
+    /// After how long an operation has failed that is not done.
+    pub timeout: TimeDelta,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -145,8 +159,11 @@ impl Clusters {
         document::refuse_masks("metadata", &full, &is_secret)?;
         let split = document::split(full, &is_secret);
         let now = self.clock.now();
+        let id = ClusterId::random();
+        let (operation, work) = self.opening(id, caller, is_attached, now);
         let cluster = Cluster {
-            id: ClusterId::random(),
+            id,
+            operation,
             name: new.name,
             organization,
             provisioner: record.id,
@@ -162,12 +179,37 @@ impl Clusters {
             metadata: split.sealed.into(),
         };
         let fingerprint = claim.as_ref().map(|claim| claim.fingerprint);
-        match self.store.create(&cluster, secrets, claim).await? {
+        match self.store.create(&cluster, secrets, work, claim).await? {
             Creation::New(revision) => Ok(self.created(caller, cluster, revision, kubeconfig)),
             Creation::Repeated { first, fingerprint: then } => {
                 self.repeated(caller, first, kubeconfig, fingerprint == Some(then))
             }
         }
+    }
+
+    /// What is written with a new cluster: the operation that makes it, unless it was made elsewhere, and the start of its story.
+    fn opening(
+        &self,
+        id: ClusterId,
+        caller: &Caller,
+        is_attached: bool,
+        now: DateTime<Utc>,
+    ) -> (Option<crate::id::OperationId>, Work) {
+        let operation = (!is_attached)
+            .then(|| Operation::requested(id, OperationKind::Deploy, caller.user, now, self.deadline(now)));
+        let message = if is_attached { "the cluster was attached" } else { "the cluster was asked for" };
+        let told = Told {
+            cluster: id,
+            at: now,
+            happening: Happening::Asked,
+            message: message.to_owned(),
+            operation: operation.as_ref().map(|operation| operation.id),
+            by: Some(caller.user),
+            reason: None,
+        };
+        let begun = operation.as_ref().map(|operation| operation.id);
+        let operations = operation.into_iter().map(|operation| (operation, None)).collect();
+        (begun, Work { operations, timeline: vec![told], ..Work::default() })
     }
 
     /// The answer to a request that was made before with the same key.
@@ -298,26 +340,6 @@ impl Clusters {
         Err(StoreError::Conflict.into())
     }
 
-    /// Asks for another number of nodes.
-    ///
-    /// # Errors
-    /// `NotFound`, `Forbidden`, `Unsupported`.
-    pub fn resize(&self, caller: &Caller, id: ClusterId, _node_count: u32) -> Result<ClusterView, ServiceError> {
-        let view = self.permitted(caller, Action::ClusterUpdate, id)?;
-        let engine = self.engine_of(&view)?;
-        Err(unsupported(engine, "change the number of nodes"))
-    }
-
-    /// Asks for network policy to be switched.
-    ///
-    /// # Errors
-    /// `NotFound`, `Forbidden`, `Unsupported`.
-    pub fn set_network_policy(&self, caller: &Caller, id: ClusterId) -> Result<ClusterView, ServiceError> {
-        let view = self.permitted(caller, Action::ClusterUpdate, id)?;
-        let engine = self.engine_of(&view)?;
-        Err(unsupported(engine, "switch network policy"))
-    }
-
     /// How far the making of a cluster is.
     ///
     /// # Errors
@@ -325,27 +347,17 @@ impl Clusters {
     pub fn progress(&self, caller: &Caller, id: ClusterId) -> Result<Progress, ServiceError> {
         let view = self.get(caller, id)?;
         let phase = view.standing().phase;
-        // What is attached is whole from the start; nothing is made that could be half done. An engine that is not offered any more
-        // cannot tell.
-        let attached = self.engine_of(&view).is_ok_and(|engine| !engine.descriptor().abilities.deploy);
-        let percent = (attached || phase == Phase::Ready).then_some(100);
+        // An engine that is not offered any more cannot tell.
+        let abilities = self.engine_of(&view).map(|engine| engine.descriptor().abilities).unwrap_or_default();
+        let told = view.sighting.as_ref().and_then(|sighting| sighting.told.as_ref()).and_then(|told| told.progress);
+        let percent = match phase {
+            Phase::Ready => Some(100),
+            // What is attached is whole from the start; nothing is made that could be half done.
+            _ if !abilities.deploy && self.engine_of(&view).is_ok() => Some(100),
+            Phase::Deploying | Phase::Updating | Phase::Destroying if abilities.progress => Some(told.unwrap_or(0)),
+            Phase::Deploying | Phase::Updating | Phase::Destroying | Phase::Failed | Phase::Unknown => None,
+        };
         Ok(Progress { percent, phase })
-    }
-
-    /// Removes one. What an attached cluster runs on is not touched.
-    ///
-    /// # Errors
-    /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
-    pub async fn delete(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<(), ServiceError> {
-        for _ in 0..ATTEMPTS {
-            let view = self.permitted(caller, Action::ClusterDelete, id)?;
-            check_expected(expected, view.cluster.revision, "the cluster")?;
-            match self.store.delete(id, view.cluster.revision).await {
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
-                other => return Ok(other?),
-            }
-        }
-        Err(StoreError::Conflict.into())
     }
 
     /// The stored kubeconfig of a cluster, for our own use.
@@ -439,10 +451,6 @@ fn take_kubeconfig(metadata: &mut Map<String, Value>, top: Option<Value>) -> Res
         }
         (top, inner) => Ok(top.or(inner)),
     }
-}
-
-fn unsupported(engine: &dyn Engine, what: &str) -> ServiceError {
-    ServiceError::Unsupported(format!("{} cannot {what}", engine.descriptor().verbose_name))
 }
 
 /// Whether the policy of the cluster's organization lets the caller do `action` to it.

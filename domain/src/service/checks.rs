@@ -1,0 +1,84 @@
+//! Whether provisioners' credentials are good: asked when they arrive, and again and again in the background.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::providers::Providers;
+use crate::{
+    catalog::Catalog,
+    id::ProvisionerId,
+    port::{
+        clock::Clock,
+        engine::{Engine, EngineError},
+        leader::Leadership,
+        store::{ProvisionerStore, StoreError},
+    },
+    provisioner::{Check, Checked, ProvisionerPhase},
+};
+
+/// Asks the provider whether it accepts `parameters`.
+pub(super) async fn ask(engine: &dyn Engine, parameters: &Map<String, Value>, clock: &dyn Clock) -> Check {
+    let found = engine.check(parameters).await;
+    judged(found, clock.now())
+}
+
+fn judged(found: Result<(), EngineError>, at: DateTime<Utc>) -> Check {
+    let (phase, reason) = match found {
+        Ok(()) => (ProvisionerPhase::Ready, "the provider accepts the credentials".to_owned()),
+        // It answers, and nothing is wrong with the credentials.
+        Err(EngineError::Busy(_) | EngineError::Throttled { .. }) => {
+            (ProvisionerPhase::Ready, "the provider answers and is busy".to_owned())
+        }
+        Err(error @ EngineError::Unreachable(_)) => (ProvisionerPhase::NotReachable, error.reason().to_string()),
+        Err(
+            error @ (EngineError::Rejected(_)
+            | EngineError::Denied(_)
+            | EngineError::Missing
+            | EngineError::Unsupported(_)),
+        ) => (ProvisionerPhase::Failed, error.reason().to_string()),
+    };
+    Check { phase, reason, at }
+}
+
+/// Checks provisioners in the background.
+pub struct Checks {
+    /// The read model.
+    pub catalog: Arc<Catalog>,
+    /// Where what is found is stored.
+    pub store: Arc<dyn ProvisionerStore>,
+    /// Reaches providers.
+    pub providers: Providers,
+    /// Whether this replica may write what it finds.
+    pub leadership: Arc<dyn Leadership>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Checks {
+    /// Checks one and stores what was found; the phase it has now, or `None` if it is gone.
+    ///
+    /// # Errors
+    /// `Deposed`, `Unavailable`.
+    pub async fn check(&self, id: ProvisionerId) -> Result<Option<ProvisionerPhase>, StoreError> {
+        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+        let Some(view) = self.catalog.provisioner(id) else { return Ok(None) };
+        let found = match self.providers.engine_of(&view) {
+            Some(engine) => {
+                let access = self.providers.access(&view).await?;
+                engine.check(&access.parameters).await
+            }
+            None => Err(EngineError::Unsupported("be used: this installation does not offer it")),
+        };
+        let before = &view.provisioner.record;
+        let check = judged(found, self.clock.now());
+        let phase = check.phase;
+        let state_changed_at = if phase == before.check.phase { before.state_changed_at } else { check.at };
+        match self.store.record_check(&Checked { provisioner: id, check, state_changed_at }, term).await {
+            Ok(()) => Ok(Some(phase)),
+            Err(StoreError::Missing) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What was done to clusters: operations, what they made, and the timeline. Also of clusters that have left, for a while.
+
+use super::Clusters;
+use crate::{
+    access::Caller,
+    catalog::OperationView,
+    id::{ClusterId, OperationId},
+    ledger::Row,
+    port::store::TimelinePage,
+    service::ServiceError,
+};
+
+/// What exists, or may exist, at a provider.
+pub type Resources = Vec<Row>;
+
+/// An operation, with what exists at the provider now.
+#[derive(Debug, Clone)]
+pub struct OperationWithResources {
+    /// The operation.
+    pub view: OperationView,
+    /// What was made for its cluster, and what is known of it.
+    pub resources: Resources,
+}
+
+impl Clusters {
+    /// The operations on a cluster, newest first.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn operations(&self, caller: &Caller, id: ClusterId) -> Result<Vec<OperationView>, ServiceError> {
+        self.visible(caller, id)?;
+        Ok(self.catalog.operations_of(id))
+    }
+
+    /// One operation, with what exists at the provider now.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn operation_with_resources(
+        &self,
+        caller: &Caller,
+        id: OperationId,
+    ) -> Result<OperationWithResources, ServiceError> {
+        let view = self.operation(caller, id)?;
+        let ledger = self.store.ledger(view.operation.record.cluster).await?;
+        let resources = ledger.map(|ledger| ledger.value.rows).unwrap_or_default();
+        Ok(OperationWithResources { view, resources })
+    }
+
+    /// Part of a cluster's story, newest first.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn timeline(
+        &self,
+        caller: &Caller,
+        id: ClusterId,
+        from: Option<String>,
+        limit: usize,
+    ) -> Result<TimelinePage, ServiceError> {
+        self.visible(caller, id)?;
+        Ok(self.store.timeline(id, from, limit).await?)
+    }
+
+    /// The caller sees the cluster, or would if it had not left.
+    fn visible(&self, caller: &Caller, id: ClusterId) -> Result<(), ServiceError> {
+        if self.get(caller, id).is_ok() {
+            return Ok(());
+        }
+        let departed = self.catalog.departed(id);
+        let seen = departed.is_some_and(|departed| self.may_see(caller, departed.organization, departed.owner));
+        if seen { Ok(()) } else { Err(ServiceError::not_found("cluster", id)) }
+    }
+}

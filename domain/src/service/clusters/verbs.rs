@@ -1,0 +1,408 @@
+//! What people do to clusters: resize, network policy, destroy, cancel, retry, forget. Each answers as soon as the request is durable;
+//! the reconciler does the work.
+
+use chrono::{DateTime, Utc};
+
+use super::{Clusters, permits};
+use crate::{
+    access::{Action, Caller},
+    catalog::{ClusterView, OperationView},
+    cluster::{Cluster, ClusterEvent, Lifecycle},
+    id::{ClusterId, OperationId},
+    invalid::FieldError,
+    ledger::Row,
+    operation::{NetworkPolicy, Operation, OperationKind, OperationStatus},
+    orphan::{Orphan, OrphanState},
+    port::{
+        engine::{Abilities, Engine},
+        store::{ClusterRecord, ClusterSecrets, StoreError, Work},
+    },
+    reason::{Fixer, Reason},
+    service::{ATTEMPTS, Expected, ServiceError, organizations::check_expected},
+    timeline::{Departed, Entry, Happening},
+};
+
+/// How many operations are kept of one cluster.
+const KEPT: usize = 20;
+
+/// What becomes of a cluster that is forgotten.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forgotten {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// What may remain at the provider; it is listed as an orphan from now on, unless nothing does.
+    pub remaining: Vec<Row>,
+}
+
+/// What is asked to be done next.
+struct Request {
+    kind: OperationKind,
+    event: ClusterEvent,
+    attempt: u32,
+    message: String,
+}
+
+impl Request {
+    fn new(kind: OperationKind, event: ClusterEvent) -> Self {
+        let message = format!("asked to {}", kind.infinitive());
+        Self { kind, event, attempt: 1, message }
+    }
+}
+
+impl Clusters {
+    /// By when an operation that is asked for now has ended.
+    pub(super) fn deadline(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now.checked_add_signed(self.timeout).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    /// Asks for another number of nodes.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Unsupported`, `ChangedMeanwhile`; `Conflict` while something else is under way.
+    pub async fn resize(
+        &self,
+        caller: &Caller,
+        id: ClusterId,
+        node_count: u32,
+        expected: Expected,
+    ) -> Result<ClusterView, ServiceError> {
+        let kind = OperationKind::Resize { node_count };
+        self.change(caller, id, expected, kind, |abilities| abilities.resize, "change the number of nodes").await
+    }
+
+    /// Asks for network policy to be switched.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Unsupported`, `ChangedMeanwhile`; `Conflict` while something else is under way.
+    pub async fn set_network_policy(
+        &self,
+        caller: &Caller,
+        id: ClusterId,
+        policy: NetworkPolicy,
+        expected: Expected,
+    ) -> Result<ClusterView, ServiceError> {
+        let kind = OperationKind::SetNetworkPolicy { policy };
+        let can = |abilities: &Abilities| abilities.set_network_policy;
+        self.change(caller, id, expected, kind, can, "switch network policy").await
+    }
+
+    async fn change(
+        &self,
+        caller: &Caller,
+        id: ClusterId,
+        expected: Expected,
+        kind: OperationKind,
+        can: impl Fn(&Abilities) -> bool + Sync,
+        what: &str,
+    ) -> Result<ClusterView, ServiceError> {
+        self.begin(caller, Action::ClusterUpdate, id, expected, |view, _| {
+            let engine = self.engine_of(view)?;
+            if !can(&engine.descriptor().abilities) {
+                return Err(unsupported(engine, what));
+            }
+            match view.cluster.record.lifecycle {
+                Lifecycle::Ready => Ok(Some(Request::new(kind.clone(), ClusterEvent::ChangeRequested))),
+                Lifecycle::Failed { .. } | Lifecycle::Deploying | Lifecycle::Updating | Lifecycle::Destroying => {
+                    Err(ServiceError::conflict(format!(
+                        "cluster {} has failed: retry what failed, or destroy it",
+                        view.cluster.record.name
+                    )))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Takes a cluster down, or detaches one that was attached: what that runs on is not touched. Repeated while it is under way, it
+    /// is as good as done.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
+    pub async fn delete(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<(), ServiceError> {
+        let view = self.permitted(caller, Action::ClusterDelete, id)?;
+        let is_attached = self.engine_of(&view).is_ok_and(|engine| !engine.descriptor().abilities.deploy);
+        if is_attached {
+            return self.detach(caller, id, expected).await;
+        }
+        let begun = self.begin(caller, Action::ClusterDelete, id, expected, |view, _| {
+            let under_way = view.cluster.record.lifecycle == Lifecycle::Destroying;
+            let request = || Request::new(OperationKind::Destroy, ClusterEvent::DeleteRequested);
+            Ok((!under_way).then(request))
+        });
+        begun.await.map(drop)
+    }
+
+    async fn detach(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<(), ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.permitted(caller, Action::ClusterDelete, id)?;
+            check_expected(expected, view.cluster.revision, "the cluster")?;
+            let now = self.clock.now();
+            let mut operation = Operation::requested(id, OperationKind::Detach, caller.user, now, now);
+            operation.end(OperationStatus::Succeeded, None, now);
+            let told = told(&view, caller, now, Some(operation.id), "the cluster was detached".to_owned());
+            let work = Work {
+                operations: vec![(operation, None)],
+                timeline: vec![told],
+                departed: Some(departed(&view, now)),
+                ..Work::default()
+            };
+            match self.store.commit(id, ClusterRecord::Remove(view.cluster.revision), work).await {
+                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
+                other => return Ok(other.map(drop)?),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// Runs the failed operation again from where it stands; a cluster that failed on its own is deployed again.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Unsupported`; `Conflict` when something is under way, or nothing has failed.
+    pub async fn retry(&self, caller: &Caller, id: ClusterId) -> Result<ClusterView, ServiceError> {
+        self.begin(caller, Action::ClusterUpdate, id, None, |view, newest| {
+            let cluster = &view.cluster.record;
+            let failed = newest
+                .filter(|operation| matches!(operation.status, OperationStatus::Failed | OperationStatus::Cancelled));
+            let has_failed = matches!(cluster.lifecycle, Lifecycle::Failed { .. });
+            let engine = self.engine_of(view)?;
+            if !engine.descriptor().abilities.deploy {
+                return Err(unsupported(engine, "retry: it only attaches clusters"));
+            }
+            let (kind, attempt) = match failed {
+                Some(operation) => (operation.kind.clone(), operation.attempt.saturating_add(1)),
+                None if has_failed => (OperationKind::Deploy, 1),
+                None => return Err(nothing_to_retry(view)),
+            };
+            let event = match &kind {
+                OperationKind::Deploy if has_failed => ClusterEvent::DeployRequested,
+                OperationKind::Deploy => return Err(nothing_to_retry(view)),
+                OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. } => ClusterEvent::ChangeRequested,
+                OperationKind::Destroy | OperationKind::Detach => ClusterEvent::DeleteRequested,
+            };
+            let message = format!("asked to try again to {}", kind.infinitive());
+            Ok(Some(Request { kind, event, attempt, message }))
+        })
+        .await
+    }
+
+    /// Asks for an operation to be stopped, after the call in flight. Asking again changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`; `Conflict` when it has ended.
+    pub async fn cancel(&self, caller: &Caller, id: OperationId) -> Result<OperationView, ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.operation(caller, id)?;
+            let cluster = view.operation.record.cluster;
+            let shown = self.permitted(caller, Action::ClusterUpdate, cluster);
+            let mut operation = view.operation.record.clone();
+            if !operation.status.is_unfinished() {
+                return Err(ServiceError::conflict(format!(
+                    "the operation to {} on cluster {} has ended already: it {}",
+                    operation.kind.infinitive(),
+                    view.cluster_name,
+                    operation.status.as_str()
+                )));
+            }
+            let shown = shown?;
+            if operation.cancel.is_some() {
+                return Ok(view);
+            }
+            let now = self.clock.now();
+            operation.cancel = Some((caller.user, now));
+            let message = format!("asked to stop: {}", operation.kind.infinitive());
+            let work = Work {
+                timeline: vec![told(&shown, caller, now, Some(id), message)],
+                operations: vec![(operation, Some(view.operation.revision))],
+                ..Work::default()
+            };
+            match self.store.commit(cluster, ClusterRecord::Keep(None), work).await {
+                Ok(_) => return self.operation(caller, id),
+                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// Drops a cluster's record without asking its provider, whatever is under way; what may remain there is listed as an orphan.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
+    pub async fn forget(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<Forgotten, ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.permitted(caller, Action::ClusterForget, id)?;
+            check_expected(expected, view.cluster.revision, "the cluster")?;
+            let now = self.clock.now();
+            let ledger = self.store.ledger(id).await?;
+            let remaining: Vec<Row> =
+                ledger.map(|ledger| ledger.value.remaining().cloned().collect()).unwrap_or_default();
+            let mut work = Work {
+                timeline: vec![told(&view, caller, now, None, "the cluster was forgotten".to_owned())],
+                departed: Some(departed(&view, now)),
+                ..Work::default()
+            };
+            // The condition on its revision also keeps an intent from being written meanwhile that is not in `remaining`.
+            if let Some(entry) = self.newest(&view).filter(|entry| entry.record.status.is_unfinished()) {
+                let mut operation = entry.record.clone();
+                let reason = Reason::new("the cluster was forgotten", Fixer::Requester, "");
+                operation.end(OperationStatus::Cancelled, Some(reason), now);
+                work.operations.push((operation, Some(entry.revision)));
+            }
+            if !remaining.is_empty() {
+                work.orphan = Some(orphan(&view, remaining.clone(), now));
+            }
+            match self.store.commit(id, ClusterRecord::Remove(view.cluster.revision), work).await {
+                Ok(_) => return Ok(Forgotten { cluster: id, remaining }),
+                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// Begins what `decide` makes of the cluster and its newest operation; nothing if it is `None`. Destroying takes over from what
+    /// is under way, everything else has to wait for it.
+    async fn begin(
+        &self,
+        caller: &Caller,
+        action: Action,
+        id: ClusterId,
+        expected: Expected,
+        decide: impl Fn(&ClusterView, Option<&Operation>) -> Result<Option<Request>, ServiceError> + Sync,
+    ) -> Result<ClusterView, ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.permitted(caller, action, id)?;
+            check_expected(expected, view.cluster.revision, "the cluster")?;
+            let newest = self.newest(&view);
+            let unfinished = newest.as_ref().filter(|entry| entry.record.status.is_unfinished());
+            if action != Action::ClusterDelete
+                && let Some(entry) = unfinished
+            {
+                return Err(under_way(&view, &entry.record));
+            }
+            let Some(request) = decide(&view, newest.as_ref().map(|entry| &entry.record))? else { return Ok(view) };
+            let now = self.clock.now();
+            let before = &view.cluster.record;
+            let lifecycle = before.lifecycle.clone().on(request.event.clone());
+            let lifecycle = lifecycle.map_err(|error| ServiceError::conflict(error.to_string()))?;
+            let mut operation = Operation::requested(id, request.kind, caller.user, now, self.deadline(now));
+            operation.attempt = request.attempt;
+            let cluster = Cluster { lifecycle, changed_at: now, operation: Some(operation.id), ..before.clone() };
+            let mut work = Work {
+                timeline: vec![told(&view, caller, now, Some(operation.id), request.message)],
+                forgotten: self.outdated(id),
+                ..Work::default()
+            };
+            if let Some(entry) = unfinished {
+                let mut taken_over = entry.record.clone();
+                let reason = Reason::new("destroying the cluster was asked for", Fixer::Requester, "");
+                taken_over.end(OperationStatus::Cancelled, Some(reason), now);
+                work.operations.push((taken_over, Some(entry.revision)));
+            }
+            work.operations.push((operation, None));
+            let record = ClusterRecord::Put(Box::new(cluster), ClusterSecrets::default(), view.cluster.revision);
+            match self.store.commit(id, record, work).await {
+                Ok(_) => return self.get(caller, id),
+                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// Operations that are not kept once there is one more.
+    fn outdated(&self, id: ClusterId) -> Vec<OperationId> {
+        self.catalog.operations_of(id).iter().skip(KEPT - 1).map(|view| view.operation.record.id).collect()
+    }
+
+    fn newest(&self, view: &ClusterView) -> Option<std::sync::Arc<crate::catalog::Entry<Operation>>> {
+        self.catalog.operation(view.cluster.record.operation?).map(|view| view.operation)
+    }
+
+    /// An operation on a cluster the caller sees, also on one that has left.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn operation(&self, caller: &Caller, id: OperationId) -> Result<OperationView, ServiceError> {
+        let view = self.catalog.operation(id);
+        view.filter(|view| self.may_see(caller, view.organization, view.owner))
+            .ok_or_else(|| ServiceError::not_found("operation", id))
+    }
+}
+
+fn unsupported(engine: &dyn Engine, what: &str) -> ServiceError {
+    ServiceError::Unsupported(format!("{} cannot {what}", engine.descriptor().verbose_name))
+}
+
+fn nothing_to_retry(view: &ClusterView) -> ServiceError {
+    ServiceError::conflict(format!("there is nothing to retry: cluster {} has not failed", view.cluster.record.name))
+}
+
+fn under_way(view: &ClusterView, operation: &Operation) -> ServiceError {
+    ServiceError::Conflict {
+        message: format!(
+            "something else is under way on cluster {}: operation {} to {}; wait for it, or cancel it",
+            view.cluster.record.name,
+            operation.id,
+            operation.kind.infinitive()
+        ),
+        details: vec![FieldError { field: "operation".into(), message: operation.id.to_string() }],
+    }
+}
+
+/// Something that somebody did, for the timeline.
+fn told(
+    view: &ClusterView,
+    caller: &Caller,
+    now: DateTime<Utc>,
+    operation: Option<OperationId>,
+    message: String,
+) -> Entry {
+    let (cluster, by) = (view.cluster.record.id, Some(caller.user));
+    Entry { cluster, at: now, happening: Happening::Asked, message, operation, by, reason: None }
+}
+
+fn departed(view: &ClusterView, now: DateTime<Utc>) -> Departed {
+    let cluster = &view.cluster.record;
+    Departed {
+        cluster: cluster.id,
+        name: cluster.name.clone(),
+        organization: cluster.organization,
+        owner: cluster.owner,
+        at: now,
+    }
+}
+
+fn orphan(view: &ClusterView, rows: Vec<Row>, now: DateTime<Utc>) -> Orphan {
+    let cluster = &view.cluster.record;
+    Orphan {
+        cluster: cluster.id,
+        name: Some(cluster.name.to_string()),
+        organization: cluster.organization,
+        provisioner: cluster.provisioner,
+        rows,
+        state: OrphanState::Listed,
+        listed_at: now,
+        seen_at: None,
+    }
+}
+
+impl Clusters {
+    /// Whether the policy lets the caller see what belongs to a cluster of that tenant and owner.
+    pub(super) fn may_see(
+        &self,
+        caller: &Caller,
+        organization: crate::id::OrganizationId,
+        owner: crate::id::UserId,
+    ) -> bool {
+        let home = self.catalog.organization(organization);
+        let target = crate::access::Target { organization, owner: Some(owner) };
+        crate::service::may(caller, Action::ClusterGet, target, home.as_deref())
+    }
+
+    /// What the caller may do to a cluster, for answers that offer only that.
+    #[must_use]
+    pub fn permits(&self, caller: &Caller, action: Action, view: &ClusterView) -> bool {
+        permits(caller, action, view)
+    }
+}

@@ -1,0 +1,272 @@
+//! Orphans: what is, or may be, at providers without a cluster. People decide; the reconciling replica looks for them, and takes down
+//! what is to go.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{ATTEMPTS, ListRequest, ServiceError, may, providers::Providers};
+use crate::{
+    access::{Action, Caller, Target},
+    catalog::{Catalog, OrphanView, ProvisionerView, Scope},
+    id::{ClusterId, ProvisionerId},
+    ledger::{Row, RowState, Thing, UNCERTAIN},
+    orphan::{Orphan, OrphanState},
+    port::{
+        clock::Clock,
+        engine::{Engine, EngineError, Found, Observation, Order},
+        leader::Leadership,
+        store::{Freshness, OrphanStore, Revision, StoreError},
+    },
+};
+
+/// For so long after a cluster has left, what an inventory shows of it may be from before.
+const JUST_LEFT: TimeDelta = TimeDelta::minutes(5);
+
+/// What people do about orphans.
+pub struct Orphans {
+    /// The read model.
+    pub catalog: Arc<Catalog>,
+    /// Where they are stored.
+    pub store: Arc<dyn OrphanStore>,
+    /// How far the read model is.
+    pub freshness: Arc<dyn Freshness>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Orphans {
+    /// Those of an organization, oldest first.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn list(&self, caller: &Caller, request: &ListRequest) -> Result<Vec<OrphanView>, ServiceError> {
+        let scope = request.scope(&self.catalog, caller)?;
+        if let Scope::Organization(organization) = scope {
+            let home = self.catalog.organization(organization);
+            if !may(caller, Action::OrphanGet, Target { organization, owner: None }, home.as_deref()) {
+                return Err(ServiceError::Forbidden(
+                    "the policy of your organization does not let you see orphans".into(),
+                ));
+            }
+        }
+        Ok(self.catalog.orphans(scope))
+    }
+
+    /// Asks for one to be taken down at its provider. It leaves the list when it has been seen to be gone.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`; `Conflict` when its provisioner is gone.
+    pub async fn delete(&self, caller: &Caller, id: ClusterId) -> Result<OrphanView, ServiceError> {
+        self.decide(caller, Action::OrphanDelete, id, |view, now| match &view.orphan.record.state {
+            OrphanState::Deleting { .. } => Ok(None),
+            OrphanState::Listed | OrphanState::Ignored { .. } if view.provisioner.is_none() => {
+                Err(ServiceError::conflict(
+                    "its provisioner is not there any more; delete it at the provider, then ignore it here",
+                ))
+            }
+            OrphanState::Listed | OrphanState::Ignored { .. } => {
+                Ok(Some(OrphanState::Deleting { by: caller.user, since: now, trouble: None }))
+            }
+        })
+        .await
+    }
+
+    /// Decides that one may stay.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`.
+    pub async fn ignore(&self, caller: &Caller, id: ClusterId) -> Result<OrphanView, ServiceError> {
+        self.decide(caller, Action::OrphanIgnore, id, |view, now| match &view.orphan.record.state {
+            OrphanState::Ignored { .. } => Ok(None),
+            OrphanState::Listed | OrphanState::Deleting { .. } => {
+                Ok(Some(OrphanState::Ignored { by: caller.user, since: now }))
+            }
+        })
+        .await
+    }
+
+    async fn decide(
+        &self,
+        caller: &Caller,
+        action: Action,
+        id: ClusterId,
+        decide: impl Fn(&OrphanView, DateTime<Utc>) -> Result<Option<OrphanState>, ServiceError> + Sync,
+    ) -> Result<OrphanView, ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let missing = || ServiceError::not_found("orphan", id);
+            let view = self.catalog.orphan(id).ok_or_else(missing)?;
+            let target = Target { organization: view.orphan.record.organization, owner: None };
+            if !may(caller, Action::OrphanGet, target, view.organization.as_deref()) {
+                return Err(missing());
+            }
+            if !may(caller, action, target, view.organization.as_deref()) {
+                return Err(ServiceError::Forbidden(format!("you may not do {action} here")));
+            }
+            let Some(state) = decide(&view, self.clock.now())? else { return Ok(view) };
+            let orphan = Orphan { state, ..view.orphan.record.clone() };
+            match self.store.put(&orphan, Some(view.orphan.revision), None).await {
+                Ok(_) => return self.catalog.orphan(id).ok_or_else(missing),
+                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+}
+
+/// Looks for orphans, and takes down those that are to go. Done by the replica that reconciles.
+pub struct Sweeps {
+    /// The read model.
+    pub catalog: Arc<Catalog>,
+    /// Where orphans are stored.
+    pub store: Arc<dyn OrphanStore>,
+    /// Reaches providers.
+    pub providers: Providers,
+    /// Whether this replica may do it.
+    pub leadership: Arc<dyn Leadership>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Sweeps {
+    /// Compares what carries our mark at one provisioner's provider with what is on record: lists what belongs to no cluster, takes off
+    /// the list what is gone, and sees that what is to go goes. A provider that cannot be read changes nothing.
+    ///
+    /// # Errors
+    /// `Deposed`, `Unavailable`.
+    pub async fn sweep(&self, id: ProvisionerId) -> Result<(), StoreError> {
+        let Some(view) = self.catalog.provisioner(id) else { return Ok(()) };
+        let Some(engine) = self.providers.engine_of(&view).cloned() else { return Ok(()) };
+        let abilities = engine.descriptor().abilities;
+        if !abilities.deploy {
+            return Ok(());
+        }
+        self.leadership.term().ok_or(StoreError::Deposed)?;
+        let access = self.providers.access(&view).await?;
+        if abilities.inventory
+            && let Ok(found) = engine.inventory(&access, self.providers.installation).await
+        {
+            self.compare(&view, found).await?;
+        }
+        for orphan in self.catalog.orphans(Scope::All) {
+            if orphan.orphan.record.provisioner == id {
+                self.take_down(&*engine, &view, &orphan).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what an inventory found into the list.
+    async fn compare(&self, provisioner: &ProvisionerView, found: Vec<Found>) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let record = &provisioner.provisioner.record;
+        let mut things: BTreeMap<ClusterId, Vec<Thing>> = BTreeMap::new();
+        for found in found {
+            things.entry(found.cluster).or_default().push(found.thing);
+        }
+        let there: BTreeSet<ClusterId> = things.keys().copied().collect();
+        for (cluster, things) in things {
+            if self.catalog.cluster(cluster).is_some() {
+                continue;
+            }
+            let departed = self.catalog.departed(cluster);
+            let rows = present(things, now);
+            match self.catalog.orphan(cluster) {
+                None if departed.as_ref().is_some_and(|departed| now - departed.at < JUST_LEFT) => {}
+                None => {
+                    let orphan = Orphan {
+                        cluster,
+                        name: departed.map(|departed| departed.name.to_string()),
+                        organization: record.organization,
+                        provisioner: record.id,
+                        rows,
+                        state: OrphanState::Listed,
+                        listed_at: now,
+                        seen_at: Some(now),
+                    };
+                    self.put(&orphan, None).await?;
+                }
+                Some(known) if known.orphan.record.provisioner == record.id => {
+                    let before = &known.orphan.record;
+                    let names = |rows: &[Row]| rows.iter().map(|row| row.thing.clone()).collect::<Vec<_>>();
+                    if before.seen_at.is_none() || names(&before.rows) != names(&rows) {
+                        let orphan = Orphan { rows, seen_at: Some(now), ..before.clone() };
+                        self.put(&orphan, Some(known.orphan.revision)).await?;
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        for view in self.catalog.orphans(Scope::All) {
+            let orphan = &view.orphan.record;
+            let settled = now - orphan.listed_at > UNCERTAIN;
+            if orphan.provisioner == record.id && !there.contains(&orphan.cluster) && settled {
+                self.remove(&view).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees that an orphan goes, if it is to go.
+    async fn take_down(
+        &self,
+        engine: &dyn Engine,
+        provisioner: &ProvisionerView,
+        view: &OrphanView,
+    ) -> Result<(), StoreError> {
+        let orphan = &view.orphan.record;
+        let OrphanState::Deleting { by, since, trouble } = &orphan.state else { return Ok(()) };
+        let now = self.clock.now();
+        let access = self.providers.access(provisioner).await?;
+        let order = Order {
+            mark: self.providers.mark(orphan.cluster),
+            name: orphan.name.clone().unwrap_or_default(),
+            parameters: serde_json::Map::new(),
+            known: orphan.rows.iter().map(|row| row.thing.clone()).collect(),
+        };
+        let result = match engine.observe(&access, &order).await {
+            Ok(Observation::Absent) | Err(EngineError::Missing) if now - orphan.listed_at > UNCERTAIN => {
+                return self.remove(view).await;
+            }
+            Ok(_) | Err(EngineError::Missing) => {
+                self.leadership.term().ok_or(StoreError::Deposed)?;
+                engine.destroy(&access, &order).await
+            }
+            Err(error) => Err(error),
+        };
+        let next = match result {
+            Ok(()) | Err(EngineError::Missing) => None,
+            Err(error) => Some(error.reason()),
+        };
+        if next != *trouble {
+            let state = OrphanState::Deleting { by: *by, since: *since, trouble: next };
+            self.put(&Orphan { state, ..orphan.clone() }, Some(view.orphan.revision)).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores an orphan; if somebody else has changed it meanwhile, the next sweep looks again.
+    async fn put(&self, orphan: &Orphan, seen: Option<Revision>) -> Result<(), StoreError> {
+        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+        match self.store.put(orphan, seen, Some(term)).await {
+            Ok(_) | Err(StoreError::Conflict | StoreError::Missing | StoreError::Dangling { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn remove(&self, view: &OrphanView) -> Result<(), StoreError> {
+        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+        match self.store.remove(view.orphan.record.cluster, view.orphan.revision, Some(term)).await {
+            Ok(()) | Err(StoreError::Conflict | StoreError::Missing) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn present(things: Vec<Thing>, now: DateTime<Utc>) -> Vec<Row> {
+    things.into_iter().map(|thing| Row { thing, state: RowState::Present, since: now }).collect()
+}

@@ -1,0 +1,99 @@
+//! How a cluster's provider is reached: its engine, the credentials of its provisioner, and the cluster in the engine's terms.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::{
+    catalog::{Catalog, ClusterView, ProvisionerView},
+    document::{Document, MASK},
+    id::{ClusterId, ProvisionerId},
+    ledger::{Ledger, Mark},
+    port::{
+        engine::{Access, Engine, EngineRegistry, Order},
+        store::{ClusterStore, ProvisionerStore, StoreError},
+    },
+    secret::SealedDocument,
+};
+
+/// Everything needed to reach providers.
+#[derive(Clone)]
+pub struct Providers {
+    /// The read model.
+    pub catalog: Arc<Catalog>,
+    /// Holds clusters' secret parameters.
+    pub clusters: Arc<dyn ClusterStore>,
+    /// Holds provisioners' secret parameters.
+    pub provisioners: Arc<dyn ProvisionerStore>,
+    /// What this installation offers.
+    pub engines: EngineRegistry,
+    /// This installation's own id, for the marks on what it makes.
+    pub installation: Uuid,
+}
+
+impl Providers {
+    /// The engine of a provisioner, if this installation offers it.
+    #[must_use]
+    pub fn engine_of(&self, provisioner: &ProvisionerView) -> Option<&Arc<dyn Engine>> {
+        self.engines.get(&provisioner.provisioner.record.engine)
+    }
+
+    /// The engine of a cluster, if this installation offers it.
+    #[must_use]
+    pub fn engine_of_cluster(&self, view: &ClusterView) -> Option<&Arc<dyn Engine>> {
+        self.engine_of(view.provisioner.as_ref()?)
+    }
+
+    /// The mark on everything that is made for a cluster.
+    #[must_use]
+    pub const fn mark(&self, cluster: ClusterId) -> Mark {
+        Mark { installation: self.installation, cluster }
+    }
+
+    /// A provider with the credentials to use it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn access(&self, view: &ProvisionerView) -> Result<Access, StoreError> {
+        let record = &view.provisioner.record;
+        let parameters = self.parameters(record.id, &record.parameters).await?;
+        Ok(Access { provisioner: record.id, parameters })
+    }
+
+    /// A provisioner's parameters with their secret parts.
+    async fn parameters(&self, id: ProvisionerId, shown: &Document) -> Result<Map<String, Value>, StoreError> {
+        // Nothing is masked where nothing is secret: no need to ask the store.
+        let sealed = if is_masked(shown) { self.provisioners.secrets(id).await? } else { None };
+        revealed(shown, sealed.as_ref())
+    }
+
+    /// A cluster in the engine's terms.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn order(&self, view: &ClusterView, ledger: &Ledger) -> Result<Order, StoreError> {
+        let cluster = &view.cluster.record;
+        let parameters = match &cluster.metadata {
+            None => Map::new(),
+            Some(shown) => {
+                let sealed = if is_masked(shown) { self.clusters.metadata(cluster.id).await? } else { None };
+                revealed(shown, sealed.as_ref())?
+            }
+        };
+        Ok(Order {
+            mark: self.mark(cluster.id),
+            name: cluster.name.to_string(),
+            parameters,
+            known: ledger.remaining().map(|row| row.thing.clone()).collect(),
+        })
+    }
+}
+
+fn is_masked(shown: &Document) -> bool {
+    shown.as_str().contains(MASK)
+}
+
+fn revealed(shown: &Document, sealed: Option<&SealedDocument>) -> Result<Map<String, Value>, StoreError> {
+    shown.reveal(sealed).map_err(|error| StoreError::Unreadable(Box::new(error)))
+}

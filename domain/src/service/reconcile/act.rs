@@ -1,0 +1,310 @@
+//! Carrying out what was decided.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use super::{Again, Line, Reconciler, turn::Turn};
+use crate::{
+    cluster::{Cluster, ClusterEvent, Lifecycle, plan::Call},
+    document,
+    id::ClusterId,
+    kubeconfig,
+    operation::{OperationKind, OperationStatus, StepKind, StepOutcome},
+    port::{
+        engine::{EngineError, Observation},
+        store::{Change, ClusterRecord, ClusterSecrets, StoreError},
+    },
+    reason::{Fixer, Reason},
+    secret::Kubeconfig,
+    timeline::{Happening, KEPT},
+};
+
+/// Metadata of a cluster that tells how many nodes are wanted.
+const NODE_COUNT: &str = "node_count";
+
+impl Reconciler {
+    /// Nothing to do; only what was seen is stored.
+    pub(super) async fn rest(&self, turn: &mut Turn) -> Result<Again, StoreError> {
+        if turn.has_changed() {
+            // Looking collides with nobody's changes.
+            turn.save(&*self.store, ClusterRecord::Keep(None)).await?;
+        }
+        Ok(Again::Quiet)
+    }
+
+    /// Waits in a step.
+    pub(super) async fn wait(
+        &self,
+        turn: &mut Turn,
+        step: StepKind,
+        observation: &Result<Observation, EngineError>,
+        now: DateTime<Utc>,
+    ) -> Result<Again, StoreError> {
+        let mut told = None;
+        if let Some(operation) = turn.operation_mut() {
+            if operation.current().is_none_or(|current| current.kind != step) {
+                operation.begin(step, now);
+                told = Some((step.caption().to_owned(), None));
+            }
+            let trouble = observation.as_ref().err().map(EngineError::reason);
+            let known = operation.current().and_then(|step| step.reason.clone());
+            if let Some(trouble) = trouble.filter(|trouble| known.as_ref() != Some(trouble)) {
+                let message = format!("the provider cannot be asked: {}", trouble.cause);
+                if let Some(current) = operation.steps.last_mut() {
+                    current.reason = Some(trouble.clone());
+                }
+                told = Some((message, Some(trouble)));
+            }
+        }
+        if let Some((message, reason)) = told {
+            turn.tell(now, Happening::Step, message, reason);
+        }
+        if turn.has_changed() {
+            let seen = turn.seen;
+            turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
+        }
+        Ok(match observation {
+            Err(EngineError::Throttled { retry_after }) => Again::After(*retry_after),
+            _ => Again::Soon,
+        })
+    }
+
+    /// Writes down what may come of a call, makes it, and writes down what came of it.
+    pub(super) async fn call(
+        &self,
+        turn: &mut Turn,
+        line: &Line<'_>,
+        call: Call,
+        now: DateTime<Utc>,
+    ) -> Result<Again, StoreError> {
+        let mut first = false;
+        if let Some(operation) = turn.operation_mut() {
+            operation.begin(call.step(), now);
+            first = operation.current().is_some_and(|step| step.tries == 1);
+        }
+        if first {
+            turn.tell(now, Happening::Step, call.step().caption().to_owned(), None);
+        }
+        match call {
+            Call::Deploy => turn.ledger_mut().intend(line.engine.makes(&line.access, &line.order), now),
+            Call::Destroy => turn.ledger_mut().condemn(now),
+            Call::Resize(_) | Call::SetNetworkPolicy(_) | Call::Kubeconfig => {}
+        }
+        if turn.has_changed() {
+            let seen = turn.seen;
+            turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
+        }
+        // The write has proven that we lead; what is sent from here on, the lease vouches for.
+        if self.leadership.term() != Some(turn.term) {
+            return Err(StoreError::Deposed);
+        }
+        let result = match &call {
+            Call::Deploy => line.engine.deploy(&line.access, &line.order).await,
+            Call::Resize(nodes) => line.engine.resize(&line.access, &line.order, *nodes).await,
+            Call::SetNetworkPolicy(policy) => line.engine.set_network_policy(&line.access, &line.order, policy).await,
+            Call::Destroy => line.engine.destroy(&line.access, &line.order).await,
+            Call::Kubeconfig => {
+                let given = line.engine.kubeconfig(&line.access, &line.order).await;
+                let now = self.clock.now();
+                return match given {
+                    Ok(given) => self.keep_kubeconfig(turn, &given, now).await,
+                    Err(error) => self.hold(turn, &error, now).await,
+                };
+            }
+        };
+        let now = self.clock.now();
+        if call == Call::Deploy && !result.as_ref().is_err_and(EngineError::is_uncertain) {
+            turn.ledger_mut().answered();
+        }
+        match result {
+            Ok(()) => self.accepted(turn, now).await,
+            // What is to be taken down and is not there is down.
+            Err(EngineError::Missing) if call == Call::Destroy => self.accepted(turn, now).await,
+            Err(error) if is_final(&call, &error) => {
+                let reason = error.reason();
+                let event = ClusterEvent::EngineFailed(reason.clone());
+                self.end(turn, OperationStatus::Failed, Some(reason), event, now).await
+            }
+            Err(error) => self.hold(turn, &error, now).await,
+        }
+    }
+
+    /// The provider has accepted what was asked.
+    async fn accepted(&self, turn: &mut Turn, now: DateTime<Utc>) -> Result<Again, StoreError> {
+        if let Some(operation) = turn.operation_mut() {
+            operation.end_step(StepOutcome::Done, None, now);
+        }
+        let seen = turn.seen;
+        turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
+        Ok(Again::Soon)
+    }
+
+    /// A call did not succeed and is made again later.
+    async fn hold(&self, turn: &mut Turn, error: &EngineError, now: DateTime<Utc>) -> Result<Again, StoreError> {
+        let id = turn.id();
+        let reason = error.reason();
+        let mut again = Again::Soon;
+        let mut news = false;
+        if let Some(operation) = turn.operation_mut() {
+            let pause = match error {
+                EngineError::Throttled { retry_after } => *retry_after,
+                _ => pause(operation.failures, id),
+            };
+            news = operation.current().is_none_or(|step| step.reason.as_ref() != Some(&reason));
+            operation.hold(reason.clone(), now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::minutes(1)));
+            again = Again::After(pause);
+        }
+        if news {
+            turn.tell(
+                now,
+                Happening::Step,
+                format!("it did not succeed and is tried again: {}", reason.cause),
+                Some(reason),
+            );
+        }
+        if turn.has_changed() {
+            let seen = turn.seen;
+            turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
+        }
+        // Without an operation there is nowhere to note it, and the next look tries again.
+        Ok(if turn.operation().is_some_and(|operation| operation.status.is_unfinished()) {
+            again
+        } else {
+            Again::Quiet
+        })
+    }
+
+    /// Stores a kubeconfig as the provider gave it, once it has been checked like one that a person sends.
+    async fn keep_kubeconfig(&self, turn: &mut Turn, given: &Value, now: DateTime<Utc>) -> Result<Again, StoreError> {
+        let kubeconfig: Kubeconfig = match kubeconfig::parse(given, &self.addresses) {
+            Ok(kubeconfig) => kubeconfig,
+            Err(invalid) => {
+                let reason = Reason::new(
+                    format!("the provider's kubeconfig cannot be used: {invalid}"),
+                    Fixer::Operator,
+                    "allow the address in CLUSTER_ADDRESS_DENY if it is meant to be reached",
+                );
+                return self.hold(turn, &EngineError::Rejected(reason), now).await;
+            }
+        };
+        if let Some(operation) = turn.operation_mut() {
+            operation.end_step(StepOutcome::Done, None, now);
+        }
+        let cluster = Cluster { has_kubeconfig: true, ..turn.view.cluster.record.clone() };
+        let secrets = ClusterSecrets { kubeconfig: Change::Set(kubeconfig), metadata: Change::Keep };
+        let seen = turn.seen;
+        turn.save(&*self.store, ClusterRecord::Put(Box::new(cluster), secrets, seen)).await?;
+        Ok(Again::Now)
+    }
+
+    /// Ends the operation.
+    pub(super) async fn end(
+        &self,
+        turn: &mut Turn,
+        status: OperationStatus,
+        reason: Option<Reason>,
+        event: ClusterEvent,
+        now: DateTime<Utc>,
+    ) -> Result<Again, StoreError> {
+        let observed = turn.observed_nodes();
+        let Some(operation) = turn.operation_mut() else { return Ok(Again::Quiet) };
+        operation.end(status, reason.clone(), now);
+        let what = operation.kind.infinitive();
+        let nodes = match (&operation.kind, status) {
+            (OperationKind::Resize { node_count }, OperationStatus::Succeeded) => Some(*node_count),
+            (OperationKind::Resize { .. }, OperationStatus::Cancelled) => observed,
+            _ => None,
+        };
+        let message = match (status, &reason) {
+            (OperationStatus::Succeeded, _) => format!("done: {what}"),
+            (OperationStatus::Cancelled, _) => format!("cancelled: {what}"),
+            (_, Some(reason)) => format!("failed to {what}: {}", reason.cause),
+            (_, None) => format!("failed to {what}"),
+        };
+        turn.tell(now, Happening::Ended, message, reason);
+        self.restate(turn, event, nodes, now).await
+    }
+
+    /// A cluster at rest has changed on its own.
+    pub(super) async fn move_on(
+        &self,
+        turn: &mut Turn,
+        event: ClusterEvent,
+        now: DateTime<Utc>,
+    ) -> Result<Again, StoreError> {
+        self.restate(turn, event, None, now).await
+    }
+
+    /// Stores the cluster's next state.
+    async fn restate(
+        &self,
+        turn: &mut Turn,
+        event: ClusterEvent,
+        nodes: Option<u32>,
+        now: DateTime<Utc>,
+    ) -> Result<Again, StoreError> {
+        let before = &turn.view.cluster.record;
+        let mut cluster = before.clone();
+        // The decision proposes nothing that the state machine refuses.
+        let Ok(lifecycle) = before.lifecycle.clone().on(event) else { return Ok(Again::Quiet) };
+        if lifecycle != before.lifecycle {
+            cluster.changed_at = now;
+            let (message, reason) = match &lifecycle {
+                Lifecycle::Failed { reason } => {
+                    (format!("the cluster has failed: {}", reason.cause), Some(reason.clone()))
+                }
+                _ => ("the cluster is well".to_owned(), None),
+            };
+            turn.tell(now, Happening::State, message, reason);
+        }
+        cluster.lifecycle = lifecycle;
+        if let Some(nodes) = nodes {
+            let mut metadata = cluster.metadata.take().unwrap_or_default().to_map();
+            metadata.insert(NODE_COUNT.to_owned(), nodes.into());
+            // Secret parts are masked already, and stay sealed as they are.
+            cluster.metadata = Some(document::split(metadata, &|_| false).shown);
+        }
+        let seen = turn.seen;
+        turn.save(&*self.store, ClusterRecord::Put(Box::new(cluster), ClusterSecrets::default(), seen)).await?;
+        self.store.prune_timeline(turn.id(), KEPT).await?;
+        Ok(Again::Now)
+    }
+
+    /// Everything is gone: the record leaves.
+    pub(super) async fn leave(&self, turn: &mut Turn, now: DateTime<Utc>) -> Result<Again, StoreError> {
+        if let Some(operation) = turn.operation_mut() {
+            operation.end(OperationStatus::Succeeded, None, now);
+        }
+        turn.tell(
+            now,
+            Happening::Ended,
+            "the cluster is gone, and nothing of it is left at the provider".to_owned(),
+            None,
+        );
+        turn.depart(now);
+        let seen = turn.seen;
+        turn.save(&*self.store, ClusterRecord::Remove(seen)).await?;
+        self.store.prune_timeline(turn.id(), KEPT).await?;
+        Ok(Again::Never)
+    }
+}
+
+/// Whether an operation ends since trying again cannot help. Taking down is tried until the deadline: what stands in the way may be
+/// put right, and nobody wants to pay for what was to go.
+const fn is_final(call: &Call, error: &EngineError) -> bool {
+    match error {
+        EngineError::Unsupported(_) => true,
+        EngineError::Rejected(_) | EngineError::Denied(_) | EngineError::Missing => !matches!(call, Call::Destroy),
+        EngineError::Busy(_) | EngineError::Throttled { .. } | EngineError::Unreachable(_) => false,
+    }
+}
+
+/// How long to wait after so many failures in a row: 5 s, doubling up to a minute, and up to a fifth more, by which clusters that
+/// failed together are spread.
+fn pause(failures: u32, cluster: ClusterId) -> Duration {
+    let base = 5_000_u64.saturating_mul(1 << failures.min(4)).min(60_000);
+    let spread = u64::from(cluster.uuid().as_bytes()[0]) * base / 5 / 255;
+    Duration::from_millis(base + spread)
+}

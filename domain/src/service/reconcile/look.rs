@@ -1,0 +1,45 @@
+//! Looking at clusters that were attached: nothing is done to them, and what was seen is all there is to know.
+
+use chrono::{DateTime, Utc};
+
+use super::{Again, Reconciler, Turned};
+use crate::{
+    catalog::ClusterView,
+    cluster::{Look, Sighting},
+    id::ClusterId,
+    port::{
+        leader::Term,
+        store::{ClusterRecord, StoreError, Work},
+    },
+};
+
+impl Reconciler {
+    /// Looks at one attached cluster and stores what has changed.
+    pub(super) async fn look_at(&self, view: &ClusterView, term: Term) -> Result<Turned, StoreError> {
+        let cluster = &view.cluster.record;
+        let kubeconfig = if cluster.has_kubeconfig { self.store.kubeconfig(cluster.id).await? } else { None };
+        let Some(kubeconfig) = kubeconfig else { return Ok(Turned::after(Again::Never)) };
+        let look = self.inspector.look(&kubeconfig).await;
+        let now = self.clock.now();
+        let silent = matches!(look, Look::Silent { .. });
+        let sighting = Sighting::after(view.sighting.as_deref(), cluster.id, Some(look), None, now);
+        let unchanged_at = sighting.is_none().then_some(now);
+        if sighting.is_some() {
+            let work = Work { sighting, term: Some(term), ..Work::default() };
+            self.store.commit(cluster.id, ClusterRecord::Keep(None), work).await?;
+        }
+        Ok(Turned { again: Again::Quiet, silent, unchanged_at })
+    }
+
+    /// Notes when clusters were last looked at whose sighting did not change.
+    ///
+    /// # Errors
+    /// `Deposed`, `Unavailable`.
+    pub async fn note_ages(&self, looked_at: Vec<(ClusterId, DateTime<Utc>)>) -> Result<(), StoreError> {
+        if looked_at.is_empty() {
+            return Ok(());
+        }
+        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+        self.store.record_ages(looked_at, Some(term)).await
+    }
+}

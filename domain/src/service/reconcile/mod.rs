@@ -1,0 +1,201 @@
+//! One turn of the reconciler: load, observe, decide, write down what is about to be done, do it, write down what came of it.
+//!
+//! A turn needs nothing but what is stored and what it observes. Whatever ends it in between leaves a state from which the same turn,
+//! run again by whoever leads then, does the right thing. A write that meets somebody else's change is never forced: the turn is run again.
+
+mod act;
+mod look;
+mod turn;
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+
+use self::turn::Turn;
+use super::providers::Providers;
+use crate::{
+    catalog::{Catalog, ClusterView},
+    cluster::{
+        Lifecycle, Sighting, Told,
+        plan::{Situation, Step, plan},
+    },
+    id::ClusterId,
+    kubeconfig::AddressRules,
+    ledger::Ledger,
+    port::{
+        clock::Clock,
+        engine::{Access, Engine, EngineError, Observation, Order},
+        inspector::ClusterInspector,
+        leader::{Leadership, Term},
+        store::{ClusterStore, Freshness, Revision, StoreError},
+    },
+};
+
+/// When a cluster's next turn is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// At once: something has moved on.
+    Now,
+    /// Soon: something is under way, or being waited for.
+    Soon,
+    /// Not before then: the provider asked for it.
+    After(Duration),
+    /// When it is due by time: nothing is under way.
+    Quiet,
+    /// Not at all: the cluster is not there, or there is nothing to look at.
+    Never,
+}
+
+/// What became of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turned {
+    /// When the next one is due.
+    pub again: Again,
+    /// Whether the provider, or the cluster, did not answer.
+    pub silent: bool,
+    /// When it was found unchanged; the age is to be noted, which is done for many clusters at once.
+    pub unchanged_at: Option<DateTime<Utc>>,
+}
+
+impl Turned {
+    const fn after(again: Again) -> Self {
+        Self { again, silent: false, unchanged_at: None }
+    }
+}
+
+/// Reconciles clusters.
+pub struct Reconciler {
+    /// The read model.
+    pub catalog: Arc<Catalog>,
+    /// Where clusters and what is done to them are stored.
+    pub store: Arc<dyn ClusterStore>,
+    /// How far the read model is.
+    pub freshness: Arc<dyn Freshness>,
+    /// Reaches providers.
+    pub providers: Providers,
+    /// Reads live clusters.
+    pub inspector: Arc<dyn ClusterInspector>,
+    /// Whether this replica may reconcile.
+    pub leadership: Arc<dyn Leadership>,
+    /// Where kubeconfigs may point to.
+    pub addresses: AddressRules,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A cluster's engine, ready to be called.
+struct Line<'a> {
+    engine: &'a dyn Engine,
+    access: Access,
+    order: Order,
+}
+
+impl Reconciler {
+    /// One turn for one cluster. Turns for the same cluster must not run at the same time.
+    ///
+    /// # Errors
+    /// `Deposed` if this replica does not lead; `Unavailable` while the store is away. Nothing was done then that is not written down.
+    pub async fn turn(&self, id: ClusterId) -> Result<Turned, StoreError> {
+        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+        let Some(view) = self.catalog.cluster(id) else { return Ok(Turned::after(Again::Never)) };
+        let engine = self.providers.engine_of_cluster(&view);
+        let turned = match engine {
+            Some(engine) if !engine.descriptor().abilities.deploy => self.look_at(&view, term).await,
+            _ => self.operate(view, engine.map(|engine| &**engine), term).await,
+        };
+        match turned {
+            Err(StoreError::Conflict) => {
+                self.freshness.caught_up().await?;
+                Ok(Turned::after(Again::Now))
+            }
+            Err(StoreError::Missing) => Ok(Turned::after(Again::Never)),
+            other => other,
+        }
+    }
+
+    /// A turn for a cluster that an engine makes.
+    async fn operate(&self, view: ClusterView, engine: Option<&dyn Engine>, term: Term) -> Result<Turned, StoreError> {
+        let cluster = &view.cluster.record;
+        let operation = cluster.operation.and_then(|id| self.catalog.operation(id)).map(|view| view.operation);
+        let is_busy = operation.as_ref().is_some_and(|entry| entry.record.status.is_unfinished());
+        let ledger = if is_busy { self.store.ledger(cluster.id).await? } else { None };
+        let mut turn = Turn::new(view.clone(), operation, ledger, term);
+        let line = match (engine, &view.provisioner) {
+            (Some(engine), Some(provisioner)) => Some(Line {
+                engine,
+                access: self.providers.access(provisioner).await?,
+                order: self.providers.order(&view, turn.ledger()).await?,
+            }),
+            _ => None,
+        };
+        let observation = match &line {
+            Some(line) => line.engine.observe(&line.access, &line.order).await,
+            None => Err(EngineError::Unsupported("be used any more: this installation does not offer it")),
+        };
+        let look = match (&cluster.lifecycle, cluster.has_kubeconfig) {
+            (Lifecycle::Ready | Lifecycle::Failed { .. }, true) => match self.store.kubeconfig(cluster.id).await? {
+                Some(kubeconfig) => Some(self.inspector.look(&kubeconfig).await),
+                None => None,
+            },
+            // While it is being worked on, what it last looked like is kept.
+            _ => view.sighting.as_ref().and_then(|sighting| sighting.look.clone()),
+        };
+        let now = self.clock.now();
+        let before = view.sighting.as_deref();
+        let told = told(before.and_then(|sighting| sighting.told.as_ref()), &observation);
+        turn.saw(Sighting::after(before, cluster.id, look, Some(told), now));
+        if is_busy && let Some(things) = things(&observation) {
+            turn.ledger_mut().observed(things, now);
+        }
+        let step = plan(&Situation {
+            cluster,
+            operation: turn.operation(),
+            ledger: turn.ledger(),
+            observation: &observation,
+            now,
+        });
+        let silent = matches!(observation, Err(EngineError::Unreachable(_)));
+        let again = match step {
+            Step::Rest => self.rest(&mut turn).await?,
+            Step::Wait(kind) => self.wait(&mut turn, kind, &observation, now).await?,
+            Step::Call(call) => match &line {
+                Some(line) => self.call(&mut turn, line, call, now).await?,
+                None => self.rest(&mut turn).await?,
+            },
+            Step::End { status, reason, event } => self.end(&mut turn, status, reason, event, now).await?,
+            Step::Move(event) => self.move_on(&mut turn, event, now).await?,
+            Step::Leave => self.leave(&mut turn, now).await?,
+        };
+        let unchanged_at = (!turn.has_written()).then_some(now);
+        Ok(Turned { again, silent, unchanged_at })
+    }
+}
+
+/// What the provider says; while it cannot be asked, what it said before, with why.
+fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>) -> Told {
+    match observation {
+        Ok(Observation::Seen(seen)) => Told {
+            progress: seen.progress,
+            node_count: seen.node_count,
+            network_policy: seen.network_policy.clone(),
+            words: seen.words.clone(),
+            trouble: None,
+        },
+        Ok(Observation::Absent) | Err(EngineError::Missing) => Told::default(),
+        Err(error) => Told { trouble: Some(error.reason()), ..before.cloned().unwrap_or_default() },
+    }
+}
+
+/// Everything that is there, if that is known.
+fn things(observation: &Result<Observation, EngineError>) -> Option<&[crate::ledger::Thing]> {
+    match observation {
+        Ok(Observation::Seen(seen)) => Some(&seen.things),
+        Ok(Observation::Absent) | Err(EngineError::Missing) => Some(&[]),
+        Err(_) => None,
+    }
+}
+
+/// The ledger of a cluster, or an empty one with no revision.
+fn opened(cluster: ClusterId, stored: Option<crate::port::store::Versioned<Ledger>>) -> (Ledger, Option<Revision>) {
+    stored.map_or_else(|| (Ledger::empty(cluster), None), |stored| (stored.value, Some(stored.revision)))
+}

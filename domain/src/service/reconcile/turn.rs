@@ -1,0 +1,173 @@
+//! What one turn knows and changes, and how it is written: everything that has changed since the last write, in one transaction, on
+//! the condition that nobody else has changed any of it.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::opened;
+use crate::{
+    catalog::{ClusterView, Entry as Shown},
+    cluster::Sighting,
+    id::ClusterId,
+    ledger::Ledger,
+    operation::Operation,
+    port::{
+        leader::Term,
+        store::{ClusterRecord, ClusterStore, Revision, StoreError, Versioned, Work},
+    },
+    reason::Reason,
+    timeline::{Departed, Entry, Happening},
+};
+
+/// Something as it is now, and as it was when it was last read or written.
+struct Tracked<T> {
+    now: T,
+    stored: T,
+    revision: Option<Revision>,
+}
+
+impl<T: Clone + PartialEq> Tracked<T> {
+    fn new(value: T, revision: Option<Revision>) -> Self {
+        Self { now: value.clone(), stored: value, revision }
+    }
+
+    /// What has to be written, if anything.
+    fn changed(&self) -> Option<(T, Option<Revision>)> {
+        (self.now != self.stored).then(|| (self.now.clone(), self.revision))
+    }
+
+    fn written(&mut self, revision: Revision) {
+        if self.now != self.stored {
+            self.stored = self.now.clone();
+            self.revision = Some(revision);
+        }
+    }
+}
+
+/// One turn.
+pub(super) struct Turn {
+    pub(super) view: ClusterView,
+    pub(super) term: Term,
+    /// The revision of the cluster's record.
+    pub(super) seen: Revision,
+    operation: Option<Tracked<Operation>>,
+    ledger: Tracked<Ledger>,
+    sighting: Option<Sighting>,
+    timeline: Vec<Entry>,
+    departed: Option<Departed>,
+    wrote: bool,
+}
+
+impl Turn {
+    pub(super) fn new(
+        view: ClusterView,
+        operation: Option<Arc<Shown<Operation>>>,
+        ledger: Option<Versioned<Ledger>>,
+        term: Term,
+    ) -> Self {
+        let (ledger, revision) = opened(view.cluster.record.id, ledger);
+        Self {
+            seen: view.cluster.revision,
+            operation: operation.map(|entry| Tracked::new(entry.record.clone(), Some(entry.revision))),
+            ledger: Tracked::new(ledger, revision),
+            view,
+            term,
+            sighting: None,
+            timeline: Vec::new(),
+            departed: None,
+            wrote: false,
+        }
+    }
+
+    pub(super) fn id(&self) -> ClusterId {
+        self.view.cluster.record.id
+    }
+
+    /// The newest operation, unfinished or not.
+    pub(super) fn operation(&self) -> Option<&Operation> {
+        self.operation.as_ref().map(|tracked| &tracked.now)
+    }
+
+    /// The operation under way.
+    pub(super) fn operation_mut(&mut self) -> Option<&mut Operation> {
+        self.operation.as_mut().map(|tracked| &mut tracked.now).filter(|operation| operation.status.is_unfinished())
+    }
+
+    pub(super) const fn ledger(&self) -> &Ledger {
+        &self.ledger.now
+    }
+
+    pub(super) const fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger.now
+    }
+
+    /// What a look found, if that is new.
+    pub(super) fn saw(&mut self, sighting: Option<Sighting>) {
+        self.sighting = sighting;
+    }
+
+    /// How many nodes the provider says there are.
+    pub(super) fn observed_nodes(&self) -> Option<u32> {
+        let sighting = self.sighting.as_ref().or(self.view.sighting.as_deref())?;
+        sighting.told.as_ref()?.node_count
+    }
+
+    /// Adds to the timeline.
+    pub(super) fn tell(&mut self, now: DateTime<Utc>, happening: Happening, message: String, reason: Option<Reason>) {
+        let operation = self.operation().map(|operation| operation.id);
+        let cluster = self.id();
+        self.timeline.push(Entry { cluster, at: now, happening, message, operation, by: None, reason });
+    }
+
+    /// The cluster leaves with the next write.
+    pub(super) fn depart(&mut self, now: DateTime<Utc>) {
+        let cluster = &self.view.cluster.record;
+        self.departed = Some(Departed {
+            cluster: cluster.id,
+            name: cluster.name.clone(),
+            organization: cluster.organization,
+            owner: cluster.owner,
+            at: now,
+        });
+    }
+
+    /// Whether anything waits to be written.
+    pub(super) fn has_changed(&self) -> bool {
+        self.sighting.is_some()
+            || !self.timeline.is_empty()
+            || self.operation.as_ref().is_some_and(|tracked| tracked.changed().is_some())
+            || self.ledger.changed().is_some()
+    }
+
+    /// Whether anything was written.
+    pub(super) const fn has_written(&self) -> bool {
+        self.wrote
+    }
+
+    /// Writes what has changed, and what becomes of the cluster's record.
+    pub(super) async fn save(&mut self, store: &dyn ClusterStore, record: ClusterRecord) -> Result<(), StoreError> {
+        let puts = matches!(record, ClusterRecord::Put(..));
+        let leaves = matches!(record, ClusterRecord::Remove(_));
+        let work = Work {
+            operations: self.operation.as_ref().and_then(Tracked::changed).into_iter().collect(),
+            // What leaves takes its ledger along.
+            ledger: if leaves { None } else { self.ledger.changed() },
+            sighting: if leaves { None } else { self.sighting.take() },
+            timeline: std::mem::take(&mut self.timeline),
+            departed: self.departed.take(),
+            term: Some(self.term),
+            ..Work::default()
+        };
+        let revision = store.commit(self.id(), record, work).await?;
+        self.wrote = true;
+        if let Some(operation) = &mut self.operation {
+            operation.written(revision);
+        }
+        self.ledger.written(revision);
+        if puts {
+            self.seen = revision;
+        }
+        Ok(())
+    }
+}
