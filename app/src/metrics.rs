@@ -16,19 +16,22 @@ use prometheus::{
     TextEncoder,
 };
 
-use crate::worker::observe::ObserverFigures;
+use crate::worker::reconcile::ReconcilerFigures;
 
 /// What Prometheus is told.
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     latency: HistogramVec,
-    looks: IntCounter,
+    turns: Vec<(IntCounter, Counted)>,
     gauges: Gauges,
     catalog: Arc<Catalog>,
-    observer: Arc<ObserverFigures>,
+    reconciler: Arc<ReconcilerFigures>,
     store: Arc<Meters>,
 }
+
+/// Reads one counter of the reconciler.
+type Counted = fn(&ReconcilerFigures) -> &AtomicU64;
 
 /// Figures that are read when they are asked for.
 struct Gauges {
@@ -38,8 +41,10 @@ struct Gauges {
     organizations: IntGauge,
     clusters: IntGaugeVec,
     provisioners: IntGaugeVec,
-    looks_waiting: IntGauge,
-    look_lateness: Gauge,
+    orphans: IntGauge,
+    leads: IntGauge,
+    waiting: IntGauge,
+    lateness: Gauge,
     store: StoreGauges,
 }
 
@@ -56,7 +61,7 @@ impl Metrics {
     /// Two metrics have one name.
     pub fn new(
         catalog: Arc<Catalog>,
-        observer: Arc<ObserverFigures>,
+        reconciler: Arc<ReconcilerFigures>,
         store: Arc<Meters>,
     ) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
@@ -83,19 +88,30 @@ impl Metrics {
             organizations: IntGauge::new("organization_count", "Organizations.")?,
             clusters: vec("kqueen_clusters", "Clusters, by phase and engine.", &["phase", "engine"])?,
             provisioners: vec("kqueen_provisioners", "Provisioners, by phase and engine.", &["phase", "engine"])?,
-            looks_waiting: IntGauge::new("kqueen_observer_queue_length", "Clusters that wait to be looked at.")?,
-            look_lateness: Gauge::new(
-                "kqueen_observer_lateness_seconds",
-                "How long ago the cluster that waits longest should have been looked at.",
+            orphans: IntGauge::new("kqueen_orphans", "Orphans on the list, those included that may stay.")?,
+            leads: IntGauge::new("kqueen_reconciler_leads", "Whether this replica reconciles: 1 or 0.")?,
+            waiting: IntGauge::new("kqueen_reconciler_queue_length", "Clusters that are due or have their turn.")?,
+            lateness: Gauge::new(
+                "kqueen_reconciler_lateness_seconds",
+                "How late the latest turn began of those that began in the last round.",
             )?,
             store: StoreGauges::new()?,
         };
-        let looks = IntCounter::new("kqueen_observer_looks_total", "Looks at clusters since the start.")?;
-        registry.register(Box::new(looks.clone()))?;
+        let counters: [(&str, &str, Counted); 3] = [
+            ("kqueen_reconciler_turns_total", "Turns that clusters had since the start.", |f| &f.turns),
+            ("kqueen_reconciler_failures_total", "Turns whose outcome could not be stored.", |f| &f.failures),
+            ("kqueen_reconciler_silences_total", "Turns in which a provider or cluster did not answer.", |f| &f.silences),
+        ];
+        let mut turns = Vec::new();
+        for (name, help, counted) in counters {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            turns.push((counter, counted));
+        }
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(latency.clone()))?;
         gauges.register(&registry)?;
-        Ok(Self { registry, requests, latency, looks, gauges, catalog, observer, store })
+        Ok(Self { registry, requests, latency, turns, gauges, catalog, reconciler, store })
     }
 
     /// Counts a request. `endpoint` is the route's template, never the path as it was sent.
@@ -119,9 +135,11 @@ impl Metrics {
     /// # Errors
     /// The library's.
     pub fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
-        self.gauges.read(&self.catalog, &self.observer, &self.store);
-        let looks = self.observer.looks.load(Ordering::Relaxed);
-        self.looks.inc_by(looks.saturating_sub(self.looks.get()));
+        self.gauges.read(&self.catalog, &self.reconciler, &self.store);
+        for (counter, counted) in &self.turns {
+            let now = counted(&self.reconciler).load(Ordering::Relaxed);
+            counter.inc_by(now.saturating_sub(counter.get()));
+        }
         let mut text = Vec::with_capacity(16 * 1024);
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
@@ -136,12 +154,14 @@ impl Gauges {
         registry.register(Box::new(self.organizations.clone()))?;
         registry.register(Box::new(self.clusters.clone()))?;
         registry.register(Box::new(self.provisioners.clone()))?;
-        registry.register(Box::new(self.looks_waiting.clone()))?;
-        registry.register(Box::new(self.look_lateness.clone()))?;
+        registry.register(Box::new(self.orphans.clone()))?;
+        registry.register(Box::new(self.leads.clone()))?;
+        registry.register(Box::new(self.waiting.clone()))?;
+        registry.register(Box::new(self.lateness.clone()))?;
         self.store.0.iter().try_for_each(|(gauge, _)| registry.register(Box::new(gauge.clone())))
     }
 
-    fn read(&self, catalog: &Catalog, observer: &ObserverFigures, store: &Meters) {
+    fn read(&self, catalog: &Catalog, reconciler: &ReconcilerFigures, store: &Meters) {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let users = catalog.user_counts();
         self.users_by_namespace.reset();
@@ -166,9 +186,11 @@ impl Gauges {
             };
             self.provisioners.with_label_values(&[phase, &engine]).set(count(number));
         }
-        self.looks_waiting.set(observer.waiting.load(Ordering::Relaxed));
-        let lateness = Duration::from_millis(u64::try_from(observer.lateness_ms.load(Ordering::Relaxed)).unwrap_or(0));
-        self.look_lateness.set(lateness.as_secs_f64());
+        self.orphans.set(count(catalog.orphan_count()));
+        self.leads.set(reconciler.leads.load(Ordering::Relaxed));
+        self.waiting.set(reconciler.waiting.load(Ordering::Relaxed));
+        let late = u64::try_from(reconciler.lateness_ms.load(Ordering::Relaxed)).unwrap_or(0);
+        self.lateness.set(Duration::from_millis(late).as_secs_f64());
         for (gauge, figure) in &self.store.0 {
             gauge.set(figure(store));
         }

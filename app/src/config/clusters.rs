@@ -85,6 +85,10 @@ pub struct Provisioners {
     pub engine_whitelist: Option<Vec<String>>,
     /// How long anything may stay in a transient state.
     pub timeout: Duration,
+    /// How often credentials are checked that were good the last time.
+    pub check_interval: Duration,
+    /// How often a provider is searched for things that belong to no cluster.
+    pub inventory_interval: Duration,
 }
 
 impl Provisioners {
@@ -95,12 +99,17 @@ impl Provisioners {
         let whitelist = settings.get("provisioner.engine_whitelist", value::list(value::text));
         let most = Duration::from_secs(30 * 86400);
         let timeout = settings.get("provisioner.timeout", value::duration(Duration::from_secs(1)..=most));
+        let often = || value::duration(Duration::from_secs(1)..=Duration::from_secs(86400));
+        let check_interval = settings.get("provisioner.check_interval", often());
+        let inventory_interval = settings.get("provisioner.inventory_interval", often());
         Some(Self {
             ok: ok?,
             error: error?,
             unknown: unknown?,
             engine_whitelist: Some(whitelist?).filter(|whitelist| !whitelist.is_empty()),
             timeout: timeout?,
+            check_interval: check_interval?,
+            inventory_interval: inventory_interval?,
         })
     }
 }
@@ -112,8 +121,10 @@ pub struct Observe {
     pub interval: Duration,
     /// How long one look may take.
     pub timeout: Duration,
-    /// How many are looked at together.
+    /// How many are looked at together, of those that answer soon.
     pub parallel: usize,
+    /// How many of one provisioner are looked at together.
+    pub per_provisioner: usize,
 }
 
 impl Observe {
@@ -123,6 +134,12 @@ impl Observe {
         let timeout = value::duration(Duration::from_millis(10)..=Duration::from_secs(600));
         let timeout = settings.get("observe.timeout", timeout);
         let parallel = settings.get("observe.parallel", value::number(1..=10_000_u16));
-        Some(Self { interval: interval?, timeout: timeout?, parallel: usize::from(parallel?) })
+        let per_provisioner = settings.get("observe.per_provisioner", value::number(1..=10_000_u16));
+        Some(Self {
+            interval: interval?,
+            timeout: timeout?,
+            parallel: usize::from(parallel?),
+            per_provisioner: usize::from(per_provisioner?),
+        })
     }
 }

@@ -1,5 +1,7 @@
-//! What runs in the background.
+//! What runs in the background. On several replicas, the one that leads reconciles, checks provisioners and looks for orphans.
 
-pub mod observe;
+pub mod probe;
+pub mod queue;
+pub mod reconcile;
 pub mod upkeep;
 pub mod wake;

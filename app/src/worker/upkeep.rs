@@ -1,48 +1,41 @@
-//! Slow chores: what has been under way for too long ends, and old idempotency keys are forgotten.
+//! Slow chores in the store: what was kept for a while is forgotten.
 
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use kqueen_adapters::storage::Stores;
-use kqueen_domain::{port::clock::Clock, service::looks::Looks};
+use kqueen_domain::port::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
 /// How often.
-const ROUND: Duration = Duration::from_secs(10);
-/// Every how many rounds old keys are forgotten.
-const KEYS_EVERY: u32 = 60;
+const ROUND: Duration = Duration::from_secs(600);
 /// How long an idempotency key is kept.
 const KEYS_KEPT: TimeDelta = TimeDelta::days(1);
+/// How long the story of a cluster that has left is kept.
+const DEPARTED_KEPT: TimeDelta = TimeDelta::days(30);
 
 /// Does the chores.
 pub struct Upkeep {
-    /// Ends what is overdue.
-    pub looks: Arc<Looks>,
-    /// Forgets keys.
+    /// Where things are kept.
     pub stores: Arc<Stores>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// After how long something under way is overdue.
-    pub timeout: TimeDelta,
 }
 
 impl Upkeep {
     /// Works until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let mut round = 0_u32;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(ROUND) => {}
             }
-            if let Err(error) = self.looks.end_overdue(self.timeout).await {
-                tracing::warn!(%error, "overdue clusters cannot be ended now");
-            }
-            round = round.wrapping_add(1);
-            if round.is_multiple_of(KEYS_EVERY)
-                && let Err(error) = self.stores.forget_claims(self.clock.now() - KEYS_KEPT).await
-            {
+            let now = self.clock.now();
+            if let Err(error) = self.stores.forget_claims(now - KEYS_KEPT).await {
                 tracing::warn!(%error, "old idempotency keys cannot be removed now");
+            }
+            if let Err(error) = self.stores.clusters.forget_departed(now - DEPARTED_KEPT).await {
+                tracing::warn!(%error, "what was kept of clusters that left cannot be removed now");
             }
         }
     }

@@ -1,67 +1,91 @@
-//! Asking for clusters to be looked at soon.
+//! Asking for clusters' turns: by people's requests, by lists, and by what the store's feed tells of other replicas.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use kqueen_domain::{id::ClusterId, port::clock::Clock};
-use tokio::sync::Notify;
+use kqueen_domain::{
+    catalog::{Listener, Notice, Subject},
+    id::ClusterId,
+    port::clock::Clock,
+};
+use tokio::{sync::Notify, time::Instant};
 
-/// Most clusters that wait to be looked at because somebody asked; beyond that the regular round has to do.
-const WAITING: usize = 10_000;
+use super::queue::{Limits, Queue};
+
 /// A cluster that a list shows is looked at again only if the last look is older.
 const FRESH: TimeDelta = TimeDelta::seconds(10);
+/// Most clusters of one list that are looked at because of it.
+const OF_A_LIST: usize = 100;
 
-/// Asks for clusters to be looked at soon, without waiting.
+/// The queue, shared between the one who serves it and all who ask.
 #[derive(Clone)]
 pub struct Wake {
     clock: Arc<dyn Clock>,
-    waiting: Arc<Mutex<HashSet<ClusterId>>>,
+    queue: Arc<Mutex<Queue>>,
     bell: Arc<Notify>,
 }
 
 impl Wake {
     /// Nobody waits yet.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, waiting: Arc::default(), bell: Arc::default() }
+    pub fn new(clock: Arc<dyn Clock>, limits: Limits) -> Self {
+        Self { clock, queue: Arc::new(Mutex::new(Queue::new(limits))), bell: Arc::default() }
     }
 
     /// A cluster is new or was changed.
     pub fn now(&self, cluster: ClusterId) {
-        self.add([cluster]);
+        self.queue().schedule(cluster, Instant::now());
+        self.bell.notify_one();
     }
 
-    /// A list shows these clusters, last looked at then.
+    /// A list shows these clusters, last looked at then. On several replicas this has an effect on the one that leads alone: a list does
+    /// not write.
     pub fn listed(&self, clusters: impl Iterator<Item = (ClusterId, Option<DateTime<Utc>>)>) {
         let before = self.clock.now() - FRESH;
-        self.add(clusters.filter(|(_, looked_at)| looked_at.is_none_or(|at| at < before)).map(|(id, _)| id));
+        let stale = clusters.filter(|(_, looked_at)| looked_at.is_none_or(|at| at < before)).map(|(id, _)| id);
+        let now = Instant::now();
+        let mut queue = self.queue();
+        for cluster in stale.take(OF_A_LIST) {
+            queue.schedule(cluster, now);
+        }
+        drop(queue);
+        self.bell.notify_one();
     }
 
     /// Waits until somebody asks.
-    pub async fn asked(&self) {
+    pub(super) async fn asked(&self) {
         self.bell.notified().await;
     }
 
-    /// Those that wait; they do not wait any more.
-    #[must_use]
-    pub fn take(&self) -> HashSet<ClusterId> {
-        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Rings the bell: there may be room for another turn.
+    pub(super) fn ring(&self) {
+        self.bell.notify_one();
     }
 
-    fn add(&self, clusters: impl IntoIterator<Item = ClusterId>) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = waiting.len();
-        for cluster in clusters {
-            if waiting.len() >= WAITING {
-                break;
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What was committed, by whichever replica, wakes the clusters concerned.
+impl Listener for Wake {
+    fn changed(&self, notices: &[Notice]) {
+        let now = Instant::now();
+        let mut queue = self.queue();
+        for notice in notices {
+            match notice.subject {
+                Subject::Cluster(cluster) if notice.gone => queue.forget(cluster),
+                Subject::Cluster(cluster) | Subject::Operation(_, cluster) => {
+                    queue.notice(cluster, notice.revision, now)
+                }
+                Subject::Provisioner(_) | Subject::User(_) => {}
             }
-            waiting.insert(cluster);
         }
-        if waiting.len() > before {
-            self.bell.notify_one();
-        }
+        drop(queue);
+        self.bell.notify_one();
+    }
+
+    fn replaced(&self) {
+        // Whoever leads goes through all clusters anyway, at the latest after one interval.
     }
 }

@@ -6,8 +6,8 @@
 mod apply;
 mod count;
 mod list;
-mod order;
 mod notice;
+mod order;
 mod table;
 mod view;
 mod work;
@@ -272,12 +272,19 @@ impl Catalog {
         tables.clusters.rows_in(Scope::All).map(|row| (row.entry.record.id, row.extra.looked_at)).collect()
     }
 
+    /// Clusters that something is being done to.
+    #[must_use]
+    pub fn busy_clusters(&self) -> Vec<ClusterId> {
+        let tables = self.read();
+        let busy = tables.clusters.rows_in(Scope::All).filter(|row| row.entry.record.lifecycle.is_transient());
+        busy.map(|row| row.entry.record.id).collect()
+    }
+
     /// Every provisioner.
     #[must_use]
     pub fn provisioner_ids(&self) -> Vec<ProvisionerId> {
         self.read().provisioners.rows_in(Scope::All).map(|row| row.entry.record.id).collect()
     }
-
 }
 
 fn remaining_provisioner(row: &table::Row<Provisioner, Option<Checked>>) -> Remaining {

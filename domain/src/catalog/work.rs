@@ -147,6 +147,12 @@ impl Catalog {
         tables.work.orphans.get(&cluster).map(|orphan| tables.orphan_view(orphan))
     }
 
+    /// How many orphans there are.
+    #[must_use]
+    pub fn orphan_count(&self) -> usize {
+        self.read().work.orphans.len()
+    }
+
     /// Orphans, oldest first.
     #[must_use]
     pub fn orphans(&self, scope: Scope) -> Vec<OrphanView> {

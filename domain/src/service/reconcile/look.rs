@@ -24,11 +24,12 @@ impl Reconciler {
         let silent = matches!(look, Look::Silent { .. });
         let sighting = Sighting::after(view.sighting.as_deref(), cluster.id, Some(look), None, now);
         let unchanged_at = sighting.is_none().then_some(now);
+        let mut written = None;
         if sighting.is_some() {
             let work = Work { sighting, term: Some(term), ..Work::default() };
-            self.store.commit(cluster.id, ClusterRecord::Keep(None), work).await?;
+            written = Some(self.store.commit(cluster.id, ClusterRecord::Keep(None), work).await?);
         }
-        Ok(Turned { again: Again::Quiet, silent, unchanged_at })
+        Ok(Turned { again: Again::Quiet, silent, unchanged_at, written })
     }
 
     /// Notes when clusters were last looked at whose sighting did not change.

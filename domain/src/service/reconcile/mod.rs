@@ -55,11 +55,13 @@ pub struct Turned {
     pub silent: bool,
     /// When it was found unchanged; the age is to be noted, which is done for many clusters at once.
     pub unchanged_at: Option<DateTime<Utc>>,
+    /// The newest revision it wrote: changes up to there are its own.
+    pub written: Option<Revision>,
 }
 
 impl Turned {
     const fn after(again: Again) -> Self {
-        Self { again, silent: false, unchanged_at: None }
+        Self { again, silent: false, unchanged_at: None, written: None }
     }
 }
 
@@ -166,8 +168,8 @@ impl Reconciler {
             Step::Move(event) => self.move_on(&mut turn, event, now).await?,
             Step::Leave => self.leave(&mut turn, now).await?,
         };
-        let unchanged_at = (!turn.has_written()).then_some(now);
-        Ok(Turned { again, silent, unchanged_at })
+        let written = turn.written();
+        Ok(Turned { again, silent, unchanged_at: written.is_none().then_some(now), written })
     }
 }
 

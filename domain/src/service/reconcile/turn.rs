@@ -56,7 +56,7 @@ pub(super) struct Turn {
     sighting: Option<Sighting>,
     timeline: Vec<Entry>,
     departed: Option<Departed>,
-    wrote: bool,
+    written: Option<Revision>,
 }
 
 impl Turn {
@@ -76,7 +76,7 @@ impl Turn {
             sighting: None,
             timeline: Vec::new(),
             departed: None,
-            wrote: false,
+            written: None,
         }
     }
 
@@ -140,9 +140,9 @@ impl Turn {
             || self.ledger.changed().is_some()
     }
 
-    /// Whether anything was written.
-    pub(super) const fn has_written(&self) -> bool {
-        self.wrote
+    /// The newest revision that was written, if anything was.
+    pub(super) const fn written(&self) -> Option<Revision> {
+        self.written
     }
 
     /// Writes what has changed, and what becomes of the cluster's record.
@@ -160,7 +160,7 @@ impl Turn {
             ..Work::default()
         };
         let revision = store.commit(self.id(), record, work).await?;
-        self.wrote = true;
+        self.written = Some(revision);
         if let Some(operation) = &mut self.operation {
             operation.written(revision);
         }
