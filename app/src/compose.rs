@@ -1,12 +1,13 @@
 //! The composition root: configuration -> adapters -> services -> server and workers. Concrete adapters are named here alone.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use kqueen_adapters::{
     clock::SystemClock,
     engine,
     inspector::{KubeInspector, Limits as InspectorLimits},
+    leader::Candidate,
     password::Argon2id,
     storage::{self, EtcdSettings, Memory, OpenError, Place, Stores},
     token::JwtSigner,
@@ -18,11 +19,14 @@ use kqueen_domain::{
     service::{
         ServiceError,
         bootstrap::{Bootstrap as Bootstrapper, FirstAdmin},
+        checks::Checks,
         clusters::Clusters,
         live::LiveViews,
-        looks::Looks,
         organizations::Organizations,
+        orphans::{Orphans, Sweeps},
+        providers::Providers,
         provisioners::Provisioners,
+        reconcile::Reconciler,
         sessions::Sessions,
         throttle::LoginThrottle,
         users::Users,
@@ -43,11 +47,18 @@ use crate::{
     metrics::Metrics,
     shutdown,
     worker::{
-        observe::{Observer, ObserverFigures},
+        probe::Probe,
+        queue::Limits,
+        reconcile::{ReconcilerFigures, Reconciling},
         upkeep::Upkeep,
         wake::Wake,
     },
 };
+
+/// A replica that leads and dies is followed within little more than that.
+const LEASE: Duration = Duration::from_secs(5);
+/// How many turns may wait for something that does not answer: each is a task and a connection.
+const SLOW_TURNS: usize = 1024;
 
 /// Why the program could not do its work: a sentence for the person who started it.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +161,11 @@ pub async fn run(config: Config) -> Result<(), Error> {
     }
     let service = Service::new(&config, &parts)?;
     let mut workers = JoinSet::new();
-    workers.spawn(service.observer.run(stop.clone()));
+    // Leadership is given up last, when the turns in hand have ended.
+    let resign = CancellationToken::new();
+    let candidate = tokio::spawn(service.candidate.run(resign.clone()));
+    workers.spawn(service.reconciling.run(stop.clone()));
+    workers.spawn(service.probe.run(stop.clone()));
     workers.spawn(service.upkeep.run(stop.clone()));
     let bound = listener.local_addr().map_err(listen)?;
     say(&banner(&config, bound));
@@ -165,6 +180,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
     stop.cancel();
     signal.abort();
     workers.join_all().await;
+    resign.cancel();
+    let _ended = candidate.await;
     parts.stores.close().await;
     tracing::info!("stopped");
     served.map_err(listen)
@@ -173,7 +190,9 @@ pub async fn run(config: Config) -> Result<(), Error> {
 /// What is put together out of the parts.
 struct Service<E> {
     endpoint: E,
-    observer: Observer,
+    candidate: Candidate,
+    reconciling: Reconciling,
+    probe: Probe,
     upkeep: Upkeep,
 }
 
@@ -207,19 +226,34 @@ impl Service<()> {
             store: stores.clusters.clone(),
             freshness: stores.freshness.clone(),
             engines: engines.clone(),
+            addresses: addresses.clone(),
+            timeout,
+            clock: clock.clone(),
+        });
+        let (leadership, candidate) = stores.leadership(LEASE);
+        let providers = Providers {
+            catalog: catalog.clone(),
+            clusters: stores.clusters.clone(),
+            provisioners: stores.provisioners.clone(),
+            engines: engines.clone(),
+            installation: stores.installation(),
+        };
+        let reconciler = Arc::new(Reconciler {
+            catalog: catalog.clone(),
+            store: stores.clusters.clone(),
+            freshness: stores.freshness.clone(),
+            providers: providers.clone(),
+            inspector: inspector.clone(),
+            leadership: leadership.clone(),
             addresses,
             clock: clock.clone(),
         });
-        let looks = Arc::new(Looks {
-            catalog: catalog.clone(),
-            store: stores.clusters.clone(),
-            inspector: inspector.clone(),
-            clock: clock.clone(),
-        });
-        let figures = Arc::new(ObserverFigures::default());
+        let figures = Arc::new(ReconcilerFigures::default());
         let metrics = Metrics::new(catalog.clone(), figures.clone(), stores.meters.clone());
         let metrics = Arc::new(metrics.map_err(|error| setup(Box::new(error)))?);
-        let wake = Wake::new(clock.clone());
+        let limits = Limits { lane: config.observe.per_provisioner, quick: config.observe.parallel, slow: SLOW_TURNS };
+        let wake = Wake::new(clock.clone(), limits);
+        catalog.listen(Arc::new(wake.clone()));
         let document: Arc<str> = api::document().into();
         let api = Api {
             sessions: sessions.clone(),
@@ -245,6 +279,12 @@ impl Service<()> {
                 clock: clock.clone(),
             }),
             clusters: clusters.clone(),
+            orphans: Arc::new(Orphans {
+                catalog: catalog.clone(),
+                store: stores.orphans.clone(),
+                freshness: stores.freshness.clone(),
+                clock: clock.clone(),
+            }),
             live: Arc::new(LiveViews { clusters, inspector }),
             freshness: stores.freshness.clone(),
             renderer: Arc::new(Renderer {
@@ -286,17 +326,29 @@ impl Service<()> {
             realm: config.jwt.realm.clone(),
             auth_alias: Some(config.jwt.auth_url_rule.clone()).filter(|rule| rule != "/api/v1/auth"),
         };
-        let observer = Observer {
-            looks: looks.clone(),
+        let reconciling =
+            Reconciling { reconciler, catalog: catalog.clone(), wake, interval: config.observe.interval, figures };
+        let probe = Probe {
             catalog: catalog.clone(),
-            wake,
-            clock: clock.clone(),
-            interval: TimeDelta::from_std(config.observe.interval).unwrap_or(TimeDelta::minutes(1)),
-            parallel: config.observe.parallel,
-            figures,
+            checks: Arc::new(Checks {
+                catalog: catalog.clone(),
+                store: stores.provisioners.clone(),
+                providers: providers.clone(),
+                leadership: leadership.clone(),
+                clock: clock.clone(),
+            }),
+            sweeps: Arc::new(Sweeps {
+                catalog: catalog.clone(),
+                store: stores.orphans.clone(),
+                providers,
+                leadership,
+                clock: clock.clone(),
+            }),
+            check_every: config.provisioners.check_interval,
+            sweep_every: config.provisioners.inventory_interval,
         };
-        let upkeep = Upkeep { looks, stores: stores.clone(), clock: clock.clone(), timeout };
-        Ok(Service { endpoint, observer, upkeep })
+        let upkeep = Upkeep { stores: stores.clone(), clock: clock.clone() };
+        Ok(Service { endpoint, candidate, reconciling, probe, upkeep })
     }
 }
 
