@@ -110,6 +110,8 @@ impl Reconciling {
             if now_leads != leads {
                 leads = now_leads;
                 this.takes_over(leads, &left);
+            } else if this.wake.has_missed() && leads {
+                this.go_through_all();
             }
             if leads {
                 while let Some(cluster) = this.next() {
@@ -133,12 +135,18 @@ impl Reconciling {
             return;
         }
         tracing::info!("this replica reconciles");
+        drop(queue);
+        self.go_through_all();
+    }
+
+    /// Everybody is due when the last look is an interval ago, and those that something is done to at once.
+    fn go_through_all(&self) {
+        let mut queue = self.wake.queue();
         let (now, time) = (Instant::now(), self.reconciler.clock.now());
         for (cluster, looked_at) in self.catalog.cluster_ages() {
             let age = looked_at.map_or(self.interval, |at| (time - at).to_std().unwrap_or_default());
             queue.schedule(cluster, now + self.interval.saturating_sub(age));
         }
-        // What is under way is looked at first.
         for cluster in self.catalog.busy_clusters() {
             queue.schedule(cluster, now);
         }

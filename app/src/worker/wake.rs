@@ -1,6 +1,9 @@
 //! Asking for clusters' turns: by people's requests, by lists, and by what the store's feed tells of other replicas.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kqueen_domain::{
@@ -23,13 +26,15 @@ pub struct Wake {
     clock: Arc<dyn Clock>,
     queue: Arc<Mutex<Queue>>,
     bell: Arc<Notify>,
+    /// Changes may have been missed: everybody is to be gone through.
+    missed: Arc<AtomicBool>,
 }
 
 impl Wake {
     /// Nobody waits yet.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, limits: Limits) -> Self {
-        Self { clock, queue: Arc::new(Mutex::new(Queue::new(limits))), bell: Arc::default() }
+        Self { clock, queue: Arc::new(Mutex::new(Queue::new(limits))), bell: Arc::default(), missed: Arc::default() }
     }
 
     /// A cluster is new or was changed.
@@ -62,6 +67,11 @@ impl Wake {
         self.bell.notify_one();
     }
 
+    /// Whether changes may have been missed since this was last asked.
+    pub(super) fn has_missed(&self) -> bool {
+        self.missed.swap(false, Ordering::Relaxed)
+    }
+
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,6 +96,7 @@ impl Listener for Wake {
     }
 
     fn replaced(&self) {
-        // Whoever leads goes through all clusters anyway, at the latest after one interval.
+        self.missed.store(true, Ordering::Relaxed);
+        self.bell.notify_one();
     }
 }
