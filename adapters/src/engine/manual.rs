@@ -2,10 +2,13 @@
 
 use async_trait::async_trait;
 use kqueen_domain::{
+    ledger::ThingName,
+    operation::NetworkPolicy,
     parameter::{Field, FieldKind, ParameterSchema},
-    port::engine::{Abilities, Engine, EngineDescriptor, EngineError},
+    port::engine::{Abilities, Access, Engine, EngineDescriptor, EngineError, Found, Observation, Order},
 };
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 /// The engine that attaches clusters.
 pub struct ManualEngine(EngineDescriptor);
@@ -36,4 +39,44 @@ impl Engine for ManualEngine {
         // There is no provider whose credentials could be wrong.
         Ok(())
     }
+
+    fn makes(&self, _access: &Access, _order: &Order) -> Vec<ThingName> {
+        Vec::new()
+    }
+
+    async fn observe(&self, _access: &Access, _order: &Order) -> Result<Observation, EngineError> {
+        Err(NOTHING_TO_DRIVE)
+    }
+
+    async fn deploy(&self, _access: &Access, _order: &Order) -> Result<(), EngineError> {
+        Err(NOTHING_TO_DRIVE)
+    }
+
+    async fn resize(&self, _access: &Access, _order: &Order, _node_count: u32) -> Result<(), EngineError> {
+        Err(NOTHING_TO_DRIVE)
+    }
+
+    async fn set_network_policy(
+        &self,
+        _access: &Access,
+        _order: &Order,
+        _policy: &NetworkPolicy,
+    ) -> Result<(), EngineError> {
+        Err(NOTHING_TO_DRIVE)
+    }
+
+    async fn destroy(&self, _access: &Access, _order: &Order) -> Result<(), EngineError> {
+        Err(NOTHING_TO_DRIVE)
+    }
+
+    async fn kubeconfig(&self, _access: &Access, _order: &Order) -> Result<Value, EngineError> {
+        Err(NOTHING_TO_DRIVE)
+    }
+
+    async fn inventory(&self, _access: &Access, _installation: Uuid) -> Result<Vec<Found>, EngineError> {
+        Err(NOTHING_TO_DRIVE)
+    }
 }
+
+/// There is no provider behind an attached cluster.
+const NOTHING_TO_DRIVE: EngineError = EngineError::Unsupported("drive a provider: it only attaches clusters");

@@ -1,13 +1,15 @@
 //! The engines, and the registry of those built in.
 
+mod guarded;
 mod manual;
 
 use std::sync::Arc;
 
 use kqueen_domain::port::engine::EngineRegistry;
-pub use manual::ManualEngine;
 
-/// Every engine this program has.
+pub use self::{guarded::Guarded, manual::ManualEngine};
+
+/// Every engine this program has. Those that call a provider are [`Guarded`].
 #[must_use]
 pub fn builtin() -> EngineRegistry {
     EngineRegistry::default().with(Arc::new(ManualEngine::default()))

@@ -1,0 +1,255 @@
+//! A guard around every engine: each call ends in time, and a provider that does not answer is not asked by everybody at once.
+//!
+//! Once a provider has not answered, calls to it fail at once for a while, as the last one failed, and then one call is let through to
+//! see whether it answers again (the pattern known as circuit breaker). A thousand clusters of a hanging provider then cost one waiting
+//! call, and each of them still gets its turns, in which its deadline is kept.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use kqueen_domain::{
+    id::ProvisionerId,
+    ledger::ThingName,
+    operation::NetworkPolicy,
+    port::engine::{Access, Engine, EngineDescriptor, EngineError, Found, Observation, Order},
+};
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+/// How long a call of a provider may take.
+pub const CALL: Duration = Duration::from_secs(30);
+/// How long a check of credentials may take.
+pub const CHECK: Duration = Duration::from_secs(9);
+/// How long a provider that did not answer is left alone, at first and at most.
+const ALONE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(40));
+/// Most providers that are remembered not to answer.
+const REMEMBERED: usize = 10_000;
+
+/// A provider that did not answer.
+struct Silence {
+    error: EngineError,
+    until: Instant,
+    alone: Duration,
+}
+
+/// An engine whose calls are guarded.
+pub struct Guarded {
+    inner: Arc<dyn Engine>,
+    call: Duration,
+    silences: Mutex<HashMap<ProvisionerId, Silence>>,
+}
+
+impl Guarded {
+    /// Guards an engine, with [`CALL`] as the limit of its calls.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Engine>) -> Self {
+        Self::with_limit(inner, CALL)
+    }
+
+    /// Guards an engine with another limit.
+    #[must_use]
+    pub fn with_limit(inner: Arc<dyn Engine>, call: Duration) -> Self {
+        Self { inner, call, silences: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ProvisionerId, Silence>> {
+        self.silences.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a call through, or says why not. The one that is let through to see whether the provider answers again moves the time on,
+    /// so that others do not follow it.
+    fn admit(&self, provisioner: ProvisionerId) -> Result<(), EngineError> {
+        let now = Instant::now();
+        match self.lock().get_mut(&provisioner) {
+            Some(silence) if silence.until > now => Err(silence.error.clone()),
+            Some(silence) => {
+                silence.until = now + self.call + silence.alone;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn guard<T: Send>(
+        &self,
+        access: &Access,
+        call: impl Future<Output = Result<T, EngineError>> + Send,
+    ) -> Result<T, EngineError> {
+        self.admit(access.provisioner)?;
+        let result = bounded(self.call, call).await;
+        let mut silences = self.lock();
+        match &result {
+            Err(error @ EngineError::Unreachable(_)) => {
+                let alone = silences.get(&access.provisioner).map_or(ALONE.0, |before| (before.alone * 2).min(ALONE.1));
+                if silences.len() < REMEMBERED || silences.contains_key(&access.provisioner) {
+                    let silence = Silence { error: error.clone(), until: Instant::now() + alone, alone };
+                    silences.insert(access.provisioner, silence);
+                }
+            }
+            _ => drop(silences.remove(&access.provisioner)),
+        }
+        result
+    }
+}
+
+/// A call that has not ended in time may still take effect.
+async fn bounded<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, EngineError>> + Send,
+) -> Result<T, EngineError> {
+    timeout(limit, call).await.unwrap_or_else(|_| {
+        Err(EngineError::Unreachable(format!("the provider did not answer within {} s", limit.as_secs_f64())))
+    })
+}
+
+#[async_trait]
+impl Engine for Guarded {
+    fn descriptor(&self) -> &EngineDescriptor {
+        self.inner.descriptor()
+    }
+
+    async fn check(&self, parameters: &Map<String, Value>) -> Result<(), EngineError> {
+        bounded(CHECK, self.inner.check(parameters)).await
+    }
+
+    fn makes(&self, access: &Access, order: &Order) -> Vec<ThingName> {
+        self.inner.makes(access, order)
+    }
+
+    async fn observe(&self, access: &Access, order: &Order) -> Result<Observation, EngineError> {
+        self.guard(access, self.inner.observe(access, order)).await
+    }
+
+    async fn deploy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
+        self.guard(access, self.inner.deploy(access, order)).await
+    }
+
+    async fn resize(&self, access: &Access, order: &Order, node_count: u32) -> Result<(), EngineError> {
+        self.guard(access, self.inner.resize(access, order, node_count)).await
+    }
+
+    async fn set_network_policy(
+        &self,
+        access: &Access,
+        order: &Order,
+        policy: &NetworkPolicy,
+    ) -> Result<(), EngineError> {
+        self.guard(access, self.inner.set_network_policy(access, order, policy)).await
+    }
+
+    async fn destroy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
+        self.guard(access, self.inner.destroy(access, order)).await
+    }
+
+    async fn kubeconfig(&self, access: &Access, order: &Order) -> Result<Value, EngineError> {
+        self.guard(access, self.inner.kubeconfig(access, order)).await
+    }
+
+    async fn inventory(&self, access: &Access, installation: Uuid) -> Result<Vec<Found>, EngineError> {
+        self.guard(access, self.inner.inventory(access, installation)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+
+    use kqueen_domain::{id::ClusterId, ledger::Mark};
+
+    use super::*;
+    use crate::engine::ManualEngine;
+
+    /// Hangs, or answers that nothing is there.
+    #[derive(Default)]
+    struct Moody {
+        hangs: AtomicBool,
+        asked: AtomicU32,
+        manual: ManualEngine,
+    }
+
+    #[async_trait]
+    impl Engine for Moody {
+        fn descriptor(&self) -> &EngineDescriptor {
+            self.manual.descriptor()
+        }
+        async fn check(&self, _: &Map<String, Value>) -> Result<(), EngineError> {
+            std::future::pending().await
+        }
+        fn makes(&self, access: &Access, order: &Order) -> Vec<ThingName> {
+            self.manual.makes(access, order)
+        }
+        async fn observe(&self, _: &Access, _: &Order) -> Result<Observation, EngineError> {
+            self.asked.fetch_add(1, SeqCst);
+            if self.hangs.load(SeqCst) { std::future::pending().await } else { Ok(Observation::Absent) }
+        }
+        async fn deploy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
+            self.manual.deploy(access, order).await
+        }
+        async fn resize(&self, access: &Access, order: &Order, nodes: u32) -> Result<(), EngineError> {
+            self.manual.resize(access, order, nodes).await
+        }
+        async fn set_network_policy(&self, a: &Access, o: &Order, p: &NetworkPolicy) -> Result<(), EngineError> {
+            self.manual.set_network_policy(a, o, p).await
+        }
+        async fn destroy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
+            self.manual.destroy(access, order).await
+        }
+        async fn kubeconfig(&self, access: &Access, order: &Order) -> Result<Value, EngineError> {
+            self.manual.kubeconfig(access, order).await
+        }
+        async fn inventory(&self, access: &Access, installation: Uuid) -> Result<Vec<Found>, EngineError> {
+            self.manual.inventory(access, installation).await
+        }
+    }
+
+    fn access() -> Access {
+        Access { provisioner: ProvisionerId::random(), parameters: Map::new() }
+    }
+
+    fn order() -> Order {
+        let mark = Mark { installation: Uuid::nil(), cluster: ClusterId::random() };
+        Order { mark, name: "c".into(), parameters: Map::new(), known: Vec::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_provider_that_hangs_is_asked_by_one_call_at_a_time() {
+        let moody = Arc::new(Moody::default());
+        moody.hangs.store(true, SeqCst);
+        let guarded = Guarded::new(moody.clone());
+        let (hanging, healthy) = (access(), access());
+        let first = guarded.observe(&hanging, &order()).await.unwrap_err();
+        assert!(matches!(&first, EngineError::Unreachable(why) if why.contains("30 s")), "{first}");
+        let since = Instant::now();
+        for _ in 0..1000 {
+            assert_eq!(guarded.observe(&hanging, &order()).await, Err(first.clone()));
+        }
+        assert_eq!((since.elapsed(), moody.asked.load(SeqCst)), (Duration::ZERO, 1));
+        tokio::time::advance(ALONE.0).await;
+        let asked = order();
+        let (one, other) = tokio::join!(guarded.observe(&hanging, &asked), async {
+            tokio::task::yield_now().await;
+            guarded.observe(&hanging, &order()).await
+        });
+        assert_eq!((one, other), (Err(first.clone()), Err(first)));
+        assert_eq!(moody.asked.load(SeqCst), 2, "one was let through");
+        moody.hangs.store(false, SeqCst);
+        assert_eq!(guarded.observe(&healthy, &order()).await, Ok(Observation::Absent), "others are not concerned");
+        tokio::time::advance(ALONE.1).await;
+        for _ in 0..3 {
+            assert_eq!(guarded.observe(&hanging, &order()).await, Ok(Observation::Absent), "it answers again");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_ends_in_time() {
+        let since = Instant::now();
+        let found = Guarded::new(Arc::new(Moody::default())).check(&Map::new()).await;
+        assert!(matches!(found, Err(EngineError::Unreachable(_))));
+        assert_eq!(since.elapsed(), CHECK);
+    }
+}
