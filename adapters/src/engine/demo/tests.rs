@@ -372,7 +372,7 @@ async fn what_was_begun_in_one_region_is_finished_there() {
 #[tokio::test]
 async fn clusters_survive_a_restart_and_go_on_meanwhile() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("var/demo-cloud.json");
+    let file = folder.path().join("var/kqueen.demo.json");
     let clock = Arc::new(SetClock::at(start()));
     let before = World::kept_in(Some(file.clone()), clock.clone()).await;
     let order = before.running("fail-delete-web").await;
@@ -390,13 +390,13 @@ async fn clusters_survive_a_restart_and_go_on_meanwhile() {
     refusal(after.engine.destroy(&after.access, &order).await);
     assert_eq!(after.engine.destroy(&after.access, &order).await, Ok(()), "both refusals count");
     let names: Vec<_> = std::fs::read_dir(file.parent().unwrap()).unwrap().map(|it| it.unwrap().file_name()).collect();
-    assert_eq!(names, ["demo-cloud.json"], "no drafts stay");
+    assert_eq!(names, ["kqueen.demo.json"], "no drafts stay");
 }
 
 #[tokio::test]
 async fn a_damaged_file_is_an_empty_cloud() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("demo-cloud.json");
+    let file = folder.path().join("kqueen.demo.json");
     let clock = Arc::new(SetClock::at(start()));
     let world = World::kept_in(Some(file.clone()), clock.clone()).await;
     let order = world.running("web").await;
@@ -423,10 +423,10 @@ async fn what_cannot_be_kept_has_not_happened() {
     let blocked = folder.path().join("file");
     std::fs::write(&blocked, "").unwrap();
     let clock = Arc::new(SetClock::at(start()));
-    let world = World::kept_in(Some(blocked.join("demo-cloud.json")), clock).await;
+    let world = World::kept_in(Some(blocked.join("kqueen.demo.json")), clock).await;
     let order = order("web");
     let reason = refusal(world.deploy(&order).await);
-    assert!(reason.fixer == Fixer::Operator && reason.cause.contains("demo-cloud.json"), "{reason}");
+    assert!(reason.fixer == Fixer::Operator && reason.cause.contains("kqueen.demo.json"), "{reason}");
     assert_eq!(world.observe(&order).await, Observation::Absent);
 }
 
