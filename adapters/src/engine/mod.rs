@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use kqueen_domain::port::engine::EngineRegistry;
 
+pub(crate) use self::demo::{DOMAIN as DEMO_DOMAIN, DemoCluster, Moment as DemoMoment};
 pub use self::{
     demo::{DemoCloud, DemoEngine},
     guarded::Guarded,
     manual::ManualEngine,
 };
-pub(crate) use self::demo::{DOMAIN as DEMO_DOMAIN, DemoCluster, Moment as DemoMoment};
 
 /// Every engine this program has. Those that call a provider are [`Guarded`].
 #[must_use]
