@@ -16,6 +16,9 @@ pub fn banner(config: &Config, address: SocketAddr) -> String {
         StorageKind::Memory => "records are kept in memory: they are gone when this program ends".to_owned(),
     };
     let mut text = format!("KQueen is ready at {url}\n  API documentation: {url}/api/docs/\n  {store}\n");
+    if config.demo_enabled {
+        text.push_str("  the demo engine is offered: its clusters are simulated\n");
+    }
     if config.dev_mode {
         let first = config.bootstrap.as_ref().filter(|first| first.password.expose() == "default");
         let login = first.map(|first| format!(": log in as {} with the password \"default\"", first.username));

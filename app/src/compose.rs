@@ -1,12 +1,12 @@
 //! The composition root: configuration -> adapters -> services -> server and workers. Concrete adapters are named here alone.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use kqueen_adapters::{
     clock::SystemClock,
-    engine,
-    inspector::{KubeInspector, Limits as InspectorLimits},
+    engine::{self, DemoCloud, DemoEngine, Guarded},
+    inspector::{DemoInspector, KubeInspector, Limits as InspectorLimits},
     leader::Candidate,
     password::Argon2id,
     storage::{self, EtcdSettings, Memory, OpenError, Place, Stores},
@@ -15,10 +15,11 @@ use kqueen_adapters::{
 use kqueen_domain::{
     catalog::Catalog,
     kubeconfig::AddressRules,
-    port::{BoxError, clock::Clock, inspector::ClusterInspector, password::PasswordHasher},
+    name::ResourceName,
+    port::{BoxError, clock::Clock, engine::EngineRegistry, inspector::ClusterInspector, password::PasswordHasher},
     service::{
         ServiceError,
-        bootstrap::{Bootstrap as Bootstrapper, FirstAdmin},
+        bootstrap::{Bootstrap as Bootstrapper, FirstAdmin, FirstProvisioner},
         checks::Checks,
         clusters::Clusters,
         live::LiveViews,
@@ -88,6 +89,8 @@ struct Parts {
     stores: Arc<Stores>,
     clock: Arc<dyn Clock>,
     passwords: Arc<dyn PasswordHasher>,
+    /// The simulated provider, where it is offered.
+    demo: Option<Arc<DemoCloud>>,
 }
 
 impl Parts {
@@ -104,7 +107,21 @@ impl Parts {
         let stores = Arc::new(storage::open(settings, catalog.clone()).await?);
         let passwords =
             Argon2id::new(config.auth.hashing_parallelism).map_err(|error| Error::Setup(Box::new(error)))?;
-        Ok(Self { catalog, stores, clock: Arc::new(SystemClock), passwords: Arc::new(passwords) })
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let demo =
+            if config.demo_enabled { Some(DemoCloud::open(demo_file(config), clock.clone()).await) } else { None };
+        Ok(Self { catalog, stores, clock, passwords: Arc::new(passwords), demo })
+    }
+
+    fn engines(&self, config: &Config) -> EngineRegistry {
+        let mut engines = engine::builtin();
+        if let Some(cloud) = &self.demo {
+            engines = engines.with(Arc::new(Guarded::new(Arc::new(DemoEngine::new(cloud.clone())))));
+        }
+        match &config.provisioners.engine_whitelist {
+            Some(whitelist) => engines.limited_to(whitelist),
+            None => engines,
+        }
     }
 
     fn bootstrapper(&self) -> Bootstrapper {
@@ -112,6 +129,7 @@ impl Parts {
             catalog: self.catalog.clone(),
             organizations: self.stores.organizations.clone(),
             users: self.stores.users.clone(),
+            provisioners: self.stores.provisioners.clone(),
             freshness: self.stores.freshness.clone(),
             passwords: self.passwords.clone(),
             clock: self.clock.clone(),
@@ -138,6 +156,22 @@ fn place(config: &Config) -> Place {
     }
 }
 
+/// Where the simulated provider is kept: beside the store, as it goes with what is in there.
+fn demo_file(config: &Config) -> Option<PathBuf> {
+    match config.storage.kind {
+        StorageKind::Sled | StorageKind::Etcd => Some(config.storage.sled_path.with_extension("demo.json")),
+        StorageKind::Memory => None,
+    }
+}
+
+/// What a first superadmin finds: where the demo engine is offered, a provisioner to deploy with at once.
+fn first_provisioners(engines: &EngineRegistry) -> Vec<FirstProvisioner> {
+    let (Some(engine), Ok(name)) = (engines.get(DemoEngine::NAME), ResourceName::try_from("demo")) else {
+        return Vec::new();
+    };
+    vec![FirstProvisioner { name, engine: engine.clone(), parameters: serde_json::Map::new() }]
+}
+
 fn first_admin(admin: Bootstrap) -> FirstAdmin {
     let Bootstrap { username, password, email, organization, namespace } = admin;
     FirstAdmin { username, password, email, organization, namespace }
@@ -155,7 +189,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let parts = Parts::open(&config).await?;
     if let Some(admin) = config.bootstrap.clone()
-        && parts.bootstrapper().on_empty_store(first_admin(admin)).await?
+        && parts.bootstrapper().on_empty_store(first_admin(admin), first_provisioners(&parts.engines(&config))).await?
     {
         tracing::info!("the first superadmin was made");
     }
@@ -199,18 +233,19 @@ struct Service<E> {
 impl Service<()> {
     fn new(config: &Config, parts: &Parts) -> Result<Service<impl poem::Endpoint<Output: Send> + 'static>, Error> {
         let setup = |error: BoxError| Error::Setup(error);
-        let Parts { catalog, stores, clock, passwords } = parts;
+        let Parts { catalog, stores, clock, passwords, demo } = parts;
         let key = stores.derive_key("session tokens").map_err(|error| setup(Box::new(error)))?;
         let timeout = TimeDelta::from_std(config.provisioners.timeout).unwrap_or(TimeDelta::MAX);
-        let engines = match &config.provisioners.engine_whitelist {
-            Some(whitelist) => engine::builtin().limited_to(whitelist),
-            None => engine::builtin(),
-        };
+        let engines = parts.engines(config);
         let addresses = AddressRules::denying(config.clusters.address_deny.clone());
         let inspector: Arc<dyn ClusterInspector> = Arc::new(KubeInspector::new(
             addresses.clone(),
             InspectorLimits { look: config.observe.timeout, ..InspectorLimits::default() },
         ));
+        let inspector = match demo {
+            Some(cloud) => Arc::new(DemoInspector::new(inspector, cloud.clone())),
+            None => inspector,
+        };
         let sessions = Arc::new(Sessions {
             catalog: catalog.clone(),
             users: stores.users.clone(),

@@ -5,6 +5,7 @@
 
 mod client;
 mod connect;
+mod demo;
 mod failure;
 mod list;
 mod read;
@@ -25,6 +26,8 @@ use tokio::{
     task::spawn_blocking,
     time::{Instant, timeout, timeout_at},
 };
+
+pub use demo::DemoInspector;
 
 use client::ApiClient;
 use connect::Connector;

@@ -199,3 +199,12 @@ fn the_example_files_have_no_unknown_settings() {
         assert!(unknown.is_empty(), "{name}: {unknown:?}");
     }
 }
+
+#[test]
+fn nothing_is_simulated_in_production() {
+    let path = format!("{}/../config/production.toml", env!("CARGO_MANIFEST_DIR"));
+    let mut settings = Settings::gather(variables(&[(CONFIG_FILE, &path)]));
+    for name in ["demo.enabled", "dev_mode"] {
+        assert_eq!(settings.get(name, value::boolean), Some(false), "{name}");
+    }
+}

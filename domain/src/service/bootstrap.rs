@@ -1,20 +1,25 @@
-//! The first superadmin.
+//! The first superadmin, and provisioners to begin with.
 
 use std::sync::Arc;
+
+use serde_json::{Map, Value};
 
 use crate::{
     access::Policy,
     catalog::Catalog,
-    id::{OrganizationId, UserId},
-    name::{EmailAddress, Namespace, OrganizationName, Username},
+    document,
+    id::{OrganizationId, ProvisionerId, UserId},
+    name::{EmailAddress, Namespace, OrganizationName, ResourceName, Username},
     organization::Organization,
     port::{
         clock::Clock,
+        engine::Engine,
         password::PasswordHasher,
-        store::{Change, Freshness, OrganizationStore, StoreError, UserSecrets, UserStore},
+        store::{Change, Freshness, OrganizationStore, ProvisionerStore, StoreError, UserSecrets, UserStore},
     },
+    provisioner::Provisioner,
     secret::Password,
-    service::{ServiceError, users::acceptable},
+    service::{ServiceError, checks, users::acceptable},
     user::{AuthMethod, Role, User},
 };
 
@@ -33,6 +38,16 @@ pub struct FirstAdmin {
     pub namespace: Namespace,
 }
 
+/// A provisioner the first superadmin finds, and owns.
+pub struct FirstProvisioner {
+    /// What it is called.
+    pub name: ResourceName,
+    /// Its engine, which this installation offers.
+    pub engine: Arc<dyn Engine>,
+    /// What the engine needs.
+    pub parameters: Map<String, Value>,
+}
+
 /// Makes superadmins from the machine the service runs on.
 pub struct Bootstrap {
     /// The read model.
@@ -41,6 +56,8 @@ pub struct Bootstrap {
     pub organizations: Arc<dyn OrganizationStore>,
     /// Where users are stored.
     pub users: Arc<dyn UserStore>,
+    /// Where provisioners are stored.
+    pub provisioners: Arc<dyn ProvisionerStore>,
     /// How far the read model is.
     pub freshness: Arc<dyn Freshness>,
     /// Hashes passwords.
@@ -50,21 +67,50 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// Makes the admin if the store has no user yet. Whether it did; of several replicas that start at once one does.
+    /// Makes the admin, and then the provisioners, if the store has no user yet. Whether it did; of several replicas that start at once
+    /// one does.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn on_empty_store(&self, admin: FirstAdmin) -> Result<bool, ServiceError> {
+    /// The store's; `Invalid` for parameters that the engine does not take.
+    pub async fn on_empty_store(
+        &self,
+        admin: FirstAdmin,
+        provisioners: Vec<FirstProvisioner>,
+    ) -> Result<bool, ServiceError> {
         self.freshness.caught_up().await?;
         let counts = self.catalog.user_counts();
         if counts.by_role.values().sum::<usize>() > 0 {
             return Ok(false);
         }
-        match self.create(admin).await {
-            Ok(_) => Ok(true),
-            Err(ServiceError::Conflict { .. }) => Ok(false),
-            Err(error) => Err(error),
+        let owner = match self.create(admin).await {
+            Ok(owner) => owner,
+            Err(ServiceError::Conflict { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        for provisioner in provisioners {
+            self.provide(&owner, provisioner).await?;
         }
+        Ok(true)
+    }
+
+    async fn provide(&self, owner: &User, first: FirstProvisioner) -> Result<(), ServiceError> {
+        let descriptor = first.engine.descriptor();
+        let parameters = descriptor.provisioner.validate("parameters", &first.parameters)?;
+        let check = checks::ask(&*first.engine, &parameters, &*self.clock).await;
+        let split = document::split(parameters, &|path| descriptor.provisioner.is_secret(path));
+        let provisioner = Provisioner {
+            id: ProvisionerId::random(),
+            name: first.name,
+            engine: descriptor.name.into(),
+            organization: owner.organization,
+            owner: owner.id,
+            parameters: split.shown,
+            state_changed_at: check.at,
+            check,
+            created_at: self.clock.now(),
+        };
+        self.provisioners.create(&provisioner, split.sealed.into(), None).await?;
+        Ok(())
     }
 
     /// Makes a superadmin, and the organization where it does not exist.

@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, json};
+
 use super::world::{Log, World, fresh, hashed, passwords, status};
 use crate::{
     catalog::Catalog,
     organization::Organization,
+    parameter::{DefaultValue, Field, FieldKind, ParameterSchema},
     port::{
         clock::Clock,
+        engine::{Abilities, EngineDescriptor, EngineError, MockEngine},
         store::{
-            Change, MockFreshness, MockOrganizationStore, MockUserStore, Revision, StoreError, UserSecrets, Versioned,
+            Change, Creation, MockFreshness, MockOrganizationStore, MockProvisionerStore, MockUserStore, Revision,
+            StoreError, UserSecrets, Versioned,
         },
     },
-    secret::Password,
-    service::bootstrap::{Bootstrap, FirstAdmin},
+    provisioner::{Provisioner, ProvisionerPhase},
+    secret::{Password, SealedDocument},
+    service::bootstrap::{Bootstrap, FirstAdmin, FirstProvisioner},
     user::{Role, User},
 };
 
@@ -58,6 +64,7 @@ fn bootstrap(
         catalog,
         organizations: Arc::new(organizations),
         users: Arc::new(users),
+        provisioners: Arc::new(MockProvisionerStore::new()),
         freshness: Arc::new(freshness),
         passwords: Arc::new(passwords()),
         clock: world.clock.clone(),
@@ -69,7 +76,7 @@ async fn an_empty_store_gets_an_organization_and_its_superadmin() {
     let world = World::new();
     let (homes, people) = (Log::default(), Created::default());
     let bootstrap = bootstrap(&world, Arc::default(), organizations(&homes), users(&people), fresh());
-    assert!(bootstrap.on_empty_store(admin()).await.unwrap());
+    assert!(bootstrap.on_empty_store(admin(), Vec::new()).await.unwrap());
     let (home, (user, secrets)) = (homes.only(), people.only());
     assert_eq!((home.name.as_str(), home.namespace.as_str()), ("Demo", "acme"));
     assert_eq!((user.organization, user.role, user.active), (home.id, Role::Superadmin, true));
@@ -78,12 +85,56 @@ async fn an_empty_store_gets_an_organization_and_its_superadmin() {
     assert_eq!(hash.expose(), hashed("secret").expose());
 }
 
+/// A provisioner of an engine whose provider answers `found`.
+fn provisioner(found: Result<(), EngineError>) -> FirstProvisioner {
+    let mut engine = MockEngine::new();
+    let provisioner = ParameterSchema::new(&[
+        Field::required("key", "Key", FieldKind::Password),
+        Field::new("region", "Region", FieldKind::Text).default(DefaultValue::Text("here")),
+    ]);
+    let (name, verbose_name) = ("kqueen.engines.TestEngine", "Test");
+    let (cluster, abilities) = (ParameterSchema::default(), Abilities::default());
+    engine.expect_descriptor().return_const(EngineDescriptor { name, verbose_name, provisioner, cluster, abilities });
+    engine.expect_check().returning(move |_| found.clone());
+    let parameters = Map::from_iter([("key".to_owned(), json!("s3cret"))]);
+    FirstProvisioner { name: "first".try_into().unwrap(), engine: Arc::new(engine), parameters }
+}
+
+#[tokio::test]
+async fn the_first_superadmin_finds_provisioners() {
+    let found = [
+        (Ok(()), ProvisionerPhase::Ready),
+        (Err(EngineError::Unreachable("down".into())), ProvisionerPhase::NotReachable),
+    ];
+    for (found, phase) in found {
+        let world = World::new();
+        let (homes, people) = (Log::default(), Created::default());
+        let made: Log<(Provisioner, Change<SealedDocument>)> = Log::default();
+        let mut bootstrap = bootstrap(&world, Arc::default(), organizations(&homes), users(&people), fresh());
+        let (mut store, log) = (MockProvisionerStore::new(), made.clone());
+        store.expect_create().returning(move |provisioner, secrets, _| {
+            log.push((provisioner.clone(), secrets));
+            Ok(Creation::New(Revision(1)))
+        });
+        bootstrap.provisioners = Arc::new(store);
+        assert!(bootstrap.on_empty_store(admin(), vec![provisioner(found)]).await.unwrap());
+        let (owner, (provisioner, secrets)) = (people.only().0, made.only());
+        assert_eq!((provisioner.owner, provisioner.organization), (owner.id, homes.only().id));
+        assert_eq!((provisioner.name.as_str(), &*provisioner.engine), ("first", "kqueen.engines.TestEngine"));
+        assert_eq!(provisioner.check.phase, phase);
+        let shown = provisioner.parameters.to_map();
+        assert_eq!((&shown["region"], shown["key"] == "s3cret"), (&json!("here"), false));
+        let Change::Set(sealed) = secrets else { panic!("the secret is not kept") };
+        assert!(sealed.expose().contains("s3cret"));
+    }
+}
+
 #[tokio::test]
 async fn a_store_with_users_is_left_alone() {
     let world = World::new();
     let (organizations, users) = (MockOrganizationStore::new(), MockUserStore::new());
     let bootstrap = bootstrap(&world, world.catalog.clone(), organizations, users, fresh());
-    assert!(!bootstrap.on_empty_store(admin()).await.unwrap());
+    assert!(!bootstrap.on_empty_store(admin(), vec![provisioner(Ok(()))]).await.unwrap());
 }
 
 #[tokio::test]
@@ -120,7 +171,7 @@ async fn of_two_replicas_one_makes_the_admin() {
         .times(1)
         .returning(|_, _| Err(StoreError::Taken { field: "username" }));
     let bootstrap = bootstrap(&world, catalog, organizations, users, freshness);
-    assert!(!bootstrap.on_empty_store(admin()).await.unwrap());
+    assert!(!bootstrap.on_empty_store(admin(), Vec::new()).await.unwrap());
 }
 
 #[tokio::test]
@@ -139,7 +190,7 @@ async fn a_store_that_is_away_makes_no_second_admin() {
     freshness.expect_caught_up().returning(|| Err(StoreError::Unavailable("down".into())));
     let (organizations, users) = (MockOrganizationStore::new(), MockUserStore::new());
     let bootstrap = bootstrap(&world, Arc::default(), organizations, users, freshness);
-    assert_eq!(status(&bootstrap.on_empty_store(admin()).await), 503);
+    assert_eq!(status(&bootstrap.on_empty_store(admin(), Vec::new()).await), 503);
 }
 
 #[tokio::test]

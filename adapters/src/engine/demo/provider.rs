@@ -1,0 +1,308 @@
+//! What the simulated provider does when it is asked for something, as any provider would: it knows accounts, a quota, and whose each
+//! cluster is, and it works on one thing at a time.
+
+use chrono::{DateTime, Utc};
+use kqueen_domain::{
+    id::ClusterId,
+    ledger::{Mark, Thing, ThingName},
+    operation::NetworkPolicy,
+    port::engine::{Access, Condition, EngineError, Found, Observation, Seen},
+    reason::{Fixer, Reason},
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    cloud::Clusters,
+    cluster::{DemoCluster, KINDS, MOST_NODES, Mishap, Moment, REFUSALS, Work, resumed},
+    parameters::{Account, Wish},
+};
+
+/// Most clusters there are at a time, in all accounts.
+pub(super) const CLUSTERS: usize = 500;
+/// Who can enforce a network policy.
+pub(super) const ENFORCERS: [&str; 2] = ["CALICO", "CILIUM"];
+
+/// What asks, and for which cluster.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) access: Access,
+    pub(super) mark: Mark,
+    /// What the cluster is called.
+    pub(super) name: String,
+}
+
+impl Caller {
+    fn owns(&self, cluster: &DemoCluster) -> bool {
+        cluster.mark == self.mark && cluster.account == self.access.provisioner
+    }
+
+    /// The caller's cluster, if it is there.
+    fn find<'a>(&self, clusters: &'a Clusters, now: DateTime<Utc>) -> Option<(&'a DemoCluster, Moment)> {
+        let cluster = clusters.get(&self.mark.cluster).filter(|cluster| self.owns(cluster))?;
+        Some((cluster, cluster.at(now)?))
+    }
+
+    /// The caller's cluster, to change it.
+    fn find_mut<'a>(
+        &self,
+        clusters: &'a mut Clusters,
+        now: DateTime<Utc>,
+    ) -> Result<(&'a mut DemoCluster, Moment), EngineError> {
+        let cluster = clusters.get_mut(&self.mark.cluster).filter(|cluster| self.owns(cluster));
+        let cluster = cluster.ok_or(EngineError::Missing)?;
+        let moment = cluster.at(now).ok_or(EngineError::Missing)?;
+        Ok((cluster, moment))
+    }
+
+    pub(super) fn observe(&self, clusters: &Clusters, now: DateTime<Utc>) -> Observation {
+        match self.find(clusters, now) {
+            None => Observation::Absent,
+            Some((cluster, moment)) => Observation::Seen(Seen {
+                things: things(cluster, &moment),
+                condition: moment.condition,
+                progress: moment.progress,
+                node_count: u32::try_from(moment.nodes.len()).ok(),
+                network_policy: Some(moment.network_policy),
+                words: moment.words,
+            }),
+        }
+    }
+
+    pub(super) fn deploy(
+        &self,
+        account: &Account,
+        wish: &Wish,
+        clusters: &mut Clusters,
+        now: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let breaks = Mishap::of(&self.name) == Mishap::Deploying;
+        let present = clusters.get(&self.mark.cluster);
+        if present.is_some_and(|cluster| !self.owns(cluster)) {
+            return Err(rejected(
+                "the names of the cluster's things are taken by something that is not ours (simulated)",
+                Fixer::Admin,
+                "find out whose it is; deploy under another name",
+            ));
+        }
+        let broken = match present.and_then(|cluster| Some((&cluster.work, cluster.at(now)?.condition))) {
+            None => false,
+            Some((Work::Deploy { .. }, Condition::Broken(_))) => true,
+            Some((_, Condition::Removing)) => return Err(busy("the cluster is being deleted")),
+            Some(_) => return Ok(()),
+        };
+        if !broken && clusters.len() >= CLUSTERS {
+            return Err(rejected(
+                format!("the simulated provider has its {CLUSTERS} clusters"),
+                Fixer::Requester,
+                "destroy some of them, then retry",
+            ));
+        }
+        self.room_for(account, wish.node_count, clusters, now)?;
+        let work = |since| Work::Deploy { since, node_count: wish.node_count, breaks };
+        if let Some(cluster) = clusters.get_mut(&self.mark.cluster) {
+            // What was asked for may have been changed since it broke.
+            cluster.begin(work(resumed(now)), now);
+            cluster.network_policy = wish.network_policy.clone();
+            cluster.size.clone_from(&wish.size);
+            cluster.kubernetes_version.clone_from(&wish.kubernetes_version);
+        } else {
+            let cluster = DemoCluster {
+                mark: self.mark,
+                account: self.access.provisioner,
+                region: account.region.clone(),
+                size: wish.size.clone(),
+                kubernetes_version: wish.kubernetes_version.clone(),
+                token: Uuid::new_v4(),
+                made: 0,
+                nodes: Vec::new(),
+                network_policy: wish.network_policy.clone(),
+                work: work(now),
+                refusals: 0,
+            };
+            clusters.insert(self.mark.cluster, cluster);
+        }
+        Ok(())
+    }
+
+    pub(super) fn resize(
+        &self,
+        account: &Account,
+        node_count: u32,
+        clusters: &mut Clusters,
+        now: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let (cluster, moment) = self.find_mut(clusters, now)?;
+        if matches!(cluster.work, Work::Resize { node_count: to, .. } if to == node_count)
+            && moment.condition == Condition::Working
+        {
+            return Ok(());
+        }
+        is_at_rest(&cluster.work, &moment)?;
+        let now_there = moment.nodes.len() == node_count as usize;
+        if now_there && moment.condition == Condition::Running {
+            return Ok(());
+        }
+        if !(1..=MOST_NODES).contains(&node_count) {
+            return Err(rejected(
+                format!("a simulated cluster has 1 to {MOST_NODES} nodes"),
+                Fixer::Requester,
+                "ask for another number of nodes",
+            ));
+        }
+        self.room_for(account, node_count, clusters, now)?;
+        let breaks = !now_there && Mishap::of(&self.name) == Mishap::Resizing;
+        let (cluster, _) = self.find_mut(clusters, now)?;
+        cluster.begin(Work::Resize { since: now, node_count, breaks }, now);
+        Ok(())
+    }
+
+    pub(super) fn set_network_policy(
+        &self,
+        policy: NetworkPolicy,
+        clusters: &mut Clusters,
+        now: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let (cluster, moment) = self.find_mut(clusters, now)?;
+        if matches!(&cluster.work, Work::SetNetworkPolicy { policy: to, .. } if *to == policy)
+            && moment.condition == Condition::Working
+        {
+            return Ok(());
+        }
+        is_at_rest(&cluster.work, &moment)?;
+        if policy.enabled && !ENFORCERS.iter().any(|known| known.eq_ignore_ascii_case(&policy.provider)) {
+            return Err(rejected(
+                format!("the simulated provider enforces network policy with {}", ENFORCERS.join(" or ")),
+                Fixer::Requester,
+                "choose one of them",
+            ));
+        }
+        if moment.network_policy != policy {
+            cluster.begin(Work::SetNetworkPolicy { since: now, policy }, now);
+        }
+        Ok(())
+    }
+
+    pub(super) fn destroy(&self, clusters: &mut Clusters, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let Ok((cluster, moment)) = self.find_mut(clusters, now) else { return Ok(()) };
+        if moment.condition == Condition::Removing {
+            return Ok(());
+        }
+        if Mishap::of(&self.name) == Mishap::Deleting && cluster.refusals < REFUSALS {
+            cluster.refusals += 1;
+            let reason = Reason::new(
+                format!(
+                    "a load balancer still uses the cluster's network (simulated, refusal {} of {REFUSALS})",
+                    cluster.refusals
+                ),
+                Fixer::Provider,
+                "it is let go of shortly, and deleting then works",
+            );
+            let words = "RESOURCE_IN_USE: network is used by forwarding rule 'web'. (This is a simulation.)";
+            return Err(EngineError::Rejected(reason.with_words(words)));
+        }
+        cluster.begin(Work::Destroy { since: now }, now);
+        Ok(())
+    }
+
+    pub(super) fn kubeconfig(&self, clusters: &Clusters, now: DateTime<Utc>) -> Result<Value, EngineError> {
+        let (cluster, moment) = self.find(clusters, now).ok_or(EngineError::Missing)?;
+        if !moment.answers {
+            return Err(busy(&moment.words));
+        }
+        let id = cluster.mark.cluster;
+        Ok(json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "demo", "cluster": {"server": format!("https://{id}{DOMAIN}:6443")}}],
+            "users": [{"name": "demo", "user": {"token": cluster.bearer_token()}}],
+            "contexts": [{"name": "demo", "context": {"cluster": "demo", "user": "demo"}}],
+            "current-context": "demo",
+        }))
+    }
+
+    /// Everything with the mark of `installation` in this account.
+    pub(super) fn inventory(
+        access: &Access,
+        installation: Uuid,
+        clusters: &Clusters,
+        now: DateTime<Utc>,
+    ) -> Vec<Found> {
+        let is_ours =
+            |cluster: &&DemoCluster| cluster.account == access.provisioner && cluster.mark.installation == installation;
+        let mut found = Vec::new();
+        for cluster in clusters.values().filter(is_ours) {
+            let there = cluster.at(now).map(|moment| things(cluster, &moment)).unwrap_or_default();
+            found.extend(there.into_iter().map(|thing| Found { cluster: cluster.mark.cluster, thing }));
+        }
+        found
+    }
+
+    /// Whether the account has room for this cluster with that many nodes.
+    fn room_for(
+        &self,
+        account: &Account,
+        node_count: u32,
+        clusters: &Clusters,
+        now: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let others =
+            clusters.values().filter(|other| other.account == self.access.provisioner && other.mark != self.mark);
+        let used: usize = others.map(|other| other.claimed_nodes(now)).sum();
+        let quota = account.quota;
+        if used + node_count as usize <= quota as usize {
+            return Ok(());
+        }
+        let reason = Reason::new(
+            format!(
+                "the provisioner's quota of {quota} nodes has {used} in use and no room for {node_count} (simulated)"
+            ),
+            Fixer::Admin,
+            "raise the provisioner's quota, destroy a cluster or ask for fewer nodes, then retry",
+        );
+        let words = format!("QUOTA_EXCEEDED: Quota 'NODES' exceeded. Limit: {quota}. (This is a simulation.)");
+        Err(EngineError::Rejected(reason.with_words(words)))
+    }
+}
+
+/// Whether something new can be begun.
+fn is_at_rest(work: &Work, moment: &Moment) -> Result<(), EngineError> {
+    match (&moment.condition, work) {
+        (Condition::Running, _) | (Condition::Broken(_), Work::Resize { .. }) => Ok(()),
+        (Condition::Broken(_) | Condition::Incomplete, _) => Err(rejected(
+            "the cluster was never made completely (simulated)",
+            Fixer::Requester,
+            "retry deploying it first",
+        )),
+        (Condition::Working | Condition::Removing, _) => Err(busy(&moment.words)),
+    }
+}
+
+/// Where the API of simulated clusters would be: the cluster's id comes before it. Names in `invalid` never resolve (RFC 6761).
+pub(crate) const DOMAIN: &str = ".demo.kqueen.invalid";
+
+/// The names of what a cluster consists of.
+pub(super) fn names(id: ClusterId, region: &str) -> impl Iterator<Item = ThingName> {
+    KINDS.iter().map(move |kind| ThingName {
+        kind: (*kind).to_owned(),
+        name: format!("kqueen-{id}"),
+        place: region.to_owned(),
+    })
+}
+
+fn things(cluster: &DemoCluster, moment: &Moment) -> Vec<Thing> {
+    let id = cluster.mark.cluster;
+    let provider_id = |name: &ThingName| format!("simulated/{}/{}/{}", name.place, name.kind.replace(' ', "-"), id);
+    names(id, &cluster.region)
+        .take(moment.made)
+        .map(|name| Thing { provider_id: Some(provider_id(&name)), name })
+        .collect()
+}
+
+pub(super) fn rejected(cause: impl Into<String>, fixer: Fixer, next_step: &str) -> EngineError {
+    EngineError::Rejected(Reason::new(cause, fixer, next_step))
+}
+
+fn busy(words: &str) -> EngineError {
+    EngineError::Busy(words.to_owned())
+}

@@ -1,0 +1,113 @@
+//! The try-out that `make run` offers: clusters of a simulated provider.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what is wrong by panicking")]
+
+use std::{collections::BTreeMap, time::Duration};
+
+use kqueen_tests::fixture::app::{App, Options};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+/// Deploying takes 20 s, and the reconciler looks every few seconds meanwhile.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// As `make run` starts it.
+fn dev_mode() -> Options {
+    Options { settings: BTreeMap::default() }.with("DEV_MODE", "true")
+}
+
+/// The script of the README between the marks.
+fn script() -> String {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let (_, rest) = readme.split_once("<!-- demo: begin -->").expect("the README shows the demo");
+    let (script, _) = rest.split_once("<!-- demo: end -->").expect("the demo ends");
+    let (_, script) = script.split_once("```sh\n").expect("it is a script");
+    script.split_once("```").expect("the script ends").0.to_owned()
+}
+
+/// The cluster once it is in one of the phases; all that was said of it until then.
+async fn settled(app: &App, token: &str, id: &str, phases: &[&str]) -> (Value, Vec<String>) {
+    let mut said: Vec<String> = Vec::new();
+    let wait = async {
+        loop {
+            let cluster = app.get(&format!("/clusters/{id}"), token).await.ok();
+            let words = cluster["status_message"].as_str().unwrap().to_owned();
+            if said.last() != Some(&words) {
+                said.push(words);
+            }
+            if phases.iter().any(|phase| cluster["phase"] == *phase) {
+                return cluster;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    match tokio::time::timeout(PATIENCE, wait).await {
+        Ok(cluster) => (cluster, said),
+        Err(_) => panic!("it stays so: {said:?}\n{}", app.log()),
+    }
+}
+
+#[tokio::test]
+async fn a_newcomer_deploys_a_cluster_as_the_readme_says() {
+    let mut app = App::start_with(dev_mode()).await;
+    let mut bash = Command::new("bash");
+    bash.args(["-euo", "pipefail", "-c", &script()]).current_dir(&app.folder).env("KQUEEN", &app.origin);
+    let done = tokio::time::timeout(PATIENCE, bash.output()).await.expect("it is deployed by then").unwrap();
+    let (said, seen) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{said}\n{seen}\n{}", app.log());
+    let pods: BTreeMap<String, u64> = serde_json::from_str(&said).unwrap();
+    assert_eq!(pods.keys().filter(|node| node.starts_with("demo-")).count(), 3, "{said}");
+    assert!(seen.contains("Deploying") && seen.contains("(simulated)") && seen.contains("-simulated"), "{seen}");
+
+    app.restart().await;
+    let token = app.log_in("admin", "default").await;
+    let id = app.get("/clusters", &token).await.ok()[0]["id"].as_str().unwrap().to_owned();
+    let graph = app.get(&format!("/clusters/{id}/topology-data"), &token).await.ok();
+    assert!(graph["relations"].as_array().unwrap().len() > 20, "it is there after a restart: {graph}");
+
+    let resize = format!("/clusters/{id}/resize");
+    app.patch(&resize, &token, json!({"node_count": 5})).await.ok();
+    settled(&app, &token, &id, &["OK", "Error"]).await;
+    let nodes = app.get(&format!("/clusters/{id}/status"), &token).await.ok()["nodes"].as_array().unwrap().len();
+    assert_eq!(nodes, 5);
+
+    app.delete(&format!("/clusters/{id}"), &token).await.ok();
+    let gone = async {
+        while app.get(&format!("/clusters/{id}"), &token).await.status != 404 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("it goes");
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_to_fail_says_why_and_is_put_right() {
+    let app = App::start_with(dev_mode()).await;
+    let token = app.log_in("admin", "default").await;
+    let provisioners = app.get("/provisioners", &token).await.ok();
+    let [demo] = provisioners.as_array().unwrap().as_slice() else { panic!("{provisioners}") };
+    assert_eq!((&demo["name"], &demo["engine"]), (&json!("demo"), &json!("kqueen.engines.DemoEngine")));
+    assert_eq!((&demo["state"], &demo["owner"]["username"]), (&json!("OK"), &json!("admin")));
+    assert_eq!(demo["verbose_name"], "Demo (simulated)");
+    let cluster = json!({"name": "fail-first", "provisioner": format!("Provisioner:{}", demo["id"].as_str().unwrap())});
+    let id = app.post("/clusters", &token, cluster).await.id();
+    let (cluster, said) = settled(&app, &token, &id, &["OK", "Error"]).await;
+    assert_eq!(cluster["phase"], "Error");
+    let why = said.last().unwrap();
+    assert!(why.contains("quota") && why.contains("(simulated)") && why.contains("rename"), "{said:?}");
+
+    app.patch(&format!("/clusters/{id}"), &token, json!({"name": "first"})).await.ok();
+    app.call(Method::POST, &format!("/clusters/{id}/retry"), Some(&token), None).await.ok();
+    let (cluster, said) = settled(&app, &token, &id, &["OK", "Error"]).await;
+    assert_eq!(cluster["phase"], "OK", "{said:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_simulated_unless_it_is_asked_for() {
+    let app = App::start().await;
+    let token = app.admin().await;
+    let engines = app.get("/provisioners/engines", &token).await.ok();
+    assert!(!engines.to_string().contains("Demo"), "{engines}");
+    assert_eq!(app.get("/provisioners", &token).await.ok(), json!([]));
+    assert!(!app.folder.join("store.demo.json").exists());
+}
