@@ -22,9 +22,9 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 /// How long a call of a provider may take.
-pub const CALL: Duration = Duration::from_secs(30);
+const CALL: Duration = Duration::from_secs(30);
 /// How long a check of credentials may take.
-pub const CHECK: Duration = Duration::from_secs(9);
+const CHECK: Duration = Duration::from_secs(9);
 /// How long a provider that did not answer is left alone, at first and at most.
 const ALONE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(40));
 /// Most providers that are remembered not to answer.
@@ -45,7 +45,7 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// Guards an engine, with [`CALL`] as the limit of its calls.
+    /// Guards an engine, whose calls end within half a minute.
     #[must_use]
     pub fn new(inner: Arc<dyn Engine>) -> Self {
         Self::with_limit(inner, CALL)
