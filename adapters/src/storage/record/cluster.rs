@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
     cluster::{Cluster, Lifecycle},
-    id::{ClusterId, OrganizationId, ProvisionerId, UserId},
+    id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::ResourceName,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 
-use super::{Record, embedded, extracted};
+use super::{Record, embedded, extracted, reason::StoredReason};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Form {
@@ -24,7 +24,9 @@ pub(crate) struct Form {
     state: StoredState,
     /// Why, if the state is `failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    reason: Option<StoredReason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    operation: Option<OperationId>,
     changed_at: DateTime<Utc>,
     created_at: DateTime<Utc>,
 }
@@ -46,7 +48,7 @@ impl From<&Cluster> for Form {
             Lifecycle::Ready => (StoredState::Ready, None),
             Lifecycle::Updating => (StoredState::Updating, None),
             Lifecycle::Destroying => (StoredState::Destroying, None),
-            Lifecycle::Failed { reason } => (StoredState::Failed, Some(reason.clone())),
+            Lifecycle::Failed { reason } => (StoredState::Failed, Some(reason.clone().into())),
         };
         Self {
             id: cluster.id,
@@ -58,6 +60,7 @@ impl From<&Cluster> for Form {
             has_kubeconfig: cluster.has_kubeconfig,
             state,
             reason,
+            operation: cluster.operation,
             changed_at: cluster.changed_at,
             created_at: cluster.created_at,
         }
@@ -67,7 +70,7 @@ impl From<&Cluster> for Form {
 impl Record for Cluster {
     type Form = Form;
     const KIND: &'static str = "cluster";
-    const FORMAT: u32 = 1;
+    const FORMAT: u32 = 2;
 
     fn restored(form: Form) -> Option<Self> {
         Some(Self {
@@ -83,10 +86,24 @@ impl Record for Cluster {
                 StoredState::Ready => Lifecycle::Ready,
                 StoredState::Updating => Lifecycle::Updating,
                 StoredState::Destroying => Lifecycle::Destroying,
-                StoredState::Failed => Lifecycle::Failed { reason: form.reason.unwrap_or_default() },
+                StoredState::Failed => Lifecycle::Failed { reason: form.reason?.into() },
             },
+            operation: form.operation,
             changed_at: form.changed_at,
             created_at: form.created_at,
         })
+    }
+
+    /// Format 1 knew no operations, and of a failure only its cause, in words.
+    fn migrated(from: u32, mut form: Value) -> Option<Value> {
+        if from != 1 {
+            return None;
+        }
+        let fields = form.as_object_mut()?;
+        if fields.get("state")? == "failed" {
+            let cause = fields.remove("reason").unwrap_or_default();
+            fields.insert("reason".to_owned(), json!({"cause": cause.as_str().unwrap_or_default(), "fixer": "admin"}));
+        }
+        Some(form)
     }
 }

@@ -3,9 +3,14 @@
 //! back with the record's next change; a newer one is refused, never guessed at.
 
 mod cluster;
+mod ledger;
+mod operation;
 mod organization;
+mod orphan;
 mod provisioner;
+mod reason;
 mod sighting;
+mod timeline;
 mod user;
 
 use kqueen_domain::{document::Document, port::store::StoreError};
@@ -14,6 +19,24 @@ use serde_json::{
     Value,
     value::{RawValue, to_raw_value},
 };
+
+/// Both ways between an enum of the domain and its stored twin: a variant that one of them lacks does not compile.
+macro_rules! twins {
+    ($domain:ident, $stored:ident { $($variant:ident),+ }) => {
+        impl From<$domain> for $stored {
+            fn from(value: $domain) -> Self {
+                match value { $($domain::$variant => Self::$variant),+ }
+            }
+        }
+
+        impl From<$stored> for $domain {
+            fn from(value: $stored) -> Self {
+                match value { $($stored::$variant => Self::$variant),+ }
+            }
+        }
+    };
+}
+use twins;
 
 /// Why stored bytes cannot be read. Says where, not what: the bytes may name people.
 #[derive(Debug, thiserror::Error)]

@@ -1,15 +1,15 @@
-//! How a provisioner is stored. Its secret parameters are sealed and stored apart.
+//! How a provisioner is stored, and what was found by checking it. Its secret parameters are sealed and stored apart.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
     id::{OrganizationId, ProvisionerId, UserId},
     name::ResourceName,
-    provisioner::{Check, Provisioner, ProvisionerPhase},
+    provisioner::{Check, Checked, Provisioner, ProvisionerPhase},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Record, embedded, extracted};
+use super::{Record, embedded, extracted, twins};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Form {
@@ -39,9 +39,24 @@ enum StoredPhase {
     NotReachable,
 }
 
+twins!(ProvisionerPhase, StoredPhase { Ready, Failed, NotReachable });
+
+impl From<Check> for StoredCheck {
+    fn from(check: Check) -> Self {
+        let Check { phase, reason, at } = check;
+        Self { phase: phase.into(), reason, at }
+    }
+}
+
+impl From<StoredCheck> for Check {
+    fn from(check: StoredCheck) -> Self {
+        let StoredCheck { phase, reason, at } = check;
+        Self { phase: phase.into(), reason, at }
+    }
+}
+
 impl From<&Provisioner> for Form {
     fn from(provisioner: &Provisioner) -> Self {
-        let check = &provisioner.check;
         Self {
             id: provisioner.id,
             name: provisioner.name.clone(),
@@ -49,15 +64,7 @@ impl From<&Provisioner> for Form {
             organization: provisioner.organization,
             owner: provisioner.owner,
             parameters: embedded(&provisioner.parameters),
-            check: StoredCheck {
-                phase: match check.phase {
-                    ProvisionerPhase::Ready => StoredPhase::Ready,
-                    ProvisionerPhase::Failed => StoredPhase::Failed,
-                    ProvisionerPhase::NotReachable => StoredPhase::NotReachable,
-                },
-                reason: check.reason.clone(),
-                at: check.at,
-            },
+            check: provisioner.check.clone().into(),
             state_changed_at: provisioner.state_changed_at,
             created_at: provisioner.created_at,
         }
@@ -77,17 +84,34 @@ impl Record for Provisioner {
             organization: form.organization,
             owner: form.owner,
             parameters: extracted(&form.parameters)?,
-            check: Check {
-                phase: match form.check.phase {
-                    StoredPhase::Ready => ProvisionerPhase::Ready,
-                    StoredPhase::Failed => ProvisionerPhase::Failed,
-                    StoredPhase::NotReachable => ProvisionerPhase::NotReachable,
-                },
-                reason: form.check.reason,
-                at: form.check.at,
-            },
+            check: form.check.into(),
             state_changed_at: form.state_changed_at,
             created_at: form.created_at,
         })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CheckedForm {
+    provisioner: ProvisionerId,
+    check: StoredCheck,
+    state_changed_at: DateTime<Utc>,
+}
+
+impl From<&Checked> for CheckedForm {
+    fn from(checked: &Checked) -> Self {
+        let Checked { provisioner, check, state_changed_at } = checked.clone();
+        Self { provisioner, check: check.into(), state_changed_at }
+    }
+}
+
+impl Record for Checked {
+    type Form = CheckedForm;
+    const KIND: &'static str = "check";
+    const FORMAT: u32 = 1;
+
+    fn restored(form: CheckedForm) -> Option<Self> {
+        let CheckedForm { provisioner, check, state_changed_at } = form;
+        Some(Self { provisioner, check: check.into(), state_changed_at })
     }
 }

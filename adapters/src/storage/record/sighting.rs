@@ -1,20 +1,23 @@
-//! How what was last seen of a cluster is stored.
+//! How what is known of a cluster from looking at it and asking its provider is stored.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
-    cluster::{Look, Phase, Sighting},
+    cluster::{Look, Phase, Sighting, Told},
     id::ClusterId,
+    operation::NetworkPolicy,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use super::Record;
+use super::{Record, reason::StoredReason, twins};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Form {
     cluster: ClusterId,
-    outcome: StoredOutcome,
-    /// The version of a cluster that answered, the reason of one that did not.
-    said: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    look: Option<StoredLook>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    told: Option<StoredTold>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     phase: StoredPhase,
@@ -23,11 +26,38 @@ pub(crate) struct Form {
 }
 
 #[derive(Serialize, Deserialize)]
+struct StoredLook {
+    outcome: StoredOutcome,
+    /// The version of a cluster that answered, the reason of one that did not.
+    said: String,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum StoredOutcome {
     Answered,
     Refused,
     Silent,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredTold {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    progress: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node_count: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network_policy: Option<StoredPolicy>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    words: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trouble: Option<StoredReason>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredPolicy {
+    provider: String,
+    enabled: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,26 +71,53 @@ enum StoredPhase {
     Unknown,
 }
 
-impl From<&Sighting> for Form {
-    fn from(sighting: &Sighting) -> Self {
-        let (outcome, said) = match &sighting.look {
+twins!(Phase, StoredPhase { Deploying, Ready, Updating, Destroying, Failed, Unknown });
+
+impl From<Look> for StoredLook {
+    fn from(look: Look) -> Self {
+        let (outcome, said) = match look {
             Look::Answered { version } => (StoredOutcome::Answered, version),
             Look::Refused { reason } => (StoredOutcome::Refused, reason),
             Look::Silent { reason } => (StoredOutcome::Silent, reason),
         };
+        Self { outcome, said }
+    }
+}
+
+impl From<StoredLook> for Look {
+    fn from(StoredLook { outcome, said }: StoredLook) -> Self {
+        match outcome {
+            StoredOutcome::Answered => Self::Answered { version: said },
+            StoredOutcome::Refused => Self::Refused { reason: said },
+            StoredOutcome::Silent => Self::Silent { reason: said },
+        }
+    }
+}
+
+impl From<Told> for StoredTold {
+    fn from(told: Told) -> Self {
+        let Told { progress, node_count, network_policy, words, trouble } = told;
+        let policy = network_policy.map(|NetworkPolicy { provider, enabled }| StoredPolicy { provider, enabled });
+        Self { progress, node_count, network_policy: policy, words, trouble: trouble.map(Into::into) }
+    }
+}
+
+impl From<StoredTold> for Told {
+    fn from(told: StoredTold) -> Self {
+        let StoredTold { progress, node_count, network_policy, words, trouble } = told;
+        let policy = network_policy.map(|StoredPolicy { provider, enabled }| NetworkPolicy { provider, enabled });
+        Self { progress, node_count, network_policy: policy, words, trouble: trouble.map(Into::into) }
+    }
+}
+
+impl From<&Sighting> for Form {
+    fn from(sighting: &Sighting) -> Self {
         Self {
             cluster: sighting.cluster,
-            outcome,
-            said: said.clone(),
+            look: sighting.look.clone().map(Into::into),
+            told: sighting.told.clone().map(Into::into),
             version: sighting.version.clone(),
-            phase: match sighting.phase {
-                Phase::Deploying => StoredPhase::Deploying,
-                Phase::Ready => StoredPhase::Ready,
-                Phase::Updating => StoredPhase::Updating,
-                Phase::Destroying => StoredPhase::Destroying,
-                Phase::Failed => StoredPhase::Failed,
-                Phase::Unknown => StoredPhase::Unknown,
-            },
+            phase: sighting.phase.into(),
             phase_changed_at: sighting.phase_changed_at,
             at: sighting.at,
         }
@@ -70,27 +127,28 @@ impl From<&Sighting> for Form {
 impl Record for Sighting {
     type Form = Form;
     const KIND: &'static str = "sighting";
-    const FORMAT: u32 = 1;
+    const FORMAT: u32 = 2;
 
     fn restored(form: Form) -> Option<Self> {
         Some(Self {
             cluster: form.cluster,
-            look: match form.outcome {
-                StoredOutcome::Answered => Look::Answered { version: form.said },
-                StoredOutcome::Refused => Look::Refused { reason: form.said },
-                StoredOutcome::Silent => Look::Silent { reason: form.said },
-            },
+            look: form.look.map(Into::into),
+            told: form.told.map(Into::into),
             version: form.version,
-            phase: match form.phase {
-                StoredPhase::Deploying => Phase::Deploying,
-                StoredPhase::Ready => Phase::Ready,
-                StoredPhase::Updating => Phase::Updating,
-                StoredPhase::Destroying => Phase::Destroying,
-                StoredPhase::Failed => Phase::Failed,
-                StoredPhase::Unknown => Phase::Unknown,
-            },
+            phase: form.phase.into(),
             phase_changed_at: form.phase_changed_at,
             at: form.at,
         })
+    }
+
+    /// Format 1 was always of a look at the cluster itself, and told what it found at the top.
+    fn migrated(from: u32, mut form: Value) -> Option<Value> {
+        if from != 1 {
+            return None;
+        }
+        let fields = form.as_object_mut()?;
+        let look = json!({"outcome": fields.remove("outcome")?, "said": fields.remove("said")?});
+        fields.insert("look".to_owned(), look);
+        Some(form)
     }
 }

@@ -2,8 +2,13 @@
 
 use kqueen_domain::{
     cluster::{Cluster, Lifecycle, Look, Phase, Sighting},
+    ledger::{Ledger, RowState},
+    operation::{Operation, OperationKind, OperationStatus},
     organization::Organization,
-    provisioner::{Provisioner, ProvisionerPhase},
+    orphan::{Orphan, OrphanState},
+    provisioner::{Checked, Provisioner, ProvisionerPhase},
+    reason::{Fixer, Reason},
+    timeline::{Departed, Entry},
     user::{AuthMethod, Role, User},
 };
 
@@ -15,6 +20,17 @@ const USER_1: &str = r#"{"format":1,"record":{"id":"0d3f5a52-7d0b-4d0e-9d55-2a0f
 const PROVISIONER_1: &str = r#"{"format":1,"record":{"id":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0003","name":"GKE","engine":"kqueen.engines.GceEngine","organization":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0001","owner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","parameters":{"project":"p","service_account":"*******"},"check":{"phase":"not_reachable","reason":"nothing answers","at":"2026-03-01T10:00:01Z"},"state_changed_at":"2026-03-01T10:00:01Z","created_at":"2026-03-01T10:00:00Z"}}"#;
 const CLUSTER_1: &str = r#"{"format":1,"record":{"id":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","name":"prod","organization":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0001","provisioner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0003","owner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","metadata":{"node_count":3},"has_kubeconfig":true,"state":"failed","reason":"quota","changed_at":"2026-03-01T10:00:02Z","created_at":"2026-03-01T10:00:00Z"}}"#;
 const SIGHTING_1: &str = r#"{"format":1,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","outcome":"silent","said":"connection refused","version":"v1.37.2","phase":"unknown","phase_changed_at":"2026-03-01T10:00:03Z","at":"2026-03-01T10:00:04Z"}}"#;
+
+const CLUSTER_2: &str = r#"{"format":2,"record":{"id":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","name":"prod","organization":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0001","provisioner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0003","owner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","metadata":{"node_count":3},"has_kubeconfig":true,"state":"failed","reason":{"cause":"quota","fixer":"admin","next_step":"raise it","words":"QUOTA_EXCEEDED"},"operation":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0005","changed_at":"2026-03-01T10:00:02Z","created_at":"2026-03-01T10:00:00Z"}}"#;
+const SIGHTING_2: &str = r#"{"format":2,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","look":{"outcome":"silent","said":"connection refused"},"told":{"progress":40,"node_count":3,"network_policy":{"provider":"CALICO","enabled":true},"words":"RECONCILING","trouble":{"cause":"time-out","fixer":"provider"}},"version":"v1.37.2","phase":"unknown","phase_changed_at":"2026-03-01T10:00:03Z","at":"2026-03-01T10:00:04Z"}}"#;
+const BARE_SIGHTING_2: &str = r#"{"format":2,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","phase":"ready","phase_changed_at":"2026-03-01T10:00:03Z","at":"2026-03-01T10:00:04Z"}}"#;
+const CHECK_1: &str = r#"{"format":1,"record":{"provisioner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0003","check":{"phase":"failed","reason":"401","at":"2026-03-01T10:00:01Z"},"state_changed_at":"2026-03-01T09:00:01Z"}}"#;
+const OPERATION_1: &str = r#"{"format":1,"record":{"id":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0005","cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","asked":{"kind":"resize","node_count":5},"requested_by":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","requested_at":"2026-03-01T10:00:00Z","deadline":"2026-03-01T11:00:00Z","status":"cancelled","attempt":2,"failures":3,"next_attempt_at":"2026-03-01T10:01:00Z","cancel":{"by":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","at":"2026-03-01T10:02:00Z"},"ended_at":"2026-03-01T10:03:00Z","reason":{"cause":"stopped","fixer":"requester"},"steps":[{"kind":"resize","started_at":"2026-03-01T10:00:01Z","tries":1,"tried_at":"2026-03-01T10:00:01Z","ended_at":"2026-03-01T10:00:02Z","outcome":"done"},{"kind":"wait","started_at":"2026-03-01T10:00:02Z","tries":4,"tried_at":"2026-03-01T10:00:09Z","reason":{"cause":"busy","fixer":"provider"}}]}}"#;
+const BARE_OPERATION_1: &str = r#"{"format":1,"record":{"id":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0005","cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","asked":{"kind":"set_network_policy","provider":"CALICO","enabled":false},"requested_by":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","requested_at":"2026-03-01T10:00:00Z","deadline":"2026-03-01T11:00:00Z","status":"pending","attempt":1}}"#;
+const LEDGER_1: &str = r#"{"format":1,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","rows":[{"kind":"server","name":"kqueen-1","place":"here","provider_id":"17","state":"deleting","since":"2026-03-01T10:00:00Z"},{"kind":"stack","name":"kqueen","state":"intended","since":"2026-03-01T10:00:00Z"}],"unanswered_since":"2026-03-01T10:00:00Z"}}"#;
+const ENTRY_1: &str = r#"{"format":1,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","at":"2026-03-01T10:00:00.123456789Z","happening":"asked","message":"asked to deploy the cluster","operation":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0005","by":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","reason":{"cause":"quota","fixer":"operator"}}}"#;
+const DEPARTED_1: &str = r#"{"format":1,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","name":"prod","organization":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0001","owner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","at":"2026-03-01T10:00:00Z"}}"#;
+const ORPHAN_1: &str = r#"{"format":1,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","name":"prod","organization":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0001","provisioner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0003","rows":[{"kind":"stack","name":"kqueen","state":"present","since":"2026-03-01T10:00:00Z"}],"stands":{"state":"deleting","by":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","since":"2026-03-01T10:00:05Z","trouble":{"cause":"busy","fixer":"provider"}},"listed_at":"2026-03-01T10:00:00Z","seen_at":"2026-03-01T10:00:01Z"}}"#;
 
 /// Read and written again, the newest format is the same bytes.
 fn survives<T: Record>(stored: &str) -> T {
@@ -31,11 +47,64 @@ fn the_newest_formats_stay_as_they_are() {
     assert_eq!((user.role, user.auth, user.token_generation), (Role::Superadmin, AuthMethod::Ldap, 3));
     let provisioner: Provisioner = survives(PROVISIONER_1);
     assert_eq!(provisioner.check.phase, ProvisionerPhase::NotReachable);
-    let cluster: Cluster = survives(CLUSTER_1);
-    assert_eq!(cluster.lifecycle, Lifecycle::Failed { reason: "quota".into() });
-    let sighting: Sighting = survives(SIGHTING_1);
-    assert_eq!(sighting.look, Look::Silent { reason: "connection refused".into() });
+    let cluster: Cluster = survives(CLUSTER_2);
+    let reason = Reason::new("quota", Fixer::Admin, "raise it").with_words("QUOTA_EXCEEDED");
+    assert_eq!(cluster.lifecycle, Lifecycle::Failed { reason });
+    assert!(cluster.operation.is_some());
+    let sighting: Sighting = survives(SIGHTING_2);
+    assert_eq!(sighting.look, Some(Look::Silent { reason: "connection refused".into() }));
+    assert_eq!(sighting.told.unwrap().network_policy.unwrap().provider, "CALICO");
+    let bare: Sighting = survives(BARE_SIGHTING_2);
+    assert_eq!((bare.look, bare.told, bare.phase), (None, None, Phase::Ready));
+}
+
+#[test]
+fn what_is_done_to_clusters_stays_as_it_is() {
+    let operation: Operation = survives(OPERATION_1);
+    assert_eq!(operation.kind, OperationKind::Resize { node_count: 5 });
+    assert_eq!((operation.status, operation.steps.len()), (OperationStatus::Cancelled, 2));
+    let bare: Operation = survives(BARE_OPERATION_1);
+    assert_eq!((bare.failures, bare.steps.len(), bare.reason), (0, 0, None));
+    let ledger: Ledger = survives(LEDGER_1);
+    assert_eq!(ledger.rows[0].thing.provider_id.as_deref(), Some("17"));
+    assert_eq!((ledger.rows[1].state, ledger.rows[1].thing.name.place.as_str()), (RowState::Intended, ""));
+    let entry: Entry = survives(ENTRY_1);
+    assert_eq!(entry.reason.unwrap().fixer, Fixer::Operator);
+    let departed: Departed = survives(DEPARTED_1);
+    assert_eq!(departed.name.as_str(), "prod");
+    let checked: Checked = survives(CHECK_1);
+    assert_eq!(checked.check.phase, ProvisionerPhase::Failed);
+    let orphan: Orphan = survives(ORPHAN_1);
+    assert!(matches!(orphan.state, OrphanState::Deleting { trouble: Some(_), .. }));
+    for stands in [OrphanState::Listed, OrphanState::Ignored { by: departed.owner, since: departed.at }] {
+        let other = Orphan { state: stands, ..orphan.clone() };
+        assert_eq!(read::<Orphan>(&written(&other).unwrap()).unwrap(), other);
+    }
+}
+
+#[test]
+fn a_failure_told_in_words_becomes_a_reason() {
+    let cluster: Cluster = read(CLUSTER_1.as_bytes()).unwrap();
+    assert_eq!(cluster.lifecycle, Lifecycle::Failed { reason: Reason::new("quota", Fixer::Admin, "") });
+    assert_eq!((cluster.operation, cluster.has_kubeconfig), (None, true));
+    assert_eq!(cluster.metadata.as_ref().unwrap().as_str(), r#"{"node_count":3}"#);
+    let again: Cluster = read(&written(&cluster).unwrap()).unwrap();
+    assert_eq!(again, cluster);
+    for state in ["deploying", "ready", "updating", "destroying"] {
+        let well = CLUSTER_1.replace(r#""state":"failed","reason":"quota""#, &format!(r#""state":"{state}""#));
+        let well: Cluster = read(well.as_bytes()).unwrap();
+        assert!(!matches!(well.lifecycle, Lifecycle::Failed { .. }));
+    }
+}
+
+#[test]
+fn a_look_is_kept_when_its_form_changes() {
+    let sighting: Sighting = read(SIGHTING_1.as_bytes()).unwrap();
+    assert_eq!(sighting.look, Some(Look::Silent { reason: "connection refused".into() }));
+    assert_eq!((sighting.told.as_ref(), sighting.version.as_deref()), (None, Some("v1.37.2")));
     assert_eq!(sighting.phase, Phase::Unknown);
+    let again: Sighting = read(&written(&sighting).unwrap()).unwrap();
+    assert_eq!(again, sighting);
 }
 
 #[test]
@@ -49,8 +118,8 @@ fn an_older_format_is_brought_up_to_date() {
 
 #[test]
 fn a_newer_format_is_refused_with_what_to_do() {
-    let newer = CLUSTER_1.replacen("\"format\":1", "\"format\":2", 1);
-    let Err(error @ Unreadable::Newer { format: 2, known: 1, .. }) = read::<Cluster>(newer.as_bytes()) else {
+    let newer = CLUSTER_2.replacen("\"format\":2", "\"format\":3", 1);
+    let Err(error @ Unreadable::Newer { format: 3, known: 2, .. }) = read::<Cluster>(newer.as_bytes()) else {
         panic!("was read")
     };
     assert!(error.to_string().contains("run the release that wrote it"), "{error}");

@@ -1,0 +1,98 @@
+//! How orphans are stored.
+
+use chrono::{DateTime, Utc};
+use kqueen_domain::{
+    id::{ClusterId, OrganizationId, ProvisionerId, UserId},
+    orphan::{Orphan, OrphanState},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Record, ledger::StoredRow, reason::StoredReason};
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Form {
+    cluster: ClusterId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    organization: OrganizationId,
+    provisioner: ProvisionerId,
+    rows: Vec<StoredRow>,
+    stands: StoredState,
+    listed_at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+enum StoredState {
+    Listed,
+    Deleting {
+        by: UserId,
+        since: DateTime<Utc>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<StoredReason>,
+    },
+    Ignored {
+        by: UserId,
+        since: DateTime<Utc>,
+    },
+}
+
+impl From<OrphanState> for StoredState {
+    fn from(state: OrphanState) -> Self {
+        match state {
+            OrphanState::Listed => Self::Listed,
+            OrphanState::Deleting { by, since, trouble } => {
+                Self::Deleting { by, since, trouble: trouble.map(Into::into) }
+            }
+            OrphanState::Ignored { by, since } => Self::Ignored { by, since },
+        }
+    }
+}
+
+impl From<StoredState> for OrphanState {
+    fn from(state: StoredState) -> Self {
+        match state {
+            StoredState::Listed => Self::Listed,
+            StoredState::Deleting { by, since, trouble } => {
+                Self::Deleting { by, since, trouble: trouble.map(Into::into) }
+            }
+            StoredState::Ignored { by, since } => Self::Ignored { by, since },
+        }
+    }
+}
+
+impl From<&Orphan> for Form {
+    fn from(orphan: &Orphan) -> Self {
+        Self {
+            cluster: orphan.cluster,
+            name: orphan.name.clone(),
+            organization: orphan.organization,
+            provisioner: orphan.provisioner,
+            rows: orphan.rows.iter().cloned().map(Into::into).collect(),
+            stands: orphan.state.clone().into(),
+            listed_at: orphan.listed_at,
+            seen_at: orphan.seen_at,
+        }
+    }
+}
+
+impl Record for Orphan {
+    type Form = Form;
+    const KIND: &'static str = "orphan";
+    const FORMAT: u32 = 1;
+
+    fn restored(form: Form) -> Option<Self> {
+        Some(Self {
+            cluster: form.cluster,
+            name: form.name,
+            organization: form.organization,
+            provisioner: form.provisioner,
+            rows: form.rows.into_iter().map(Into::into).collect(),
+            state: form.stands.into(),
+            listed_at: form.listed_at,
+            seen_at: form.seen_at,
+        })
+    }
+}
