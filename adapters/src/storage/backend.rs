@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use kqueen_domain::port::{
     BoxError,
+    leader::Term,
     store::{Revision, StoreError},
 };
 
-use super::key::Key;
+use super::key::{self, Key};
 
 /// A value with the revision of the transaction that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub(crate) enum Refusal {
     Dangling(&'static str),
     /// The creation was asked for before.
     Claimed,
+    /// The term the writer leads by has ended.
+    Deposed,
 }
 
 impl From<Refusal> for StoreError {
@@ -52,6 +55,7 @@ impl From<Refusal> for StoreError {
             Refusal::Taken(field) => Self::Taken { field },
             Refusal::InUse => Self::InUse,
             Refusal::Dangling(field) => Self::Dangling { field },
+            Refusal::Deposed => Self::Deposed,
         }
     }
 }
@@ -61,6 +65,8 @@ pub(crate) struct Condition {
     pub(crate) key: Key,
     pub(crate) test: Test,
     refusal: Refusal,
+    /// What it means when [`Test::At`] finds nothing there.
+    gone: Refusal,
 }
 
 #[derive(Debug, Clone)]
@@ -78,13 +84,29 @@ pub(crate) struct Transaction {
 
 impl Transaction {
     pub(crate) fn require(&mut self, key: Key, test: Test, refusal: Refusal) -> &mut Self {
-        self.conditions.push(Condition { key, test, refusal });
+        self.conditions.push(Condition { key, test, refusal, gone: refusal });
         self
     }
 
     /// The key must be there as it was seen: `Missing` if it is gone, `Conflict` if it is newer.
     pub(crate) fn unchanged(&mut self, key: Key, seen: Revision) -> &mut Self {
-        self.require(key, Test::At(seen.0), Refusal::Conflict)
+        let (test, refusal) = (Test::At(seen.0), Refusal::Conflict);
+        self.conditions.push(Condition { key, test, refusal, gone: Refusal::Missing });
+        self
+    }
+
+    /// Something that belongs to the record must be as it was seen: `Conflict` if it has changed, has gone, or is there although nothing
+    /// was seen.
+    pub(crate) fn as_seen(&mut self, key: Key, seen: Option<Revision>) -> &mut Self {
+        self.require(key, seen.map_or(Test::Absent, |seen| Test::At(seen.0)), Refusal::Conflict)
+    }
+
+    /// The term must not have ended. Goes first: whoever does not lead any more is told so, whatever else has changed.
+    pub(crate) fn within(&mut self, term: Option<Term>) -> &mut Self {
+        match term {
+            Some(Term::Held(revision)) => self.require(key::leader(), Test::At(revision.0), Refusal::Deposed),
+            Some(Term::Alone) | None => self,
+        }
     }
 
     pub(crate) fn put(&mut self, key: Key, value: impl Into<Bytes>) -> &mut Self {
@@ -105,7 +127,7 @@ impl Transaction {
                 Test::Absent => state.revision(key)?.is_none(),
                 Test::Present => state.revision(key)?.is_some(),
                 Test::At(revision) => match state.revision(key)? {
-                    None => return Ok(Err(Refusal::Missing)),
+                    None => return Ok(Err(condition.gone)),
                     Some(now) => now == revision,
                 },
                 Test::NothingBelow => !state.anything_below(key)?,
@@ -128,7 +150,7 @@ impl Transaction {
     pub(crate) fn into_events(self, revision: u64) -> impl Iterator<Item = Event> {
         self.writes.into_iter().filter_map(move |write| match write {
             Write::Put(key, value) if key.is_shown() => Some(Event::Put(key, Stored { value, revision })),
-            Write::Delete(key) if key.is_shown() => Some(Event::Delete(key)),
+            Write::Delete(key) if key.is_shown() => Some(Event::Delete(key, revision)),
             Write::Put(..) | Write::Delete(_) => None,
         })
     }
@@ -165,7 +187,18 @@ impl From<CommitError> for StoreError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     Put(Key, Stored),
-    Delete(Key),
+    /// With the revision of the transaction that deleted it.
+    Delete(Key, u64),
+}
+
+impl Event {
+    /// The revision of the transaction.
+    pub(crate) const fn revision(&self) -> u64 {
+        match self {
+            Self::Put(_, stored) => stored.revision,
+            Self::Delete(_, revision) => *revision,
+        }
+    }
 }
 
 /// Everything that the read model shows, in any order.

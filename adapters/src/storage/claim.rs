@@ -65,8 +65,6 @@ impl Core {
             match self.commit(claimed).await {
                 Ok(revision) => return Ok(Creation::New(revision)),
                 Err(CommitError::Refused(Refusal::Claimed)) => {}
-                // An outdated claim that was to be replaced is gone.
-                Err(CommitError::Refused(Refusal::Missing)) if test != Test::Absent => {}
                 Err(error) => return Err(error.into()),
             }
             let Some(stored) = self.backend.get(&key).await.map_err(StoreError::Unavailable)? else {

@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use kqueen_domain::{
-    id::ClusterId,
-    port::store::{Change, Revision, StoreError},
-};
+use kqueen_domain::port::store::{Change, Revision, StoreError};
 use quick_cache::{Weighter, sync::Cache};
 use zeroize::Zeroizing;
 
@@ -18,20 +15,20 @@ use super::{
     record::{self, Record},
 };
 
-/// A kubeconfig as it is stored, sealed, and which revision of its cluster was shown before it was read. It is good for as long as
-/// that revision is shown: a kubeconfig changes only together with its cluster's record.
+/// A secret as it is stored, sealed, or that there is none, and which revision of its record was shown before it was read. It is good
+/// for as long as that revision is shown: these secrets change only together with their record.
 #[derive(Clone)]
 struct Cached {
-    sealed: bytes::Bytes,
+    sealed: Option<bytes::Bytes>,
     shown: Revision,
 }
 
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<ClusterId, Cached> for Weight {
-    fn weight(&self, _: &ClusterId, cached: &Cached) -> u64 {
-        cached.sealed.len() as u64 + 96
+impl Weighter<Secret, Cached> for Weight {
+    fn weight(&self, _: &Secret, cached: &Cached) -> u64 {
+        cached.sealed.as_ref().map_or(0, |sealed| sealed.len() as u64) + 96
     }
 }
 
@@ -41,7 +38,7 @@ pub(crate) struct Core {
     pub(crate) model: Arc<ReadModel>,
     pub(crate) cipher: Cipher,
     pub(crate) meters: Arc<Meters>,
-    kubeconfigs: Cache<ClusterId, Cached, Weight>,
+    secrets: Cache<Secret, Cached, Weight>,
 }
 
 impl Core {
@@ -53,8 +50,8 @@ impl Core {
         cache_bytes: u64,
     ) -> Self {
         let items = usize::try_from(cache_bytes / 4096).unwrap_or(usize::MAX).max(16);
-        let kubeconfigs = Cache::with_weighter(items, cache_bytes, Weight);
-        Self { backend, model, cipher, meters, kubeconfigs }
+        let secrets = Cache::with_weighter(items, cache_bytes, Weight);
+        Self { backend, model, cipher, meters, secrets }
     }
 
     /// Carries out a transaction.
@@ -101,30 +98,39 @@ impl Core {
         Ok(())
     }
 
-    /// A secret, if it is there.
+    /// A secret, if it is there. Those of clusters and provisioners that were read last are kept in memory, sealed: the reconciler
+    /// needs them again and again.
     pub(crate) async fn secret(&self, secret: Secret) -> Result<Option<String>, StoreError> {
         let key = Key::from(secret);
-        let Some(stored) = self.backend.get(&key).await.map_err(StoreError::Unavailable)? else { return Ok(None) };
-        self.opened(&key, &stored.value).map(Some)
-    }
-
-    /// A kubeconfig, if there is one; those read last are kept in memory, sealed.
-    pub(crate) async fn kubeconfig(&self, id: ClusterId) -> Result<Option<String>, StoreError> {
-        let key = Key::from(Secret::Kubeconfig(id));
-        let shown = self.model.catalog.cluster(id).map(|view| view.cluster.revision);
-        if let Some(cached) = self.kubeconfigs.get(&id)
+        let shown = self.shown_with(secret);
+        if let Some(cached) = self.secrets.get(&secret)
             && Some(cached.shown) == shown
         {
             Meters::count(&self.meters.cache_hits);
-            return self.opened(&key, &cached.sealed).map(Some);
+            return cached.sealed.map(|sealed| self.opened(&key, &sealed)).transpose();
         }
-        Meters::count(&self.meters.cache_misses);
-        let Some(stored) = self.backend.get(&key).await.map_err(StoreError::Unavailable)? else { return Ok(None) };
-        let opened = self.opened(&key, &stored.value)?;
+        let stored = self.backend.get(&key).await.map_err(StoreError::Unavailable)?;
+        let sealed = stored.map(|stored| stored.value);
+        let opened = sealed.as_ref().map(|sealed| self.opened(&key, sealed)).transpose()?;
         if let Some(shown) = shown {
-            self.kubeconfigs.insert(id, Cached { sealed: stored.value, shown });
+            Meters::count(&self.meters.cache_misses);
+            self.secrets.insert(secret, Cached { sealed, shown });
         }
-        Ok(Some(opened))
+        Ok(opened)
+    }
+
+    /// The revision that is shown of the record a secret belongs to, if it is of a kind that is kept in memory.
+    fn shown_with(&self, secret: Secret) -> Option<Revision> {
+        match secret {
+            Secret::Kubeconfig(id) | Secret::ClusterMetadata(id) => {
+                self.model.catalog.cluster(id).map(|view| view.cluster.revision)
+            }
+            Secret::ProvisionerParameters(id) => {
+                self.model.catalog.provisioner(id).map(|view| view.provisioner.revision)
+            }
+            // Read when somebody logs in or is changed: hashing a password takes a hundred times as long.
+            Secret::Password(_) | Secret::UserMetadata(_) => None,
+        }
     }
 
     fn opened(&self, key: &Key, sealed: &[u8]) -> Result<String, StoreError> {

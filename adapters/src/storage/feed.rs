@@ -51,6 +51,10 @@ impl ReadModel {
             Shown::Cluster(_) => Change::Cluster(versioned(stored)?),
             Shown::Sighting(_) => Change::Sighting(record::read(&stored.value)?),
             Shown::Ages(shard) => Change::Looked(self.ages.put(shard, Page::read(&stored.value, stored.revision)?)),
+            Shown::Check(_) => Change::Checked(record::read(&stored.value)?),
+            Shown::Operation(_) => Change::Operation(versioned(stored)?),
+            Shown::Orphan(_) => Change::Orphan(versioned(stored)?),
+            Shown::Departed(_) => Change::Departed(record::read(&stored.value)?),
         })
     }
 
@@ -64,7 +68,11 @@ impl ReadModel {
                 Change::ClusterGone(id)
             }
             Shown::Sighting(id) => Change::SightingGone(id),
-            Shown::Ages(_) => return None,
+            Shown::Operation(id) => Change::OperationGone(id),
+            Shown::Orphan(id) => Change::OrphanGone(id),
+            Shown::Departed(id) => Change::DepartedGone(id),
+            // A check goes only together with its provisioner.
+            Shown::Ages(_) | Shown::Check(_) => return None,
         })
     }
 
@@ -91,18 +99,22 @@ fn versioned<T: Record>(stored: &Stored) -> Result<Versioned<T>, Unreadable> {
 impl Feed for ReadModel {
     fn apply(&self, events: Vec<Event>) {
         let mut newest = 0;
-        let changes: Vec<Change> = events
+        let changes: Vec<(Revision, Change)> = events
             .into_iter()
-            .filter_map(|event| match event {
-                Event::Put(key, stored) => {
-                    newest = newest.max(stored.revision);
-                    let change = self.change(Shown::of(&key)?, &stored);
-                    self.judge(key, change)
-                }
-                Event::Delete(key) => {
-                    self.unreadable().remove(&key);
-                    self.gone(Shown::of(&key)?)
-                }
+            .filter_map(|event| {
+                let revision = event.revision();
+                newest = newest.max(revision);
+                let change = match event {
+                    Event::Put(key, stored) => {
+                        let change = self.change(Shown::of(&key)?, &stored);
+                        self.judge(key, change)
+                    }
+                    Event::Delete(key, _) => {
+                        self.unreadable().remove(&key);
+                        self.gone(Shown::of(&key)?)
+                    }
+                };
+                Some((Revision(revision), change?))
             })
             .collect();
         self.catalog.apply(changes);

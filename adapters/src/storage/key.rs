@@ -5,10 +5,18 @@
 //! | `shown/{organization,user,provisioner,cluster}/<id>` | a record |
 //! | `shown/sighting/<cluster>` | what was last seen of a cluster |
 //! | `shown/ages/<shard>` | when the clusters of a shard were last looked at |
+//! | `shown/check/<provisioner>` | what the last check in the background found |
+//! | `shown/operation/<id>` | an operation on a cluster |
+//! | `shown/orphan/<cluster>` | what is left at a provider of a cluster that is gone |
+//! | `shown/departed/<cluster>` | a cluster that is gone and still remembered |
+//! | `ledger/<cluster>` | what was made at a provider for a cluster |
+//! | `timeline/<cluster>/<place>` | an entry of a cluster's timeline, see `timeline` |
 //! | `unique/{username,email,namespace}/<text>` | id of the record that has it |
 //! | `uses/{organization,user,provisioner}/<id>/<kind>/<id>` | nothing: the second record refers to the first |
 //! | `sealed/<what>/<id>` | a sealed secret |
 //! | `claim/<kind>/<caller>/<hash of the key>` | a creation that was asked for with an idempotency key |
+//! | `meta/leader` | who reconciles, on stores that several replicas share; it goes with its writer's lease |
+//! | `meta/installation` | the installation's own id |
 //! | `meta/…` | what the store itself needs |
 //!
 //! `uses/` exists so that a deletion can be made to depend, in its own transaction, on nothing being left below a prefix. Kubeconfigs
@@ -16,11 +24,11 @@
 
 use std::fmt;
 
-use kqueen_domain::id::{ClusterId, OrganizationId, ProvisionerId, UserId};
+use kqueen_domain::id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId};
 use ring::digest::{SHA256, digest};
 use uuid::Uuid;
 
-use super::ages::Shard;
+use super::{ages::Shard, timeline::Place};
 
 /// A key, without what a backend puts in front of it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +83,10 @@ pub(crate) enum Shown {
     Cluster(ClusterId),
     Sighting(ClusterId),
     Ages(Shard),
+    Check(ProvisionerId),
+    Operation(OperationId),
+    Orphan(ClusterId),
+    Departed(ClusterId),
 }
 
 impl Shown {
@@ -88,6 +100,10 @@ impl Shown {
             "cluster" => Self::Cluster(name.parse().ok()?),
             "sighting" => Self::Sighting(name.parse().ok()?),
             "ages" => Self::Ages(Shard::from_name(name)?),
+            "check" => Self::Check(name.parse().ok()?),
+            "operation" => Self::Operation(name.parse().ok()?),
+            "orphan" => Self::Orphan(name.parse().ok()?),
+            "departed" => Self::Departed(name.parse().ok()?),
             _ => return None,
         })
     }
@@ -102,6 +118,10 @@ impl From<Shown> for Key {
             Shown::Cluster(id) => format!("shown/cluster/{id}"),
             Shown::Sighting(id) => format!("shown/sighting/{id}"),
             Shown::Ages(shard) => format!("shown/ages/{shard}"),
+            Shown::Check(id) => format!("shown/check/{id}"),
+            Shown::Operation(id) => format!("shown/operation/{id}"),
+            Shown::Orphan(id) => format!("shown/orphan/{id}"),
+            Shown::Departed(id) => format!("shown/departed/{id}"),
         })
     }
 }
@@ -131,6 +151,38 @@ pub(crate) fn sighting(id: ClusterId) -> Key {
     Shown::Sighting(id).into()
 }
 
+/// What the last check of a provisioner in the background found.
+pub(crate) fn provisioner_check(id: ProvisionerId) -> Key {
+    Shown::Check(id).into()
+}
+
+pub(crate) fn operation(id: OperationId) -> Key {
+    Shown::Operation(id).into()
+}
+
+pub(crate) fn orphan(id: ClusterId) -> Key {
+    Shown::Orphan(id).into()
+}
+
+pub(crate) fn departed(id: ClusterId) -> Key {
+    Shown::Departed(id).into()
+}
+
+/// What was made at a provider for a cluster.
+pub(crate) fn ledger(id: ClusterId) -> Key {
+    Key::new(format!("ledger/{id}"))
+}
+
+/// The timeline of a cluster; its entries are below, newest first.
+pub(crate) fn timeline(id: ClusterId) -> Key {
+    Key::new(format!("timeline/{id}/"))
+}
+
+/// An entry of a cluster's timeline.
+pub(crate) fn timeline_entry(id: ClusterId, place: &Place) -> Key {
+    Key::new(format!("timeline/{id}/{place}"))
+}
+
 /// Who has a value that must be unique. `kind` is `username`, `email` (folded) or `namespace`.
 pub(crate) fn unique(kind: &'static str, text: &str) -> Key {
     Key::new(format!("unique/{kind}/{text}"))
@@ -150,6 +202,8 @@ pub(crate) enum By {
     User(UserId),
     Provisioner(ProvisionerId),
     Cluster(ClusterId),
+    /// An orphan that waits for somebody to decide.
+    Orphan(ClusterId),
 }
 
 /// Everything that refers to `used`.
@@ -168,11 +222,12 @@ pub(crate) fn uses(used: Used, by: By) -> Key {
         By::User(id) => format!("{}user/{id}", prefix.0),
         By::Provisioner(id) => format!("{}provisioner/{id}", prefix.0),
         By::Cluster(id) => format!("{}cluster/{id}", prefix.0),
+        By::Orphan(id) => format!("{}orphan/{id}", prefix.0),
     })
 }
 
 /// Secrets, each kind under keys of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Secret {
     Password(UserId),
     UserMetadata(UserId),
@@ -226,6 +281,16 @@ pub(crate) fn all_checks() -> Key {
     Key("meta/check/".into())
 }
 
+/// Who reconciles. Its revision is the term of whoever wrote it.
+pub(crate) fn leader() -> Key {
+    Key("meta/leader".into())
+}
+
+/// The id of this installation.
+pub(crate) fn installation() -> Key {
+    Key("meta/installation".into())
+}
+
 /// Written by every transaction that changes what is shown, for backends with several writers.
 pub(crate) fn clock() -> Key {
     Key("meta/clock".into())
@@ -237,81 +302,4 @@ pub(crate) fn newest_revision() -> Key {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_shown_is_read_back_from_its_key() {
-        let id = Uuid::new_v4();
-        for shown in [
-            Shown::Organization(id.into()),
-            Shown::User(id.into()),
-            Shown::Provisioner(id.into()),
-            Shown::Cluster(id.into()),
-            Shown::Sighting(id.into()),
-            Shown::Ages(Shard::of(id.into())),
-        ] {
-            let key = Key::from(shown);
-            assert!(key.is_shown() && key.starts_with(&all_shown()));
-            assert_eq!(Shown::of(&key), Some(shown));
-        }
-    }
-
-    #[test]
-    fn a_later_release_may_show_more() {
-        for text in ["shown/operation/1", "shown/cluster/not-a-uuid", "shown/ages/64", "sealed/kubeconfig/x"] {
-            assert_eq!(Shown::of(&Key(text.into())), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn no_key_of_one_kind_lies_below_another() {
-        let id = Uuid::new_v4();
-        let keys: Vec<Key> = vec![
-            organization(id.into()),
-            user(id.into()),
-            provisioner(id.into()),
-            cluster(id.into()),
-            sighting(id.into()),
-            Shown::Ages(Shard::of(id.into())).into(),
-            unique("username", "a/b"),
-            unique("email", "a/b"),
-            unique("namespace", "a"),
-            uses(Used::Organization(id.into()), By::User(id.into())),
-            uses(Used::Organization(id.into()), By::Cluster(id.into())),
-            uses(Used::User(id.into()), By::Cluster(id.into())),
-            uses(Used::Provisioner(id.into()), By::Cluster(id.into())),
-            Secret::Password(id.into()).into(),
-            Secret::UserMetadata(id.into()).into(),
-            Secret::ProvisionerParameters(id.into()).into(),
-            Secret::Kubeconfig(id.into()).into(),
-            Secret::ClusterMetadata(id.into()).into(),
-            claim("cluster", id.into(), "k"),
-            claim("provisioner", id.into(), "k"),
-            derivation(),
-            check("k"),
-            newest_revision(),
-        ];
-        for (i, one) in keys.iter().enumerate() {
-            for (j, other) in keys.iter().enumerate() {
-                assert!(i == j || !one.starts_with(other), "{one:?} lies below {other:?}");
-            }
-        }
-        let below_user = keys.iter().filter(|key| key.starts_with(&uses_of(Used::User(id.into()))));
-        assert_eq!(below_user.count(), 1);
-    }
-
-    #[test]
-    fn claims_of_other_callers_and_kinds_are_other_claims() {
-        let (ann, bob) = (UserId::random(), UserId::random());
-        assert_ne!(claim("cluster", ann, "k"), claim("cluster", bob, "k"));
-        assert_ne!(claim("cluster", ann, "k"), claim("provisioner", ann, "k"));
-        assert_ne!(claim("cluster", ann, "k"), claim("cluster", ann, "l"));
-        assert_eq!(claim("cluster", ann, "k"), claim("cluster", ann, "k"));
-    }
-
-    #[test]
-    fn debug_shows_no_names_of_people() {
-        assert_eq!(format!("{:?}", unique("email", "ann@example.org")), "unique/email/…");
-    }
-}
+mod tests;

@@ -26,9 +26,9 @@ pub struct Meters {
     pub freshness_asked: AtomicU64,
     /// How many reads of the store that took; fewer than were asked for, since they are shared.
     pub freshness_reads: AtomicU64,
-    /// Sealed kubeconfigs found in memory.
+    /// Sealed secrets of clusters and provisioners found in memory.
     pub cache_hits: AtomicU64,
-    /// Sealed kubeconfigs read from the store.
+    /// Sealed secrets of clusters and provisioners read from the store.
     pub cache_misses: AtomicU64,
 }
 

@@ -18,6 +18,7 @@ mod record;
 mod rotate;
 mod sled;
 mod stores;
+mod timeline;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -26,7 +27,7 @@ use kqueen_domain::{
     catalog::Catalog,
     port::{
         BoxError,
-        store::{ClusterStore, Freshness, OrganizationStore, ProvisionerStore, StoreError, UserStore},
+        store::{ClusterStore, Freshness, OrganizationStore, OrphanStore, ProvisionerStore, StoreError, UserStore},
     },
 };
 use secrecy::SecretString;
@@ -44,7 +45,7 @@ pub struct Settings {
     pub secret_key: SecretString,
     /// Earlier secret keys, with which values may still be sealed.
     pub previous_keys: Vec<SecretString>,
-    /// How many bytes of sealed kubeconfigs are kept in memory.
+    /// How many bytes of sealed kubeconfigs, and of other sealed secrets of clusters and provisioners, are kept in memory.
     pub kubeconfig_cache_bytes: u64,
 }
 
@@ -127,6 +128,8 @@ pub struct Stores {
     pub provisioners: Arc<dyn ProvisionerStore>,
     /// Clusters.
     pub clusters: Arc<dyn ClusterStore>,
+    /// Orphans.
+    pub orphans: Arc<dyn OrphanStore>,
     /// How far the catalog is.
     pub freshness: Arc<dyn Freshness>,
     /// Counters.
@@ -168,6 +171,7 @@ pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, O
         users: Arc::new(stores::Users(core.clone())),
         provisioners: Arc::new(stores::Provisioners(core.clone())),
         clusters: Arc::new(stores::Clusters(core.clone())),
+        orphans: Arc::new(stores::Orphans(core.clone())),
         freshness: Arc::new(stores::Fresh(core.clone())),
         meters,
         core,

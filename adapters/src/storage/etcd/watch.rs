@@ -206,11 +206,13 @@ impl Watcher {
         let (mut events, mut newest) = (Vec::new(), 0);
         for event in message.events() {
             let Some(kv) = event.kv() else { continue };
-            newest = newest.max(u64::try_from(kv.mod_revision())?);
+            // Of a key that is gone it is the revision of its deletion.
+            let revision = u64::try_from(kv.mod_revision())?;
+            newest = newest.max(revision);
             let Some(key) = self.prefix.strip(kv.key()) else { continue };
             events.push(match event.event_type() {
                 EventType::Put => Event::Put(key, stored(kv)),
-                EventType::Delete => Event::Delete(key),
+                EventType::Delete => Event::Delete(key, revision),
             });
         }
         if events.len() > SMALL {

@@ -3,11 +3,13 @@
 mod clusters;
 mod freshness;
 mod organizations;
+mod orphans;
 mod provisioners;
 mod users;
 
 pub(crate) use clusters::Clusters;
 pub(crate) use freshness::Fresh;
 pub(crate) use organizations::Organizations;
+pub(crate) use orphans::Orphans;
 pub(crate) use provisioners::Provisioners;
 pub(crate) use users::Users;

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kqueen_domain::{
     id::ProvisionerId,
-    port::store::{Change, Claim, Creation, ProvisionerStore, Revision, StoreError},
-    provisioner::Provisioner,
+    port::{
+        leader::Term,
+        store::{Change, Claim, Creation, ProvisionerStore, Revision, StoreError},
+    },
+    provisioner::{Checked, Provisioner},
     secret::SealedDocument,
 };
 
@@ -79,6 +82,17 @@ impl ProvisionerStore for Provisioners {
         Ok(self.0.commit(transaction).await?)
     }
 
+    async fn record_check(&self, checked: &Checked, term: Term) -> Result<(), StoreError> {
+        let id = checked.provisioner;
+        let mut transaction = Transaction::default();
+        transaction
+            .within(Some(term))
+            .require(key::provisioner(id), Test::Present, Refusal::Missing)
+            .put(key::provisioner_check(id), record::written(checked)?);
+        self.0.commit(transaction).await?;
+        Ok(())
+    }
+
     async fn delete(&self, id: ProvisionerId, seen: Revision) -> Result<(), StoreError> {
         let old = self.as_seen(id, seen).await?;
         let key = key::provisioner(id);
@@ -87,6 +101,7 @@ impl ProvisionerStore for Provisioners {
             .unchanged(key.clone(), seen)
             .require(key::uses_of(Used::Provisioner(id)), Test::NothingBelow, Refusal::InUse)
             .delete(key)
+            .delete(key::provisioner_check(id))
             .delete(key::uses(Used::Organization(old.organization), By::Provisioner(id)))
             .delete(key::uses(Used::User(old.owner), By::Provisioner(id)))
             .delete(Secret::ProvisionerParameters(id).into());

@@ -1,0 +1,79 @@
+//! When clusters were last looked at, written for many of them at once.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use kqueen_domain::{
+    id::ClusterId,
+    port::{leader::Term, store::StoreError},
+};
+
+use crate::storage::{
+    ages::Shard,
+    backend::{CommitError, Refusal, Test, Transaction},
+    core::Core,
+    key::{Key, Shown},
+};
+
+/// How many shards of ages are written at once, and how many bytes: etcd takes 1.5 MiB in one transaction.
+const SHARDS_AT_ONCE: usize = 64;
+const BYTES_AT_ONCE: usize = 768 * 1024;
+
+/// How often ages are tried again that another replica wrote at the same time.
+const TRIES: usize = 10;
+
+pub(super) type Looks = Vec<(ClusterId, DateTime<Utc>)>;
+
+/// Notes when clusters were looked at.
+pub(super) async fn record(core: &Core, looked_at: Looks, term: Option<Term>) -> Result<(), StoreError> {
+    let mut due: BTreeMap<Shard, Looks> = BTreeMap::new();
+    for (i, (cluster, at)) in looked_at.into_iter().enumerate() {
+        // Tens of thousands may come at once.
+        if i % 1000 == 999 {
+            tokio::task::yield_now().await;
+        }
+        if core.model.catalog.cluster(cluster).is_some() {
+            due.entry(Shard::of(cluster)).or_default().push((cluster, at));
+        }
+    }
+    let mut tries = 0;
+    while !due.is_empty() {
+        let (transaction, taken) = next(core, &mut due, term);
+        if taken.is_empty() {
+            break;
+        }
+        match core.commit(transaction).await {
+            Ok(_) => {}
+            // Another replica wrote one of these shards: take its ages in and write again.
+            Err(CommitError::Refused(Refusal::Conflict)) if tries < TRIES => {
+                tries += 1;
+                due.extend(taken);
+                core.backend.caught_up().await.map_err(StoreError::Unavailable)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Takes shards off `due` into one transaction, as many as fit. Shards in which nothing moves need no write.
+fn next(core: &Core, due: &mut BTreeMap<Shard, Looks>, term: Option<Term>) -> (Transaction, BTreeMap<Shard, Looks>) {
+    let (mut transaction, mut taken, mut bytes) = (Transaction::default(), BTreeMap::new(), 0);
+    transaction.within(term);
+    while taken.len() < SHARDS_AT_ONCE
+        && bytes < BYTES_AT_ONCE
+        && let Some((shard, looks)) = due.pop_first()
+    {
+        let mut page = core.model.ages.page(shard);
+        if !page.advance(&looks) {
+            continue;
+        }
+        let key: Key = Shown::Ages(shard).into();
+        let test = if page.revision == 0 { Test::Absent } else { Test::At(page.revision) };
+        let written = page.written();
+        bytes += written.len();
+        transaction.require(key.clone(), test, Refusal::Conflict).put(key, written);
+        taken.insert(shard, looks);
+    }
+    (transaction, taken)
+}

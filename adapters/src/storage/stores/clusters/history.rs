@@ -1,0 +1,122 @@
+//! Timelines, and what is kept of clusters that have left.
+
+use chrono::{DateTime, Utc};
+use kqueen_domain::{
+    id::ClusterId,
+    port::store::{StoreError, TimelinePage},
+};
+
+use crate::storage::{
+    backend::{CommitError, Refusal, Slice, Test, Transaction},
+    core::Core,
+    key::{self, Key},
+    record,
+    timeline::Place,
+};
+
+/// Most entries in one page.
+const LARGEST_PAGE: usize = 1000;
+/// How many keys are deleted at once: etcd takes 128 operations in a transaction.
+const AT_ONCE: usize = 100;
+
+async fn scan(core: &Core, id: ClusterId, after: Option<&Key>, limit: usize) -> Result<Slice, StoreError> {
+    core.backend.scan(&key::timeline(id), after, limit).await.map_err(StoreError::Unavailable)
+}
+
+/// Part of a timeline. `from` is what an earlier page ended with, or anything: it comes from people. What it points to may have been
+/// pruned meanwhile.
+pub(super) async fn page(
+    core: &Core,
+    id: ClusterId,
+    from: Option<String>,
+    limit: usize,
+) -> Result<TimelinePage, StoreError> {
+    let known = |from: String| Place::parse(&from).ok_or(StoreError::Dangling { field: "from" });
+    let after = from.map(known).transpose()?.map(|place| key::timeline_entry(id, &place));
+    let slice = scan(core, id, after.as_ref(), limit.clamp(1, LARGEST_PAGE)).await?;
+    let prefix = key::timeline(id);
+    let last = slice.entries.last().and_then(|(key, _)| key.as_str().strip_prefix(prefix.as_str()));
+    let next = last.filter(|_| slice.more).map(str::to_owned);
+    let entries = slice.entries.iter().map(|(_, stored)| record::read(&stored.value)).collect::<Result<_, _>>()?;
+    Ok(TimelinePage { entries, next })
+}
+
+/// Forgets all but the newest `keep` entries.
+pub(super) async fn prune(core: &Core, id: ClusterId, keep: usize) -> Result<(), StoreError> {
+    let mut last_kept = None;
+    let mut kept = 0;
+    while kept < keep {
+        let slice = scan(core, id, last_kept.as_ref(), (keep - kept).min(LARGEST_PAGE)).await?;
+        kept += slice.entries.len();
+        last_kept = slice.entries.into_iter().next_back().map(|(key, _)| key);
+        if !slice.more {
+            return Ok(());
+        }
+    }
+    forget_entries(core, id, last_kept.as_ref(), None).await.map(drop)
+}
+
+/// Forgets the entries after one, on the condition, if one is given, that a key is not there; whether it was not.
+async fn forget_entries(
+    core: &Core,
+    id: ClusterId,
+    after: Option<&Key>,
+    unless: Option<&Key>,
+) -> Result<bool, StoreError> {
+    loop {
+        let slice = scan(core, id, after, AT_ONCE).await?;
+        let mut transaction = Transaction::default();
+        if let Some(key) = unless {
+            transaction.require(key.clone(), Test::Absent, Refusal::InUse);
+        }
+        for (key, _) in slice.entries {
+            transaction.delete(key);
+        }
+        if !transaction.writes.is_empty() && !is_done(core.commit(transaction).await)? {
+            return Ok(false);
+        }
+        if !slice.more {
+            return Ok(true);
+        }
+    }
+}
+
+/// Whether it was carried out, or its condition did not hold.
+fn is_done<T>(result: Result<T, CommitError>) -> Result<bool, StoreError> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(CommitError::Refused(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Forgets clusters that left before `before`; how many.
+pub(super) async fn forget_departed(core: &Core, before: DateTime<Utc>) -> Result<usize, StoreError> {
+    let mut forgotten = 0;
+    for id in core.model.catalog.departed_before(before) {
+        forgotten += usize::from(forget(core, id).await?);
+    }
+    Ok(forgotten)
+}
+
+/// Forgets a cluster that has left; not one that is there again. That it left goes last: cut off in between, the next call carries on.
+async fn forget(core: &Core, id: ClusterId) -> Result<bool, StoreError> {
+    let living = key::cluster(id);
+    if !forget_entries(core, id, None, Some(&living)).await? {
+        return Ok(false);
+    }
+    let operations = core.model.catalog.operations_of(id);
+    let mut keys: Vec<Key> = vec![key::departed(id)];
+    keys.extend(operations.iter().map(|view| key::operation(view.operation.record.id)));
+    while !keys.is_empty() {
+        let mut transaction = Transaction::default();
+        transaction.require(living.clone(), Test::Absent, Refusal::InUse);
+        for key in keys.split_off(keys.len().saturating_sub(AT_ONCE)) {
+            transaction.delete(key);
+        }
+        if !is_done(core.commit(transaction).await)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

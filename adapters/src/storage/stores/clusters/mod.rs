@@ -1,0 +1,180 @@
+//! Clusters with their secrets, what was last seen of them, and what is done to them.
+
+mod ages;
+mod history;
+mod work;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use kqueen_domain::{
+    cluster::Cluster,
+    id::ClusterId,
+    ledger::Ledger,
+    port::{
+        leader::Term,
+        store::{
+            Claim, ClusterRecord, ClusterSecrets, ClusterStore, Creation, Revision, StoreError, TimelinePage,
+            Versioned, Work,
+        },
+    },
+    secret::{Kubeconfig, SealedDocument},
+};
+
+use crate::storage::{
+    backend::{Refusal, Test, Transaction},
+    core::Core,
+    key::{self, By, Secret, Used},
+    record,
+};
+
+pub(crate) struct Clusters(pub(crate) Arc<Core>);
+
+impl Clusters {
+    async fn as_seen(&self, id: ClusterId, seen: Revision) -> Result<Cluster, StoreError> {
+        match self.0.model.catalog.cluster(id) {
+            Some(view) if view.cluster.revision == seen => Ok(view.cluster.record.clone()),
+            _ => self.0.stored_as_seen(&key::cluster(id), seen).await,
+        }
+    }
+
+    fn change_secrets(
+        &self,
+        transaction: &mut Transaction,
+        id: ClusterId,
+        secrets: &ClusterSecrets,
+    ) -> Result<(), StoreError> {
+        self.0.change_secret(transaction, Secret::Kubeconfig(id), &secrets.kubeconfig, Kubeconfig::expose)?;
+        self.0.change_secret(transaction, Secret::ClusterMetadata(id), &secrets.metadata, SealedDocument::expose)
+    }
+
+    /// Adds what happens to a cluster's own record.
+    async fn change_record(
+        &self,
+        transaction: &mut Transaction,
+        id: ClusterId,
+        record: ClusterRecord,
+    ) -> Result<(), StoreError> {
+        let key = key::cluster(id);
+        match record {
+            ClusterRecord::Keep(None) => {
+                transaction.require(key, Test::Present, Refusal::Missing);
+            }
+            ClusterRecord::Keep(Some(seen)) => {
+                transaction.unchanged(key, seen);
+            }
+            ClusterRecord::Put(cluster, secrets, seen) => {
+                let old = self.as_seen(id, seen).await?;
+                let (provisioner, organization) = (old.provisioner, old.organization);
+                let next = Cluster { id, provisioner, organization, ..*cluster };
+                transaction.unchanged(key.clone(), seen).put(key, record::written(&next)?);
+                if old.owner != next.owner {
+                    transaction
+                        .require(key::user(next.owner), Test::Present, Refusal::Dangling("owner"))
+                        .put(key::uses(Used::User(next.owner), By::Cluster(id)), "")
+                        .delete(key::uses(Used::User(old.owner), By::Cluster(id)));
+                }
+                self.change_secrets(transaction, id, &secrets)?;
+            }
+            ClusterRecord::Remove(seen) => {
+                let old = self.as_seen(id, seen).await?;
+                transaction
+                    .unchanged(key.clone(), seen)
+                    .delete(key)
+                    .delete(key::sighting(id))
+                    .delete(key::ledger(id))
+                    .delete(key::uses(Used::Organization(old.organization), By::Cluster(id)))
+                    .delete(key::uses(Used::User(old.owner), By::Cluster(id)))
+                    .delete(key::uses(Used::Provisioner(old.provisioner), By::Cluster(id)))
+                    .delete(Secret::Kubeconfig(id).into())
+                    .delete(Secret::ClusterMetadata(id).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ClusterStore for Clusters {
+    async fn create(
+        &self,
+        cluster: &Cluster,
+        secrets: ClusterSecrets,
+        work: Work,
+        claim: Option<Claim>,
+    ) -> Result<Creation<Cluster>, StoreError> {
+        let id = cluster.id;
+        let key = key::cluster(id);
+        let mut transaction = Transaction::default();
+        transaction
+            .within(work.term)
+            .require(key.clone(), Test::Absent, Refusal::Conflict)
+            .require(key::organization(cluster.organization), Test::Present, Refusal::Dangling("organization"))
+            .require(key::user(cluster.owner), Test::Present, Refusal::Dangling("owner"))
+            .require(key::provisioner(cluster.provisioner), Test::Present, Refusal::Dangling("provisioner"))
+            .put(key, record::written(cluster)?)
+            .put(key::uses(Used::Organization(cluster.organization), By::Cluster(id)), "")
+            .put(key::uses(Used::User(cluster.owner), By::Cluster(id)), "")
+            .put(key::uses(Used::Provisioner(cluster.provisioner), By::Cluster(id)), "");
+        self.change_secrets(&mut transaction, id, &secrets)?;
+        self.add_work(&mut transaction, id, &work, false).await?;
+        self.0.create(cluster, transaction, claim).await
+    }
+
+    async fn claimed(&self, claim: &Claim) -> Result<Option<(Cluster, [u8; 32])>, StoreError> {
+        self.0.claimed(claim).await
+    }
+
+    async fn update(&self, cluster: &Cluster, secrets: ClusterSecrets, seen: Revision) -> Result<Revision, StoreError> {
+        let record = ClusterRecord::Put(Box::new(cluster.clone()), secrets, seen);
+        self.commit(cluster.id, record, Work::default()).await
+    }
+
+    async fn commit(&self, id: ClusterId, record: ClusterRecord, work: Work) -> Result<Revision, StoreError> {
+        let leaves = matches!(record, ClusterRecord::Remove(_));
+        let mut transaction = Transaction::default();
+        transaction.within(work.term);
+        // In this order also in the feed: whoever hears of an operation that ends with its cluster can tell whose the cluster was.
+        work::remember(&mut transaction, &work)?;
+        self.change_record(&mut transaction, id, record).await?;
+        self.add_work(&mut transaction, id, &work, leaves).await?;
+        Ok(self.0.commit(transaction).await?)
+    }
+
+    async fn kubeconfig(&self, id: ClusterId) -> Result<Option<Kubeconfig>, StoreError> {
+        Ok(self.0.secret(Secret::Kubeconfig(id)).await?.map(Kubeconfig::new))
+    }
+
+    async fn metadata(&self, id: ClusterId) -> Result<Option<SealedDocument>, StoreError> {
+        Ok(self.0.secret(Secret::ClusterMetadata(id)).await?.map(SealedDocument::new))
+    }
+
+    async fn ledger(&self, id: ClusterId) -> Result<Option<Versioned<Ledger>>, StoreError> {
+        let stored = self.0.backend.get(&key::ledger(id)).await.map_err(StoreError::Unavailable)?;
+        stored
+            .map(|stored| Ok(Versioned { value: record::read(&stored.value)?, revision: Revision(stored.revision) }))
+            .transpose()
+    }
+
+    async fn timeline(
+        &self,
+        id: ClusterId,
+        from: Option<String>,
+        limit: usize,
+    ) -> Result<TimelinePage, StoreError> {
+        history::page(&self.0, id, from, limit).await
+    }
+
+    async fn prune_timeline(&self, id: ClusterId, keep: usize) -> Result<(), StoreError> {
+        history::prune(&self.0, id, keep).await
+    }
+
+    async fn forget_departed(&self, before: DateTime<Utc>) -> Result<usize, StoreError> {
+        history::forget_departed(&self.0, before).await
+    }
+
+    async fn record_ages(&self, looked_at: ages::Looks, term: Option<Term>) -> Result<(), StoreError> {
+        ages::record(&self.0, looked_at, term).await
+    }
+}
