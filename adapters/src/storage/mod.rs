@@ -8,8 +8,9 @@ mod backend;
 mod cipher;
 mod claim;
 mod core;
-mod etcd;
+pub(crate) mod etcd;
 mod feed;
+mod installation;
 mod key;
 mod keyring;
 mod memory;
@@ -20,21 +21,24 @@ mod sled;
 mod stores;
 mod timeline;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
     catalog::Catalog,
     port::{
         BoxError,
+        leader::Leadership,
         store::{ClusterStore, Freshness, OrganizationStore, OrphanStore, ProvisionerStore, StoreError, UserStore},
     },
 };
 use secrecy::SecretString;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use self::{backend::Backend, etcd::SettingsError, feed::ReadModel, keyring::UnlockError, sled::OpenFilesError};
 pub use self::{etcd::EtcdSettings, memory::Memory, meters::Meters, rotate::Rotated};
+use crate::leader::Candidate;
 
 /// Which store, and how it is sealed.
 #[derive(Debug, Clone)]
@@ -135,6 +139,9 @@ pub struct Stores {
     /// Counters.
     pub meters: Arc<Meters>,
     core: Arc<core::Core>,
+    installation: Uuid,
+    /// Where replicas elect the one that reconciles; `None` where there is only one.
+    seat: Option<etcd::Seat>,
 }
 
 impl std::fmt::Debug for Stores {
@@ -149,6 +156,7 @@ impl std::fmt::Debug for Stores {
 /// The store cannot be used; the error says what to do.
 pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, OpenError> {
     let meters = Arc::new(Meters::default());
+    let mut seat = None;
     let backend: Arc<dyn Backend> = match settings.place {
         Place::Memory(memory) => Arc::new(memory),
         Place::Sled { path } => {
@@ -156,9 +164,14 @@ pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, O
             let unavailable = |error| OpenError::Unavailable("opening the store was cut off".to_owned(), error);
             Arc::new(opening.map_err(|error| unavailable(Box::new(error)))??)
         }
-        Place::Etcd(settings) => Arc::new(etcd::Etcd::new(&settings, meters.clone()).await?),
+        Place::Etcd(settings) => {
+            let etcd = etcd::Etcd::new(&settings, meters.clone()).await?;
+            seat = Some(etcd.seat());
+            Arc::new(etcd)
+        }
     };
     let cipher = keyring::unlock(&*backend, settings.secret_key, settings.previous_keys).await?;
+    let installation = installation::id(&*backend).await?;
     let model = Arc::new(ReadModel::new(catalog, meters.clone()));
     backend.start(model.clone()).await.map_err(|error| match error {
         StoreError::Unreadable(source) => OpenError::Unreadable(source),
@@ -175,6 +188,8 @@ pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, O
         freshness: Arc::new(stores::Fresh(core.clone())),
         meters,
         core,
+        installation,
+        seat,
     })
 }
 
@@ -186,6 +201,22 @@ impl Stores {
     /// Deriving failed, which does not happen for purposes of ordinary length.
     pub fn derive_key(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>, StoreError> {
         Ok(self.core.cipher.derive(purpose)?)
+    }
+
+    /// This installation's own id: made with the store, and the same on every replica for as long as the store is.
+    #[must_use]
+    pub const fn installation(&self) -> Uuid {
+        self.installation
+    }
+
+    /// Tells whether this replica may reconcile, once the candidate runs. One that leads and dies is followed within little more than
+    /// `ttl`, in whole seconds; where there is only one replica it leads at once and for good. Called once.
+    #[must_use]
+    pub fn leadership(&self, ttl: Duration) -> (Arc<dyn Leadership>, Candidate) {
+        match &self.seat {
+            Some(seat) => Candidate::on_etcd(seat.clone(), ttl),
+            None => Candidate::single(),
+        }
     }
 
     /// Seals everything anew with the newest secret key while the store is in use. All replicas must already know that key.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use etcd_client::{Certificate, Client, ConnectOptions, Error, Identity, KvClient, TlsOptions, WatchClient};
+use etcd_client::{Certificate, Client, ConnectOptions, Error, Identity, KvClient, LeaseClient, TlsOptions, WatchClient};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -84,6 +84,14 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn watch(&self) -> WatchClient {
         self.watch.clone()
+    }
+
+    pub(crate) fn kv(&self) -> KvClient {
+        self.kv.clone()
+    }
+
+    pub(crate) fn lease(&self) -> LeaseClient {
+        self.client.lease_client()
     }
 
     /// Proves anew who we are; nothing to do without credentials.
@@ -199,13 +207,26 @@ impl Connection {
         }
     }
 
-    /// Calls etcd, at another endpoint if one fails, as long as that cannot do the work twice: `repeatable` calls always, others only
-    /// if the first was certainly not sent.
+    /// Reads or writes, within [`LIMIT`]; see [`Connection::ask`].
     pub(crate) async fn call<T, F>(&self, repeatable: bool, call: impl Fn(KvClient) -> F) -> Result<T, CallError>
     where
         F: Future<Output = Result<T, Error>> + Send,
     {
-        let limit = Instant::now() + LIMIT;
+        self.ask(LIMIT, repeatable, |peer| call(peer.kv())).await
+    }
+
+    /// Calls etcd, at another endpoint if one fails, as long as that cannot do the work twice: `repeatable` calls always, others only
+    /// if the first was certainly not sent.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        within: Duration,
+        repeatable: bool,
+        ask: impl Fn(&Peer) -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, Error>> + Send,
+    {
+        let limit = Instant::now() + within;
         let mut last = None;
         // Twice round: the endpoint in use may have been left just before it came back.
         for _ in 0..self.endpoints.len() * 2 {
@@ -219,9 +240,9 @@ impl Connection {
                     continue;
                 }
             };
-            let attempt = if repeatable && self.endpoints.len() > 1 { ATTEMPT } else { LIMIT };
+            let attempt = if repeatable && self.endpoints.len() > 1 { ATTEMPT } else { within };
             let until = limit.min(Instant::now() + attempt);
-            match timeout_at(until, call(peer.kv.clone())).await {
+            match timeout_at(until, ask(&peer)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => {
                     if is_about_the_endpoint(&error) {
@@ -246,7 +267,7 @@ impl Connection {
                 }
             }
         }
-        let none = || CallError::Silent { endpoint: String::new(), within: LIMIT };
+        let none = || CallError::Silent { endpoint: String::new(), within };
         Err(last.unwrap_or_else(none))
     }
 }
@@ -294,9 +315,11 @@ fn is_about_the_endpoint(error: &Error) -> bool {
     }
 }
 
-/// Whether the call was refused before it did anything, since users or roles were changed after we had proven who we are.
+/// Whether the call was refused before it did anything, since users or roles were changed after we had proven who we are, or the proof
+/// has run out. The library itself notices only the latter, and not in what comes later in a stream.
 fn are_credentials_outdated(error: &Error) -> bool {
-    matches!(error, Error::GRpcStatus(status) if status.message().contains("revision of auth store is old"))
+    let Error::GRpcStatus(status) = error else { return false };
+    ["revision of auth store is old", "invalid auth token"].iter().any(|text| status.message().contains(text))
 }
 
 /// Whether the call certainly did not leave this machine: nobody was there to take it.

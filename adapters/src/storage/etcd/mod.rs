@@ -9,7 +9,7 @@
 //! may answer it ahead of changes that they have yet to send. The clock is written without a condition, so it makes no two
 //! transactions collide.
 
-mod connection;
+pub(crate) mod connection;
 mod progress;
 mod transaction;
 mod watch;
@@ -59,6 +59,20 @@ impl Etcd {
             meters,
         })
     }
+}
+
+impl Etcd {
+    /// Where replicas elect the one that reconciles: the connection, and the key.
+    pub(crate) fn seat(&self) -> Seat {
+        Seat { connection: self.connection.clone(), key: self.prefix.full(&key::leader()) }
+    }
+}
+
+/// What an election needs to know of the store.
+#[derive(Clone)]
+pub(crate) struct Seat {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) key: Vec<u8>,
 }
 
 impl Drop for Etcd {
