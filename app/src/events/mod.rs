@@ -28,6 +28,8 @@ use crate::api::render::Renderer;
 
 /// How many changes are kept for those who were away for a moment: a minute and more of a busy installation, in some 1 MB.
 const KEPT: usize = 10_000;
+/// How often a stream says at least that it is still there.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How many streams one user may have.
 const EACH: usize = 20;
 
@@ -58,9 +60,11 @@ pub struct Events {
 }
 
 impl Events {
-    /// Hears of what changes from now on. At most `streams` may be open together; each says something every `heartbeat`.
+    /// Hears of what changes from now on. At most `streams` may be open together. Connections that say nothing for `idle` are cut off,
+    /// so that each stream says something sooner.
     #[must_use]
-    pub fn new(sources: Sources, streams: usize, heartbeat: Duration) -> Self {
+    pub fn new(sources: Sources, streams: usize, idle: Duration) -> Self {
+        let heartbeat = HEARTBEAT.min(idle / 3);
         let journal = Arc::new(Journal::new(KEPT));
         sources.catalog.listen(journal.clone() as Arc<dyn Listener>);
         Self { sources: Arc::new(sources), journal, seats: Seats::new(EACH, streams), heartbeat }
