@@ -44,6 +44,7 @@ use crate::{
     },
     banner::banner,
     config::{Bootstrap, Config, StorageKind},
+    events::{Events, Sources},
     http::{Pipeline, docs, routes::Routes, scrape::Scrape, serve},
     metrics::Metrics,
     shutdown,
@@ -58,6 +59,8 @@ use crate::{
 
 /// A replica that leads and dies is followed within little more than that.
 const LEASE: Duration = Duration::from_secs(5);
+/// One in so many connections may be an event stream: others are to get through as well.
+const STREAMS: usize = 4;
 /// How many turns may wait for something that does not answer: each is a task and a connection.
 const SLOW_TURNS: usize = 1024;
 
@@ -193,7 +196,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     {
         tracing::info!("the first superadmin was made");
     }
-    let service = Service::new(&config, &parts)?;
+    let service = Service::new(&config, &parts, &stop)?;
     let mut workers = JoinSet::new();
     // Leadership is given up last, when the turns in hand have ended.
     let resign = CancellationToken::new();
@@ -231,7 +234,11 @@ struct Service<E> {
 }
 
 impl Service<()> {
-    fn new(config: &Config, parts: &Parts) -> Result<Service<impl poem::Endpoint<Output: Send> + 'static>, Error> {
+    fn new(
+        config: &Config,
+        parts: &Parts,
+        stop: &CancellationToken,
+    ) -> Result<Service<impl poem::Endpoint<Output: Send> + 'static>, Error> {
         let setup = |error: BoxError| Error::Setup(error);
         let Parts { catalog, stores, clock, passwords, demo } = parts;
         let key = stores.derive_key("session tokens").map_err(|error| setup(Box::new(error)))?;
@@ -290,6 +297,40 @@ impl Service<()> {
         let wake = Wake::new(clock.clone(), limits);
         catalog.listen(Arc::new(wake.clone()));
         let document: Arc<str> = api::document().into();
+        let users = Arc::new(Users {
+            catalog: catalog.clone(),
+            store: stores.users.clone(),
+            freshness: stores.freshness.clone(),
+            passwords: passwords.clone(),
+            clock: clock.clone(),
+            auth_methods: config.auth.modules.clone(),
+        });
+        let provisioners = Arc::new(Provisioners {
+            catalog: catalog.clone(),
+            store: stores.provisioners.clone(),
+            freshness: stores.freshness.clone(),
+            engines: engines.clone(),
+            clock: clock.clone(),
+        });
+        let renderer = Arc::new(Renderer {
+            clusters: config.clusters.captions.clone(),
+            provisioners: ProvisionerCaptions {
+                ok: config.provisioners.ok.clone(),
+                error: config.provisioners.error.clone(),
+                unknown: config.provisioners.unknown.clone(),
+            },
+            engines,
+        });
+        let sources = Sources {
+            catalog: catalog.clone(),
+            sessions: sessions.clone(),
+            clusters: clusters.clone(),
+            provisioners: provisioners.clone(),
+            users: users.clone(),
+            renderer: renderer.clone(),
+            stop: stop.clone(),
+        };
+        let events = Events::new(sources, (config.http.max_connections / STREAMS).max(1), config.http.idle_timeout);
         let api = Api {
             sessions: sessions.clone(),
             organizations: Arc::new(Organizations {
@@ -298,21 +339,8 @@ impl Service<()> {
                 freshness: stores.freshness.clone(),
                 clock: clock.clone(),
             }),
-            users: Arc::new(Users {
-                catalog: catalog.clone(),
-                store: stores.users.clone(),
-                freshness: stores.freshness.clone(),
-                passwords: passwords.clone(),
-                clock: clock.clone(),
-                auth_methods: config.auth.modules.clone(),
-            }),
-            provisioners: Arc::new(Provisioners {
-                catalog: catalog.clone(),
-                store: stores.provisioners.clone(),
-                freshness: stores.freshness.clone(),
-                engines: engines.clone(),
-                clock: clock.clone(),
-            }),
+            users,
+            provisioners,
             clusters: clusters.clone(),
             orphans: Arc::new(Orphans {
                 catalog: catalog.clone(),
@@ -322,15 +350,8 @@ impl Service<()> {
             }),
             live: Arc::new(LiveViews { clusters, inspector }),
             freshness: stores.freshness.clone(),
-            renderer: Arc::new(Renderer {
-                clusters: config.clusters.captions.clone(),
-                provisioners: ProvisionerCaptions {
-                    ok: config.provisioners.ok.clone(),
-                    error: config.provisioners.error.clone(),
-                    unknown: config.provisioners.unknown.clone(),
-                },
-                engines,
-            }),
+            renderer,
+            events: Arc::new(events),
             wake: wake.clone(),
             wake_on_list: config.clusters.state_on_list,
             auth: Arc::new(config.auth.clone()),

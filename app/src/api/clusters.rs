@@ -33,7 +33,7 @@ fn shown(api: &Api, cluster: &ClusterWithKubeconfig) -> Rendered<ClusterView> {
     Rendered::at(api.renderer.cluster_with_kubeconfig(cluster), cluster.view.cluster.revision)
 }
 
-fn without_kubeconfig(api: &Api, view: &catalog::ClusterView) -> Rendered<ClusterView> {
+pub(super) fn without_kubeconfig(api: &Api, view: &catalog::ClusterView) -> Rendered<ClusterView> {
     let mut body = Vec::with_capacity(2048);
     api.renderer.cluster(&mut body, view, false);
     Rendered::at(body, view.cluster.revision)
@@ -101,6 +101,9 @@ impl ClustersApi {
     }
 
     /// Delete a cluster. One that was attached is detached: what it runs on is not touched.
+    ///
+    /// One that was made is taken down in the background, whatever is under way: it shows as Destroying until its provider has been seen
+    /// to have nothing left of it, and then leaves. Asking again meanwhile changes nothing.
     #[oai(path = "/:id", method = "delete", operation_id = "cluster_delete")]
     async fn delete(
         &self,
@@ -147,31 +150,35 @@ impl ClustersApi {
         Ok(Rendered::of(&ProgressView { response, progress, result }))
     }
 
-    /// Change the number of nodes. 409 `unsupported` where the engine cannot.
+    /// Change the number of nodes. The answer does not wait for the provider; 409 `unsupported` where the engine cannot.
     #[oai(path = "/:id/resize", method = "patch", operation_id = "cluster_resize")]
     async fn resize(
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
+        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<Resize>,
     ) -> Result<Rendered<ClusterView>, Failure> {
-        let node_count = body.read()?;
         let api = ready(self.0.as_ref())?;
-        let view = api.clusters.resize(&caller.0, id.0.into(), node_count)?;
+        let expected = expected(if_match.0.as_deref())?;
+        let node_count = body.read()?;
+        let view = api.clusters.resize(&caller.0, id.0.into(), node_count, expected).await?;
         Ok(without_kubeconfig(api, &view))
     }
 
-    /// Switch network policy. 409 `unsupported` where the engine cannot.
+    /// Switch network policy. The answer does not wait for the provider; 409 `unsupported` where the engine cannot.
     #[oai(path = "/:id/set_network_policy", method = "patch", operation_id = "cluster_set_network_policy")]
     async fn set_network_policy(
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
+        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<NetworkPolicy>,
     ) -> Result<Rendered<ClusterView>, Failure> {
-        body.read()?;
         let api = ready(self.0.as_ref())?;
-        let view = api.clusters.set_network_policy(&caller.0, id.0.into())?;
+        let expected = expected(if_match.0.as_deref())?;
+        let policy = body.read()?;
+        let view = api.clusters.set_network_policy(&caller.0, id.0.into(), policy, expected).await?;
         Ok(without_kubeconfig(api, &view))
     }
 }

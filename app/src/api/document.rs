@@ -22,6 +22,8 @@ enum List {
     Full,
     /// Those that mean something for organizations and users.
     Named,
+    /// Where to look, and which part.
+    Part,
     /// Only where to look.
     Scope,
 }
@@ -54,8 +56,18 @@ const FACTS: &[Facts] = &[
     facts("cluster_topology", &[404, 409, 502, 504]),
     facts("cluster_kubeconfig", &[403, 404, 409]),
     facts("cluster_progress", &[404, 409]),
-    facts("cluster_resize", &[400, 403, 404, 409, 413, 415, 422]),
-    facts("cluster_set_network_policy", &[400, 403, 404, 409, 413, 415, 422]),
+    facts("cluster_resize", &[400, 403, 404, 409, 412, 413, 415, 422]),
+    facts("cluster_set_network_policy", &[400, 403, 404, 409, 412, 413, 415, 422]),
+    facts("cluster_retry", &[400, 403, 404, 409, 413, 415, 422]),
+    facts("cluster_forget", &[400, 403, 404, 409, 412, 413, 415, 422]),
+    facts("cluster_timeline", &[404, 422]),
+    facts("operation_list", &[404]),
+    facts("operation_get", &[404]),
+    facts("operation_cancel", &[400, 403, 404, 409, 413, 415, 422]),
+    list("orphan_list", &[403, 422], List::Part),
+    facts("orphan_delete", &[400, 403, 404, 409, 413, 415, 422]),
+    facts("orphan_ignore", &[400, 403, 404, 409, 413, 415, 422]),
+    facts("event_stream", &[406, 429]),
     list("provisioner_list", &[403, 422], List::Full),
     facts("provisioner_create", &[400, 403, 409, 413, 415, 422]),
     facts("engine_list", &[]),
@@ -79,6 +91,12 @@ const FACTS: &[Facts] = &[
     facts("user_delete", &[403, 404, 409, 412]),
     facts("user_update_password", &[400, 403, 404, 409, 412, 413, 415, 422]),
 ];
+
+/// Part of a stream.
+const EVENTS: &str = "retry: 2000\n\nid: 4711.0\n\n\
+    id: 4713.0\nevent: cluster\ndata: {\"action\":\"changed\",\"object\":{\"id\":\"0b5f8a3e-…\",\"name\":\"production\",…}}\n\n\
+    :\n\n\
+    id: 4720.1\nevent: provisioner\ndata: {\"action\":\"gone\",\"object\":{\"id\":\"5ddd5f5f-…\"}}\n\n";
 
 /// Request bodies: what they are called.
 const BODIES: &[&str] = &[
@@ -173,6 +191,7 @@ fn complete_operation(operation: &mut Value) {
             vec!["name", "provisioner", "engine", "sortby", "order", "offset", "limit", "namespace", "all_namespaces"]
         }
         Some(List::Named) => vec!["name", "sortby", "order", "offset", "limit", "namespace", "all_namespaces"],
+        Some(List::Part) => vec!["offset", "limit", "namespace", "all_namespaces"],
         Some(List::Scope) => vec!["namespace", "all_namespaces"],
     };
     if !more.is_empty() {
@@ -183,6 +202,9 @@ fn complete_operation(operation: &mut Value) {
             let reference = |name: &str| json!({"$ref": format!("#/components/parameters/{name}")});
             parameters.extend(more.drain(..).map(reference));
         }
+    }
+    if id == "event_stream" {
+        operation["responses"]["200"]["content"]["text/event-stream"]["example"] = json!(EVENTS);
     }
     if id == "organization_policy_update" {
         operation["requestBody"]["content"]["application/json"]["schema"] = json!({
@@ -200,8 +222,18 @@ fn complete_operation(operation: &mut Value) {
 
 /// Whether the answer is one record with a revision.
 fn tells_revision(operation: &str) -> bool {
-    let single = ["_get", "_create", "_update", "_whoami", "_password"];
-    single.iter().any(|end| operation.ends_with(end))
+    const ENDS: [&str; 9] = [
+        "_get",
+        "_create",
+        "_update",
+        "_whoami",
+        "_password",
+        "_resize",
+        "_set_network_policy",
+        "_retry",
+        "_cancel",
+    ];
+    ENDS.iter().any(|end| operation.ends_with(end)) || matches!(operation, "orphan_delete" | "orphan_ignore")
 }
 
 /// The shape of errors, which no handler names: each operation's errors refer to it.
@@ -213,16 +245,21 @@ fn errors(components: &mut Value) {
     }
 }
 
+/// Answers whose fields are all there, null where there is nothing to tell.
+const WHOLE: &[&str] =
+    &["Cluster", "Forgotten", "Happening", "Operation", "Orphan", "Reason", "Requester", "Resource", "Step", "Timeline"];
+
 /// Fields that are there and null. Fields that are left out instead are declared as not required already.
 fn nullable(components: &mut Value) {
-    for (schema, fields) in [("Cluster", &["observed_at", "version"][..]), ("UserUpdate", &["email"])] {
-        for field in fields {
-            components["schemas"][schema]["properties"][field]["nullable"] = json!(true);
-        }
-        if schema == "Cluster"
-            && let Some(required) = components["schemas"][schema]["required"].as_array_mut()
-        {
-            required.extend(fields.iter().map(|field| json!(field)));
+    let schemas = &mut components["schemas"];
+    for (schema, field) in [("Cluster", "observed_at"), ("Cluster", "version"), ("UserUpdate", "email")] {
+        schemas[schema]["properties"][field]["nullable"] = json!(true);
+    }
+    for schema in WHOLE {
+        let fields = schemas[schema]["properties"].as_object().into_iter().flatten();
+        let null: Vec<_> = fields.filter(|(_, field)| field["nullable"] == true).map(|(name, _)| json!(name)).collect();
+        if let Some(required) = schemas[schema]["required"].as_array_mut() {
+            required.extend(null);
         }
     }
     // The framework calls a choice of a number and a text an object.
@@ -323,11 +360,12 @@ fn responses() -> Value {
             409,
             "It does not fit what is there: a duplicate, a wrong state, something in the way, or `unsupported` by the engine.",
         ),
+        (406, "The client takes no `text/event-stream`."),
         (412, "It was changed since the revision named in If-Match."),
         (413, "The body is too long."),
         (415, "The body is not sent as application/json."),
         (422, "Fields that cannot be accepted, all of them in `details`."),
-        (429, "Too many attempts; come back after `Retry-After` seconds."),
+        (429, "Too many attempts, or too many streams; come back after `Retry-After` seconds."),
         (502, "The cluster refused us or cannot be reached."),
         (503, "The store does not answer; come back after `Retry-After` seconds."),
         (504, "The cluster did not answer in time."),

@@ -16,6 +16,11 @@ use poem_openapi::{
 };
 use serde::Serialize;
 
+use crate::events::Full;
+
+/// After how many seconds there may be room for one more stream.
+const STREAM_LATER: u64 = 30;
+
 /// What is wrong with one field of a request, or one thing that stands in the way.
 #[derive(Debug, Clone, Serialize, Object)]
 pub struct ErrorDetail {
@@ -102,6 +107,20 @@ impl Failure {
     #[must_use]
     pub fn timed_out() -> Self {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "the request took too long; try again")
+    }
+
+    /// The client takes nothing of the one kind there is.
+    #[must_use]
+    pub fn not_acceptable(kind: &str) -> Self {
+        let description = format!("this path answers with {kind} alone; name it in Accept, or send no Accept");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", description)
+    }
+
+    /// Too many watch already.
+    #[must_use]
+    pub fn too_many_streams(full: Full) -> Self {
+        let failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", full.to_string());
+        Self { retry_after: Some(STREAM_LATER), ..failure }
     }
 
     /// Something that is our fault.

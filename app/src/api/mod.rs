@@ -12,7 +12,11 @@ pub mod security;
 mod auth;
 mod clusters;
 mod configuration;
+mod events;
+mod no_body;
+mod operations;
 mod organizations;
+mod orphans;
 mod provisioners;
 mod service;
 mod users;
@@ -23,7 +27,7 @@ use kqueen_domain::{
     port::store::{Freshness, Revision},
     service::{
         Expected, clusters::Clusters, live::LiveViews, organizations::Organizations, provisioners::Provisioners,
-        sessions::Sessions, users::Users,
+        orphans::Orphans, sessions::Sessions, users::Users,
     },
 };
 use poem_openapi::{LicenseObject, OpenApiService, ServerObject, Tags};
@@ -33,7 +37,7 @@ pub use document::document;
 use error::Failure;
 use render::Renderer;
 
-use crate::{config::Auth, worker::wake::Wake};
+use crate::{config::Auth, events::Events, worker::wake::Wake};
 
 /// Everything handlers use.
 #[derive(Clone)]
@@ -48,6 +52,10 @@ pub struct Api {
     pub provisioners: Arc<Provisioners>,
     /// Clusters.
     pub clusters: Arc<Clusters>,
+    /// What may be left at providers without a cluster.
+    pub orphans: Arc<Orphans>,
+    /// What changes, for people who watch.
+    pub events: Arc<Events>,
     /// Live views of clusters.
     pub live: Arc<LiveViews>,
     /// Whether the store answers.
@@ -73,8 +81,14 @@ enum Tag {
     Clusters,
     /// How this installation is set up.
     Configuration,
+    /// What changes, as it changes.
+    Events,
+    /// What is, and was, done to clusters, and the verbs that stop it, run it again, or give it up.
+    Operations,
     /// Organizations and their policies.
     Organizations,
+    /// What may be left at providers without a cluster.
+    Orphans,
     /// Engines with their credentials.
     Provisioners,
     /// Whether the service is well, and its own description.
@@ -87,6 +101,9 @@ type Handlers = (
     service::ServiceApi,
     auth::AuthApi,
     clusters::ClustersApi,
+    operations::OperationsApi,
+    orphans::OrphansApi,
+    events::EventsApi,
     provisioners::ProvisionersApi,
     organizations::OrganizationsApi,
     users::UsersApi,
@@ -99,6 +116,9 @@ fn openapi_service(api: Option<Api>) -> OpenApiService<Handlers, ()> {
         service::ServiceApi(api.clone()),
         auth::AuthApi(api.clone()),
         clusters::ClustersApi(api.clone()),
+        operations::OperationsApi(api.clone()),
+        orphans::OrphansApi(api.clone()),
+        events::EventsApi(api.clone()),
         provisioners::ProvisionersApi(api.clone()),
         organizations::OrganizationsApi(api.clone()),
         users::UsersApi(api.clone()),

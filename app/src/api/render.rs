@@ -1,20 +1,23 @@
 //! Answers put together from parts. What a record says of itself is rendered once per revision and kept by the catalog; what it nests,
 //! and what changes with every look, is put in when it is answered, so that nothing kept can be out of date.
 
+pub mod work;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use kqueen_domain::{
     catalog::{ClusterView, Entry, Page, ProvisionerView, UserView},
-    cluster::Phase,
+    cluster::{Lifecycle, Phase},
     organization::Organization,
-    port::engine::EngineRegistry,
+    port::engine::{Abilities, EngineRegistry},
     provisioner::ProvisionerPhase,
     service::clusters::{ClusterWithKubeconfig, ShownKubeconfig},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::dto::operation::Reason;
 use crate::config::ClusterCaptions;
 
 /// Puts answers together.
@@ -45,28 +48,19 @@ pub fn time(at: DateTime<Utc>) -> String {
 }
 
 /// A part of an object: its braces are left to whoever puts it together.
-fn part(object: Value) -> Vec<u8> {
-    let mut bytes = object.to_string().into_bytes();
+fn part(record: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1024);
+    json(&mut bytes, record);
     bytes.pop();
     bytes
 }
 
-fn string(out: &mut Vec<u8>, name: &str, value: &str) {
+/// One more member of an object.
+fn member(out: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
     json(out, value);
-}
-
-fn optional(out: &mut Vec<u8>, name: &str, value: Option<&str>) {
-    match value {
-        Some(value) => string(out, name, value),
-        None => {
-            out.extend_from_slice(b",\"");
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(b"\":null");
-        }
-    }
 }
 
 fn json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
@@ -76,7 +70,7 @@ fn json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 
 fn namespace(out: &mut Vec<u8>, named: bool, organization: Option<&Arc<Entry<Organization>>>) {
     if let Some(organization) = organization.filter(|_| named) {
-        string(out, "_namespace", organization.record.namespace.as_str());
+        member(out, "_namespace", organization.record.namespace.as_str());
     }
 }
 
@@ -128,7 +122,7 @@ pub fn user(out: &mut Vec<u8>, view: &UserView) {
             object.insert("metadata".into(), metadata.to_map().into());
         }
         object.insert("created_at".into(), time(user.created_at).into());
-        part(Value::Object(object))
+        part(&Value::Object(object))
     }));
     if let Some(entry) = &view.organization {
         out.extend_from_slice(b",\"organization\":");
@@ -148,7 +142,7 @@ impl Renderer {
                 ProvisionerPhase::Failed => (&self.provisioners.error, "Error"),
                 ProvisionerPhase::NotReachable => (&self.provisioners.unknown, "Not Reachable"),
             };
-            part(serde_json::json!({
+            part(&serde_json::json!({
                 "id": provisioner.id.uuid(),
                 "name": provisioner.name,
                 "engine": provisioner.engine,
@@ -196,19 +190,28 @@ impl Renderer {
     fn cluster_but_its_end(&self, out: &mut Vec<u8>, view: &ClusterView, named: bool) {
         let cluster = &view.cluster.record;
         out.extend_from_slice(view.cluster.rendered(|cluster| {
-            part(serde_json::json!({
+            part(&serde_json::json!({
                 "id": cluster.id.uuid(),
                 "name": cluster.name,
                 "created_at": time(cluster.created_at),
+                "operation": cluster.operation.map(|operation| operation.uuid()),
+                "failure": match &cluster.lifecycle {
+                    Lifecycle::Failed { reason } => Some(Reason::from(reason)),
+                    Lifecycle::Deploying | Lifecycle::Ready | Lifecycle::Updating | Lifecycle::Destroying => None,
+                },
             }))
         }));
         let standing = view.standing();
-        string(out, "state", self.caption(standing.phase));
-        string(out, "phase", standing.phase.as_str());
-        string(out, "status_message", &standing.reason);
-        string(out, "state_changed_at", &time(standing.changed_at));
-        optional(out, "observed_at", view.looked_at.map(time).as_deref());
-        optional(out, "version", view.sighting.as_ref().and_then(|sighting| sighting.version.as_deref()));
+        member(out, "state", self.caption(standing.phase));
+        member(out, "phase", standing.phase.as_str());
+        member(out, "status_message", &standing.reason);
+        member(out, "state_changed_at", &time(standing.changed_at));
+        member(out, "observed_at", &view.looked_at.map(time));
+        member(out, "version", &view.sighting.as_ref().and_then(|sighting| sighting.version.as_deref()));
+        member(out, "progress", &view.progress(standing.phase, self.abilities(view)));
+        let told = view.told();
+        member(out, "node_count", &told.and_then(|told| told.node_count));
+        member(out, "network_policy", &told.and_then(|told| told.network_policy.as_ref()));
         out.extend_from_slice(b",\"metadata\":{\"status_message\":");
         json(out, &standing.reason);
         if let Some(inside) =
@@ -228,6 +231,12 @@ impl Renderer {
             self.provisioner(out, provisioner, false);
         }
         namespace(out, named, view.organization.as_ref());
+    }
+
+    /// What can be done with a cluster, if its engine is offered.
+    fn abilities(&self, view: &ClusterView) -> Option<Abilities> {
+        let provisioner = view.provisioner.as_ref()?;
+        Some(self.engines.get(&provisioner.provisioner.record.engine)?.descriptor().abilities)
     }
 
     /// The word for a cluster's state.

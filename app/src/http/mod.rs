@@ -31,9 +31,16 @@ use crate::{
 /// Header that names a request.
 const REQUEST_ID: &str = "x-request-id";
 
+/// The one path whose answer goes on.
+const EVENTS: &str = "/api/v1/events";
+
 /// Name of a request, in answers and logs.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub Arc<str>);
+
+/// Marks an answer whose body goes on for as long as somebody reads it: it is neither compressed nor read to its end here.
+#[derive(Debug, Clone, Copy)]
+pub struct Endless;
 
 /// What surrounds the routes.
 pub struct Pipeline<E> {
@@ -90,6 +97,10 @@ impl<E: Endpoint> Endpoint for Pipeline<E> {
                 request.set_data(peer);
                 request.set_data(BodyLimit(self.body_limit));
                 request.set_data(RequestId(id.clone()));
+                if template == EVENTS {
+                    // A compressor would hold back what is to arrive at once.
+                    request.headers_mut().remove(header::ACCEPT_ENCODING);
+                }
                 self.answer(request).await
             }
         }
@@ -161,7 +172,11 @@ fn allow(response: &mut Response, methods: &str) {
 
 /// HEAD answers with the length the body would have.
 async fn without_body(response: &mut Response) {
-    let body = response.take_body().into_bytes().await.unwrap_or_default();
+    let body = response.take_body();
+    if response.data::<Endless>().is_some() {
+        return;
+    }
+    let body = body.into_bytes().await.unwrap_or_default();
     response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
 }
 

@@ -9,13 +9,13 @@ use super::{
     table::{Row, Seen},
 };
 use crate::{
-    cluster::{Cluster, Sighting, Standing},
+    cluster::{Cluster, Phase, Sighting, Standing, Told},
     id::{OrganizationId, ProvisionerId, UserId},
     name::ResourceName,
     operation::Operation,
     organization::Organization,
     orphan::Orphan,
-    port::store::Revision,
+    port::{engine::Abilities, store::Revision},
     provisioner::Provisioner,
     user::User,
 };
@@ -85,6 +85,28 @@ impl ClusterView {
     #[must_use]
     pub fn standing(&self) -> Standing {
         Standing::of(&self.cluster.record, self.sighting.as_deref())
+    }
+
+    /// What its provider said of it when it was last asked.
+    #[must_use]
+    pub fn told(&self) -> Option<&Told> {
+        self.sighting.as_ref()?.told.as_ref()
+    }
+
+    /// How far a cluster in that phase is, in percent, given what its engine can do if it is offered; `None` where that cannot be
+    /// told.
+    #[must_use]
+    pub fn progress(&self, phase: Phase, abilities: Option<Abilities>) -> Option<u8> {
+        let under_way = matches!(phase, Phase::Deploying | Phase::Updating | Phase::Destroying);
+        match abilities {
+            _ if phase == Phase::Ready => Some(100),
+            // What is attached is whole from the start; nothing is made that could be half done.
+            Some(abilities) if !abilities.deploy => Some(100),
+            Some(abilities) if abilities.progress && under_way => {
+                Some(self.told().and_then(|told| told.progress).unwrap_or(0))
+            }
+            Some(_) | None => None,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{ServiceError, throttle::LoginThrottle};
 use crate::{
@@ -36,6 +36,22 @@ pub struct Sessions {
     pub throttle: LoginThrottle,
     /// How long a token lasts.
     pub token_lifetime: TimeDelta,
+}
+
+/// Somebody who was recognised, and what that rests on.
+#[derive(Debug, Clone, Copy)]
+pub struct Session {
+    /// Who.
+    pub caller: Caller,
+    claims: Claims,
+}
+
+impl Session {
+    /// When it ends by itself.
+    #[must_use]
+    pub const fn expires_at(&self) -> DateTime<Utc> {
+        self.claims.expires_at
+    }
 }
 
 const WRONG: ServiceError = ServiceError::Unauthenticated("user name or password is wrong, or the user is not active");
@@ -74,11 +90,31 @@ impl Sessions {
     /// # Errors
     /// `Unauthenticated`, `Unavailable`.
     pub async fn recognise(&self, token: &str) -> Result<Caller, ServiceError> {
+        Ok(self.open(token).await?.caller)
+    }
+
+    /// Who holds `token`, and until when: for answers that go on. Otherwise the same as [`Sessions::recognise`].
+    ///
+    /// # Errors
+    /// `Unauthenticated`, `Unavailable`.
+    pub async fn open(&self, token: &str) -> Result<Session, ServiceError> {
         let claims = self.tokens.verify(token, self.clock.now())?;
         self.freshness.caught_up().await?;
-        let user = self.catalog.user(claims.identity);
-        user.filter(|user| user.record.active && user.record.token_generation == claims.generation)
+        let caller = self.holder(&claims).ok_or(ServiceError::Unauthenticated("the session has ended; log in again"))?;
+        Ok(Session { caller, claims })
+    }
+
+    /// Whether a session goes on as it was opened: its token is still good, and its holder has the same role in the same organization.
+    /// Nobody is asked: what is known here counts, and whoever waits for changes hears of those that end a session.
+    #[must_use]
+    pub fn goes_on(&self, session: &Session) -> bool {
+        self.clock.now() < session.claims.expires_at && self.holder(&session.claims) == Some(session.caller)
+    }
+
+    fn holder(&self, claims: &Claims) -> Option<Caller> {
+        self.catalog
+            .user(claims.identity)
+            .filter(|user| user.record.active && user.record.token_generation == claims.generation)
             .map(|user| Caller { user: user.record.id, organization: user.record.organization, role: user.record.role })
-            .ok_or(ServiceError::Unauthenticated("the session has ended; log in again"))
     }
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
     invalid::Invalid,
+    operation,
     service::clusters::{ClusterPatch, NewCluster},
 };
 use poem_openapi::{Enum, Object};
@@ -10,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Free, provisioner::ProvisionerView, user::UserView};
+use super::{Free, operation::Reason, provisioner::ProvisionerView, user::UserView};
 use crate::api::body::{Body, Fields};
 
 /// A cluster to be created, or attached if its engine attaches clusters made elsewhere.
@@ -86,6 +87,21 @@ pub struct ClusterView {
     pub observed_at: Option<DateTime<Utc>>,
     /// The Kubernetes version it told last.
     pub version: Option<String>,
+    /// How far it is, in percent; null where that cannot be told.
+    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "100")))]
+    pub progress: Option<u8>,
+    /// Id of the newest operation on it: `GET /operations/{id}` shows it.
+    #[oai(nullable)]
+    pub operation: Option<Uuid>,
+    /// How many nodes it has, as its provider said last.
+    #[oai(nullable)]
+    pub node_count: Option<u32>,
+    /// Its network policy, as its provider said last.
+    #[oai(nullable)]
+    pub network_policy: Option<NetworkPolicy>,
+    /// Why making, changing or taking it down came to an end that needs somebody; null unless that is why `phase` is `Error`.
+    #[oai(nullable)]
+    pub failure: Option<Reason>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// What the engine was given and what clients keep here, secrets as `*******`; `status_message` in it repeats the one above.
@@ -121,14 +137,20 @@ pub struct Resize {
     pub node_count: Free,
 }
 
-/// Network policy to be switched.
-#[derive(Debug, Object)]
+/// Network policy of a cluster.
+#[derive(Debug, Object, Serialize)]
 pub struct NetworkPolicy {
     /// Who enforces it: CALICO, for example.
     #[oai(validator(min_length = 1, max_length = 64))]
     pub provider: String,
     /// On or off.
     pub enabled: bool,
+}
+
+impl From<&operation::NetworkPolicy> for NetworkPolicy {
+    fn from(it: &operation::NetworkPolicy) -> Self {
+        Self { provider: it.provider.clone(), enabled: it.enabled }
+    }
 }
 
 impl Body<ClusterCreate> {
@@ -205,7 +227,7 @@ impl Body<NetworkPolicy> {
     ///
     /// # Errors
     /// Everything wrong with the fields.
-    pub fn read(self) -> Result<(String, bool), Invalid> {
+    pub fn read(self) -> Result<operation::NetworkPolicy, Invalid> {
         let mut fields = self.fields;
         let provider: Option<String> = fields.required_text("provider");
         if provider.as_ref().is_some_and(|provider| provider.is_empty() || provider.len() > 64) {
@@ -214,7 +236,8 @@ impl Body<NetworkPolicy> {
         let given = fields.has("enabled");
         let enabled = fields.flag("enabled");
         let enabled = fields.require("enabled", enabled, given);
-        fields.finish(provider.zip(enabled))
+        let both = provider.zip(enabled);
+        fields.finish(both.map(|(provider, enabled)| operation::NetworkPolicy { provider, enabled }))
     }
 }
 

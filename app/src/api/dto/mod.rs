@@ -2,7 +2,9 @@
 
 pub mod cluster;
 pub mod configuration;
+pub mod operation;
 pub mod organization;
+pub mod orphan;
 pub mod provisioner;
 pub mod session;
 pub mod status;

@@ -123,6 +123,8 @@ pub struct EngineAbilities {
     pub set_network_policy: bool,
     /// Tells progress.
     pub progress: bool,
+    /// Lists everything it has made at the provider.
+    pub inventory: bool,
 }
 
 /// An engine as it is answered.

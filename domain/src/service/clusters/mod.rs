@@ -346,17 +346,10 @@ impl Clusters {
     /// `NotFound`.
     pub fn progress(&self, caller: &Caller, id: ClusterId) -> Result<Progress, ServiceError> {
         let view = self.get(caller, id)?;
-        let phase = view.standing().phase;
         // An engine that is not offered any more cannot tell.
-        let abilities = self.engine_of(&view).map(|engine| engine.descriptor().abilities).unwrap_or_default();
-        let told = view.sighting.as_ref().and_then(|sighting| sighting.told.as_ref()).and_then(|told| told.progress);
-        let percent = match phase {
-            Phase::Ready => Some(100),
-            // What is attached is whole from the start; nothing is made that could be half done.
-            _ if !abilities.deploy && self.engine_of(&view).is_ok() => Some(100),
-            Phase::Deploying | Phase::Updating | Phase::Destroying if abilities.progress => Some(told.unwrap_or(0)),
-            Phase::Deploying | Phase::Updating | Phase::Destroying | Phase::Failed | Phase::Unknown => None,
-        };
+        let abilities = self.engine_of(&view).ok().map(|engine| engine.descriptor().abilities);
+        let phase = view.standing().phase;
+        let percent = view.progress(phase, abilities);
         Ok(Progress { percent, phase })
     }
 

@@ -10,7 +10,7 @@ use crate::{
     catalog::Change,
     port::{
         password::{MockPasswordHasher, PasswordError},
-        store::{Freshness, MockFreshness, MockUserStore, StoreError},
+        store::{Freshness, MockFreshness, MockUserStore, Revision, StoreError},
         token::{Claims, MockTokenSigner, TokenError},
     },
     secret::{Password, PasswordHash},
@@ -240,4 +240,25 @@ async fn a_hasher_that_fails_is_our_fault() {
     let got = sessions.log_in("bob", password("secret"), HOME).await;
     assert_eq!(status(&got), 500);
     assert!(!got.unwrap_err().to_string().contains("memory"), "causes are for the log");
+}
+
+#[tokio::test]
+async fn a_session_goes_on_while_its_holder_is_who_opened_it() {
+    let ends: [(&str, End<'_>); 6] = [
+        ("deactivated", &|world, bob| world.put_user(User { active: false, ..bob })),
+        ("deleted", &|world, bob| world.catalog.apply(vec![(Revision(99), Change::UserGone(bob.id))])),
+        ("another password", &|world, bob| world.put_user(User { token_generation: 4, ..bob })),
+        ("another role", &|world, bob| world.put_user(User { role: Role::Admin, ..bob })),
+        ("another organization", &|world, bob| world.put_user(User { organization: world.other, ..bob })),
+        ("expired", &|world, _| world.clock.advance(TimeDelta::hours(1))),
+    ];
+    for (what, end) in ends {
+        let Fixture { world, sessions, .. } = fixture();
+        let session = sessions.open("ours").await.unwrap();
+        assert_eq!(session.expires_at(), world.now() + TimeDelta::hours(1));
+        world.put_user(User { email: None, ..world.people.bob.clone() });
+        assert!(sessions.goes_on(&session), "before: {what}");
+        end(&world, world.people.bob.clone());
+        assert!(!sessions.goes_on(&session), "{what}");
+    }
 }

@@ -1,0 +1,134 @@
+//! The stream of what changes.
+
+use kqueen_domain::service::sessions::Session;
+use poem::{
+    IntoResponse, Request, Response,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    web::sse::SSE,
+};
+use poem_openapi::{
+    ApiResponse, OpenApi,
+    param::{Header, Query},
+    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
+};
+
+use super::{Api, Tag, error::Failure, ready, security::Watching};
+use crate::http::Endless;
+
+pub(super) struct EventsApi(pub(super) Option<Api>);
+
+/// An answer that goes on.
+struct EventStream(Response);
+
+#[OpenApi(tag = "Tag::Events")]
+impl EventsApi {
+    /// Watch clusters, operations and provisioners change, as server-sent events.
+    ///
+    /// What the caller may see, as it is committed by whichever replica, until the token ends. Events are called `cluster`, `operation` and
+    /// `provisioner`. Their data is `{"action": "changed", "object": {…}}` with the object as its own route shows it, but without
+    /// kubeconfig or resources, or `{"action": "gone", "object": {"id": …}}`. Changes of one object that follow each other closely are
+    /// shown once.
+    ///
+    /// An event called `reset` says that changes may have been missed: read the lists again. It comes first where the event that is
+    /// named is not known any more, and later to who reads too slowly. To miss nothing, open the stream first and read the lists then.
+    #[oai(path = "/events", method = "get", operation_id = "event_stream")]
+    async fn stream(
+        &self,
+        watching: Watching,
+        request: &Request,
+        /// Id of the last event that was received: the stream goes on after it, also on another replica. Browsers send it by themselves.
+        #[oai(name = "Last-Event-ID")]
+        last_event_id: Header<Option<String>>,
+        /// The same, for clients that cannot send the header. The header counts where both are sent.
+        #[oai(name = "last_event_id")]
+        last_event: Query<Option<String>>,
+    ) -> Result<EventStream, Failure> {
+        if !takes_events(request.headers()) {
+            return Err(Failure::not_acceptable("text/event-stream"));
+        }
+        let api = ready(self.0.as_ref())?;
+        let last = last_event_id.0.filter(|id| !id.is_empty()).or(last_event.0.filter(|id| !id.is_empty()));
+        let session: Session = watching.0;
+        let events = api.events.watch(session, last.as_deref()).map_err(Failure::too_many_streams)?;
+        let mut response = SSE::new(events).keep_alive(api.events.heartbeat()).into_response();
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.set_data(Endless);
+        Ok(EventStream(response))
+    }
+}
+
+/// Whether a client that sent these headers takes events.
+fn takes_events(headers: &HeaderMap) -> bool {
+    let mut named = false;
+    for range in headers.get_all(header::ACCEPT).iter().flat_map(|value| value.to_str().unwrap_or_default().split(',')) {
+        let (range, parameters) = range.split_once(';').unwrap_or((range, ""));
+        let refused = parameters.split(';').any(|parameter| match parameter.split_once('=') {
+            Some((name, weight)) => name.trim().eq_ignore_ascii_case("q") && weight.trim().parse() == Ok(0.0_f32),
+            None => false,
+        });
+        named |= !range.trim().is_empty();
+        let is_ours = ["text/event-stream", "text/*", "*/*"].iter().any(|ours| range.trim().eq_ignore_ascii_case(ours));
+        if is_ours && !refused {
+            return true;
+        }
+    }
+    !named
+}
+
+impl IntoResponse for EventStream {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl ApiResponse for EventStream {
+    fn meta() -> MetaResponses {
+        let schema = MetaSchema {
+            description: Some("Server-sent events: `id`, `event` and `data` of each, and comments in between."),
+            ..MetaSchema::new("string")
+        };
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "What changes, as it changes.",
+                status: Some(StatusCode::OK.as_u16()),
+                status_range: None,
+                content: vec![MetaMediaType {
+                    content_type: "text/event-stream",
+                    schema: MetaSchemaRef::Inline(Box::new(schema)),
+                }],
+                headers: Vec::new(),
+            }],
+        }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_go_to_who_takes_them() {
+        let table = [
+            (&["text/event-stream"][..], true),
+            (&["*/*"], true),
+            (&["text/*"], true),
+            (&["application/json, TEXT/Event-Stream;q=0.5"], true),
+            (&["application/json", "text/event-stream"], true),
+            (&[], true),
+            (&[""], true),
+            (&["application/json"], false),
+            (&["application/json, text/html;q=0.9"], false),
+            (&["text/event-stream;q=0"], false),
+            (&["text/event-stream; q=0.000, application/json"], false),
+        ];
+        for (values, takes) in table {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::ACCEPT, HeaderValue::from_static(value));
+            }
+            assert_eq!(takes_events(&headers), takes, "{values:?}");
+        }
+    }
+}

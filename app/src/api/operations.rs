@@ -1,0 +1,136 @@
+//! What runs and ran on clusters, and the verbs that need no body.
+
+use kqueen_domain::{catalog, ledger::Row, service::clusters};
+use poem_openapi::{
+    OpenApi,
+    param::{Header, Path, Query},
+};
+use uuid::Uuid;
+
+use super::{
+    Api, Tag, clusters as shapes,
+    dto::{
+        cluster::ClusterView,
+        operation::{Forgotten, Happening, OperationView, Timeline, resources},
+    },
+    error::Failure,
+    expected,
+    no_body::NoBody,
+    ready,
+    render::work::requester,
+    rendered::Rendered,
+    security::Authenticated,
+};
+
+/// Entries of a timeline in one answer where `limit` is not given.
+const ENTRIES: usize = 50;
+
+pub(super) struct OperationsApi(pub(super) Option<Api>);
+
+fn shown(api: &Api, caller: &Authenticated, view: &catalog::OperationView, rows: &[Row]) -> Rendered<OperationView> {
+    let mut body = Vec::with_capacity(4096);
+    api.renderer.operation(&mut body, &api.users, &caller.0, view, Some(rows));
+    Rendered::at(body, view.operation.revision)
+}
+
+#[OpenApi(tag = "Tag::Operations")]
+impl OperationsApi {
+    /// List the operations on a cluster, newest first; also on one that has left, for a while.
+    #[oai(path = "/clusters/:id/operations", method = "get", operation_id = "operation_list")]
+    async fn list(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Vec<OperationView>>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let views = api.clusters.operations(&caller.0, id.0.into())?;
+        let mut body = Vec::with_capacity(64 + views.len() * 2048);
+        body.push(b'[');
+        for (n, view) in views.iter().enumerate() {
+            if n > 0 {
+                body.push(b',');
+            }
+            api.renderer.operation(&mut body, &api.users, &caller.0, view, None);
+        }
+        body.push(b']');
+        Ok(Rendered::new(body))
+    }
+
+    /// Show one operation, with what exists or may exist at the provider.
+    #[oai(path = "/operations/:id", method = "get", operation_id = "operation_get")]
+    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<OperationView>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let clusters::OperationWithResources { view, resources } =
+            api.clusters.operation_with_resources(&caller.0, id.0.into()).await?;
+        Ok(shown(api, &caller, &view, &resources))
+    }
+
+    /// Stop an operation after the call to the provider that is in flight; the answer says what exists now.
+    ///
+    /// It ends as `cancelled` within moments. What a deployment that was stopped has made stays: retry it, or destroy the cluster. Asking
+    /// again changes nothing.
+    #[oai(path = "/operations/:id/cancel", method = "post", operation_id = "operation_cancel")]
+    async fn cancel(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        _body: NoBody,
+    ) -> Result<Rendered<OperationView>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        api.clusters.cancel(&caller.0, id.0.into()).await?;
+        let clusters::OperationWithResources { view, resources } =
+            api.clusters.operation_with_resources(&caller.0, id.0.into()).await?;
+        Ok(shown(api, &caller, &view, &resources))
+    }
+
+    /// Run the operation that failed or was cancelled again, from where it stands. A cluster that failed on its own is deployed again.
+    #[oai(path = "/clusters/:id/retry", method = "post", operation_id = "cluster_retry")]
+    async fn retry(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        _body: NoBody,
+    ) -> Result<Rendered<ClusterView>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let view = api.clusters.retry(&caller.0, id.0.into()).await?;
+        Ok(shapes::without_kubeconfig(api, &view))
+    }
+
+    /// Drop a cluster's record without asking its provider, whatever is under way. What may remain there is in the answer, and is an
+    /// orphan from now on.
+    #[oai(path = "/clusters/:id/forget", method = "post", operation_id = "cluster_forget")]
+    async fn forget(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        _body: NoBody,
+    ) -> Result<Rendered<Forgotten>, Failure> {
+        let expected = expected(if_match.0.as_deref())?;
+        let api = ready(self.0.as_ref())?;
+        let clusters::Forgotten { cluster, remaining } =
+            api.clusters.forget(&caller.0, id.0.into(), expected).await?;
+        Ok(Rendered::of(&Forgotten {
+            id: cluster.uuid(),
+            state: "forgotten".to_owned(),
+            orphan: (!remaining.is_empty()).then_some(cluster.uuid()),
+            remaining: resources(&remaining),
+        }))
+    }
+
+    /// Tell a cluster's story, newest first; also of one that has left, for a while.
+    #[oai(path = "/clusters/:id/timeline", method = "get", operation_id = "cluster_timeline")]
+    async fn timeline(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        /// How many entries at most; 50 where it is not given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<usize>>,
+        /// Where to go on: `next` of the answer before.
+        from: Query<Option<String>>,
+    ) -> Result<Rendered<Timeline>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let from = from.0.filter(|from| !from.is_empty());
+        let page = api.clusters.timeline(&caller.0, id.0.into(), from, limit.0.unwrap_or(ENTRIES)).await?;
+        let by = |user| requester(&api.users, &caller.0, user);
+        let items = page.entries.iter().map(|entry| Happening::of(entry, entry.by.map(by))).collect();
+        Ok(Rendered::of(&Timeline { items, next: page.next }))
+    }
+}

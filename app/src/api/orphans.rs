@@ -1,0 +1,67 @@
+//! Orphans: what may be left at providers without a cluster.
+
+use kqueen_domain::catalog::{self, Page};
+use poem_openapi::{OpenApi, param::Path};
+use uuid::Uuid;
+
+use super::{
+    Api, Tag,
+    dto::orphan::OrphanView,
+    error::Failure,
+    no_body::NoBody,
+    page::ListQuery,
+    ready, render,
+    rendered::{Listed, Rendered},
+    security::Authenticated,
+};
+
+pub(super) struct OrphansApi(pub(super) Option<Api>);
+
+fn shown(api: &Api, caller: &Authenticated, view: &catalog::OrphanView) -> Rendered<OrphanView> {
+    let mut body = Vec::with_capacity(4096);
+    api.renderer.orphan(&mut body, &api.users, &caller.0, view, false);
+    Rendered::at(body, view.orphan.revision)
+}
+
+#[OpenApi(prefix_path = "/orphans", tag = "Tag::Orphans")]
+impl OrphansApi {
+    /// List what is, or may be, at providers without a cluster, oldest first.
+    #[oai(path = "/", method = "get", operation_id = "orphan_list")]
+    async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<OrphanView>>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let mut items = api.orphans.list(&caller.0, &query.list)?;
+        let total = items.len();
+        if let Some(window) = query.list.window {
+            items = items.into_iter().skip(window.offset).take(window.limit).collect();
+        }
+        let named = query.list.names_namespaces();
+        let item = |out: &mut Vec<u8>, view: &_| api.renderer.orphan(out, &api.users, &caller.0, view, named);
+        Ok(Rendered::new(render::list(&Page { items, total }, query.paged, item)))
+    }
+
+    /// Take down at its provider what an orphan lists. It leaves the list when it has been seen to be gone.
+    #[oai(path = "/:id/delete", method = "post", operation_id = "orphan_delete")]
+    async fn delete(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        _body: NoBody,
+    ) -> Result<Rendered<OrphanView>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let view = api.orphans.delete(&caller.0, id.0.into()).await?;
+        Ok(shown(api, &caller, &view))
+    }
+
+    /// Let an orphan be. It stays in the list as ignored, and is in nobody's way.
+    #[oai(path = "/:id/ignore", method = "post", operation_id = "orphan_ignore")]
+    async fn ignore(
+        &self,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        _body: NoBody,
+    ) -> Result<Rendered<OrphanView>, Failure> {
+        let api = ready(self.0.as_ref())?;
+        let view = api.orphans.ignore(&caller.0, id.0.into()).await?;
+        Ok(shown(api, &caller, &view))
+    }
+}

@@ -1,0 +1,98 @@
+//! How many may watch: each holds a connection and some memory, for hours.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use kqueen_domain::id::UserId;
+
+/// Why somebody may not watch now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// The user has as many streams as one may have.
+    #[error("you have {0} event streams open, as many as one user may have; close one first")]
+    User(usize),
+    /// There are as many streams as there may be.
+    #[error("there are {0} event streams open, as many as there may be; try again later")]
+    All(usize),
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    of_users: HashMap<UserId, usize>,
+    all: usize,
+}
+
+/// Seats for those who watch.
+#[derive(Debug)]
+pub(super) struct Seats {
+    each: usize,
+    all: usize,
+    taken: Mutex<Taken>,
+}
+
+/// A seat that is taken until it is dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    seats: Arc<Seats>,
+    user: UserId,
+}
+
+impl Seats {
+    /// So many for each user, and so many altogether.
+    pub(super) fn new(each: usize, all: usize) -> Arc<Self> {
+        Arc::new(Self { each, all, taken: Mutex::default() })
+    }
+
+    /// A seat for `user`.
+    pub(super) fn take(self: &Arc<Self>, user: UserId) -> Result<Seat, Full> {
+        let mut taken = self.taken();
+        if taken.of_users.get(&user).is_some_and(|count| *count >= self.each) {
+            return Err(Full::User(self.each));
+        }
+        if taken.all >= self.all {
+            return Err(Full::All(self.all));
+        }
+        taken.all += 1;
+        *taken.of_users.entry(user).or_default() += 1;
+        drop(taken);
+        Ok(Seat { seats: self.clone(), user })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.taken();
+        taken.all -= 1;
+        if let Some(count) = taken.of_users.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                taken.of_users.remove(&self.user);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_are_bounded_for_each_and_for_all_and_free_again() {
+        let seats = Seats::new(2, 3);
+        let (ann, bob, cid) = (UserId::random(), UserId::random(), UserId::random());
+        let first = seats.take(ann).unwrap();
+        let _second = seats.take(ann).unwrap();
+        assert_eq!(seats.take(ann).unwrap_err(), Full::User(2));
+        let third = seats.take(bob).unwrap();
+        assert_eq!(seats.take(cid).unwrap_err(), Full::All(3));
+        drop((first, third));
+        let _again = (seats.take(ann).unwrap(), seats.take(cid).unwrap());
+        assert_eq!(seats.taken().of_users.len(), 2, "who has none is forgotten");
+    }
+}
