@@ -7,19 +7,15 @@
 //! - A cluster's record leaves only when its provider was read, nothing of it was there, and no call is open that might still make
 //!   something.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{Cluster, ClusterEvent, Lifecycle};
 use crate::{
-    ledger::Ledger,
+    ledger::{Ledger, SETTLE},
     operation::{Operation, OperationKind, OperationStatus, StepKind},
     port::engine::{Condition, EngineError, Observation, Seen},
     reason::{Fixer, Reason},
 };
-
-/// What a provider accepted shows there after that long at the latest. Until then, what it says may be from before; afterwards it is
-/// asked again.
-pub const SETTLE: TimeDelta = TimeDelta::seconds(30);
 
 /// Everything the decision depends on.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +28,7 @@ pub struct Situation<'a> {
     pub ledger: &'a Ledger,
     /// How it is at its provider.
     pub observation: &'a Result<Observation, EngineError>,
-    /// Now.
+    /// Now: when the provider was asked. What it said may be that old.
     pub now: DateTime<Utc>,
 }
 
@@ -177,7 +173,7 @@ fn under_way(situation: &Situation<'_>, operation: &Operation) -> Step {
     }
 }
 
-/// Whether what the provider accepted in a step may not show there yet.
+/// Whether what the provider accepted in a step may not show there yet. What does not show afterwards is asked for again.
 fn is_settling(operation: &Operation, step: StepKind, now: DateTime<Utc>) -> bool {
     operation.accepted_at(step).is_some_and(|at| now - at < SETTLE)
 }

@@ -2,6 +2,7 @@
 
 mod arbitrary;
 mod case;
+mod cloud;
 mod property;
 mod reasons;
 mod replay;

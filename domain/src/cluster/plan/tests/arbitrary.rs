@@ -48,11 +48,11 @@ pub(super) fn cases() -> impl Strategy<Value = Case> {
     })
 }
 
-/// Some minutes around the same moment, so that times meet; now and then the ends of all time, where arithmetic goes wrong.
+/// Few moments around the same one, so that times meet; now and then the ends of all time, where arithmetic goes wrong.
 fn times() -> impl Strategy<Value = DateTime<Utc>> {
     let extremes = vec![DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC, DateTime::UNIX_EPOCH];
     prop_oneof![
-        12 => (-150_i64..150).prop_map(|seconds| now() + TimeDelta::seconds(seconds)),
+        12 => (-4..=4).prop_map(|times| now() + SETTLE * times),
         1 => select(extremes),
     ]
 }
@@ -97,9 +97,8 @@ fn ledgers() -> impl Strategy<Value = Ledger> {
     let state = select(vec![RowState::Intended, RowState::Present, RowState::Deleting, RowState::Gone]);
     let row = (select(vec!["a", "b"]), state, times());
     let rows = row.prop_map(|(name, state, since)| Row { thing: thing(name), state, since });
-    let unanswered = prop::option::of(times());
-    (prop::collection::vec(rows, 0..3), unanswered)
-        .prop_map(|(rows, unanswered_since)| Ledger { rows, ..ledger(&[], unanswered_since) })
+    (prop::collection::vec(rows, 0..3), prop::option::of(times()))
+        .prop_map(|(rows, uncertain_until)| Ledger { rows, ..ledger(&[], uncertain_until) })
 }
 
 /// Errors of a provider, as answers to whatever was asked.

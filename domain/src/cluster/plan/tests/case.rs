@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::super::*;
 use crate::{
     cluster::tests::{at, because},
@@ -40,9 +42,9 @@ pub(super) fn thing(name: &str) -> Thing {
     Thing { name, provider_id: None }
 }
 
-pub(super) fn ledger(rows: &[(&str, RowState)], unanswered_since: Option<DateTime<Utc>>) -> Ledger {
+pub(super) fn ledger(rows: &[(&str, RowState)], uncertain_until: Option<DateTime<Utc>>) -> Ledger {
     let row = |(name, state): &(&str, RowState)| Row { thing: thing(name), state: *state, since: ago(HOUR) };
-    Ledger { cluster: ClusterId::random(), rows: rows.iter().map(row).collect(), unanswered_since }
+    Ledger { cluster: ClusterId::random(), rows: rows.iter().map(row).collect(), uncertain_until }
 }
 
 /// What a look finds where both changes of the tables have been made already.

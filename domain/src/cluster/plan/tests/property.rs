@@ -5,8 +5,6 @@ use proptest::prelude::*;
 use super::{super::*, arbitrary::cases};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
     #[test]
     fn every_proposed_event_is_accepted_and_leads_to_rest(case in cases()) {
         let (Step::End { event, .. } | Step::Move(event)) = case.decide() else { return Ok(()) };

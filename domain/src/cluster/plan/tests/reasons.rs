@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::{super::*, case::*};
 use crate::{
     cluster::tests::{because, cluster},

@@ -4,6 +4,12 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+use proptest::{
+    prop_assert, prop_assert_eq,
+    test_runner::{TestCaseError, TestCaseResult},
+};
+
 use super::{super::*, case::*};
 use crate::{
     cluster::tests::cluster,
@@ -99,26 +105,27 @@ impl Replay {
         self.stored.operation = Operation::requested(cluster.id, kind, UserId::random(), self.now, self.now + TIMEOUT);
     }
 
-    fn meet(&mut self, request: Request) {
+    /// Writes what somebody asks for; whether that changes anything.
+    fn meet(&mut self, request: Request) -> bool {
+        let now = self.now;
         let operation = &mut self.stored.operation;
+        let busy = operation.status.is_unfinished();
         match request {
-            Request::Cancel if operation.status.is_unfinished() => {
-                operation.cancel = Some((UserId::random(), self.now))
-            }
-            Request::Cancel => {}
-            Request::Destroy if operation.kind == OperationKind::Destroy && operation.status.is_unfinished() => {}
-            Request::Destroy => {
-                if operation.status.is_unfinished() {
-                    operation.end(OperationStatus::Cancelled, Some(interrupted()), self.now);
+            Request::Cancel if busy && operation.cancel.is_none() => operation.cancel = Some((UserId::random(), now)),
+            Request::Destroy if !busy || operation.kind != OperationKind::Destroy => {
+                if busy {
+                    operation.end(OperationStatus::Cancelled, Some(interrupted()), now);
                 }
                 self.ask(OperationKind::Destroy, ClusterEvent::DeleteRequested);
             }
+            Request::Cancel | Request::Destroy => return false,
         }
+        true
     }
 
     /// One turn, and the wait for the next.
-    pub(super) fn turn(&mut self, provider: &mut dyn Provider, luck: &Luck) {
-        let Some(cluster) = self.stored.cluster.clone() else { return };
+    pub(super) fn turn(&mut self, provider: &mut dyn Provider, luck: &Luck) -> TestCaseResult {
+        let Some(cluster) = self.stored.cluster.clone() else { return Ok(()) };
         let busy = self.is_busy();
         let mut next = self.stored.clone();
         // What is seen is at least as old as the question.
@@ -136,7 +143,7 @@ impl Replay {
             now: asked_at,
         });
         let pause = match step {
-            Step::Call(call) => self.call(next, &call, provider, luck),
+            Step::Call(call) => self.call(next, &call, provider, luck)?,
             step => {
                 let pause = self.carry_out(&mut next, step, &observation);
                 self.save(next, luck).unwrap_or(pause)
@@ -147,9 +154,9 @@ impl Replay {
             // The worker sleeps no longer than until the deadline.
             let (last, deadline) = (self.now - pause, self.stored.operation.deadline);
             self.now = self.now.min(deadline.max(last));
-            assert!(self.now <= deadline + LATE, "the deadline was missed: {:?}", self.stored);
+            prop_assert!(self.now <= deadline + LATE, "the deadline was missed: {:?}", self.stored);
         }
-        self.check();
+        self.check()
     }
 
     /// Everything but calls.
@@ -185,11 +192,18 @@ impl Replay {
     }
 
     /// Writes down what may come of the call, makes it, writes down what came of it.
-    fn call(&mut self, mut next: Stored, call: &Call, provider: &mut dyn Provider, luck: &Luck) -> TimeDelta {
+    fn call(
+        &mut self,
+        mut next: Stored,
+        call: &Call,
+        provider: &mut dyn Provider,
+        luck: &Luck,
+    ) -> Result<TimeDelta, TestCaseError> {
         let (busy, sent_at) = (self.is_busy(), self.now);
         if busy {
             next.operation.begin(call.step(), sent_at);
         }
+        let uncertain_before = next.ledger.uncertain_until;
         match call {
             Call::Deploy => next.ledger.intend(makes(), sent_at),
             Call::Destroy => next.ledger.condemn(sent_at),
@@ -197,23 +211,27 @@ impl Replay {
         }
         self.stored = next.clone();
         if luck.crash == Some(Crash::BeforeTheCall) {
-            return RESTART;
+            return Ok(RESTART);
         }
-        self.check_intent(call);
+        self.check_intent(call)?;
         let answer = provider.call(call, sent_at);
         self.now += TimeDelta::seconds(luck.calling);
         if luck.crash == Some(Crash::AfterTheCall) {
-            return RESTART;
+            return Ok(RESTART);
+        }
+        if *call == Call::Deploy {
+            match &answer {
+                Ok(()) => next.ledger.accepted(uncertain_before, self.now),
+                Err(error) if !error.is_uncertain() => next.ledger.refused(uncertain_before),
+                Err(_) => {}
+            }
         }
         let pause = self.answered(&mut next, call, answer, busy);
-        self.save(next, luck).unwrap_or(pause)
+        Ok(self.save(next, luck).unwrap_or(pause))
     }
 
     fn answered(&self, next: &mut Stored, call: &Call, answer: Result<(), EngineError>, busy: bool) -> TimeDelta {
         let now = self.now;
-        if *call == Call::Deploy && !answer.as_ref().is_err_and(EngineError::is_uncertain) {
-            next.ledger.answered();
-        }
         let answer = match answer {
             Err(EngineError::Missing) if *call == Call::Destroy => Ok(()),
             other => other,
@@ -249,20 +267,15 @@ impl Replay {
 
     /// Writes, unless somebody else has written meanwhile: then the turn is run again, and how long to wait for that.
     fn save(&mut self, next: Stored, luck: &Luck) -> Option<TimeDelta> {
-        match luck.request {
-            Some(request) => {
-                self.meet(request);
-                Some(TimeDelta::zero())
-            }
-            None => {
-                self.stored = next;
-                None
-            }
+        if luck.request.is_some_and(|request| self.meet(request)) {
+            return Some(TimeDelta::zero());
         }
+        self.stored = next;
+        None
     }
 
     /// No call is sent that is not written down with what may come of it.
-    fn check_intent(&self, call: &Call) {
+    fn check_intent(&self, call: &Call) -> TestCaseResult {
         let Stored { operation, ledger, .. } = &self.stored;
         let has = |name: &ThingName, states: &[RowState]| {
             ledger.rows.iter().any(|row| row.thing.name == *name && states.contains(&row.state))
@@ -270,33 +283,41 @@ impl Replay {
         match call {
             Call::Deploy => {
                 let may_be_there = [RowState::Intended, RowState::Present, RowState::Deleting];
-                assert!(makes().iter().all(|name| has(name, &may_be_there)), "{ledger:?}");
-                assert!(ledger.is_uncertain(self.now), "{ledger:?}");
+                prop_assert!(makes().iter().all(|name| has(name, &may_be_there)), "{:?}", ledger);
+                prop_assert!(ledger.is_uncertain(self.now), "{:?}", ledger);
             }
             Call::Destroy => {
                 let kept = ledger.rows.iter().any(|row| matches!(row.state, RowState::Intended | RowState::Present));
-                assert!(!kept, "{ledger:?}");
+                prop_assert!(!kept, "{:?}", ledger);
             }
             Call::Resize(_) | Call::SetNetworkPolicy(_) => {}
-            Call::Kubeconfig => return,
+            Call::Kubeconfig => return Ok(()),
         }
-        assert!(operation.status.is_unfinished(), "{call:?} after the end: {operation:?}");
-        assert_eq!(operation.current().map(|step| step.kind), Some(call.step()), "{operation:?}");
+        prop_assert!(operation.status.is_unfinished(), "{:?} after the end: {:?}", call, operation);
+        prop_assert_eq!(operation.current().map(|step| step.kind), Some(call.step()), "{:?}", operation);
+        Ok(())
     }
 
     /// What is stored goes together at any time.
-    fn check(&self) {
+    fn check(&self) -> TestCaseResult {
         let Stored { cluster, operation, .. } = &self.stored;
         let transient = cluster.as_ref().is_some_and(|cluster| cluster.lifecycle.is_transient());
-        assert_eq!(transient, self.is_busy(), "{cluster:?} {operation:?}");
+        prop_assert_eq!(transient, self.is_busy(), "{:?} {:?}", cluster, operation);
         if !self.is_busy() {
-            assert!(operation.ended_at.is_some(), "{operation:?}");
-            assert!(
+            prop_assert!(operation.ended_at.is_some(), "{:?}", operation);
+            prop_assert!(
                 operation.steps.iter().all(|step| step.ended_at.is_some() && step.outcome.is_some()),
-                "{operation:?}"
+                "{:?}",
+                operation
             );
-            assert_eq!(operation.reason.is_none(), operation.status == OperationStatus::Succeeded, "{operation:?}");
+            prop_assert_eq!(
+                operation.reason.is_none(),
+                operation.status == OperationStatus::Succeeded,
+                "{:?}",
+                operation
+            );
         }
+        Ok(())
     }
 }
 

@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use chrono::TimeDelta;
+
 use super::{super::*, case::*};
 use crate::{
     cluster::tests::{because, cluster, states},
     id::UserId,
-    ledger::{RowState, UNCERTAIN},
+    ledger::RowState,
     operation::StepOutcome,
 };
 
@@ -138,9 +140,9 @@ fn surroundings() -> impl Iterator<Item = (Ledger, bool, Vec<&'static str>)> {
     let ledgers = [
         (ledger(&[], None), None),
         (ledger(&rows, None), None),
-        (ledger(&rows, Some(now() - UNCERTAIN)), None),
-        (ledger(&[], Some(now() - UNCERTAIN + second)), Some("unsure")),
-        (ledger(&rows, Some(now())), Some("unsure")),
+        (ledger(&rows, Some(now())), None),
+        (ledger(&[], Some(now() + second)), Some("unsure")),
+        (ledger(&rows, Some(now() + second)), Some("unsure")),
     ];
     ledgers.into_iter().flat_map(|(ledger, unsure)| {
         [None, Some("kubeconfig")]

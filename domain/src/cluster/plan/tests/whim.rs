@@ -58,13 +58,13 @@ proptest! {
                 whim.luck.request = whim.luck.request.filter(|request| *request == Request::Cancel);
             }
             let luck = whim.luck.clone();
-            replay.turn(&mut whim, &luck);
+            replay.turn(&mut whim, &luck)?;
         }
         // What rests stays at rest, and is left alone.
         for mut whim in resting {
             whim.luck.request = None;
             let luck = whim.luck.clone();
-            replay.turn(&mut whim, &luck);
+            replay.turn(&mut whim, &luck)?;
             prop_assert!(!replay.is_busy());
         }
     }
