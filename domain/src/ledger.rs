@@ -85,7 +85,10 @@ pub struct Row {
     pub since: DateTime<Utc>,
 }
 
-/// After that long without an answer, a call that makes something will not take effect any more.
+/// What a provider accepted shows there after that long at the latest. Until then, what it says may be from before.
+pub const SETTLE: TimeDelta = TimeDelta::seconds(30);
+
+/// After that long without an answer, a call that makes something has taken effect and shows, or never will.
 pub const UNCERTAIN: TimeDelta = TimeDelta::seconds(90);
 
 /// The rows of one cluster.
@@ -95,16 +98,15 @@ pub struct Ledger {
     pub cluster: ClusterId,
     /// Its rows, in the order in which the things are made.
     pub rows: Vec<Row>,
-    /// When a call that makes something was sent that has not been answered. It may take effect later, so that nothing being there
-    /// proves nothing for a while.
-    pub unanswered_since: Option<DateTime<Utc>>,
+    /// Until then, a call that was sent may still make something, or what it made may not show: that nothing is there proves nothing.
+    pub uncertain_until: Option<DateTime<Utc>>,
 }
 
 impl Ledger {
     /// Nothing was made yet.
     #[must_use]
     pub const fn empty(cluster: ClusterId) -> Self {
-        Self { cluster, rows: Vec::new(), unanswered_since: None }
+        Self { cluster, rows: Vec::new(), uncertain_until: None }
     }
 
     /// `things` are about to be asked for.
@@ -123,7 +125,7 @@ impl Ledger {
                 }
             }
         }
-        self.unanswered_since = Some(now);
+        self.uncertain_until = self.uncertain_until.max(Some(now + UNCERTAIN));
     }
 
     /// The end of everything is about to be asked for.
@@ -136,9 +138,15 @@ impl Ledger {
         }
     }
 
-    /// A call that makes something was answered: whatever it did, it has done.
-    pub const fn answered(&mut self) {
-        self.unanswered_since = None;
+    /// The call that was intended last was accepted, and what it makes will show. `before` is what was uncertain before it was sent:
+    /// its answer says nothing about calls that were sent earlier.
+    pub fn accepted(&mut self, before: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+        self.uncertain_until = before.max(Some(now + SETTLE));
+    }
+
+    /// The call that was intended last was refused, and makes nothing. `before` as for [`Ledger::accepted`].
+    pub const fn refused(&mut self, before: Option<DateTime<Utc>>) {
+        self.uncertain_until = before;
     }
 
     /// These things and no others were seen. What was not seen is gone, unless it is still to be made or may still appear.
@@ -165,10 +173,10 @@ impl Ledger {
         }
     }
 
-    /// Whether a call may still take effect that was never answered.
+    /// Whether something may be there that does not show.
     #[must_use]
     pub fn is_uncertain(&self, now: DateTime<Utc>) -> bool {
-        self.unanswered_since.is_some_and(|since| now - since < UNCERTAIN)
+        self.uncertain_until.is_some_and(|until| now < until)
     }
 
     /// What may be there.
@@ -201,16 +209,15 @@ mod tests {
     fn a_thing_goes_from_intent_to_proof_of_its_end() {
         let mut ledger = Ledger::empty(ClusterId::random());
         ledger.intend([name("a"), name("b")], at(0));
-        ledger.answered();
         ledger.observed(&[seen("a")], at(1));
         assert_eq!(states(&ledger), [("a", RowState::Present), ("b", RowState::Intended)]);
         assert_eq!(ledger.rows[0].thing.provider_id.as_deref(), Some("id of a"));
-        ledger.condemn(at(2));
-        ledger.observed(&[seen("a")], at(3));
+        ledger.condemn(at(200));
+        ledger.observed(&[seen("a")], at(201));
         assert_eq!(states(&ledger), [("a", RowState::Deleting), ("b", RowState::Gone)]);
-        ledger.observed(&[], at(4));
+        ledger.observed(&[], at(202));
         assert_eq!(ledger.remaining().count(), 0);
-        assert_eq!(ledger.rows[0].since, at(4));
+        assert_eq!(ledger.rows[0].since, at(202));
     }
 
     #[test]
@@ -222,6 +229,33 @@ mod tests {
         assert_eq!(states(&ledger), [("a", RowState::Deleting)], "the call was not answered");
         ledger.observed(&[], at(0) + UNCERTAIN);
         assert_eq!(states(&ledger), [("a", RowState::Gone)]);
+    }
+
+    #[test]
+    fn an_answer_is_about_the_call_that_was_sent_last() {
+        let mut ledger = Ledger::empty(ClusterId::random());
+        let before = ledger.uncertain_until;
+        ledger.intend([name("a")], at(0));
+        ledger.refused(before);
+        assert!(!ledger.is_uncertain(at(0)), "what was refused makes nothing");
+        ledger.intend([name("a")], at(10));
+        ledger.accepted(before, at(20));
+        assert!(ledger.is_uncertain(at(20)), "what was accepted may not show yet");
+        assert!(!ledger.is_uncertain(at(20) + SETTLE));
+        // The first is not answered, the second is: the first may still take effect.
+        ledger.intend([name("a")], at(100));
+        for refused in [true, false] {
+            let before = ledger.uncertain_until;
+            ledger.intend([name("a")], at(110));
+            if refused {
+                ledger.refused(before)
+            } else {
+                ledger.accepted(before, at(111))
+            }
+            let until = at(100) + UNCERTAIN;
+            assert_eq!(ledger.uncertain_until, Some(until));
+            assert!(ledger.is_uncertain(until - TimeDelta::seconds(1)) && !ledger.is_uncertain(until));
+        }
     }
 
     #[test]

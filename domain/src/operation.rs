@@ -198,7 +198,7 @@ pub struct Step {
     pub reason: Option<Reason>,
 }
 
-/// Most steps that are kept of one operation: the first ones and the newest.
+/// Most steps that are kept of one operation: the first ones, the newest, and the newest of each kind.
 pub const STEPS: usize = 40;
 
 /// Something that was asked to be done to a cluster. A cluster has at most one that is not finished.
@@ -284,10 +284,7 @@ impl Operation {
     #[must_use]
     pub fn has_sent(&self) -> bool {
         self.steps.iter().any(|step| {
-            matches!(
-                step.kind,
-                StepKind::Create | StepKind::Resize | StepKind::SetNetworkPolicy | StepKind::Delete
-            )
+            matches!(step.kind, StepKind::Create | StepKind::Resize | StepKind::SetNetworkPolicy | StepKind::Delete)
         })
     }
 
@@ -307,7 +304,7 @@ impl Operation {
                     self.end_step(StepOutcome::Done, None, now);
                 }
                 if self.steps.len() >= STEPS {
-                    self.steps.remove(STEPS / 2);
+                    self.forget_step();
                 }
                 self.steps.push(Step {
                     kind,
@@ -319,6 +316,16 @@ impl Operation {
                     reason: None,
                 });
             }
+        }
+    }
+
+    /// Drops the oldest step after the first ones, but none that is the newest of its kind: it tells what the provider was asked and
+    /// has accepted.
+    fn forget_step(&mut self) {
+        let is_outdone = |at: &usize| self.steps[at + 1..].iter().any(|later| later.kind == self.steps[*at].kind);
+        // There are fewer kinds than steps in the newer half, so that one is found.
+        if let Some(at) = (STEPS / 2..self.steps.len()).find(is_outdone) {
+            self.steps.remove(at);
         }
     }
 

@@ -7,19 +7,15 @@
 //! - A cluster's record leaves only when its provider was read, nothing of it was there, and no call is open that might still make
 //!   something.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{Cluster, ClusterEvent, Lifecycle};
 use crate::{
-    ledger::Ledger,
+    ledger::{Ledger, SETTLE},
     operation::{Operation, OperationKind, OperationStatus, StepKind},
     port::engine::{Condition, EngineError, Observation, Seen},
     reason::{Fixer, Reason},
 };
-
-/// What a provider accepted shows there after that long at the latest. Until then, what it says may be from before; afterwards it is
-/// asked again.
-pub const SETTLE: TimeDelta = TimeDelta::seconds(30);
 
 /// Everything the decision depends on.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +28,7 @@ pub struct Situation<'a> {
     pub ledger: &'a Ledger,
     /// How it is at its provider.
     pub observation: &'a Result<Observation, EngineError>,
-    /// Now.
+    /// Now: when the provider was asked. What it said may be that old.
     pub now: DateTime<Utc>,
 }
 
@@ -177,7 +173,7 @@ fn under_way(situation: &Situation<'_>, operation: &Operation) -> Step {
     }
 }
 
-/// Whether what the provider accepted in a step may not show there yet.
+/// Whether what the provider accepted in a step may not show there yet. What does not show afterwards is asked for again.
 fn is_settling(operation: &Operation, step: StepKind, now: DateTime<Utc>) -> bool {
     operation.accepted_at(step).is_some_and(|at| now - at < SETTLE)
 }
@@ -227,12 +223,7 @@ fn deploy(situation: &Situation<'_>, operation: &Operation) -> Step {
 }
 
 /// Resizing and the like: `done` tells whether the provider shows what was asked for, or `None` where it cannot tell.
-fn change(
-    situation: &Situation<'_>,
-    operation: &Operation,
-    call: Call,
-    done: impl Fn(&Seen) -> Option<bool>,
-) -> Step {
+fn change(situation: &Situation<'_>, operation: &Operation, call: Call, done: impl Fn(&Seen) -> Option<bool>) -> Step {
     let step = call.step();
     let seen = match situation.observation {
         Ok(Observation::Seen(seen)) => seen,
@@ -335,7 +326,8 @@ fn overdue(situation: &Situation<'_>, operation: &Operation) -> Step {
     };
     let event = ClusterEvent::TimedOut(reason.clone());
     // A cluster at rest, whose operation should have ended long ago, has no deadline to miss.
-    let event = if situation.cluster.lifecycle.is_transient() { event } else { ClusterEvent::EngineFailed(reason.clone()) };
+    let event =
+        if situation.cluster.lifecycle.is_transient() { event } else { ClusterEvent::EngineFailed(reason.clone()) };
     Step::End { status: OperationStatus::Failed, reason: Some(reason), event }
 }
 
@@ -358,20 +350,22 @@ fn at_rest(situation: &Situation<'_>) -> Step {
         (Lifecycle::Ready, Some(Condition::Removing)) => Step::Move(ClusterEvent::EngineFailed(being_removed())),
         (Lifecycle::Ready, Some(Condition::Incomplete)) => Step::Move(ClusterEvent::EngineFailed(incomplete())),
         (Lifecycle::Failed { .. }, Some(Condition::Running)) if may_recover(situation.operation) => {
-            if cluster.has_kubeconfig {
-                Step::Move(ClusterEvent::Finished)
-            } else {
-                Step::Call(Call::Kubeconfig)
-            }
+            if cluster.has_kubeconfig { Step::Move(ClusterEvent::Finished) } else { Step::Call(Call::Kubeconfig) }
         }
         (Lifecycle::Failed { .. }, _) => Step::Rest,
     }
 }
 
-/// A failed cluster that runs is well again, unless somebody stopped its making or wants it gone.
+/// A failed cluster that runs is well again, unless somebody stopped its making or wants it gone. What was cancelled and left it as it
+/// was has no part in that.
 fn may_recover(operation: Option<&Operation>) -> bool {
     operation.is_none_or(|operation| {
-        operation.kind != OperationKind::Destroy && operation.status != OperationStatus::Cancelled
+        let cancelled = operation.status == OperationStatus::Cancelled;
+        match &operation.kind {
+            OperationKind::Deploy => !cancelled,
+            OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. } => true,
+            OperationKind::Destroy | OperationKind::Detach => cancelled && !operation.has_sent(),
+        }
     })
 }
 

@@ -1,24 +1,33 @@
-//! The state machine as tables: every state with every event, every state with every look.
+//! The state machine as tables: every state with every event, every state with every sighting, and what a look makes of the last one.
 
-use ClusterEvent::{Answered, ChangeRequested, DeleteRequested, EngineFailed, TimedOut};
+use ClusterEvent::{
+    ChangeRequested, DeleteRequested, DeployRequested, EngineFailed, Finished, Released, Stopped, TimedOut,
+};
 use Lifecycle::{Deploying, Destroying, Ready, Updating};
-use chrono::TimeDelta;
 
 use super::*;
+use crate::{
+    operation::NetworkPolicy,
+    reason::{Fixer, Reason},
+};
 
-fn at(seconds: i64) -> DateTime<Utc> {
+pub(super) fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
 }
 
-fn failed(reason: &str) -> Lifecycle {
-    Lifecycle::Failed { reason: reason.into() }
+pub(super) fn because(cause: &str) -> Reason {
+    Reason::new(cause, Fixer::Provider, "")
 }
 
-fn states() -> [Lifecycle; 5] {
+fn failed(cause: &str) -> Lifecycle {
+    Lifecycle::Failed { reason: because(cause) }
+}
+
+pub(super) fn states() -> [Lifecycle; 5] {
     [Deploying, Ready, Updating, Destroying, failed("before")]
 }
 
-fn cluster(lifecycle: Lifecycle, changed_at: DateTime<Utc>) -> Cluster {
+pub(super) fn cluster(lifecycle: Lifecycle, changed_at: DateTime<Utc>) -> Cluster {
     Cluster {
         id: ClusterId::random(),
         name: "c".try_into().unwrap(),
@@ -28,123 +37,249 @@ fn cluster(lifecycle: Lifecycle, changed_at: DateTime<Utc>) -> Cluster {
         metadata: None,
         has_kubeconfig: true,
         lifecycle,
+        operation: None,
         changed_at,
         created_at: at(0),
     }
 }
 
-fn sighting(of: &Cluster, look: Look, phase_changed_at: DateTime<Utc>) -> Sighting {
-    Sighting { cluster: of.id, phase: look.phase(), look, version: None, phase_changed_at, at: phase_changed_at }
+fn answered(version: &str) -> Look {
+    Look::Answered { version: version.into() }
 }
 
-fn looks() -> [Look; 3] {
-    [
-        Look::Answered { version: "v1.37.2".into() },
-        Look::Refused { reason: "the token is not accepted".into() },
-        Look::Silent { reason: "connection refused".into() },
-    ]
+fn refused() -> Look {
+    Look::Refused { reason: "the token is not accepted".into() }
+}
+
+fn silent() -> Look {
+    Look::Silent { reason: "connection refused".into() }
+}
+
+fn says(words: &str) -> Told {
+    Told { words: words.into(), ..Told::default() }
+}
+
+/// What was told before, and why nothing is told now.
+fn in_trouble(words: &str) -> Told {
+    Told { trouble: Some(because("the provider is away")), ..says(words) }
+}
+
+/// What a first look and answer make known.
+fn sighting(of: &Cluster, look: Option<Look>, told: Option<Told>, now: DateTime<Utc>) -> Sighting {
+    Sighting::after(None, of.id, look, told, now).unwrap()
 }
 
 #[test]
 fn every_state_with_every_event() {
-    let events = [Answered, ChangeRequested, DeleteRequested, TimedOut("late".into()), EngineFailed("broken".into())];
-    // Rows in the order of `states`, columns in the order of `events`; `None` where the event cannot happen.
-    let table: [[Option<Lifecycle>; 5]; 5] = [
-        [Some(Ready), None, Some(Destroying), Some(failed("late")), Some(failed("broken"))],
-        [Some(Ready), Some(Updating), Some(Destroying), None, Some(failed("broken"))],
-        [Some(Ready), None, Some(Destroying), Some(failed("late")), Some(failed("broken"))],
-        [None, None, Some(Destroying), Some(failed("late")), Some(failed("broken"))],
-        [Some(Ready), None, Some(Destroying), None, None],
+    let events = [
+        Finished,
+        DeployRequested,
+        ChangeRequested,
+        DeleteRequested,
+        Released,
+        Stopped(because("stopped")),
+        TimedOut(because("late")),
+        EngineFailed(because("broken")),
     ];
-    for (from, row) in states().into_iter().zip(table) {
-        for (event, expected) in events.iter().zip(row) {
-            let refused = IllegalTransition { from: from.clone(), event: event.clone() };
-            assert_eq!(from.clone().on(event.clone()), expected.ok_or(refused), "{from:?} on {event:?}");
+    // A row for each of `events`, a column for each of `states`. A dash: the event cannot happen in that state.
+    let table = "
+        Finished         Ready       Ready       Ready       -           Ready
+        DeployRequested  -           -           -           -           Deploying
+        ChangeRequested  -           Updating    -           -           Updating
+        DeleteRequested  Destroying  Destroying  Destroying  Destroying  Destroying
+        Released         -           -           Ready       Ready       -
+        Stopped          stopped     -           stopped     stopped     -
+        TimedOut         late        -           late        late        -
+        EngineFailed     broken      broken      broken      broken      broken";
+    let rows: Vec<&str> = table.lines().skip(1).collect();
+    assert_eq!(rows.len(), events.len());
+    for (event, row) in events.into_iter().zip(rows) {
+        let mut words = row.split_whitespace();
+        assert!(format!("{event:?}").starts_with(words.next().unwrap()), "{row}");
+        let expected: Vec<&str> = words.collect();
+        assert_eq!(expected.len(), states().len());
+        for (from, expected) in states().into_iter().zip(expected) {
+            let expected = match expected {
+                "-" => Err(IllegalTransition { from: Box::new(from.clone()), event: Box::new(event.clone()) }),
+                "Deploying" => Ok(Deploying),
+                "Ready" => Ok(Ready),
+                "Updating" => Ok(Updating),
+                "Destroying" => Ok(Destroying),
+                cause => Ok(failed(cause)),
+            };
+            assert_eq!(from.clone().on(event.clone()), expected, "{from:?} on {event:?}");
         }
     }
 }
 
 #[test]
-fn every_way_out_of_a_transient_state_ends_somewhere_stable() {
+fn every_transient_state_can_end_and_only_those_can_run_out_of_time() {
     for state in states() {
         let transient = [Deploying, Updating, Destroying].contains(&state);
         assert_eq!(state.is_transient(), transient, "{state:?}");
-        assert_eq!(state.on(TimedOut("late".into())).is_ok_and(|next| !next.is_transient()), transient);
-    }
-}
-
-#[test]
-fn every_state_with_every_look() {
-    let phases = [Phase::Ready, Phase::Failed, Phase::Unknown];
-    for lifecycle in states() {
-        let cluster = cluster(lifecycle.clone(), at(10));
-        let unseen = Standing::of(&cluster, None);
-        let shown = match lifecycle {
-            // Attached and not yet seen.
-            Deploying | Ready => Phase::Deploying,
-            Updating => Phase::Updating,
-            Destroying => Phase::Destroying,
-            Lifecycle::Failed { .. } => Phase::Failed,
-        };
-        assert_eq!((unseen.phase, unseen.changed_at), (shown, at(10)), "{lifecycle:?}");
-        assert!(!unseen.reason.is_empty());
-        for (look, phase) in looks().into_iter().zip(phases) {
-            let seen = Standing::of(&cluster, Some(&sighting(&cluster, look.clone(), at(20))));
-            if lifecycle == Ready {
-                // Nothing is being done to it, so what was seen speaks.
-                assert_eq!((seen.phase, seen.changed_at), (phase, at(20)), "{look:?}");
-                let says = match &look {
-                    Look::Answered { version } => version,
-                    Look::Refused { reason } | Look::Silent { reason } => reason,
-                };
-                assert!(seen.reason.contains(says.as_str()), "{}", seen.reason);
-            } else {
-                assert_eq!(seen, unseen, "{lifecycle:?} {look:?}");
-            }
+        for event in [TimedOut(because("late")), Stopped(because("stopped"))] {
+            assert_eq!(state.clone().on(event).is_ok_and(|next| !next.is_transient()), transient, "{state:?}");
         }
     }
 }
 
 #[test]
-fn a_failure_says_why_it_failed() {
-    let failed = Standing::of(&cluster(failed("waited 3600 s for the cluster to be made"), at(10)), None);
-    assert_eq!(failed.reason, "waited 3600 s for the cluster to be made");
+fn what_is_under_way_or_has_failed_is_shown_whatever_was_seen() {
+    let rows = [
+        (Deploying, Phase::Deploying, "the cluster is being made"),
+        (Updating, Phase::Updating, "the cluster is being changed"),
+        (Destroying, Phase::Destroying, "the cluster is being taken down"),
+        (failed("the quota is used up"), Phase::Failed, "the quota is used up"),
+    ];
+    for (lifecycle, phase, reason) in rows {
+        let cluster = cluster(lifecycle.clone(), at(10));
+        let unseen = Standing::of(&cluster, None);
+        assert_eq!(unseen, Standing { phase, reason: reason.into(), changed_at: at(10) });
+        for look in [None, Some(answered("v1.37.2")), Some(refused()), Some(silent())] {
+            let seen = sighting(&cluster, look.clone(), None, at(20));
+            assert_eq!(Standing::of(&cluster, Some(&seen)), unseen, "{lifecycle:?} {look:?}");
+            let quiet = sighting(&cluster, look.clone(), Some(says("")), at(20));
+            assert_eq!(Standing::of(&cluster, Some(&quiet)), unseen, "{lifecycle:?} {look:?}");
+        }
+    }
+}
+
+#[test]
+fn while_something_is_under_way_its_provider_is_quoted() {
+    for (lifecycle, quoted) in [(Deploying, true), (Updating, true), (Destroying, true), (failed("broken"), false)] {
+        let cluster = cluster(lifecycle.clone(), at(10));
+        let said = |told| Standing::of(&cluster, Some(&sighting(&cluster, None, Some(told), at(20)))).reason;
+        let nothing = Standing::of(&cluster, None).reason;
+        let with = |words: &str| if quoted { format!("{nothing}: {words}") } else { nothing.clone() };
+        assert_eq!(said(says("2 of 3 nodes are ready")), with("2 of 3 nodes are ready"), "{lifecycle:?}");
+        assert_eq!(said(in_trouble("2 of 3 nodes are ready")), with("the provider is away"), "{lifecycle:?}");
+    }
+}
+
+#[test]
+fn a_cluster_that_nothing_is_done_to_stands_as_it_was_seen() {
+    let answers = "the cluster answers, Kubernetes v1.37.2";
+    let rows = [
+        (Some(answered("v1.37.2")), None, Phase::Ready, answers.to_owned()),
+        (Some(answered("v1.37.2")), Some(says("fine")), Phase::Ready, answers.to_owned()),
+        (
+            Some(answered("v1.37.2")),
+            Some(in_trouble("fine")),
+            Phase::Ready,
+            format!("{answers}; its provider does not: the provider is away"),
+        ),
+        (Some(refused()), None, Phase::Failed, "the token is not accepted".to_owned()),
+        (Some(refused()), Some(in_trouble("fine")), Phase::Failed, "the token is not accepted".to_owned()),
+        (Some(silent()), None, Phase::Unknown, "connection refused".to_owned()),
+        (Some(silent()), Some(says("fine")), Phase::Unknown, "connection refused".to_owned()),
+        (None, Some(says("fine")), Phase::Ready, "the provider says that the cluster runs".to_owned()),
+        (None, Some(in_trouble("fine")), Phase::Unknown, "the provider is away".to_owned()),
+    ];
+    let cluster = cluster(Ready, at(10));
+    let unseen = Standing::of(&cluster, None);
+    assert_eq!((unseen.phase, unseen.changed_at), (Phase::Deploying, at(10)));
+    assert_eq!(unseen.reason, "waiting for the first look at the cluster");
+    for (look, told, phase, reason) in rows {
+        let seen = sighting(&cluster, look.clone(), told.clone(), at(20));
+        let expected = Standing { phase, reason, changed_at: at(20) };
+        assert_eq!(Standing::of(&cluster, Some(&seen)), expected, "{look:?} {told:?}");
+    }
+}
+
+#[test]
+fn a_failure_says_why_it_failed_and_what_to_do() {
+    let reason = Reason::new("the quota is used up", Fixer::Admin, "raise it").with_words("QUOTA_EXCEEDED");
+    let failed = Standing::of(&cluster(Lifecycle::Failed { reason }, at(10)), None);
+    assert_eq!(failed.reason, "the quota is used up (the provider says: QUOTA_EXCEEDED); raise it");
 }
 
 #[test]
 fn the_shown_phase_has_changed_when_the_later_of_state_and_sighting_did() {
     // It answered since 10, was changed, and is ready again since 50: until then the phase was another.
     let cluster = cluster(Ready, at(50));
-    let standing = Standing::of(&cluster, Some(&sighting(&cluster, looks()[0].clone(), at(10))));
+    let seen = sighting(&cluster, Some(answered("v1.37.2")), None, at(10));
+    let standing = Standing::of(&cluster, Some(&seen));
     assert_eq!((standing.phase, standing.changed_at), (Phase::Ready, at(50)));
 }
 
+/// One turn after another: what is found, and the phase and version known from then on. `None` where nothing new is known.
+type Story = Vec<(Option<Look>, Option<Told>, Option<(Phase, Option<&'static str>)>)>;
+
 #[test]
-fn only_what_is_under_way_is_overdue_and_only_past_its_deadline() {
-    let timeout = TimeDelta::seconds(3600);
-    for lifecycle in states() {
-        let cluster = cluster(lifecycle.clone(), at(0));
-        assert_eq!(overdue(&cluster, at(3600), timeout), None, "{lifecycle:?} at the deadline");
-        assert_eq!(overdue(&cluster, at(-5), timeout), None, "{lifecycle:?} on a clock that runs behind");
-        let event = overdue(&cluster, at(3601), timeout);
-        assert_eq!(event.is_some(), lifecycle.is_transient(), "{lifecycle:?} past the deadline");
-        if let Some(event) = event {
-            let TimedOut(reason) = &event else { panic!("{event:?}") };
-            assert!(reason.contains("3600 s"), "{reason}");
-            let after = lifecycle.on(event.clone()).unwrap();
-            assert_eq!(after, failed(reason));
+fn what_is_known_after_each_look() {
+    let stories: [(&str, Story); 4] = [
+        (
+            "one that was attached and changes",
+            vec![
+                (Some(silent()), None, Some((Phase::Unknown, None))),
+                (Some(silent()), None, None),
+                (Some(answered("v1.36.0")), None, Some((Phase::Ready, Some("v1.36.0")))),
+                (Some(answered("v1.36.0")), None, None),
+                (Some(answered("v1.37.2")), None, Some((Phase::Ready, Some("v1.37.2")))),
+            ],
+        ),
+        (
+            "the version is kept while it does not answer",
+            vec![
+                (Some(answered("v1.37.2")), None, Some((Phase::Ready, Some("v1.37.2")))),
+                (Some(silent()), None, Some((Phase::Unknown, Some("v1.37.2")))),
+                (Some(refused()), None, Some((Phase::Failed, Some("v1.37.2")))),
+            ],
+        ),
+        (
+            "one that its provider makes, before there is a kubeconfig",
+            vec![
+                (None, Some(says("creating")), Some((Phase::Ready, None))),
+                (None, Some(says("creating")), None),
+                (None, Some(in_trouble("creating")), Some((Phase::Unknown, None))),
+                (None, Some(in_trouble("creating")), None),
+                (None, Some(says("running")), Some((Phase::Ready, None))),
+            ],
+        ),
+        (
+            "its own answer counts for more than its provider's",
+            vec![
+                (Some(answered("v1.37.2")), Some(in_trouble("")), Some((Phase::Ready, Some("v1.37.2")))),
+                (Some(answered("v1.37.2")), Some(says("")), Some((Phase::Ready, Some("v1.37.2")))),
+                (Some(silent()), Some(says("")), Some((Phase::Unknown, Some("v1.37.2")))),
+                (Some(refused()), Some(in_trouble("")), Some((Phase::Failed, Some("v1.37.2")))),
+            ],
+        ),
+    ];
+    for (story, turns) in stories {
+        let id = ClusterId::random();
+        let mut known: Option<Sighting> = None;
+        for (second, (look, told, expected)) in (1..).zip(turns) {
+            let next = Sighting::after(known.as_ref(), id, look.clone(), told.clone(), at(second));
+            let place = format!("{story}, turn {second}");
+            assert_eq!(next.is_some(), expected.is_some(), "{place}");
+            let Some((next, (phase, version))) = next.zip(expected) else { continue };
+            assert_eq!((next.phase, next.version.as_deref()), (phase, version), "{place}");
+            assert_eq!((next.cluster, &next.look, &next.told, next.at), (id, &look, &told, at(second)), "{place}");
+            let since =
+                known.filter(|before| before.phase == phase).map_or(at(second), |before| before.phase_changed_at);
+            assert_eq!(next.phase_changed_at, since, "{place}: a phase that stays keeps its time");
+            known = Some(next);
         }
     }
 }
 
 #[test]
-fn the_reason_names_what_was_waited_for() {
-    let reason = |lifecycle| match overdue(&cluster(lifecycle, at(0)), at(61), TimeDelta::seconds(60)) {
-        Some(TimedOut(reason)) => reason,
-        other => panic!("{other:?}"),
-    };
-    let reasons = [reason(Deploying), reason(Updating), reason(Destroying)];
-    assert!(reasons[0].contains("made") && reasons[1].contains("change") && reasons[2].contains("taken down"));
+fn whatever_its_provider_tells_differently_is_news() {
+    let before = sighting(&cluster(Ready, at(0)), Some(answered("v1.37.2")), Some(Told::default()), at(1));
+    let policy = NetworkPolicy { provider: "CALICO".into(), enabled: true };
+    let changed = [
+        Told { progress: Some(50), ..Told::default() },
+        Told { node_count: Some(3), ..Told::default() },
+        Told { network_policy: Some(policy), ..Told::default() },
+        says("creating"),
+        in_trouble(""),
+    ];
+    for told in changed {
+        let after = Sighting::after(Some(&before), before.cluster, before.look.clone(), Some(told.clone()), at(9));
+        let after = after.unwrap_or_else(|| panic!("{told:?} is not news"));
+        assert_eq!((after.phase, after.phase_changed_at, after.at), (Phase::Ready, at(1), at(9)), "{told:?}");
+    }
 }
 
 #[test]

@@ -87,6 +87,7 @@ impl Reconciler {
         if first {
             turn.tell(now, Happening::Step, call.step().caption().to_owned(), None);
         }
+        let uncertain_before = turn.ledger().uncertain_until;
         match call {
             Call::Deploy => turn.ledger_mut().intend(line.engine.makes(&line.access, &line.order), now),
             Call::Destroy => turn.ledger_mut().condemn(now),
@@ -115,8 +116,12 @@ impl Reconciler {
             }
         };
         let now = self.clock.now();
-        if call == Call::Deploy && !result.as_ref().is_err_and(EngineError::is_uncertain) {
-            turn.ledger_mut().answered();
+        if call == Call::Deploy {
+            match &result {
+                Ok(()) => turn.ledger_mut().accepted(uncertain_before, now),
+                Err(error) if !error.is_uncertain() => turn.ledger_mut().refused(uncertain_before),
+                Err(_) => {}
+            }
         }
         match result {
             Ok(()) => self.accepted(turn, now).await,

@@ -130,6 +130,8 @@ impl Reconciler {
             }),
             _ => None,
         };
+        // What is seen is as old as the question: what has taken effect since, it need not show.
+        let asked_at = self.clock.now();
         let observation = match &line {
             Some(line) => line.engine.observe(&line.access, &line.order).await,
             None => Err(EngineError::Unsupported("be used any more: this installation does not offer it")),
@@ -147,14 +149,14 @@ impl Reconciler {
         let told = told(before.and_then(|sighting| sighting.told.as_ref()), &observation);
         turn.saw(Sighting::after(before, cluster.id, look, Some(told), now));
         if is_busy && let Some(things) = things(&observation) {
-            turn.ledger_mut().observed(things, now);
+            turn.ledger_mut().observed(things, asked_at);
         }
         let step = plan(&Situation {
             cluster,
             operation: turn.operation(),
             ledger: turn.ledger(),
             observation: &observation,
-            now,
+            now: asked_at,
         });
         let silent = matches!(observation, Err(EngineError::Unreachable(_)));
         let again = match step {

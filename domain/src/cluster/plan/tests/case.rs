@@ -1,0 +1,181 @@
+//! What the tables are about: everything that can be observed, and how far an operation can be, each with a word; and the word for
+//! every decision.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::super::*;
+use crate::{
+    cluster::tests::{at, because},
+    id::{ClusterId, UserId},
+    ledger::{Row, RowState, Thing, ThingName},
+    operation::{NetworkPolicy, StepOutcome},
+};
+
+/// The time of every decision.
+pub(super) fn now() -> DateTime<Utc> {
+    at(10_000)
+}
+
+fn ago(time: TimeDelta) -> DateTime<Utc> {
+    now() - time
+}
+
+const SECOND: TimeDelta = TimeDelta::seconds(1);
+const HOUR: TimeDelta = TimeDelta::hours(1);
+
+pub(super) fn policy(provider: &str, enabled: bool) -> NetworkPolicy {
+    NetworkPolicy { provider: provider.into(), enabled }
+}
+
+pub(super) fn resize() -> OperationKind {
+    OperationKind::Resize { node_count: 5 }
+}
+
+pub(super) fn set_policy() -> OperationKind {
+    OperationKind::SetNetworkPolicy { policy: policy("CALICO", true) }
+}
+
+pub(super) fn thing(name: &str) -> Thing {
+    let name = ThingName { kind: "server".into(), name: name.into(), place: "here".into() };
+    Thing { name, provider_id: None }
+}
+
+pub(super) fn ledger(rows: &[(&str, RowState)], uncertain_until: Option<DateTime<Utc>>) -> Ledger {
+    let row = |(name, state): &(&str, RowState)| Row { thing: thing(name), state: *state, since: ago(HOUR) };
+    Ledger { cluster: ClusterId::random(), rows: rows.iter().map(row).collect(), uncertain_until }
+}
+
+/// What a look finds where both changes of the tables have been made already.
+pub(super) fn seen(condition: Condition) -> Seen {
+    Seen {
+        condition,
+        progress: None,
+        node_count: Some(5),
+        network_policy: Some(policy("CALICO", true)),
+        words: String::new(),
+        things: vec![thing("a")],
+    }
+}
+
+/// Everything that can be observed. That a cluster is as asked is told in every condition: it must count in no other than `running`.
+pub(super) fn observations() -> Vec<(&'static str, Result<Observation, EngineError>)> {
+    let running = seen(Condition::Running);
+    let otherwise = Seen { node_count: Some(3), network_policy: Some(policy("CALICO", false)), ..running.clone() };
+    let untold = Seen { node_count: None, network_policy: None, ..running.clone() };
+    let saw = |seen| Ok(Observation::Seen(seen));
+    vec![
+        ("absent", Ok(Observation::Absent)),
+        ("incomplete", saw(seen(Condition::Incomplete))),
+        ("working", saw(seen(Condition::Working))),
+        ("running-as-asked", saw(running)),
+        ("running-otherwise", saw(otherwise)),
+        ("running-untold", saw(untold)),
+        ("removing", saw(seen(Condition::Removing))),
+        ("broken", saw(seen(Condition::Broken(because("broken"))))),
+        ("unsupported", Err(EngineError::Unsupported("do it"))),
+        ("rejected", Err(EngineError::Rejected(because("rejected")))),
+        ("denied", Err(EngineError::Denied(because("denied")))),
+        ("busy", Err(EngineError::Busy("upgrading".into()))),
+        ("throttled", Err(EngineError::Throttled { retry_after: Duration::from_secs(60) })),
+        ("unreachable", Err(EngineError::Unreachable("no answer".into()))),
+        ("missing", Err(EngineError::Missing)),
+    ]
+}
+
+/// An operation that was asked for an hour ago and has an hour left.
+pub(super) fn requested(kind: OperationKind) -> Operation {
+    Operation::requested(ClusterId::random(), kind, UserId::random(), ago(HOUR), now() + HOUR)
+}
+
+/// How far an operation that makes its call in `step` can be. Where it is in one of several ways, all must be decided alike.
+pub(super) fn progress(kind: &OperationKind, step: StepKind) -> Vec<(&'static str, Vec<Operation>)> {
+    let waits_in = if *kind == OperationKind::Destroy { StepKind::Verify } else { StepKind::Wait };
+    let asked = || requested(kind.clone());
+    let called = |time| {
+        let mut operation = asked();
+        operation.begin(step, time);
+        operation
+    };
+    let held = |until| {
+        let mut operation = called(ago(SECOND * 10));
+        operation.hold(because("busy"), until);
+        operation
+    };
+    let accepted = |time| {
+        let mut operation = called(time - SECOND);
+        operation.end_step(StepOutcome::Done, None, time);
+        operation
+    };
+    let then = |mut operation: Operation, step| {
+        operation.begin(step, ago(SECOND * 5));
+        operation
+    };
+    let fetching = || then(accepted(ago(HOUR / 2)), StepKind::Kubeconfig);
+    let fetch_held = || {
+        let mut operation = fetching();
+        operation.hold(because("busy"), now() + SECOND);
+        operation
+    };
+    vec![
+        ("unsent", vec![asked(), then(asked(), waits_in)]),
+        ("unanswered", vec![called(ago(SECOND * 10)), called(ago(HOUR / 2))]),
+        ("due", vec![held(now()), held(ago(SECOND))]),
+        ("held", vec![held(now() + SECOND), held(now() + HOUR)]),
+        (
+            "settling",
+            [now(), ago(SETTLE - SECOND)]
+                .into_iter()
+                .flat_map(|t| [accepted(t), then(accepted(t), waits_in)])
+                .collect(),
+        ),
+        (
+            "accepted",
+            [ago(SETTLE), ago(HOUR / 2)].into_iter().flat_map(|t| [accepted(t), then(accepted(t), waits_in)]).collect(),
+        ),
+        ("fetching", vec![fetching()]),
+        ("fetch-held", vec![fetch_held()]),
+    ]
+}
+
+/// The word for a decision: a call by the step that makes it, waiting by that step in parentheses, a failed operation by an exclamation mark
+/// and why.
+pub(super) fn word(step: &Step) -> String {
+    match step {
+        Step::Rest => "rest".into(),
+        Step::Wait(kind) => format!("({})", kind.as_str()),
+        Step::Call(call) => match call {
+            Call::Resize(5) => "resize".into(),
+            Call::SetNetworkPolicy(to) if *to == policy("CALICO", true) => "set_network_policy".into(),
+            Call::Deploy | Call::Destroy | Call::Kubeconfig => call.step().as_str().into(),
+            other => format!("{other:?}"),
+        },
+        Step::Move(ClusterEvent::Finished) => "well".into(),
+        Step::Move(ClusterEvent::EngineFailed(reason)) => format!("fails:{}", word_of(reason)),
+        Step::Leave => "leave".into(),
+        Step::End { status: OperationStatus::Succeeded, reason: None, event: ClusterEvent::Finished } => "done".into(),
+        Step::End { status: OperationStatus::Failed, reason: Some(reason), event } => match event {
+            ClusterEvent::EngineFailed(told) if told == reason => format!("!{}", word_of(reason)),
+            ClusterEvent::TimedOut(told) if told == reason => "timed-out".into(),
+            _ => format!("{step:?}"),
+        },
+        Step::End { status: OperationStatus::Cancelled, reason: Some(reason), event } => match event {
+            ClusterEvent::Released => "released".into(),
+            ClusterEvent::Stopped(told) if told == reason => "stopped".into(),
+            _ => format!("{step:?}"),
+        },
+        other => format!("{other:?}"),
+    }
+}
+
+fn word_of(reason: &Reason) -> &str {
+    let known = [
+        (vanished(), "vanished"),
+        (being_removed(), "removing"),
+        (incomplete(), "incomplete"),
+        (interrupted(), "interrupted"),
+        (EngineError::Unsupported("do it").reason(), "unsupported"),
+    ];
+    known.into_iter().find(|(known, _)| known == reason).map_or(&reason.cause, |(_, word)| word)
+}
