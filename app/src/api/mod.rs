@@ -4,6 +4,7 @@ pub mod body;
 pub mod document;
 pub mod dto;
 pub mod error;
+mod json;
 pub mod page;
 pub mod render;
 pub mod rendered;
