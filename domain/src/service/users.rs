@@ -343,7 +343,8 @@ fn permits(caller: &Caller, action: Action, view: &UserView) -> bool {
 }
 
 /// Whether the caller sees the user; everybody sees the own account.
-pub(super) fn sees(caller: &Caller, view: &UserView) -> bool {
+#[must_use]
+pub fn sees(caller: &Caller, view: &UserView) -> bool {
     view.user.record.id == caller.user || permits(caller, Action::UserGet, view)
 }
 
