@@ -53,7 +53,8 @@ fn lasting(headers: &HeaderMap) -> BTreeMap<&str, &HeaderValue> {
 #[tokio::test]
 async fn head_answers_as_get_does_without_the_body() {
     // Nobody looks at the cluster meanwhile, so that two answers about it are the same.
-    let app = App::start_with(Options::default().with("OBSERVE_INTERVAL", "1d")).await;
+    let options = Options::default().with("OBSERVE_INTERVAL", "1d").with("CLUSTER_STATE_ON_LIST", "false");
+    let app = App::start_with(options).await;
     let tenant = app.tenant().await;
     let cluster = app.cluster(&tenant.provisioner, &tenant.member).await;
     app.observed(&cluster, &tenant.member.token).await;
