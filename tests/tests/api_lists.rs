@@ -1,5 +1,5 @@
 //! Lists: pages, orders, filters, where one may look, and lists of what changes meanwhile.
-#![allow(clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
+#![allow(clippy::expect_used, clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
 
 use std::{
     collections::BTreeSet,
@@ -198,9 +198,9 @@ async fn filters_find_parts_of_names_without_regard_to_capitals() {
     }
     assert_eq!(names(&app.get("/provisioners?name=SIDE", token).await.ok()), ["West Side"]);
     let found = app.get(&format!("/users?name={}", tenant.member.username.to_uppercase()), token).await.ok();
-    assert_eq!(ids(&found), [tenant.member.id.clone()]);
+    assert_eq!(ids(&found), [&*tenant.member.id]);
     let found = app.get(&format!("/organizations?name={}", tenant.namespace), &app.admin().await).await.ok();
-    assert_eq!(ids(&found), [tenant.id.clone()]);
+    assert_eq!(ids(&found), [&*tenant.id]);
 }
 
 #[tokio::test]

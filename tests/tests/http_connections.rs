@@ -1,5 +1,5 @@
 //! Connections: those that say nothing, or say it slowly, are in nobody's way, and a service that is told to stop does so politely.
-#![allow(clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
+#![allow(clippy::expect_used, clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
 
 use std::time::Duration;
 

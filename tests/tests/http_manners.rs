@@ -1,5 +1,5 @@
 //! The manners of HTTP on every path: methods, slashes, names of requests, headers, compression.
-#![allow(clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
+#![allow(clippy::expect_used, clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

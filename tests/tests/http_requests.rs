@@ -1,5 +1,5 @@
 //! Requests that are not as they should be: too large, in strange forms, or not JSON. All get the one error body, and none does harm.
-#![allow(clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
+#![allow(clippy::expect_used, clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
 
 use kqueen_tests::fixture::{
     app::{ADMIN, App, Options},

@@ -89,10 +89,11 @@ impl<'de> Visitor<'de> for StrictVisitor {
             if name.starts_with(RESERVED) {
                 return Err(A::Error::custom("a field has a name that is reserved"));
             }
-            let Strict(value) = fields.next_value()?;
-            if object.insert(name, value).is_some() {
+            if object.contains_key(&name) {
                 return Err(A::Error::custom("a field is named twice"));
             }
+            let Strict(value) = fields.next_value()?;
+            object.insert(name, value);
         }
         Ok(Value::Object(object))
     }
@@ -117,8 +118,8 @@ mod tests {
             ("", "it ends too early at line 1 column 0"),
             ("{\"a\": \"secret", "it ends too early at line 1 column 13"),
             ("{\"a\":\n secret}", "there is a mistake at line 2 column 2"),
-            ("{\"a\": 1, \"a\": \"secret\"}", "a field is named twice at line 1 column 22"),
-            ("[{\"a\": {\"b\": 1, \"\\u0062\": 2}}]", "a field is named twice at line 1 column 27"),
+            ("{\"a\": 1, \"a\": \"secret\"}", "a field is named twice at line 1 column 12"),
+            ("[{\"a\": {\"b\": 1, \"\\u0062\": 2}}]", "a field is named twice at line 1 column 24"),
             ("{\"$serde_json::private::RawValue\": \"1\"}", "a field has a name that is reserved at line 1 column 33"),
         ] {
             assert_eq!(read(text.as_bytes()), Err(expected.to_owned()), "{text}");
