@@ -33,7 +33,7 @@ use kqueen_domain::{
         users::Users,
     },
 };
-use poem::{EndpointExt, Route, endpoint::make_sync, middleware::Compression};
+use poem::{Route, endpoint::make_sync};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +45,7 @@ use crate::{
     banner::banner,
     config::{Bootstrap, Config, StorageKind},
     events::{Events, Sources},
-    http::{Pipeline, docs, routes::Routes, scrape::Scrape, serve},
+    http::{Pipeline, docs, pace::Times, routes::Routes, scrape::Scrape, serve},
     metrics::Metrics,
     shutdown,
     worker::{
@@ -208,7 +208,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     say(&banner(&config, bound));
     tracing::info!(address = %bound, "listening");
     let limits = serve::Limits {
-        head: config.http.header_timeout.max(config.http.idle_timeout),
+        times: Times { head: config.http.header_timeout, idle: config.http.idle_timeout },
         connections: config.http.max_connections,
         grace: config.server.shutdown_grace,
     };
@@ -369,8 +369,7 @@ impl Service<()> {
             .nest("/api/v1", api::endpoint(api))
             .at("/api/docs", make_sync(move |_| docs::answer(page.clone())))
             .at("/metrics", scrape)
-            .at("/", make_sync(|_| docs::redirect()))
-            .with(Compression::new());
+            .at("/", make_sync(|_| docs::redirect()));
         let endpoint = Pipeline {
             inner,
             routes,

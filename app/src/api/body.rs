@@ -14,7 +14,7 @@ use poem_openapi::{
 };
 use serde_json::{Map, Value};
 
-use super::error::Failure;
+use super::{error::Failure, json};
 
 /// Most bytes a request body may have; kept in the request's data by the pipeline.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +62,10 @@ impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
         if media_type.is_some_and(|media_type| !is_json(media_type)) {
             return Err(Failure::unsupported_media_type().into());
         }
+        let encoding = request.headers().get(header::CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err(Failure::unsupported_encoding().into());
+        }
         let BodyLimit(limit) = request.data().copied().unwrap_or_default();
         let too_large = || Failure::too_large(limit);
         let length =
@@ -73,17 +77,8 @@ impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
             poem::error::ReadBodyError::PayloadTooLarge => too_large(),
             _ => Failure::bad_request("the body could not be read to its end"),
         })?;
-        let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
-            Failure::bad_request(format!(
-                "the body is not JSON: {} at line {} column {}",
-                match error.classify() {
-                    serde_json::error::Category::Eof => "it ends too early",
-                    _ => "there is a mistake",
-                },
-                error.line(),
-                error.column()
-            ))
-        })?;
+        let value =
+            json::read(&bytes).map_err(|wrong| Failure::bad_request(format!("the body is not JSON: {wrong}")))?;
         let Value::Object(map) = value else {
             return Err(Failure::from(Invalid::field("body", "must be a JSON object")).into());
         };

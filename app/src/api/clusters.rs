@@ -1,8 +1,12 @@
 //! Clusters.
 
 use kqueen_domain::{
+    access::Caller,
     catalog,
-    service::clusters::{ClusterWithKubeconfig, Progress},
+    service::{
+        Expected,
+        clusters::{ClusterWithKubeconfig, Progress},
+    },
 };
 use poem_openapi::{
     OpenApi,
@@ -29,13 +33,22 @@ use super::{
 
 pub(super) struct ClustersApi(pub(super) Option<Api>);
 
-fn shown(api: &Api, cluster: &ClusterWithKubeconfig) -> Rendered<ClusterView> {
-    Rendered::at(api.renderer.cluster_with_kubeconfig(cluster), cluster.view.cluster.revision)
+impl ClustersApi {
+    /// The revision a request expects.
+    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, Failure> {
+        let clusters = &ready(self.0.as_ref())?.clusters;
+        let now = || clusters.get(caller, id.0.into()).ok().map(|view| view.cluster.revision);
+        Ok(expected(tags.0.as_deref(), now))
+    }
 }
 
-pub(super) fn without_kubeconfig(api: &Api, view: &catalog::ClusterView) -> Rendered<ClusterView> {
+fn shown(api: &Api, caller: &Caller, cluster: &ClusterWithKubeconfig) -> Rendered<ClusterView> {
+    Rendered::at(api.renderer.cluster_with_kubeconfig(caller, cluster), cluster.view.cluster.revision)
+}
+
+pub(super) fn without_kubeconfig(api: &Api, caller: &Caller, view: &catalog::ClusterView) -> Rendered<ClusterView> {
     let mut body = Vec::with_capacity(2048);
-    api.renderer.cluster(&mut body, view, false);
+    api.renderer.cluster(&mut body, caller, view, false);
     Rendered::at(body, view.cluster.revision)
 }
 
@@ -50,7 +63,9 @@ impl ClustersApi {
             api.wake.listed(page.items.iter().map(|view| (view.cluster.record.id, view.looked_at)));
         }
         let named = query.list.names_namespaces();
-        Ok(Rendered::new(render::list(&page, query.paged, |out, view| api.renderer.cluster(out, view, named))))
+        Ok(Rendered::new(render::list(&page, query.paged, |out, view| {
+            api.renderer.cluster(out, &caller.0, view, named)
+        })))
     }
 
     /// Create a cluster, or attach one that exists with the manual engine. The answer does not wait for a provider.
@@ -66,7 +81,7 @@ impl ClustersApi {
         let new = body.read()?;
         let cluster = api.clusters.create(&caller.0, new, once).await?;
         api.wake.now(cluster.view.cluster.record.id);
-        Ok(shown(api, &cluster))
+        Ok(shown(api, &caller.0, &cluster))
     }
 
     /// Tell how many clusters there are and which share of them is well.
@@ -80,7 +95,7 @@ impl ClustersApi {
     #[oai(path = "/:id", method = "get", operation_id = "cluster_get")]
     async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterView>, Failure> {
         let api = ready(self.0.as_ref())?;
-        Ok(shown(api, &api.clusters.show(&caller.0, id.0.into()).await?))
+        Ok(shown(api, &caller.0, &api.clusters.show(&caller.0, id.0.into()).await?))
     }
 
     /// Change a cluster: name, owner, metadata, kubeconfig.
@@ -93,11 +108,11 @@ impl ClustersApi {
         body: Body<ClusterUpdate>,
     ) -> Result<Rendered<ClusterView>, Failure> {
         let api = ready(self.0.as_ref())?;
-        let expected = expected(if_match.0.as_deref())?;
+        let expected = self.expected(&caller.0, &id, &if_match)?;
         let patch = body.read()?;
         let cluster = api.clusters.update(&caller.0, id.0.into(), patch, expected).await?;
         api.wake.now(id.0.into());
-        Ok(shown(api, &cluster))
+        Ok(shown(api, &caller.0, &cluster))
     }
 
     /// Delete a cluster. One that was attached is detached: what it runs on is not touched.
@@ -111,7 +126,7 @@ impl ClustersApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
     ) -> Result<Rendered<Deleted>, Failure> {
-        let expected = expected(if_match.0.as_deref())?;
+        let expected = self.expected(&caller.0, &id, &if_match)?;
         ready(self.0.as_ref())?.clusters.delete(&caller.0, id.0.into(), expected).await?;
         Ok(Rendered::of(&Deleted::of(id.0)))
     }
@@ -160,10 +175,10 @@ impl ClustersApi {
         body: Body<Resize>,
     ) -> Result<Rendered<ClusterView>, Failure> {
         let api = ready(self.0.as_ref())?;
-        let expected = expected(if_match.0.as_deref())?;
+        let expected = self.expected(&caller.0, &id, &if_match)?;
         let node_count = body.read()?;
         let view = api.clusters.resize(&caller.0, id.0.into(), node_count, expected).await?;
-        Ok(without_kubeconfig(api, &view))
+        Ok(without_kubeconfig(api, &caller.0, &view))
     }
 
     /// Switch network policy. The answer does not wait for the provider; 409 `unsupported` where the engine cannot.
@@ -176,9 +191,9 @@ impl ClustersApi {
         body: Body<NetworkPolicy>,
     ) -> Result<Rendered<ClusterView>, Failure> {
         let api = ready(self.0.as_ref())?;
-        let expected = expected(if_match.0.as_deref())?;
+        let expected = self.expected(&caller.0, &id, &if_match)?;
         let policy = body.read()?;
         let view = api.clusters.set_network_policy(&caller.0, id.0.into(), policy, expected).await?;
-        Ok(without_kubeconfig(api, &view))
+        Ok(without_kubeconfig(api, &caller.0, &view))
     }
 }

@@ -21,6 +21,9 @@ use crate::events::Full;
 /// After how many seconds there may be room for one more stream.
 const STREAM_LATER: u64 = 30;
 
+/// How many wrong fields are told one by one.
+const DETAILED: usize = 100;
+
 /// What is wrong with one field of a request, or one thing that stands in the way.
 #[derive(Debug, Clone, Serialize, Object)]
 pub struct ErrorDetail {
@@ -100,6 +103,26 @@ impl Failure {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
             "send the body as application/json, with that Content-Type",
+        )
+    }
+
+    /// The request's first line and headers are longer than is accepted.
+    #[must_use]
+    pub fn head_too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head_too_large",
+            format!("path and headers of a request have at most {limit} bytes together"),
+        )
+    }
+
+    /// The body is compressed.
+    #[must_use]
+    pub fn unsupported_encoding() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "send the body as it is, without Content-Encoding",
         )
     }
 
@@ -197,11 +220,17 @@ fn unauthenticated(description: &str) -> Failure {
 
 impl From<Invalid> for Failure {
     fn from(invalid: Invalid) -> Self {
-        let description = match &invalid.0[..] {
+        let mut details = invalid.0;
+        let description = match &details[..] {
             [only] => format!("{} {}", only.field, only.message),
+            several if several.len() > DETAILED => {
+                format!("{} fields cannot be accepted; details has the first {DETAILED}", several.len())
+            }
             several => format!("{} fields cannot be accepted; see details", several.len()),
         };
-        Self { details: invalid.0, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", description) }
+        // A long list of mistakes is made by a program, and is not read by anybody.
+        details.truncate(DETAILED);
+        Self { details, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", description) }
     }
 }
 

@@ -4,6 +4,7 @@ pub mod body;
 pub mod document;
 pub mod dto;
 pub mod error;
+mod json;
 pub mod page;
 pub mod render;
 pub mod rendered;
@@ -148,14 +149,25 @@ fn ready(api: Option<&Api>) -> Result<&Api, Failure> {
     api.ok_or_else(|| Failure::internal("the handlers were made for the document alone".into()))
 }
 
-/// The revision that `If-Match` names: one of our entity tags, or `*` for any.
-fn expected(if_match: Option<&str>) -> Result<Expected, Failure> {
-    let Some(text) = if_match.map(str::trim).filter(|text| *text != "*") else { return Ok(None) };
-    // Anything that is not one of our tags names no revision we could have given.
-    let revision =
-        text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|number| number.parse().ok());
-    Ok(Some(Revision(revision.unwrap_or(0))))
+/// The revision that `If-Match` names: one of our entity tags, or `*` for any. Of several tags it is the one the record is at `now`, if
+/// that is among them: a record comes to a revision once, so no other one of them can be right later.
+fn expected(if_match: Option<&str>, now: impl FnOnce() -> Option<Revision>) -> Expected {
+    let text = if_match.map(str::trim).filter(|text| *text != "*")?;
+    // Anything that is not one of our tags, also a weak one, names no revision we could have given.
+    let revision = |tag: &str| {
+        let number = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
+        number.parse().ok().filter(|number| *number > 0).map(Revision)
+    };
+    let tags: Vec<Revision> = text.split(',').filter_map(revision).collect();
+    Some(match tags[..] {
+        [] => NEVER,
+        [only] => only,
+        _ => now().filter(|now| tags.contains(now)).unwrap_or(NEVER),
+    })
 }
+
+/// A revision no record is ever at.
+const NEVER: Revision = Revision(0);
 
 /// A key that makes a creation happen once, with a hash of the request.
 fn once(key: Option<String>, body: &[u8]) -> Result<Option<kqueen_domain::service::provisioners::Once>, Failure> {
@@ -170,4 +182,36 @@ fn once(key: Option<String>, body: &[u8]) -> Result<Option<kqueen_domain::servic
     let mut fingerprint = [0; 32];
     fingerprint.copy_from_slice(digest.as_ref());
     Ok(Some(kqueen_domain::service::provisioners::Once { key, fingerprint }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_match_names_a_revision() {
+        let at = |number| Some(Revision(number));
+        let never = Some(NEVER);
+        for (text, revision) in [
+            ("*", None),
+            (" * ", None),
+            ("\"7\"", at(7)),
+            (" \"8\" ", at(8)),
+            ("\"6\", \"7\"", at(7)),
+            ("\"7\",\"9\",\"nonsense\"", at(7)),
+            ("\"a,b\", \"7\"", at(7)),
+            ("\"6\", \"8\"", never),
+            ("W/\"7\"", never),
+            ("W/\"7\", W/\"8\"", never),
+            ("7", never),
+            ("\"0\"", never),
+            ("\"-7\"", never),
+            ("\"", never),
+            ("", never),
+        ] {
+            assert_eq!(expected(Some(text), || at(7)), revision, "{text}");
+        }
+        assert_eq!(expected(None, || at(7)), None);
+        assert_eq!(expected(Some("\"6\", \"7\""), || None), never, "it is gone");
+    }
 }

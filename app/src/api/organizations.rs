@@ -1,5 +1,6 @@
 //! Organizations and their policies.
 
+use kqueen_domain::{access::Caller, service::Expected};
 use poem_openapi::{
     OpenApi,
     param::{Header, Path},
@@ -24,6 +25,15 @@ use super::{
 };
 
 pub(super) struct OrganizationsApi(pub(super) Option<Api>);
+
+impl OrganizationsApi {
+    /// The revision a request expects.
+    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, Failure> {
+        let organizations = &ready(self.0.as_ref())?.organizations;
+        let now = || organizations.get(caller, id.0.into()).ok().map(|view| view.revision);
+        Ok(expected(tags.0.as_deref(), now))
+    }
+}
 
 type Entry = kqueen_domain::catalog::Entry<kqueen_domain::organization::Organization>;
 
@@ -72,7 +82,7 @@ impl OrganizationsApi {
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<OrganizationUpdate>,
     ) -> Result<Rendered<OrganizationView>, Failure> {
-        let expected = expected(if_match.0.as_deref())?;
+        let expected = self.expected(&caller.0, &id, &if_match)?;
         let name = body.read()?;
         Ok(shown(&*ready(self.0.as_ref())?.organizations.rename(&caller.0, id.0.into(), name, expected).await?))
     }
@@ -85,7 +95,7 @@ impl OrganizationsApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
     ) -> Result<Rendered<Deleted>, Failure> {
-        let expected = expected(if_match.0.as_deref())?;
+        let expected = self.expected(&caller.0, &id, &if_match)?;
         ready(self.0.as_ref())?.organizations.delete(&caller.0, id.0.into(), expected).await?;
         Ok(Rendered::of(&Deleted::of(id.0)))
     }
@@ -108,7 +118,7 @@ impl OrganizationsApi {
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<PolicyUpdate>,
     ) -> Result<Rendered<PolicyView>, Failure> {
-        let expected = expected(if_match.0.as_deref())?;
+        let expected = self.expected(&caller.0, &id, &if_match)?;
         let changes = body.read()?;
         let organizations = &ready(self.0.as_ref())?.organizations;
         Ok(policy(&*organizations.change_policy(&caller.0, id.0.into(), &changes, expected).await?))

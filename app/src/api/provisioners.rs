@@ -1,6 +1,6 @@
 //! Provisioners and engines.
 
-use kqueen_domain::catalog;
+use kqueen_domain::{access::Caller, catalog, service::Expected};
 use poem_openapi::{
     OpenApi,
     param::{Header, Path},
@@ -24,9 +24,18 @@ use super::{
 
 pub(super) struct ProvisionersApi(pub(super) Option<Api>);
 
-fn shown(api: &Api, view: &catalog::ProvisionerView) -> Rendered<ProvisionerView> {
+impl ProvisionersApi {
+    /// The revision a request expects.
+    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, Failure> {
+        let provisioners = &ready(self.0.as_ref())?.provisioners;
+        let now = || provisioners.get(caller, id.0.into()).ok().map(|view| view.provisioner.revision);
+        Ok(expected(tags.0.as_deref(), now))
+    }
+}
+
+fn shown(api: &Api, caller: &Caller, view: &catalog::ProvisionerView) -> Rendered<ProvisionerView> {
     let mut body = Vec::with_capacity(2048);
-    api.renderer.provisioner(&mut body, view, false);
+    api.renderer.provisioner(&mut body, caller, view, false);
     Rendered::at(body, view.provisioner.revision)
 }
 
@@ -42,7 +51,9 @@ impl ProvisionersApi {
         let api = ready(self.0.as_ref())?;
         let page = api.provisioners.list(&caller.0, &query.list)?;
         let named = query.list.names_namespaces();
-        Ok(Rendered::new(render::list(&page, query.paged, |out, view| api.renderer.provisioner(out, view, named))))
+        Ok(Rendered::new(render::list(&page, query.paged, |out, view| {
+            api.renderer.provisioner(out, &caller.0, view, named)
+        })))
     }
 
     /// Create a provisioner. Its credentials are checked; it is saved whatever the check finds.
@@ -56,7 +67,7 @@ impl ProvisionersApi {
         let api = ready(self.0.as_ref())?;
         let once = once(key.0, &body.bytes)?;
         let new = body.read()?;
-        Ok(shown(api, &api.provisioners.create(&caller.0, new, once).await?))
+        Ok(shown(api, &caller.0, &api.provisioners.create(&caller.0, new, once).await?))
     }
 
     /// List the engines that are offered, with what they ask for and can do.
@@ -77,7 +88,7 @@ impl ProvisionersApi {
     #[oai(path = "/:id", method = "get", operation_id = "provisioner_get")]
     async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ProvisionerView>, Failure> {
         let api = ready(self.0.as_ref())?;
-        Ok(shown(api, &api.provisioners.get(&caller.0, id.0.into())?))
+        Ok(shown(api, &caller.0, &api.provisioners.get(&caller.0, id.0.into())?))
     }
 
     /// Change a provisioner. New parameters are checked against the provider.
@@ -90,9 +101,9 @@ impl ProvisionersApi {
         body: Body<ProvisionerUpdate>,
     ) -> Result<Rendered<ProvisionerView>, Failure> {
         let api = ready(self.0.as_ref())?;
-        let expected = expected(if_match.0.as_deref())?;
+        let expected = self.expected(&caller.0, &id, &if_match)?;
         let patch = body.read()?;
-        Ok(shown(api, &api.provisioners.update(&caller.0, id.0.into(), patch, expected).await?))
+        Ok(shown(api, &caller.0, &api.provisioners.update(&caller.0, id.0.into(), patch, expected).await?))
     }
 
     /// Delete a provisioner that no cluster uses.
@@ -103,7 +114,7 @@ impl ProvisionersApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
     ) -> Result<Rendered<Deleted>, Failure> {
-        let expected = expected(if_match.0.as_deref())?;
+        let expected = self.expected(&caller.0, &id, &if_match)?;
         ready(self.0.as_ref())?.provisioners.delete(&caller.0, id.0.into(), expected).await?;
         Ok(Rendered::of(&Deleted::of(id.0)))
     }

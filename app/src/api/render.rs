@@ -1,5 +1,6 @@
 //! Answers put together from parts. What a record says of itself is rendered once per revision and kept by the catalog; what it nests,
-//! and what changes with every look, is put in when it is answered, so that nothing kept can be out of date.
+//! and what changes with every look, is put in when it is answered, so that nothing kept can be out of date. Of what the caller may not
+//! see an answer nests the identity and the name alone.
 
 pub mod work;
 
@@ -7,12 +8,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use kqueen_domain::{
+    access::Caller,
     catalog::{ClusterView, Entry, Page, ProvisionerView, UserView},
     cluster::{Lifecycle, Phase},
     organization::Organization,
     port::engine::{Abilities, EngineRegistry},
     provisioner::ProvisionerPhase,
-    service::clusters::{ClusterWithKubeconfig, ShownKubeconfig},
+    service::{
+        clusters::{ClusterWithKubeconfig, ShownKubeconfig},
+        provisioners, users,
+    },
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -131,9 +136,26 @@ pub fn user(out: &mut Vec<u8>, view: &UserView) {
     out.push(b'}');
 }
 
+/// The owner of something.
+fn owner(out: &mut Vec<u8>, caller: &Caller, owner: Option<&UserView>) {
+    let Some(view) = owner else { return };
+    out.extend_from_slice(b",\"owner\":");
+    if users::sees(caller, view) {
+        user(out, view);
+    } else {
+        name_alone(out, view.user.record.id, "username", view.user.record.username.as_str());
+    }
+}
+
+fn name_alone(out: &mut Vec<u8>, id: impl std::fmt::Display, field: &str, name: &str) {
+    out.extend_from_slice(format!("{{\"id\":\"{id}\"").as_bytes());
+    string(out, field, name);
+    out.push(b'}');
+}
+
 impl Renderer {
-    /// A provisioner; `named` adds its namespace.
-    pub fn provisioner(&self, out: &mut Vec<u8>, view: &ProvisionerView, named: bool) {
+    /// A provisioner, for `caller`; `named` adds its namespace.
+    pub fn provisioner(&self, out: &mut Vec<u8>, caller: &Caller, view: &ProvisionerView, named: bool) {
         out.extend_from_slice(view.provisioner.rendered(|provisioner| {
             let engine = self.engines.get(&provisioner.engine);
             let verbose = engine.map_or(&*provisioner.engine, |engine| engine.descriptor().verbose_name);
@@ -156,25 +178,22 @@ impl Renderer {
                 "created_at": time(provisioner.created_at),
             }))
         }));
-        if let Some(owner) = &view.owner {
-            out.extend_from_slice(b",\"owner\":");
-            user(out, owner);
-        }
+        owner(out, caller, view.owner.as_ref());
         namespace(out, named, view.organization.as_ref());
         out.push(b'}');
     }
 
-    /// A cluster without its kubeconfig; `named` adds its namespace.
-    pub fn cluster(&self, out: &mut Vec<u8>, view: &ClusterView, named: bool) {
-        self.cluster_but_its_end(out, view, named);
+    /// A cluster without its kubeconfig, for `caller`; `named` adds its namespace.
+    pub fn cluster(&self, out: &mut Vec<u8>, caller: &Caller, view: &ClusterView, named: bool) {
+        self.cluster_but_its_end(out, caller, view, named);
         out.push(b'}');
     }
 
     /// A cluster with its kubeconfig, where the caller may have it.
     #[must_use]
-    pub fn cluster_with_kubeconfig(&self, shown: &ClusterWithKubeconfig) -> Vec<u8> {
+    pub fn cluster_with_kubeconfig(&self, caller: &Caller, shown: &ClusterWithKubeconfig) -> Vec<u8> {
         let mut out = Vec::with_capacity(8 * 1024);
-        self.cluster_but_its_end(&mut out, &shown.view, false);
+        self.cluster_but_its_end(&mut out, caller, &shown.view, false);
         match &shown.kubeconfig {
             None => {}
             Some(ShownKubeconfig::Absent) => out.extend_from_slice(b",\"kubeconfig\":{}"),
@@ -187,7 +206,7 @@ impl Renderer {
         out
     }
 
-    fn cluster_but_its_end(&self, out: &mut Vec<u8>, view: &ClusterView, named: bool) {
+    fn cluster_but_its_end(&self, out: &mut Vec<u8>, caller: &Caller, view: &ClusterView, named: bool) {
         let cluster = &view.cluster.record;
         out.extend_from_slice(view.cluster.rendered(|cluster| {
             part(&serde_json::json!({
@@ -222,13 +241,15 @@ impl Renderer {
         } else {
             out.push(b'}');
         }
-        if let Some(owner) = &view.owner {
-            out.extend_from_slice(b",\"owner\":");
-            user(out, owner);
-        }
+        owner(out, caller, view.owner.as_ref());
         if let Some(provisioner) = &view.provisioner {
             out.extend_from_slice(b",\"provisioner\":");
-            self.provisioner(out, provisioner, false);
+            if provisioners::sees(caller, provisioner) {
+                self.provisioner(out, caller, provisioner, false);
+            } else {
+                let record = &provisioner.provisioner.record;
+                name_alone(out, record.id, "name", record.name.as_str());
+            }
         }
         namespace(out, named, view.organization.as_ref());
     }

@@ -4,7 +4,7 @@ use kqueen_domain::{
     access::Caller,
     catalog,
     id::UserId,
-    service::{ServiceError, users::UserPatch},
+    service::{Expected, ServiceError, users::UserPatch},
 };
 use poem_openapi::{
     OpenApi,
@@ -28,6 +28,15 @@ use super::{
 };
 
 pub(super) struct UsersApi(pub(super) Option<Api>);
+
+impl UsersApi {
+    /// The revision a request expects.
+    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, Failure> {
+        let users = &ready(self.0.as_ref())?.users;
+        let now = || users.get(caller, id.0.into()).ok().map(|view| view.user.revision);
+        Ok(expected(tags.0.as_deref(), now))
+    }
+}
 
 fn shown(view: &catalog::UserView) -> Rendered<UserView> {
     let mut body = Vec::with_capacity(1024);
@@ -72,7 +81,7 @@ impl UsersApi {
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<UserUpdate>,
     ) -> Result<Rendered<UserView>, Failure> {
-        let expected = expected(if_match.0.as_deref())?;
+        let expected = self.expected(&caller.0, &id, &if_match)?;
         let patch: UserPatch = body.read()?;
         Ok(shown(&ready(self.0.as_ref())?.users.update(&caller.0, id.0.into(), patch, expected).await?))
     }
@@ -85,7 +94,7 @@ impl UsersApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
     ) -> Result<Rendered<Deleted>, Failure> {
-        let expected = expected(if_match.0.as_deref())?;
+        let expected = self.expected(&caller.0, &id, &if_match)?;
         ready(self.0.as_ref())?.users.delete(&caller.0, id.0.into(), expected).await?;
         Ok(Rendered::of(&Deleted::of(id.0)))
     }
@@ -99,7 +108,7 @@ impl UsersApi {
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<PasswordUpdate>,
     ) -> Result<Rendered<UserView>, Failure> {
-        let expected = expected(if_match.0.as_deref())?;
+        let expected = self.expected(&caller.0, &id, &if_match)?;
         let password = body.read()?;
         let users = &ready(self.0.as_ref())?.users;
         Ok(shown(&users.set_password(&caller.0, id.0.into(), password, expected).await?))

@@ -1,7 +1,10 @@
 //! What surrounds every request: its id, address and time limit, the manners of HTTP, metrics and the log line.
 
+pub mod compress;
 pub mod docs;
+pub mod pace;
 pub mod peer;
+pub mod rest;
 pub mod routes;
 pub mod scrape;
 pub mod serve;
@@ -33,6 +36,9 @@ const REQUEST_ID: &str = "x-request-id";
 
 /// The one path whose answer goes on.
 const EVENTS: &str = "/api/v1/events";
+
+/// Most bytes of a request's path and headers. The server reads up to [twice as much](serve), so that we say why it is refused.
+const MAX_HEAD: usize = 32 * 1024;
 
 /// Name of a request, in answers and logs.
 #[derive(Debug, Clone)]
@@ -71,11 +77,13 @@ impl<E: Endpoint> Endpoint for Pipeline<E> {
         let started = Instant::now();
         let id = request_id(request.headers());
         let method = request.method().clone();
+        let gzip_is_welcome = compress::is_welcome(request.headers());
         let peer = Peer::of(&request, &self.trusted_proxies);
         self.normalise(&mut request);
         let route = self.routes.find(request.uri().path());
         let template = route.map_or("unknown", |route| route.template.as_str());
         let mut response = match route {
+            _ if head_length(&request) > MAX_HEAD => Err(Failure::head_too_large(MAX_HEAD)),
             None => Err(Failure::no_such_path()),
             Some(route) if !route.takes(&method) => {
                 Err(Failure::method_not_allowed(&route.allow)).or_else(|failure: Failure| {
@@ -105,6 +113,7 @@ impl<E: Endpoint> Endpoint for Pipeline<E> {
             }
         }
         .unwrap_or_else(|failure| failure.into_response(&id, &self.realm));
+        response = compress::compressed(response, gzip_is_welcome).await;
         if method == Method::HEAD {
             without_body(&mut response).await;
         }
@@ -153,6 +162,11 @@ impl<E: Endpoint> Pipeline<E> {
             *request.uri_mut() = uri;
         }
     }
+}
+
+fn head_length(request: &Request) -> usize {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    target + request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
 }
 
 /// The client's name for the request, if it is one that can be repeated safely; else a new one.

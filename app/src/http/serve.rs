@@ -2,6 +2,10 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use super::{
+    pace::{Pace, Paced, Times},
+    rest,
+};
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -19,15 +23,15 @@ use tokio_util::sync::CancellationToken;
 /// How connections are bounded.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How long the head of a request may take to arrive; also how long a connection may rest between requests.
-    pub head: Duration,
+    /// How long a connection may rest, and the head of a request take to arrive.
+    pub times: Times,
     /// How many connections there are at once; others wait to be accepted.
     pub connections: usize,
     /// How long requests in hand may take after the service was told to stop.
     pub grace: Duration,
 }
 
-/// Largest head of a request.
+/// Most bytes that are read for the head of a request; the connection of who sends more is closed.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// Serves `endpoint` until `stop`, then lets requests in hand finish.
@@ -45,14 +49,15 @@ pub async fn serve(
     let local = LocalAddr(Addr::from(listener.local_addr()?));
     let turns = Arc::new(Semaphore::new(limits.connections));
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(MAX_HEAD);
+    // The library's own limit for heads also counts while a connection rests; ours are told apart in `Pace`.
+    server.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MAX_HEAD);
     server
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(64)
         .max_header_list_size(16 * 1024)
-        .keep_alive_interval(limits.head)
-        .keep_alive_timeout(limits.head);
+        .keep_alive_interval(limits.times.idle)
+        .keep_alive_timeout(limits.times.head);
     let server = Arc::new(server);
     let graceful = GracefulShutdown::new();
     loop {
@@ -76,19 +81,30 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         let (endpoint, local) = (endpoint.clone(), local.clone());
         let remote = RemoteAddr(Addr::from(remote));
+        let pace = Pace::new(limits.times);
+        let paced = Paced::new(stream, pace.clone());
+        let noted = pace.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let (endpoint, local, remote) = (endpoint.clone(), local.clone(), remote.clone());
+            let in_hand = noted.in_hand(request.version());
             async move {
-                let request = poem::Request::from((request, local, remote, Scheme::HTTP));
+                let _in_hand = in_hand;
+                let mut request = poem::Request::from((request, local, remote, Scheme::HTTP));
+                let body = rest::read_to_its_end(request.take_body(), request.headers());
+                request.set_body(body);
                 Ok::<_, std::convert::Infallible>(hyper::Response::from(endpoint.get_response(request).await))
             }
         });
         let server = server.clone();
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = server.serve_connection(TokioIo::new(paced), service).into_owned();
         let connection = graceful.watch(connection);
+        let stop = stop.clone();
         tokio::spawn(async move {
-            // A connection that breaks is the peer's business.
-            let _ = connection.await;
+            tokio::select! {
+                // A connection that breaks is the peer's business.
+                _ = connection => {}
+                () = pace.overdue(&stop) => tracing::debug!("a connection that said nothing for too long was cut off"),
+            }
             drop(turn);
         });
     }

@@ -34,7 +34,7 @@ use crate::{
 pub struct Revision(pub u64);
 
 /// A record with the revision it was read at.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Versioned<T> {
     /// The record.
     pub value: T,
@@ -151,9 +151,18 @@ pub trait UserStore: Send + Sync {
     /// Stores a new user. `Taken{username}`, `Taken{email}`, `Dangling{organization}`.
     async fn create(&self, user: &User, secrets: UserSecrets) -> Result<Revision, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Taken`, `Dangling{organization}`; `InUse` when a user who owns things changes organization.
-    async fn update(&self, user: &User, secrets: UserSecrets, seen: Revision) -> Result<Revision, StoreError>;
-    /// Deletes one with its secrets. `Missing`, `Conflict`, `InUse`.
-    async fn delete(&self, id: UserId, seen: Revision) -> Result<(), StoreError>;
+    ///
+    /// `beside` is another user whom the decision depends on: if that one is not any more as seen, it is a `Conflict` as well. Of two
+    /// writes that depend on each other's user one wins.
+    async fn update(
+        &self,
+        user: &User,
+        secrets: UserSecrets,
+        seen: Revision,
+        beside: Option<Versioned<UserId>>,
+    ) -> Result<Revision, StoreError>;
+    /// Deletes one with its secrets. `Missing`, `Conflict`, `InUse`; `beside` as for `update`.
+    async fn delete(&self, id: UserId, seen: Revision, beside: Option<Versioned<UserId>>) -> Result<(), StoreError>;
     /// The hash of the user's password, if there is one.
     async fn password_hash(&self, id: UserId) -> Result<Option<PasswordHash>, StoreError>;
     /// `metadata` with its secret parts, if it has any.

@@ -275,8 +275,14 @@ pub(super) fn used_for_another() -> ServiceError {
     ServiceError::conflict("this Idempotency-Key was used for another request; choose a new one")
 }
 
+/// Whether the caller sees the provisioner.
+#[must_use]
+pub fn sees(caller: &Caller, view: &ProvisionerView) -> bool {
+    permits(caller, Action::ProvisionerGet, view)
+}
+
 /// Whether the policy of the provisioner's organization lets the caller do `action` to it.
-pub(super) fn permits(caller: &Caller, action: Action, view: &ProvisionerView) -> bool {
+fn permits(caller: &Caller, action: Action, view: &ProvisionerView) -> bool {
     let provisioner = &view.provisioner.record;
     let target = Target { organization: provisioner.organization, owner: Some(provisioner.owner) };
     may(caller, action, target, view.organization.as_deref())

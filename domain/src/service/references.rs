@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::{
-    access::{Action, Caller},
+    access::Caller,
     catalog::{Catalog, ProvisionerView, UserView},
     id::{OrganizationId, ProvisionerId, UserId},
     invalid::Invalid,
@@ -78,7 +78,7 @@ pub(super) fn visible_provisioner(
     provisioner: ProvisionerId,
 ) -> Result<ProvisionerView, Invalid> {
     let view = catalog.provisioner(provisioner);
-    let view = view.filter(|view| provisioners::permits(caller, Action::ProvisionerGet, view));
+    let view = view.filter(|view| provisioners::sees(caller, view));
     view.ok_or_else(|| Invalid::field("provisioner", NOT_THERE))
 }
 

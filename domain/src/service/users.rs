@@ -20,7 +20,7 @@ use crate::{
     port::{
         clock::Clock,
         password::PasswordHasher,
-        store::{Change, Freshness, StoreError, UserSecrets, UserStore},
+        store::{Change, Freshness, StoreError, UserSecrets, UserStore, Versioned},
     },
     secret::Password,
     user::{AuthMethod, Role, User},
@@ -179,7 +179,7 @@ impl Users {
             let view = self.permitted(caller, id)?;
             check_expected(expected, view.user.revision, "the user")?;
             let old = &view.user.record;
-            self.may_change(caller, old, &patch)?;
+            may_change(caller, old, &patch)?;
             let mut user = old.clone();
             let mut secrets = UserSecrets::default();
             if let Some(username) = &patch.username {
@@ -199,6 +199,7 @@ impl Users {
             if old.active != user.active {
                 user.token_generation += 1;
             }
+            let beside = if rules_all(old) && !rules_all(&user) { Some(self.other_superadmin(old)?) } else { None };
             if let Some(changes) = &patch.metadata {
                 let sealed = self.store.metadata(id).await?;
                 let stored = user.metadata.clone().unwrap_or_default();
@@ -208,7 +209,7 @@ impl Users {
                 user.metadata = Some(split.shown);
                 secrets.metadata = split.sealed.into();
             }
-            match self.store.update(&user, secrets, view.user.revision).await {
+            match self.store.update(&user, secrets, view.user.revision, beside).await {
                 Ok(revision) => {
                     let organization = self.catalog.organization(user.organization);
                     return Ok(UserView { user: Arc::new(Entry::new(user, revision)), organization });
@@ -253,7 +254,7 @@ impl Users {
             }
             user.token_generation += 1;
             let secrets = UserSecrets { password: Change::Set(hash.clone()), metadata: Change::Keep };
-            match self.store.update(&user, secrets, view.user.revision).await {
+            match self.store.update(&user, secrets, view.user.revision, None).await {
                 Ok(revision) => {
                     return Ok(UserView {
                         user: Arc::new(Entry::new(user, revision)),
@@ -286,7 +287,8 @@ impl Users {
             if !remaining.is_empty() {
                 return Err(in_the_way(user.username.as_str(), &remaining));
             }
-            match self.store.delete(id, view.user.revision).await {
+            let beside = if rules_all(user) { Some(self.other_superadmin(user)?) } else { None };
+            match self.store.delete(id, view.user.revision, beside).await {
                 Err(StoreError::Conflict | StoreError::InUse) => self.freshness.caught_up().await?,
                 other => return Ok(other?),
             }
@@ -315,46 +317,22 @@ impl Users {
         Ok(view)
     }
 
-    /// Whether the caller's role lets the caller make these very changes.
-    fn may_change(&self, caller: &Caller, old: &User, patch: &UserPatch) -> Result<(), ServiceError> {
-        let forbidden = |text: &str| Err(ServiceError::Forbidden(text.into()));
-        let role = patch.role.filter(|role| *role != old.role);
-        let active = patch.active.filter(|active| *active != old.active);
-        let organization = patch.organization.filter(|organization| *organization != old.organization);
-        let username = patch.username.as_ref().filter(|username| **username != old.username);
-        if caller.role == Role::Member {
-            if role.is_some() || active.is_some() || username.is_some() || organization.is_some() {
-                return forbidden("members change their own e-mail address, metadata and password only");
-            }
-            if old.role != Role::Member {
-                return forbidden("members do not change admins");
-            }
-            // Whoever reads the mail of an account can have its password reset.
-            if old.id != caller.user && patch.email.as_ref().is_some_and(|email| *email != old.email) {
-                return forbidden("members change their own e-mail address only");
-            }
-        }
-        if organization.is_some() && caller.role != Role::Superadmin {
-            return forbidden("only superadmins move users to another organization");
-        }
-        if let Some(role) = role {
-            may_give_role(caller, role)?;
-        }
-        let loses_power = role.is_some_and(|role| role != Role::Superadmin) || active == Some(false);
-        if old.role == Role::Superadmin && old.active && loses_power && self.is_last_superadmin(old.id) {
-            return Err(ServiceError::conflict(format!(
-                "{} is the last active superadmin; make another one first",
-                old.username
-            )));
-        }
-        Ok(())
-    }
-
-    fn is_last_superadmin(&self, id: UserId) -> bool {
+    /// Somebody who stays when `user` is no active superadmin any more. What takes `user` out depends on that one in its transaction:
+    /// two superadmins who take each other out at the same moment cannot leave nobody.
+    fn other_superadmin(&self, user: &User) -> Result<Versioned<UserId>, ServiceError> {
         let everybody = self.catalog.users(&ListRequest::default().listing(Scope::All, Visibility::All));
-        let mut others = everybody.items.iter().map(|view| &view.user.record).filter(|user| user.id != id);
-        !others.any(|user| user.role == Role::Superadmin && user.active)
+        let mut others = everybody.items.iter().map(|view| &view.user).filter(|other| other.record.id != user.id);
+        let other = others.find(|other| rules_all(&other.record)).ok_or_else(|| {
+            let text = format!("{} is the last active superadmin; make another one first", user.username);
+            ServiceError::conflict(text)
+        })?;
+        Ok(Versioned { value: other.record.id, revision: other.revision })
     }
+}
+
+/// Whether somebody can do everything.
+fn rules_all(user: &User) -> bool {
+    user.role == Role::Superadmin && user.active
 }
 
 /// Whether the policy of the user's organization lets the caller do `action` to the user.
@@ -365,8 +343,37 @@ fn permits(caller: &Caller, action: Action, view: &UserView) -> bool {
 }
 
 /// Whether the caller sees the user; everybody sees the own account.
-pub(super) fn sees(caller: &Caller, view: &UserView) -> bool {
+#[must_use]
+pub fn sees(caller: &Caller, view: &UserView) -> bool {
     view.user.record.id == caller.user || permits(caller, Action::UserGet, view)
+}
+
+/// Whether the caller's role lets the caller make these very changes.
+fn may_change(caller: &Caller, old: &User, patch: &UserPatch) -> Result<(), ServiceError> {
+    let forbidden = |text: &str| Err(ServiceError::Forbidden(text.into()));
+    let role = patch.role.filter(|role| *role != old.role);
+    let active = patch.active.filter(|active| *active != old.active);
+    let organization = patch.organization.filter(|organization| *organization != old.organization);
+    let username = patch.username.as_ref().filter(|username| **username != old.username);
+    if caller.role == Role::Member {
+        if role.is_some() || active.is_some() || username.is_some() || organization.is_some() {
+            return forbidden("members change their own e-mail address, metadata and password only");
+        }
+        if old.role != Role::Member {
+            return forbidden("members do not change admins");
+        }
+        // Whoever reads the mail of an account can have its password reset.
+        if old.id != caller.user && patch.email.as_ref().is_some_and(|email| *email != old.email) {
+            return forbidden("members change their own e-mail address only");
+        }
+    }
+    if organization.is_some() && caller.role != Role::Superadmin {
+        return forbidden("only superadmins move users to another organization");
+    }
+    if let Some(role) = role {
+        may_give_role(caller, role)?;
+    }
+    Ok(())
 }
 
 /// Nobody gives a role above the own one.

@@ -130,10 +130,10 @@ pub async fn a_new_owner_takes_over(site: Site) {
     let (bob, bob_revision) = replica.user(&organization).await;
     let given = Cluster { owner: bob.id, ..cluster.clone() };
     let revision = replica.clusters.update(&given, ClusterSecrets::default(), revision).await.unwrap();
-    let delete = replica.users.delete(bob.id, bob_revision).await;
+    let delete = replica.users.delete(bob.id, bob_revision, None).await;
     assert!(matches!(delete, Err(StoreError::InUse)), "{delete:?}");
     replica.clusters.update(&cluster, ClusterSecrets::default(), revision).await.unwrap();
-    replica.users.delete(bob.id, bob_revision).await.unwrap();
+    replica.users.delete(bob.id, bob_revision, None).await.unwrap();
 }
 
 pub async fn provisioner_and_organization_never_change(site: Site) {
@@ -154,7 +154,7 @@ pub async fn deleting_frees_what_it_used(site: Site) {
     let (cluster, revision) = replica.cluster(&provisioner).await;
     replica.clusters.delete(cluster.id, revision).await.unwrap();
     replica.provisioners.delete(provisioner.id, provisioner_revision).await.unwrap();
-    replica.users.delete(user.id, user_revision).await.unwrap();
+    replica.users.delete(user.id, user_revision, None).await.unwrap();
     replica.organizations.delete(organization.id, organization_revision).await.unwrap();
 }
 

@@ -27,7 +27,7 @@ macro_rules! storage_contract {
                 what_is_stored_is_shown, stale_revision_is_refused, missing_is_told, usernames_are_unique,
                 addresses_are_unique_without_regard_to_capitals, renaming_frees_the_name, an_organization_is_needed,
                 secrets_are_kept_set_and_removed, deleting_takes_the_secrets, owners_cannot_be_deleted,
-                owners_cannot_move,
+                owners_cannot_move, a_write_may_depend_on_another_user,
             ]
             provisioners: [
                 what_is_stored_is_shown, stale_revision_is_refused, missing_is_told, references_must_exist,
@@ -50,7 +50,7 @@ macro_rules! storage_contract {
                 one_of_many_gets_the_username, one_of_many_gets_the_address, one_of_many_gets_the_namespace,
                 one_of_many_updates_wins, nothing_dangles_when_an_organization_is_deleted,
                 nothing_dangles_when_an_owner_is_deleted, nothing_dangles_when_a_provisioner_is_deleted,
-                ages_of_two_writers_both_count,
+                ages_of_two_writers_both_count, of_two_who_take_each_other_out_one_stays,
             ]
             feed: [
                 a_write_is_shown_when_it_returns, the_other_replica_shows_it_once_caught_up,

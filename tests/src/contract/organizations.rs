@@ -78,6 +78,6 @@ pub async fn in_use_cannot_be_deleted(site: Site) {
     let (user, user_revision) = replica.user(&organization).await;
     let delete = replica.organizations.delete(organization.id, revision).await;
     assert!(matches!(delete, Err(StoreError::InUse)), "{delete:?}");
-    replica.users.delete(user.id, user_revision).await.unwrap();
+    replica.users.delete(user.id, user_revision, None).await.unwrap();
     replica.organizations.delete(organization.id, revision).await.unwrap();
 }

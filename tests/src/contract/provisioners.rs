@@ -106,8 +106,8 @@ pub async fn a_new_owner_takes_over(site: Site) {
     let (provisioner, revision) = replica.provisioner(&ann).await;
     let given = Provisioner { owner: bob.id, ..provisioner };
     replica.provisioners.update(&given, Change::Keep, revision).await.unwrap();
-    replica.users.delete(ann.id, ann_revision).await.unwrap();
-    let delete = replica.users.delete(bob.id, bob_revision).await;
+    replica.users.delete(ann.id, ann_revision, None).await.unwrap();
+    let delete = replica.users.delete(bob.id, bob_revision, None).await;
     assert!(matches!(delete, Err(StoreError::InUse)), "{delete:?}");
 }
 

@@ -4,7 +4,7 @@ use futures::future::{join, join_all};
 use kqueen_domain::{
     name::ResourceName,
     organization::Organization,
-    port::store::{Change, ClusterSecrets, Creation, StoreError, UserSecrets},
+    port::store::{Change, ClusterSecrets, Creation, StoreError, UserSecrets, Versioned},
     user::User,
 };
 
@@ -55,7 +55,7 @@ pub async fn one_of_many_gets_the_address(site: Site) {
         let updates = existing
             .iter()
             .enumerate()
-            .map(|(i, (user, seen))| either(&pair, i).users.update(user, UserSecrets::default(), *seen));
+            .map(|(i, (user, seen))| either(&pair, i).users.update(user, UserSecrets::default(), *seen, None));
         let creations =
             new.iter().enumerate().map(|(i, user)| either(&pair, i).users.create(user, UserSecrets::default()));
         let (mut results, created) = join(join_all(updates), join_all(creations)).await;
@@ -142,10 +142,10 @@ pub async fn nothing_dangles_when_an_owner_is_deleted(site: Site) {
         let (leaver, creator) = (either(&pair, round), either(&pair, round + 1));
         let leaving = async {
             if round % 4 < 2 {
-                leaver.users.delete(owner.id, revision).await
+                leaver.users.delete(owner.id, revision, None).await
             } else {
                 let moved = User { organization: other.id, ..owner.clone() };
-                leaver.users.update(&moved, UserSecrets::default(), revision).await.map(drop)
+                leaver.users.update(&moved, UserSecrets::default(), revision, None).await.map(drop)
             }
         };
         if round % 3 == 0 {
@@ -190,6 +190,33 @@ pub async fn nothing_dangles_when_a_provisioner_is_deleted(site: Site) {
         pair.0.freshness.caught_up().await.unwrap();
         assert_eq!(pair.0.catalog.cluster(cluster.id).is_some(), there);
         assert_eq!(pair.0.catalog.provisioner(provisioner.id).is_some(), there);
+    }
+}
+
+pub async fn of_two_who_take_each_other_out_one_stays(site: Site) {
+    let pair = site.pair().await;
+    let (organization, _) = pair.0.organization().await;
+    for round in 0..ROUNDS * 2 {
+        let (ann, ann_seen) = pair.0.user(&organization).await;
+        let (bob, bob_seen) = pair.0.user(&organization).await;
+        let (beside_ann, beside_bob) =
+            (Versioned { value: ann.id, revision: ann_seen }, Versioned { value: bob.id, revision: bob_seen });
+        let without_bob = async {
+            let users = &either(&pair, round).users;
+            if round % 4 < 2 {
+                users.delete(bob.id, bob_seen, Some(beside_ann)).await
+            } else {
+                let out = User { active: false, ..bob.clone() };
+                users.update(&out, UserSecrets::default(), bob_seen, Some(beside_ann)).await.map(drop)
+            }
+        };
+        let without_ann = async {
+            let out = User { active: false, ..ann.clone() };
+            let users = &either(&pair, round + 1).users;
+            users.update(&out, UserSecrets::default(), ann_seen, Some(beside_bob)).await.map(drop)
+        };
+        let (without_ann, without_bob) = join(without_ann, without_bob).await;
+        one_wins(&[without_ann, without_bob], |error| matches!(error, StoreError::Conflict));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use kqueen_domain::{
     name::{EmailAddress, Username},
-    port::store::{Change, Revision, StoreError, UserSecrets},
+    port::store::{Change, Revision, StoreError, UserSecrets, Versioned},
     secret::{PasswordHash, SealedDocument},
     user::{AuthMethod, Role, User},
 };
@@ -37,11 +37,11 @@ pub async fn what_is_stored_is_shown(site: Site) {
         token_generation: 7,
         ..user
     };
-    let next = replica.users.update(&changed, UserSecrets::default(), revision).await.unwrap();
+    let next = replica.users.update(&changed, UserSecrets::default(), revision, None).await.unwrap();
     let entry = replica.catalog.user_by_name("ann/with/slashes").unwrap();
     assert_eq!((&entry.record, entry.revision), (&changed, next));
 
-    replica.users.delete(changed.id, next).await.unwrap();
+    replica.users.delete(changed.id, next, None).await.unwrap();
     assert!(replica.catalog.user(changed.id).is_none());
 }
 
@@ -49,20 +49,20 @@ pub async fn stale_revision_is_refused(site: Site) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, first) = replica.user(&organization).await;
-    replica.users.update(&user, UserSecrets::default(), first).await.unwrap();
-    let update = replica.users.update(&user, secrets("late", "{}"), first).await;
+    replica.users.update(&user, UserSecrets::default(), first, None).await.unwrap();
+    let update = replica.users.update(&user, secrets("late", "{}"), first, None).await;
     assert!(matches!(update, Err(StoreError::Conflict)), "{update:?}");
     assert!(replica.users.password_hash(user.id).await.unwrap().is_none());
-    let delete = replica.users.delete(user.id, first).await;
+    let delete = replica.users.delete(user.id, first, None).await;
     assert!(matches!(delete, Err(StoreError::Conflict)), "{delete:?}");
 }
 
 pub async fn missing_is_told(site: Site) {
     let replica = site.open().await;
     let user = a_user(an_organization().id);
-    let update = replica.users.update(&user, UserSecrets::default(), Revision(1)).await;
+    let update = replica.users.update(&user, UserSecrets::default(), Revision(1), None).await;
     assert!(matches!(update, Err(StoreError::Missing)), "{update:?}");
-    let delete = replica.users.delete(user.id, Revision(1)).await;
+    let delete = replica.users.delete(user.id, Revision(1), None).await;
     assert!(matches!(delete, Err(StoreError::Missing)), "{delete:?}");
     assert!(replica.users.password_hash(user.id).await.unwrap().is_none());
     assert!(replica.users.metadata(user.id).await.unwrap().is_none());
@@ -77,7 +77,7 @@ pub async fn usernames_are_unique(site: Site) {
     assert!(matches!(created, Err(StoreError::Taken { field: "username" })), "{created:?}");
     let (bob, revision) = replica.user(&organization).await;
     let renamed = User { username: ann.username, ..bob };
-    let updated = replica.users.update(&renamed, UserSecrets::default(), revision).await;
+    let updated = replica.users.update(&renamed, UserSecrets::default(), revision, None).await;
     assert!(matches!(updated, Err(StoreError::Taken { field: "username" })), "{updated:?}");
 }
 
@@ -90,12 +90,14 @@ pub async fn addresses_are_unique_without_regard_to_capitals(site: Site) {
     let created = replica.users.create(&same, UserSecrets::default()).await;
     assert!(matches!(created, Err(StoreError::Taken { field: "email" })), "{created:?}");
     let (bob, revision) = replica.user(&organization).await;
-    let updated =
-        replica.users.update(&User { email: Some(shouted), ..bob.clone() }, UserSecrets::default(), revision).await;
+    let updated = replica
+        .users
+        .update(&User { email: Some(shouted), ..bob.clone() }, UserSecrets::default(), revision, None)
+        .await;
     assert!(matches!(updated, Err(StoreError::Taken { field: "email" })), "{updated:?}");
     // Capitals of one's own address may change, and many may have none.
     let own = EmailAddress::try_from(bob.email.clone().unwrap().as_str().to_uppercase()).unwrap();
-    replica.users.update(&User { email: Some(own), ..bob }, UserSecrets::default(), revision).await.unwrap();
+    replica.users.update(&User { email: Some(own), ..bob }, UserSecrets::default(), revision, None).await.unwrap();
     for _ in 0..2 {
         let user = User { email: None, ..a_user(organization.id) };
         replica.users.create(&user, UserSecrets::default()).await.unwrap();
@@ -108,10 +110,10 @@ pub async fn renaming_frees_the_name(site: Site) {
     let (ann, revision) = replica.user(&organization).await;
     let fresh = a_user(organization.id);
     let renamed = User { username: fresh.username, email: fresh.email, ..ann.clone() };
-    replica.users.update(&renamed, UserSecrets::default(), revision).await.unwrap();
+    replica.users.update(&renamed, UserSecrets::default(), revision, None).await.unwrap();
     let next = User { username: ann.username, email: ann.email, ..a_user(organization.id) };
     let revision = replica.users.create(&next, UserSecrets::default()).await.unwrap();
-    replica.users.delete(next.id, revision).await.unwrap();
+    replica.users.delete(next.id, revision, None).await.unwrap();
     let again = User { username: next.username, email: next.email, ..a_user(organization.id) };
     replica.users.create(&again, UserSecrets::default()).await.unwrap();
 }
@@ -123,12 +125,12 @@ pub async fn an_organization_is_needed(site: Site) {
     let (organization, _) = replica.organization().await;
     let (ann, revision) = replica.user(&organization).await;
     let lost = User { organization: an_organization().id, ..ann.clone() };
-    let updated = replica.users.update(&lost, UserSecrets::default(), revision).await;
+    let updated = replica.users.update(&lost, UserSecrets::default(), revision, None).await;
     assert!(matches!(updated, Err(StoreError::Dangling { field: "organization" })), "{updated:?}");
     // Moving counts for both organizations.
     let (other, other_revision) = replica.organization().await;
     let moved = User { organization: other.id, ..ann };
-    replica.users.update(&moved, UserSecrets::default(), revision).await.unwrap();
+    replica.users.update(&moved, UserSecrets::default(), revision, None).await.unwrap();
     let first = replica.catalog.organization(organization.id).unwrap().revision;
     replica.organizations.delete(organization.id, first).await.unwrap();
     let delete = replica.organizations.delete(other.id, other_revision).await;
@@ -144,12 +146,12 @@ pub async fn secrets_are_kept_set_and_removed(site: Site) {
     assert_eq!(replica.users.metadata(user.id).await.unwrap().unwrap().expose(), r#"{"a":1}"#);
 
     let only_password = UserSecrets { password: Change::Set(PasswordHash::new("two".into())), metadata: Change::Keep };
-    let revision = replica.users.update(&user, only_password, revision).await.unwrap();
+    let revision = replica.users.update(&user, only_password, revision, None).await.unwrap();
     assert_eq!(replica.users.password_hash(user.id).await.unwrap().unwrap().expose(), "two");
     assert_eq!(replica.users.metadata(user.id).await.unwrap().unwrap().expose(), r#"{"a":1}"#);
 
     let none = UserSecrets { password: Change::Remove, metadata: Change::Remove };
-    replica.users.update(&user, none, revision).await.unwrap();
+    replica.users.update(&user, none, revision, None).await.unwrap();
     assert!(replica.users.password_hash(user.id).await.unwrap().is_none());
     assert!(replica.users.metadata(user.id).await.unwrap().is_none());
 }
@@ -159,7 +161,7 @@ pub async fn deleting_takes_the_secrets(site: Site) {
     let (organization, _) = replica.organization().await;
     let user = a_user(organization.id);
     let revision = replica.users.create(&user, secrets("one", "{}")).await.unwrap();
-    replica.users.delete(user.id, revision).await.unwrap();
+    replica.users.delete(user.id, revision, None).await.unwrap();
     assert!(replica.users.password_hash(user.id).await.unwrap().is_none());
     assert!(replica.users.metadata(user.id).await.unwrap().is_none());
 }
@@ -169,10 +171,10 @@ pub async fn owners_cannot_be_deleted(site: Site) {
     let (organization, _) = replica.organization().await;
     let (user, revision) = replica.user(&organization).await;
     let (provisioner, provisioner_revision) = replica.provisioner(&user).await;
-    let delete = replica.users.delete(user.id, revision).await;
+    let delete = replica.users.delete(user.id, revision, None).await;
     assert!(matches!(delete, Err(StoreError::InUse)), "{delete:?}");
     replica.provisioners.delete(provisioner.id, provisioner_revision).await.unwrap();
-    replica.users.delete(user.id, revision).await.unwrap();
+    replica.users.delete(user.id, revision, None).await.unwrap();
 }
 
 pub async fn owners_cannot_move(site: Site) {
@@ -182,8 +184,33 @@ pub async fn owners_cannot_move(site: Site) {
     let (user, revision) = replica.user(&organization).await;
     let (provisioner, provisioner_revision) = replica.provisioner(&user).await;
     let moved = User { organization: other.id, ..user };
-    let update = replica.users.update(&moved, UserSecrets::default(), revision).await;
+    let update = replica.users.update(&moved, UserSecrets::default(), revision, None).await;
     assert!(matches!(update, Err(StoreError::InUse)), "{update:?}");
     replica.provisioners.delete(provisioner.id, provisioner_revision).await.unwrap();
-    replica.users.update(&moved, UserSecrets::default(), revision).await.unwrap();
+    replica.users.update(&moved, UserSecrets::default(), revision, None).await.unwrap();
+}
+
+pub async fn a_write_may_depend_on_another_user(site: Site) {
+    let replica = site.open().await;
+    let (organization, _) = replica.organization().await;
+    let (ann, ann_seen) = replica.user(&organization).await;
+    let (bob, bob_seen) = replica.user(&organization).await;
+    let beside = |revision| Some(Versioned { value: bob.id, revision });
+    let conflict = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Conflict)), "{result:?}");
+
+    let ann_seen = replica.users.update(&ann, UserSecrets::default(), ann_seen, beside(bob_seen)).await.unwrap();
+    let bob_next = replica.users.update(&bob, UserSecrets::default(), bob_seen, None).await.unwrap();
+    let changed = User { email: None, ..ann.clone() };
+    conflict(replica.users.update(&changed, secrets("late", "{}"), ann_seen, beside(bob_seen)).await.map(drop));
+    conflict(replica.users.delete(ann.id, ann_seen, beside(bob_seen)).await);
+
+    // Gone is changed as well; it is not the user who is written that is missing.
+    replica.users.delete(bob.id, bob_next, None).await.unwrap();
+    conflict(replica.users.update(&changed, secrets("late", "{}"), ann_seen, beside(bob_next)).await.map(drop));
+    conflict(replica.users.delete(ann.id, ann_seen, beside(bob_next)).await);
+    assert_eq!(replica.catalog.user(ann.id).unwrap().record, ann);
+    assert!(replica.users.password_hash(ann.id).await.unwrap().is_none());
+
+    let (eve, eve_seen) = replica.user(&organization).await;
+    replica.users.delete(ann.id, ann_seen, Some(Versioned { value: eve.id, revision: eve_seen })).await.unwrap();
 }

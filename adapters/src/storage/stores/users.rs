@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use kqueen_domain::{
     id::UserId,
     name::EmailAddress,
-    port::store::{Revision, StoreError, UserSecrets, UserStore},
+    port::store::{Revision, StoreError, UserSecrets, UserStore, Versioned},
     secret::{PasswordHash, SealedDocument},
     user::User,
 };
@@ -26,6 +26,15 @@ fn username(user: &User) -> Key {
 
 fn email(address: &EmailAddress) -> Key {
     key::unique("email", &address.folded())
+}
+
+/// Makes the transaction depend on another user being there as seen. That one being gone is a conflict: `Missing` would be said of
+/// the user who is written.
+fn depend_on(transaction: &mut Transaction, beside: Option<Versioned<UserId>>) {
+    if let Some(Versioned { value: id, revision }) = beside {
+        let key = key::user(id);
+        transaction.require(key.clone(), Test::Present, Refusal::Conflict).unchanged(key, revision);
+    }
 }
 
 impl Users {
@@ -69,11 +78,18 @@ impl UserStore for Users {
         Ok(self.0.commit(transaction).await?)
     }
 
-    async fn update(&self, user: &User, secrets: UserSecrets, seen: Revision) -> Result<Revision, StoreError> {
+    async fn update(
+        &self,
+        user: &User,
+        secrets: UserSecrets,
+        seen: Revision,
+        beside: Option<Versioned<UserId>>,
+    ) -> Result<Revision, StoreError> {
         let old = self.as_seen(user.id, seen).await?;
         let key = key::user(user.id);
         let mut transaction = Transaction::default();
         transaction.unchanged(key.clone(), seen).put(key, record::written(user)?);
+        depend_on(&mut transaction, beside);
         if old.username != user.username {
             transaction
                 .require(username(user), Test::Absent, Refusal::Taken("username"))
@@ -101,12 +117,13 @@ impl UserStore for Users {
         Ok(self.0.commit(transaction).await?)
     }
 
-    async fn delete(&self, id: UserId, seen: Revision) -> Result<(), StoreError> {
+    async fn delete(&self, id: UserId, seen: Revision, beside: Option<Versioned<UserId>>) -> Result<(), StoreError> {
         let old = self.as_seen(id, seen).await?;
         let key = key::user(id);
         let mut transaction = Transaction::default();
+        transaction.unchanged(key.clone(), seen);
+        depend_on(&mut transaction, beside);
         transaction
-            .unchanged(key.clone(), seen)
             .require(key::uses_of(Used::User(id)), Test::NothingBelow, Refusal::InUse)
             .delete(key)
             .delete(username(&old))

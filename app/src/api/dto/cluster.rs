@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Free, operation::Reason, provisioner::ProvisionerView, user::UserView};
+use super::{Free, operation::Reason, provisioner::NestedProvisioner, user::NestedUser};
 use crate::api::body::{Body, Fields};
 
 /// A cluster to be created, or attached if its engine attaches clusters made elsewhere.
@@ -110,9 +110,9 @@ pub struct ClusterView {
     #[oai(skip_serializing_if_is_none)]
     pub kubeconfig: Option<Free>,
     /// What provides it.
-    pub provisioner: ProvisionerView,
+    pub provisioner: NestedProvisioner,
     /// Who owns it.
-    pub owner: UserView,
+    pub owner: NestedUser,
     /// Its namespace; in lists that reach beyond the caller's organization.
     #[oai(rename = "_namespace", skip_serializing_if_is_none)]
     pub namespace: Option<String>,

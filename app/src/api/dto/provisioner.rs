@@ -10,7 +10,7 @@ use poem_openapi::{Enum, Object};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Free, user::UserView};
+use super::{Free, user::NestedUser};
 use crate::api::body::Body;
 
 /// A provisioner to be created.
@@ -83,10 +83,40 @@ pub struct ProvisionerView {
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// Who owns it.
-    pub owner: UserView,
+    pub owner: NestedUser,
     /// Its namespace; in lists that reach beyond the caller's organization.
     #[oai(rename = "_namespace", skip_serializing_if_is_none)]
     pub namespace: Option<String>,
+}
+
+/// A provisioner inside a cluster. Who may not see the provisioner gets `id` and `name` alone.
+#[derive(Debug, Object)]
+#[oai(rename = "NestedProvisioner", skip_serializing_if_is_none)]
+pub struct NestedProvisioner {
+    /// Identity.
+    pub id: Uuid,
+    /// What it is called.
+    pub name: String,
+    /// Name of its engine.
+    pub engine: Option<String>,
+    /// Name of its engine for people.
+    pub verbose_name: Option<String>,
+    /// What the engine was given, secrets as `*******`.
+    pub parameters: Option<Free>,
+    /// How it stands; the captions can be changed by settings.
+    pub state: Option<String>,
+    /// How it stands, for programs.
+    pub phase: Option<ProvisionerPhaseWord>,
+    /// Why.
+    pub status_message: Option<String>,
+    /// When it was last checked.
+    pub observed_at: Option<DateTime<Utc>>,
+    /// When `phase` last changed.
+    pub state_changed_at: Option<DateTime<Utc>>,
+    /// When it was created.
+    pub created_at: Option<DateTime<Utc>>,
+    /// Who owns it.
+    pub owner: Option<NestedUser>,
 }
 
 /// An engine: what it is, asks for, and can do.

@@ -116,6 +116,30 @@ pub struct UserView {
     pub organization: OrganizationView,
 }
 
+/// A user inside something else. Who may not see the user gets `id` and `username` alone.
+#[derive(Debug, Object)]
+#[oai(rename = "NestedUser", skip_serializing_if_is_none)]
+pub struct NestedUser {
+    /// Identity.
+    pub id: Uuid,
+    /// Log-in name.
+    pub username: String,
+    /// Address.
+    pub email: Option<String>,
+    /// Role.
+    pub role: Option<RoleWord>,
+    /// Whether the user may log in.
+    pub active: Option<bool>,
+    /// Who checks the password.
+    pub auth: Option<AuthWord>,
+    /// Free-form facts, secret ones as `*******`.
+    pub metadata: Option<Free>,
+    /// When the account was created.
+    pub created_at: Option<DateTime<Utc>>,
+    /// The organization the user belongs to.
+    pub organization: Option<OrganizationView>,
+}
+
 impl Body<UserCreate> {
     /// The user asked for.
     ///

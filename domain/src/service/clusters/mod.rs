@@ -330,7 +330,8 @@ impl Clusters {
             }
             match self.store.update(&cluster, secrets, view.cluster.revision).await {
                 Ok(revision) => {
-                    let view = ClusterView { cluster: Arc::new(Entry::new(cluster, revision)), ..view };
+                    let owner = self.catalog.user_view(cluster.owner);
+                    let view = ClusterView { cluster: Arc::new(Entry::new(cluster, revision)), owner, ..view };
                     return self.with_kubeconfig(caller, view).await;
                 }
                 Err(StoreError::Conflict) => self.freshness.caught_up().await?,

@@ -17,8 +17,8 @@ use crate::{
 fn accepting() -> MockUserStore {
     let mut store = MockUserStore::new();
     store.expect_create().returning(|_, _| Ok(Revision(1)));
-    store.expect_update().returning(|_, _, seen| Ok(Revision(seen.0 + 1)));
-    store.expect_delete().returning(|_, _| Ok(()));
+    store.expect_update().returning(|_, _, seen, _| Ok(Revision(seen.0 + 1)));
+    store.expect_delete().returning(|_, _, _| Ok(()));
     store.expect_metadata().returning(|_| Ok(None));
     store
 }

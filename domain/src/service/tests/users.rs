@@ -7,6 +7,7 @@ use serde_json::json;
 use super::world::{Log, World, caller, cluster, fields, fresh, hashed, object, status, user};
 use crate::{
     document::MASK,
+    id::UserId,
     port::{
         password::MockPasswordHasher,
         store::{Change, MockFreshness, MockUserStore, Revision, StoreError, UserSecrets},
@@ -25,7 +26,7 @@ type Written = Log<(User, UserSecrets, Revision)>;
 fn accepting(written: &Written) -> MockUserStore {
     let mut store = MockUserStore::new();
     let written = written.clone();
-    store.expect_update().returning(move |user, secrets, seen| {
+    store.expect_update().returning(move |user, secrets, seen, _| {
         written.push((user.clone(), secrets, seen));
         Ok(Revision(seen.0 + 1))
     });
@@ -36,7 +37,7 @@ fn accepting(written: &Written) -> MockUserStore {
 fn busy(mut busy: usize, written: &Written) -> MockUserStore {
     let mut store = MockUserStore::new();
     let written = written.clone();
-    store.expect_update().returning(move |user, secrets, seen| {
+    store.expect_update().returning(move |user, secrets, seen, _| {
         if busy > 0 {
             busy -= 1;
             return Err(StoreError::Conflict);
@@ -134,7 +135,7 @@ async fn a_name_or_address_in_use_is_a_conflict_that_names_it() {
     for field in ["username", "email"] {
         let mut store = MockUserStore::new();
         store.expect_create().returning(move |_, _| Err(StoreError::Taken { field }));
-        store.expect_update().returning(move |_, _, _| Err(StoreError::Taken { field }));
+        store.expect_update().returning(move |_, _, _, _| Err(StoreError::Taken { field }));
         let users = world.users(store);
         let created = users.create(&caller(&world.people.ada), new_user()).await;
         assert_eq!(status(&created), 409);
@@ -202,7 +203,7 @@ async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw()
     let world = World::new();
     let written = Written::default();
     let mut store = accepting(&written);
-    store.expect_delete().times(1).returning(|_, _| Ok(()));
+    store.expect_delete().times(1).returning(|_, _, _| Ok(()));
     let users = world.users(store);
     let (ada, bob) = (caller(&world.people.ada), world.people.bob.id);
     let now = world.user(bob).revision;
@@ -358,7 +359,7 @@ fn seeing_a_cluster_of_bob(world: &Arc<World>) -> MockFreshness {
 async fn what_another_replica_gave_the_user_meanwhile_is_named_too() {
     let world = Arc::new(World::new());
     let mut store = MockUserStore::new();
-    store.expect_delete().returning(|_, _| Err(StoreError::InUse));
+    store.expect_delete().returning(|_, _, _| Err(StoreError::InUse));
     let users = world.users_with(store, seeing_a_cluster_of_bob(&world));
     let got = users.delete(&caller(&world.people.ada), world.people.bob.id, None).await;
     assert_eq!(status(&got), 409);
@@ -390,11 +391,47 @@ async fn the_last_active_superadmin_stays_one() {
 }
 
 #[tokio::test]
+async fn taking_a_superadmin_out_depends_on_another_one_and_nothing_else_does() {
+    let world = World::new();
+    let depended: Log<Option<UserId>> = Log::default();
+    let mut store = MockUserStore::new();
+    let log = depended.clone();
+    store.expect_update().returning(move |_, _, seen, beside| {
+        log.push(beside.map(|beside| beside.value));
+        Ok(Revision(seen.0 + 1))
+    });
+    let log = depended.clone();
+    store.expect_delete().returning(move |_, _, beside| {
+        log.push(beside.map(|beside| beside.value));
+        Ok(())
+    });
+    let users = world.users(store);
+    let p = &world.people;
+    let demoted = UserPatch { role: Some(Role::Member), ..UserPatch::default() };
+    let out = UserPatch { active: Some(false), ..UserPatch::default() };
+    let renamed = UserPatch { username: Some("other".try_into().unwrap()), ..UserPatch::default() };
+    for (target, patch, beside) in [
+        (&p.boss, &demoted, Some(p.root.id)),
+        (&p.root, &out, Some(p.boss.id)),
+        (&p.boss, &renamed, None),
+        (&p.ada, &demoted, None),
+        (&p.bob, &out, None),
+    ] {
+        patched(&users, &p.root, target, patch.clone()).await.unwrap();
+        assert_eq!(depended.only(), beside, "{} {patch:?}", target.username);
+    }
+    users.delete(&caller(&p.root), p.boss.id, None).await.unwrap();
+    assert_eq!(depended.only(), Some(p.root.id));
+    users.delete(&caller(&p.root), p.bob.id, None).await.unwrap();
+    assert_eq!(depended.only(), None);
+}
+
+#[tokio::test]
 async fn a_store_that_is_away_is_said_to_be_away() {
     let world = World::new();
     let mut store = MockUserStore::new();
-    store.expect_update().returning(|_, _, _| Err(StoreError::Unavailable("down".into())));
-    store.expect_delete().returning(|_, _| Err(StoreError::Missing));
+    store.expect_update().returning(|_, _, _, _| Err(StoreError::Unavailable("down".into())));
+    store.expect_delete().returning(|_, _, _| Err(StoreError::Missing));
     let users = world.users_with(store, fresh());
     let (ada, bob) = (caller(&world.people.ada), world.people.bob.id);
     assert_eq!(status(&users.update(&ada, bob, UserPatch::default(), None).await), 503);
@@ -405,7 +442,7 @@ async fn a_store_that_is_away_is_said_to_be_away() {
 async fn a_user_who_owns_things_is_not_moved_and_the_answer_names_them() {
     let world = Arc::new(World::new());
     let mut store = MockUserStore::new();
-    store.expect_update().returning(|_, _, _| Err(StoreError::InUse));
+    store.expect_update().returning(|_, _, _, _| Err(StoreError::InUse));
     let users = world.users_with(store, seeing_a_cluster_of_bob(&world));
     let patch = UserPatch { organization: Some(world.other), ..UserPatch::default() };
     let got = users.update(&caller(&world.people.root), world.people.bob.id, patch, None).await;

@@ -1,0 +1,130 @@
+//! JSON from outside. Stricter than the parser alone: no object names a field twice, since whoever checked the request before us may
+//! have gone by the other one.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Number, Value, error::Category};
+
+/// Names the parser gives a meaning of its own when it reads what we store.
+const RESERVED: &str = "$serde_json::private::";
+
+struct Strict(Value);
+
+/// Reads JSON.
+///
+/// # Errors
+/// What is wrong and where, as the rest of a sentence; nothing of the text is repeated, which may be secret.
+pub(super) fn read(text: &[u8]) -> Result<Value, String> {
+    let strict: Strict = serde_json::from_slice(text).map_err(|error| {
+        let (line, column, whole) = (error.line(), error.column(), error.to_string());
+        let what = match error.classify() {
+            Category::Eof => "it ends too early",
+            // Ours, see below; the place follows it.
+            Category::Data => whole.split(" at line ").next().unwrap_or_default(),
+            Category::Syntax | Category::Io => "there is a mistake",
+        };
+        format!("{what} at line {line} column {column}")
+    })?;
+    Ok(strict.0)
+}
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            array.push(item);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            if name.starts_with(RESERVED) {
+                return Err(A::Error::custom("a field has a name that is reserved"));
+            }
+            if object.contains_key(&name) {
+                return Err(A::Error::custom("a field is named twice"));
+            }
+            let Strict(value) = fields.next_value()?;
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_json_is_read_as_it_is() {
+        let text = r#"{"a": [null, true, -1, 18446744073709551615, 1.5e3, "\u00e4\ud83d\ude00", {}], "b": {"a": 1}}"#;
+        let expected = json!({"a": [null, true, -1, u64::MAX, 1500.0, "ä😀", {}], "b": {"a": 1}});
+        assert_eq!(read(text.as_bytes()), Ok(expected));
+    }
+
+    #[test]
+    fn mistakes_are_located_and_not_repeated() {
+        for (text, expected) in [
+            ("", "it ends too early at line 1 column 0"),
+            ("{\"a\": \"secret", "it ends too early at line 1 column 13"),
+            ("{\"a\":\n secret}", "there is a mistake at line 2 column 2"),
+            ("{\"a\": 1, \"a\": \"secret\"}", "a field is named twice at line 1 column 12"),
+            ("[{\"a\": {\"b\": 1, \"\\u0062\": 2}}]", "a field is named twice at line 1 column 24"),
+            ("{\"$serde_json::private::RawValue\": \"1\"}", "a field has a name that is reserved at line 1 column 33"),
+        ] {
+            assert_eq!(read(text.as_bytes()), Err(expected.to_owned()), "{text}");
+        }
+        let deep = format!("{}{}", "[".repeat(129), "]".repeat(129));
+        assert!(read(deep.as_bytes()).unwrap_err().starts_with("there is a mistake"));
+    }
+}

@@ -1,0 +1,184 @@
+//! The pace of a connection: how long it may rest, and how long the head of a request may take to arrive. What drags is cut off, so
+//! that those who say nothing, or say it a byte at a time, hold nothing for long.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use poem::http::Version;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long those may take who are waited for once the service was told to stop.
+const AT_THE_END: Duration = Duration::from_secs(1);
+
+/// How long a connection may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// From the first byte of a request's head to its last.
+    pub head: Duration,
+    /// Between requests, and without taking anything of an answer.
+    pub idle: Duration,
+}
+
+/// What is known of one connection.
+pub struct Pace {
+    times: Times,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// When something was last received or sent.
+    active: Instant,
+    /// When the head of a request began to arrive, while it is not complete.
+    head: Option<Instant>,
+    /// Requests that are worked on.
+    in_hand: u32,
+    /// HTTP/2: what arrives while nothing is in hand need not be the head of a request, so that only rests are counted.
+    multiplexed: bool,
+}
+
+impl Pace {
+    /// The pace of a new connection.
+    #[must_use]
+    pub fn new(times: Times) -> Arc<Self> {
+        let state = State { active: Instant::now(), head: None, in_hand: 0, multiplexed: false };
+        Arc::new(Self { times, state: Mutex::new(state) })
+    }
+
+    /// Notes that a request is worked on until the answer is dropped.
+    #[must_use]
+    pub fn in_hand(self: &Arc<Self>, version: Version) -> InHand {
+        let mut state = self.state();
+        state.in_hand += 1;
+        state.head = None;
+        state.multiplexed |= version == Version::HTTP_2;
+        InHand(self.clone())
+    }
+
+    /// Returns when the connection has dragged for too long; sooner once `stop` is cancelled.
+    pub async fn overdue(&self, stop: &CancellationToken) {
+        loop {
+            let stopping = stop.is_cancelled();
+            let Times { head, idle } = self.times;
+            let times =
+                if stopping { Times { head: head.min(AT_THE_END), idle: idle.min(AT_THE_END) } } else { self.times };
+            let (now, due) = (Instant::now(), self.state().due(times));
+            if due.is_some_and(|due| due <= now) {
+                return;
+            }
+            // No limit that begins to count from now on ends before this.
+            let soonest = now + times.head.min(times.idle);
+            tokio::select! {
+                () = tokio::time::sleep_until(due.map_or(soonest, |due| due.min(soonest))) => {}
+                () = stop.cancelled(), if !stopping => {}
+            }
+        }
+    }
+
+    fn received(&self) {
+        let mut state = self.state();
+        state.active = Instant::now();
+        if state.in_hand == 0 && !state.multiplexed && state.head.is_none() {
+            state.head = Some(state.active);
+        }
+    }
+
+    fn sent(&self) {
+        let mut state = self.state();
+        state.active = Instant::now();
+        // Whoever has sent more requests already still reads the last answer.
+        if state.head.is_some() {
+            state.head = Some(state.active);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// When it will have dragged for too long; `None` while it is our turn.
+    fn due(&self, times: Times) -> Option<Instant> {
+        let limit = self.head.map_or(self.active + times.idle, |since| since + times.head);
+        (self.in_hand == 0).then_some(limit)
+    }
+}
+
+/// A request that is worked on.
+pub struct InHand(Arc<Pace>);
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.in_hand -= 1;
+        state.active = Instant::now();
+    }
+}
+
+/// A stream whose pace is noted.
+pub struct Paced<S> {
+    stream: S,
+    pace: Arc<Pace>,
+}
+
+impl<S> Paced<S> {
+    /// Notes the pace of `stream`.
+    pub const fn new(stream: S, pace: Arc<Pace>) -> Self {
+        Self { stream, pace }
+    }
+
+    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.pace.sent();
+        }
+        written
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.pace.received();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.noted(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.noted(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
