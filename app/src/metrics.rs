@@ -100,7 +100,9 @@ impl Metrics {
         let counters: [(&str, &str, Counted); 3] = [
             ("kqueen_reconciler_turns_total", "Turns that clusters had since the start.", |f| &f.turns),
             ("kqueen_reconciler_failures_total", "Turns whose outcome could not be stored.", |f| &f.failures),
-            ("kqueen_reconciler_silences_total", "Turns in which a provider or cluster did not answer.", |f| &f.silences),
+            ("kqueen_reconciler_silences_total", "Turns in which a provider or cluster did not answer.", |f| {
+                &f.silences
+            }),
         ];
         let mut turns = Vec::new();
         for (name, help, counted) in counters {

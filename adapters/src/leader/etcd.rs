@@ -256,7 +256,8 @@ async fn changed(seat: &Seat, seen: i64) -> Result<(), BoxError> {
     let mut watches = peer.watch();
     let options = WatchOptions::new().with_start_revision(seen + 1);
     let opening = timeout(WITHIN, watches.watch(seat.key.clone(), Some(options))).await;
-    let opened = opening.map_err(|_| "it was not answered".to_owned()).and_then(|opened| opened.map_err(|e| reason(&e)));
+    let opened =
+        opening.map_err(|_| "it was not answered".to_owned()).and_then(|opened| opened.map_err(|e| reason(&e)));
     let mut stream = opened.inspect_err(|_| seat.connection.leave(number))?;
     loop {
         match stream.message().await {

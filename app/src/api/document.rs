@@ -222,17 +222,8 @@ fn complete_operation(operation: &mut Value) {
 
 /// Whether the answer is one record with a revision.
 fn tells_revision(operation: &str) -> bool {
-    const ENDS: [&str; 9] = [
-        "_get",
-        "_create",
-        "_update",
-        "_whoami",
-        "_password",
-        "_resize",
-        "_set_network_policy",
-        "_retry",
-        "_cancel",
-    ];
+    const ENDS: [&str; 9] =
+        ["_get", "_create", "_update", "_whoami", "_password", "_resize", "_set_network_policy", "_retry", "_cancel"];
     ENDS.iter().any(|end| operation.ends_with(end)) || matches!(operation, "orphan_delete" | "orphan_ignore")
 }
 
@@ -246,8 +237,18 @@ fn errors(components: &mut Value) {
 }
 
 /// Answers whose fields are all there, null where there is nothing to tell.
-const WHOLE: &[&str] =
-    &["Cluster", "Forgotten", "Happening", "Operation", "Orphan", "Reason", "Requester", "Resource", "Step", "Timeline"];
+const WHOLE: &[&str] = &[
+    "Cluster",
+    "Forgotten",
+    "Happening",
+    "Operation",
+    "Orphan",
+    "Reason",
+    "Requester",
+    "Resource",
+    "Step",
+    "Timeline",
+];
 
 /// Fields that are there and null. Fields that are left out instead are declared as not required already.
 fn nullable(components: &mut Value) {

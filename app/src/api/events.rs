@@ -60,7 +60,8 @@ impl EventsApi {
 /// Whether a client that sent these headers takes events.
 fn takes_events(headers: &HeaderMap) -> bool {
     let mut named = false;
-    for range in headers.get_all(header::ACCEPT).iter().flat_map(|value| value.to_str().unwrap_or_default().split(',')) {
+    for range in headers.get_all(header::ACCEPT).iter().flat_map(|value| value.to_str().unwrap_or_default().split(','))
+    {
         let (range, parameters) = range.split_once(';').unwrap_or((range, ""));
         let refused = parameters.split(';').any(|parameter| match parameter.split_once('=') {
             Some((name, weight)) => name.trim().eq_ignore_ascii_case("q") && weight.trim().parse() == Ok(0.0_f32),

@@ -27,8 +27,8 @@ use std::sync::Arc;
 use kqueen_domain::{
     port::store::{Freshness, Revision},
     service::{
-        Expected, clusters::Clusters, live::LiveViews, organizations::Organizations, provisioners::Provisioners,
-        orphans::Orphans, sessions::Sessions, users::Users,
+        Expected, clusters::Clusters, live::LiveViews, organizations::Organizations, orphans::Orphans,
+        provisioners::Provisioners, sessions::Sessions, users::Users,
     },
 };
 use poem_openapi::{LicenseObject, OpenApiService, ServerObject, Tags};

@@ -89,7 +89,7 @@ impl OperationsApi {
     ) -> Result<Rendered<ClusterView>, Failure> {
         let api = ready(self.0.as_ref())?;
         let view = api.clusters.retry(&caller.0, id.0.into()).await?;
-        Ok(shapes::without_kubeconfig(api, &view))
+        Ok(shapes::without_kubeconfig(api, &caller.0, &view))
     }
 
     /// Drop a cluster's record without asking its provider, whatever is under way. What may remain there is in the answer, and is an
@@ -102,10 +102,10 @@ impl OperationsApi {
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         _body: NoBody,
     ) -> Result<Rendered<Forgotten>, Failure> {
-        let expected = expected(if_match.0.as_deref())?;
         let api = ready(self.0.as_ref())?;
-        let clusters::Forgotten { cluster, remaining } =
-            api.clusters.forget(&caller.0, id.0.into(), expected).await?;
+        let now = || api.clusters.get(&caller.0, id.0.into()).ok().map(|view| view.cluster.revision);
+        let expected = expected(if_match.0.as_deref(), now);
+        let clusters::Forgotten { cluster, remaining } = api.clusters.forget(&caller.0, id.0.into(), expected).await?;
         Ok(Rendered::of(&Forgotten {
             id: cluster.uuid(),
             state: "forgotten".to_owned(),

@@ -149,7 +149,7 @@ fn owner(out: &mut Vec<u8>, caller: &Caller, owner: Option<&UserView>) {
 
 fn name_alone(out: &mut Vec<u8>, id: impl std::fmt::Display, field: &str, name: &str) {
     out.extend_from_slice(format!("{{\"id\":\"{id}\"").as_bytes());
-    string(out, field, name);
+    member(out, field, &name);
     out.push(b'}');
 }
 

@@ -215,11 +215,11 @@ impl Watch {
         let Sources { clusters, provisioners, users, renderer, .. } = &*self.sources;
         let caller = &self.session.caller;
         match subject {
-            Subject::Cluster(id) => renderer.cluster(out, &clusters.get(caller, id).ok()?, false),
+            Subject::Cluster(id) => renderer.cluster(out, caller, &clusters.get(caller, id).ok()?, false),
             Subject::Operation(id, _) => {
                 renderer.operation(out, users, caller, &clusters.operation(caller, id).ok()?, None);
             }
-            Subject::Provisioner(id) => renderer.provisioner(out, &provisioners.get(caller, id).ok()?, false),
+            Subject::Provisioner(id) => renderer.provisioner(out, caller, &provisioners.get(caller, id).ok()?, false),
             Subject::User(_) => return None,
         }
         Some(())

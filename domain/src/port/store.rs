@@ -275,20 +275,18 @@ pub trait ClusterStore: Send + Sync {
     /// What was made for it, if anything was.
     async fn ledger(&self, id: ClusterId) -> Result<Option<Versioned<Ledger>>, StoreError>;
     /// Up to `limit` entries of its timeline, newest first, from where an earlier page ended. Also of a cluster that is gone.
-    async fn timeline(
-        &self,
-        id: ClusterId,
-        from: Option<String>,
-        limit: usize,
-    ) -> Result<TimelinePage, StoreError>;
+    async fn timeline(&self, id: ClusterId, from: Option<String>, limit: usize) -> Result<TimelinePage, StoreError>;
     /// Forgets all but the newest `keep` entries of a timeline.
     async fn prune_timeline(&self, id: ClusterId, keep: usize) -> Result<(), StoreError>;
     /// Forgets clusters that left before `before`, with their operations and timelines; how many.
     async fn forget_departed(&self, before: DateTime<Utc>) -> Result<usize, StoreError>;
     /// Notes, in few writes, when clusters were last looked at whose sighting did not change. Older times than those known are
     /// ignored; clusters that are gone are skipped. `Deposed`.
-    async fn record_ages(&self, looked_at: Vec<(ClusterId, DateTime<Utc>)>, term: Option<Term>)
-    -> Result<(), StoreError>;
+    async fn record_ages(
+        &self,
+        looked_at: Vec<(ClusterId, DateTime<Utc>)>,
+        term: Option<Term>,
+    ) -> Result<(), StoreError>;
 }
 
 /// Stores orphans.

@@ -100,7 +100,8 @@ impl Sessions {
     pub async fn open(&self, token: &str) -> Result<Session, ServiceError> {
         let claims = self.tokens.verify(token, self.clock.now())?;
         self.freshness.caught_up().await?;
-        let caller = self.holder(&claims).ok_or(ServiceError::Unauthenticated("the session has ended; log in again"))?;
+        let caller =
+            self.holder(&claims).ok_or(ServiceError::Unauthenticated("the session has ended; log in again"))?;
         Ok(Session { caller, claims })
     }
 

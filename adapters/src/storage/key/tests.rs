@@ -38,7 +38,9 @@ fn what_is_shown_is_read_back_from_its_key() {
 
 #[test]
 fn a_later_release_may_show_more() {
-    for text in ["shown/quota/1", "shown/cluster/not-a-uuid", "shown/operation/1", "shown/ages/64", "sealed/kubeconfig/x"] {
+    for text in
+        ["shown/quota/1", "shown/cluster/not-a-uuid", "shown/operation/1", "shown/ages/64", "sealed/kubeconfig/x"]
+    {
         assert_eq!(Shown::of(&Key(text.into())), None, "{text}");
     }
 }

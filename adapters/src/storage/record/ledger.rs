@@ -14,7 +14,7 @@ pub(crate) struct Form {
     cluster: ClusterId,
     rows: Vec<StoredRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    unanswered_since: Option<DateTime<Utc>>,
+    uncertain_until: Option<DateTime<Utc>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,7 +59,7 @@ impl From<&Ledger> for Form {
         Self {
             cluster: ledger.cluster,
             rows: ledger.rows.iter().cloned().map(Into::into).collect(),
-            unanswered_since: ledger.unanswered_since,
+            uncertain_until: ledger.uncertain_until,
         }
     }
 }
@@ -73,7 +73,7 @@ impl Record for Ledger {
         Some(Self {
             cluster: form.cluster,
             rows: form.rows.into_iter().map(Into::into).collect(),
-            unanswered_since: form.unanswered_since,
+            uncertain_until: form.uncertain_until,
         })
     }
 }

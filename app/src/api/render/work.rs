@@ -53,7 +53,7 @@ impl Renderer {
         member(out, "decided_by", &decided_by.map(|by| requester(users, caller, by)));
         out.extend_from_slice(b",\"provisioner\":");
         match &view.provisioner {
-            Some(provisioner) => self.provisioner(out, provisioner, false),
+            Some(provisioner) => self.provisioner(out, caller, provisioner, false),
             None => out.extend_from_slice(b"null"),
         }
         namespace(out, named, view.organization.as_ref());

@@ -157,12 +157,7 @@ impl ClusterStore for Clusters {
             .transpose()
     }
 
-    async fn timeline(
-        &self,
-        id: ClusterId,
-        from: Option<String>,
-        limit: usize,
-    ) -> Result<TimelinePage, StoreError> {
+    async fn timeline(&self, id: ClusterId, from: Option<String>, limit: usize) -> Result<TimelinePage, StoreError> {
         history::page(&self.0, id, from, limit).await
     }
 
