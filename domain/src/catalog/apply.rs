@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     Change, Tables,
     list::Sort,
-    table::{Row, Seen},
+    table::{Checks, Row, Seen},
     view::Entry,
 };
 use crate::{
@@ -136,7 +136,7 @@ impl Tables {
 
     fn put_provisioner(&mut self, provisioner: Versioned<Provisioner>) {
         let id = provisioner.value.id;
-        let checked = self.provisioners.extra_mut(id.uuid()).and_then(Option::take);
+        let checked = self.provisioners.extra_mut(id.uuid()).and_then(|checks| checks.found.take());
         let row = provisioner_row(provisioner, checked);
         let (name, engine) = (row.provisioner.clone(), row.engine.clone());
         let known = self.provisioners.row(id.uuid());
@@ -149,9 +149,11 @@ impl Tables {
 
     fn put_checked(&mut self, checked: Checked) {
         let Some(row) = self.provisioners.row(checked.provisioner.uuid()) else { return };
-        let entry = &row.entry;
-        let same = Versioned { value: entry.record.clone(), revision: entry.revision };
-        self.provisioners.put(provisioner_row(same, Some(checked)));
+        let (entry, checks) = (&row.entry, &row.extra);
+        let (check, state_changed_at) = (checks.own.clone(), checks.own_changed_at);
+        let stored = Provisioner { check, state_changed_at, ..entry.record.clone() };
+        let stored = Versioned { value: stored, revision: entry.revision };
+        self.provisioners.put(provisioner_row(stored, Some(checked)));
     }
 
     /// Sorts and filters the clusters of a provisioner by these texts from now on.
@@ -256,7 +258,8 @@ fn user_row(Versioned { value, revision }: Versioned<User>) -> Row<User, ()> {
 fn provisioner_row(
     Versioned { mut value, revision }: Versioned<Provisioner>,
     checked: Option<Checked>,
-) -> Row<Provisioner, Option<Checked>> {
+) -> Row<Provisioner, Checks> {
+    let (own, own_changed_at) = (value.check.clone(), value.state_changed_at);
     if let Some(checked) = checked.as_ref().filter(|checked| checked.check.at > value.check.at) {
         value.check = checked.check.clone();
         value.state_changed_at = checked.state_changed_at;
@@ -275,7 +278,7 @@ fn provisioner_row(
             ProvisionerPhase::Failed => "failed",
             ProvisionerPhase::NotReachable => "not reachable",
         },
-        extra: checked,
+        extra: Checks { own, own_changed_at, found: checked },
         entry: Arc::new(Entry::new(value, revision)),
     }
 }

@@ -27,7 +27,7 @@ pub use self::{
     view::{ClusterView, Entry, OperationView, OrphanView, ProvisionerView, UserView},
 };
 use self::{
-    table::{Seen, Table},
+    table::{Checks, Seen, Table},
     view::Lookup,
     work::WorkTables,
 };
@@ -89,7 +89,7 @@ pub enum Change {
 struct Tables {
     organizations: Table<Organization, ()>,
     users: Table<User, ()>,
-    provisioners: Table<Provisioner, Option<Checked>>,
+    provisioners: Table<Provisioner, Checks>,
     clusters: Table<Cluster, Seen>,
     work: WorkTables,
     /// Users' ids by the names they log in with.
@@ -117,17 +117,23 @@ impl Catalog {
 
     /// Shows `changes` with the revisions they were committed at, all at once. Called by one task at a time, in the order of commits.
     pub fn apply(&self, changes: Vec<(Revision, Change)>) {
-        let mut notices = Vec::new();
-        {
+        let notices: Vec<Notice> = {
             let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+            let mut told = Vec::new();
             for (revision, change) in changes {
                 // What is gone is looked up before it goes.
                 let gone = tables.farewell(&change, revision);
-                let subject = gone.is_none().then(|| Tables::subject(&change)).flatten();
+                let subject = Tables::subject(&change);
                 tables.apply(change);
-                notices.extend(gone.or_else(|| tables.notice(subject?, revision)));
+                told.extend(gone.map(|notice| (notice.subject, revision, Some(notice))));
+                told.extend(subject.map(|subject| (subject, revision, tables.notice(subject, revision))));
             }
-        }
+            // Whose an operation was, on a cluster that left in the same transaction, may be known only at the end of that.
+            let late = |(subject, revision, notice): (_, _, Option<Notice>)| {
+                notice.or_else(|| tables.notice(subject, revision))
+            };
+            told.into_iter().filter_map(late).collect()
+        };
         if !notices.is_empty() {
             self.tell(|listener| listener.changed(&notices));
         }
@@ -287,7 +293,7 @@ impl Catalog {
     }
 }
 
-fn remaining_provisioner(row: &table::Row<Provisioner, Option<Checked>>) -> Remaining {
+fn remaining_provisioner(row: &table::Row<Provisioner, Checks>) -> Remaining {
     Remaining { object: "Provisioner", name: row.entry.record.name.to_string(), id: row.id }
 }
 

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     cluster::Sighting,
     id::{OrganizationId, UserId},
+    provisioner::{Check, Checked},
 };
 
 /// A record with the texts it is sorted and filtered by, in lower case.
@@ -34,6 +35,14 @@ pub(super) struct Row<T, X> {
 pub(super) struct Seen {
     pub(super) sighting: Option<Arc<Sighting>>,
     pub(super) looked_at: Option<DateTime<Utc>>,
+}
+
+/// What a provisioner's row knows besides: the check that is stored with the record, whichever is shown, and the last one in the
+/// background.
+pub(super) struct Checks {
+    pub(super) own: Check,
+    pub(super) own_changed_at: DateTime<Utc>,
+    pub(super) found: Option<Checked>,
 }
 
 impl<T, X> Row<T, X> {

@@ -1,5 +1,6 @@
 //! The catalog against a model that keeps everything in vectors and sorts, filters and counts anew for every question.
 
+mod listeners;
 mod model;
 mod random;
 
@@ -94,28 +95,53 @@ fn compare_figures(catalog: &Catalog, model: &Model, random: &mut Random, seed: 
         assert_eq!(catalog.cluster_tally(scope, visibility), model.cluster_tally(scope, visibility), "{place}");
         assert_eq!(catalog.provisioner_tally(scope, visibility), model.provisioner_tally(scope, visibility), "{place}");
     }
+    assert_eq!(catalog.cluster_ages(), model.cluster_ages(), "seed {seed}");
+    assert_eq!(catalog.busy_clusters(), model.busy_clusters(), "seed {seed}");
+    assert_eq!(catalog.provisioner_ids(), model.provisioner_ids(), "seed {seed}");
+}
+
+fn compare_work(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64) {
+    for id in random::operations() {
+        let shown = catalog.operation(id).map(|view| model::of_operation(&view));
+        assert_eq!(shown, model.operation(id), "seed {seed}");
+    }
+    for id in random::clusters() {
+        let operations: Vec<_> = catalog.operations_of(id).iter().map(model::of_operation).collect();
+        assert_eq!(operations, model.operations_of(id), "seed {seed}");
+        assert_eq!(catalog.departed(id).as_deref(), model.work.departed(id), "seed {seed}");
+        assert_eq!(catalog.orphan(id).map(|view| model::of_orphan(&view)), model.orphan(id), "seed {seed}");
+    }
+    for scope in random::scopes() {
+        let orphans: Vec<_> = catalog.orphans(scope).iter().map(model::of_orphan).collect();
+        assert_eq!(orphans, model.orphans(scope), "seed {seed}: {scope:?}");
+    }
+    assert_eq!(catalog.orphan_count(), model.work.orphans.len(), "seed {seed}");
     let before = random.time();
-    assert_eq!(catalog.due_for_a_look(before), model.due_for_a_look(before), "seed {seed}: {before}");
-    let stuck = catalog.transient_since(before).iter().map(|entry| entry.record.id).collect::<Vec<_>>();
-    assert_eq!(stuck, model.transient_since(before), "seed {seed}: {before}");
+    let mut left = catalog.departed_before(before);
+    left.sort();
+    assert_eq!(left, model.work.departed_before(before), "seed {seed}: {before}");
 }
 
 fn compare(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64) {
     compare_lists(catalog, model, random, seed);
     compare_single_views(catalog, model, seed);
     compare_figures(catalog, model, random, seed);
+    compare_work(catalog, model, random, seed);
 }
 
 #[test]
-fn whatever_happens_the_catalog_answers_like_the_model() {
+fn whatever_happens_the_catalog_answers_like_the_model_and_tells_of_it() {
     for seed in 0..20 {
         let mut random = Random::seeded(seed);
         let mut script = Script::default();
         let catalog = Catalog::new();
+        let heard = listeners::Heard::of(&catalog);
         for _ in 0..25 {
-            let changes: Vec<Change> = (0..=random.below(6)).map(|_| script.next(&mut random)).collect();
+            let mut changes: Vec<_> = (0..=random.below(6)).map(|_| script.next(&mut random)).collect();
+            changes.extend(script.leave(&mut random));
             catalog.apply(changes);
             compare(&catalog, &script.model, &mut random, seed);
+            assert_eq!(heard.take_notices(), script.model.take_notices(), "seed {seed}");
         }
     }
 }

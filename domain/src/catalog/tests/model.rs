@@ -1,21 +1,25 @@
 //! What the catalog promises, written down in the plainest way: vectors, looked through from the start for every question.
 
+mod count;
+mod work;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use self::work::{Told, Work};
+pub(super) use self::work::{of_operation, of_orphan};
 use super::super::{
-    Change, ClusterCounts, ClusterView, Entry, Filter, Listing, Page, ProvisionerCounts, ProvisionerView, Scope, Sort,
-    Tally, UserCounts, UserView, Visibility,
+    Change, ClusterView, Entry, Filter, Listing, Page, ProvisionerView, Scope, Sort, UserView, Visibility,
 };
 use crate::{
-    cluster::{Cluster, Phase, Sighting, Standing},
+    cluster::{Cluster, Sighting, Standing},
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     organization::{Organization, Remaining},
-    port::store::Versioned,
-    provisioner::{Provisioner, ProvisionerPhase},
-    user::{Role, User},
+    port::store::{Revision, Versioned},
+    provisioner::{Checked, Provisioner, ProvisionerPhase},
+    user::User,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +42,10 @@ pub(super) struct Model {
     pub(super) clusters: Vec<Versioned<Cluster>>,
     sightings: HashMap<ClusterId, Sighting>,
     ages: HashMap<ClusterId, DateTime<Utc>>,
+    checks: HashMap<ProvisionerId, Checked>,
+    pub(super) work: Work,
+    /// What listeners are told of what has happened since they were told last.
+    told: Vec<Told>,
 }
 
 /// What a list needs to know of a record.
@@ -62,14 +70,28 @@ where
 }
 
 impl Model {
-    pub(super) fn apply(&mut self, change: &Change) {
+    pub(super) fn apply(&mut self, revision: Revision, change: &Change) {
+        let before = self.tenant_before(change);
+        self.show(change);
+        self.tell(revision, change, before);
+    }
+
+    fn show(&mut self, change: &Change) {
         match change {
             Change::Organization(organization) => put(&mut self.organizations, organization, |o| o.id.uuid()),
             Change::OrganizationGone(id) => self.organizations.retain(|o| o.value.id != *id),
             Change::User(user) => put(&mut self.users, user, |u| u.id.uuid()),
             Change::UserGone(id) => self.users.retain(|u| u.value.id != *id),
             Change::Provisioner(provisioner) => put(&mut self.provisioners, provisioner, |p| p.id.uuid()),
-            Change::ProvisionerGone(id) => self.provisioners.retain(|p| p.value.id != *id),
+            Change::ProvisionerGone(id) => {
+                self.provisioners.retain(|p| p.value.id != *id);
+                self.checks.remove(id);
+            }
+            Change::Checked(checked) => {
+                if self.provisioners.iter().any(|p| p.value.id == checked.provisioner) {
+                    self.checks.insert(checked.provisioner, checked.clone());
+                }
+            }
             Change::Cluster(cluster) => put(&mut self.clusters, cluster, |c| c.id.uuid()),
             Change::ClusterGone(id) => {
                 self.clusters.retain(|c| c.value.id != *id);
@@ -87,6 +109,12 @@ impl Model {
                 self.ages.remove(id);
             }
             Change::Looked(ages) => ages.iter().for_each(|(id, at)| self.looked(*id, *at)),
+            Change::Operation(_)
+            | Change::OperationGone(_)
+            | Change::Orphan(_)
+            | Change::OrphanGone(_)
+            | Change::Departed(_)
+            | Change::DepartedGone(_) => self.work.show(change),
         }
     }
 
@@ -105,7 +133,20 @@ impl Model {
         let clusters = self.clusters.iter().cloned().map(Change::Cluster);
         let sightings = self.sightings.values().cloned().map(Change::Sighting);
         let ages = self.ages.iter().map(|(id, at)| Change::Looked(vec![(*id, *at)]));
-        organizations.chain(users).chain(provisioners).chain(clusters).chain(sightings).chain(ages).collect()
+        let checks = self.checks.values().cloned().map(Change::Checked);
+        let records = organizations.chain(users).chain(provisioners).chain(clusters);
+        records.chain(sightings).chain(ages).chain(checks).chain(self.work.everything()).collect()
+    }
+
+    /// A provisioner with the newer of the two checks.
+    fn shown(&self, provisioner: &Provisioner) -> Provisioner {
+        let own = provisioner.clone();
+        match self.checks.get(&provisioner.id) {
+            Some(found) if found.check.at > own.check.at => {
+                Provisioner { check: found.check.clone(), state_changed_at: found.state_changed_at, ..own }
+            }
+            _ => own,
+        }
     }
 
     fn lines(&self, kind: Kind) -> Vec<Line> {
@@ -149,7 +190,7 @@ impl Model {
                     name: value.name.to_string(),
                     provisioner: value.name.to_string(),
                     engine: value.engine.to_string(),
-                    state: match value.check.phase {
+                    state: match self.shown(value).check.phase {
                         ProvisionerPhase::Failed => "1",
                         ProvisionerPhase::NotReachable => "2",
                         ProvisionerPhase::Ready => "3",
@@ -220,7 +261,8 @@ impl Model {
     pub(super) fn provisioner(&self, id: ProvisionerId) -> Option<String> {
         let Versioned { value, revision } = self.provisioners.iter().find(|p| p.value.id == id)?;
         let (organization, owner) = (self.organization(value.organization), self.user(value.owner));
-        Some(format!("{id}@{revision:?} in {organization:?} of {owner:?}"))
+        let Provisioner { check, state_changed_at, .. } = self.shown(value);
+        Some(format!("{id}@{revision:?} in {organization:?} of {owner:?} {check:?} since {state_changed_at}"))
     }
 
     pub(super) fn cluster(&self, id: ClusterId) -> Option<String> {
@@ -270,64 +312,30 @@ impl Model {
         let mine =
             |line: &Line| self.clusters.iter().any(|c| c.value.id.uuid() == line.id && c.value.provisioner == id);
         let mut all = self.remaining(Kind::Clusters, mine);
+        all.extend(self.work.remaining_orphans(id));
         all.truncate(limit);
         all
     }
 
-    pub(super) fn due_for_a_look(&self, before: DateTime<Utc>) -> Vec<(Option<DateTime<Utc>>, ClusterId)> {
-        let with_age = |c: &Versioned<Cluster>| (self.ages.get(&c.value.id).copied(), c.value.id);
-        let mut due: Vec<_> = self.clusters.iter().filter(|c| c.value.has_kubeconfig).map(with_age).collect();
-        due.retain(|(age, _)| age.is_none_or(|age| age < before));
-        due.sort();
-        due
+    fn clusters_in_order(&self) -> Vec<&Cluster> {
+        let mut clusters: Vec<_> = self.clusters.iter().map(|c| &c.value).collect();
+        clusters.sort_by_key(|cluster| (cluster.created_at, cluster.id));
+        clusters
     }
 
-    pub(super) fn transient_since(&self, before: DateTime<Utc>) -> Vec<ClusterId> {
-        let mut stuck: Vec<_> = self.clusters.iter().map(|c| &c.value).collect();
-        stuck.retain(|cluster| cluster.lifecycle.is_transient() && cluster.changed_at < before);
-        stuck.sort_by_key(|cluster| (cluster.created_at, cluster.id));
-        stuck.into_iter().map(|cluster| cluster.id).collect()
+    pub(super) fn cluster_ages(&self) -> Vec<(ClusterId, Option<DateTime<Utc>>)> {
+        self.clusters_in_order().into_iter().map(|cluster| (cluster.id, self.ages.get(&cluster.id).copied())).collect()
     }
 
-    pub(super) fn user_counts(&self) -> UserCounts {
-        let members = |id| self.users.iter().filter(|u| u.value.organization == id).count();
-        let with_role = |role| self.users.iter().filter(|u| u.value.role == role).count();
-        UserCounts {
-            by_namespace: self.organizations.iter().map(|o| (o.value.namespace.clone(), members(o.value.id))).collect(),
-            by_role: Role::ALL.into_iter().map(|role| (role, with_role(role))).collect(),
-            active: self.users.iter().filter(|u| u.value.active).count(),
-        }
+    pub(super) fn busy_clusters(&self) -> Vec<ClusterId> {
+        let busy = |cluster: &&Cluster| cluster.lifecycle.is_transient();
+        self.clusters_in_order().into_iter().filter(busy).map(|cluster| cluster.id).collect()
     }
 
-    pub(super) fn cluster_counts(&self) -> ClusterCounts {
-        let mut counts = ClusterCounts::new();
-        for Versioned { value, .. } in &self.clusters {
-            let phase = self.standing(value.id).unwrap().phase;
-            *counts.entry((phase, self.cluster_line(value).engine.to_lowercase())).or_default() += 1;
-        }
-        counts
-    }
-
-    pub(super) fn provisioner_counts(&self) -> ProvisionerCounts {
-        let mut counts = ProvisionerCounts::new();
-        for Versioned { value, .. } in &self.provisioners {
-            *counts.entry((value.check.phase, value.engine.to_string())).or_default() += 1;
-        }
-        counts
-    }
-
-    pub(super) fn cluster_tally(&self, scope: Scope, visibility: Visibility) -> Tally {
-        self.tally(Kind::Clusters, scope, visibility, Phase::Ready.as_str())
-    }
-
-    pub(super) fn provisioner_tally(&self, scope: Scope, visibility: Visibility) -> Tally {
-        self.tally(Kind::Provisioners, scope, visibility, "3")
-    }
-
-    fn tally(&self, kind: Kind, scope: Scope, visibility: Visibility, well: &str) -> Tally {
-        let mut lines = self.lines(kind);
-        lines.retain(|line| in_scope(line.organization, scope) && visible(line.owner, visibility));
-        Tally { total: lines.len(), healthy: lines.iter().filter(|line| line.state == well).count() }
+    pub(super) fn provisioner_ids(&self) -> Vec<ProvisionerId> {
+        let mut provisioners: Vec<_> = self.provisioners.iter().map(|p| &p.value).collect();
+        provisioners.sort_by_key(|provisioner| (provisioner.created_at, provisioner.id));
+        provisioners.into_iter().map(|provisioner| provisioner.id).collect()
     }
 }
 
@@ -367,7 +375,8 @@ pub(super) fn of_user(view: &UserView) -> String {
 pub(super) fn of_provisioner(view: &ProvisionerView) -> String {
     let organization = view.organization.as_deref().map(of_organization);
     let owner = view.owner.as_ref().map(of_user);
-    format!("{}@{:?} in {organization:?} of {owner:?}", view.provisioner.record.id, view.provisioner.revision)
+    let Entry { record: Provisioner { id, check, state_changed_at, .. }, revision, .. } = &*view.provisioner;
+    format!("{id}@{revision:?} in {organization:?} of {owner:?} {check:?} since {state_changed_at}")
 }
 
 pub(super) fn of_cluster(view: &ClusterView) -> String {

@@ -1,5 +1,7 @@
 //! Reproducible chance: ids and texts from small pools, so that ties, repeats and dangling references happen all the time.
 
+mod work;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -9,13 +11,14 @@ use super::{
 };
 use crate::{
     access::Policy,
-    cluster::{Cluster, Lifecycle, Look, Sighting},
+    cluster::{Cluster, Lifecycle, Look, Sighting, Told},
     document::Document,
-    id::{ClusterId, OrganizationId, ProvisionerId, UserId},
+    id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::Namespace,
     organization::Organization,
     port::store::{Revision, Versioned},
-    provisioner::{Check, Provisioner, ProvisionerPhase},
+    provisioner::{Check, Checked, Provisioner, ProvisionerPhase},
+    reason::{Fixer, Reason},
     user::{AuthMethod, Role, User},
 };
 
@@ -60,6 +63,10 @@ pub(super) fn provisioners() -> [ProvisionerId; 5] {
 
 pub(super) fn clusters() -> [ClusterId; 16] {
     pool(4)
+}
+
+pub(super) fn operations() -> [OperationId; 10] {
+    pool(5)
 }
 
 pub(super) fn scopes() -> [Scope; 5] {
@@ -146,26 +153,39 @@ pub(super) struct Script {
 }
 
 impl Script {
-    pub(super) fn next(&mut self, random: &mut Random) -> Change {
-        let change = match random.below(24) {
-            0 | 1 => return self.put_organization(random.pick(&organizations()), random),
+    pub(super) fn next(&mut self, random: &mut Random) -> (Revision, Change) {
+        let change = match random.below(33) {
+            0 | 1 => self.organization(random.pick(&organizations()), random),
             2..=4 => self.user(random),
-            5..=7 => self.provisioner(random),
-            8..=14 => self.cluster(random),
-            15..=17 => Change::Sighting(sighting(random)),
-            18 | 19 => {
+            5 | 6 => self.provisioner(random),
+            7 | 8 => Change::Checked(checked(random)),
+            9..=15 => self.cluster(random),
+            16..=18 => Change::Sighting(sighting(random)),
+            19 | 20 => {
                 Change::Looked((0..random.below(4)).map(|_| (random.pick(&clusters()), random.time())).collect())
             }
-            20 => Change::SightingGone(random.pick(&clusters())),
-            21 | 22 => Change::ClusterGone(random.pick(&clusters())),
+            21 => Change::SightingGone(random.pick(&clusters())),
+            22 | 23 => Change::ClusterGone(random.pick(&clusters())),
+            24..=31 => self.work(random),
             _ => match random.below(3) {
                 0 => Change::OrganizationGone(random.pick(&organizations())),
                 1 => Change::UserGone(random.pick(&users())),
                 _ => Change::ProvisionerGone(random.pick(&provisioners())),
             },
         };
-        self.model.apply(&change);
-        change
+        self.happened(change)
+    }
+
+    /// What has no revision of its own was written together with what was written last.
+    fn happened(&mut self, change: Change) -> (Revision, Change) {
+        let revision = Revision(self.revision);
+        self.model.apply(revision, &change);
+        (revision, change)
+    }
+
+    pub(super) fn put_organization(&mut self, id: OrganizationId, random: &mut Random) -> (Revision, Change) {
+        let change = self.organization(id, random);
+        self.happened(change)
     }
 
     fn at_new_revision<T>(&mut self, value: T) -> Versioned<T> {
@@ -173,7 +193,7 @@ impl Script {
         Versioned { value, revision: Revision(self.revision) }
     }
 
-    pub(super) fn put_organization(&mut self, id: OrganizationId, random: &mut Random) -> Change {
+    fn organization(&mut self, id: OrganizationId, random: &mut Random) -> Change {
         let name = random.pick(&NAMES).try_into().unwrap();
         let known = self.model.organizations.iter().find(|o| o.value.id == id).map(|o| o.value.clone());
         let organization = match known {
@@ -186,9 +206,7 @@ impl Script {
                 created_at: random.time(),
             },
         };
-        let change = Change::Organization(self.at_new_revision(organization));
-        self.model.apply(&change);
-        change
+        Change::Organization(self.at_new_revision(organization))
     }
 
     /// Creates or renames a user, moves it to another organization, changes its role. Names are unique at any time.
@@ -227,7 +245,7 @@ impl Script {
     fn provisioner(&mut self, random: &mut Random) -> Change {
         let id = random.pick(&provisioners());
         let name = random.pick(&NAMES).try_into().unwrap();
-        let check = Check { phase: random.pick(&ProvisionerPhase::ALL), reason: "so it is".into(), at: random.time() };
+        let check = check(random);
         let known = self.model.provisioners.iter().find(|p| p.value.id == id).map(|p| p.value.clone());
         let provisioner = match known {
             Some(known) if random.one_in(2) => Provisioner { name, ..known },
@@ -256,7 +274,7 @@ impl Script {
             Lifecycle::Deploying,
             Lifecycle::Updating,
             Lifecycle::Destroying,
-            Lifecycle::Failed { reason: "so it is".into() },
+            Lifecycle::Failed { reason: Reason::new("so it is", Fixer::Provider, "") },
         ]);
         let known = self.model.clusters.iter().find(|c| c.value.id == id).map(|c| c.value.clone());
         let cluster = match known {
@@ -274,6 +292,7 @@ impl Script {
                 metadata: None,
                 has_kubeconfig: random.one_in(2),
                 lifecycle,
+                operation: None,
                 changed_at: random.time(),
                 created_at: random.time(),
             },
@@ -282,18 +301,24 @@ impl Script {
     }
 }
 
+fn check(random: &mut Random) -> Check {
+    Check { phase: random.pick(&ProvisionerPhase::ALL), reason: "so it is".into(), at: random.time() }
+}
+
+fn checked(random: &mut Random) -> Checked {
+    Checked { provisioner: random.pick(&provisioners()), check: check(random), state_changed_at: random.time() }
+}
+
 fn sighting(random: &mut Random) -> Sighting {
     let look = random.pick(&[
-        Look::Answered { version: "v1.37.2".into() },
-        Look::Refused { reason: "not Kubernetes".into() },
-        Look::Silent { reason: "connection refused".into() },
+        Some(Look::Answered { version: "v1.37.2".into() }),
+        Some(Look::Refused { reason: "not Kubernetes".into() }),
+        Some(Look::Silent { reason: "connection refused".into() }),
+        None,
     ]);
-    Sighting {
-        cluster: random.pick(&clusters()),
-        phase: look.phase(),
-        look,
-        version: None,
-        phase_changed_at: random.time(),
-        at: random.time(),
-    }
+    let trouble = random.one_in(2).then(|| Reason::new("no answer", Fixer::Provider, ""));
+    let told = random.one_in(2).then(|| Told { words: "it runs".into(), trouble, ..Told::default() });
+    let cluster = random.pick(&clusters());
+    let seen = Sighting::after(None, cluster, look, told, random.time()).unwrap();
+    Sighting { at: random.time(), ..seen }
 }

@@ -1,0 +1,161 @@
+//! What listeners hear, and when. That every change is told once and in order is compared with the model for random changes; here are
+//! the moments around it.
+
+use std::sync::{Mutex, MutexGuard, Weak};
+
+use super::{super::*, random};
+use crate::catalog::tests::random::{Random, Script};
+
+/// One call of a listener.
+#[derive(Debug, Clone, PartialEq)]
+enum Call {
+    Changed(Vec<Notice>),
+    Replaced,
+}
+
+/// Keeps what it hears.
+#[derive(Default)]
+pub(super) struct Heard(Mutex<Vec<Call>>);
+
+impl Heard {
+    pub(super) fn of(catalog: &Catalog) -> Arc<Self> {
+        let heard = Arc::new(Self::default());
+        catalog.listen(heard.clone());
+        heard
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Vec<Call>> {
+        self.0.lock().unwrap()
+    }
+
+    fn take(&self) -> Vec<Call> {
+        std::mem::take(&mut self.calls())
+    }
+
+    /// The notices of all calls since the last time. None of them may have been empty.
+    pub(super) fn take_notices(&self) -> Vec<Notice> {
+        let notices = |call| match call {
+            Call::Changed(notices) if !notices.is_empty() => notices,
+            other => panic!("{other:?}"),
+        };
+        self.take().into_iter().flat_map(notices).collect()
+    }
+}
+
+impl Listener for Heard {
+    fn changed(&self, notices: &[Notice]) {
+        self.calls().push(Call::Changed(notices.to_vec()));
+    }
+
+    fn replaced(&self) {
+        self.calls().push(Call::Replaced);
+    }
+}
+
+/// A catalog with users, provisioners and clusters in it.
+fn filled(script: &mut Script, random: &mut Random) -> Catalog {
+    let catalog = Catalog::new();
+    catalog.apply((0..300).map(|_| script.next(random)).collect());
+    catalog
+}
+
+#[test]
+fn every_listener_hears_the_same_from_when_it_listens() {
+    let (mut script, mut random) = (Script::default(), Random::seeded(1));
+    let catalog = filled(&mut script, &mut random);
+    let first = Heard::of(&catalog);
+    script.model.take_notices();
+    catalog.apply((0..20).map(|_| script.next(&mut random)).collect());
+    let second = Heard::of(&catalog);
+    let heard = first.take_notices();
+    assert!(!heard.is_empty());
+    assert_eq!(heard, script.model.take_notices());
+    assert_eq!(second.take_notices(), []);
+    catalog.apply((0..20).map(|_| script.next(&mut random)).collect());
+    let heard = first.take_notices();
+    assert_eq!(heard, script.model.take_notices());
+    assert_eq!(second.take_notices(), heard);
+}
+
+#[test]
+fn what_is_shown_at_once_is_told_at_once() {
+    let (mut script, mut random) = (Script::default(), Random::seeded(2));
+    let catalog = filled(&mut script, &mut random);
+    let heard = Heard::of(&catalog);
+    script.model.take_notices();
+    catalog.apply((0..50).map(|_| script.next(&mut random)).collect());
+    assert_eq!(heard.take(), [Call::Changed(script.model.take_notices())]);
+}
+
+#[test]
+fn what_concerns_nobody_is_not_told() {
+    let catalog = Catalog::new();
+    let heard = Heard::of(&catalog);
+    let at = random::Random::seeded(3).time();
+    let nobody = vec![
+        Change::Looked(vec![(random::clusters()[0], at)]),
+        Change::ClusterGone(random::clusters()[0]),
+        Change::SightingGone(random::clusters()[0]),
+        Change::UserGone(random::users()[0]),
+        Change::ProvisionerGone(random::provisioners()[0]),
+        Change::OrganizationGone(random::organizations()[0]),
+    ];
+    catalog.apply(nobody.into_iter().map(|change| (Revision(7), change)).collect());
+    catalog.apply(Vec::new());
+    assert_eq!(heard.take(), []);
+}
+
+#[test]
+fn after_a_gap_it_is_told_that_changes_may_have_been_missed() {
+    let (mut script, mut random) = (Script::default(), Random::seeded(4));
+    let catalog = filled(&mut script, &mut random);
+    let heard = Heard::of(&catalog);
+    catalog.replace(script.model.everything());
+    assert_eq!(heard.take(), [Call::Replaced]);
+    // From then on, changes are told as before, also of what came with the whole.
+    script.model.take_notices();
+    catalog.apply((0..20).map(|_| script.next(&mut random)).collect());
+    assert_eq!(heard.take(), [Call::Changed(script.model.take_notices())]);
+}
+
+/// Looks up what it hears of while it hears of it, as the reconciler's queue does.
+struct Reader {
+    catalog: Weak<Catalog>,
+    read: Mutex<Vec<(Notice, Option<Revision>)>>,
+}
+
+impl Listener for Reader {
+    fn changed(&self, notices: &[Notice]) {
+        let catalog = self.catalog.upgrade().unwrap();
+        for notice in notices {
+            let shown = match notice.subject {
+                Subject::Cluster(id) => catalog.cluster(id).map(|view| view.cluster.revision),
+                Subject::User(id) => catalog.user(id).map(|entry| entry.revision),
+                Subject::Provisioner(_) | Subject::Operation(..) => continue,
+            };
+            self.read.lock().unwrap().push((*notice, shown));
+        }
+    }
+
+    fn replaced(&self) {}
+}
+
+#[test]
+fn the_catalog_shows_what_it_tells_of() {
+    let (mut script, mut random) = (Script::default(), Random::seeded(5));
+    let catalog = Arc::new(filled(&mut script, &mut random));
+    let reader = Arc::new(Reader { catalog: Arc::downgrade(&catalog), read: Mutex::default() });
+    catalog.listen(reader.clone());
+    for _ in 0..100 {
+        // One at a time, so that nothing that comes later is shown instead.
+        let (revision, change) = script.next(&mut random);
+        let record = matches!(change, Change::Cluster(_) | Change::User(_));
+        catalog.apply(vec![(revision, change)]);
+        for (notice, shown) in std::mem::take(&mut *reader.read.lock().unwrap()) {
+            assert_eq!(notice.gone, shown.is_none(), "{notice:?}");
+            if record {
+                assert_eq!(shown, Some(notice.revision));
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Operations, orphans, clusters that have left, and what listeners are told, in the plainest way.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    super::super::{Change, Notice, OperationView, OrphanView, Scope, Subject},
+    Model, of_organization, of_provisioner, put,
+};
+use crate::{
+    id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
+    operation::Operation,
+    organization::Remaining,
+    orphan::{Orphan, OrphanState},
+    port::store::{Revision, Versioned},
+    timeline::Departed,
+};
+
+/// Who may hear of something.
+type Tenant = (OrganizationId, UserId);
+
+/// Something that listeners are to be told.
+pub(super) struct Told {
+    revision: Revision,
+    subject: Subject,
+    gone: bool,
+    tenant: Option<Tenant>,
+}
+
+#[derive(Default)]
+pub(in super::super) struct Work {
+    pub(in super::super) operations: Vec<Versioned<Operation>>,
+    pub(in super::super) orphans: Vec<Versioned<Orphan>>,
+    departed: Vec<Departed>,
+}
+
+impl Work {
+    pub(super) fn show(&mut self, change: &Change) {
+        match change {
+            Change::Operation(operation) => put(&mut self.operations, operation, |o| o.id.uuid()),
+            Change::OperationGone(id) => self.operations.retain(|o| o.value.id != *id),
+            Change::Orphan(orphan) => put(&mut self.orphans, orphan, |o| o.cluster.uuid()),
+            Change::OrphanGone(id) => self.orphans.retain(|o| o.value.cluster != *id),
+            Change::Departed(departed) => {
+                self.departed.retain(|other| other.cluster != departed.cluster);
+                self.departed.push(departed.clone());
+            }
+            Change::DepartedGone(id) => self.departed.retain(|departed| departed.cluster != *id),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) fn everything(&self) -> impl Iterator<Item = Change> {
+        let operations = self.operations.iter().cloned().map(Change::Operation);
+        let orphans = self.orphans.iter().cloned().map(Change::Orphan);
+        operations.chain(orphans).chain(self.departed.iter().cloned().map(Change::Departed))
+    }
+
+    pub(in super::super) fn departed(&self, id: ClusterId) -> Option<&Departed> {
+        self.departed.iter().find(|departed| departed.cluster == id)
+    }
+
+    pub(in super::super) fn departed_before(&self, before: DateTime<Utc>) -> Vec<ClusterId> {
+        let left = self.departed.iter().filter(|departed| departed.at < before);
+        let mut left: Vec<_> = left.map(|departed| departed.cluster).collect();
+        left.sort();
+        left
+    }
+
+    /// Those that nobody has decided to leave alone, in the order of their ids.
+    pub(super) fn remaining_orphans(&self, provisioner: ProvisionerId) -> Vec<Remaining> {
+        let mut orphans: Vec<_> = self.orphans.iter().map(|o| &o.value).collect();
+        orphans.retain(|o| o.provisioner == provisioner && !matches!(o.state, OrphanState::Ignored { .. }));
+        orphans.sort_by_key(|orphan| orphan.cluster);
+        let remaining = |orphan: &Orphan| Remaining {
+            object: "Orphan",
+            name: orphan.name.clone().unwrap_or(orphan.cluster.to_string()),
+            id: orphan.cluster.uuid(),
+        };
+        orphans.into_iter().map(remaining).collect()
+    }
+}
+
+impl Model {
+    /// The tenant of a cluster that is there, or else of one that has left, and what it is or was called.
+    fn home(&self, id: ClusterId) -> Option<(Tenant, String)> {
+        let there = self.clusters.iter().map(|c| &c.value).find(|cluster| cluster.id == id);
+        let there = there.map(|cluster| ((cluster.organization, cluster.owner), cluster.name.to_string()));
+        let left = || self.work.departed(id).map(|left| ((left.organization, left.owner), left.name.to_string()));
+        there.or_else(left)
+    }
+
+    fn operation_view(&self, Versioned { value, revision }: &Versioned<Operation>) -> Option<String> {
+        let (tenant, name) = self.home(value.cluster)?;
+        Some(format!("{} {:?}@{revision:?} on {name} of {tenant:?}", value.id, value.status))
+    }
+
+    pub(in super::super) fn operation(&self, id: OperationId) -> Option<String> {
+        self.operation_view(self.work.operations.iter().find(|o| o.value.id == id)?)
+    }
+
+    pub(in super::super) fn operations_of(&self, id: ClusterId) -> Vec<String> {
+        let mut operations: Vec<_> = self.work.operations.iter().filter(|o| o.value.cluster == id).collect();
+        operations.sort_by_key(|o| (o.value.requested_at, o.value.id));
+        operations.into_iter().rev().filter_map(|operation| self.operation_view(operation)).collect()
+    }
+
+    fn orphan_view(&self, Versioned { value, revision }: &Versioned<Orphan>) -> String {
+        let organization = self.organization(value.organization);
+        let provisioner = self.provisioner(value.provisioner);
+        format!("{} {:?}@{revision:?} in {organization:?} by {provisioner:?}", value.cluster, value.state)
+    }
+
+    pub(in super::super) fn orphan(&self, id: ClusterId) -> Option<String> {
+        self.work.orphans.iter().find(|o| o.value.cluster == id).map(|orphan| self.orphan_view(orphan))
+    }
+
+    pub(in super::super) fn orphans(&self, scope: Scope) -> Vec<String> {
+        let mut orphans: Vec<_> = self.work.orphans.iter().collect();
+        orphans.retain(|o| super::in_scope(o.value.organization, scope));
+        orphans.sort_by_key(|o| (o.value.listed_at, o.value.cluster));
+        orphans.into_iter().map(|orphan| self.orphan_view(orphan)).collect()
+    }
+
+    fn tenant(&self, subject: Subject) -> Option<Tenant> {
+        match subject {
+            Subject::Cluster(id) => {
+                self.clusters.iter().find(|c| c.value.id == id).map(|c| (c.value.organization, c.value.owner))
+            }
+            Subject::Operation(_, cluster) => self.home(cluster).map(|(tenant, _)| tenant),
+            Subject::Provisioner(id) => {
+                self.provisioners.iter().find(|p| p.value.id == id).map(|p| (p.value.organization, p.value.owner))
+            }
+            Subject::User(id) => self.users.iter().find(|u| u.value.id == id).map(|u| (u.value.organization, id)),
+        }
+    }
+
+    /// The tenant of what goes, as long as it is there.
+    pub(super) fn tenant_before(&self, change: &Change) -> Option<Tenant> {
+        let (subject, gone) = subject(change)?;
+        if gone { self.tenant(subject) } else { None }
+    }
+
+    pub(super) fn tell(&mut self, revision: Revision, change: &Change, before: Option<Tenant>) {
+        let Some((subject, gone)) = subject(change) else { return };
+        let tenant = if gone { before } else { self.tenant(subject) };
+        self.told.push(Told { revision, subject, gone, tenant });
+    }
+
+    /// What listeners are told of everything since the last time, which was shown at once: of each change once, in order. The cluster of an
+    /// operation may have left before that was known. What belongs to nothing that was ever there concerns nobody.
+    pub(in super::super) fn take_notices(&mut self) -> Vec<Notice> {
+        let told = std::mem::take(&mut self.told);
+        let notice = |Told { revision, subject, gone, tenant }: Told| {
+            let late = || self.tenant(subject).filter(|_| !gone);
+            let (organization, owner) = tenant.or_else(late)?;
+            Some(Notice { revision, subject, gone, organization, owner })
+        };
+        told.into_iter().filter_map(notice).collect()
+    }
+}
+
+/// What a change is about, and whether that goes.
+fn subject(change: &Change) -> Option<(Subject, bool)> {
+    Some(match change {
+        Change::Cluster(cluster) => (Subject::Cluster(cluster.value.id), false),
+        Change::ClusterGone(id) => (Subject::Cluster(*id), true),
+        Change::Sighting(sighting) => (Subject::Cluster(sighting.cluster), false),
+        Change::Operation(operation) => (Subject::Operation(operation.value.id, operation.value.cluster), false),
+        Change::Provisioner(provisioner) => (Subject::Provisioner(provisioner.value.id), false),
+        Change::ProvisionerGone(id) => (Subject::Provisioner(*id), true),
+        Change::Checked(checked) => (Subject::Provisioner(checked.provisioner), false),
+        Change::User(user) => (Subject::User(user.value.id), false),
+        Change::UserGone(id) => (Subject::User(*id), true),
+        Change::Organization(_)
+        | Change::OrganizationGone(_)
+        | Change::SightingGone(_)
+        | Change::Looked(_)
+        | Change::OperationGone(_)
+        | Change::Orphan(_)
+        | Change::OrphanGone(_)
+        | Change::Departed(_)
+        | Change::DepartedGone(_) => return None,
+    })
+}
+
+pub(in super::super) fn of_operation(view: &OperationView) -> String {
+    let (Operation { id, status, .. }, revision) = (&view.operation.record, view.operation.revision);
+    let tenant: Tenant = (view.organization, view.owner);
+    format!("{id} {status:?}@{revision:?} on {} of {tenant:?}", view.cluster_name)
+}
+
+pub(in super::super) fn of_orphan(view: &OrphanView) -> String {
+    let (Orphan { cluster, state, .. }, revision) = (&view.orphan.record, view.orphan.revision);
+    let organization = view.organization.as_deref().map(of_organization);
+    let provisioner = view.provisioner.as_ref().map(of_provisioner);
+    format!("{cluster} {state:?}@{revision:?} in {organization:?} by {provisioner:?}")
+}
