@@ -1,0 +1,130 @@
+//! One cluster under test.
+
+use chrono::TimeDelta;
+use kqueen_domain::{
+    id::ClusterId,
+    ledger::{Mark, ThingName},
+    port::engine::{Access, Condition, Engine, Observation, Order, Seen},
+};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::Stage;
+
+/// Long enough for anything: rounds of ten seconds.
+const ROUNDS: usize = 360;
+
+/// A cluster, as an engine is asked for it again and again.
+pub struct Case<'a> {
+    pub engine: &'a dyn Engine,
+    pub stage: &'a dyn Stage,
+    pub access: Access,
+    pub order: Order,
+}
+
+impl<'a> Case<'a> {
+    /// A cluster with two nodes of an installation of its own.
+    pub fn new(engine: &'a dyn Engine, stage: &'a dyn Stage) -> Self {
+        Self::of(engine, stage, Uuid::new_v4())
+    }
+
+    /// A cluster with two nodes of that installation.
+    pub fn of(engine: &'a dyn Engine, stage: &'a dyn Stage, installation: Uuid) -> Self {
+        let order = Order {
+            mark: Mark { installation, cluster: ClusterId::random() },
+            name: "production".to_owned(),
+            parameters: stage.parameters(2),
+            known: Vec::new(),
+        };
+        Self { engine, stage, access: stage.access(), order }
+    }
+
+    /// The same cluster when nothing is known of it but its mark.
+    pub fn orphaned(&self) -> Self {
+        let order = Order { mark: self.order.mark, name: String::new(), parameters: Map::new(), known: Vec::new() };
+        Self { order, access: self.access.clone(), ..*self }
+    }
+
+    pub fn names(&self) -> Vec<ThingName> {
+        self.engine.makes(&self.access, &self.order)
+    }
+
+    /// What there is under the cluster's names.
+    pub async fn there(&self) -> Vec<Option<Value>> {
+        let mut there = Vec::new();
+        for name in self.names() {
+            there.push(self.stage.look(&name).await);
+        }
+        there
+    }
+
+    /// Looks, and remembers what there is.
+    pub async fn observe(&mut self) -> Option<Seen> {
+        match self.engine.observe(&self.access, &self.order).await.unwrap() {
+            Observation::Absent => {
+                self.order.known.clear();
+                None
+            }
+            Observation::Seen(seen) => {
+                self.order.known.clone_from(&seen.things);
+                Some(seen)
+            }
+        }
+    }
+
+    /// Looks until nothing is under way.
+    pub async fn settled(&mut self) -> Option<Seen> {
+        for _ in 0..ROUNDS {
+            match self.observe().await {
+                Some(Seen { condition: Condition::Working | Condition::Removing, .. }) => {}
+                other => return other,
+            }
+            self.stage.pass(TimeDelta::seconds(10)).await;
+        }
+        panic!("it does not come to rest");
+    }
+
+    /// Asks for it until it runs, as often as `times` each time.
+    pub async fn run(&mut self, times: usize) -> Seen {
+        for _ in 0..ROUNDS {
+            match self.settled().await {
+                Some(seen) if seen.condition == Condition::Running => return seen,
+                None | Some(Seen { condition: Condition::Incomplete, .. }) => {
+                    for _ in 0..times {
+                        self.engine.deploy(&self.access, &self.order).await.unwrap();
+                    }
+                }
+                Some(seen) => panic!("it does not run: {seen:?}"),
+            }
+        }
+        panic!("it does not run, however often it is asked for");
+    }
+
+    /// Asks for its end until nothing is there, as often as `times` each time.
+    pub async fn destroy(&mut self, times: usize) {
+        for _ in 0..ROUNDS {
+            if self.settled().await.is_none() {
+                return;
+            }
+            for _ in 0..times {
+                self.engine.destroy(&self.access, &self.order).await.unwrap();
+            }
+        }
+        panic!("it does not go, however often it is asked for");
+    }
+
+    /// Whatever an engine can be asked, each as the error it ends with.
+    pub async fn ask_everything(&self) -> Vec<(&'static str, Option<kqueen_domain::port::engine::EngineError>)> {
+        let Self { engine, access, order, .. } = self;
+        vec![
+            ("check", engine.check(&access.parameters).await.err()),
+            ("observe", engine.observe(access, order).await.err()),
+            ("deploy", engine.deploy(access, order).await.err()),
+            ("resize", engine.resize(access, order, 3).await.err()),
+            ("set_network_policy", engine.set_network_policy(access, order, &self.stage.policy()).await.err()),
+            ("destroy", engine.destroy(access, order).await.err()),
+            ("kubeconfig", engine.kubeconfig(access, order).await.err()),
+            ("inventory", engine.inventory(access, order.mark.installation).await.err()),
+        ]
+    }
+}

@@ -1,0 +1,213 @@
+//! Promises about one cluster, from nothing to nothing.
+
+use std::collections::BTreeSet;
+
+use kqueen_domain::{
+    id::ClusterId,
+    kubeconfig::{self, AddressRules},
+    ledger::{Mark, ThingName},
+    operation::NetworkPolicy,
+    port::engine::{Condition, Engine, EngineError, Order, Seen},
+};
+use serde_json::Map;
+
+use super::{Case, Stage};
+
+pub async fn its_forms_are_what_it_reads(engine: &dyn Engine, stage: &dyn Stage) {
+    let (descriptor, mut case) = (engine.descriptor(), Case::new(engine, stage));
+    // Through the forms, as what people send comes.
+    case.access.parameters = descriptor.provisioner.validate("parameters", &case.access.parameters).unwrap();
+    case.order.parameters = descriptor.cluster.validate("metadata", &case.order.parameters).unwrap();
+    engine.check(&case.access.parameters).await.unwrap();
+    let seen = case.run(1).await;
+    assert_eq!(seen.node_count, Some(2));
+    for (form, given) in
+        [(&descriptor.provisioner, &case.access.parameters), (&descriptor.cluster, &case.order.parameters)]
+    {
+        let declared: BTreeSet<&str> = form.0.iter().map(|field| field.name).collect();
+        for name in given.keys() {
+            assert!(declared.contains(name.as_str()), "{name} is read and not declared");
+        }
+    }
+}
+
+pub async fn good_credentials_are_accepted(engine: &dyn Engine, stage: &dyn Stage) {
+    engine.check(&stage.access().parameters).await.unwrap();
+}
+
+pub async fn names_are_those_of_the_cluster(engine: &dyn Engine, stage: &dyn Stage) {
+    let case = Case::new(engine, stage);
+    let names = case.names();
+    assert!(!names.is_empty());
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+    let renamed = Order { name: "something else".into(), parameters: Map::new(), ..case.order.clone() };
+    assert_eq!(engine.makes(&case.access, &renamed), names);
+    let other = Mark { cluster: ClusterId::random(), ..case.order.mark };
+    let others = engine.makes(&case.access, &Order { mark: other, ..case.order.clone() });
+    assert!(names.iter().all(|name| !others.contains(name)), "{names:?} {others:?}");
+}
+
+pub async fn a_cluster_comes_and_goes(engine: &dyn Engine, stage: &dyn Stage) {
+    let mut case = Case::new(engine, stage);
+    assert_eq!(case.observe().await, None);
+    engine.deploy(&case.access, &case.order).await.unwrap();
+    let seen = case.observe().await.unwrap();
+    assert_ne!(seen.condition, Condition::Running, "no call waits for a cloud");
+    let seen = case.run(1).await;
+    assert_eq!(seen.node_count, Some(2));
+    assert_eq!(names_of(&seen), case.names().into_iter().collect());
+    assert!(seen.things.iter().all(|thing| thing.provider_id.is_some()), "{seen:?}");
+    let given = engine.kubeconfig(&case.access, &case.order).await.unwrap();
+    kubeconfig::parse(&given, &anywhere()).unwrap();
+
+    case.destroy(1).await;
+    assert!(case.there().await.iter().all(Option::is_none));
+    case.run(1).await;
+    case.destroy(1).await;
+}
+
+pub async fn deploying_again_makes_nothing_more(engine: &dyn Engine, stage: &dyn Stage) {
+    let mut case = Case::new(engine, stage);
+    let seen = case.run(3).await;
+    assert_eq!(names_of(&seen), case.names().into_iter().collect());
+    assert_eq!(seen.things.len(), case.names().len());
+    let before = stage.changes().await;
+    engine.deploy(&case.access, &case.order).await.unwrap();
+    assert_eq!(stage.changes().await, before);
+    let found = engine.inventory(&case.access, case.order.mark.installation).await.unwrap();
+    assert_eq!(found.len(), seen.things.len(), "{found:?}");
+}
+
+pub async fn deploying_carries_on_where_something_is_missing(engine: &dyn Engine, stage: &dyn Stage) {
+    let mut case = Case::new(engine, stage);
+    let before = case.run(1).await;
+    let last = case.names().pop().unwrap();
+    stage.end(&last).await;
+    if case.names().len() > 1 {
+        let seen = case.observe().await.unwrap();
+        assert_eq!(seen.condition, Condition::Incomplete);
+        assert!(seen.things.iter().all(|thing| thing.name != last));
+    } else {
+        assert_eq!(case.observe().await, None);
+    }
+    let after = case.run(1).await;
+    for thing in &after.things {
+        assert_eq!(before.things.contains(thing), thing.name != last, "{thing:?}: {before:?}");
+    }
+}
+
+pub async fn resizing_again_is_success(engine: &dyn Engine, stage: &dyn Stage) {
+    if !engine.descriptor().abilities.resize {
+        return;
+    }
+    let mut case = Case::new(engine, stage);
+    case.run(1).await;
+    for nodes in [5, 1] {
+        for _ in 0..2 {
+            engine.resize(&case.access, &case.order, nodes).await.unwrap();
+        }
+        let seen = case.settled().await.unwrap();
+        assert_eq!((seen.condition, seen.node_count), (Condition::Running, Some(nodes)));
+        let before = stage.changes().await;
+        engine.resize(&case.access, &case.order, nodes).await.unwrap();
+        assert_eq!(stage.changes().await, before);
+    }
+}
+
+pub async fn switching_network_policy_again_is_success(engine: &dyn Engine, stage: &dyn Stage) {
+    if !engine.descriptor().abilities.set_network_policy {
+        return;
+    }
+    let mut case = Case::new(engine, stage);
+    case.run(1).await;
+    let on = stage.policy();
+    let off = NetworkPolicy { enabled: false, ..on.clone() };
+    for policy in [on, off] {
+        for _ in 0..2 {
+            engine.set_network_policy(&case.access, &case.order, &policy).await.unwrap();
+        }
+        let seen = case.settled().await.unwrap();
+        assert_eq!((seen.condition, seen.network_policy.as_ref()), (Condition::Running, Some(&policy)));
+        let before = stage.changes().await;
+        engine.set_network_policy(&case.access, &case.order, &policy).await.unwrap();
+        assert_eq!(stage.changes().await, before);
+    }
+}
+
+pub async fn destroying_again_is_success(engine: &dyn Engine, stage: &dyn Stage) {
+    let mut case = Case::new(engine, stage);
+    case.run(1).await;
+    case.destroy(3).await;
+    let before = stage.changes().await;
+    engine.destroy(&case.access, &case.order).await.unwrap();
+    assert_eq!(stage.changes().await, before);
+}
+
+pub async fn what_is_not_there_is_missing(engine: &dyn Engine, stage: &dyn Stage) {
+    let mut case = Case::new(engine, stage);
+    for _ in 0..2 {
+        let (access, order) = (&case.access, &case.order);
+        assert_eq!(engine.resize(access, order, 3).await, Err(EngineError::Missing));
+        assert_eq!(engine.set_network_policy(access, order, &stage.policy()).await, Err(EngineError::Missing));
+        assert_eq!(engine.kubeconfig(access, order).await, Err(EngineError::Missing));
+        assert_eq!(case.observe().await, None);
+        // Having been there makes no difference.
+        case.run(1).await;
+        case.destroy(1).await;
+    }
+}
+
+pub async fn an_orphan_is_taken_down_by_its_mark(engine: &dyn Engine, stage: &dyn Stage) {
+    let mut case = Case::new(engine, stage);
+    case.run(1).await;
+    case.orphaned().destroy(1).await;
+    assert!(case.there().await.iter().all(Option::is_none));
+    assert_eq!(case.observe().await, None);
+}
+
+pub async fn asking_changes_nothing(engine: &dyn Engine, stage: &dyn Stage) {
+    let mut case = Case::new(engine, stage);
+    case.run(1).await;
+    let (before, there) = (stage.changes().await, case.there().await);
+    for _ in 0..2 {
+        engine.check(&case.access.parameters).await.unwrap();
+        engine.observe(&case.access, &case.order).await.unwrap();
+        engine.kubeconfig(&case.access, &case.order).await.unwrap();
+        engine.inventory(&case.access, case.order.mark.installation).await.unwrap();
+    }
+    assert_eq!(stage.changes().await, before);
+    assert_eq!(case.there().await, there);
+}
+
+pub async fn progress_is_told_while_it_is_made(engine: &dyn Engine, stage: &dyn Stage) {
+    if !engine.descriptor().abilities.progress {
+        return;
+    }
+    let mut case = Case::new(engine, stage);
+    engine.deploy(&case.access, &case.order).await.unwrap();
+    let mut last = 0;
+    loop {
+        let seen = case.observe().await.unwrap();
+        match seen.condition {
+            Condition::Running => break,
+            Condition::Incomplete => engine.deploy(&case.access, &case.order).await.unwrap(),
+            Condition::Working => {
+                let progress = seen.progress.unwrap();
+                assert!((last..100).contains(&progress), "{progress} % after {last} %");
+                last = progress;
+                stage.pass(chrono::TimeDelta::seconds(1)).await;
+            }
+            Condition::Removing | Condition::Broken(_) => panic!("{seen:?}"),
+        }
+    }
+    assert!(last > 0);
+}
+
+fn names_of(seen: &Seen) -> BTreeSet<ThingName> {
+    seen.things.iter().map(|thing| thing.name.clone()).collect()
+}
+
+/// Stages are on loopback.
+fn anywhere() -> AddressRules {
+    AddressRules::denying(Vec::new())
+}

@@ -1,0 +1,45 @@
+//! Promises about providers that do not do what they are asked.
+
+use kqueen_domain::{
+    document::MASK,
+    port::engine::{Engine, EngineError},
+    reason::Fixer,
+};
+use serde_json::Value;
+
+use super::{Case, Stage};
+
+pub async fn credentials_that_are_refused_are_told(engine: &dyn Engine, stage: &dyn Stage) {
+    let case = Case { access: stage.refused(), ..Case::new(engine, stage) };
+    for (call, error) in case.ask_everything().await {
+        let Some(EngineError::Denied(reason)) = error else { panic!("{call}: {error:?}") };
+        assert_eq!(reason.fixer, Fixer::Admin, "{call}: {reason}");
+        assert!(!reason.next_step.is_empty(), "{call}: {reason}");
+    }
+}
+
+pub async fn silence_is_told(engine: &dyn Engine, stage: &dyn Stage) {
+    let case = Case { access: stage.silent(), ..Case::new(engine, stage) };
+    for (call, error) in case.ask_everything().await {
+        assert!(matches!(error, Some(EngineError::Unreachable(_))), "{call}: {error:?}");
+    }
+}
+
+pub async fn no_secret_is_told(engine: &dyn Engine, stage: &dyn Stage) {
+    let descriptor = engine.descriptor();
+    for access in [stage.refused(), stage.silent()] {
+        let case = Case { access, ..Case::new(engine, stage) };
+        let parameters = case.access.parameters.iter().map(|given| (&descriptor.provisioner, given));
+        let metadata = case.order.parameters.iter().map(|given| (&descriptor.cluster, given));
+        let secrets: Vec<&str> = parameters
+            .chain(metadata)
+            .filter(|(form, (name, _))| form.is_secret(&[name.as_str()]))
+            .filter_map(|(_, (_, value))| Value::as_str(value))
+            .collect();
+        assert!(!secrets.is_empty() && !secrets.contains(&MASK), "the stage gives no secrets to look for");
+        for (call, error) in case.ask_everything().await {
+            let told = error.map(|error| format!("{error} {error:?} {}", error.reason())).unwrap_or_default();
+            assert!(secrets.iter().all(|secret| !told.contains(secret)), "{call}: {told}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What the things at the provider make of a cluster: a pure function.
+
+use std::collections::BTreeMap;
+
+use kqueen_domain::{
+    ledger::ThingName,
+    port::engine::{Condition, Observation, Seen},
+    reason::{Fixer, Reason},
+};
+
+use super::{
+    client::made,
+    wire::{Status, Thing},
+};
+
+/// How a cluster is.
+///
+/// `names` is what it is made of, `things` is everything that carries its mark, `taken` are names of its own under which there is
+/// something else.
+pub(super) fn observation(
+    names: &[ThingName],
+    things: &BTreeMap<ThingName, Thing>,
+    taken: &[ThingName],
+) -> Observation {
+    if things.is_empty() {
+        return Observation::Absent;
+    }
+    let parts: Vec<Option<&Thing>> = names.iter().map(|name| things.get(name)).collect();
+    let part = |kind: &str| parts.iter().flatten().find(|thing| thing.kind == kind);
+    let condition = condition(&parts, things);
+    Observation::Seen(Seen {
+        progress: progress(&condition, &parts),
+        condition,
+        node_count: part("nodepool").and_then(|pool| pool.shape.node_count),
+        network_policy: part("cluster").and_then(|cluster| cluster.shape.network_policy.clone()),
+        words: words(names, &parts, taken),
+        things: things.iter().map(|(name, thing)| made(thing, &name.place)).collect(),
+    })
+}
+
+fn condition(parts: &[Option<&Thing>], things: &BTreeMap<ThingName, Thing>) -> Condition {
+    // What carries the mark and is no part of the cluster matters only when nothing else is left.
+    let left: Vec<&Thing> = parts.iter().copied().flatten().collect();
+    let left = if left.is_empty() { things.values().collect() } else { left };
+    let is_any = |statuses: &[Status]| left.iter().any(|thing| statuses.contains(&thing.status));
+    if is_any(&[Status::Deleting]) {
+        Condition::Removing
+    } else if is_any(&[Status::Creating, Status::Updating, Status::Other]) {
+        Condition::Working
+    } else if let Some(broken) = left.iter().find(|thing| thing.status == Status::Error) {
+        let cause = format!("the {} at the provider has failed", broken.kind);
+        let next = "retry, or destroy the cluster";
+        Condition::Broken(Reason::new(cause, Fixer::Provider, next).with_words(broken.message.as_str()))
+    } else if parts.iter().any(Option::is_none) {
+        Condition::Incomplete
+    } else {
+        Condition::Running
+    }
+}
+
+/// How far the parts are that are being made or changed. What is at rest, or is being taken down, tells no progress.
+fn progress(condition: &Condition, parts: &[Option<&Thing>]) -> Option<u8> {
+    if !matches!(condition, Condition::Working | Condition::Incomplete) {
+        return None;
+    }
+    let of_part = |part: &Option<&Thing>| match part {
+        None => 0,
+        Some(thing) if thing.status == Status::Running => 100,
+        Some(thing) => usize::from(thing.progress.unwrap_or(0).min(99)),
+    };
+    u8::try_from(parts.iter().map(of_part).sum::<usize>() / parts.len().max(1)).ok()
+}
+
+fn words(names: &[ThingName], parts: &[Option<&Thing>], taken: &[ThingName]) -> String {
+    let told = names.iter().zip(parts).map(|(name, part)| match part {
+        Some(thing) if thing.status == Status::Error && !thing.message.is_empty() => {
+            format!("{} failed: {}", name.kind, thing.message)
+        }
+        Some(thing) => format!("{} {}", name.kind, thing.status.as_str()),
+        None if taken.contains(name) => format!("{} not there, and its name is taken by something else", name.kind),
+        None => format!("{} not there", name.kind),
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;

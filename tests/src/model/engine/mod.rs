@@ -1,0 +1,358 @@
+//! The engine that drives the model provider, as engines drive real clouds.
+
+mod client;
+mod look;
+mod wire;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use kqueen_domain::{
+    ledger::{Mark, ThingName},
+    operation::NetworkPolicy,
+    parameter::{DefaultValue, Field, FieldKind, ParameterSchema},
+    port::engine::{Abilities, Access, Engine, EngineDescriptor, EngineError, Found, Observation, Order},
+    reason::{Fixer, Reason},
+};
+use reqwest::{Client, Method};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use self::{
+    client::{Failure, Session, made, named, plural, taken, unreachable},
+    wire::{CLUSTER, ClusterParameters, INSTALLATION, NO_POLICY, Project, Status, Thing},
+};
+use super::{Kind, Patience, Right};
+
+/// Its name among engines.
+pub const NAME: &str = "kqueen.engines.ModelEngine";
+
+const PROVISIONER: &[Field] = &[
+    Field::required("url", "Address", FieldKind::Text).url().order(0),
+    Field::required("project", "Project", FieldKind::Text).order(1),
+    Field::required("token", "Token", FieldKind::Password).order(2),
+];
+
+const CLUSTER_FIELDS: &[Field] = &[
+    Field::required("node_count", "Node Count", FieldKind::Integer).default(DefaultValue::Number(1)).min(1).order(0),
+    Field::optional("admin_password", "Administrator's Password", FieldKind::Password).order(1),
+    Field::optional(
+        "network_policy",
+        "Network Policy",
+        FieldKind::Select(&[(NO_POLICY, "<disabled>"), ("CALICO", "Calico"), ("CILIUM", "Cilium")]),
+    )
+    .default(DefaultValue::Text(NO_POLICY))
+    .order(2),
+];
+
+/// Drives the model provider.
+pub struct ModelEngine {
+    descriptor: EngineDescriptor,
+    http: Client,
+    patience: Patience,
+}
+
+impl ModelEngine {
+    /// One that calls itself `agent`. Its connections belong to the runtime it is first used on.
+    #[must_use]
+    pub fn new(agent: &str, patience: Patience) -> Self {
+        let _installed_before = rustls::crypto::ring::default_provider().install_default();
+        let http = Client::builder()
+            .user_agent(agent)
+            .no_proxy()
+            // It speaks plain HTTP, and reading the machine's certificates takes longer than a test has to.
+            .tls_certs_only([])
+            .redirect(reqwest::redirect::Policy::none())
+            // Whether a call is repeated is decided by who knows whether it may be.
+            .retry(reqwest::retry::never())
+            .build()
+            .unwrap();
+        let descriptor = EngineDescriptor {
+            name: NAME,
+            verbose_name: "Model Engine",
+            provisioner: ParameterSchema::new(PROVISIONER),
+            cluster: ParameterSchema::new(CLUSTER_FIELDS),
+            abilities: Abilities {
+                deploy: true,
+                resize: true,
+                set_network_policy: true,
+                progress: true,
+                inventory: true,
+            },
+        };
+        Self { descriptor, http, patience }
+    }
+
+    fn session(&self, parameters: &Map<String, Value>) -> Result<Session<'_>, EngineError> {
+        Session::new(&self.http, &self.patience, parameters)
+    }
+}
+
+/// What a cluster is made of, in the order in which it is made. Each name is that of the cluster's id and of nothing else.
+fn names(project: &str, mark: &Mark) -> Vec<ThingName> {
+    let name = format!("kq-{}", mark.cluster.uuid().simple());
+    let named =
+        |kind: Kind| ThingName { kind: kind.as_str().to_owned(), name: name.clone(), place: project.to_owned() };
+    Kind::ALL.map(named).into()
+}
+
+/// Ends with `Unreachable` if it takes longer.
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, EngineError>> + Send,
+) -> Result<T, EngineError> {
+    let ended = tokio::time::timeout(limit, work).await;
+    ended.unwrap_or_else(|_| Err(unreachable(&format!("the provider has not answered within {} s", limit.as_secs()))))
+}
+
+/// What is at the provider for one cluster.
+struct Gathered {
+    things: BTreeMap<ThingName, Thing>,
+    /// Names of the cluster's under which there is something else.
+    taken: Vec<ThingName>,
+}
+
+/// Everything that carries the order's mark: what a list shows, and what is found under the names that things were or would be made
+/// by. A list may be behind; a name that something else has taken is noticed and left alone.
+async fn gather(session: &Session<'_>, order: &Order) -> Result<Gathered, EngineError> {
+    let known = order.known.iter().map(|thing| thing.name.clone());
+    let expected = names(&session.project, &order.mark).into_iter().chain(known);
+    let expected: BTreeSet<ThingName> = expected.filter(|name| plural(&name.kind).is_ok()).collect();
+    // A provisioner may have moved to another project since something was made.
+    let places: BTreeSet<&str> = expected.iter().map(|name| name.place.as_str()).collect();
+    let labels = [(INSTALLATION, order.mark.installation.to_string()), (CLUSTER, order.mark.cluster.to_string())];
+    let mut gathered = Gathered { things: BTreeMap::new(), taken: Vec::new() };
+    for place in places {
+        for thing in session.list(place, &labels).await? {
+            if thing.carries(&order.mark) {
+                gathered.things.insert(made(&thing, place).name, thing);
+            }
+        }
+    }
+    for name in expected {
+        if gathered.things.contains_key(&name) {
+            continue;
+        }
+        match session.find(&name).await? {
+            Some(thing) if thing.carries(&order.mark) => drop(gathered.things.insert(name, thing)),
+            Some(_) => gathered.taken.push(name),
+            None => {}
+        }
+    }
+    Ok(gathered)
+}
+
+#[async_trait]
+impl Engine for ModelEngine {
+    fn descriptor(&self) -> &EngineDescriptor {
+        &self.descriptor
+    }
+
+    async fn check(&self, parameters: &Map<String, Value>) -> Result<(), EngineError> {
+        let session = self.session(parameters)?;
+        let asked = async {
+            session.call::<Project>(Method::GET, &[&session.project], &[], None).await.map_err(EngineError::from)
+        };
+        let Project { rights } = within(self.patience.check, asked).await?;
+        let lacking = Right::ALL.map(Right::as_str).into_iter().filter(|right| rights.iter().all(|had| had != right));
+        let lacking: Vec<&str> = lacking.collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let cause = format!("the token lacks the rights {}", lacking.join(", "));
+        Err(EngineError::Denied(Reason::new(cause, Fixer::Admin, "give the token these rights")))
+    }
+
+    fn makes(&self, access: &Access, order: &Order) -> Vec<ThingName> {
+        let project = access.parameters.get("project").and_then(Value::as_str).unwrap_or_default();
+        names(project, &order.mark)
+    }
+
+    async fn observe(&self, access: &Access, order: &Order) -> Result<Observation, EngineError> {
+        let session = self.session(&access.parameters)?;
+        within(self.patience.whole, async {
+            let Gathered { things, taken } = gather(&session, order).await?;
+            Ok(look::observation(&names(&session.project, &order.mark), &things, &taken))
+        })
+        .await
+    }
+
+    async fn deploy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
+        let mut session = self.session(&access.parameters)?;
+        let wanted: ClusterParameters = wire::read(&order.parameters).ok_or_else(|| {
+            let cause = "the cluster's parameters are not complete";
+            EngineError::Rejected(Reason::new(cause, Fixer::Requester, "say how many nodes it is to have"))
+        })?;
+        session.hide(wanted.admin_password.as_deref());
+        within(self.patience.whole, async {
+            for name in names(&session.project, &order.mark) {
+                match session.find(&name).await? {
+                    None => return create(&session, &name, &order.mark, &wanted).await,
+                    Some(thing) if !thing.carries(&order.mark) => return Err(taken(&name)),
+                    Some(thing) => match thing.status {
+                        // On to what stands on it.
+                        Status::Running => {}
+                        Status::Creating | Status::Updating | Status::Other => return Ok(()),
+                        Status::Deleting => return Err(EngineError::Busy(format!("{name} is being taken down"))),
+                        Status::Error => {
+                            let repair = Some("repair");
+                            session.ask(Method::POST, &name, &thing, repair, None).await?;
+                            return Ok(());
+                        }
+                    },
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn resize(&self, access: &Access, order: &Order, node_count: u32) -> Result<(), EngineError> {
+        let wanted = |shape: &wire::Shape| shape.node_count == Some(node_count);
+        let body = json!({"node_count": node_count});
+        self.change(access, order, Kind::Nodepool, "resize", &body, wanted).await
+    }
+
+    async fn set_network_policy(
+        &self,
+        access: &Access,
+        order: &Order,
+        policy: &NetworkPolicy,
+    ) -> Result<(), EngineError> {
+        let wanted = |shape: &wire::Shape| shape.network_policy.as_ref() == Some(policy);
+        let body = json!({"provider": policy.provider, "enabled": policy.enabled});
+        self.change(access, order, Kind::Cluster, "network-policy", &body, wanted).await
+    }
+
+    async fn destroy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
+        let session = self.session(&access.parameters)?;
+        within(self.patience.whole, async {
+            let Gathered { things, .. } = gather(&session, order).await?;
+            // What stands on nothing else of ours goes first; the rest when it is asked for again.
+            for kind in Kind::ALL.into_iter().rev() {
+                let of_kind: Vec<_> = things.iter().filter(|(name, _)| name.kind == kind.as_str()).collect();
+                if !of_kind.is_empty() {
+                    return take_down(&session, &of_kind, &things).await;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn kubeconfig(&self, access: &Access, order: &Order) -> Result<Value, EngineError> {
+        let session = self.session(&access.parameters)?;
+        within(self.patience.whole, async {
+            let name = &names(&session.project, &order.mark)[Kind::Cluster as usize];
+            let cluster = session.ours(name, &order.mark).await?;
+            let path = [name.place.as_str(), plural(&name.kind)?, &name.name, "kubeconfig"];
+            let kubeconfig: Map<String, Value> = session.call(Method::GET, &path, &[("id", &cluster.id)], None).await?;
+            if kubeconfig.contains_key("clusters") {
+                Ok(Value::Object(kubeconfig))
+            } else {
+                Err(unreachable("the provider answers with something that is not a kubeconfig"))
+            }
+        })
+        .await
+    }
+
+    async fn inventory(&self, access: &Access, installation: Uuid) -> Result<Vec<Found>, EngineError> {
+        let session = self.session(&access.parameters)?;
+        within(self.patience.whole, async {
+            let things = session.list(&session.project, &[(INSTALLATION, installation.to_string())]).await?;
+            // What carries our mark but no cluster's was not made by this engine.
+            let found = things.iter().filter_map(|thing| {
+                let cluster = thing.labels.get(CLUSTER)?.parse().ok()?;
+                let mark = Mark { installation, cluster };
+                thing.carries(&mark).then(|| Found { cluster, thing: made(thing, &session.project) })
+            });
+            Ok(found.collect())
+        })
+        .await
+    }
+}
+
+impl ModelEngine {
+    /// Changes something about a thing, unless it is so already, or is becoming so.
+    async fn change(
+        &self,
+        access: &Access,
+        order: &Order,
+        kind: Kind,
+        verb: &str,
+        body: &Value,
+        wanted: impl Fn(&wire::Shape) -> bool + Send + Sync,
+    ) -> Result<(), EngineError> {
+        let session = self.session(&access.parameters)?;
+        within(self.patience.whole, async {
+            let name = &names(&session.project, &order.mark)[kind as usize];
+            let thing = session.ours(name, &order.mark).await?;
+            let is_done = thing.status == Status::Running && wanted(&thing.shape);
+            let is_becoming = thing.status == Status::Updating && wanted(&thing.target);
+            if !is_done && !is_becoming {
+                session.ask(Method::POST, name, &thing, Some(verb), Some(body)).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Makes one thing. If it is there already, it is only ours if it carries the mark.
+async fn create(
+    session: &Session<'_>,
+    name: &ThingName,
+    mark: &Mark,
+    wanted: &ClusterParameters,
+) -> Result<(), EngineError> {
+    let mut body = json!({"name": name.name, "labels": wire::labels(mark)});
+    if name.kind == Kind::Cluster.as_str() {
+        body["network"] = name.name.clone().into();
+        body["admin_password"] = wanted.admin_password.clone().into();
+        body["network_policy"] = wanted.policy().into();
+    } else if name.kind == Kind::Nodepool.as_str() {
+        body["cluster"] = name.name.clone().into();
+        body["node_count"] = wanted.node_count.into();
+    }
+    let path = [name.place.as_str(), plural(&name.kind)?];
+    match session.call::<Thing>(Method::POST, &path, &[], Some(&body)).await {
+        Ok(thing) => named(thing, name).map(drop),
+        Err(Failure::AlreadyExists) => match session.ours(name, mark).await {
+            Ok(_) => Ok(()),
+            Err(EngineError::Missing) => Err(Failure::AlreadyExists.into()),
+            Err(error) => Err(error),
+        },
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Takes down things that stand on nothing but each other's neighbours. One that cannot go now does not keep the others.
+async fn take_down(
+    session: &Session<'_>,
+    condemned: &[(&ThingName, &Thing)],
+    ours: &BTreeMap<ThingName, Thing>,
+) -> Result<(), EngineError> {
+    let mut trouble = None;
+    for (name, thing) in condemned.iter().filter(|(_, thing)| thing.status != Status::Deleting) {
+        let failure = match session.ask(Method::DELETE, name, thing, None, None).await {
+            // Gone already.
+            Ok(_) | Err(Failure::NotFound) => continue,
+            Err(Failure::InUse(users)) if !users.iter().all(|user| ours.values().any(|thing| thing.id == *user)) => {
+                EngineError::Rejected(Reason::new(
+                    format!("something that was not made for this cluster stands on {name}"),
+                    Fixer::Admin,
+                    format!("take it down at the provider: {}", users.join(", ")),
+                ))
+            }
+            Err(failure) => failure.into(),
+        };
+        // What may have taken effect matters most.
+        if trouble.is_none() || failure.is_uncertain() {
+            trouble = Some(failure);
+        }
+    }
+    trouble.map_or(Ok(()), Err)
+}

@@ -1,0 +1,324 @@
+//! The engine keeps the contract of engines, and knows this provider's ways.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::TimeDelta;
+use kqueen_domain::{
+    ledger::{Thing, ThingName},
+    operation::NetworkPolicy,
+    port::engine::{Access, Condition, Engine, EngineError, Order},
+    reason::Fixer,
+};
+use kqueen_tests::{
+    fixture::peer::{Peer, response},
+    model::{Acts, CallKind, Event, Fault, Injection, Key, Kind, ModelEngine, Patience, Right, Status, Trouble},
+};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::site::{PASSWORD, PROJECT, Site, access, an_order, by_hand, object};
+
+mod contract {
+    kqueen_tests::engine_contract!(crate::site::stage);
+}
+
+#[tokio::test]
+async fn a_refusal_says_whose_job_it_is() {
+    let cases = [
+        (Trouble::BadRequest, Fixer::Requester, "does not accept the request"),
+        (Trouble::Unauthenticated, Fixer::Admin, "does not accept the token"),
+        (Trouble::Forbidden, Fixer::Admin, "lacks the right things.read"),
+        (Trouble::ProjectMissing, Fixer::Admin, "does not have the project"),
+        (Trouble::NoSuchRoute, Fixer::Admin, "no such provider at the provisioner's address"),
+        (Trouble::Quota, Fixer::Admin, "quota is used up"),
+    ];
+    let site = Site::new().await;
+    for (trouble, fixer, cause) in cases {
+        site.model.inject(Injection::any(Fault::Answers(trouble, Acts::Never)));
+        let error = site.observe(&an_order()).await.unwrap_err();
+        let (EngineError::Rejected(reason) | EngineError::Denied(reason)) = error else { panic!("{error:?}") };
+        assert_eq!(reason.fixer, fixer, "{trouble:?}: {reason}");
+        assert!(reason.cause.contains(cause), "{trouble:?}: {reason}");
+        assert_eq!(reason.words.is_some(), trouble != Trouble::NoSuchRoute, "{trouble:?}: {reason}");
+    }
+    for (seconds, waits) in [(0, 0), (17, 17), (100_000, 600)] {
+        let trouble = Trouble::TooManyCalls { retry_after: seconds };
+        site.model.inject(Injection::any(Fault::Answers(trouble, Acts::Never)));
+        let error = site.observe(&an_order()).await.unwrap_err();
+        assert_eq!(error, EngineError::Throttled { retry_after: Duration::from_secs(waits) });
+    }
+}
+
+#[tokio::test]
+async fn a_check_names_the_rights_that_are_lacking() {
+    let site = Site::new().await;
+    let order = an_order();
+    for right in Right::ALL {
+        let others: Vec<Right> = Right::ALL.into_iter().filter(|other| *other != right).collect();
+        let limited = site.limited(&others);
+        let error = site.engine.check(&limited.parameters).await.unwrap_err();
+        let EngineError::Denied(reason) = error else { panic!("{error:?}") };
+        assert!(reason.cause.contains(right.as_str()), "{reason}");
+        assert!(others.iter().all(|other| !reason.cause.contains(other.as_str())), "{reason}");
+    }
+    // And so does the call that needs it.
+    let error = site.engine.deploy(&site.limited(&[Right::Read]), &order).await.unwrap_err();
+    let EngineError::Denied(reason) = error else { panic!("{error:?}") };
+    assert!(reason.cause.contains("things.create"), "{reason}");
+    let unknown = site.model.parameters("nowhere", site.access.parameters["token"].as_str().unwrap());
+    let error = site.engine.check(&unknown).await.unwrap_err();
+    assert!(matches!(&error, EngineError::Rejected(reason) if reason.cause.contains("project")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_project_that_is_gone_is_not_a_cluster_that_is_gone() {
+    let site = Site::new().await;
+    let order = an_order();
+    site.build(&order, 3).await;
+    site.model.drop_project(PROJECT);
+    let (engine, access) = (&site.engine, &site.access);
+    let outcomes = [
+        engine.observe(access, &order).await.err(),
+        engine.destroy(access, &order).await.err(),
+        engine.resize(access, &order, 3).await.err(),
+        engine.inventory(access, order.mark.installation).await.err(),
+    ];
+    for outcome in outcomes {
+        assert!(matches!(&outcome, Some(EngineError::Rejected(_))), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_behind_is_made_up_for_by_names() {
+    let site = Site::new().await;
+    let order = an_order();
+    site.engine.deploy(&site.access, &order).await.unwrap();
+    site.model.inject(Injection::on(CallKind::List, Fault::Stale).until_cleared());
+    let seen = site.seen(&order).await;
+    assert_eq!((seen.condition, seen.things.len()), (Condition::Working, 1));
+}
+
+#[tokio::test]
+async fn what_is_left_in_another_project_is_not_lost() {
+    let site = Site::new().await;
+    let mut order = an_order();
+    site.build(&order, 3).await;
+    order.known = site.seen(&order).await.things;
+    let moved = access(site.model.provisioner("green"));
+    // Credentials for one project do not reach into another: that is told, and is not taken for a cluster that is gone.
+    let error = site.engine.observe(&moved, &order).await.unwrap_err();
+    assert!(matches!(error, EngineError::Denied(_)), "{error:?}");
+    let error = site.engine.destroy(&moved, &order).await.unwrap_err();
+    assert!(matches!(error, EngineError::Denied(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_others_have_built_on_ours_is_named() {
+    let site = Site::new().await;
+    let order = an_order();
+    site.build(&order, 1).await;
+    // Somebody puts a cluster onto our network, by another way.
+    let name = site.key(Kind::Network, &order).name;
+    let url = format!("{}/v1/projects/{PROJECT}/clusters", site.model.url);
+    let token = site.access.parameters["token"].as_str().unwrap();
+    let cluster = json!({"name": "theirs", "labels": {}, "network": name});
+    let made = by_hand().post(url).bearer_auth(token).json(&cluster).send().await.unwrap();
+    assert_eq!(made.status().as_u16(), 202);
+    let theirs = site.model.thing(&Key::new(PROJECT, Kind::Cluster, "theirs")).unwrap();
+    let error = site.engine.destroy(&site.access, &order).await.unwrap_err();
+    let EngineError::Rejected(reason) = error else { panic!("{error:?}") };
+    assert!(reason.next_step.contains(&theirs.id), "{reason}");
+}
+
+#[tokio::test]
+async fn our_own_stale_view_of_what_stands_on_ours_is_waited_for() {
+    let site = Site::new().await;
+    let order = an_order();
+    site.build(&order, 1).await;
+    site.engine.deploy(&site.access, &order).await.unwrap();
+    // The cluster is not in the list yet, but is found by its name, under way.
+    site.model.inject(Injection::on(CallKind::List, Fault::Stale));
+    let error = site.engine.destroy(&site.access, &order).await.unwrap_err();
+    assert!(matches!(error, EngineError::Busy(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_failure_at_the_provider_is_told_in_its_words_and_repaired() {
+    let site = Site::new().await;
+    let order = an_order();
+    site.build(&order, 1).await;
+    site.model.inject(Injection::on(CallKind::Create(Kind::Cluster), Fault::Doomed));
+    site.engine.deploy(&site.access, &order).await.unwrap();
+    site.model.pass(TimeDelta::seconds(120));
+    let seen = site.seen(&order).await;
+    let Condition::Broken(reason) = seen.condition else { panic!("{seen:?}") };
+    assert_eq!(reason.words.as_deref(), Some("creating the cluster failed"));
+    assert_eq!(reason.fixer, Fixer::Provider);
+    site.engine.deploy(&site.access, &order).await.unwrap();
+    assert_eq!(site.seen(&order).await.condition, Condition::Working);
+    site.model.pass(TimeDelta::seconds(120));
+    assert_eq!(site.seen(&order).await.condition, Condition::Incomplete);
+}
+
+#[tokio::test]
+async fn what_has_lost_its_mark_is_not_ours_any_more() {
+    let site = Site::new().await;
+    let mut order = an_order();
+    site.build(&order, 3).await;
+    order.known = site.seen(&order).await.things;
+    site.model.happens(&site.key(Kind::Nodepool, &order), Event::LosesLabels);
+    let seen = site.seen(&order).await;
+    assert_eq!((seen.condition, seen.things.len(), seen.node_count), (Condition::Incomplete, 2, None));
+    assert!(seen.words.contains("nodepool not there, and its name is taken"), "{}", seen.words);
+    let before = site.model.thing(&site.key(Kind::Nodepool, &order));
+    assert!(matches!(site.engine.deploy(&site.access, &order).await, Err(EngineError::Rejected(_))));
+    assert!(matches!(site.engine.resize(&site.access, &order, 9).await, Err(EngineError::Rejected(_))));
+    let error = site.engine.destroy(&site.access, &order).await.unwrap_err();
+    assert!(matches!(error, EngineError::Rejected(_)), "{error:?}");
+    assert_eq!(site.model.thing(&site.key(Kind::Nodepool, &order)), before);
+}
+
+#[tokio::test]
+async fn something_else_that_has_taken_a_name_meanwhile_is_not_touched() {
+    let site = Site::new().await;
+    let order = an_order();
+    site.build(&order, 1).await;
+    let network = site.key(Kind::Network, &order);
+    // Between our look and our call the thing is gone, and somebody has taken its name.
+    let model = std::sync::Arc::new(site.model);
+    let swap = std::sync::Arc::downgrade(&model);
+    let key = network.clone();
+    model.before_each_call(move |call| {
+        if call.kind == CallKind::Delete(Kind::Network) {
+            let model = swap.upgrade().unwrap();
+            model.happens(&key, Event::Vanishes);
+            model.plant(&key, BTreeMap::new());
+        }
+        Box::pin(std::future::ready(()))
+    });
+    let error = site.engine.destroy(&site.access, &order).await.unwrap_err();
+    assert!(matches!(error, EngineError::Busy(_)), "{error:?}");
+    assert_eq!(model.thing(&network).unwrap().status, Status::Running);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_make_everything_once() {
+    let site = Site::new().await;
+    let orders: Vec<Order> = (0..20).map(|_| an_order()).collect();
+    let replicas: Vec<ModelEngine> = (0..4).map(|number| site.model.engine(&format!("replica-{number}"))).collect();
+    for _ in Kind::ALL {
+        let deploys = orders.iter().flat_map(|order| {
+            let access = &site.access;
+            replicas.iter().map(move |engine| engine.deploy(access, order))
+        });
+        for outcome in futures::future::join_all(deploys).await {
+            outcome.unwrap();
+        }
+        site.model.pass(TimeDelta::seconds(120));
+    }
+    let accounts = site.model.accounts();
+    assert_eq!(accounts.len(), orders.len() * 3);
+    assert!(accounts.values().all(|account| account.made == 1 && account.gone == 0), "{accounts:?}");
+}
+
+#[tokio::test]
+async fn parameters_that_make_no_sense_are_told() {
+    let site = Site::new().await;
+    let mut order = an_order();
+    for (name, value) in [("url", json!("ftp://127.0.0.1")), ("url", json!("what?")), ("token", json!(7))] {
+        let mut wrong = site.access.clone();
+        wrong.parameters.insert(name.into(), value.clone());
+        let error = site.observe_with(&wrong, &order).await;
+        assert!(matches!(&error, EngineError::Rejected(reason) if reason.fixer == Fixer::Admin), "{value}: {error:?}");
+    }
+    order.parameters.clear();
+    let error = site.engine.deploy(&site.access, &order).await.unwrap_err();
+    assert!(matches!(&error, EngineError::Rejected(reason) if reason.fixer == Fixer::Requester), "{error:?}");
+    assert_eq!(site.model.calls(), 0);
+}
+
+impl Site {
+    async fn observe_with(&self, access: &Access, order: &Order) -> EngineError {
+        self.engine.observe(access, order).await.unwrap_err()
+    }
+}
+
+#[tokio::test]
+async fn answers_that_nobody_expects_are_told() {
+    // What a provider should not answer to a look, and whether that is an answer at all.
+    let cases = [
+        ("301 Moved Permanently", "", "no answer"),
+        ("200 OK", "", "no answer"),
+        ("200 OK", "[]", "no answer"),
+        ("200 OK", r#"{"items": [{"name": "half a thing"}], "next": null}"#, "no answer"),
+        ("200 OK", r#"{"items": [], "next": "/the/same/page/again"}"#, "no answer"),
+        ("408 Request Timeout", "", "no answer"),
+        ("501 Not Implemented", "", "no answer"),
+        ("504 Gateway Timeout", r#"{"error": "not an object"}"#, "no answer"),
+        ("402 Payment Required", r#"{"error": {"code": "broke", "message": "pay first"}}"#, "refused"),
+        ("404 Not Found", r#"{"error": {"message": "nothing here"}}"#, "refused"),
+        ("405 Method Not Allowed", "", "refused"),
+        ("418 I'm a teapot", "a page", "refused"),
+        ("422 Unprocessable Content", r#"{"error": {"code": "too_green"}}"#, "refused"),
+    ];
+    for (status, body, expected) in cases {
+        let provider = Peer::http(move |_| response(status, "application/json", body)).await;
+        let parameters = object(json!({"url": provider.url("http"), "project": PROJECT, "token": "a token"}));
+        let engine = ModelEngine::new("somebody", Patience::default());
+        let outcome = match engine.observe(&access(parameters), &an_order()).await.unwrap_err() {
+            EngineError::Unreachable(_) => "no answer",
+            EngineError::Rejected(_) => "refused",
+            other => panic!("{status} {body}: {other:?}"),
+        };
+        assert_eq!(outcome, expected, "{status} {body}");
+    }
+    // An answer about another thing is none.
+    let thing = r#"{"kind": "network", "name": "another", "id": "1", "labels": {}, "status": "running"}"#;
+    let provider = Peer::http(move |path| match path.contains("/things?") {
+        true => response("200 OK", "application/json", r#"{"items": [], "next": null}"#),
+        false => response("200 OK", "application/json", thing),
+    })
+    .await;
+    let parameters = object(json!({"url": provider.url("http"), "project": PROJECT, "token": "a token"}));
+    let engine = ModelEngine::new("somebody", Patience::default());
+    let error = engine.observe(&access(parameters), &an_order()).await.unwrap_err();
+    assert!(matches!(&error, EngineError::Unreachable(what) if what.contains("something else")), "{error:?}");
+}
+
+/// Without being told, an engine gives up when its time has run out: for one call, or for everything together.
+#[tokio::test]
+async fn patience_runs_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let parameters = object(json!({"url": url, "project": PROJECT, "token": "a token"}));
+    let (long, short) = (Duration::from_secs(600), Duration::from_millis(20));
+    for (call, whole, check) in [(short, long, long), (long, short, short)] {
+        let mut patience = Patience::default();
+        (patience.call, patience.whole, patience.check) = (call, whole, check);
+        let engine = ModelEngine::new("impatient", patience);
+        for error in [
+            engine.check(&parameters).await.unwrap_err(),
+            engine.observe(&access(parameters.clone()), &an_order()).await.unwrap_err(),
+        ] {
+            assert!(matches!(&error, EngineError::Unreachable(_)), "{error:?}");
+        }
+    }
+    let usual = Patience::default();
+    assert!(usual.check <= Duration::from_secs(10) && usual.whole <= Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn secrets_arrive_and_known_things_of_other_kinds_do_no_harm() {
+    let site = Site::new().await;
+    let mut order = an_order();
+    order.parameters.insert("network_policy".into(), "CILIUM".into());
+    let name = ThingName { kind: "stack".into(), name: "kq".into(), place: "elsewhere".into() };
+    order.known = vec![Thing { name, provider_id: None }];
+    site.build(&order, 3).await;
+    let cluster = site.model.thing(&site.key(Kind::Cluster, &order)).unwrap();
+    assert_eq!(cluster.admin_password.as_deref(), Some(PASSWORD));
+    let seen = site.seen(&order).await;
+    assert_eq!(seen.condition, Condition::Running);
+    assert_eq!(seen.network_policy, Some(NetworkPolicy { provider: "CILIUM".into(), enabled: true }));
+    assert!(!format!("{order:?} {:?}", site.access).contains(PASSWORD));
+}

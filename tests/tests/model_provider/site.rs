@@ -1,0 +1,162 @@
+//! A provider with a project of ours, and the engine for it.
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use kqueen_domain::{
+    id::{ClusterId, ProvisionerId},
+    ledger::{Mark, ThingName},
+    operation::NetworkPolicy,
+    port::engine::{Access, Engine, EngineError, Observation, Order, Seen},
+};
+use kqueen_tests::{
+    contract::engine::Stage,
+    model::{Event, Key, Kind, Model, ModelEngine, Right, Settings, Status, Time},
+};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+pub(crate) const PROJECT: &str = "blue";
+pub(crate) const PASSWORD: &str = "a password of an administrator";
+
+/// A provider with a project of ours, and the engine for it.
+pub(crate) struct Site {
+    pub(crate) model: Model,
+    pub(crate) engine: ModelEngine,
+    pub(crate) access: Access,
+}
+
+impl Site {
+    pub(crate) async fn new() -> Self {
+        // Pages so small that everything is on several.
+        Self::with(Settings { page: 2, ..Settings::default() }).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        let model = Model::start(Time::set(), settings).await;
+        let access = access(model.provisioner(PROJECT));
+        let engine = model.engine("replica-1");
+        Self { model, engine, access }
+    }
+
+    /// Credentials with only these rights.
+    pub(crate) fn limited(&self, rights: &[Right]) -> Access {
+        access(self.model.parameters(PROJECT, &self.model.token(PROJECT, "somebody", rights)))
+    }
+
+    pub(crate) fn key(&self, kind: Kind, order: &Order) -> Key {
+        let name = self.engine.makes(&self.access, order).swap_remove(kind as usize);
+        Key::new(&name.place, kind, &name.name)
+    }
+
+    pub(crate) async fn observe(&self, order: &Order) -> Result<Observation, EngineError> {
+        self.engine.observe(&self.access, order).await
+    }
+
+    pub(crate) async fn seen(&self, order: &Order) -> Seen {
+        match self.observe(order).await.unwrap() {
+            Observation::Seen(seen) => seen,
+            Observation::Absent => panic!("nothing is there"),
+        }
+    }
+
+    /// Asks for a cluster until so many of its things run.
+    pub(crate) async fn build(&self, order: &Order, things: usize) {
+        for _ in 0..things {
+            self.engine.deploy(&self.access, order).await.unwrap();
+            self.model.pass(TimeDelta::seconds(120));
+        }
+        assert_eq!(self.model.things().iter().filter(|thing| thing.status == Status::Running).count(), things);
+    }
+}
+
+pub(crate) fn access(parameters: Map<String, Value>) -> Access {
+    Access { provisioner: ProvisionerId::random(), parameters }
+}
+
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        other => panic!("not an object: {other}"),
+    }
+}
+
+pub(crate) fn an_order() -> Order {
+    Order {
+        mark: Mark { installation: Uuid::new_v4(), cluster: ClusterId::random() },
+        name: "production".into(),
+        parameters: object(json!({"node_count": 2, "admin_password": PASSWORD})),
+        known: Vec::new(),
+    }
+}
+
+pub(crate) fn by_hand() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
+}
+
+pub(crate) fn calico() -> NetworkPolicy {
+    NetworkPolicy { provider: "CALICO".into(), enabled: true }
+}
+
+/// With nothing of ours at it.
+pub(crate) async fn stage() -> Option<Site> {
+    Some(Site::new().await)
+}
+
+#[async_trait]
+impl Stage for Site {
+    fn engine(&self) -> &dyn Engine {
+        &self.engine
+    }
+
+    fn access(&self) -> Access {
+        self.access.clone()
+    }
+
+    fn refused(&self) -> Access {
+        access(self.model.parameters(PROJECT, "a token nobody knows"))
+    }
+
+    fn silent(&self) -> Access {
+        let mut parameters = self.access.parameters.clone();
+        parameters.insert("url".into(), "http://127.0.0.1:1".into());
+        access(parameters)
+    }
+
+    fn parameters(&self, nodes: u32) -> Map<String, Value> {
+        object(json!({"node_count": nodes, "admin_password": PASSWORD}))
+    }
+
+    fn policy(&self) -> NetworkPolicy {
+        calico()
+    }
+
+    async fn plant(&self, name: &ThingName, mark: Option<Mark>) {
+        let labels = mark.map(|mark| {
+            let labels =
+                [("kqueen-installation", mark.installation.to_string()), ("kqueen-cluster", mark.cluster.to_string())];
+            labels.map(|(label, value)| (label.to_owned(), value)).into_iter().collect()
+        });
+        self.model.plant(&key_of(name), labels.unwrap_or_default());
+    }
+
+    async fn look(&self, name: &ThingName) -> Option<Value> {
+        self.model.thing(&key_of(name)).map(|thing| format!("{thing:?}").into())
+    }
+
+    async fn end(&self, name: &ThingName) {
+        self.model.happens(&key_of(name), Event::Vanishes);
+    }
+
+    async fn pass(&self, time: TimeDelta) {
+        self.model.pass(time);
+    }
+
+    async fn changes(&self) -> u64 {
+        self.model.changes()
+    }
+}
+
+pub(crate) fn key_of(name: &ThingName) -> Key {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == name.kind).unwrap();
+    Key::new(&name.place, kind, &name.name)
+}
