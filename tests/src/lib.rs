@@ -9,3 +9,5 @@
 
 pub mod contract;
 pub mod fixture;
+pub mod model;
+pub mod walk;

@@ -3,6 +3,7 @@
 
 pub mod claims;
 pub mod clusters;
+pub mod engine;
 pub mod feed;
 pub mod keys;
 pub mod organizations;
