@@ -5,7 +5,7 @@
 //! - An unfinished operation ends at its deadline at the latest: every turn from then on is [`Step::End`] or [`Step::Leave`].
 //! - Every event it proposes is one the cluster's state machine accepts.
 //! - A cluster's record leaves only when its provider was read, nothing of it was there, and no call is open that might still make
-//!   something.
+//!   something. What was attached leaves at once: nothing was made for it.
 
 use chrono::{DateTime, Utc};
 
