@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::TimeDelta;
-use proptest::prelude::*;
+use proptest::{prelude::*, sample::select};
 
 use super::*;
 use crate::reason::Fixer;
@@ -177,7 +177,7 @@ proptest! {
     /// However many steps there are, a bounded number is kept, and what decisions depend on is not among what goes.
     #[test]
     fn what_decisions_need_outlives_the_bound(
-        steps in prop::collection::vec((prop::sample::select(&KINDS[..]), prop::sample::select(&FATES[..])), 0..4 * STEPS),
+        steps in prop::collection::vec((select(&KINDS[..]), select(&FATES[..])), 0..4 * STEPS),
     ) {
         let mut operation = deploy();
         let (mut sent, mut accepted) = (false, HashMap::new());

@@ -139,8 +139,8 @@ pub(super) fn progress(kind: &OperationKind, step: StepKind) -> Vec<(&'static st
     ]
 }
 
-/// The word for a decision: a call by the step that makes it, waiting by that step in parentheses, a failed operation by an exclamation mark
-/// and why.
+/// The word for a decision: a call by the step that makes it, waiting by that step in parentheses, a failed operation by an exclamation
+/// mark and why.
 pub(super) fn word(step: &Step) -> String {
     match step {
         Step::Rest => "rest".into(),

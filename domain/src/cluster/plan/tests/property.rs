@@ -35,8 +35,8 @@ proptest! {
         if case.decide() == Step::Leave {
             match case.unfinished().map(|operation| &operation.kind) {
                 Some(OperationKind::Destroy) => {
-                    let nothing_is_there = matches!(case.observation, Ok(Observation::Absent) | Err(EngineError::Missing));
-                    prop_assert!(nothing_is_there && !case.ledger.is_uncertain(case.now));
+                    prop_assert!(matches!(case.observation, Ok(Observation::Absent) | Err(EngineError::Missing)));
+                    prop_assert!(!case.ledger.is_uncertain(case.now));
                 }
                 // Nothing was made for what was attached.
                 Some(OperationKind::Detach) => {}
@@ -59,7 +59,9 @@ proptest! {
             (Call::Deploy | Call::Kubeconfig, Some(OperationKind::Deploy))
             | (Call::Destroy, Some(OperationKind::Destroy)) => {}
             (Call::Resize(to), Some(OperationKind::Resize { node_count })) => prop_assert_eq!(to, *node_count),
-            (Call::SetNetworkPolicy(to), Some(OperationKind::SetNetworkPolicy { policy })) => prop_assert_eq!(&to, policy),
+            (Call::SetNetworkPolicy(to), Some(OperationKind::SetNetworkPolicy { policy })) => {
+                prop_assert_eq!(&to, policy);
+            }
             // It changes nothing.
             (Call::Kubeconfig, None) => {}
             (call, kind) => prop_assert!(false, "{:?} for {:?}", call, kind),
