@@ -29,7 +29,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::model::{Model, Time};
 
 /// After how long an operation has failed.
-pub const TIMEOUT: TimeDelta = TimeDelta::seconds(3600);
+pub(super) const TIMEOUT: TimeDelta = TimeDelta::seconds(3600);
 
 /// What it is made of.
 pub struct Parts {
