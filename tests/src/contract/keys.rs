@@ -148,7 +148,11 @@ pub async fn no_secret_is_stored_in_the_open(site: Site) {
     let claim = Some(a_claim(user.id, SECRET));
     replica.provisioners.create(&a_provisioner(&user), document(), claim).await.unwrap();
     let cluster_secrets = ClusterSecrets { metadata: document(), ..secrets(SECRET) };
-    replica.clusters.create(&a_cluster(&provisioner), cluster_secrets, Work::default(), Some(a_claim(user.id, SECRET))).await.unwrap();
+    replica
+        .clusters
+        .create(&a_cluster(&provisioner), cluster_secrets, Work::default(), Some(a_claim(user.id, SECRET)))
+        .await
+        .unwrap();
     close(replica).await;
     let Some(raw) = site.raw().await else { return };
     assert_eq!(raw.iter().filter(|(key, _)| key.starts_with("sealed/")).count(), 5);

@@ -55,7 +55,8 @@ pub async fn what_is_stored_is_shown(site: Site) {
     let mut seen = replica.orphans.put(&orphan, None, None).await.unwrap();
     assert_eq!(shown(&replica, orphan.cluster), Some((orphan.clone(), seen)));
     for state in [leaving(), ignored(), OrphanState::Listed] {
-        orphan = Orphan { state, rows: vec![a_row("one"), a_row("two")], name: None, seen_at: Some(after(1)), ..orphan };
+        orphan =
+            Orphan { state, rows: vec![a_row("one"), a_row("two")], name: None, seen_at: Some(after(1)), ..orphan };
         seen = replica.orphans.put(&orphan, Some(seen), None).await.unwrap();
         assert_eq!(shown(&replica, orphan.cluster), Some((orphan.clone(), seen)));
     }

@@ -152,7 +152,8 @@ pub async fn nothing_dangles_when_an_owner_is_deleted(site: Site) {
             let mut cluster = a_cluster(&provisioner);
             cluster.owner = owner.id;
             let (left, created) =
-                join(leaving, creator.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None)).await;
+                join(leaving, creator.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None))
+                    .await;
             owned_or_left(&left, &created);
         } else {
             let mut given = a_provisioner(&provider);
@@ -232,7 +233,8 @@ pub async fn ages_of_two_writers_both_count(site: Site) {
     let looks = |part: Vec<(usize, &kqueen_domain::id::ClusterId)>| -> Vec<_> {
         part.into_iter().map(|(i, id)| (*id, after(i64::try_from(i).unwrap()))).collect()
     };
-    let (one, other) = join(pair.0.clusters.record_ages(looks(even), None), pair.1.clusters.record_ages(looks(odd), None)).await;
+    let (one, other) =
+        join(pair.0.clusters.record_ages(looks(even), None), pair.1.clusters.record_ages(looks(odd), None)).await;
     one.unwrap();
     other.unwrap();
     for replica in [&pair.0, &pair.1] {

@@ -6,9 +6,9 @@ use kqueen_adapters::storage::{Memory, OpenError, Place, Settings, Stores, open}
 use kqueen_domain::{
     catalog::Catalog,
     cluster::Cluster,
-    organization::Organization,
-    id::ClusterId,
     cluster::Sighting,
+    id::ClusterId,
+    organization::Organization,
     port::store::{Change, ClusterRecord, ClusterSecrets, Creation, Revision, StoreError, UserSecrets, Work},
     provisioner::Provisioner,
     user::User,

@@ -93,7 +93,8 @@ pub async fn a_place_that_is_none_of_ours_is_refused(site: Site) {
     let replica = site.open().await;
     let cluster = a_story(&replica, 3).await;
     let ours = page(&replica, cluster.id, None, 1).await.next.unwrap();
-    let foreign = ["", "0", "/", "../", "ü", "' OR 1", &ours[1..], &format!("{ours}0"), &ours.to_uppercase(), "\0", "z-"];
+    let foreign =
+        ["", "0", "/", "../", "ü", "' OR 1", &ours[1..], &format!("{ours}0"), &ours.to_uppercase(), "\0", "z-"];
     for from in foreign.into_iter().filter(|foreign| *foreign != ours) {
         let refused = replica.clusters.timeline(cluster.id, Some(from.to_owned()), 10).await;
         assert!(matches!(refused, Err(StoreError::Dangling { field: "from" })), "{from:?}: {refused:?}");

@@ -70,10 +70,7 @@ async fn known(replica: &Replica, id: ClusterId) -> Known {
     let operations = replica.catalog.operations_of(id);
     Known {
         cluster: view.as_ref().map(|view| (view.cluster.record.clone(), view.cluster.revision)),
-        operations: operations
-            .iter()
-            .map(|view| (view.operation.record.clone(), view.operation.revision))
-            .collect(),
+        operations: operations.iter().map(|view| (view.operation.record.clone(), view.operation.revision)).collect(),
         sighting: view.and_then(|view| view.sighting.as_deref().cloned()),
         kubeconfig: replica.clusters.kubeconfig(id).await.unwrap().map(|text| text.expose().to_owned()),
         ledger: replica.clusters.ledger(id).await.unwrap(),
@@ -116,7 +113,10 @@ pub async fn everything_of_one_commit_has_its_revision(site: Site) {
     let revision = replica.clusters.commit(id, record, work.clone()).await.unwrap();
     assert!(revision > whole.revision);
     let second = known(&replica, id).await;
-    assert_eq!(second.cluster.as_ref().map(|(cluster, seen)| (&cluster.lifecycle, *seen)), Some((&Lifecycle::Updating, revision)));
+    assert_eq!(
+        second.cluster.as_ref().map(|(cluster, seen)| (&cluster.lifecycle, *seen)),
+        Some((&Lifecycle::Updating, revision))
+    );
     assert_eq!(second.operations.len(), 2);
     for (operation, _) in &work.operations {
         assert!(second.operations.contains(&(operation.clone(), revision)));
@@ -156,10 +156,13 @@ pub async fn nothing_of_a_refused_commit_is_written(site: Site) {
         ("an operation is gone", Box::new(|_, work| work.operations[1].1 = Some(now))),
         ("the ledger has changed", Box::new(|_, work| work.ledger.as_mut().unwrap().1 = stale)),
         ("there is a ledger", Box::new(|_, work| work.ledger.as_mut().unwrap().1 = None)),
-        ("a removal saw another ledger", Box::new(|record, work| {
-            *record = ClusterRecord::Remove(now);
-            work.ledger.as_mut().unwrap().1 = stale;
-        })),
+        (
+            "a removal saw another ledger",
+            Box::new(|record, work| {
+                *record = ClusterRecord::Remove(now);
+                work.ledger.as_mut().unwrap().1 = stale;
+            }),
+        ),
     ];
     for (what, spoil) in spoils {
         let (mut record, mut work) = current();
@@ -299,7 +302,10 @@ pub async fn the_largest_commit_fits(site: Site) {
     let cluster = Cluster { metadata, ..whole.cluster.clone() };
     let work = Work {
         operations: vec![(operation.clone(), Some(whole.revision)), (an_operation(&cluster), None)],
-        ledger: Some((Ledger { rows: rows.iter().map(|name| a_row(name)).collect(), ..Ledger::empty(id) }, Some(whole.revision))),
+        ledger: Some((
+            Ledger { rows: rows.iter().map(|name| a_row(name)).collect(), ..Ledger::empty(id) },
+            Some(whole.revision),
+        )),
         sighting: Some(a_sighting(id)),
         timeline: (0..8).map(|i| Entry { reason: Some(reason.clone()), ..an_entry(&cluster, i, "told") }).collect(),
         ..Work::default()
