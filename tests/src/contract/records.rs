@@ -115,7 +115,7 @@ pub fn a_row(name: &str) -> Row {
 /// A ledger with things of those names.
 pub fn a_ledger(cluster: ClusterId, names: &[&str]) -> Ledger {
     let rows = names.iter().map(|name| a_row(name)).collect();
-    Ledger { rows, unanswered_since: Some(then()), ..Ledger::empty(cluster) }
+    Ledger { rows, uncertain_until: Some(then()), ..Ledger::empty(cluster) }
 }
 
 /// An entry of a timeline, `ms` milliseconds after [`then`].
