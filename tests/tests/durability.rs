@@ -4,38 +4,38 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::print_stdout,
     clippy::print_stderr,
-    reason = "test code: a failure is a panic, and children report on their standard output"
+    reason = "test code: a failure is a panic, and a skip says why"
 )]
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use kqueen_adapters::storage::{EtcdSettings, OpenError, Place, Settings, Stores, open};
+use kqueen_adapters::storage::{OpenError, Place, Settings, Stores, open};
 use kqueen_domain::{
     catalog::Catalog,
     cluster::Cluster,
     id::ClusterId,
     name::ResourceName,
-    port::store::{Change, ClusterSecrets, Creation, StoreError, UserSecrets},
+    operation::{OperationStatus, StepKind},
+    port::store::{Change, ClusterRecord, ClusterSecrets, Creation, StoreError, UserSecrets, Work},
     secret::Kubeconfig,
 };
 use kqueen_tests::{
-    contract::records::{a_cluster, a_provisioner, a_user, an_organization},
-    fixture::etcd::{Etcd, Options},
+    contract::records::{
+        a_cluster, a_departure, a_ledger, a_provisioner, a_user, after, an_entry, an_operation, an_organization,
+    },
+    fixture::{
+        child::{on_etcd, on_sled, place_of, say, task, this_binary, told},
+        etcd::{Etcd, Options},
+    },
 };
-
-/// What a child is to do, and where.
-const TASK: &str = "KQUEEN_TEST_TASK";
-const PLACE: &str = "KQUEEN_TEST_PLACE";
 
 /// How many acknowledgements are read before the writer is killed, and how often that is done.
 const ACKNOWLEDGED: usize = 2000;
@@ -56,38 +56,10 @@ fn sled_at(path: &Path) -> Place {
     Place::Sled { path: path.to_owned() }
 }
 
-/// `sled:<path>` or `etcd:<prefix>@<endpoint>`.
-fn place_of(text: &str) -> Place {
-    let (kind, rest) = text.split_once(':').unwrap();
-    if kind == "sled" {
-        return sled_at(Path::new(rest));
-    }
-    let (prefix, endpoint) = rest.split_once('@').unwrap();
-    Place::Etcd(EtcdSettings {
-        endpoints: vec![endpoint.to_owned()],
-        prefix: prefix.to_owned(),
-        username: None,
-        password: None,
-        ca_file: None,
-        cert_file: None,
-        key_file: None,
-    })
-}
-
-/// This binary again, doing `task`.
-fn this_binary(task: &str, place: &str) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]).arg(std::env::current_exe().unwrap());
-    command.args(["--exact", "child", "--nocapture", "--test-threads", "1"]);
-    command.env(TASK, task).env(PLACE, place).stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
-    command
-}
-
 /// What a child does; nothing when run as a test.
 #[test]
 fn child() {
-    let Ok(task) = std::env::var(TASK) else { return };
-    let place = std::env::var(PLACE).unwrap();
+    let Some((task, place)) = task() else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         match task.as_str() {
@@ -102,18 +74,6 @@ fn child() {
     });
 }
 
-/// One line, out before this returns.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "\n@{line}").unwrap();
-    out.flush().unwrap();
-}
-
-fn told(child: &mut Child) -> impl Iterator<Item = String> + use<> {
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    lines.map_while(Result::ok).filter_map(|line| line.strip_prefix('@').map(str::to_owned))
-}
-
 fn kubeconfig_of(id: ClusterId, version: u32) -> String {
     format!("{id} {version} {}", "k".repeat(500))
 }
@@ -122,7 +82,24 @@ fn secrets(id: ClusterId, version: u32) -> ClusterSecrets {
     ClusterSecrets { kubeconfig: Change::Set(Kubeconfig::new(kubeconfig_of(id, version))), ..Default::default() }
 }
 
-/// Creates clusters, changes them, deletes every third, says each step once it is acknowledged.
+/// What is done to a cluster's operation, ledger and story with each of the steps it can take: all of it has to be there afterwards.
+#[derive(Debug, PartialEq)]
+struct Traces {
+    status: OperationStatus,
+    rows: usize,
+    told: usize,
+    has_departed: bool,
+}
+
+const fn traces(step: u32) -> Traces {
+    match step {
+        1 => Traces { status: OperationStatus::Pending, rows: 0, told: 1, has_departed: false },
+        2 => Traces { status: OperationStatus::Running, rows: 1, told: 3, has_departed: false },
+        _ => Traces { status: OperationStatus::Succeeded, rows: 0, told: 4, has_departed: true },
+    }
+}
+
+/// Creates clusters, changes them, takes every third away, says each step once it is acknowledged.
 async fn write_until_killed(place: &str) {
     let (stores, _catalog) = open_at(place_of(place)).await.unwrap();
     let stores = Arc::new(stores);
@@ -137,16 +114,39 @@ async fn write_until_killed(place: &str) {
             let (stores, provisioner) = (stores.clone(), provisioner.clone());
             tokio::spawn(async move {
                 for i in 0_u32.. {
-                    let cluster = a_cluster(&provisioner);
+                    let mut cluster = a_cluster(&provisioner);
                     let id = cluster.id;
-                    let created = stores.clusters.create(&cluster, secrets(id, 1), None).await.unwrap();
+                    let mut operation = an_operation(&cluster);
+                    cluster.operation = Some(operation.id);
+                    let told = |i, what| an_entry(&cluster, i, what);
+                    let work = Work {
+                        operations: vec![(operation.clone(), None)],
+                        timeline: vec![told(0, "asked for")],
+                        ..Work::default()
+                    };
+                    let created = stores.clusters.create(&cluster, secrets(id, 1), work, None).await.unwrap();
                     let Creation::New(seen) = created else { panic!("nothing was claimed") };
                     say(&format!("{id} 1"));
-                    let renamed = Cluster { name: ResourceName::try_from("2").unwrap(), ..cluster };
-                    let seen = stores.clusters.update(&renamed, secrets(id, 2), seen).await.unwrap();
+                    operation.begin(StepKind::Create, after(1));
+                    let work = Work {
+                        operations: vec![(operation.clone(), Some(seen))],
+                        ledger: Some((a_ledger(id, &["server"]), None)),
+                        timeline: vec![told(1, "begun"), told(1, "made")],
+                        ..Work::default()
+                    };
+                    let renamed = Cluster { name: ResourceName::try_from("2").unwrap(), ..cluster.clone() };
+                    let record = ClusterRecord::Put(Box::new(renamed), secrets(id, 2), seen);
+                    let seen = stores.clusters.commit(id, record, work).await.unwrap();
                     say(&format!("{id} 2"));
                     if i.is_multiple_of(3) {
-                        stores.clusters.delete(id, seen).await.unwrap();
+                        operation.end(OperationStatus::Succeeded, None, after(2));
+                        let work = Work {
+                            operations: vec![(operation, Some(seen))],
+                            timeline: vec![told(2, "gone")],
+                            departed: Some(a_departure(&cluster)),
+                            ..Work::default()
+                        };
+                        stores.clusters.commit(id, ClusterRecord::Remove(seen), work).await.unwrap();
                         say(&format!("{id} 3"));
                     }
                 }
@@ -197,6 +197,16 @@ async fn nothing_is_lost(stores: &Stores, catalog: &Catalog, acknowledged: &Ackn
         assert!(possible.contains(&found), "{id}: acknowledged {step}, found {found}");
         let expected = (found < 3).then(|| kubeconfig_of(*id, found));
         assert!(kubeconfig.map(|k| k.expose().to_owned()) == expected, "{id}: record and kubeconfig differ");
+        let operations = catalog.operations_of(*id);
+        let [operation] = &operations[..] else { panic!("{id}: {} operations", operations.len()) };
+        let ledger = stores.clusters.ledger(*id).await.unwrap();
+        let there = Traces {
+            status: operation.operation.record.status,
+            rows: ledger.map_or(0, |ledger| ledger.value.rows.len()),
+            told: stores.clusters.timeline(*id, None, 10).await.unwrap().entries.len(),
+            has_departed: catalog.departed(*id).is_some(),
+        };
+        assert_eq!(there, traces(found), "{id}: a commit was torn");
     }
 }
 
@@ -206,7 +216,7 @@ async fn sled_loses_nothing_when_its_process_is_killed() {
     let path = directory.path().join("kqueen.sled");
     let mut acknowledged = Acknowledged::new();
     for _ in 0..ROUNDS {
-        write_and_kill(&format!("sled:{}", path.display()), &mut acknowledged, || {});
+        write_and_kill(&on_sled(&path), &mut acknowledged, || {});
         let (stores, catalog) = open_at(sled_at(&path)).await.unwrap();
         nothing_is_lost(&stores, &catalog, &acknowledged).await;
         stores.close().await;
@@ -218,7 +228,7 @@ async fn sled_loses_nothing_when_its_process_is_killed() {
 async fn etcd_loses_nothing_when_it_is_killed_with_our_process() {
     let Some(etcd) = Etcd::start(Options { durable: true, ..Options::default() }).await else { return };
     let settings = etcd.settings();
-    let place = format!("etcd:{}@{}", settings.prefix, etcd.endpoint);
+    let place = on_etcd(&settings);
     let mut acknowledged = Acknowledged::new();
     for _ in 0..ROUNDS {
         write_and_kill(&place, &mut acknowledged, || etcd.kill());
@@ -234,7 +244,7 @@ async fn a_second_process_is_refused_and_told_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("kqueen.sled");
     let (stores, _catalog) = open_at(sled_at(&path)).await.unwrap();
-    let place = format!("sled:{}", path.display());
+    let place = on_sled(&path);
     let mut second = this_binary("open", &place).spawn().unwrap();
     let said: Vec<String> = told(&mut second).collect();
     second.wait().unwrap();

@@ -5,7 +5,7 @@ use futures::future::join_all;
 use kqueen_domain::{
     cluster::Cluster,
     id::UserId,
-    port::store::{Change, Claim, ClusterSecrets, Creation, StoreError},
+    port::store::{Change, Claim, ClusterSecrets, Creation, StoreError, Work},
     provisioner::Provisioner,
     secret::SealedDocument,
 };
@@ -16,7 +16,7 @@ use super::{
 };
 
 async fn create(replica: &Replica, cluster: &Cluster, claim: Claim) -> Result<Creation<Cluster>, StoreError> {
-    replica.clusters.create(cluster, ClusterSecrets::default(), Some(claim)).await
+    replica.clusters.create(cluster, ClusterSecrets::default(), Work::default(), Some(claim)).await
 }
 
 fn is_new<T>(creation: &Result<Creation<T>, StoreError>) -> bool {
@@ -107,7 +107,7 @@ pub async fn a_claim_outlives_what_it_made(site: Site) {
     let Ok(Creation::New(revision)) = create(&replica, &first, a_claim(user.id, "k")).await else {
         panic!("was claimed")
     };
-    replica.clusters.delete(first.id, revision).await.unwrap();
+    replica.remove(first.id, revision).await.unwrap();
     let repeated = create(&replica, &a_cluster(&provisioner), a_claim(user.id, "k")).await.unwrap();
     assert!(matches!(repeated, Creation::Repeated { first: told, .. } if told == first));
 }

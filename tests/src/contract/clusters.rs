@@ -1,11 +1,13 @@
 //! Promises of [`ClusterStore`](kqueen_domain::port::store::ClusterStore).
 
 use kqueen_domain::{
-    cluster::{Cluster, Lifecycle, Look, Phase, Sighting},
+    cluster::{Cluster, Lifecycle, Look, Phase, Sighting, Told},
     document::Document,
-    id::{ClusterId, OrganizationId, ProvisionerId, UserId},
+    id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::ResourceName,
-    port::store::{Change, ClusterSecrets, Creation, Revision, StoreError},
+    operation::NetworkPolicy,
+    port::store::{Change, ClusterSecrets, Creation, Revision, StoreError, Work},
+    reason::{Fixer, Reason},
     secret::{Kubeconfig, SealedDocument},
 };
 
@@ -33,6 +35,7 @@ pub async fn what_is_stored_is_shown(site: Site) {
         name: ResourceName::try_from("Größe 3").unwrap(),
         metadata: Some(Document::from_stored(r#"{"node_count":3}"#).unwrap()),
         has_kubeconfig: true,
+        operation: Some(OperationId::random()),
         changed_at: after(1),
         ..cluster
     };
@@ -40,7 +43,9 @@ pub async fn what_is_stored_is_shown(site: Site) {
     for lifecycle in [
         Lifecycle::Ready,
         Lifecycle::Updating,
-        Lifecycle::Failed { reason: "the quota of 3 \"nodes\" is used up".into() },
+        Lifecycle::Failed {
+            reason: Reason::new("the quota of 3 \"nodes\" is used up", Fixer::Admin, "raise it").with_words("QUOTA"),
+        },
         Lifecycle::Destroying,
         Lifecycle::Deploying,
     ] {
@@ -49,7 +54,7 @@ pub async fn what_is_stored_is_shown(site: Site) {
         let entry = replica.catalog.cluster(changed.id).unwrap().cluster;
         assert_eq!((&entry.record, entry.revision), (&changed, seen));
     }
-    replica.clusters.delete(changed.id, seen).await.unwrap();
+    replica.remove(changed.id, seen).await.unwrap();
     assert!(replica.catalog.cluster(changed.id).is_none());
 }
 
@@ -61,7 +66,7 @@ pub async fn stale_revision_is_refused(site: Site) {
     let update = replica.clusters.update(&cluster, with_kubeconfig("late"), first).await;
     assert!(matches!(update, Err(StoreError::Conflict)), "{update:?}");
     assert_eq!(kubeconfig(&replica, cluster.id).await, None);
-    let delete = replica.clusters.delete(cluster.id, first).await;
+    let delete = replica.remove(cluster.id, first).await;
     assert!(matches!(delete, Err(StoreError::Conflict)), "{delete:?}");
 }
 
@@ -70,7 +75,7 @@ pub async fn missing_is_told(site: Site) {
     let cluster = a_cluster(&a_provisioner(&a_user(an_organization().id)));
     let update = replica.clusters.update(&cluster, ClusterSecrets::default(), Revision(1)).await;
     assert!(matches!(update, Err(StoreError::Missing)), "{update:?}");
-    let delete = replica.clusters.delete(cluster.id, Revision(1)).await;
+    let delete = replica.remove(cluster.id, Revision(1)).await;
     assert!(matches!(delete, Err(StoreError::Missing)), "{delete:?}");
     assert_eq!(kubeconfig(&replica, cluster.id).await, None);
     assert!(replica.clusters.metadata(cluster.id).await.unwrap().is_none());
@@ -84,7 +89,7 @@ pub async fn references_must_exist(site: Site) {
         ("owner", Cluster { owner: UserId::random(), ..a_cluster(&provisioner) }),
         ("provisioner", Cluster { provisioner: ProvisionerId::random(), ..a_cluster(&provisioner) }),
     ] {
-        let created = replica.clusters.create(&cluster, with_kubeconfig("k"), None).await;
+        let created = replica.clusters.create(&cluster, with_kubeconfig("k"), Work::default(), None).await;
         assert!(matches!(created, Err(StoreError::Dangling { field: told }) if told == field), "{field}: {created:?}");
         assert!(replica.catalog.cluster(cluster.id).is_none());
         assert_eq!(kubeconfig(&replica, cluster.id).await, None);
@@ -103,7 +108,7 @@ pub async fn kubeconfigs_are_kept_set_and_removed(site: Site) {
         metadata: Change::Set(SealedDocument::new(r#"{"token":"t"}"#.into())),
         ..with_kubeconfig("one")
     };
-    let created = replica.clusters.create(&cluster, secrets, None).await.unwrap();
+    let created = replica.clusters.create(&cluster, secrets, Work::default(), None).await.unwrap();
     let Creation::New(revision) = created else { panic!("nothing was claimed") };
     // Twice: the second may come from memory.
     for _ in 0..2 {
@@ -119,7 +124,7 @@ pub async fn kubeconfigs_are_kept_set_and_removed(site: Site) {
     assert_eq!(kubeconfig(&replica, cluster.id).await, None);
     assert!(replica.clusters.metadata(cluster.id).await.unwrap().is_none());
     let revision = replica.clusters.update(&cluster, with_kubeconfig("three"), revision).await.unwrap();
-    replica.clusters.delete(cluster.id, revision).await.unwrap();
+    replica.remove(cluster.id, revision).await.unwrap();
     assert_eq!(kubeconfig(&replica, cluster.id).await, None);
 }
 
@@ -152,7 +157,7 @@ pub async fn deleting_frees_what_it_used(site: Site) {
     let (user, user_revision) = replica.user(&organization).await;
     let (provisioner, provisioner_revision) = replica.provisioner(&user).await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
-    replica.clusters.delete(cluster.id, revision).await.unwrap();
+    replica.remove(cluster.id, revision).await.unwrap();
     replica.provisioners.delete(provisioner.id, provisioner_revision).await.unwrap();
     replica.users.delete(user.id, user_revision, None).await.unwrap();
     replica.organizations.delete(organization.id, organization_revision).await.unwrap();
@@ -162,13 +167,22 @@ pub async fn sightings_leave_the_revision_alone(site: Site) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
-    for look in [
-        Look::Answered { version: "v1.37.2".into() },
-        Look::Refused { reason: "401".into() },
-        Look::Silent { reason: "time-out".into() },
+    let told = Told {
+        progress: Some(40),
+        node_count: Some(3),
+        network_policy: Some(NetworkPolicy { provider: "CALICO".into(), enabled: true }),
+        words: "RECONCILING".into(),
+        trouble: Some(Reason::new("time-out", Fixer::Provider, "")),
+    };
+    for (look, told) in [
+        (Some(Look::Answered { version: "v1.37.2".into() }), None),
+        (Some(Look::Refused { reason: "401".into() }), Some(Told::default())),
+        (Some(Look::Silent { reason: "time-out".into() }), Some(told.clone())),
+        (None, Some(told)),
     ] {
-        let sighting = Sighting { look, phase: Phase::Unknown, phase_changed_at: after(3), ..a_sighting(cluster.id) };
-        replica.clusters.record_sighting(&sighting).await.unwrap();
+        let sighting =
+            Sighting { look, told, phase: Phase::Unknown, phase_changed_at: after(3), ..a_sighting(cluster.id) };
+        replica.saw(&sighting).await.unwrap();
         let view = replica.catalog.cluster(cluster.id).unwrap();
         assert_eq!(view.sighting.as_deref(), Some(&sighting));
         assert_eq!(view.cluster.revision, revision);
@@ -179,7 +193,7 @@ pub async fn sightings_leave_the_revision_alone(site: Site) {
 
 pub async fn a_sighting_needs_its_cluster(site: Site) {
     let replica = site.open().await;
-    let recorded = replica.clusters.record_sighting(&a_sighting(ClusterId::random())).await;
+    let recorded = replica.saw(&a_sighting(ClusterId::random())).await;
     assert!(matches!(recorded, Err(StoreError::Missing)), "{recorded:?}");
 }
 
@@ -187,9 +201,9 @@ pub async fn deleting_takes_the_sighting(site: Site) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
-    replica.clusters.record_sighting(&a_sighting(cluster.id)).await.unwrap();
-    replica.clusters.delete(cluster.id, revision).await.unwrap();
-    replica.clusters.create(&cluster, ClusterSecrets::default(), None).await.unwrap();
+    replica.saw(&a_sighting(cluster.id)).await.unwrap();
+    replica.remove(cluster.id, revision).await.unwrap();
+    replica.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None).await.unwrap();
     assert!(replica.catalog.cluster(cluster.id).unwrap().sighting.is_none());
     let replica = site.restart(replica).await;
     assert!(replica.catalog.cluster(cluster.id).unwrap().sighting.is_none());
@@ -200,11 +214,11 @@ pub async fn ages_only_grow(site: Site) {
     let (_, _, provisioner, first) = replica.one_of_each().await;
     let (second, revision) = replica.cluster(&provisioner).await;
     let age = |id| replica.catalog.cluster(id).unwrap().looked_at;
-    replica.clusters.record_ages(vec![(first.id, after(1000)), (second.id, after(2000))]).await.unwrap();
+    replica.clusters.record_ages(vec![(first.id, after(1000)), (second.id, after(2000))], None).await.unwrap();
     let ms = |at: chrono::DateTime<chrono::Utc>| at.timestamp_millis();
     assert_eq!(age(first.id).map(ms), Some(ms(after(1000))));
     assert_eq!(age(second.id).map(ms), Some(ms(after(2000))));
-    replica.clusters.record_ages(vec![(first.id, after(3000)), (second.id, after(500))]).await.unwrap();
+    replica.clusters.record_ages(vec![(first.id, after(3000)), (second.id, after(500))], None).await.unwrap();
     assert_eq!(age(first.id).map(ms), Some(ms(after(3000))));
     assert_eq!(age(second.id).map(ms), Some(ms(after(2000))));
     assert_eq!(replica.catalog.cluster(second.id).unwrap().cluster.revision, revision);
@@ -214,10 +228,10 @@ pub async fn ages_of_clusters_that_are_gone_are_skipped(site: Site) {
     let replica = site.open().await;
     let (_, _, provisioner, cluster) = replica.one_of_each().await;
     let (gone, revision) = replica.cluster(&provisioner).await;
-    replica.clusters.record_ages(vec![(gone.id, after(1))]).await.unwrap();
-    replica.clusters.delete(gone.id, revision).await.unwrap();
+    replica.clusters.record_ages(vec![(gone.id, after(1))], None).await.unwrap();
+    replica.remove(gone.id, revision).await.unwrap();
     let looks = vec![(gone.id, after(1000)), (ClusterId::random(), after(1000)), (cluster.id, after(1000))];
-    replica.clusters.record_ages(looks).await.unwrap();
+    replica.clusters.record_ages(looks, None).await.unwrap();
     assert!(replica.catalog.cluster(cluster.id).unwrap().looked_at.is_some());
     assert!(replica.catalog.cluster(gone.id).is_none());
     let replica = site.restart(replica).await;
@@ -233,7 +247,7 @@ pub async fn ages_survive_a_restart(site: Site) {
         let (cluster, _) = replica.cluster(&provisioner).await;
         looks.push((cluster.id, after(i)));
     }
-    replica.clusters.record_ages(looks.clone()).await.unwrap();
+    replica.clusters.record_ages(looks.clone(), None).await.unwrap();
     let replica = site.restart(replica).await;
     for (id, at) in looks {
         let shown = replica.catalog.cluster(id).unwrap().looked_at.unwrap();
@@ -246,7 +260,7 @@ pub async fn large_kubeconfigs_are_stored(site: Site) {
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let cluster = Cluster { created_at: then(), ..a_cluster(&provisioner) };
     let large = "k".repeat(900 * 1024);
-    replica.clusters.create(&cluster, with_kubeconfig(&large), None).await.unwrap();
+    replica.clusters.create(&cluster, with_kubeconfig(&large), Work::default(), None).await.unwrap();
     assert!(kubeconfig(&replica, cluster.id).await.as_ref() == Some(&large));
     let replica = site.restart(replica).await;
     assert!(kubeconfig(&replica, cluster.id).await == Some(large));

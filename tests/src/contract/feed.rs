@@ -1,15 +1,23 @@
 //! Promises about what the catalog shows, and when.
 
+use std::sync::{Arc, Mutex, atomic::Ordering::Relaxed};
+
 use futures::future::join_all;
 use kqueen_domain::{
+    catalog::{Listener, Notice, Subject},
     name::ResourceName,
-    port::store::{Change, ClusterSecrets, StoreError, UserSecrets},
-    secret::Kubeconfig,
+    operation::OperationStatus,
+    port::{
+        leader::Term,
+        store::{Change, ClusterRecord, ClusterSecrets, Creation, StoreError, UserSecrets, Work},
+    },
+    provisioner::{Check, Checked, ProvisionerPhase},
+    secret::{Kubeconfig, SealedDocument},
 };
 
 use super::{
-    Site,
-    records::{a_cluster, a_sighting, a_user},
+    Replica, Site,
+    records::{a_cluster, a_departure, a_sighting, a_user, after, an_entry, an_operation},
 };
 
 pub async fn a_write_is_shown_when_it_returns(site: Site) {
@@ -17,9 +25,9 @@ pub async fn a_write_is_shown_when_it_returns(site: Site) {
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let clusters: Vec<_> = (0..100).map(|_| a_cluster(&provisioner)).collect();
     join_all(clusters.iter().map(|cluster| async {
-        replica.clusters.create(cluster, ClusterSecrets::default(), None).await.unwrap();
+        replica.clusters.create(cluster, ClusterSecrets::default(), Work::default(), None).await.unwrap();
         assert!(replica.catalog.cluster(cluster.id).is_some());
-        replica.clusters.record_sighting(&a_sighting(cluster.id)).await.unwrap();
+        replica.saw(&a_sighting(cluster.id)).await.unwrap();
         assert!(replica.catalog.cluster(cluster.id).unwrap().sighting.is_some());
     }))
     .await;
@@ -43,9 +51,9 @@ pub async fn a_restart_shows_everything(site: Site) {
     let replica = site.open().await;
     let (organization, user, provisioner, cluster) = replica.one_of_each().await;
     let sighting = a_sighting(cluster.id);
-    replica.clusters.record_sighting(&sighting).await.unwrap();
+    replica.saw(&sighting).await.unwrap();
     let (gone, revision) = replica.cluster(&provisioner).await;
-    replica.clusters.delete(gone.id, revision).await.unwrap();
+    replica.remove(gone.id, revision).await.unwrap();
     let secret = a_user(organization.id);
     let password = kqueen_domain::secret::PasswordHash::new("hash".into());
     let secrets = UserSecrets { password: Change::Set(password), metadata: Change::Keep };
@@ -100,6 +108,117 @@ pub async fn the_other_replica_reads_new_kubeconfigs(site: Site) {
             assert_eq!(replica.clusters.kubeconfig(cluster.id).await.unwrap().unwrap().expose(), text);
         }
     }
+}
+
+pub async fn the_other_replica_reads_new_parameters(site: Site) {
+    let (one, other) = site.pair().await;
+    let (_, _, provisioner, cluster) = one.one_of_each().await;
+    let mut revision = one.catalog.provisioner(provisioner.id).unwrap().provisioner.revision;
+    let mut seen = one.catalog.cluster(cluster.id).unwrap().cluster.revision;
+    for round in 0..30 {
+        // Some rounds take the secrets away.
+        let text = (round % 4 != 3).then(|| format!("{{\"token\":\"{round}\"}}"));
+        let document = || Change::from(text.clone().map(SealedDocument::new));
+        revision = one.provisioners.update(&provisioner, document(), revision).await.unwrap();
+        let secrets = ClusterSecrets { metadata: document(), ..ClusterSecrets::default() };
+        seen = one.clusters.update(&cluster, secrets, seen).await.unwrap();
+        other.freshness.caught_up().await.unwrap();
+        for replica in [&one, &other, &other] {
+            let exposed = |secret: Option<SealedDocument>| secret.map(|secret| secret.expose().to_owned());
+            assert_eq!(exposed(replica.provisioners.secrets(provisioner.id).await.unwrap()), text, "{round}");
+            assert_eq!(exposed(replica.clusters.metadata(cluster.id).await.unwrap()), text, "{round}");
+        }
+    }
+}
+
+/// The reconciler needs them on every turn.
+pub async fn secrets_are_read_once(site: Site) {
+    let replica = site.open().await;
+    let (_, _, provisioner, cluster) = replica.one_of_each().await;
+    let read = async |replica: &Replica| {
+        replica.clusters.kubeconfig(cluster.id).await.unwrap();
+        replica.clusters.metadata(cluster.id).await.unwrap();
+        replica.provisioners.secrets(provisioner.id).await.unwrap();
+        let meters = &replica.meters;
+        (meters.cache_misses.load(Relaxed), meters.cache_hits.load(Relaxed))
+    };
+    assert_eq!(read(&replica).await, (3, 0));
+    assert_eq!(read(&replica).await, (3, 3));
+    // A look changes nothing about them, another kubeconfig does.
+    replica.saw(&a_sighting(cluster.id)).await.unwrap();
+    assert_eq!(read(&replica).await, (3, 6));
+    let revision = replica.catalog.cluster(cluster.id).unwrap().cluster.revision;
+    replica.clusters.update(&cluster, ClusterSecrets::default(), revision).await.unwrap();
+    assert_eq!(read(&replica).await, (5, 7));
+}
+
+/// Remembers what it is told.
+#[derive(Default)]
+struct Ear(Mutex<Vec<Notice>>);
+
+impl Listener for Ear {
+    fn changed(&self, notices: &[Notice]) {
+        self.0.lock().unwrap().extend_from_slice(notices);
+    }
+
+    fn replaced(&self) {}
+}
+
+pub async fn replicas_hear_the_same(site: Site) {
+    let (one, other) = site.pair().await;
+    let (organization, _) = one.organization().await;
+    let (user, user_revision) = one.user(&organization).await;
+    let (provisioner, provisioner_revision) = one.provisioner(&user).await;
+    other.freshness.caught_up().await.unwrap();
+    let (here, there) = (Arc::new(Ear::default()), Arc::new(Ear::default()));
+    one.catalog.listen(here.clone());
+    other.catalog.listen(there.clone());
+
+    let cluster = a_cluster(&provisioner);
+    let operation = an_operation(&cluster);
+    let work = Work { operations: vec![(operation.clone(), None)], ..Work::default() };
+    let created = one.clusters.create(&cluster, ClusterSecrets::default(), work, None).await.unwrap();
+    let Creation::New(made) = created else { panic!("nothing was claimed") };
+    let seen = one.saw(&a_sighting(cluster.id)).await.unwrap();
+    let check = Check { phase: ProvisionerPhase::Failed, reason: "401".into(), at: after(1) };
+    let checked = Checked { provisioner: provisioner.id, check, state_changed_at: after(1) };
+    one.provisioners.record_check(&checked, Term::Alone).await.unwrap();
+    let mut ended = operation.clone();
+    ended.end(OperationStatus::Succeeded, None, after(2));
+    let work = Work {
+        operations: vec![(ended, Some(made))],
+        departed: Some(a_departure(&cluster)),
+        timeline: vec![an_entry(&cluster, 2, "nobody hears of that")],
+        ..Work::default()
+    };
+    let left = one.clusters.commit(cluster.id, ClusterRecord::Remove(made), work).await.unwrap();
+    one.provisioners.delete(provisioner.id, provisioner_revision).await.unwrap();
+    one.users.delete(user.id, user_revision, None).await.unwrap();
+    other.freshness.caught_up().await.unwrap();
+
+    let heard = std::mem::take(&mut *here.0.lock().unwrap());
+    let subjects: Vec<_> = heard.iter().map(|notice| (notice.subject, notice.gone)).collect();
+    let operation = Subject::Operation(operation.id, cluster.id);
+    assert_eq!(
+        subjects,
+        [
+            (Subject::Cluster(cluster.id), false),
+            (operation, false),
+            (Subject::Cluster(cluster.id), false),
+            (Subject::Provisioner(provisioner.id), false),
+            (Subject::Cluster(cluster.id), true),
+            (operation, false),
+            (Subject::Provisioner(provisioner.id), true),
+            (Subject::User(user.id), true),
+        ]
+    );
+    let revisions: Vec<_> = heard.iter().map(|notice| notice.revision).collect();
+    assert_eq!((revisions[0], revisions[1], revisions[2]), (made, made, seen));
+    assert_eq!((revisions[4], revisions[5]), (left, left));
+    assert!(revisions.is_sorted() && revisions[7] > revisions[6], "{revisions:?}");
+    assert!(heard.iter().all(|notice| (notice.organization, notice.owner) == (organization.id, user.id)));
+    // Where only one process can have the store, the other is the same one, which heard everything with both ears.
+    assert_eq!(*there.0.lock().unwrap(), heard);
 }
 
 pub async fn an_open_store_is_ready(site: Site) {

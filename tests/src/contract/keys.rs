@@ -6,7 +6,7 @@ use futures::future::join;
 use kqueen_adapters::storage::{OpenError, Rotated};
 use kqueen_domain::{
     cluster::Cluster,
-    port::store::{Change, ClusterSecrets, Creation, Revision, StoreError, UserSecrets},
+    port::store::{Change, ClusterSecrets, Creation, Revision, StoreError, UserSecrets, Work},
     secret::{Kubeconfig, PasswordHash, SealedDocument},
 };
 
@@ -27,7 +27,7 @@ async fn some_clusters(replica: &Replica, count: usize) -> Vec<(Cluster, Revisio
     let mut clusters = Vec::new();
     for i in 0..count {
         let cluster = a_cluster(&provisioner);
-        let created = replica.clusters.create(&cluster, secrets(&i.to_string()), None).await.unwrap();
+        let created = replica.clusters.create(&cluster, secrets(&i.to_string()), Work::default(), None).await.unwrap();
         let Creation::New(revision) = created else { panic!("nothing was claimed") };
         clusters.push((cluster, revision));
     }
@@ -118,7 +118,7 @@ pub async fn rotation_and_changes_get_along(site: Site) {
             if i % 3 == 0 {
                 replica.clusters.update(cluster, secrets("changed"), *revision).await.unwrap();
             } else if i % 3 == 1 {
-                replica.clusters.delete(cluster.id, *revision).await.unwrap();
+                replica.remove(cluster.id, *revision).await.unwrap();
             }
         }
     };
@@ -148,7 +148,11 @@ pub async fn no_secret_is_stored_in_the_open(site: Site) {
     let claim = Some(a_claim(user.id, SECRET));
     replica.provisioners.create(&a_provisioner(&user), document(), claim).await.unwrap();
     let cluster_secrets = ClusterSecrets { metadata: document(), ..secrets(SECRET) };
-    replica.clusters.create(&a_cluster(&provisioner), cluster_secrets, Some(a_claim(user.id, SECRET))).await.unwrap();
+    replica
+        .clusters
+        .create(&a_cluster(&provisioner), cluster_secrets, Work::default(), Some(a_claim(user.id, SECRET)))
+        .await
+        .unwrap();
     close(replica).await;
     let Some(raw) = site.raw().await else { return };
     assert_eq!(raw.iter().filter(|(key, _)| key.starts_with("sealed/")).count(), 5);

@@ -1,17 +1,22 @@
 //! What the storage ports promise, each promise once, as functions over a [`Site`]. [`storage_contract`](crate::storage_contract) holds
 //! the list, so that no adapter can leave one out. A fault found in one adapter becomes a promise of all.
 
+pub mod checks;
 pub mod claims;
 pub mod clusters;
 pub mod engine;
 pub mod feed;
 pub mod keys;
+pub mod leader;
 pub mod organizations;
+pub mod orphans;
 pub mod provisioners;
 pub mod races;
 pub mod records;
 pub mod site;
+pub mod timeline;
 pub mod users;
+pub mod work;
 
 pub use site::{Replica, Site};
 
@@ -42,6 +47,32 @@ macro_rules! storage_contract {
                 deleting_takes_the_sighting, ages_only_grow, ages_of_clusters_that_are_gone_are_skipped,
                 ages_survive_a_restart, large_kubeconfigs_are_stored,
             ]
+            work: [
+                everything_of_one_commit_has_its_revision, nothing_of_a_refused_commit_is_written,
+                a_commit_needs_its_cluster, what_is_kept_keeps_its_revision, what_leaves_leaves_its_story_and_no_more,
+                old_operations_are_forgotten, the_largest_commit_fits, as_many_as_one_commit_takes,
+                of_commits_at_the_same_time_one_wins,
+            ]
+            timeline: [
+                the_newest_comes_first, pages_meet_without_a_gap, a_place_that_is_none_of_ours_is_refused,
+                pruning_keeps_the_newest, writers_at_the_same_moment_lose_nothing,
+                a_story_alone_does_not_move_the_clock, those_who_left_long_ago_are_forgotten,
+                a_cluster_that_is_there_again_keeps_its_story,
+            ]
+            orphans: [
+                what_is_stored_is_shown, stale_revision_is_refused, missing_is_told,
+                undecided_orphans_hold_their_provisioner, an_orphan_that_leaves_lets_go,
+                another_provisioner_takes_over_the_hold, what_belongs_to_a_cluster_is_no_orphan,
+                a_cluster_that_leaves_hands_its_hold_over, a_cluster_that_leaves_replaces_its_orphan,
+                nothing_dangles_when_a_provisioner_is_deleted,
+            ]
+            checks: [
+                a_check_leaves_the_revision_alone, a_check_needs_its_provisioner, a_check_goes_with_its_provisioner,
+            ]
+            leader: [
+                an_only_replica_leads_and_its_term_is_good, who_does_not_lead_writes_nothing,
+                an_installation_keeps_its_id, two_that_set_up_one_store_are_one_installation,
+            ]
             claims: [
                 a_repeated_request_gets_the_first_answer, another_request_is_told_apart, keys_of_others_are_other_keys,
                 a_refused_creation_claims_nothing, at_the_same_time_only_one_creates, a_claim_outlives_what_it_made,
@@ -56,7 +87,8 @@ macro_rules! storage_contract {
             feed: [
                 a_write_is_shown_when_it_returns, the_other_replica_shows_it_once_caught_up,
                 a_restart_shows_everything, revisions_survive_a_restart, a_closed_store_refuses,
-                the_other_replica_reads_new_kubeconfigs, an_open_store_is_ready,
+                the_other_replica_reads_new_kubeconfigs, the_other_replica_reads_new_parameters, an_open_store_is_ready,
+                secrets_are_read_once, replicas_hear_the_same,
             ]
             keys: [
                 a_wrong_key_is_refused_with_what_to_do, two_that_set_up_one_store_agree, an_earlier_key_reads, rotation_seals_everything_anew,

@@ -119,7 +119,7 @@ pub async fn in_use_cannot_be_deleted(site: Site) {
     let (cluster, cluster_revision) = replica.cluster(&provisioner).await;
     let delete = replica.provisioners.delete(provisioner.id, revision).await;
     assert!(matches!(delete, Err(StoreError::InUse)), "{delete:?}");
-    replica.clusters.delete(cluster.id, cluster_revision).await.unwrap();
+    replica.remove(cluster.id, cluster_revision).await.unwrap();
     replica.provisioners.delete(provisioner.id, revision).await.unwrap();
 }
 

@@ -4,7 +4,7 @@ use futures::future::{join, join_all};
 use kqueen_domain::{
     name::ResourceName,
     organization::Organization,
-    port::store::{Change, ClusterSecrets, Creation, StoreError, UserSecrets, Versioned},
+    port::store::{Change, ClusterSecrets, Creation, StoreError, UserSecrets, Versioned, Work},
     user::User,
 };
 
@@ -152,7 +152,8 @@ pub async fn nothing_dangles_when_an_owner_is_deleted(site: Site) {
             let mut cluster = a_cluster(&provisioner);
             cluster.owner = owner.id;
             let (left, created) =
-                join(leaving, creator.clusters.create(&cluster, ClusterSecrets::default(), None)).await;
+                join(leaving, creator.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None))
+                    .await;
             owned_or_left(&left, &created);
         } else {
             let mut given = a_provisioner(&provider);
@@ -183,7 +184,7 @@ pub async fn nothing_dangles_when_a_provisioner_is_deleted(site: Site) {
         let (deleter, creator) = (either(&pair, round), either(&pair, round + 1));
         let (deleted, created) = join(
             deleter.provisioners.delete(provisioner.id, revision),
-            creator.clusters.create(&cluster, ClusterSecrets::default(), None),
+            creator.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None),
         )
         .await;
         let there = exactly_one(&deleted, &created);
@@ -232,7 +233,8 @@ pub async fn ages_of_two_writers_both_count(site: Site) {
     let looks = |part: Vec<(usize, &kqueen_domain::id::ClusterId)>| -> Vec<_> {
         part.into_iter().map(|(i, id)| (*id, after(i64::try_from(i).unwrap()))).collect()
     };
-    let (one, other) = join(pair.0.clusters.record_ages(looks(even)), pair.1.clusters.record_ages(looks(odd))).await;
+    let (one, other) =
+        join(pair.0.clusters.record_ages(looks(even), None), pair.1.clusters.record_ages(looks(odd), None)).await;
     one.unwrap();
     other.unwrap();
     for replica in [&pair.0, &pair.1] {

@@ -5,10 +5,15 @@ use kqueen_domain::{
     cluster::{Cluster, Lifecycle, Look, Phase, Sighting},
     document::Document,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
+    ledger::{Ledger, Row, RowState, Thing, ThingName},
     name::{EmailAddress, Namespace, OrganizationName, ResourceName, Username},
+    operation::{Operation, OperationKind},
     organization::Organization,
+    orphan::{Orphan, OrphanState},
     port::store::Claim,
     provisioner::{Check, Provisioner, ProvisionerPhase},
+    reason::{Fixer, Reason},
+    timeline::{Departed, Entry, Happening},
     user::{AuthMethod, Role, User},
 };
 
@@ -77,6 +82,7 @@ pub fn a_cluster(provisioner: &Provisioner) -> Cluster {
         metadata: None,
         has_kubeconfig: false,
         lifecycle: Lifecycle::Deploying,
+        operation: None,
         changed_at: then(),
         created_at: then(),
     }
@@ -86,11 +92,62 @@ pub fn a_cluster(provisioner: &Provisioner) -> Cluster {
 pub fn a_sighting(cluster: ClusterId) -> Sighting {
     Sighting {
         cluster,
-        look: Look::Answered { version: "v1.37.2".into() },
+        look: Some(Look::Answered { version: "v1.37.2".into() }),
+        told: None,
         version: Some("v1.37.2".into()),
         phase: Phase::Ready,
         phase_changed_at: then(),
         at: then(),
+    }
+}
+
+/// An operation that was asked for by the cluster's owner.
+pub fn an_operation(cluster: &Cluster) -> Operation {
+    Operation::requested(cluster.id, OperationKind::Deploy, cluster.owner, then(), after(3_600_000))
+}
+
+/// A thing of that name at a provider, as it stands in a ledger.
+pub fn a_row(name: &str) -> Row {
+    let name = ThingName { kind: "server".into(), name: name.into(), place: "here".into() };
+    Row { thing: Thing { name, provider_id: Some("17".into()) }, state: RowState::Present, since: then() }
+}
+
+/// A ledger with things of those names.
+pub fn a_ledger(cluster: ClusterId, names: &[&str]) -> Ledger {
+    let rows = names.iter().map(|name| a_row(name)).collect();
+    Ledger { rows, uncertain_until: Some(then()), ..Ledger::empty(cluster) }
+}
+
+/// An entry of a timeline, `ms` milliseconds after [`then`].
+pub fn an_entry(cluster: &Cluster, ms: i64, message: &str) -> Entry {
+    Entry {
+        cluster: cluster.id,
+        at: after(ms),
+        happening: Happening::Step,
+        message: message.into(),
+        operation: cluster.operation,
+        by: Some(cluster.owner),
+        reason: Some(Reason::new("the provider is busy", Fixer::Provider, "wait")),
+    }
+}
+
+/// What is remembered of a cluster that has left.
+pub fn a_departure(cluster: &Cluster) -> Departed {
+    let Cluster { id, name, organization, owner, .. } = cluster.clone();
+    Departed { cluster: id, name, organization, owner, at: then() }
+}
+
+/// What is left of a cluster at its provider.
+pub fn an_orphan(cluster: &Cluster) -> Orphan {
+    Orphan {
+        cluster: cluster.id,
+        name: Some(cluster.name.to_string()),
+        organization: cluster.organization,
+        provisioner: cluster.provisioner,
+        rows: vec![a_row("left over")],
+        state: OrphanState::Listed,
+        listed_at: then(),
+        seen_at: None,
     }
 }
 

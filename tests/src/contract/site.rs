@@ -6,8 +6,10 @@ use kqueen_adapters::storage::{Memory, OpenError, Place, Settings, Stores, open}
 use kqueen_domain::{
     catalog::Catalog,
     cluster::Cluster,
+    cluster::Sighting,
+    id::ClusterId,
     organization::Organization,
-    port::store::{Change, ClusterSecrets, Creation, Revision, UserSecrets},
+    port::store::{Change, ClusterRecord, ClusterSecrets, Creation, Revision, StoreError, UserSecrets, Work},
     provisioner::Provisioner,
     user::User,
 };
@@ -169,9 +171,20 @@ impl Replica {
     /// Stores a new cluster.
     pub async fn cluster(&self, provisioner: &Provisioner) -> (Cluster, Revision) {
         let cluster = a_cluster(provisioner);
-        let created = self.clusters.create(&cluster, ClusterSecrets::default(), None).await.unwrap();
+        let created = self.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None).await.unwrap();
         let Creation::New(revision) = created else { panic!("nothing was claimed") };
         (cluster, revision)
+    }
+
+    /// Takes a cluster's record away.
+    pub async fn remove(&self, id: ClusterId, seen: Revision) -> Result<Revision, StoreError> {
+        self.clusters.commit(id, ClusterRecord::Remove(seen), Work::default()).await
+    }
+
+    /// Stores what was seen of a cluster.
+    pub async fn saw(&self, sighting: &Sighting) -> Result<Revision, StoreError> {
+        let work = Work { sighting: Some(sighting.clone()), ..Work::default() };
+        self.clusters.commit(sighting.cluster, ClusterRecord::Keep(None), work).await
     }
 
     /// Stores one of each.

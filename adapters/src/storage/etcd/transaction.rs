@@ -57,6 +57,8 @@ pub(crate) fn compile(transaction: &Transaction, prefix: &Prefix) -> Txn {
         let (compare, look) = match condition.test {
             Test::Absent => (Compare::create_revision(key.clone(), CompareOp::Equal, 0), look),
             Test::Present => (Compare::create_revision(key.clone(), CompareOp::Greater, 0), look),
+            // Of a key that is not there etcd says that its revision is 0: nothing was ever written at that one.
+            Test::At(0) => (Compare::mod_revision(key.clone(), CompareOp::Less, 0), look),
             Test::At(revision) => (Compare::mod_revision(key.clone(), CompareOp::Equal, number(revision)), look),
             // Over a range a compare must hold for every key in it: that any has been created means it does not.
             Test::NothingBelow => (

@@ -1,0 +1,111 @@
+//! Promises about who reconciles, and about writes that depend on it.
+
+use std::time::Duration;
+
+use kqueen_adapters::storage::Place;
+use kqueen_domain::{
+    orphan::Orphan,
+    port::{
+        leader::Term,
+        store::{ClusterRecord, ClusterSecrets, Revision, StoreError, Work},
+    },
+    provisioner::{Check, Checked, ProvisionerPhase},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Site,
+    records::{a_cluster, a_ledger, a_sighting, after, an_entry, an_operation, an_orphan, then},
+};
+use crate::fixture::process::eventually;
+
+pub async fn an_only_replica_leads_and_its_term_is_good(site: Site) {
+    let replica = site.open().await;
+    let (.., provisioner, cluster) = replica.one_of_each().await;
+    let (leadership, candidate) = replica.leadership(Duration::from_secs(60));
+    let closing = CancellationToken::new();
+    let standing = tokio::spawn(candidate.run(closing.clone()));
+    eventually("it leads", Duration::from_secs(20), async || leadership.term().is_some()).await;
+    let term = leadership.term().unwrap();
+    assert_eq!(term == Term::Alone, !matches!(site.place(), Place::Etcd(_)));
+
+    let work = Work { sighting: Some(a_sighting(cluster.id)), term: Some(term), ..Work::default() };
+    replica.clusters.commit(cluster.id, ClusterRecord::Keep(None), work).await.unwrap();
+    replica.clusters.record_ages(vec![(cluster.id, after(5))], Some(term)).await.unwrap();
+    let check = Check { phase: ProvisionerPhase::Failed, reason: "401".into(), at: after(1) };
+    let checked = Checked { provisioner: provisioner.id, check, state_changed_at: after(1) };
+    replica.provisioners.record_check(&checked, term).await.unwrap();
+    let orphan = an_orphan(&a_cluster(&provisioner));
+    let seen = replica.orphans.put(&orphan, None, Some(term)).await.unwrap();
+    replica.orphans.remove(orphan.cluster, seen, Some(term)).await.unwrap();
+    closing.cancel();
+    standing.await.unwrap();
+}
+
+/// Also where nobody is ever elected: such a term is none of that store's.
+pub async fn who_does_not_lead_writes_nothing(site: Site) {
+    let replica = site.open().await;
+    let (.., provisioner, cluster) = replica.one_of_each().await;
+    let orphan = an_orphan(&a_cluster(&provisioner));
+    let listed = replica.orphans.put(&orphan, None, None).await.unwrap();
+    let revision = replica.catalog.cluster(cluster.id).unwrap().cluster.revision;
+    let deposed = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Deposed)), "{result:?}");
+    for term in [Term::Held(revision), Term::Held(Revision(0)), Term::Held(Revision(u64::MAX))] {
+        let everything = || Work {
+            operations: vec![(an_operation(&cluster), None)],
+            ledger: Some((a_ledger(cluster.id, &["a"]), None)),
+            sighting: Some(a_sighting(cluster.id)),
+            timeline: vec![an_entry(&cluster, 1, "told")],
+            term: Some(term),
+            ..Work::default()
+        };
+        for record in [
+            ClusterRecord::Keep(None),
+            // Whoever does not lead any more is told so, whatever else has changed.
+            ClusterRecord::Keep(Some(Revision(revision.0 + 100))),
+            ClusterRecord::Put(Box::new(cluster.clone()), ClusterSecrets::default(), revision),
+            ClusterRecord::Remove(revision),
+        ] {
+            deposed(replica.clusters.commit(cluster.id, record, everything()).await.map(drop));
+        }
+        deposed(replica.clusters.record_ages(vec![(cluster.id, after(5))], Some(term)).await);
+        let check = Check { phase: ProvisionerPhase::Failed, reason: "401".into(), at: after(1) };
+        let checked = Checked { provisioner: provisioner.id, check, state_changed_at: after(1) };
+        deposed(replica.provisioners.record_check(&checked, term).await);
+        let other = an_orphan(&a_cluster(&provisioner));
+        deposed(replica.orphans.put(&other, None, Some(term)).await.map(drop));
+        let changed = Orphan { name: None, ..orphan.clone() };
+        deposed(replica.orphans.put(&changed, Some(listed), Some(term)).await.map(drop));
+        deposed(replica.orphans.remove(orphan.cluster, listed, Some(term)).await);
+        assert!(replica.catalog.orphan(other.cluster).is_none());
+    }
+    let replica = site.restart(replica).await;
+    let view = replica.catalog.cluster(cluster.id).unwrap();
+    assert_eq!((&view.cluster.record, view.cluster.revision), (&cluster, revision));
+    assert!(view.sighting.is_none() && view.looked_at.is_none());
+    assert!(replica.catalog.operations_of(cluster.id).is_empty());
+    assert!(replica.clusters.ledger(cluster.id).await.unwrap().is_none());
+    assert!(replica.clusters.timeline(cluster.id, None, 9).await.unwrap().entries.is_empty());
+    assert_eq!(replica.catalog.provisioner(provisioner.id).unwrap().provisioner.record.check.at, then());
+    assert_eq!(replica.catalog.orphan(orphan.cluster).unwrap().orphan.record, orphan);
+}
+
+pub async fn an_installation_keeps_its_id(site: Site) {
+    let (one, other) = site.pair().await;
+    let id = one.installation();
+    assert_eq!(other.installation(), id);
+    other.close().await;
+    drop(other);
+    let again = site.restart(one).await;
+    assert_eq!(again.installation(), id);
+    let elsewhere = Site::memory().await.unwrap().open().await;
+    assert_ne!(elsewhere.installation(), id);
+}
+
+pub async fn two_that_set_up_one_store_are_one_installation(site: Site) {
+    if !site.is_shareable() {
+        return;
+    }
+    let (one, other) = futures::future::join(site.open(), site.open()).await;
+    assert_eq!(one.installation(), other.installation());
+}

@@ -1,0 +1,374 @@
+//! Promises of [`ClusterStore::commit`](kqueen_domain::port::store::ClusterStore::commit): all of it or nothing.
+
+use futures::future::join_all;
+use kqueen_domain::{
+    cluster::{Cluster, Lifecycle, Sighting},
+    id::ClusterId,
+    ledger::Ledger,
+    operation::{Operation, OperationStatus, StepKind, StepOutcome},
+    port::{
+        leader::Term,
+        store::{Change, ClusterRecord, ClusterSecrets, Creation, Revision, StoreError, Versioned, Work},
+    },
+    reason::{Fixer, Reason, WORDS},
+    secret::{Kubeconfig, SealedDocument},
+    timeline::Entry,
+};
+
+use super::{
+    Replica, Site,
+    records::{a_cluster, a_departure, a_ledger, a_row, a_sighting, after, an_entry, an_operation, an_orphan},
+};
+
+/// A cluster with everything a cluster can have.
+struct Whole {
+    cluster: Cluster,
+    operation: Operation,
+    /// Of all of it.
+    revision: Revision,
+}
+
+fn secrets(text: &str) -> ClusterSecrets {
+    ClusterSecrets {
+        kubeconfig: Change::Set(Kubeconfig::new(text.into())),
+        metadata: Change::Set(SealedDocument::new(format!("{{\"token\":\"{text}\"}}"))),
+    }
+}
+
+async fn whole(replica: &Replica) -> Whole {
+    let (_, _, provisioner, _) = replica.one_of_each().await;
+    let mut cluster = a_cluster(&provisioner);
+    let operation = an_operation(&cluster);
+    cluster.operation = Some(operation.id);
+    let work = Work {
+        operations: vec![(operation.clone(), None)],
+        ledger: Some((a_ledger(cluster.id, &["a"]), None)),
+        sighting: Some(a_sighting(cluster.id)),
+        timeline: vec![an_entry(&cluster, 0, "asked for")],
+        ..Work::default()
+    };
+    let created = replica.clusters.create(&cluster, secrets("first"), work, None).await.unwrap();
+    let Creation::New(revision) = created else { panic!("nothing was claimed") };
+    Whole { cluster, operation, revision }
+}
+
+/// Everything that is known of a cluster.
+#[derive(Debug, PartialEq)]
+struct Known {
+    cluster: Option<(Cluster, Revision)>,
+    operations: Vec<(Operation, Revision)>,
+    sighting: Option<Sighting>,
+    kubeconfig: Option<String>,
+    ledger: Option<Versioned<Ledger>>,
+    timeline: Vec<Entry>,
+    is_orphaned: bool,
+    has_departed: bool,
+}
+
+async fn known(replica: &Replica, id: ClusterId) -> Known {
+    let view = replica.catalog.cluster(id);
+    let operations = replica.catalog.operations_of(id);
+    Known {
+        cluster: view.as_ref().map(|view| (view.cluster.record.clone(), view.cluster.revision)),
+        operations: operations.iter().map(|view| (view.operation.record.clone(), view.operation.revision)).collect(),
+        sighting: view.and_then(|view| view.sighting.as_deref().cloned()),
+        kubeconfig: replica.clusters.kubeconfig(id).await.unwrap().map(|text| text.expose().to_owned()),
+        ledger: replica.clusters.ledger(id).await.unwrap(),
+        timeline: replica.clusters.timeline(id, None, 1000).await.unwrap().entries,
+        is_orphaned: replica.catalog.orphan(id).is_some(),
+        has_departed: replica.catalog.departed(id).is_some(),
+    }
+}
+
+/// A next step of everything.
+fn next(whole: &Whole, seen: Revision) -> (ClusterRecord, Work) {
+    let Whole { cluster, operation, revision } = whole;
+    let lifecycle = Lifecycle::Updating;
+    let cluster = Cluster { lifecycle, changed_at: after(5), ..cluster.clone() };
+    let mut moved = operation.clone();
+    moved.begin(StepKind::Create, after(5));
+    let work = Work {
+        operations: vec![(moved, Some(*revision)), (an_operation(&cluster), None)],
+        ledger: Some((a_ledger(cluster.id, &["a", "b"]), Some(*revision))),
+        sighting: Some(Sighting { at: after(5), ..a_sighting(cluster.id) }),
+        timeline: vec![an_entry(&cluster, 5, "begun"), an_entry(&cluster, 5, "made")],
+        orphan: Some(an_orphan(&cluster)),
+        ..Work::default()
+    };
+    (ClusterRecord::Put(Box::new(cluster), secrets("second"), seen), work)
+}
+
+pub async fn everything_of_one_commit_has_its_revision(site: Site) {
+    let replica = site.open().await;
+    let whole = whole(&replica).await;
+    let id = whole.cluster.id;
+    let first = known(&replica, id).await;
+    assert_eq!(first.cluster, Some((whole.cluster.clone(), whole.revision)));
+    assert_eq!(first.operations, [(whole.operation.clone(), whole.revision)]);
+    assert_eq!(first.ledger, Some(Versioned { value: a_ledger(id, &["a"]), revision: whole.revision }));
+    assert_eq!(first.kubeconfig.as_deref(), Some("first"));
+    assert_eq!(first.timeline, [an_entry(&whole.cluster, 0, "asked for")]);
+
+    let (record, work) = next(&whole, whole.revision);
+    let revision = replica.clusters.commit(id, record, work.clone()).await.unwrap();
+    assert!(revision > whole.revision);
+    let second = known(&replica, id).await;
+    assert_eq!(
+        second.cluster.as_ref().map(|(cluster, seen)| (&cluster.lifecycle, *seen)),
+        Some((&Lifecycle::Updating, revision))
+    );
+    assert_eq!(second.operations.len(), 2);
+    for (operation, _) in &work.operations {
+        assert!(second.operations.contains(&(operation.clone(), revision)));
+    }
+    assert_eq!(second.ledger, work.ledger.map(|(value, _)| Versioned { value, revision }));
+    assert_eq!(second.sighting, work.sighting);
+    assert_eq!(second.kubeconfig.as_deref(), Some("second"));
+    let told: Vec<_> = second.timeline.iter().map(|entry| entry.message.as_str()).collect();
+    assert_eq!(told, ["made", "begun", "asked for"]);
+    assert!(second.is_orphaned && !second.has_departed);
+
+    let replica = site.restart(replica).await;
+    assert_eq!(known(&replica, id).await, second);
+}
+
+pub async fn nothing_of_a_refused_commit_is_written(site: Site) {
+    let replica = site.open().await;
+    let whole = whole(&replica).await;
+    let id = whole.cluster.id;
+    // What was seen is as old as it can be: everything has moved on since, but for what a case says was seen.
+    let (record, work) = next(&whole, whole.revision);
+    let now = replica.clusters.commit(id, record, work).await.unwrap();
+    let before = known(&replica, id).await;
+    let current = || {
+        let (record, mut work) = next(&whole, now);
+        work.operations[0].1 = Some(now);
+        work.ledger.as_mut().unwrap().1 = Some(now);
+        (record, work)
+    };
+    let stale = Some(whole.revision);
+    type Spoil<'a> = (&'a str, Box<dyn Fn(&mut ClusterRecord, &mut Work) + Send + Sync + 'a>);
+    let spoils: Vec<Spoil<'_>> = vec![
+        ("the record has changed", Box::new(|record, _| *record = next(&whole, whole.revision).0)),
+        ("the record that is kept has changed", Box::new(|record, _| *record = ClusterRecord::Keep(stale))),
+        ("an operation has changed", Box::new(|_, work| work.operations[0].1 = stale)),
+        ("an operation is not new", Box::new(|_, work| work.operations[0].1 = None)),
+        ("an operation is gone", Box::new(|_, work| work.operations[1].1 = Some(now))),
+        ("the ledger has changed", Box::new(|_, work| work.ledger.as_mut().unwrap().1 = stale)),
+        ("there is a ledger", Box::new(|_, work| work.ledger.as_mut().unwrap().1 = None)),
+        (
+            "a removal saw another ledger",
+            Box::new(|record, work| {
+                *record = ClusterRecord::Remove(now);
+                work.ledger.as_mut().unwrap().1 = stale;
+            }),
+        ),
+    ];
+    for (what, spoil) in spoils {
+        let (mut record, mut work) = current();
+        spoil(&mut record, &mut work);
+        work.departed = Some(a_departure(&whole.cluster));
+        let refused = replica.clusters.commit(id, record, work).await;
+        assert!(matches!(refused, Err(StoreError::Conflict)), "{what}: {refused:?}");
+        assert_eq!(known(&replica, id).await, before, "{what}");
+    }
+    let (record, work) = current();
+    let owner = kqueen_domain::id::UserId::random();
+    let ClusterRecord::Put(cluster, secrets, seen) = record else { panic!("it is put") };
+    let lost = ClusterRecord::Put(Box::new(Cluster { owner, ..*cluster }), secrets, seen);
+    let refused = replica.clusters.commit(id, lost, work).await;
+    assert!(matches!(refused, Err(StoreError::Dangling { field: "owner" })), "{refused:?}");
+    let (record, work) = current();
+    let deposed = Work { term: Some(Term::Held(now)), ..work };
+    let refused = replica.clusters.commit(id, record, deposed).await;
+    assert!(matches!(refused, Err(StoreError::Deposed)), "{refused:?}");
+    assert_eq!(known(&replica, id).await, before);
+    let replica = site.restart(replica).await;
+    assert_eq!(known(&replica, id).await, before);
+    let (record, work) = current();
+    replica.clusters.commit(id, record, work).await.unwrap();
+}
+
+pub async fn a_commit_needs_its_cluster(site: Site) {
+    let replica = site.open().await;
+    let whole = whole(&replica).await;
+    let gone = Cluster { id: ClusterId::random(), ..whole.cluster.clone() };
+    for record in [
+        ClusterRecord::Keep(None),
+        ClusterRecord::Keep(Some(whole.revision)),
+        ClusterRecord::Remove(whole.revision),
+        ClusterRecord::Put(Box::new(gone.clone()), ClusterSecrets::default(), whole.revision),
+    ] {
+        let work = Work { operations: vec![(an_operation(&gone), None)], ..Work::default() };
+        let refused = replica.clusters.commit(gone.id, record, work).await;
+        assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
+        assert!(replica.catalog.operations_of(gone.id).is_empty());
+    }
+}
+
+pub async fn what_is_kept_keeps_its_revision(site: Site) {
+    let replica = site.open().await;
+    let whole = whole(&replica).await;
+    let id = whole.cluster.id;
+    let mut operation = whole.operation.clone();
+    operation.begin(StepKind::Create, after(1));
+    let work = |operation: &Operation, seen| Work { operations: vec![(operation.clone(), seen)], ..Work::default() };
+    let first = work(&operation, Some(whole.revision));
+    let revision = replica.clusters.commit(id, ClusterRecord::Keep(Some(whole.revision)), first).await.unwrap();
+    operation.end(OperationStatus::Succeeded, None, after(2));
+    let second = work(&operation, Some(revision));
+    let last = replica.clusters.commit(id, ClusterRecord::Keep(None), second).await.unwrap();
+    let now = known(&replica, id).await;
+    assert_eq!(now.cluster, Some((whole.cluster, whole.revision)));
+    assert_eq!(now.operations, [(operation, last)]);
+    assert_eq!(now.ledger.unwrap().revision, whole.revision);
+}
+
+pub async fn what_leaves_leaves_its_story_and_no_more(site: Site) {
+    let replica = site.open().await;
+    let whole = whole(&replica).await;
+    let id = whole.cluster.id;
+    replica.clusters.record_ages(vec![(id, after(1))], None).await.unwrap();
+    let mut operation = whole.operation.clone();
+    operation.end(OperationStatus::Succeeded, None, after(9));
+    let work = Work {
+        operations: vec![(operation.clone(), Some(whole.revision))],
+        // Neither of them outlives it, whoever still wrote them.
+        ledger: Some((a_ledger(id, &["late"]), Some(whole.revision))),
+        sighting: Some(a_sighting(id)),
+        timeline: vec![an_entry(&whole.cluster, 9, "gone")],
+        departed: Some(a_departure(&whole.cluster)),
+        ..Work::default()
+    };
+    let revision = replica.clusters.commit(id, ClusterRecord::Remove(whole.revision), work).await.unwrap();
+    let check = async |replica: &Replica| {
+        let left = known(replica, id).await;
+        assert_eq!((left.cluster, left.sighting, left.kubeconfig, left.ledger), (None, None, None, None));
+        assert_eq!(left.operations, [(operation.clone(), revision)]);
+        assert_eq!((left.timeline.len(), left.has_departed, left.is_orphaned), (2, true, false));
+        let view = replica.catalog.operation(operation.id).unwrap();
+        assert_eq!((view.organization, view.owner), (whole.cluster.organization, whole.cluster.owner));
+        assert_eq!(view.cluster_name, whole.cluster.name);
+    };
+    check(&replica).await;
+    let replica = site.restart(replica).await;
+    check(&replica).await;
+    replica.close().await;
+    drop(replica);
+    let Some(raw) = site.raw().await else { return };
+    let id = id.to_string();
+    let mut kinds: Vec<_> =
+        raw.iter().filter(|(key, _)| key.contains(&id)).map(|(key, _)| key.split(&id).next().unwrap()).collect();
+    kinds.dedup();
+    assert_eq!(kinds, ["shown/departed/", "timeline/"]);
+}
+
+pub async fn old_operations_are_forgotten(site: Site) {
+    let replica = site.open().await;
+    let whole = whole(&replica).await;
+    let id = whole.cluster.id;
+    let newer = an_operation(&whole.cluster);
+    let work = Work {
+        operations: vec![(newer.clone(), None)],
+        // One that is written is not forgotten, and one that was never there is no obstacle.
+        forgotten: vec![whole.operation.id, newer.id, kqueen_domain::id::OperationId::random()],
+        ..Work::default()
+    };
+    let revision = replica.clusters.commit(id, ClusterRecord::Keep(None), work).await.unwrap();
+    assert_eq!(known(&replica, id).await.operations, [(newer.clone(), revision)]);
+    let replica = site.restart(replica).await;
+    assert_eq!(known(&replica, id).await.operations, [(newer, revision)]);
+}
+
+/// The largest things that the domain lets through, together.
+pub async fn the_largest_commit_fits(site: Site) {
+    let replica = site.open().await;
+    let whole = whole(&replica).await;
+    let id = whole.cluster.id;
+    let reason = Reason::new("c".repeat(500), Fixer::Provider, "n".repeat(200)).with_words("💥".repeat(WORDS));
+    let mut operation = whole.operation.clone();
+    for i in 0..kqueen_domain::operation::STEPS {
+        let kind = if i % 2 == 0 { StepKind::Create } else { StepKind::Wait };
+        operation.begin(kind, after(1));
+        operation.end_step(StepOutcome::Failed, Some(reason.clone()), after(1));
+    }
+    let rows: Vec<String> = (0..200).map(|i| format!("{i}-{}", "x".repeat(60))).collect();
+    let secrets = ClusterSecrets {
+        kubeconfig: Change::Set(Kubeconfig::new("k".repeat(256 << 10))),
+        metadata: Change::Set(SealedDocument::new("m".repeat(64 << 10))),
+    };
+    let metadata = format!("{{\"m\":\"{}\"}}", "m".repeat((64 << 10) - 8));
+    let metadata = Some(kqueen_domain::document::Document::from_stored(metadata).unwrap());
+    let cluster = Cluster { metadata, ..whole.cluster.clone() };
+    let work = Work {
+        operations: vec![(operation.clone(), Some(whole.revision)), (an_operation(&cluster), None)],
+        ledger: Some((
+            Ledger { rows: rows.iter().map(|name| a_row(name)).collect(), ..Ledger::empty(id) },
+            Some(whole.revision),
+        )),
+        sighting: Some(a_sighting(id)),
+        timeline: (0..8).map(|i| Entry { reason: Some(reason.clone()), ..an_entry(&cluster, i, "told") }).collect(),
+        ..Work::default()
+    };
+    let record = ClusterRecord::Put(Box::new(cluster), secrets, whole.revision);
+    replica.clusters.commit(id, record, work).await.unwrap();
+    assert_eq!(known(&replica, id).await.timeline.len(), 9);
+}
+
+pub async fn as_many_as_one_commit_takes(site: Site) {
+    let replica = site.open().await;
+    let whole = whole(&replica).await;
+    let id = whole.cluster.id;
+    let many = |count: i64| Work {
+        timeline: (0..count).map(|i| an_entry(&whole.cluster, i, "told")).collect(),
+        ..Work::default()
+    };
+    let (record, work) = next(&whole, whole.revision);
+    let revision = replica.clusters.commit(id, record, Work { timeline: many(100).timeline, ..work }).await.unwrap();
+    assert_eq!(known(&replica, id).await.timeline.len(), 101);
+    let refused = replica.clusters.commit(id, ClusterRecord::Keep(Some(revision)), many(200)).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert_eq!(known(&replica, id).await.timeline.len(), 101);
+}
+
+pub async fn of_commits_at_the_same_time_one_wins(site: Site) {
+    let pair = site.pair().await;
+    let whole = whole(&pair.0).await;
+    let (id, mut seen) = (whole.cluster.id, whole.revision);
+    pair.1.freshness.caught_up().await.unwrap();
+    for round in 0..15 {
+        let tried = (0..8).map(|i| {
+            let replica = if i % 2 == 0 { &pair.0 } else { &pair.1 };
+            let mut operation = whole.operation.clone();
+            operation.attempt = round * 8 + i;
+            let ledger = a_ledger(id, &[&operation.attempt.to_string()]);
+            // Some are about the operation, some about the ledger, and most about both.
+            let work = match i {
+                0 => Work { operations: vec![(operation, Some(seen))], ..Work::default() },
+                1 => Work { ledger: Some((ledger, Some(seen))), ..Work::default() },
+                _ => Work {
+                    operations: vec![(operation, Some(seen))],
+                    ledger: Some((ledger, Some(seen))),
+                    ..Work::default()
+                },
+            };
+            async move { (i, replica.clusters.commit(id, ClusterRecord::Keep(None), work).await) }
+        });
+        let results = join_all(tried).await;
+        let won: Vec<_> = results.iter().filter_map(|(i, result)| Some((*i, *result.as_ref().ok()?))).collect();
+        assert!(results.iter().all(|(_, result)| matches!(result, Ok(_) | Err(StoreError::Conflict))), "{results:?}");
+        // The one about the operation and the one about the ledger can win together, and nothing else can.
+        let winners: Vec<_> = won.iter().map(|(i, _)| *i).collect();
+        assert!(winners.len() == 1 || winners == [0, 1], "{winners:?}");
+        pair.0.freshness.caught_up().await.unwrap();
+        let operation = pair.0.catalog.operation(whole.operation.id).unwrap().operation;
+        let ledger = pair.0.clusters.ledger(id).await.unwrap().unwrap();
+        let both = Work {
+            operations: vec![(whole.operation.clone(), Some(operation.revision))],
+            ledger: Some((ledger.value, Some(ledger.revision))),
+            ..Work::default()
+        };
+        seen = pair.0.clusters.commit(id, ClusterRecord::Keep(None), both).await.unwrap();
+        pair.1.freshness.caught_up().await.unwrap();
+    }
+}
