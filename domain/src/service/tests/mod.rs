@@ -2,8 +2,9 @@
 
 mod bootstrap;
 mod cluster_access;
+mod cluster_edits;
 mod clusters;
-mod looks;
+mod doubles;
 mod organizations;
 mod provisioner_access;
 mod provisioners;
