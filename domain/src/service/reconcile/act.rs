@@ -28,8 +28,9 @@ impl Reconciler {
     /// Nothing to do; only what was seen is stored.
     pub(super) async fn rest(&self, turn: &mut Turn) -> Result<Again, StoreError> {
         if turn.has_changed() {
-            // Looking collides with nobody's changes.
-            turn.save(&*self.store, ClusterRecord::Keep(None)).await?;
+            // The record is not touched. Somebody else's change to it meanwhile is a reason to look again.
+            let seen = turn.seen;
+            turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
         }
         Ok(Again::Quiet)
     }

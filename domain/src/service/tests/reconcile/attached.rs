@@ -45,7 +45,7 @@ fn known(stage: &Stage, look: Look, version: Option<&str>) {
 /// The sighting that a turn has stored, and nothing else.
 fn stored(stage: &Stage) -> Sighting {
     let [commit] = &stage.commits()[..] else { panic!() };
-    assert!(matches!(commit.record, ClusterRecord::Keep(_)), "{commit:?}");
+    assert!(matches!(commit.record, ClusterRecord::Keep(Some(seen)) if seen == stage.revision()), "{commit:?}");
     let work = &commit.work;
     assert!(work.operations.is_empty() && work.ledger.is_none() && work.timeline.is_empty(), "{work:?}");
     work.sighting.clone().unwrap()
@@ -143,6 +143,20 @@ async fn what_cannot_be_stored_is_as_if_it_had_not_been_seen() {
             assert_eq!((turned.unchanged_at, turned.written), (None, None), "{what}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_kubeconfig_replaced_during_a_look_is_looked_at_with() {
+    let stage = Arc::new(attached(answered("v1.37.2")));
+    let others = stage.clone();
+    stage.kept.story.meanwhile("look", move || {
+        others.cluster_is(|_| ());
+        others.look.set(refused("401"));
+    });
+    assert_eq!(stage.turn().await.again, Again::Now);
+    assert_eq!(stage.words(), ["look", "catch up"]);
+    stage.turn().await;
+    assert_eq!(stored(&stage).look, Some(refused("401")));
 }
 
 #[tokio::test]

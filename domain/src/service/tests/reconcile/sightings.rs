@@ -28,7 +28,8 @@ async fn a_first_look_is_stored_and_the_same_again_is_not() {
     assert_eq!(words(&events), ["observe", "look", "commit"]);
     let [commit] = &commits(events)[..] else { panic!() };
     assert_eq!(turned.written, Some(commit.revision));
-    assert!(matches!(commit.record, ClusterRecord::Keep(_)), "{commit:?}");
+    // A user's change meanwhile is a reason to look again, and not one to be written over.
+    assert!(matches!(commit.record, ClusterRecord::Keep(Some(seen)) if seen == read_at), "{commit:?}");
     let sighting = Sighting {
         cluster: stage.id,
         look: Some(Look::Answered { version: "v1.37.2".into() }),
@@ -130,6 +131,17 @@ async fn progress_is_stored_while_something_is_waited_for() {
         assert_eq!(stage.sighting().unwrap().told.as_ref().unwrap().progress, Some(percent));
     }
     assert_eq!(stage.commits().len(), 2, "the same twice is written once");
+}
+
+#[tokio::test]
+async fn what_somebody_changed_during_a_look_is_looked_at_again() {
+    let stage = Arc::new(Stage::resting(Lifecycle::Ready));
+    stage.provider.shows(Condition::Running);
+    let others = stage.clone();
+    stage.kept.story.meanwhile("look", move || others.cluster_is(|cluster| cluster.name = "other".try_into().unwrap()));
+    assert_eq!(stage.turn().await.again, Again::Now);
+    assert_eq!(stage.words(), ["observe", "look", "catch up"]);
+    assert!(stage.sighting().is_none());
 }
 
 #[tokio::test]
