@@ -53,7 +53,7 @@ pub struct Turned {
     pub again: Again,
     /// Whether the provider, or the cluster, did not answer.
     pub silent: bool,
-    /// When it was found unchanged; the age is to be noted, which is done for many clusters at once.
+    /// When it was looked at without anything new being seen; the age is to be noted, which is done for many clusters at once.
     pub unchanged_at: Option<DateTime<Utc>>,
     /// The newest revision it wrote: changes up to there are its own.
     pub written: Option<Revision>,
@@ -168,8 +168,9 @@ impl Reconciler {
             Step::Move(event) => self.move_on(&mut turn, event, now).await?,
             Step::Leave => self.leave(&mut turn, now).await?,
         };
-        let written = turn.written();
-        Ok(Turned { again, silent, unchanged_at: written.is_none().then_some(now), written })
+        // A cluster that has left has no age.
+        let unchanged_at = (!turn.has_news() && again != Again::Never).then_some(now);
+        Ok(Turned { again, silent, unchanged_at, written: turn.written() })
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) struct Turn {
     operation: Option<Tracked<Operation>>,
     ledger: Tracked<Ledger>,
     sighting: Option<Sighting>,
+    has_news: bool,
     timeline: Vec<Entry>,
     departed: Option<Departed>,
     written: Option<Revision>,
@@ -74,6 +75,7 @@ impl Turn {
             view,
             term,
             sighting: None,
+            has_news: false,
             timeline: Vec::new(),
             departed: None,
             written: None,
@@ -104,7 +106,13 @@ impl Turn {
 
     /// What a look found, if that is new.
     pub(super) fn saw(&mut self, sighting: Option<Sighting>) {
+        self.has_news = sighting.is_some();
         self.sighting = sighting;
+    }
+
+    /// Whether the look found anything new.
+    pub(super) const fn has_news(&self) -> bool {
+        self.has_news
     }
 
     /// How many nodes the provider says there are.

@@ -134,6 +134,18 @@ async fn progress_is_stored_while_something_is_waited_for() {
 }
 
 #[tokio::test]
+async fn the_age_moves_also_while_a_call_is_tried_again_and_again() {
+    let stage = Stage::asked(OperationKind::Deploy);
+    stage.provider.answer.set(Err(EngineError::Busy("it is rolling out".into())));
+    let turned = stage.turn().await;
+    assert_eq!(turned.unchanged_at, None, "a first look is written with its time");
+    stage.advance(60);
+    let turned = stage.turn().await;
+    assert!(turned.written.is_some());
+    assert_eq!(turned.unchanged_at, Some(stage.world.now()), "it was looked at, and nothing new was seen");
+}
+
+#[tokio::test]
 async fn what_somebody_changed_during_a_look_is_looked_at_again() {
     let stage = Arc::new(Stage::resting(Lifecycle::Ready));
     stage.provider.shows(Condition::Running);
