@@ -16,7 +16,7 @@ use super::providers::Providers;
 use crate::{
     catalog::{Catalog, ClusterView},
     cluster::{
-        Lifecycle, Sighting, Told,
+        Look, Sighting, Told,
         plan::{Situation, Step, plan},
     },
     id::ClusterId,
@@ -134,14 +134,17 @@ impl Reconciler {
             Some(line) => line.engine.observe(&line.access, &line.order).await,
             None => Err(EngineError::Unsupported("be used any more: this installation does not offer it")),
         };
-        let look = match (&cluster.lifecycle, cluster.has_kubeconfig) {
-            (Lifecycle::Ready | Lifecycle::Failed { .. }, true) => match self.store.kubeconfig(cluster.id).await? {
-                Some(kubeconfig) => Some(self.inspector.look(&kubeconfig).await),
-                None => None,
-            },
-            // While it is being worked on, what it last looked like is kept.
-            _ => view.sighting.as_ref().and_then(|sighting| sighting.look.clone()),
+        // While it is being worked on, what it last looked like is kept.
+        let is_looked_at = cluster.has_kubeconfig && !cluster.lifecycle.is_transient();
+        let look = if !is_looked_at {
+            view.sighting.as_ref().and_then(|sighting| sighting.look.clone())
+        } else if let Some(kubeconfig) = self.store.kubeconfig(cluster.id).await? {
+            Some(self.inspector.look(&kubeconfig).await)
+        } else {
+            None
         };
+        let silent = matches!(observation, Err(EngineError::Unreachable(_)))
+            || is_looked_at && matches!(look, Some(Look::Silent { .. }));
         let now = self.clock.now();
         let before = view.sighting.as_deref();
         let told = told(before.and_then(|sighting| sighting.told.as_ref()), &observation);
@@ -156,7 +159,6 @@ impl Reconciler {
             observation: &observation,
             now,
         });
-        let silent = matches!(observation, Err(EngineError::Unreachable(_)));
         let again = match step {
             Step::Rest => self.rest(&mut turn).await?,
             Step::Wait(kind) => self.wait(&mut turn, kind, &observation, now).await?,

@@ -101,6 +101,24 @@ async fn what_a_provider_said_is_kept_while_it_cannot_be_asked() {
 }
 
 #[tokio::test]
+async fn a_cluster_or_a_provider_that_does_not_answer_is_silent() {
+    for (look, provider_is_silent, silent) in [
+        (Look::Answered { version: "v1.37.2".into() }, false, false),
+        (Look::Refused { reason: "401".into() }, false, false),
+        (Look::Silent { reason: "time-out".into() }, false, true),
+        (Look::Answered { version: "v1.37.2".into() }, true, true),
+    ] {
+        let stage = Stage::resting(Lifecycle::Ready);
+        stage.provider.shows(Condition::Running);
+        if provider_is_silent {
+            stage.provider.is_silent();
+        }
+        stage.look.set(look.clone());
+        assert_eq!(stage.turn().await.silent, silent, "{look:?} {provider_is_silent}");
+    }
+}
+
+#[tokio::test]
 async fn a_cluster_that_is_worked_on_is_not_looked_at_and_keeps_its_last_look() {
     for kind in [OperationKind::Resize { node_count: 5 }, OperationKind::Destroy] {
         let stage = Stage::asked(kind);
