@@ -123,7 +123,9 @@ impl Turn {
 
     /// Adds to the timeline.
     pub(super) fn tell(&mut self, now: DateTime<Utc>, happening: Happening, message: String, reason: Option<Reason>) {
-        let operation = self.operation().map(|operation| operation.id);
+        // What a cluster at rest does on its own is no part of what was once done to it.
+        let under_way = self.operation.as_ref().filter(|operation| operation.stored.status.is_unfinished());
+        let operation = under_way.map(|operation| operation.now.id);
         let cluster = self.id();
         self.timeline.push(Entry { cluster, at: now, happening, message, operation, by: None, reason });
     }

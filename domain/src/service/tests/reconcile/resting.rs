@@ -35,7 +35,7 @@ async fn becomes(stage: &Stage, observation: Result<Observation, EngineError>) -
     assert!(matches!(commit.record, ClusterRecord::Put(_, _, seen) if seen == read_at), "{commit:?}");
     assert!(commit.work.operations.is_empty() && commit.work.ledger.is_none(), "{commit:?}");
     let [entry] = &commit.work.timeline[..] else { panic!("{commit:?}") };
-    assert_eq!(entry.happening, Happening::State);
+    assert_eq!((entry.happening, entry.operation), (Happening::State, None), "nothing was asked for");
     match after.lifecycle {
         Lifecycle::Failed { reason } => {
             assert_eq!(entry.message, format!("the cluster has failed: {}", reason.cause));
