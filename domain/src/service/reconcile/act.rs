@@ -5,7 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use super::{Again, Line, Reconciler, turn::Turn};
+use super::{
+    Again, Line, Reconciler, trouble,
+    turn::{Turn, only_waits},
+};
 use crate::{
     cluster::{Cluster, ClusterEvent, Lifecycle, plan::Call},
     document,
@@ -43,24 +46,19 @@ impl Reconciler {
         observation: &Result<Observation, EngineError>,
         now: DateTime<Utc>,
     ) -> Result<Again, StoreError> {
-        let mut told = None;
-        if let Some(operation) = turn.operation_mut() {
-            if operation.current().is_none_or(|current| current.kind != step) {
-                operation.begin(step, now);
-                told = Some((step.caption().to_owned(), None));
-            }
-            let trouble = observation.as_ref().err().map(EngineError::reason);
-            let known = operation.current().and_then(|step| step.reason.clone());
-            if let Some(trouble) = trouble.filter(|trouble| known.as_ref() != Some(trouble)) {
-                let message = format!("the provider cannot be asked: {}", trouble.cause);
-                if let Some(current) = operation.steps.last_mut() {
-                    current.reason = Some(trouble.clone());
-                }
-                told = Some((message, Some(trouble)));
-            }
+        // A step that calls begins with its call.
+        if only_waits(step)
+            && let Some(operation) = turn.operation_mut()
+            && operation.current().is_none_or(|current| current.kind != step)
+        {
+            operation.begin(step, now);
+            turn.tell(now, Happening::Step, step.caption().to_owned(), None);
         }
-        if let Some((message, reason)) = told {
-            turn.tell(now, Happening::Step, message, reason);
+        let trouble = trouble(observation);
+        let is_news = turn.is_held_up(trouble.as_ref());
+        if let Some(trouble) = trouble.filter(|_| is_news) {
+            let message = format!("the provider cannot be asked: {}", trouble.cause);
+            turn.tell(now, Happening::Step, message, Some(trouble));
         }
         if turn.has_changed() {
             let seen = turn.seen;

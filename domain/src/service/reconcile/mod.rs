@@ -29,6 +29,7 @@ use crate::{
         leader::{Leadership, Term},
         store::{ClusterStore, Freshness, Revision, StoreError},
     },
+    reason::Reason,
 };
 
 /// When a cluster's next turn is due.
@@ -149,6 +150,9 @@ impl Reconciler {
         let before = view.sighting.as_deref();
         let told = told(before.and_then(|sighting| sighting.told.as_ref()), &observation);
         turn.saw(Sighting::after(before, cluster.id, look, Some(told), now));
+        if trouble(&observation).is_none() {
+            turn.is_held_up(None);
+        }
         if is_busy && let Some(things) = things(&observation) {
             turn.ledger_mut().observed(things, now);
         }
@@ -176,6 +180,11 @@ impl Reconciler {
     }
 }
 
+/// Why the provider could not be asked. That it has nothing is an answer.
+fn trouble(observation: &Result<Observation, EngineError>) -> Option<Reason> {
+    observation.as_ref().err().filter(|error| **error != EngineError::Missing).map(EngineError::reason)
+}
+
 /// What the provider says; while it cannot be asked, what it said before, with why.
 fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>) -> Told {
     match observation {
@@ -187,7 +196,7 @@ fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>) -
             trouble: None,
         },
         Ok(Observation::Absent) | Err(EngineError::Missing) => Told::default(),
-        Err(error) => Told { trouble: Some(error.reason()), ..before.cloned().unwrap_or_default() },
+        Err(_) => Told { trouble: trouble(observation), ..before.cloned().unwrap_or_default() },
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     cluster::Sighting,
     id::ClusterId,
     ledger::Ledger,
-    operation::Operation,
+    operation::{Operation, StepKind},
     port::{
         leader::Term,
         store::{ClusterRecord, ClusterStore, Revision, StoreError, Versioned, Work},
@@ -94,6 +94,17 @@ impl Turn {
     /// The operation under way.
     pub(super) fn operation_mut(&mut self) -> Option<&mut Operation> {
         self.operation.as_mut().map(|tracked| &mut tracked.now).filter(|operation| operation.status.is_unfinished())
+    }
+
+    /// The provider cannot be asked for that reason, or can be again; whether that is news. Only a step that waits is held up by it:
+    /// one that calls keeps what its call was answered.
+    pub(super) fn is_held_up(&mut self, trouble: Option<&Reason>) -> bool {
+        let known = self.view.sighting.as_ref().and_then(|sighting| sighting.told.as_ref()?.trouble.clone());
+        let steps = self.operation_mut().and_then(|operation| operation.steps.last_mut());
+        let Some(step) = steps.filter(|step| step.ended_at.is_none() && only_waits(step.kind)) else {
+            return known.as_ref() != trouble;
+        };
+        std::mem::replace(&mut step.reason, trouble.cloned()).as_ref() != trouble
     }
 
     pub(super) const fn ledger(&self) -> &Ledger {
@@ -180,4 +191,9 @@ impl Turn {
         }
         Ok(())
     }
+}
+
+/// Whether a step calls nobody.
+pub(super) const fn only_waits(step: StepKind) -> bool {
+    matches!(step, StepKind::Wait | StepKind::Verify)
 }

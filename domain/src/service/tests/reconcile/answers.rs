@@ -155,3 +155,75 @@ async fn pauses_grow_with_every_failure_in_a_row_up_to_a_minute_and_begin_anew_a
     stage.turn().await;
     assert_eq!((stage.operation().failures, stage.operation().next_attempt_at), (0, None));
 }
+
+#[tokio::test]
+async fn a_look_that_fails_is_waited_for_and_told_once() {
+    let stage = calling(OperationKind::Deploy);
+    stage.provider.is_silent();
+    let turned = stage.turn().await;
+    assert_eq!((turned.again, turned.silent), (Again::Soon, true));
+    let [commit] = &stage.commits()[..] else { panic!() };
+    let trouble = "the provider cannot be asked: connection refused";
+    assert_eq!(told(commit), [(Happening::Step, StepKind::Wait.caption()), (Happening::Step, trouble)]);
+    assert_eq!(stage.step().kind, StepKind::Wait);
+    let turned = stage.turn().await;
+    assert_eq!((turned.again, turned.written, turned.unchanged_at), (Again::Soon, None, Some(stage.world.now())));
+    assert_eq!(stage.words(), ["observe"], "nothing new");
+    // It answers again, and the step has not failed for that.
+    stage.provider.lacks_it();
+    stage.turn().await;
+    let operation = stage.operation();
+    let waited = operation.newest(StepKind::Wait).unwrap();
+    assert_eq!((waited.outcome, &waited.reason), (Some(StepOutcome::Done), &None));
+    assert_eq!(operation.accepted_at(StepKind::Create), Some(stage.world.now()));
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_saw_answered_has_not_failed_when_it_shows() {
+    // We ended between call and answer; the provider then does not answer for a moment.
+    let stage = calling(OperationKind::Deploy);
+    let now = stage.world.now();
+    stage.operation_is(|operation| operation.begin(StepKind::Create, now));
+    stage.provider.is_silent();
+    stage.turn().await;
+    stage.provider.shows(Condition::Working);
+    stage.turn().await;
+    let operation = stage.operation();
+    assert_eq!(operation.newest(StepKind::Create).unwrap().outcome, Some(StepOutcome::Done));
+}
+
+#[tokio::test]
+async fn a_step_that_calls_is_not_begun_before_its_call() {
+    let stage = calling(OperationKind::Deploy);
+    stage.provider.answer.set(Err(EngineError::Busy("it is rolling out".into())));
+    stage.turn().await;
+    // Something happens there meanwhile, and then some of it is missing: it is asked for again, but not yet.
+    stage.provider.shows(Condition::Working);
+    stage.turn().await;
+    stage.provider.shows(Condition::Incomplete);
+    stage.turn().await;
+    let count = |stage: &Stage| stage.operation().steps.iter().filter(|step| step.kind == StepKind::Create).count();
+    assert_eq!((stage.step().kind, count(&stage)), (StepKind::Wait, 1));
+    stage.advance(6);
+    stage.words();
+    stage.turn().await;
+    assert_eq!(stage.words(), ["observe", "commit", "deploy", "commit"]);
+    assert_eq!((stage.step().kind, stage.step().tries, count(&stage)), (StepKind::Create, 1, 2));
+}
+
+#[tokio::test]
+async fn a_provider_that_cannot_be_asked_between_two_calls_is_told_once_and_the_call_keeps_its_answer() {
+    let stage = calling(OperationKind::Resize { node_count: 5 });
+    let busy = EngineError::Busy("it is rolling out".into());
+    stage.provider.answer.set(Err(busy.clone()));
+    stage.turn().await;
+    stage.commits();
+    stage.provider.is_silent();
+    for _ in 0..3 {
+        stage.turn().await;
+    }
+    let told: Vec<_> = stage.commits().iter().flat_map(|commit| commit.work.timeline.clone()).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].message, "the provider cannot be asked: connection refused");
+    assert_eq!((stage.step().kind, stage.step().reason), (StepKind::Resize, Some(busy.reason())));
+}

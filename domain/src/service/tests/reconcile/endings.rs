@@ -217,6 +217,23 @@ async fn a_cluster_seen_to_be_gone_leaves_and_is_remembered() {
 }
 
 #[tokio::test]
+async fn a_cluster_does_not_leave_while_a_call_may_still_make_something() {
+    let stage = Stage::asked(OperationKind::Destroy);
+    let mut ledger = Ledger::empty(stage.id);
+    ledger.intend([thing("net").name], stage.world.now());
+    stage.kept.put_ledger(ledger);
+    stage.advance(UNCERTAIN.num_seconds() - 1);
+    for nothing in [Ok(Observation::Absent), Err(EngineError::Missing)] {
+        stage.provider.observation.set(nothing);
+        assert_eq!(stage.turn().await.again, Again::Soon);
+        assert_eq!((stage.step().kind, stage.step().reason), (StepKind::Verify, None));
+    }
+    assert_eq!(stage.words(), ["observe", "commit", "observe"], "both are the same answer");
+    stage.advance(1);
+    assert_eq!(stage.turn().await.again, Again::Never);
+}
+
+#[tokio::test]
 async fn an_ending_that_somebody_overtook_is_decided_again() {
     let stage = Arc::new(Stage::asked(OperationKind::Destroy));
     let others = stage.clone();
