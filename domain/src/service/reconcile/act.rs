@@ -86,6 +86,8 @@ impl Reconciler {
         if first {
             turn.tell(now, Happening::Step, call.step().caption().to_owned(), None);
         }
+        // A call of before that was not answered may still take effect when this one has been.
+        let open = turn.ledger().unanswered_since.filter(|_| turn.ledger().is_uncertain(now));
         match call {
             Call::Deploy => turn.ledger_mut().intend(line.engine.makes(&line.access, &line.order), now),
             Call::Destroy => turn.ledger_mut().condemn(now),
@@ -116,6 +118,7 @@ impl Reconciler {
         let now = self.clock.now();
         if call == Call::Deploy && !result.as_ref().is_err_and(EngineError::is_uncertain) {
             turn.ledger_mut().answered();
+            turn.ledger_mut().unanswered_since = open;
         }
         match result {
             Ok(()) => self.accepted(turn, now).await,

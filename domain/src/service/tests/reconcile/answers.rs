@@ -137,6 +137,25 @@ async fn only_silence_leaves_it_open_whether_something_was_made() {
 }
 
 #[tokio::test]
+async fn an_answer_does_not_speak_for_an_earlier_call() {
+    // The first call was not answered, and may still take effect when the second has been.
+    let stage = calling(OperationKind::Deploy);
+    stage.provider.answer.set(Err(EngineError::Unreachable("the connection was cut".into())));
+    let first_sent = stage.world.now();
+    stage.turn().await;
+    stage.advance(10);
+    stage.provider.answer.set(Ok(()));
+    stage.turn().await;
+    assert_eq!(stage.step().outcome, Some(StepOutcome::Done));
+    assert_eq!(stage.ledger().unanswered_since, Some(first_sent));
+    // By then it has taken effect or never will.
+    stage.advance(UNCERTAIN.num_seconds());
+    stage.provider.lacks_it();
+    stage.turn().await;
+    assert_eq!(stage.ledger().unanswered_since, None);
+}
+
+#[tokio::test]
 async fn pauses_grow_with_every_failure_in_a_row_up_to_a_minute_and_begin_anew_after_a_success() {
     let stage = calling(OperationKind::Resize { node_count: 5 });
     stage.provider.answer.set(Err(EngineError::Busy("it is rolling out".into())));
