@@ -26,16 +26,25 @@ use crate::{
 
 /// Metadata of a cluster that tells how many nodes are wanted.
 const NODE_COUNT: &str = "node_count";
+/// About how often a cluster at rest is looked at: a provider that wants to be left alone for less has nothing to fear.
+const QUIET: Duration = Duration::from_secs(60);
 
 impl Reconciler {
     /// Nothing to do; only what was seen is stored.
-    pub(super) async fn rest(&self, turn: &mut Turn) -> Result<Again, StoreError> {
+    pub(super) async fn rest(
+        &self,
+        turn: &mut Turn,
+        observation: &Result<Observation, EngineError>,
+    ) -> Result<Again, StoreError> {
         if turn.has_changed() {
             // The record is not touched. Somebody else's change to it meanwhile is a reason to look again.
             let seen = turn.seen;
             turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
         }
-        Ok(Again::Quiet)
+        Ok(match observation {
+            Err(EngineError::Throttled { retry_after }) if *retry_after > QUIET => Again::After(*retry_after),
+            _ => Again::Quiet,
+        })
     }
 
     /// Waits in a step.
@@ -65,7 +74,7 @@ impl Reconciler {
             turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
         }
         Ok(match observation {
-            Err(EngineError::Throttled { retry_after }) => Again::After(*retry_after),
+            Err(EngineError::Throttled { retry_after }) => Again::After(turn.until_deadline(*retry_after, now)),
             _ => Again::Soon,
         })
     }
@@ -149,11 +158,13 @@ impl Reconciler {
         let reason = error.reason();
         let mut again = Again::Soon;
         let mut news = false;
+        let failures = turn.operation().map_or(0, |operation| operation.failures);
+        let pause = match error {
+            EngineError::Throttled { retry_after } => *retry_after,
+            _ => pause(failures, id),
+        };
+        let pause = turn.until_deadline(pause, now);
         if let Some(operation) = turn.operation_mut() {
-            let pause = match error {
-                EngineError::Throttled { retry_after } => *retry_after,
-                _ => pause(operation.failures, id),
-            };
             news = operation.current().is_none_or(|step| step.reason.as_ref() != Some(&reason));
             operation.hold(reason.clone(), now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::minutes(1)));
             again = Again::After(pause);

@@ -164,11 +164,11 @@ impl Reconciler {
             now,
         });
         let again = match step {
-            Step::Rest => self.rest(&mut turn).await?,
+            Step::Rest => self.rest(&mut turn, &observation).await?,
             Step::Wait(kind) => self.wait(&mut turn, kind, &observation, now).await?,
             Step::Call(call) => match &line {
                 Some(line) => self.call(&mut turn, line, call, now).await?,
-                None => self.rest(&mut turn).await?,
+                None => self.rest(&mut turn, &observation).await?,
             },
             Step::End { status, reason, event } => self.end(&mut turn, status, reason, event, now).await?,
             Step::Move(event) => self.move_on(&mut turn, event, now).await?,

@@ -1,7 +1,7 @@
 //! What one turn knows and changes, and how it is written: everything that has changed since the last write, in one transaction, on
 //! the condition that nobody else has changed any of it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
@@ -130,6 +130,12 @@ impl Turn {
     pub(super) fn observed_nodes(&self) -> Option<u32> {
         let sighting = self.sighting.as_ref().or(self.view.sighting.as_deref())?;
         sighting.told.as_ref()?.node_count
+    }
+
+    /// As much of `pause` as is left until the operation under way has to end.
+    pub(super) fn until_deadline(&self, pause: Duration, now: DateTime<Utc>) -> Duration {
+        let under_way = self.operation().filter(|operation| operation.status.is_unfinished());
+        under_way.map_or(pause, |operation| pause.min((operation.deadline - now).to_std().unwrap_or_default()))
     }
 
     /// Adds to the timeline.

@@ -176,6 +176,24 @@ async fn pauses_grow_with_every_failure_in_a_row_up_to_a_minute_and_begin_anew_a
 }
 
 #[tokio::test]
+async fn the_pause_a_provider_asks_for_is_kept_but_not_past_the_deadline() {
+    let longest = Duration::from_secs(3600);
+    for (retry_after, expected) in [(0, 0), (300, 300), (86_400, 3600), (u64::MAX, 3600)] {
+        let stage = calling(OperationKind::Resize { node_count: 5 });
+        let throttled = EngineError::Throttled { retry_after: Duration::from_secs(retry_after) };
+        stage.provider.answer.set(Err(throttled.clone()));
+        let turned = stage.turn().await;
+        assert_eq!(turned.again, Again::After(Duration::from_secs(expected)));
+        // The same when already the look is answered so.
+        stage.provider.observation.set(Err(throttled));
+        assert_eq!(stage.turn().await.again, Again::After(Duration::from_secs(retry_after).min(longest)));
+        stage.advance(3600);
+        stage.turn().await;
+        assert_eq!(stage.operation().status, OperationStatus::Failed, "it ends at its deadline");
+    }
+}
+
+#[tokio::test]
 async fn a_look_that_fails_is_waited_for_and_told_once() {
     let stage = calling(OperationKind::Deploy);
     stage.provider.is_silent();

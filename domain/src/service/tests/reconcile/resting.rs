@@ -127,3 +127,13 @@ async fn a_cluster_whose_engine_is_not_offered_any_more_is_still_looked_at() {
         assert_eq!(stage.words(), ["look"], "nothing new");
     }
 }
+
+#[tokio::test]
+async fn a_provider_that_wants_to_be_left_alone_for_long_is_left_alone() {
+    for (retry_after, expected) in [(5, Again::Quiet), (300, Again::After(Duration::from_secs(300)))] {
+        let stage = Stage::resting(Lifecycle::Ready);
+        let throttled = EngineError::Throttled { retry_after: Duration::from_secs(retry_after) };
+        stage.provider.observation.set(Err(throttled));
+        assert_eq!(stage.turn().await.again, expected);
+    }
+}
