@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Again, Line, Reconciler, trouble,
@@ -20,7 +20,7 @@ use crate::{
         store::{Change, ClusterRecord, ClusterSecrets, StoreError},
     },
     reason::{Fixer, Reason},
-    secret::Kubeconfig,
+    secret::{Kubeconfig, SealedDocument},
     timeline::{Happening, KEPT},
 };
 
@@ -273,14 +273,21 @@ impl Reconciler {
             turn.tell(now, Happening::State, message, reason);
         }
         cluster.lifecycle = lifecycle;
+        let mut secrets = ClusterSecrets::default();
         if let Some(nodes) = nodes {
-            let mut metadata = cluster.metadata.take().unwrap_or_default().to_map();
-            metadata.insert(NODE_COUNT.to_owned(), nodes.into());
-            // Secret parts are masked already, and stay sealed as they are.
-            cluster.metadata = Some(document::split(metadata, &|_| false).shown);
+            // What is sealed is the whole, and engines are given that: the two must not differ.
+            if let Some(sealed) = self.store.metadata(cluster.id).await? {
+                let whole = cluster.metadata.clone().unwrap_or_default().reveal(Some(&sealed));
+                let whole = whole.map_err(|error| StoreError::Unreadable(Box::new(error)))?;
+                let whole = Value::Object(with_nodes(whole, nodes)).to_string();
+                secrets.metadata = Change::Set(SealedDocument::new(whole));
+            }
+            let shown = cluster.metadata.take().unwrap_or_default().to_map();
+            // Secret parts are masked already.
+            cluster.metadata = Some(document::split(with_nodes(shown, nodes), &|_| false).shown);
         }
         let seen = turn.seen;
-        turn.save(&*self.store, ClusterRecord::Put(Box::new(cluster), ClusterSecrets::default(), seen)).await?;
+        turn.save(&*self.store, ClusterRecord::Put(Box::new(cluster), secrets, seen)).await?;
         self.store.prune_timeline(turn.id(), KEPT).await?;
         Ok(Again::Now)
     }
@@ -302,6 +309,12 @@ impl Reconciler {
         self.store.prune_timeline(turn.id(), KEPT).await?;
         Ok(Again::Never)
     }
+}
+
+/// Metadata that tell of so many nodes.
+fn with_nodes(mut metadata: Map<String, Value>, nodes: u32) -> Map<String, Value> {
+    metadata.insert(NODE_COUNT.to_owned(), nodes.into());
+    metadata
 }
 
 /// Whether an operation ends since trying again cannot help. Taking down is tried until the deadline: what stands in the way may be

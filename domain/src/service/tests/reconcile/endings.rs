@@ -79,6 +79,24 @@ async fn a_resize_that_is_done_changes_the_size_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn a_resize_changes_what_is_sealed_as_well_as_what_is_shown() {
+    let stage = Stage::asked(OperationKind::Resize { node_count: 5 });
+    let whole = object(json!({"node_count": 3, "admin_password": "hunter2"}));
+    let split = document::split(whole, &|path| path == ["admin_password"]);
+    stage.kept.metadata.set(split.sealed);
+    stage.cluster_is(|cluster| cluster.metadata = Some(split.shown));
+    stage.provider.observation.set(Ok(with_nodes(Condition::Running, 5)));
+    stage.turn().await;
+    let shown = stage.cluster().metadata.unwrap();
+    assert_eq!(shown.to_map(), object(json!({"node_count": 5, "admin_password": MASK})));
+    let whole = shown.reveal(stage.kept.metadata.get().as_ref()).unwrap();
+    assert_eq!(whole, object(json!({"node_count": 5, "admin_password": "hunter2"})));
+    // Whatever is made from now on is made in that size.
+    stage.turn().await;
+    assert_eq!(stage.provider.asked.take().pop().unwrap().1.parameters, whole);
+}
+
+#[tokio::test]
 async fn a_resize_that_was_stopped_leaves_the_size_that_was_seen() {
     for (observed, expected) in [(Some(4), Some(json!(4))), (None, None)] {
         let stage = Stage::asked(OperationKind::Resize { node_count: 5 });
