@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 
 use self::turn::Turn;
-use super::providers::Providers;
+use super::providers::{Providers, known};
 use crate::{
     catalog::{Catalog, ClusterView},
     cluster::{
@@ -123,7 +123,7 @@ impl Reconciler {
         let is_busy = operation.as_ref().is_some_and(|entry| entry.record.status.is_unfinished());
         let ledger = if is_busy { self.store.ledger(cluster.id).await? } else { None };
         let mut turn = Turn::new(view.clone(), operation, ledger, term);
-        let line = match (engine, &view.provisioner) {
+        let mut line = match (engine, &view.provisioner) {
             (Some(engine), Some(provisioner)) => Some(Line {
                 engine,
                 access: self.providers.access(provisioner).await?,
@@ -155,6 +155,9 @@ impl Reconciler {
         }
         if is_busy && let Some(things) = things(&observation) {
             turn.ledger_mut().observed(things, now);
+            if let Some(line) = &mut line {
+                line.order.known = known(turn.ledger());
+            }
         }
         let step = plan(&Situation {
             cluster,

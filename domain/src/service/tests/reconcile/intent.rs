@@ -216,4 +216,5 @@ async fn an_engine_is_given_the_mark_the_secrets_and_what_is_known() {
         assert_eq!(order.parameters, whole);
     }
     assert_eq!(asked[0].1.known, [thing("net")]);
+    assert_eq!(asked[1].1.known, [thing("net"), thing("pool")], "and what was seen just now");
 }
