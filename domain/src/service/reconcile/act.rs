@@ -13,7 +13,7 @@ use crate::{
     cluster::{Cluster, ClusterEvent, Lifecycle, plan::Call},
     document,
     id::ClusterId,
-    kubeconfig,
+    kubeconfig::{self, AddressRules},
     operation::{OperationKind, OperationStatus, StepKind, StepOutcome},
     port::{
         engine::{EngineError, Observation},
@@ -194,11 +194,13 @@ impl Reconciler {
         let kubeconfig: Kubeconfig = match kubeconfig::parse(given, &self.addresses) {
             Ok(kubeconfig) => kubeconfig,
             Err(invalid) => {
-                let reason = Reason::new(
-                    format!("the provider's kubeconfig cannot be used: {invalid}"),
-                    Fixer::Operator,
-                    "allow the address in CLUSTER_ADDRESS_DENY if it is meant to be reached",
-                );
+                let (fixer, next_step) = if kubeconfig::parse(given, &AddressRules::denying(Vec::new())).is_ok() {
+                    (Fixer::Operator, "allow the address in CLUSTER_ADDRESS_DENY if it is meant to be reached")
+                } else {
+                    (Fixer::Provider, "it is fetched again by itself")
+                };
+                let reason =
+                    Reason::new(format!("the provider's kubeconfig cannot be used: {invalid}"), fixer, next_step);
                 return self.hold(turn, &EngineError::Rejected(reason), now).await;
             }
         };

@@ -48,6 +48,44 @@ async fn whoever_ceased_to_lead_does_not_fetch_it() {
 }
 
 #[tokio::test]
+async fn one_that_may_not_be_used_is_not_stored_and_the_step_says_why() {
+    let pointing_to = |server: &str| {
+        let mut given = kubeconfig("zebra");
+        given["clusters"][0]["cluster"]["server"] = json!(server);
+        given
+    };
+    let mut running_commands = kubeconfig("zebra");
+    running_commands["users"][0]["user"] = json!({"exec": {"command": "sh"}});
+    let rows = [
+        // Whoever runs the installation says where kubeconfigs may point to.
+        (pointing_to("https://127.0.0.1:6443"), "leads to an address", Fixer::Operator),
+        (pointing_to("https://169.254.169.254"), "leads to an address", Fixer::Operator),
+        (running_commands, "exec", Fixer::Provider),
+        (json!("<html>502</html>"), "kubeconfig", Fixer::Provider),
+        (Value::Null, "kubeconfig", Fixer::Provider),
+    ];
+    for (given, said, fixer) in rows {
+        let stage = deployed();
+        stage.provider.kubeconfig.set(Ok(given.clone()));
+        let Again::After(_) = stage.turn().await.again else { panic!("{given}") };
+        let step = stage.step();
+        let reason = step.reason.unwrap();
+        assert!(reason.cause.starts_with("the provider's kubeconfig cannot be used: "), "{}", reason.cause);
+        assert!(reason.cause.contains(said), "{} does not name {said}", reason.cause);
+        assert_eq!((reason.fixer, step.ended_at), (fixer, None));
+        let commits = stage.commits();
+        assert!(commits.iter().all(|commit| matches!(commit.record, ClusterRecord::Keep(_))), "{given}");
+        assert_eq!(commits[1].work.timeline[0].reason, Some(reason), "{given}");
+        assert!(!format!("{commits:?}").contains("zebra"), "no credential is told");
+        // At the deadline that is what the cluster says.
+        stage.advance(3600);
+        stage.turn().await;
+        let Lifecycle::Failed { reason } = stage.cluster().lifecycle else { panic!("{given}") };
+        assert!(reason.cause.contains("cannot be used"), "{}", reason.cause);
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_does_not_give_it_is_asked_again() {
     for error in [
         EngineError::Missing,
