@@ -14,4 +14,5 @@ mod reconcile;
 mod sessions;
 mod user_access;
 mod users;
+mod verbs;
 mod world;
