@@ -1,12 +1,14 @@
 //! What people do to clusters: resize, network policy, destroy, cancel, retry, forget. Each answers as soon as the request is durable;
 //! the reconciler does the work.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::{Clusters, permits};
 use crate::{
     access::{Action, Caller},
-    catalog::{ClusterView, OperationView},
+    catalog::{ClusterView, Entry as Shown, OperationView},
     cluster::{Cluster, ClusterEvent, Lifecycle},
     id::{ClusterId, OperationId},
     invalid::FieldError,
@@ -300,9 +302,11 @@ impl Clusters {
                 work.operations.push((taken_over, Some(entry.revision)));
             }
             work.operations.push((operation, None));
-            let record = ClusterRecord::Put(Box::new(cluster), ClusterSecrets::default(), view.cluster.revision);
+            let put = Box::new(cluster.clone());
+            let record = ClusterRecord::Put(put, ClusterSecrets::default(), view.cluster.revision);
             match self.store.commit(id, record, work).await {
-                Ok(_) => return self.get(caller, id),
+                // As it was written: by now the reconciler may be done with it.
+                Ok(revision) => return Ok(ClusterView { cluster: Arc::new(Shown::new(cluster, revision)), ..view }),
                 Err(StoreError::Conflict) => self.freshness.caught_up().await?,
                 Err(error) => return Err(error.into()),
             }
@@ -315,7 +319,7 @@ impl Clusters {
         self.catalog.operations_of(id).iter().skip(KEPT - 1).map(|view| view.operation.record.id).collect()
     }
 
-    fn newest(&self, view: &ClusterView) -> Option<std::sync::Arc<crate::catalog::Entry<Operation>>> {
+    fn newest(&self, view: &ClusterView) -> Option<Arc<Shown<Operation>>> {
         self.catalog.operation(view.cluster.record.operation?).map(|view| view.operation)
     }
 

@@ -129,6 +129,20 @@ async fn what_the_store_says_is_passed_on() {
 }
 
 #[tokio::test]
+async fn a_request_that_was_granted_is_granted_however_fast_it_is_done() {
+    // The reconciler is done with the cluster before whoever asked hears of it.
+    for (verb, state, ask) in verbs() {
+        if matches!(verb, "detach" | "forget" | "cancel") {
+            continue;
+        }
+        let counter = Counter::with(state);
+        let (world, id) = (counter.world.clone(), counter.id);
+        counter.kept.story.meanwhile("commit", move || world.gone(Change::ClusterGone(id)));
+        assert_eq!(ask(&counter).await, 200, "{verb}");
+    }
+}
+
+#[tokio::test]
 async fn two_who_ask_at_once_do_not_both_get_it() {
     let counter = Counter::with(Ready);
     let (world, id) = (counter.world.clone(), counter.id);
