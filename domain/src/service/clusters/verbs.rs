@@ -126,8 +126,12 @@ impl Clusters {
         if is_attached {
             return self.detach(caller, id, expected).await;
         }
-        let begun = self.begin(caller, Action::ClusterDelete, id, expected, |view, _| {
-            let under_way = view.cluster.record.lifecycle == Lifecycle::Destroying;
+        let begun = self.begin(caller, Action::ClusterDelete, id, expected, |_, newest| {
+            let under_way = newest.is_some_and(|operation| {
+                operation.kind == OperationKind::Destroy
+                    && operation.status.is_unfinished()
+                    && operation.cancel.is_none()
+            });
             let request = || Request::new(OperationKind::Destroy, ClusterEvent::DeleteRequested);
             Ok((!under_way).then(request))
         });

@@ -128,6 +128,25 @@ async fn destroying_asked_for_again_is_under_way_already() {
 }
 
 #[tokio::test]
+async fn destroying_that_somebody_stopped_a_moment_ago_is_asked_for_anew() {
+    let counter = Counter::with(Destroying);
+    let running = counter.newest().operation.record.id;
+    counter.clusters.cancel(&caller(&counter.world.people.ada), running).await.unwrap();
+    counter.commits();
+    let cancelled = counter.newest().operation;
+    counter.clusters.delete(&counter.ann(), counter.id, None).await.unwrap();
+    let operation = takes_over(&counter, &cancelled);
+    assert_eq!(counter.cluster().operation, Some(operation));
+}
+
+#[tokio::test]
+async fn destroying_of_which_nothing_is_on_record_is_asked_for_anew() {
+    let counter = Counter::of(Some(Lifecycle::Destroying));
+    counter.clusters.delete(&counter.ann(), counter.id, None).await.unwrap();
+    assert_eq!(asked(&counter.commit()).kind, OperationKind::Destroy);
+}
+
+#[tokio::test]
 async fn detaching_is_done_at_once() {
     let counter = Counter::with(Attached);
     let (before, read_at) = (counter.cluster(), counter.revision());
