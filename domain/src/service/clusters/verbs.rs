@@ -183,7 +183,11 @@ impl Clusters {
                 OperationKind::Deploy if has_failed => ClusterEvent::DeployRequested,
                 OperationKind::Deploy => return Err(nothing_to_retry(view)),
                 OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. } => ClusterEvent::ChangeRequested,
-                OperationKind::Destroy | OperationKind::Detach => ClusterEvent::DeleteRequested,
+                // Whoever may change a cluster may not thereby destroy it.
+                OperationKind::Destroy | OperationKind::Detach => {
+                    self.permitted(caller, Action::ClusterDelete, id)?;
+                    ClusterEvent::DeleteRequested
+                }
             };
             let message = format!("asked to try again to {}", kind.infinitive());
             Ok(Some(Request { kind, event, attempt, message }))

@@ -129,6 +129,25 @@ async fn the_policy_of_the_organization_decides() {
 }
 
 #[tokio::test]
+async fn trying_again_to_destroy_is_destroying() {
+    // Somebody has thought better of it; who may change the cluster may not thereby destroy it.
+    for status in [OperationStatus::Cancelled, OperationStatus::Failed] {
+        for (lifecycle, action, expected) in [
+            (Lifecycle::Ready, Action::ClusterUpdate, 403),
+            (Lifecycle::Failed { reason: failure() }, Action::ClusterUpdate, 403),
+            (Lifecycle::Ready, Action::ClusterDelete, 403),
+        ] {
+            let counter = Counter::after(lifecycle, OperationKind::Destroy, status);
+            counter.world.policy(&[(action, Rule::All)]);
+            assert_eq!(ask(&counter, &counter.world.people.bob, Verb::Retry).await, expected, "{status:?} {action}");
+            counter.world.policy(&[(Action::ClusterUpdate, Rule::All), (Action::ClusterDelete, Rule::All)]);
+            assert_eq!(ask(&counter, &counter.world.people.bob, Verb::Retry).await, 200, "{status:?}");
+            assert_eq!(counter.cluster().lifecycle, Lifecycle::Destroying);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_the_engine_cannot_do_is_said_with_its_name() {
     let abilities = Abilities { deploy: true, ..Abilities::default() };
     for verb in [Verb::Resize, Verb::SetNetworkPolicy] {
