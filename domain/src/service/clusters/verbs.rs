@@ -243,6 +243,8 @@ impl Clusters {
             let view = self.permitted(caller, Action::ClusterForget, id)?;
             check_expected(expected, view.cluster.revision, "the cluster")?;
             let now = self.clock.now();
+            // Read before the ledger, since an intent moves both: one that is not in `remaining` makes the write below conflict.
+            let unfinished = self.newest(&view).filter(|entry| entry.record.status.is_unfinished());
             let ledger = self.store.ledger(id).await?;
             let remaining: Vec<Row> =
                 ledger.map(|ledger| ledger.value.remaining().cloned().collect()).unwrap_or_default();
@@ -251,8 +253,7 @@ impl Clusters {
                 departed: Some(departed(&view, now)),
                 ..Work::default()
             };
-            // The condition on its revision also keeps an intent from being written meanwhile that is not in `remaining`.
-            if let Some(entry) = self.newest(&view).filter(|entry| entry.record.status.is_unfinished()) {
+            if let Some(entry) = unfinished {
                 let mut operation = entry.record.clone();
                 let reason = Reason::new("the cluster was forgotten", Fixer::Requester, "");
                 operation.end(OperationStatus::Cancelled, Some(reason), now);
