@@ -253,11 +253,8 @@ impl Clusters {
                 departed: Some(departed(&view, now)),
                 ..Work::default()
             };
-            if let Some(entry) = unfinished {
-                let mut operation = entry.record.clone();
-                let reason = Reason::new("the cluster was forgotten", Fixer::Requester, "");
-                operation.end(OperationStatus::Cancelled, Some(reason), now);
-                work.operations.push((operation, Some(entry.revision)));
+            if let Some(entry) = &unfinished {
+                stop(entry, "the cluster was forgotten", caller, now, &mut work);
             }
             if !remaining.is_empty() {
                 work.orphan = Some(orphan(&view, remaining.clone(), now));
@@ -305,10 +302,7 @@ impl Clusters {
                 ..Work::default()
             };
             if let Some(entry) = unfinished {
-                let mut taken_over = entry.record.clone();
-                let reason = Reason::new("destroying the cluster was asked for", Fixer::Requester, "");
-                taken_over.end(OperationStatus::Cancelled, Some(reason), now);
-                work.operations.push((taken_over, Some(entry.revision)));
+                stop(entry, "destroying the cluster was asked for", caller, now, &mut work);
             }
             work.operations.push((operation, None));
             let put = Box::new(cluster.clone());
@@ -373,6 +367,23 @@ fn told(
 ) -> Entry {
     let (cluster, by) = (view.cluster.record.id, Some(caller.user));
     Entry { cluster, at: now, happening: Happening::Asked, message, operation, by, reason: None }
+}
+
+/// What was under way ends with what was asked for instead, and the story says so.
+fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: DateTime<Utc>, work: &mut Work) {
+    let mut operation = entry.record.clone();
+    let reason = Reason::new(why, Fixer::Requester, "");
+    operation.end(OperationStatus::Cancelled, Some(reason.clone()), now);
+    work.timeline.push(Entry {
+        cluster: operation.cluster,
+        at: now,
+        happening: Happening::Ended,
+        message: format!("cancelled: {}", operation.kind.infinitive()),
+        operation: Some(operation.id),
+        by: Some(caller.user),
+        reason: Some(reason),
+    });
+    work.operations.push((operation, Some(entry.revision)));
 }
 
 fn departed(view: &ClusterView, now: DateTime<Utc>) -> Departed {

@@ -75,8 +75,7 @@ async fn what_is_under_way_ends_with_the_record_and_what_has_ended_stays_as_it_w
         let ada = &counter.world.people.ada;
         let (expected, entry) = stopped(&running.record, "the cluster was forgotten", ada, &counter);
         assert_eq!(ended, [(expected, Some(running.revision))], "{state:?}");
-        let _ = entry;
-        assert!(told.is_empty(), "{state:?}");
+        assert_eq!(told, [entry], "{state:?}");
     }
 }
 

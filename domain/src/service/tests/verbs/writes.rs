@@ -34,8 +34,7 @@ fn takes_over(counter: &Counter, running: &Shown<Operation>) -> OperationId {
     assert_eq!((before, *seen), (&ended, Some(running.revision)));
     assert_eq!((&operation.kind, operation.attempt, operation.cancel), (&OperationKind::Destroy, 1, None));
     let asked = counter.told(ann, Some(operation.id), "asked to destroy the cluster");
-    let _ = told;
-    assert_eq!(commit.work.timeline, [asked]);
+    assert_eq!(commit.work.timeline, [asked, told]);
     assert_eq!(put(&commit).0.operation, Some(operation.id));
     operation.id
 }
