@@ -10,7 +10,7 @@ use crate::{
     port::inspector::ClusterInspector,
 };
 
-/// Use cases that read a live cluster. They write nothing; what is stored of a cluster is kept fresh by [`super::looks`].
+/// Use cases that read a live cluster. They write nothing; what is stored of a cluster is kept fresh by [`super::reconcile`].
 pub struct LiveViews {
     /// Finds clusters and their kubeconfigs.
     pub clusters: Arc<Clusters>,

@@ -9,7 +9,7 @@ use crate::{
     catalog::{Catalog, ClusterView, ProvisionerView},
     document::{Document, MASK},
     id::{ClusterId, ProvisionerId},
-    ledger::{Ledger, Mark},
+    ledger::{Ledger, Mark, Thing},
     port::{
         engine::{Access, Engine, EngineRegistry, Order},
         store::{ClusterStore, ProvisionerStore, StoreError},
@@ -81,13 +81,13 @@ impl Providers {
                 revealed(shown, sealed.as_ref())?
             }
         };
-        Ok(Order {
-            mark: self.mark(cluster.id),
-            name: cluster.name.to_string(),
-            parameters,
-            known: ledger.remaining().map(|row| row.thing.clone()).collect(),
-        })
+        Ok(Order { mark: self.mark(cluster.id), name: cluster.name.to_string(), parameters, known: known(ledger) })
     }
+}
+
+/// What is there, or may be.
+pub(super) fn known(ledger: &Ledger) -> Vec<Thing> {
+    ledger.remaining().map(|row| row.thing.clone()).collect()
 }
 
 fn is_masked(shown: &Document) -> bool {

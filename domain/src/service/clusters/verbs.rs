@@ -1,12 +1,14 @@
 //! What people do to clusters: resize, network policy, destroy, cancel, retry, forget. Each answers as soon as the request is durable;
 //! the reconciler does the work.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::{Clusters, permits};
 use crate::{
     access::{Action, Caller},
-    catalog::{ClusterView, OperationView},
+    catalog::{ClusterView, Entry as Shown, OperationView},
     cluster::{Cluster, ClusterEvent, Lifecycle},
     id::{ClusterId, OperationId},
     invalid::FieldError,
@@ -124,8 +126,12 @@ impl Clusters {
         if is_attached {
             return self.detach(caller, id, expected).await;
         }
-        let begun = self.begin(caller, Action::ClusterDelete, id, expected, |view, _| {
-            let under_way = view.cluster.record.lifecycle == Lifecycle::Destroying;
+        let begun = self.begin(caller, Action::ClusterDelete, id, expected, |_, newest| {
+            let under_way = newest.is_some_and(|operation| {
+                operation.kind == OperationKind::Destroy
+                    && operation.status.is_unfinished()
+                    && operation.cancel.is_none()
+            });
             let request = || Request::new(OperationKind::Destroy, ClusterEvent::DeleteRequested);
             Ok((!under_way).then(request))
         });
@@ -177,7 +183,11 @@ impl Clusters {
                 OperationKind::Deploy if has_failed => ClusterEvent::DeployRequested,
                 OperationKind::Deploy => return Err(nothing_to_retry(view)),
                 OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. } => ClusterEvent::ChangeRequested,
-                OperationKind::Destroy | OperationKind::Detach => ClusterEvent::DeleteRequested,
+                // Whoever may change a cluster may not thereby destroy it.
+                OperationKind::Destroy | OperationKind::Detach => {
+                    self.permitted(caller, Action::ClusterDelete, id)?;
+                    ClusterEvent::DeleteRequested
+                }
             };
             let message = format!("asked to try again to {}", kind.infinitive());
             Ok(Some(Request { kind, event, attempt, message }))
@@ -233,6 +243,8 @@ impl Clusters {
             let view = self.permitted(caller, Action::ClusterForget, id)?;
             check_expected(expected, view.cluster.revision, "the cluster")?;
             let now = self.clock.now();
+            // Read before the ledger, since an intent moves both: one that is not in `remaining` makes the write below conflict.
+            let unfinished = self.newest(&view).filter(|entry| entry.record.status.is_unfinished());
             let ledger = self.store.ledger(id).await?;
             let remaining: Vec<Row> =
                 ledger.map(|ledger| ledger.value.remaining().cloned().collect()).unwrap_or_default();
@@ -241,12 +253,8 @@ impl Clusters {
                 departed: Some(departed(&view, now)),
                 ..Work::default()
             };
-            // The condition on its revision also keeps an intent from being written meanwhile that is not in `remaining`.
-            if let Some(entry) = self.newest(&view).filter(|entry| entry.record.status.is_unfinished()) {
-                let mut operation = entry.record.clone();
-                let reason = Reason::new("the cluster was forgotten", Fixer::Requester, "");
-                operation.end(OperationStatus::Cancelled, Some(reason), now);
-                work.operations.push((operation, Some(entry.revision)));
+            if let Some(entry) = &unfinished {
+                stop(entry, "the cluster was forgotten", caller, now, &mut work);
             }
             if !remaining.is_empty() {
                 work.orphan = Some(orphan(&view, remaining.clone(), now));
@@ -294,15 +302,14 @@ impl Clusters {
                 ..Work::default()
             };
             if let Some(entry) = unfinished {
-                let mut taken_over = entry.record.clone();
-                let reason = Reason::new("destroying the cluster was asked for", Fixer::Requester, "");
-                taken_over.end(OperationStatus::Cancelled, Some(reason), now);
-                work.operations.push((taken_over, Some(entry.revision)));
+                stop(entry, "destroying the cluster was asked for", caller, now, &mut work);
             }
             work.operations.push((operation, None));
-            let record = ClusterRecord::Put(Box::new(cluster), ClusterSecrets::default(), view.cluster.revision);
+            let put = Box::new(cluster.clone());
+            let record = ClusterRecord::Put(put, ClusterSecrets::default(), view.cluster.revision);
             match self.store.commit(id, record, work).await {
-                Ok(_) => return self.get(caller, id),
+                // As it was written: by now the reconciler may be done with it.
+                Ok(revision) => return Ok(ClusterView { cluster: Arc::new(Shown::new(cluster, revision)), ..view }),
                 Err(StoreError::Conflict) => self.freshness.caught_up().await?,
                 Err(error) => return Err(error.into()),
             }
@@ -315,7 +322,7 @@ impl Clusters {
         self.catalog.operations_of(id).iter().skip(KEPT - 1).map(|view| view.operation.record.id).collect()
     }
 
-    fn newest(&self, view: &ClusterView) -> Option<std::sync::Arc<crate::catalog::Entry<Operation>>> {
+    fn newest(&self, view: &ClusterView) -> Option<Arc<Shown<Operation>>> {
         self.catalog.operation(view.cluster.record.operation?).map(|view| view.operation)
     }
 
@@ -360,6 +367,23 @@ fn told(
 ) -> Entry {
     let (cluster, by) = (view.cluster.record.id, Some(caller.user));
     Entry { cluster, at: now, happening: Happening::Asked, message, operation, by, reason: None }
+}
+
+/// What was under way ends with what was asked for instead, and the story says so.
+fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: DateTime<Utc>, work: &mut Work) {
+    let mut operation = entry.record.clone();
+    let reason = Reason::new(why, Fixer::Requester, "");
+    operation.end(OperationStatus::Cancelled, Some(reason.clone()), now);
+    work.timeline.push(Entry {
+        cluster: operation.cluster,
+        at: now,
+        happening: Happening::Ended,
+        message: format!("cancelled: {}", operation.kind.infinitive()),
+        operation: Some(operation.id),
+        by: Some(caller.user),
+        reason: Some(reason),
+    });
+    work.operations.push((operation, Some(entry.revision)));
 }
 
 fn departed(view: &ClusterView, now: DateTime<Utc>) -> Departed {

@@ -3,35 +3,48 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Again, Line, Reconciler, turn::Turn};
+use super::{
+    Again, Line, Reconciler, trouble,
+    turn::{Turn, only_waits},
+};
 use crate::{
     cluster::{Cluster, ClusterEvent, Lifecycle, plan::Call},
     document,
     id::ClusterId,
-    kubeconfig,
+    kubeconfig::{self, AddressRules},
     operation::{OperationKind, OperationStatus, StepKind, StepOutcome},
     port::{
         engine::{EngineError, Observation},
         store::{Change, ClusterRecord, ClusterSecrets, StoreError},
     },
     reason::{Fixer, Reason},
-    secret::Kubeconfig,
+    secret::{Kubeconfig, SealedDocument},
     timeline::{Happening, KEPT},
 };
 
 /// Metadata of a cluster that tells how many nodes are wanted.
 const NODE_COUNT: &str = "node_count";
+/// About how often a cluster at rest is looked at: a provider that wants to be left alone for less has nothing to fear.
+const QUIET: Duration = Duration::from_secs(60);
 
 impl Reconciler {
     /// Nothing to do; only what was seen is stored.
-    pub(super) async fn rest(&self, turn: &mut Turn) -> Result<Again, StoreError> {
+    pub(super) async fn rest(
+        &self,
+        turn: &mut Turn,
+        observation: &Result<Observation, EngineError>,
+    ) -> Result<Again, StoreError> {
         if turn.has_changed() {
-            // Looking collides with nobody's changes.
-            turn.save(&*self.store, ClusterRecord::Keep(None)).await?;
+            // The record is not touched. Somebody else's change to it meanwhile is a reason to look again.
+            let seen = turn.seen;
+            turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
         }
-        Ok(Again::Quiet)
+        Ok(match observation {
+            Err(EngineError::Throttled { retry_after }) if *retry_after > QUIET => Again::After(*retry_after),
+            _ => Again::Quiet,
+        })
     }
 
     /// Waits in a step.
@@ -42,31 +55,26 @@ impl Reconciler {
         observation: &Result<Observation, EngineError>,
         now: DateTime<Utc>,
     ) -> Result<Again, StoreError> {
-        let mut told = None;
-        if let Some(operation) = turn.operation_mut() {
-            if operation.current().is_none_or(|current| current.kind != step) {
-                operation.begin(step, now);
-                told = Some((step.caption().to_owned(), None));
-            }
-            let trouble = observation.as_ref().err().map(EngineError::reason);
-            let known = operation.current().and_then(|step| step.reason.clone());
-            if let Some(trouble) = trouble.filter(|trouble| known.as_ref() != Some(trouble)) {
-                let message = format!("the provider cannot be asked: {}", trouble.cause);
-                if let Some(current) = operation.steps.last_mut() {
-                    current.reason = Some(trouble.clone());
-                }
-                told = Some((message, Some(trouble)));
-            }
+        // A step that calls begins with its call.
+        if only_waits(step)
+            && let Some(operation) = turn.operation_mut()
+            && operation.current().is_none_or(|current| current.kind != step)
+        {
+            operation.begin(step, now);
+            turn.tell(now, Happening::Step, step.caption().to_owned(), None);
         }
-        if let Some((message, reason)) = told {
-            turn.tell(now, Happening::Step, message, reason);
+        let trouble = trouble(observation);
+        let is_news = turn.is_held_up(trouble.as_ref());
+        if let Some(trouble) = trouble.filter(|_| is_news) {
+            let message = format!("the provider cannot be asked: {}", trouble.cause);
+            turn.tell(now, Happening::Step, message, Some(trouble));
         }
         if turn.has_changed() {
             let seen = turn.seen;
             turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
         }
         Ok(match observation {
-            Err(EngineError::Throttled { retry_after }) => Again::After(*retry_after),
+            Err(EngineError::Throttled { retry_after }) => Again::After(turn.until_deadline(*retry_after, now)),
             _ => Again::Soon,
         })
     }
@@ -152,11 +160,13 @@ impl Reconciler {
         let reason = error.reason();
         let mut again = Again::Soon;
         let mut news = false;
+        let failures = turn.operation().map_or(0, |operation| operation.failures);
+        let pause = match error {
+            EngineError::Throttled { retry_after } => *retry_after,
+            _ => pause(failures, id),
+        };
+        let pause = turn.until_deadline(pause, now);
         if let Some(operation) = turn.operation_mut() {
-            let pause = match error {
-                EngineError::Throttled { retry_after } => *retry_after,
-                _ => pause(operation.failures, id),
-            };
             news = operation.current().is_none_or(|step| step.reason.as_ref() != Some(&reason));
             operation.hold(reason.clone(), now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::minutes(1)));
             again = Again::After(pause);
@@ -186,11 +196,13 @@ impl Reconciler {
         let kubeconfig: Kubeconfig = match kubeconfig::parse(given, &self.addresses) {
             Ok(kubeconfig) => kubeconfig,
             Err(invalid) => {
-                let reason = Reason::new(
-                    format!("the provider's kubeconfig cannot be used: {invalid}"),
-                    Fixer::Operator,
-                    "allow the address in CLUSTER_ADDRESS_DENY if it is meant to be reached",
-                );
+                let (fixer, next_step) = if kubeconfig::parse(given, &AddressRules::denying(Vec::new())).is_ok() {
+                    (Fixer::Operator, "allow the address in CLUSTER_ADDRESS_DENY if it is meant to be reached")
+                } else {
+                    (Fixer::Provider, "it is fetched again by itself")
+                };
+                let reason =
+                    Reason::new(format!("the provider's kubeconfig cannot be used: {invalid}"), fixer, next_step);
                 return self.hold(turn, &EngineError::Rejected(reason), now).await;
             }
         };
@@ -265,14 +277,21 @@ impl Reconciler {
             turn.tell(now, Happening::State, message, reason);
         }
         cluster.lifecycle = lifecycle;
+        let mut secrets = ClusterSecrets::default();
         if let Some(nodes) = nodes {
-            let mut metadata = cluster.metadata.take().unwrap_or_default().to_map();
-            metadata.insert(NODE_COUNT.to_owned(), nodes.into());
-            // Secret parts are masked already, and stay sealed as they are.
-            cluster.metadata = Some(document::split(metadata, &|_| false).shown);
+            // What is sealed is the whole, and engines are given that: the two must not differ.
+            if let Some(sealed) = self.store.metadata(cluster.id).await? {
+                let whole = cluster.metadata.clone().unwrap_or_default().reveal(Some(&sealed));
+                let whole = whole.map_err(|error| StoreError::Unreadable(Box::new(error)))?;
+                let whole = Value::Object(with_nodes(whole, nodes)).to_string();
+                secrets.metadata = Change::Set(SealedDocument::new(whole));
+            }
+            let shown = cluster.metadata.take().unwrap_or_default().to_map();
+            // Secret parts are masked already.
+            cluster.metadata = Some(document::split(with_nodes(shown, nodes), &|_| false).shown);
         }
         let seen = turn.seen;
-        turn.save(&*self.store, ClusterRecord::Put(Box::new(cluster), ClusterSecrets::default(), seen)).await?;
+        turn.save(&*self.store, ClusterRecord::Put(Box::new(cluster), secrets, seen)).await?;
         self.store.prune_timeline(turn.id(), KEPT).await?;
         Ok(Again::Now)
     }
@@ -294,6 +313,12 @@ impl Reconciler {
         self.store.prune_timeline(turn.id(), KEPT).await?;
         Ok(Again::Never)
     }
+}
+
+/// Metadata that tell of so many nodes.
+fn with_nodes(mut metadata: Map<String, Value>, nodes: u32) -> Map<String, Value> {
+    metadata.insert(NODE_COUNT.to_owned(), nodes.into());
+    metadata
 }
 
 /// Whether an operation ends since trying again cannot help. Taking down is tried until the deadline: what stands in the way may be

@@ -27,7 +27,9 @@ impl Reconciler {
         let mut written = None;
         if sighting.is_some() {
             let work = Work { sighting, term: Some(term), ..Work::default() };
-            written = Some(self.store.commit(cluster.id, ClusterRecord::Keep(None), work).await?);
+            // What was seen with a kubeconfig that was replaced meanwhile is not true any more.
+            let record = ClusterRecord::Keep(Some(view.cluster.revision));
+            written = Some(self.store.commit(cluster.id, record, work).await?);
         }
         Ok(Turned { again: Again::Quiet, silent, unchanged_at, written })
     }

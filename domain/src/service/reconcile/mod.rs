@@ -12,11 +12,11 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 
 use self::turn::Turn;
-use super::providers::Providers;
+use super::providers::{Providers, known};
 use crate::{
     catalog::{Catalog, ClusterView},
     cluster::{
-        Lifecycle, Sighting, Told,
+        Look, Sighting, Told,
         plan::{Situation, Step, plan},
     },
     id::ClusterId,
@@ -29,6 +29,7 @@ use crate::{
         leader::{Leadership, Term},
         store::{ClusterStore, Freshness, Revision, StoreError},
     },
+    reason::Reason,
 };
 
 /// When a cluster's next turn is due.
@@ -53,7 +54,7 @@ pub struct Turned {
     pub again: Again,
     /// Whether the provider, or the cluster, did not answer.
     pub silent: bool,
-    /// When it was found unchanged; the age is to be noted, which is done for many clusters at once.
+    /// When it was looked at without anything new being seen; the age is to be noted, which is done for many clusters at once.
     pub unchanged_at: Option<DateTime<Utc>>,
     /// The newest revision it wrote: changes up to there are its own.
     pub written: Option<Revision>,
@@ -122,7 +123,7 @@ impl Reconciler {
         let is_busy = operation.as_ref().is_some_and(|entry| entry.record.status.is_unfinished());
         let ledger = if is_busy { self.store.ledger(cluster.id).await? } else { None };
         let mut turn = Turn::new(view.clone(), operation, ledger, term);
-        let line = match (engine, &view.provisioner) {
+        let mut line = match (engine, &view.provisioner) {
             (Some(engine), Some(provisioner)) => Some(Line {
                 engine,
                 access: self.providers.access(provisioner).await?,
@@ -136,20 +137,29 @@ impl Reconciler {
             Some(line) => line.engine.observe(&line.access, &line.order).await,
             None => Err(EngineError::Unsupported("be used any more: this installation does not offer it")),
         };
-        let look = match (&cluster.lifecycle, cluster.has_kubeconfig) {
-            (Lifecycle::Ready | Lifecycle::Failed { .. }, true) => match self.store.kubeconfig(cluster.id).await? {
-                Some(kubeconfig) => Some(self.inspector.look(&kubeconfig).await),
-                None => None,
-            },
-            // While it is being worked on, what it last looked like is kept.
-            _ => view.sighting.as_ref().and_then(|sighting| sighting.look.clone()),
+        // While it is being worked on, what it last looked like is kept.
+        let is_looked_at = cluster.has_kubeconfig && !cluster.lifecycle.is_transient();
+        let look = if !is_looked_at {
+            view.sighting.as_ref().and_then(|sighting| sighting.look.clone())
+        } else if let Some(kubeconfig) = self.store.kubeconfig(cluster.id).await? {
+            Some(self.inspector.look(&kubeconfig).await)
+        } else {
+            None
         };
+        let silent = matches!(observation, Err(EngineError::Unreachable(_)))
+            || is_looked_at && matches!(look, Some(Look::Silent { .. }));
         let now = self.clock.now();
         let before = view.sighting.as_deref();
         let told = told(before.and_then(|sighting| sighting.told.as_ref()), &observation);
         turn.saw(Sighting::after(before, cluster.id, look, Some(told), now));
+        if trouble(&observation).is_none() {
+            turn.is_held_up(None);
+        }
         if is_busy && let Some(things) = things(&observation) {
             turn.ledger_mut().observed(things, asked_at);
+            if let Some(line) = &mut line {
+                line.order.known = known(turn.ledger());
+            }
         }
         let step = plan(&Situation {
             cluster,
@@ -158,21 +168,26 @@ impl Reconciler {
             observation: &observation,
             now: asked_at,
         });
-        let silent = matches!(observation, Err(EngineError::Unreachable(_)));
         let again = match step {
-            Step::Rest => self.rest(&mut turn).await?,
+            Step::Rest => self.rest(&mut turn, &observation).await?,
             Step::Wait(kind) => self.wait(&mut turn, kind, &observation, now).await?,
             Step::Call(call) => match &line {
                 Some(line) => self.call(&mut turn, line, call, now).await?,
-                None => self.rest(&mut turn).await?,
+                None => self.rest(&mut turn, &observation).await?,
             },
             Step::End { status, reason, event } => self.end(&mut turn, status, reason, event, now).await?,
             Step::Move(event) => self.move_on(&mut turn, event, now).await?,
             Step::Leave => self.leave(&mut turn, now).await?,
         };
-        let written = turn.written();
-        Ok(Turned { again, silent, unchanged_at: written.is_none().then_some(now), written })
+        // A cluster that has left has no age.
+        let unchanged_at = (!turn.has_news() && again != Again::Never).then_some(now);
+        Ok(Turned { again, silent, unchanged_at, written: turn.written() })
     }
+}
+
+/// Why the provider could not be asked. That it has nothing is an answer.
+fn trouble(observation: &Result<Observation, EngineError>) -> Option<Reason> {
+    observation.as_ref().err().filter(|error| **error != EngineError::Missing).map(EngineError::reason)
 }
 
 /// What the provider says; while it cannot be asked, what it said before, with why.
@@ -186,7 +201,7 @@ fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>) -
             trouble: None,
         },
         Ok(Observation::Absent) | Err(EngineError::Missing) => Told::default(),
-        Err(error) => Told { trouble: Some(error.reason()), ..before.cloned().unwrap_or_default() },
+        Err(_) => Told { trouble: trouble(observation), ..before.cloned().unwrap_or_default() },
     }
 }
 

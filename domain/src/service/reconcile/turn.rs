@@ -1,7 +1,7 @@
 //! What one turn knows and changes, and how it is written: everything that has changed since the last write, in one transaction, on
 //! the condition that nobody else has changed any of it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
@@ -11,7 +11,7 @@ use crate::{
     cluster::Sighting,
     id::ClusterId,
     ledger::Ledger,
-    operation::Operation,
+    operation::{Operation, StepKind},
     port::{
         leader::Term,
         store::{ClusterRecord, ClusterStore, Revision, StoreError, Versioned, Work},
@@ -54,6 +54,7 @@ pub(super) struct Turn {
     operation: Option<Tracked<Operation>>,
     ledger: Tracked<Ledger>,
     sighting: Option<Sighting>,
+    has_news: bool,
     timeline: Vec<Entry>,
     departed: Option<Departed>,
     written: Option<Revision>,
@@ -74,6 +75,7 @@ impl Turn {
             view,
             term,
             sighting: None,
+            has_news: false,
             timeline: Vec::new(),
             departed: None,
             written: None,
@@ -94,6 +96,17 @@ impl Turn {
         self.operation.as_mut().map(|tracked| &mut tracked.now).filter(|operation| operation.status.is_unfinished())
     }
 
+    /// The provider cannot be asked for that reason, or can be again; whether that is news. Only a step that waits is held up by it:
+    /// one that calls keeps what its call was answered.
+    pub(super) fn is_held_up(&mut self, trouble: Option<&Reason>) -> bool {
+        let known = self.view.sighting.as_ref().and_then(|sighting| sighting.told.as_ref()?.trouble.clone());
+        let steps = self.operation_mut().and_then(|operation| operation.steps.last_mut());
+        let Some(step) = steps.filter(|step| step.ended_at.is_none() && only_waits(step.kind)) else {
+            return known.as_ref() != trouble;
+        };
+        std::mem::replace(&mut step.reason, trouble.cloned()).as_ref() != trouble
+    }
+
     pub(super) const fn ledger(&self) -> &Ledger {
         &self.ledger.now
     }
@@ -104,7 +117,13 @@ impl Turn {
 
     /// What a look found, if that is new.
     pub(super) fn saw(&mut self, sighting: Option<Sighting>) {
+        self.has_news = sighting.is_some();
         self.sighting = sighting;
+    }
+
+    /// Whether the look found anything new.
+    pub(super) const fn has_news(&self) -> bool {
+        self.has_news
     }
 
     /// How many nodes the provider says there are.
@@ -113,9 +132,17 @@ impl Turn {
         sighting.told.as_ref()?.node_count
     }
 
+    /// As much of `pause` as is left until the operation under way has to end.
+    pub(super) fn until_deadline(&self, pause: Duration, now: DateTime<Utc>) -> Duration {
+        let under_way = self.operation().filter(|operation| operation.status.is_unfinished());
+        under_way.map_or(pause, |operation| pause.min((operation.deadline - now).to_std().unwrap_or_default()))
+    }
+
     /// Adds to the timeline.
     pub(super) fn tell(&mut self, now: DateTime<Utc>, happening: Happening, message: String, reason: Option<Reason>) {
-        let operation = self.operation().map(|operation| operation.id);
+        // What a cluster at rest does on its own is no part of what was once done to it.
+        let under_way = self.operation.as_ref().filter(|operation| operation.stored.status.is_unfinished());
+        let operation = under_way.map(|operation| operation.now.id);
         let cluster = self.id();
         self.timeline.push(Entry { cluster, at: now, happening, message, operation, by: None, reason });
     }
@@ -170,4 +197,9 @@ impl Turn {
         }
         Ok(())
     }
+}
+
+/// Whether a step calls nobody.
+pub(super) const fn only_waits(step: StepKind) -> bool {
+    matches!(step, StepKind::Wait | StepKind::Verify)
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, json};
 
-use super::world::{Log, World, fresh, hashed, passwords, status};
+use super::{
+    doubles::{Log, fresh, hashed, passwords, status},
+    world::World,
+};
 use crate::{
     catalog::Catalog,
     organization::Organization,
@@ -157,7 +160,7 @@ async fn of_two_replicas_one_makes_the_admin() {
         rounds += 1;
         if rounds > 2 {
             let organization = Versioned { value: theirs.clone(), revision: Revision(1) };
-            shown.apply(vec![crate::catalog::Change::Organization(organization)]);
+            shown.apply(vec![(organization.revision, crate::catalog::Change::Organization(organization))]);
         }
         Ok(())
     });

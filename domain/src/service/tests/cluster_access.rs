@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use super::world::{World, caller, cluster, fields, fresh, kubeconfig, status};
+use super::{
+    doubles::{fields, fresh, kubeconfig, status},
+    world::{World, caller, cluster},
+};
 use crate::{
     access::{Action, Rule, Target, allows},
     catalog::Change,
     id::{ClusterId, ProvisionerId, UserId},
+    operation::NetworkPolicy,
     port::{
         inspector::{InspectError, MockClusterInspector},
         store::{Creation, MockClusterStore, Revision},
@@ -23,9 +27,9 @@ use crate::{
 /// A store that accepts every write and has a kubeconfig for every cluster.
 fn accepting() -> MockClusterStore {
     let mut store = MockClusterStore::new();
-    store.expect_create().returning(|_, _, _| Ok(Creation::New(Revision(1))));
+    store.expect_create().returning(|_, _, _, _| Ok(Creation::New(Revision(1))));
     store.expect_update().returning(|_, _, seen| Ok(Revision(seen.0 + 1)));
-    store.expect_delete().returning(|_, _| Ok(()));
+    store.expect_commit().returning(|_, _, _| Ok(Revision(1)));
     store.expect_metadata().returning(|_| Ok(None));
     store.expect_kubeconfig().returning(|_| Ok(Some(Kubeconfig::new("{}".into()))));
     store
@@ -53,6 +57,10 @@ fn renamed() -> ClusterPatch {
     ClusterPatch { name: Some("other".try_into().unwrap()), ..ClusterPatch::default() }
 }
 
+fn calico() -> NetworkPolicy {
+    NetworkPolicy { provider: "CALICO".into(), enabled: true }
+}
+
 /// What each use case answers on acme's cluster, in the order of the columns below.
 async fn column(clusters: &Arc<Clusters>, actor: &User, id: ClusterId) -> [u16; 10] {
     let me = caller(actor);
@@ -65,8 +73,8 @@ async fn column(clusters: &Arc<Clusters>, actor: &User, id: ClusterId) -> [u16; 
         status(&live.topology(&me, id).await),
         status(&clusters.kubeconfig(&me, id).await),
         status(&clusters.update(&me, id, renamed(), None).await),
-        status(&clusters.resize(&me, id, 3)),
-        status(&clusters.set_network_policy(&me, id)),
+        status(&clusters.resize(&me, id, 3, None).await),
+        status(&clusters.set_network_policy(&me, id, calico(), None).await),
         status(&clusters.delete(&me, id, None).await),
     ]
 }
@@ -144,7 +152,7 @@ async fn a_kubeconfig_the_caller_may_not_read_is_not_fetched_for_it() {
     world.policy(&[(Action::ClusterKubeconfig, Rule::IsAdmin)]);
     let mut store = MockClusterStore::new();
     store.expect_update().returning(|_, _, _| Ok(Revision(1)));
-    store.expect_create().returning(|_, _, _| Ok(Creation::New(Revision(1))));
+    store.expect_create().returning(|_, _, _, _| Ok(Creation::New(Revision(1))));
     let clusters = world.clusters(store);
     let ann = caller(&world.people.ann);
     assert!(clusters.show(&ann, world.cluster).await.unwrap().kubeconfig.is_none());
@@ -303,7 +311,7 @@ async fn members_who_may_change_a_cluster_do_not_thereby_come_to_own_it() {
 async fn where_the_policy_is_not_known_the_answer_is_no() {
     let world = World::new();
     let p = &world.people;
-    world.catalog.apply(vec![Change::OrganizationGone(world.acme)]);
+    world.gone(Change::OrganizationGone(world.acme));
     let clusters = Arc::new(world.clusters_with(accepting(), fresh()));
     for actor in [&p.bob, &p.ann, &p.ada] {
         let me = caller(actor);

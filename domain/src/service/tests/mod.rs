@@ -2,12 +2,17 @@
 
 mod bootstrap;
 mod cluster_access;
+mod cluster_edits;
 mod clusters;
-mod looks;
+mod doubles;
+mod kept;
 mod organizations;
+mod provider;
 mod provisioner_access;
 mod provisioners;
+mod reconcile;
 mod sessions;
 mod user_access;
 mod users;
+mod verbs;
 mod world;

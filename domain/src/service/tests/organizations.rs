@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::world::{Log, World, caller, fields, fresh, status, user};
+use super::{
+    doubles::{Log, fields, fresh, status},
+    world::{World, caller, user},
+};
 use crate::{
     access::{Action, Policy, Rule},
     id::OrganizationId,

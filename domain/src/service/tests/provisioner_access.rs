@@ -1,6 +1,9 @@
 //! Who may do what to provisioners.
 
-use super::world::{World, caller, fields, object, provisioner, status};
+use super::{
+    doubles::{ATTACHING, fields, object, status},
+    world::{World, caller, provisioner},
+};
 use crate::{
     access::{Action, Rule, Target, allows},
     catalog::Change,
@@ -12,8 +15,6 @@ use crate::{
     },
     user::User,
 };
-
-use super::world::ATTACHING;
 
 /// A store that accepts every write.
 fn accepting() -> MockProvisionerStore {
@@ -189,7 +190,7 @@ fn lists_show_what_the_policy_lets_be_seen() {
 #[tokio::test]
 async fn where_the_policy_is_not_known_the_answer_is_no() {
     let world = World::new();
-    world.catalog.apply(vec![Change::OrganizationGone(world.acme)]);
+    world.gone(Change::OrganizationGone(world.acme));
     let provisioners = world.provisioners(accepting());
     let ada = caller(&world.people.ada);
     assert_eq!(column(&provisioners, &world.people.ada, world.making).await, [404; 3]);

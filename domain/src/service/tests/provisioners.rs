@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::world::{
-    ATTACHING, Log, MAKING, World, caller, cluster, engine, fields, fresh, object, provisioner, status,
+use super::{
+    doubles::{ATTACHING, Log, MAKING, engine, fields, fresh, object, sealed, status},
+    world::{World, caller, cluster, provisioner},
 };
 use crate::{
     document::MASK,
@@ -15,6 +16,7 @@ use crate::{
         store::{Change, Claim, Creation, MockFreshness, MockProvisionerStore, Revision, StoreError},
     },
     provisioner::{Provisioner, ProvisionerPhase},
+    reason::{Fixer, Reason},
     secret::SealedDocument,
     service::provisioners::{NewProvisioner, Once, ProvisionerPatch},
 };
@@ -65,20 +67,13 @@ fn described(parameters: Value) -> ProvisionerPatch {
     ProvisionerPatch { parameters: Some(object(parameters)), ..ProvisionerPatch::default() }
 }
 
-fn sealed(change: &Change<SealedDocument>) -> Option<Map<String, Value>> {
-    match change {
-        Change::Set(sealed) => Some(serde_json::from_str(sealed.expose()).unwrap()),
-        Change::Keep | Change::Remove => None,
-    }
-}
-
 fn checking(check: Result<(), EngineError>) -> EngineRegistry {
     EngineRegistry::default().with(Arc::new(engine(MAKING, check)))
 }
 
 #[tokio::test]
 async fn it_is_stored_whatever_its_check_finds_and_its_secrets_apart() {
-    let refused = || EngineError::Refused("the password is wrong".into());
+    let refused = || EngineError::Denied(Reason::new("the password is wrong", Fixer::Admin, "correct it"));
     let silent = || EngineError::Unreachable("connection refused".into());
     let rows = [
         (Ok(()), ProvisionerPhase::Ready, ""),
@@ -220,7 +215,7 @@ async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
 async fn new_parameters_are_checked_and_the_state_tells_since_when_it_holds() {
     let rows = [
         (Ok(()), ProvisionerPhase::Ready, false),
-        (Err(EngineError::Refused("no".into())), ProvisionerPhase::Failed, true),
+        (Err(EngineError::Denied(Reason::new("no", Fixer::Admin, ""))), ProvisionerPhase::Failed, true),
         (Err(EngineError::Unreachable("no".into())), ProvisionerPhase::NotReachable, true),
     ];
     for (check, phase, changes) in rows {

@@ -4,13 +4,16 @@ use std::{net::IpAddr, sync::Arc};
 
 use chrono::TimeDelta;
 
-use super::world::{Log, World, fresh, hashed, status};
+use super::{
+    doubles::{Log, fresh, hashed, status},
+    world::World,
+};
 use crate::{
     access::Caller,
     catalog::Change,
     port::{
         password::{MockPasswordHasher, PasswordError},
-        store::{Freshness, MockFreshness, MockUserStore, Revision, StoreError},
+        store::{Freshness, MockFreshness, MockUserStore, Revision, StoreError, Versioned},
         token::{Claims, MockTokenSigner, TokenError},
     },
     secret::{Password, PasswordHash},
@@ -169,8 +172,8 @@ async fn a_password_of_a_moment_ago_is_known_on_every_replica() {
     let mut freshness = MockFreshness::new();
     freshness.expect_caught_up().returning(move || {
         let value = late.clone();
-        let revision = crate::port::store::Revision(99);
-        catalog.apply(vec![Change::User(crate::port::store::Versioned { value, revision })]);
+        let revision = Revision(99);
+        catalog.apply(vec![(revision, Change::User(Versioned { value, revision }))]);
         Ok(())
     });
     let Fixture { sessions, .. } = with(world, store_of(true), freshness);
@@ -192,7 +195,7 @@ async fn a_token_tells_who_is_calling_and_in_which_role_now() {
 async fn a_token_ends_with_what_it_was_issued_for() {
     let ends: [(&str, End<'_>); 4] = [
         ("deactivated", &|world, bob| world.put_user(User { active: false, ..bob })),
-        ("deleted", &|world, bob| world.catalog.apply(vec![Change::UserGone(bob.id)])),
+        ("deleted", &|world, bob| world.gone(Change::UserGone(bob.id))),
         ("another password", &|world, bob| world.put_user(User { token_generation: 4, ..bob })),
         ("expired", &|world, _| world.clock.advance(TimeDelta::hours(1))),
     ];
@@ -213,7 +216,7 @@ async fn who_was_deactivated_elsewhere_a_moment_ago_is_out() {
     let catalog = world.catalog.clone();
     let mut freshness = MockFreshness::new();
     freshness.expect_caught_up().returning(move || {
-        catalog.apply(vec![Change::UserGone(bob.id)]);
+        catalog.apply(vec![(Revision(99), Change::UserGone(bob.id))]);
         Ok(())
     });
     let Fixture { sessions, .. } = with(world, store_of(true), freshness);

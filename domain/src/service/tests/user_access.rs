@@ -1,6 +1,9 @@
 //! Who may do what to users, and that nobody lifts the own rights.
 
-use super::world::{World, caller, fields, status};
+use super::{
+    doubles::{fields, status},
+    world::{World, caller},
+};
 use crate::{
     access::{Action, Rule, allows},
     id::{OrganizationId, UserId},

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::world::{Log, World, caller, cluster, fields, fresh, hashed, object, status, user};
+use super::{
+    doubles::{Log, fields, fresh, hashed, object, status},
+    world::{World, caller, cluster, user},
+};
 use crate::{
     document::MASK,
     id::UserId,

@@ -1,13 +1,13 @@
 //! Two tenants with their people, provisioners and clusters, and the ports around them.
 
 use std::sync::{
-    Arc, Mutex,
+    Arc,
     atomic::{AtomicU64, Ordering},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Map, Value, json};
 
+use super::doubles::{ATTACHING, MAKING, engine, fresh, noon, passwords};
 use crate::{
     access::{Action, Caller, Rule},
     catalog::{Catalog, Change, Entry},
@@ -15,159 +15,22 @@ use crate::{
     document::Document,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     kubeconfig::AddressRules,
+    operation::Operation,
     organization::Organization,
-    parameter::{Field, FieldKind, ParameterSchema},
+    orphan::Orphan,
     port::{
         clock::{Clock, SetClock},
-        engine::{Abilities, EngineDescriptor, EngineError, EngineRegistry, MockEngine},
-        password::MockPasswordHasher,
+        engine::EngineRegistry,
         store::{
             MockClusterStore, MockFreshness, MockOrganizationStore, MockProvisionerStore, MockUserStore, Revision,
             Versioned,
         },
     },
     provisioner::{Check, Provisioner, ProvisionerPhase},
-    secret::PasswordHash,
-    service::{
-        ServiceError, clusters::Clusters, organizations::Organizations, provisioners::Provisioners, users::Users,
-    },
+    service::{clusters::Clusters, organizations::Organizations, provisioners::Provisioners, users::Users},
+    timeline::Departed,
     user::{AuthMethod, Role, User},
 };
-
-/// An engine that attaches clusters made elsewhere; nothing is asked but the kubeconfig.
-pub(super) const ATTACHING: &str = "kqueen.engines.ManualEngine";
-/// An engine that makes clusters and knows secrets.
-pub(super) const MAKING: &str = "kqueen.engines.TestEngine";
-
-/// Status codes are what the tables of these tests speak; the API maps errors to the same.
-pub(super) fn status<T>(result: &Result<T, ServiceError>) -> u16 {
-    match result {
-        Ok(_) => 200,
-        Err(ServiceError::Unauthenticated(_)) => 401,
-        Err(ServiceError::Forbidden(_)) => 403,
-        Err(ServiceError::NotFound(_)) => 404,
-        Err(ServiceError::Conflict { .. }) => 409,
-        Err(ServiceError::ChangedMeanwhile(_)) => 412,
-        Err(ServiceError::Invalid(_)) => 422,
-        Err(ServiceError::Throttled { .. }) => 429,
-        Err(ServiceError::Internal(_)) => 500,
-        Err(ServiceError::Unsupported(_)) => 501,
-        Err(ServiceError::Upstream(_)) => 502,
-        Err(ServiceError::Unavailable(_)) => 503,
-        Err(ServiceError::UpstreamTimeout(_)) => 504,
-    }
-}
-
-/// The fields an error names, with what is said of each.
-pub(super) fn fields<T>(result: Result<T, ServiceError>) -> Vec<(String, String)> {
-    match result.err() {
-        Some(ServiceError::Invalid(invalid)) => invalid.0.into_iter().map(|e| (e.field, e.message)).collect(),
-        Some(ServiceError::Conflict { details, .. }) => details.into_iter().map(|e| (e.field, e.message)).collect(),
-        other => panic!("no fields: {other:?}"),
-    }
-}
-
-/// What a port was given, kept for the end of the test.
-pub(super) struct Log<T>(Arc<Mutex<Vec<T>>>);
-
-impl<T> Clone for Log<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<T> Default for Log<T> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<T> Log<T> {
-    pub(super) fn push(&self, entry: T) {
-        self.0.lock().unwrap().push(entry);
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.lock().unwrap().len()
-    }
-
-    pub(super) fn take(&self) -> Vec<T> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-
-    /// The only entry.
-    #[track_caller]
-    pub(super) fn only(&self) -> T {
-        let mut entries = self.take();
-        assert_eq!(entries.len(), 1, "as many calls as one");
-        entries.remove(0)
-    }
-}
-
-pub(super) fn noon() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
-}
-
-/// A kubeconfig as a person sends it.
-pub(super) fn kubeconfig(token: &str) -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": "https://203.0.113.10:6443"}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "users": [{"name": "u", "user": {"token": token}}],
-    })
-}
-
-pub(super) fn object(value: Value) -> Map<String, Value> {
-    let Value::Object(map) = value else { panic!("not an object") };
-    map
-}
-
-/// An engine that answers `check` as it is told.
-pub(super) fn engine(name: &'static str, check: Result<(), EngineError>) -> MockEngine {
-    const KUBECONFIG: Field = Field::required("kubeconfig", "Kubeconfig", FieldKind::YamlFile);
-    const CLUSTER: [Field; 3] = [
-        Field::optional("node_count", "Node Count", FieldKind::Integer).min(1),
-        Field::optional("admin_password", "Password", FieldKind::Password).secret(),
-        Field::optional("size", "Size", FieldKind::Text),
-    ];
-    const PROVISIONER: [Field; 2] = [
-        Field::required("url", "Address", FieldKind::Text),
-        Field::optional("password", "Password", FieldKind::Password).secret(),
-    ];
-    let attaches = name == ATTACHING;
-    let descriptor = EngineDescriptor {
-        name,
-        verbose_name: "Engine of the Tests",
-        provisioner: if attaches { ParameterSchema::default() } else { ParameterSchema::new(&PROVISIONER) },
-        cluster: if attaches { ParameterSchema::new(&[KUBECONFIG]) } else { ParameterSchema::new(&CLUSTER) },
-        abilities: Abilities { deploy: !attaches, ..Abilities::default() },
-    };
-    let mut engine = MockEngine::new();
-    engine.expect_descriptor().return_const(descriptor);
-    engine.expect_check().returning(move |_| check.clone());
-    engine
-}
-
-/// Always caught up.
-pub(super) fn fresh() -> MockFreshness {
-    let mut freshness = MockFreshness::new();
-    freshness.expect_caught_up().returning(|| Ok(()));
-    freshness
-}
-
-/// Hashes by writing the password backwards. Nothing written forwards is the hash of a password.
-pub(super) fn passwords() -> MockPasswordHasher {
-    let mut passwords = MockPasswordHasher::new();
-    passwords.expect_hash().returning(|password| Ok(hashed(password.expose())));
-    passwords.expect_verify().returning(|password, hash| Ok(hashed(password.expose()).expose() == hash.expose()));
-    passwords.expect_decoy().returning(|| PasswordHash::new("decoy".into()));
-    passwords
-}
-
-pub(super) fn hashed(password: &str) -> PasswordHash {
-    PasswordHash::new(format!("hash:{}", password.chars().rev().collect::<String>()))
-}
 
 /// The people, by the part they play in the tables of the tests.
 pub(super) struct People {
@@ -254,6 +117,7 @@ pub(super) fn cluster(name: &str, provisioner: ProvisionerId, owner: &User) -> C
         metadata: None,
         has_kubeconfig: true,
         lifecycle: Lifecycle::Ready,
+        operation: None,
         changed_at: noon(),
         created_at: noon(),
     }
@@ -309,28 +173,52 @@ impl World {
         world
     }
 
-    fn versioned<T>(&self, value: T) -> Versioned<T> {
-        Versioned { value, revision: Revision(self.revisions.fetch_add(1, Ordering::Relaxed) + 1) }
+    /// The revision of the next write.
+    pub(super) fn next_revision(&self) -> Revision {
+        Revision(self.revisions.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Shows one more change, as if it had been written by somebody.
+    fn show<T>(&self, value: T, change: impl FnOnce(Versioned<T>) -> Change) {
+        let revision = self.next_revision();
+        self.catalog.apply(vec![(revision, change(Versioned { value, revision }))]);
+    }
+
+    /// Shows that something is not there any more.
+    pub(super) fn gone(&self, change: Change) {
+        self.catalog.apply(vec![(self.next_revision(), change)]);
     }
 
     pub(super) fn put_organization(&self, organization: Organization) {
-        self.catalog.apply(vec![Change::Organization(self.versioned(organization))]);
+        self.show(organization, Change::Organization);
     }
 
     pub(super) fn put_user(&self, user: User) {
-        self.catalog.apply(vec![Change::User(self.versioned(user))]);
+        self.show(user, Change::User);
     }
 
     pub(super) fn put_provisioner(&self, provisioner: Provisioner) {
-        self.catalog.apply(vec![Change::Provisioner(self.versioned(provisioner))]);
+        self.show(provisioner, Change::Provisioner);
     }
 
     pub(super) fn put_cluster(&self, cluster: Cluster) {
-        self.catalog.apply(vec![Change::Cluster(self.versioned(cluster))]);
+        self.show(cluster, Change::Cluster);
     }
 
     pub(super) fn put_sighting(&self, sighting: Sighting) {
-        self.catalog.apply(vec![Change::Sighting(sighting)]);
+        self.show(sighting, |sighting| Change::Sighting(sighting.value));
+    }
+
+    pub(super) fn put_operation(&self, operation: Operation) {
+        self.show(operation, Change::Operation);
+    }
+
+    pub(super) fn put_orphan(&self, orphan: Orphan) {
+        self.show(orphan, Change::Orphan);
+    }
+
+    pub(super) fn put_departed(&self, departed: Departed) {
+        self.show(departed, |departed| Change::Departed(departed.value));
     }
 
     /// Overrides rules of acme.
@@ -405,6 +293,7 @@ impl World {
             freshness: Arc::new(freshness),
             engines: self.engines(),
             addresses: AddressRules::default(),
+            timeout: TimeDelta::hours(1),
             clock: self.clock.clone(),
         }
     }

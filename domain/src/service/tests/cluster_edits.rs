@@ -1,0 +1,242 @@
+//! What changes of clusters store, and what is kept of their secrets.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use super::{
+    doubles::{Log, fields, fresh, kubeconfig, kubeconfig_of, object, sealed, status},
+    world::{World, caller, cluster},
+};
+use crate::{
+    cluster::{Cluster, Lifecycle, Phase},
+    document::MASK,
+    id::ClusterId,
+    port::{
+        engine::EngineRegistry,
+        store::{Change, ClusterRecord, ClusterSecrets, MockClusterStore, MockFreshness, Revision, StoreError},
+    },
+    secret::{Kubeconfig, SealedDocument},
+    service::clusters::{ClusterPatch, NewCluster, ShownKubeconfig},
+};
+
+type Written = Log<(Cluster, ClusterSecrets, Revision)>;
+
+/// A store that is `busy` times changed by others before it accepts an update.
+fn updating(mut busy: usize, written: &Written) -> MockClusterStore {
+    let mut store = MockClusterStore::new();
+    let written = written.clone();
+    store.expect_update().returning(move |cluster, secrets, seen| {
+        if busy > 0 {
+            busy -= 1;
+            return Err(StoreError::Conflict);
+        }
+        written.push((cluster.clone(), secrets, seen));
+        Ok(Revision(seen.0 + 1))
+    });
+    store.expect_kubeconfig().returning(|_| Ok(Some(Kubeconfig::new("{}".into()))));
+    store
+}
+
+fn renamed() -> ClusterPatch {
+    ClusterPatch { name: Some("other".try_into().unwrap()), ..ClusterPatch::default() }
+}
+
+#[tokio::test]
+async fn a_new_name_touches_no_secret() {
+    let world = World::new();
+    let written = Written::default();
+    let clusters = world.clusters(updating(0, &written));
+    let answer = clusters.update(&caller(&world.people.ann), world.cluster, renamed(), None).await.unwrap();
+    let (stored, secrets, seen) = written.only();
+    assert_eq!(stored.name.as_str(), "other");
+    assert!(matches!((&secrets.kubeconfig, &secrets.metadata), (Change::Keep, Change::Keep)));
+    assert_eq!(seen, world.catalog.cluster(world.cluster).unwrap().cluster.revision);
+    assert_eq!((&answer.view.cluster.record, answer.view.cluster.revision), (&stored, Revision(seen.0 + 1)));
+}
+
+/// A cluster of ann with secrets in its metadata, and what is sealed of it.
+fn with_secrets(world: &World) -> (ClusterId, SealedDocument) {
+    let full = object(json!({"node_count": 3, "admin_password": "hunter2", "size": "small", "note": "old"}));
+    let split = crate::document::split(full, &|path| path == ["admin_password"]);
+    let cluster = Cluster { metadata: Some(split.shown), ..cluster("secret", world.making, &world.people.ann) };
+    let id = cluster.id;
+    world.put_cluster(cluster);
+    (id, split.sealed.unwrap())
+}
+
+#[tokio::test]
+async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
+    let world = World::new();
+    let (id, stored) = with_secrets(&world);
+    let written = Written::default();
+    let mut store = updating(0, &written);
+    store.expect_metadata().returning(move |_| Ok(Some(stored.clone())));
+    let clusters = world.clusters(store);
+    let ann = caller(&world.people.ann);
+    let patch = |metadata| ClusterPatch { metadata: Some(object(metadata)), ..ClusterPatch::default() };
+    let changes = json!({"admin_password": MASK, "node_count": 5, "note": null});
+    clusters.update(&ann, id, patch(changes), None).await.unwrap();
+    let (cluster, secrets, _) = written.only();
+    let shown = json!({"node_count": 5, "admin_password": MASK, "size": "small"});
+    assert_eq!(cluster.metadata.unwrap().to_map(), object(shown));
+    let whole = json!({"node_count": 5, "admin_password": "hunter2", "size": "small"});
+    assert_eq!(sealed(&secrets.metadata), Some(object(whole)));
+    assert!(matches!(secrets.kubeconfig, Change::Keep));
+    // The secret itself removed: nothing stays sealed.
+    clusters.update(&ann, id, patch(json!({"admin_password": null})), None).await.unwrap();
+    assert!(matches!(written.only().1.metadata, Change::Remove));
+    for (wrong, field) in
+        [(json!({"node_count": -1}), "metadata.node_count"), (json!({"other_token": MASK}), "metadata.other_token")]
+    {
+        assert_eq!(fields(clusters.update(&ann, id, patch(wrong), None).await)[0].0, field);
+    }
+}
+
+#[tokio::test]
+async fn a_new_kubeconfig_replaces_the_stored_one_and_its_mask_does_not() {
+    let world = World::new();
+    let written = Written::default();
+    let mut store = updating(0, &written);
+    store.expect_metadata().returning(|_| Ok(None));
+    let clusters = world.clusters(store);
+    let ann = caller(&world.people.ann);
+    let top = |value| ClusterPatch { kubeconfig: Some(value), ..ClusterPatch::default() };
+    let inside =
+        |value: Value| ClusterPatch { metadata: Some(object(json!({"kubeconfig": value}))), ..ClusterPatch::default() };
+    for patch in [top(kubeconfig("new")), inside(kubeconfig("new"))] {
+        clusters.update(&ann, world.cluster, patch, None).await.unwrap();
+        assert!(kubeconfig_of(&written.only().1).unwrap().contains("new"));
+    }
+    for patch in [top(json!({})), top(Value::Null), top(json!(MASK)), inside(json!(MASK))] {
+        let what = format!("{patch:?}");
+        let got = clusters.update(&ann, world.cluster, patch, None).await;
+        assert_eq!(status(&got), 200, "{what}");
+        assert!(matches!(written.only().1.kubeconfig, Change::Keep), "{what}");
+    }
+    assert_eq!(status(&clusters.update(&ann, world.cluster, top(json!("nonsense")), None).await), 422);
+}
+
+#[tokio::test]
+async fn an_edit_is_made_again_on_what_others_have_made_of_the_record() {
+    let world = Arc::new(World::new());
+    let written = Written::default();
+    let (mut freshness, others, mut rounds) = (MockFreshness::new(), world.clone(), 0);
+    freshness.expect_caught_up().returning(move || {
+        rounds += 1;
+        let record = others.catalog.cluster(others.cluster).unwrap().cluster.record.clone();
+        let changed_at = record.changed_at + TimeDelta::seconds(rounds);
+        others.put_cluster(Cluster { lifecycle: Lifecycle::Updating, changed_at, ..record });
+        Ok(())
+    });
+    let clusters = world.clusters_with(updating(2, &written), freshness);
+    clusters.update(&caller(&world.people.ann), world.cluster, renamed(), None).await.unwrap();
+    let (stored, _, seen) = written.only();
+    let now = world.catalog.cluster(world.cluster).unwrap().cluster;
+    assert_eq!((stored.name.as_str(), &stored.lifecycle), ("other", &Lifecycle::Updating));
+    assert_eq!((stored.changed_at, seen), (now.record.changed_at, now.revision));
+}
+
+#[tokio::test]
+async fn an_edit_that_never_gets_through_is_given_up() {
+    let world = World::new();
+    let written = Written::default();
+    let mut store = updating(usize::MAX, &written);
+    store.expect_commit().returning(|_, _, _| Err(StoreError::Conflict));
+    let clusters = world.clusters(store);
+    let ann = caller(&world.people.ann);
+    assert_eq!(status(&clusters.update(&ann, world.cluster, renamed(), None).await), 409);
+    assert_eq!(status(&clusters.delete(&ann, world.cluster, None).await), 409);
+    assert_eq!(written.len(), 0);
+}
+
+#[tokio::test]
+async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw() {
+    let world = Arc::new(World::new());
+    let written = Written::default();
+    let mut store = updating(0, &written);
+    store.expect_commit().times(1).returning(|_, _, _| Ok(Revision(99)));
+    let clusters = world.clusters_with(store, fresh());
+    let ann = caller(&world.people.ann);
+    let now = world.catalog.cluster(world.cluster).unwrap().cluster.revision;
+    let stale = Some(Revision(now.0 + 1));
+    assert_eq!(status(&clusters.update(&ann, world.cluster, renamed(), stale).await), 412);
+    assert_eq!(status(&clusters.delete(&ann, world.cluster, stale).await), 412);
+    assert_eq!(written.len(), 0);
+    assert_eq!(status(&clusters.update(&ann, world.cluster, renamed(), Some(now)).await), 200);
+    assert_eq!(status(&clusters.delete(&ann, world.cluster, Some(now)).await), 200);
+}
+
+#[tokio::test]
+async fn a_delete_that_was_overtaken_deletes_what_is_there_now() {
+    let world = Arc::new(World::new());
+    let seen: Log<Revision> = Log::default();
+    let (mut store, log) = (MockClusterStore::new(), seen.clone());
+    store.expect_commit().returning(move |_, record, _| {
+        let ClusterRecord::Remove(revision) = record else { panic!("{record:?}") };
+        log.push(revision);
+        if log.len() < 3 { Err(StoreError::Conflict) } else { Ok(Revision(99)) }
+    });
+    let (mut freshness, others) = (MockFreshness::new(), world.clone());
+    freshness.expect_caught_up().returning(move || {
+        others.put_cluster(others.catalog.cluster(others.cluster).unwrap().cluster.record.clone());
+        Ok(())
+    });
+    let clusters = world.clusters_with(store, freshness);
+    clusters.delete(&caller(&world.people.ann), world.cluster, None).await.unwrap();
+    let seen = seen.take();
+    assert!(seen.is_sorted_by(|a, b| a < b) && seen.len() == 3, "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_cluster_without_a_kubeconfig_says_so() {
+    let world = World::new();
+    let without = Cluster { has_kubeconfig: false, ..cluster("bare", world.making, &world.people.ann) };
+    let id = without.id;
+    world.put_cluster(without);
+    let clusters = world.clusters(MockClusterStore::new());
+    let ann = caller(&world.people.ann);
+    assert!(matches!(clusters.show(&ann, id).await.unwrap().kubeconfig, Some(ShownKubeconfig::Absent)));
+    let got = clusters.kubeconfig(&ann, id).await;
+    assert_eq!(status(&got), 409);
+    assert!(got.unwrap_err().to_string().contains("bare"));
+}
+
+#[tokio::test]
+async fn without_its_engine_a_cluster_can_be_renamed_but_not_described_anew() {
+    let world = World::new();
+    let written = Written::default();
+    let mut clusters = world.clusters(updating(0, &written));
+    clusters.engines = EngineRegistry::default();
+    let ann = caller(&world.people.ann);
+    assert_eq!(status(&clusters.update(&ann, world.cluster, renamed(), None).await), 200);
+    let patch = ClusterPatch { metadata: Some(object(json!({"a": 1}))), ..ClusterPatch::default() };
+    assert_eq!(status(&clusters.update(&ann, world.cluster, patch, None).await), 409);
+    assert_eq!(status(&clusters.resize(&ann, world.cluster, 3, None).await), 409);
+    let attached = NewCluster {
+        name: "new".try_into().unwrap(),
+        provisioner: world.provisioner,
+        owner: None,
+        metadata: None,
+        kubeconfig: Some(kubeconfig("abc")),
+    };
+    assert_eq!(status(&clusters.create(&ann, attached, None).await), 409);
+}
+
+#[test]
+fn progress_is_told_where_it_is_known() {
+    let world = World::new();
+    let mut clusters = world.clusters(MockClusterStore::new());
+    let ann = caller(&world.people.ann);
+    let deploying = Cluster { lifecycle: Lifecycle::Deploying, ..cluster("made", world.making, &world.people.ann) };
+    let id = deploying.id;
+    world.put_cluster(deploying);
+    let told = clusters.progress(&ann, world.cluster).unwrap();
+    assert_eq!(told.percent, Some(100), "what is attached is whole from the start");
+    let told = clusters.progress(&ann, id).unwrap();
+    assert_eq!((told.percent, told.phase), (None, Phase::Deploying));
+    // An engine that is not offered any more tells nothing, which is no fault of the cluster.
+    clusters.engines = EngineRegistry::default();
+    assert_eq!(clusters.progress(&ann, id).unwrap().percent, None);
+}

@@ -1,0 +1,202 @@
+//! What the tests of this folder have in common: doubles of small ports, what they were given, and the form answers are compared in.
+
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    parameter::{Field, FieldKind, ParameterSchema},
+    port::{
+        engine::{Abilities, EngineDescriptor, EngineError, MockEngine},
+        password::MockPasswordHasher,
+        store::{Change, ClusterSecrets, MockFreshness},
+    },
+    secret::{PasswordHash, SealedDocument},
+    service::ServiceError,
+};
+
+/// An engine that attaches clusters made elsewhere; nothing is asked but the kubeconfig.
+pub(super) const ATTACHING: &str = "kqueen.engines.ManualEngine";
+/// An engine that makes clusters and knows secrets.
+pub(super) const MAKING: &str = "kqueen.engines.TestEngine";
+
+/// Status codes are what the tables of these tests speak. The API maps errors to the same, but for what an engine cannot do: it answers
+/// that with 409 and a word of its own.
+pub(super) fn status<T>(result: &Result<T, ServiceError>) -> u16 {
+    match result {
+        Ok(_) => 200,
+        Err(ServiceError::Unauthenticated(_)) => 401,
+        Err(ServiceError::Forbidden(_)) => 403,
+        Err(ServiceError::NotFound(_)) => 404,
+        Err(ServiceError::Conflict { .. }) => 409,
+        Err(ServiceError::ChangedMeanwhile(_)) => 412,
+        Err(ServiceError::Invalid(_)) => 422,
+        Err(ServiceError::Throttled { .. }) => 429,
+        Err(ServiceError::Internal(_)) => 500,
+        Err(ServiceError::Unsupported(_)) => 501,
+        Err(ServiceError::Upstream(_)) => 502,
+        Err(ServiceError::Unavailable(_)) => 503,
+        Err(ServiceError::UpstreamTimeout(_)) => 504,
+    }
+}
+
+/// The fields an error names, with what is said of each.
+pub(super) fn fields<T>(result: Result<T, ServiceError>) -> Vec<(String, String)> {
+    match result.err() {
+        Some(ServiceError::Invalid(invalid)) => invalid.0.into_iter().map(|e| (e.field, e.message)).collect(),
+        Some(ServiceError::Conflict { details, .. }) => details.into_iter().map(|e| (e.field, e.message)).collect(),
+        other => panic!("no fields: {other:?}"),
+    }
+}
+
+/// What a port was given, kept for the end of the test.
+pub(super) struct Log<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T> Clone for Log<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Default for Log<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T> Log<T> {
+    pub(super) fn push(&self, entry: T) {
+        self.0.lock().unwrap().push(entry);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
+    pub(super) fn take(&self) -> Vec<T> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// The oldest entry, taken out.
+    pub(super) fn next(&self) -> Option<T> {
+        let mut entries = self.0.lock().unwrap();
+        if entries.is_empty() { None } else { Some(entries.remove(0)) }
+    }
+
+    /// The only entry.
+    #[track_caller]
+    pub(super) fn only(&self) -> T {
+        let mut entries = self.take();
+        assert_eq!(entries.len(), 1, "as many calls as one");
+        entries.remove(0)
+    }
+}
+
+/// How a double is to behave; can be turned while it is in use.
+pub(super) struct Dial<T>(Arc<Mutex<T>>);
+
+impl<T> Clone for Dial<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: Clone> Dial<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(Arc::new(Mutex::new(value)))
+    }
+
+    pub(super) fn set(&self, value: T) {
+        *self.0.lock().unwrap() = value;
+    }
+
+    pub(super) fn get(&self) -> T {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+pub(super) fn noon() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+/// A kubeconfig as a person sends it.
+pub(super) fn kubeconfig(token: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": "https://203.0.113.10:6443"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": {"token": token}}],
+    })
+}
+
+pub(super) fn object(value: Value) -> Map<String, Value> {
+    let Value::Object(map) = value else { panic!("not an object") };
+    map
+}
+
+/// An engine that answers `check` as it is told.
+pub(super) fn engine(name: &'static str, check: Result<(), EngineError>) -> MockEngine {
+    let mut engine = MockEngine::new();
+    engine.expect_descriptor().return_const(descriptor(name));
+    engine.expect_check().returning(move |_| check.clone());
+    engine
+}
+
+/// What the engines of the tests are: what does not attach makes clusters, and can do nothing else.
+pub(super) fn descriptor(name: &'static str) -> EngineDescriptor {
+    const KUBECONFIG: Field = Field::required("kubeconfig", "Kubeconfig", FieldKind::YamlFile);
+    const CLUSTER: [Field; 3] = [
+        Field::optional("node_count", "Node Count", FieldKind::Integer).min(1),
+        Field::optional("admin_password", "Password", FieldKind::Password).secret(),
+        Field::optional("size", "Size", FieldKind::Text),
+    ];
+    const PROVISIONER: [Field; 2] = [
+        Field::required("url", "Address", FieldKind::Text),
+        Field::optional("password", "Password", FieldKind::Password).secret(),
+    ];
+    let attaches = name == ATTACHING;
+    EngineDescriptor {
+        name,
+        verbose_name: "Engine of the Tests",
+        provisioner: if attaches { ParameterSchema::default() } else { ParameterSchema::new(&PROVISIONER) },
+        cluster: if attaches { ParameterSchema::new(&[KUBECONFIG]) } else { ParameterSchema::new(&CLUSTER) },
+        abilities: Abilities { deploy: !attaches, ..Abilities::default() },
+    }
+}
+
+/// Always caught up.
+pub(super) fn fresh() -> MockFreshness {
+    let mut freshness = MockFreshness::new();
+    freshness.expect_caught_up().returning(|| Ok(()));
+    freshness
+}
+
+/// Hashes by writing the password backwards. Nothing written forwards is the hash of a password.
+pub(super) fn passwords() -> MockPasswordHasher {
+    let mut passwords = MockPasswordHasher::new();
+    passwords.expect_hash().returning(|password| Ok(hashed(password.expose())));
+    passwords.expect_verify().returning(|password, hash| Ok(hashed(password.expose()).expose() == hash.expose()));
+    passwords.expect_decoy().returning(|| PasswordHash::new("decoy".into()));
+    passwords
+}
+
+pub(super) fn hashed(password: &str) -> PasswordHash {
+    PasswordHash::new(format!("hash:{}", password.chars().rev().collect::<String>()))
+}
+
+/// The kubeconfig that is to be stored.
+pub(super) fn kubeconfig_of(secrets: &ClusterSecrets) -> Option<&str> {
+    match &secrets.kubeconfig {
+        Change::Set(kubeconfig) => Some(kubeconfig.expose()),
+        Change::Keep | Change::Remove => None,
+    }
+}
+
+/// What is to be sealed of a document.
+pub(super) fn sealed(change: &Change<SealedDocument>) -> Option<Map<String, Value>> {
+    match change {
+        Change::Set(sealed) => Some(serde_json::from_str(sealed.expose()).unwrap()),
+        Change::Keep | Change::Remove => None,
+    }
+}

@@ -1,0 +1,139 @@
+//! Clusters at rest: what providers do on their own.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    operation::StepKind,
+    port::{
+        engine::{Condition, EngineError, Observation},
+        store::ClusterRecord,
+    },
+    service::{reconcile::Again, tests::provider::seen},
+};
+
+fn shown(condition: Condition) -> Result<Observation, EngineError> {
+    Ok(Observation::Seen(seen(condition)))
+}
+
+/// What is said of a cluster that failed on its own; `None` where it is left as it is.
+async fn becomes(stage: &Stage, observation: Result<Observation, EngineError>) -> Option<String> {
+    let before = stage.cluster();
+    let read_at = stage.revision();
+    stage.provider.observation.set(observation);
+    stage.advance(9);
+    let turned = stage.turn().await;
+    let events = stage.happened();
+    let after = stage.cluster();
+    if after.lifecycle == before.lifecycle {
+        assert_eq!((turned.again, &after), (Again::Quiet, &before));
+        return None;
+    }
+    assert_eq!((turned.again, after.changed_at), (Again::Now, stage.world.now()));
+    assert_eq!(words(&events), ["observe", "look", "commit", "prune"]);
+    let commit = &commits(events)[0];
+    assert!(matches!(commit.record, ClusterRecord::Put(_, _, seen) if seen == read_at), "{commit:?}");
+    assert!(commit.work.operations.is_empty() && commit.work.ledger.is_none(), "{commit:?}");
+    let [entry] = &commit.work.timeline[..] else { panic!("{commit:?}") };
+    assert_eq!((entry.happening, entry.operation), (Happening::State, None), "nothing was asked for");
+    match after.lifecycle {
+        Lifecycle::Failed { reason } => {
+            assert_eq!(entry.message, format!("the cluster has failed: {}", reason.cause));
+            assert_eq!(entry.reason.as_ref(), Some(&reason));
+            Some(reason.cause)
+        }
+        Lifecycle::Ready => Some(entry.message.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_that_was_well_can_fail_or_vanish() {
+    let broken = Condition::Broken(reason("the disk is full"));
+    let rows = [
+        (shown(Condition::Running), None),
+        (shown(Condition::Working), None),
+        (shown(broken), Some("the disk is full")),
+        (shown(Condition::Removing), Some("being taken down at the provider")),
+        (shown(Condition::Incomplete), Some("is missing at the provider")),
+        (Ok(Observation::Absent), Some("does not have the cluster any more")),
+        (Err(EngineError::Missing), Some("does not have the cluster any more")),
+        (Err(EngineError::Unreachable("connection refused".into())), None),
+        (Err(EngineError::Denied(reason("the key was revoked"))), None),
+        (Err(EngineError::Rejected(reason("the project is gone"))), None),
+        (Err(EngineError::Busy("it is upgraded".into())), None),
+        (Err(EngineError::Throttled { retry_after: Duration::from_secs(1) }), None),
+    ];
+    for (observation, expected) in rows {
+        let became = becomes(&Stage::resting(Lifecycle::Ready), observation.clone()).await;
+        assert_eq!(became.is_some(), expected.is_some(), "{observation:?}: {became:?}");
+        assert!(became.unwrap_or_default().contains(expected.unwrap_or_default()), "{observation:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_that_has_failed_can_be_well_again() {
+    let rows = [
+        (shown(Condition::Running), Some("the cluster is well")),
+        (shown(Condition::Working), None),
+        (shown(Condition::Broken(reason("the disk is full"))), None),
+        (shown(Condition::Incomplete), None),
+        (Ok(Observation::Absent), None),
+        (Err(EngineError::Unreachable("connection refused".into())), None),
+    ];
+    for (observation, expected) in rows {
+        let became = becomes(&Stage::resting(failed()), observation.clone()).await;
+        assert_eq!(became.as_deref(), expected, "{observation:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_stopped_or_wants_gone_does_not_recover_by_itself() {
+    let ends = [
+        (OperationKind::Deploy, OperationStatus::Failed, true),
+        (OperationKind::Deploy, OperationStatus::Cancelled, false),
+        (OperationKind::Resize { node_count: 5 }, OperationStatus::Failed, true),
+        (OperationKind::Destroy, OperationStatus::Failed, false),
+        (OperationKind::Destroy, OperationStatus::Cancelled, false),
+    ];
+    for (kind, status, recovers) in ends {
+        let stage = Stage::new(failed(), true);
+        stage.put_operation(kind.clone());
+        let now = stage.world.now();
+        stage.operation_is(|operation| {
+            operation.begin(StepKind::Delete, now);
+            operation.end(status, Some(reason("it did not work")), now);
+        });
+        let became = becomes(&stage, shown(Condition::Running)).await;
+        assert_eq!(became.is_some(), recovers, "{kind:?} {status:?}");
+    }
+    let stage = Stage::new(failed(), true);
+    assert!(becomes(&stage, shown(Condition::Running)).await.is_some(), "nothing was asked for");
+}
+
+#[tokio::test]
+async fn a_cluster_whose_engine_is_not_offered_any_more_is_still_looked_at() {
+    for lifecycle in [Lifecycle::Ready, failed()] {
+        let mut stage = Stage::resting(lifecycle.clone());
+        stage.reconciler.providers.engines = EngineRegistry::default();
+        assert_eq!(stage.turn().await.again, Again::Quiet);
+        assert_eq!(stage.words(), ["look", "commit"]);
+        assert_eq!(stage.cluster().lifecycle, lifecycle);
+        let sighting = stage.sighting().unwrap();
+        assert!(matches!(sighting.look, Some(Look::Answered { .. })));
+        let trouble = sighting.told.as_ref().unwrap().trouble.clone().unwrap();
+        assert!(trouble.cause.contains("does not offer it"), "{}", trouble.cause);
+        stage.turn().await;
+        assert_eq!(stage.words(), ["look"], "nothing new");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_wants_to_be_left_alone_for_long_is_left_alone() {
+    for (retry_after, expected) in [(5, Again::Quiet), (300, Again::After(Duration::from_secs(300)))] {
+        let stage = Stage::resting(Lifecycle::Ready);
+        let throttled = EngineError::Throttled { retry_after: Duration::from_secs(retry_after) };
+        stage.provider.observation.set(Err(throttled));
+        assert_eq!(stage.turn().await.again, expected);
+    }
+}

@@ -1,0 +1,172 @@
+//! What people do to clusters: who may, in which state, and what exactly is stored.
+
+mod conflicts;
+mod forgetting;
+mod table;
+mod writes;
+
+use std::sync::Arc;
+
+use super::{
+    doubles::{ATTACHING, engine},
+    kept::{Commit, Kept, commits},
+    provider::{Provider, able, policy},
+    world::{World, caller, cluster},
+};
+use crate::{
+    access::Caller,
+    catalog::OperationView,
+    cluster::{Cluster, Lifecycle},
+    id::{ClusterId, OperationId},
+    operation::{Operation, OperationKind, OperationStatus},
+    port::{
+        engine::{Abilities, EngineDescriptor, EngineRegistry},
+        store::Revision,
+    },
+    reason::{Fixer, Reason},
+    service::{ServiceError, clusters::Clusters},
+    timeline::{Entry, Happening},
+    user::User,
+};
+
+/// The states a cluster is found in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Attached,
+    Deploying,
+    Ready,
+    Updating,
+    Destroying,
+    Failed,
+}
+
+use State::{Attached, Deploying, Destroying, Failed, Ready, Updating};
+
+const STATES: [State; 6] = [Attached, Deploying, Ready, Updating, Destroying, Failed];
+
+fn failure() -> Reason {
+    Reason::new("it broke", Fixer::Provider, "retry")
+}
+
+/// Somebody at the counter, with one cluster of ann's.
+struct Counter {
+    world: Arc<World>,
+    kept: Kept,
+    clusters: Clusters,
+    id: ClusterId,
+}
+
+impl Counter {
+    /// In that state, with the operation that led there; asked for by ada.
+    fn with(state: State) -> Self {
+        let (lifecycle, kind, status) = match state {
+            Attached => return Self::of(None),
+            Deploying => (Lifecycle::Deploying, OperationKind::Deploy, OperationStatus::Running),
+            Ready => (Lifecycle::Ready, OperationKind::Deploy, OperationStatus::Succeeded),
+            Updating => (Lifecycle::Updating, OperationKind::Resize { node_count: 3 }, OperationStatus::Running),
+            Destroying => (Lifecycle::Destroying, OperationKind::Destroy, OperationStatus::Running),
+            Failed => (Lifecycle::Failed { reason: failure() }, OperationKind::Deploy, OperationStatus::Failed),
+        };
+        Self::after(lifecycle, kind, status)
+    }
+
+    /// After an operation that has that status.
+    fn after(lifecycle: Lifecycle, kind: OperationKind, status: OperationStatus) -> Self {
+        let counter = Self::of(Some(lifecycle));
+        counter.put_operation(kind, status);
+        counter
+    }
+
+    /// A cluster that an engine makes, in that state, or else one that was attached.
+    fn of(lifecycle: Option<Lifecycle>) -> Self {
+        let world = Arc::new(World::new());
+        let id = match lifecycle {
+            None => world.cluster,
+            Some(lifecycle) => {
+                let made = Cluster { lifecycle, ..cluster("made", world.making, &world.people.ann) };
+                world.put_cluster(made.clone());
+                made.id
+            }
+        };
+        let kept = Kept::new(&world);
+        let mut clusters = world.clusters_with(kept.store(), kept.freshness());
+        clusters.engines = engines(able());
+        Self { world, kept, clusters, id }
+    }
+
+    /// Puts an operation in place as the cluster's newest.
+    fn put_operation(&self, kind: OperationKind, status: OperationStatus) -> OperationId {
+        let (ada, now) = (self.world.people.ada.id, self.world.now());
+        let mut operation = Operation::requested(self.id, kind, ada, now, now + self.clusters.timeout);
+        match status {
+            OperationStatus::Pending | OperationStatus::Running => operation.status = status,
+            OperationStatus::Succeeded => operation.end(status, None, now),
+            OperationStatus::Failed | OperationStatus::Cancelled => operation.end(status, Some(failure()), now),
+        }
+        let id = operation.id;
+        self.world.put_operation(operation);
+        self.world.put_cluster(Cluster { operation: Some(id), ..self.cluster() });
+        self.world.clock.advance(chrono::TimeDelta::seconds(1));
+        id
+    }
+
+    fn cluster(&self) -> Cluster {
+        self.world.catalog.cluster(self.id).unwrap().cluster.record.clone()
+    }
+
+    fn revision(&self) -> Revision {
+        self.world.catalog.cluster(self.id).unwrap().cluster.revision
+    }
+
+    /// The newest operation.
+    fn newest(&self) -> OperationView {
+        self.world.catalog.operations_of(self.id).remove(0)
+    }
+
+    fn ann(&self) -> Caller {
+        caller(&self.world.people.ann)
+    }
+
+    fn commits(&self) -> Vec<Commit> {
+        commits(self.kept.story.take())
+    }
+
+    /// The only transaction. Nothing that people ask for depends on who leads.
+    #[track_caller]
+    fn commit(&self) -> Commit {
+        let mut commits = self.commits();
+        assert_eq!(commits.len(), 1, "as many transactions as one");
+        let commit = commits.remove(0);
+        assert_eq!(commit.work.term, None);
+        commit
+    }
+
+    /// What the timeline says when `by` has asked for something.
+    fn told(&self, by: &User, operation: Option<OperationId>, message: &str) -> Entry {
+        Entry {
+            cluster: self.id,
+            at: self.world.now(),
+            happening: Happening::Asked,
+            message: message.into(),
+            operation,
+            by: Some(by.id),
+            reason: None,
+        }
+    }
+}
+
+/// An operation that something else that was asked for has stopped, and what the timeline says of that.
+fn stopped(operation: &Operation, why: &str, by: &User, counter: &Counter) -> (Operation, Entry) {
+    let (now, reason) = (counter.world.now(), Reason::new(why, Fixer::Requester, ""));
+    let mut operation = operation.clone();
+    operation.end(OperationStatus::Cancelled, Some(reason.clone()), now);
+    let message = format!("cancelled: {}", operation.kind.infinitive());
+    let told = counter.told(by, Some(operation.id), &message);
+    (operation, Entry { happening: Happening::Ended, reason: Some(reason), ..told })
+}
+
+fn engines(descriptor: EngineDescriptor) -> EngineRegistry {
+    let provider = Provider::new(&super::kept::Story::default());
+    provider.descriptor.set(descriptor);
+    EngineRegistry::default().with(Arc::new(engine(ATTACHING, Ok(())))).with(Arc::new(provider.engine()))
+}
