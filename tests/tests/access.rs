@@ -219,7 +219,8 @@ async fn everybody_gets_what_the_table_says() {
     let owner = app.person(&tenant.id, "member").await;
     let body = json!({"name": "simulated", "engine": "kqueen.engines.DemoEngine", "parameters": {"quota": 1000}});
     let simulated = app.post("/provisioners", &tenant.admin.token, body).await.id();
-    let callers = Callers { app: &app, tenant, simulated, owner, stranger: elsewhere.admin, superadmin: app.admin().await };
+    let callers =
+        Callers { app: &app, tenant, simulated, owner, stranger: elsewhere.admin, superadmin: app.admin().await };
     let mut wrong = Vec::new();
     for (id, method, path) in operations() {
         let Some(Row(_, target, expected)) = TABLE.iter().find(|row| row.0 == id) else { continue };

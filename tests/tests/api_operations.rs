@@ -117,7 +117,9 @@ async fn a_creation_is_answered_at_once_and_one_thing_is_done_at_a_time() {
     assert_eq!(world.post(&format!("/clusters/{id}/retry")).await.status, StatusCode::CONFLICT);
 
     // Strangers see none of it.
-    for path in [format!("/operations/{deploy}"), format!("/clusters/{id}/operations"), format!("/clusters/{id}/timeline")] {
+    for path in
+        [format!("/operations/{deploy}"), format!("/clusters/{id}/operations"), format!("/clusters/{id}/timeline")]
+    {
         assert_eq!(world.app.get(&path, &world.stranger.token).await.status, StatusCode::NOT_FOUND, "{path}");
     }
 }
@@ -160,12 +162,15 @@ async fn a_deletion_takes_over_is_repeatable_and_leaves_a_story() {
     assert!(!last["steps"].as_array().unwrap().is_empty(), "{last}");
     for step in last["steps"].as_array().unwrap() {
         assert_eq!(step["outcome"], "done", "{step}");
-        assert!(step["ended_at"].is_string() && step["tries"].as_u64() >= Some(1) && !text(&step["caption"]).is_empty());
+        assert!(
+            step["ended_at"].is_string() && step["tries"].as_u64() >= Some(1) && !text(&step["caption"]).is_empty()
+        );
     }
 
     let whole = world.get(&format!("{path}/timeline?limit=200")).await;
     let whole = whole["items"].as_array().unwrap().clone();
-    let times: Vec<_> = whole.iter().map(|entry| chrono::DateTime::parse_from_rfc3339(text(&entry["at"])).unwrap()).collect();
+    let times: Vec<_> =
+        whole.iter().map(|entry| chrono::DateTime::parse_from_rfc3339(text(&entry["at"])).unwrap()).collect();
     assert!(times.is_sorted_by(|newer, older| newer >= older), "{whole:#?}");
     let first = whole.last().unwrap();
     assert_eq!((&first["kind"], &first["operation"]), (&json!("asked"), &json!(deploy)));
@@ -243,7 +248,10 @@ async fn what_is_stopped_says_what_exists_and_can_be_run_again() {
     let resized = resize(&tag).await.ok();
     assert_eq!(resized["phase"], "Updating");
     let resize = world.ended(text(&resized["operation"])).await;
-    assert_eq!((&resize["status"], &resize["kind"], &resize["node_count"]), (&json!("succeeded"), &json!("resize"), &json!(5)));
+    assert_eq!(
+        (&resize["status"], &resize["kind"], &resize["node_count"]),
+        (&json!("succeeded"), &json!("resize"), &json!(5))
+    );
     assert_eq!(world.settled(id, "OK").await["node_count"], 5);
     let policy = json!({"provider": "CILIUM", "enabled": true});
     let switched = world.app.patch(&format!("{path}/set_network_policy"), member, policy.clone()).await.ok();
@@ -264,7 +272,10 @@ async fn what_is_forgotten_becomes_an_orphan_for_admins_to_decide_on() {
     let stale = world.app.request(Method::POST, &forget, Some(admin)).header("if-match", "\"1\"");
     assert_eq!(read(stale).await.status, StatusCode::PRECONDITION_FAILED);
     let forgotten = world.app.call(Method::POST, &forget, Some(admin), None).await.ok();
-    assert_eq!((&forgotten["id"], &forgotten["state"], &forgotten["orphan"]), (&json!(id), &json!("forgotten"), &json!(id)));
+    assert_eq!(
+        (&forgotten["id"], &forgotten["state"], &forgotten["orphan"]),
+        (&json!(id), &json!("forgotten"), &json!(id))
+    );
     let remaining = forgotten["remaining"].as_array().unwrap();
     assert!(!remaining.is_empty() && remaining.iter().all(|resource| resource["state"] != "gone"), "{forgotten}");
     assert_eq!(world.app.get(&format!("/clusters/{id}"), admin).await.status, StatusCode::NOT_FOUND);
@@ -293,7 +304,10 @@ async fn what_is_forgotten_becomes_an_orphan_for_admins_to_decide_on() {
         assert_eq!(decide(what, &world.stranger.token).await.status, StatusCode::NOT_FOUND);
     }
     let ignored = decide("ignore", admin).await.ok();
-    assert_eq!((&ignored["state"], &ignored["decided_by"]["username"]), (&json!("ignored"), &json!(world.tenant.admin.username)));
+    assert_eq!(
+        (&ignored["state"], &ignored["decided_by"]["username"]),
+        (&json!("ignored"), &json!(world.tenant.admin.username))
+    );
     let deleting = decide("delete", admin).await.ok();
     assert_eq!(deleting["state"], "deleting");
     assert_eq!(decide("delete", admin).await.ok()["state"], "deleting", "asked again");

@@ -267,8 +267,7 @@ mod tests {
         journal.changed(&changes.collect::<Vec<_>>());
         let Reading::Next(records, _) = journal.read(start, 10) else { panic!() };
         let left = last_of_each(records);
-        let left: Vec<_> =
-            left.iter().map(|it| (it.place.to_string(), it.notice.subject, it.notice.gone)).collect();
+        let left: Vec<_> = left.iter().map(|it| (it.place.to_string(), it.notice.subject, it.notice.gone)).collect();
         let expected = [
             ("10.0".to_owned(), Subject::Cluster(one), false),
             ("11.0".to_owned(), operation, false),

@@ -32,8 +32,7 @@ async fn two_hundred_readers_hear_the_same_and_no_user_takes_every_seat() {
     let cluster = app.cluster(&tenant.provisioner, &tenant.admin).await;
     let (reader, streams) = readers.remove(0);
     let first = readers.iter_mut().flat_map(|(_, streams)| streams);
-    let mut heard: Vec<_> =
-        futures::future::join_all(first.map(|stream| stream.event_of("cluster", &cluster))).await;
+    let mut heard: Vec<_> = futures::future::join_all(first.map(|stream| stream.event_of("cluster", &cluster))).await;
     assert_eq!(heard.len(), 180);
     heard.dedup_by_key(|event| event.data["object"]["id"].clone());
     assert_eq!(heard.len(), 1);
