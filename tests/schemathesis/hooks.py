@@ -6,6 +6,7 @@ KQUEEN_ORIGIN and KQUEEN_TOKEN name the service and the caller, KQUEEN_KUBECONFI
 import itertools
 import json
 import os
+import time
 import urllib.request
 
 import schemathesis
@@ -17,6 +18,18 @@ with open(os.environ["KQUEEN_KUBECONFIG"], encoding="utf-8") as file:
 NUMBERS = itertools.count()
 
 
+def call(method, path, body=None):
+    """What the service answers to the superadmin."""
+    request = urllib.request.Request(
+        f"{ORIGIN}{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
 def create(kind):
     """A new object of that kind; its id."""
     number = next(NUMBERS)
@@ -26,31 +39,80 @@ def create(kind):
         "provisioners": {"name": f"fuzz {number}", "engine": "kqueen.engines.ManualEngine"},
         "clusters": {"name": f"fuzz {number}", "provisioner": f"Provisioner:{KEPT.get('provisioners')}", "kubeconfig": KUBECONFIG},
     }[kind]
-    request = urllib.request.Request(
-        f"{ORIGIN}/{kind}",
-        data=json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)["id"]
+    return call("POST", f"/{kind}", body)["id"]
+
+
+def deploy():
+    """A cluster that a simulated provider begins to make."""
+    body = {"name": f"fuzz {next(NUMBERS)}", "provisioner": f"Provisioner:{SIMULATED}", "metadata": {"node_count": 1}}
+    return call("POST", "/clusters", body)
+
+
+def wait(path, condition):
+    """What is at that path once the condition holds."""
+    deadline = time.monotonic() + 180
+    while True:
+        found = call("GET", path)
+        if condition(found):
+            return found
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{path}: {found}")
+        time.sleep(0.2)
+
+
+def deployed(cluster):
+    """Its id once it is whole."""
+    return wait(f"/clusters/{cluster['id']}", lambda it: it["phase"] == "OK")["id"]
+
+
+def stopped(cluster):
+    """Its id once the making of it was stopped."""
+    call("POST", f"/operations/{cluster['operation']}/cancel")
+    return wait(f"/clusters/{cluster['id']}", lambda it: it["phase"] == "Error")["id"]
+
+
+def orphaned(cluster):
+    """Its id once it was forgotten, when something of it may have been there."""
+    wait(f"/operations/{cluster['operation']}", lambda it: it["resources"])
+    return call("POST", f"/clusters/{cluster['id']}/forget")["orphan"]
 
 
 KEPT = {}
 for kind in ("organizations", "users", "provisioners", "clusters"):
     KEPT[kind] = create(kind)
+SIMULATED = call(
+    "POST", "/provisioners", {"name": "simulated", "engine": "kqueen.engines.DemoEngine", "parameters": {"quota": 1000}}
+)["id"]
+# Ids of operations that want an object in a state of its own.
+ONES = [deploy() for _ in range(6)]
+WANTED = {
+    "operation_get": ONES[0]["operation"],
+    "cluster_retry": stopped(ONES[1]),
+    "orphan_delete": orphaned(ONES[2]),
+    "orphan_ignore": orphaned(ONES[3]),
+    "cluster_resize": deployed(ONES[4]),
+    "cluster_set_network_policy": deployed(ONES[5]),
+}
 
 
-def kind_of(operation):
-    return operation.path.strip("/").split("/")[0]
+def existing(operation):
+    """The id of an object that the operation can be done to; a new one where it ends the object."""
+    name = operation.definition.raw.get("operationId")
+    kind = operation.path.strip("/").split("/")[0]
+    if name in WANTED:
+        return WANTED[name]
+    if name == "operation_cancel":
+        return deploy()["operation"]
+    if name == "cluster_forget" or operation.method.upper() == "DELETE":
+        return create(kind)
+    return KEPT.get(kind)
 
 
 @schemathesis.hook
 def map_path_parameters(context, path_parameters):
-    """Ids that look right become those of objects that exist; whatever is deleted was made for it."""
-    kind = kind_of(context.operation)
-    if path_parameters and kind in KEPT and len(str(path_parameters.get("id", ""))) == 36:
-        deletes = context.operation.method.upper() == "DELETE"
-        path_parameters["id"] = create(kind) if deletes else KEPT[kind]
+    """Ids that look right become those of objects that exist; whatever is ended was made for it."""
+    if path_parameters and len(str(path_parameters.get("id", ""))) == 36:
+        path_parameters["id"] = existing(context.operation) or path_parameters["id"]
     return path_parameters
 
 

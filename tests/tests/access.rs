@@ -9,6 +9,7 @@ use std::{
 use kqueen_tests::fixture::{
     app::{ADMIN, App, Options},
     people::{PASSWORD, Person, Tenant, new_cluster, new_name, new_provisioner},
+    process::eventually,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -25,9 +26,13 @@ enum Target {
     Organization,
     /// A member of the tenant; the owner is that user.
     User,
+    /// An operation under way on a cluster of the owner's.
+    Operation,
+    /// What may remain of a cluster of the owner's that was forgotten.
+    Orphan,
 }
 
-use Target::{Cluster, Nothing, Organization, Provisioner, User};
+use Target::{Cluster, Nothing, Operation, Organization, Orphan, Provisioner, User};
 
 /// Statuses for a member, the owner (a member as well), an admin, an admin of another organization, and a superadmin.
 type Expected = [u16; 5];
@@ -38,6 +43,9 @@ const INSIDERS: Expected = [200, 200, 200, 404, 200];
 const OWNERS: Expected = [403, 200, 200, 404, 200];
 /// What admins may do.
 const ADMINS: Expected = [403, 403, 200, 404, 200];
+
+/// What admins may do with what members do not see.
+const HIDDEN: Expected = [404, 404, 200, 404, 200];
 
 struct Row(&'static str, Target, Expected);
 
@@ -66,6 +74,17 @@ const TABLE: &[Row] = &[
     // Allowed, and then unsupported by the engine.
     Row("cluster_resize", Cluster, [403, 409, 409, 404, 409]),
     Row("cluster_set_network_policy", Cluster, [403, 409, 409, 404, 409]),
+    Row("cluster_retry", Cluster, [403, 409, 409, 404, 409]),
+    Row("cluster_forget", Cluster, ADMINS),
+    Row("cluster_timeline", Cluster, INSIDERS),
+    Row("operation_list", Cluster, INSIDERS),
+    Row("operation_get", Operation, INSIDERS),
+    Row("operation_cancel", Operation, OWNERS),
+    // The other admin sees those at home, of which there are none.
+    Row("orphan_list", Nothing, [403, 403, 200, 200, 200]),
+    Row("orphan_delete", Orphan, HIDDEN),
+    Row("orphan_ignore", Orphan, HIDDEN),
+    Row("event_stream", Nothing, EVERYBODY),
     Row("provisioner_list", Nothing, EVERYBODY),
     // The other admin creates one at home.
     Row("provisioner_create", Nothing, [403, 403, 200, 200, 200]),
@@ -129,6 +148,8 @@ fn body(operation: &str, target: &str) -> Option<Value> {
 struct Callers<'a> {
     app: &'a App,
     tenant: Tenant,
+    /// A provisioner of the tenant whose clusters are made, by a simulated provider.
+    simulated: String,
     owner: Person,
     stranger: Person,
     superadmin: String,
@@ -147,11 +168,40 @@ impl Callers<'_> {
                 (id, self.owner.token.clone())
             }
             Organization => (self.tenant.id.clone(), self.owner.token.clone()),
+            Operation => {
+                let cluster = self.deployed().await;
+                (cluster["operation"].as_str().unwrap().to_owned(), self.owner.token.clone())
+            }
+            Orphan => (self.orphan().await, self.owner.token.clone()),
             User => {
                 let user = self.app.person(&self.tenant.id, "member").await;
                 (user.id, user.token)
             }
         }
+    }
+}
+
+impl Callers<'_> {
+    /// A cluster of the owner's that is being made.
+    async fn deployed(&self) -> Value {
+        let provisioner = format!("Provisioner:{}", self.simulated);
+        let body = json!({"name": new_name("made"), "provisioner": provisioner, "metadata": {"node_count": 1}});
+        self.app.post("/clusters", &self.owner.token, body).await.ok()
+    }
+
+    /// An orphan: a cluster that was forgotten when something of it may have been there.
+    async fn orphan(&self) -> String {
+        let cluster = self.deployed().await;
+        let (id, operation) = (cluster["id"].as_str().unwrap(), cluster["operation"].as_str().unwrap());
+        let path = format!("/operations/{operation}");
+        let may_exist = || async {
+            let operation = self.app.get(&path, &self.owner.token).await.ok();
+            !operation["resources"].as_array().unwrap().is_empty()
+        };
+        eventually("it is being made", Duration::from_secs(60), may_exist).await;
+        let forget = format!("/clusters/{id}/forget");
+        let forgotten = self.app.call(Method::POST, &forget, Some(&self.tenant.admin.token), None).await.ok();
+        forgotten["orphan"].as_str().unwrap().to_owned()
     }
 }
 
@@ -164,10 +214,13 @@ fn the_table_has_every_operation_and_no_other() {
 
 #[tokio::test]
 async fn everybody_gets_what_the_table_says() {
-    let app = App::start().await;
+    let app = App::start_with(Options::default().with("DEMO_ENABLED", "true")).await;
     let (tenant, elsewhere) = (app.tenant().await, app.tenant().await);
     let owner = app.person(&tenant.id, "member").await;
-    let callers = Callers { app: &app, tenant, owner, stranger: elsewhere.admin, superadmin: app.admin().await };
+    let body = json!({"name": "simulated", "engine": "kqueen.engines.DemoEngine", "parameters": {"quota": 1000}});
+    let simulated = app.post("/provisioners", &tenant.admin.token, body).await.id();
+    let callers =
+        Callers { app: &app, tenant, simulated, owner, stranger: elsewhere.admin, superadmin: app.admin().await };
     let mut wrong = Vec::new();
     for (id, method, path) in operations() {
         let Some(Row(_, target, expected)) = TABLE.iter().find(|row| row.0 == id) else { continue };

@@ -12,8 +12,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::process::Command;
 
-/// Operations the one engine there is does not support; 409 is their true answer.
-const UNSUPPORTED: [&str; 2] = ["/api/v1/clusters/{id}/resize", "/api/v1/clusters/{id}/set_network_policy"];
+/// Its answer has no end, which a tool that reads answers to their end waits for in vain; it has tests of its own.
+const ENDLESS: (&str, &str) = ("event_stream", "/api/v1/events");
 
 fn program() -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
@@ -41,6 +41,7 @@ async fn every_operation_answers_as_documented() {
     run.args(["--config-file", &format!("{folder}/schemathesis.toml"), "run"]);
     run.arg(format!("{}/api/v1/swagger", app.origin)).args(["--url", &format!("{}/api/v1", app.origin)]);
     run.args(["--header", &format!("Authorization: Bearer {token}"), "--phases", "examples,coverage,fuzzing"]);
+    run.args(["--exclude-operation-id", ENDLESS.0]);
     run.args(["--max-examples", "20", "--seed", "1", "--continue-on-failure", "--no-color"]);
     let done = tokio::time::timeout(Duration::from_secs(600), run.output()).await.expect("it ends").unwrap();
     let said = String::from_utf8_lossy(&done.stdout);
@@ -54,9 +55,11 @@ async fn every_operation_answers_as_documented() {
     let mut unreached = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         let endpoint = format!("/api/v1{path}").trim_end_matches('/').to_owned();
-        let status = if UNSUPPORTED.contains(&&*endpoint) { "409" } else { "200" };
+        if endpoint == ENDLESS.1 {
+            continue;
+        }
         for method in methods.as_object().unwrap().keys().map(|method| method.to_uppercase()) {
-            let line = format!(r#"request_count{{endpoint="{endpoint}",http_status="{status}",method="{method}"}}"#);
+            let line = format!(r#"request_count{{endpoint="{endpoint}",http_status="200",method="{method}"}}"#);
             if !metrics.contains(&line) {
                 unreached.push(line);
             }

@@ -26,8 +26,8 @@ pub use self::seats::Full;
 use self::{journal::Journal, seats::Seats, watch::Watch};
 use crate::api::render::Renderer;
 
-/// How many changes are kept for those who were away for a moment: a minute and more of a busy installation, in some 1 MB.
-const KEPT: usize = 10_000;
+/// How many changes are kept for those who were away for a moment: of a busy installation a minute, in half a MB.
+const KEPT: usize = 4_096;
 /// How often a stream says at least that it is still there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How many streams one user may have.

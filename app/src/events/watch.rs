@@ -231,3 +231,48 @@ fn last_of_each(records: Vec<Record>) -> VecDeque<Record> {
     let last: HashMap<Subject, Place> = records.iter().map(|record| (record.notice.subject, record.place)).collect();
     records.into_iter().filter(|record| last.get(&record.notice.subject) == Some(&record.place)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use kqueen_domain::{
+        catalog::Listener,
+        id::{ClusterId, OperationId, OrganizationId, UserId},
+        port::store::Revision,
+    };
+
+    use super::*;
+
+    #[test]
+    fn of_each_subject_the_last_change_is_left_at_its_place() {
+        let (one, other) = (ClusterId::random(), ClusterId::random());
+        let operation = Subject::Operation(OperationId::random(), one);
+        let subjects = [
+            (Subject::Cluster(one), false),
+            (operation, false),
+            (Subject::Cluster(other), false),
+            (Subject::Cluster(one), false),
+            (operation, false),
+            (Subject::Cluster(other), true),
+        ];
+        let journal = Journal::new(10);
+        let start = journal.end();
+        let (organization, owner) = (OrganizationId::random(), UserId::random());
+        let changes = subjects.iter().zip(7..).map(|((subject, gone), revision)| Notice {
+            revision: Revision(revision),
+            subject: *subject,
+            gone: *gone,
+            organization,
+            owner,
+        });
+        journal.changed(&changes.collect::<Vec<_>>());
+        let Reading::Next(records, _) = journal.read(start, 10) else { panic!() };
+        let left = last_of_each(records);
+        let left: Vec<_> = left.iter().map(|it| (it.place.to_string(), it.notice.subject, it.notice.gone)).collect();
+        let expected = [
+            ("10.0".to_owned(), Subject::Cluster(one), false),
+            ("11.0".to_owned(), operation, false),
+            ("12.0".to_owned(), Subject::Cluster(other), true),
+        ];
+        assert_eq!(left, expected);
+    }
+}

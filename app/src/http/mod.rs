@@ -34,9 +34,6 @@ use crate::{
 /// Header that names a request.
 const REQUEST_ID: &str = "x-request-id";
 
-/// The one path whose answer goes on.
-const EVENTS: &str = "/api/v1/events";
-
 /// Most bytes of a request's path and headers. The server reads up to [twice as much](serve), so that we say why it is refused.
 const MAX_HEAD: usize = 32 * 1024;
 
@@ -105,17 +102,18 @@ impl<E: Endpoint> Endpoint for Pipeline<E> {
                 request.set_data(peer);
                 request.set_data(BodyLimit(self.body_limit));
                 request.set_data(RequestId(id.clone()));
-                if template == EVENTS {
-                    // A compressor would hold back what is to arrive at once.
-                    request.headers_mut().remove(header::ACCEPT_ENCODING);
-                }
                 self.answer(request).await
             }
         }
         .unwrap_or_else(|failure| failure.into_response(&id, &self.realm));
-        response = compress::compressed(response, gzip_is_welcome).await;
-        if method == Method::HEAD {
-            without_body(&mut response).await;
+        let is_endless = response.data::<Endless>().is_some();
+        if !is_endless {
+            response = compress::compressed(response, gzip_is_welcome).await;
+        }
+        match method {
+            Method::HEAD if is_endless => drop(response.take_body()),
+            Method::HEAD => without_body(&mut response).await,
+            _ => {}
         }
         decorate(response.headers_mut(), &id);
         let status = response.status();
@@ -186,11 +184,7 @@ fn allow(response: &mut Response, methods: &str) {
 
 /// HEAD answers with the length the body would have.
 async fn without_body(response: &mut Response) {
-    let body = response.take_body();
-    if response.data::<Endless>().is_some() {
-        return;
-    }
-    let body = body.into_bytes().await.unwrap_or_default();
+    let body = response.take_body().into_bytes().await.unwrap_or_default();
     response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
 }
 

@@ -1,0 +1,115 @@
+//! Many readers, and one that does not read.
+
+use kqueen_tests::fixture::{
+    app::{App, Options},
+    people::new_name,
+    process::eventually,
+    sse::{PATIENCE, Stream},
+};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpSocket,
+};
+
+#[tokio::test]
+async fn two_hundred_readers_hear_the_same_and_no_user_takes_every_seat() {
+    let app = App::start().await;
+    let tenant = app.tenant().await;
+    let mut readers = Vec::new();
+    for _ in 0..10 {
+        let reader = app.person(&tenant.id, "member").await;
+        let opened = (0..20).map(|_| Stream::open(&app, &reader.token));
+        readers.push((reader.clone(), futures::future::join_all(opened).await));
+    }
+    let (reader, _) = &readers[0];
+    let refused = app.call(Method::GET, "/events", Some(&reader.token), None).await;
+    assert_eq!((refused.status, &refused.body["error"]), (StatusCode::TOO_MANY_REQUESTS, &json!("too_many_requests")));
+    assert!(refused.headers.contains_key("retry-after"));
+    assert!(refused.body["description"].as_str().unwrap().contains("20"), "{}", refused.body);
+
+    let cluster = app.cluster(&tenant.provisioner, &tenant.admin).await;
+    let (reader, streams) = readers.remove(0);
+    let first = readers.iter_mut().flat_map(|(_, streams)| streams);
+    let mut heard: Vec<_> = futures::future::join_all(first.map(|stream| stream.event_of("cluster", &cluster))).await;
+    assert_eq!(heard.len(), 180);
+    heard.dedup_by_key(|event| event.data["object"]["id"].clone());
+    assert_eq!(heard.len(), 1);
+    // A seat is free again when its reader has left.
+    drop(streams);
+    eventually("a seat is free again", PATIENCE, || async {
+        let answer = app.request(Method::GET, "/events", Some(&reader.token)).send().await.unwrap();
+        answer.status() == StatusCode::OK
+    })
+    .await;
+}
+
+/// Memory the service holds, in KiB.
+fn resident(app: &App) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", app.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn who_does_not_read_holds_nobody_up_and_is_told_what_was_missed() {
+    // On a busy machine all this takes long enough for a connection to be given up that takes nothing.
+    let options = Options::default().with("STORAGE_KIND", "memory").with("HTTP_IDLE_TIMEOUT", "600s");
+    let app = App::start_with(options).await;
+    let tenant = app.tenant().await;
+    let token = &tenant.admin.token;
+    // Large ones, which fill what is between us and the reader, and a small one, of which there is more to tell than is kept.
+    let text = "x".repeat(100_000);
+    let large = futures::future::join_all((0..120).map(|_| async {
+        let name = new_name("large");
+        let body = json!({"name": name, "engine": "kqueen.engines.ManualEngine", "parameters": {}});
+        app.post("/provisioners", token, body).await.id()
+    }))
+    .await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut slow = socket.connect(app.address()).await.unwrap();
+    let request = format!(
+        "GET /api/v1/events HTTP/1.1\r\nhost: kqueen.test\r\nauthorization: Bearer {token}\r\naccept: text/event-stream\r\n\r\n"
+    );
+    slow.write_all(request.as_bytes()).await.unwrap();
+    let mut first = [0; 15];
+    slow.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+
+    let mut quick = Stream::open(&app, token).await;
+    let mut clusters = Vec::new();
+    for provisioner in &large {
+        let body = json!({
+            "name": new_name("large"),
+            "provisioner": format!("Provisioner:{provisioner}"),
+            "kubeconfig": kqueen_tests::fixture::people::kubeconfig("https://127.0.0.1:1", "t"),
+            "metadata": {"text": text},
+        });
+        clusters.push(app.post("/clusters", token, body).await.id());
+    }
+    let last = clusters.last().unwrap();
+    quick.event_of("cluster", last).await;
+    let before = resident(&app);
+    // Many more changes than are kept, while the one reads nothing and the other everything.
+    let rename = |which: usize, name: String| {
+        let (app, path) = (&app, format!("/provisioners/{}", large[which]));
+        async move { app.patch(&path, token, json!({"name": name})).await.ok() }
+    };
+    for n in 0..650 {
+        futures::future::join_all((0..8).map(|which| rename(which, format!("name {n}")))).await;
+    }
+    rename(0, "the last".into()).await;
+    while quick.event_of("provisioner", &large[0]).await.data["object"]["name"] != "the last" {}
+    let grown = resident(&app).saturating_sub(before);
+    assert!(grown < 64 * 1024, "it holds {grown} KiB more for one who does not read");
+
+    let mut text = String::new();
+    let mut buffer = vec![0; 1 << 16];
+    while !text.contains("event: reset") {
+        let read = tokio::time::timeout(PATIENCE, slow.read(&mut buffer)).await.expect("nothing comes").unwrap();
+        assert!(read > 0, "the stream was cut off: {}", &text[text.len().saturating_sub(300)..]);
+        text.push_str(&String::from_utf8_lossy(&buffer[..read]));
+    }
+}

@@ -1,0 +1,188 @@
+//! A stream that broke goes on where it was, on the same replica and on the other.
+
+use kqueen_tests::fixture::{
+    app::{App, Options},
+    etcd::{Etcd, Options as EtcdOptions},
+    gate::Gate,
+    sse::{Event, Said, Stream},
+};
+
+use crate::{change, quiet_clusters, replicas};
+
+/// What is told of clusters, up to the one with that id. Provisioners are checked now and then, which is told as well.
+async fn until(stream: &mut Stream, last: &str) -> Vec<Event> {
+    let mut events = Vec::new();
+    loop {
+        let event = stream.event().await;
+        assert_ne!(event.name, "reset", "nothing was missed");
+        let is_last = event.data["object"]["id"] == last;
+        if event.name == "cluster" {
+            events.push(event);
+        }
+        if is_last {
+            return events;
+        }
+    }
+}
+
+fn subject(event: &Event) -> &str {
+    event.data["object"]["id"].as_str().unwrap()
+}
+
+fn subjects(events: &[Event]) -> Vec<&str> {
+    events.iter().map(subject).collect()
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_where_it_was() {
+    let app = App::start().await;
+    let tenant = app.tenant().await;
+    let token = &tenant.member.token;
+    let clusters = quiet_clusters(&app, &tenant, 5).await;
+    let mut stream = Stream::open(&app, token).await;
+    let start = stream.last_id.clone().unwrap();
+    for cluster in &clusters {
+        change(&app, &tenant, cluster).await;
+    }
+    let all = until(&mut stream, &clusters[4]).await;
+    assert_eq!(subjects(&all), clusters);
+    for (n, event) in all.iter().enumerate().take(4) {
+        let mut again = Stream::after(&app, token, &event.id).await;
+        assert_eq!(until(&mut again, &clusters[4]).await, all[n + 1..]);
+    }
+    let mut again = Stream::after(&app, token, &start).await;
+    assert_eq!(until(&mut again, &clusters[4]).await, all);
+    // For clients that cannot send the header; where both are sent, the header is newer.
+    let mut again = Stream::at(&app, &format!("/events?last_event_id={}", all[2].id), token, None).await;
+    assert_eq!(until(&mut again, &clusters[4]).await, all[3..]);
+    let mut again = Stream::at(&app, &format!("/events?last_event_id={}", all[0].id), token, Some(&all[3].id)).await;
+    assert_eq!(until(&mut again, &clusters[4]).await, all[4..]);
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_before_anything_has_happened() {
+    let mut app = App::start().await;
+    let tenant = app.tenant().await;
+    let clusters = quiet_clusters(&app, &tenant, 1).await;
+    // Nothing has changed since the program was started.
+    app.restart().await;
+    let token = &tenant.member.token;
+    let start = Stream::open(&app, token).await.last_id.unwrap();
+    change(&app, &tenant, &clusters[0]).await;
+    let mut again = Stream::after(&app, token, &start).await;
+    assert_eq!(subjects(&until(&mut again, &clusters[0]).await), clusters);
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_at_another_replica() {
+    let Some((_etcd, one, other)) = replicas(Options::default()).await else { return };
+    let tenant = one.tenant().await;
+    let token = &tenant.member.token;
+    let clusters = quiet_clusters(&one, &tenant, 8).await;
+    let (mut here, mut there) = (Stream::open(&one, token).await, Stream::open(&other, token).await);
+    for (n, cluster) in clusters.iter().enumerate() {
+        change(if n % 2 == 0 { &one } else { &other }, &tenant, cluster).await;
+    }
+    let (here, there) = (until(&mut here, &clusters[7]).await, until(&mut there, &clusters[7]).await);
+    assert_eq!(subjects(&here), clusters);
+    assert_eq!(here, there, "with the same ids");
+    for (at, from) in [(&one, &other), (&other, &one)] {
+        for (n, event) in here.iter().enumerate().take(7) {
+            let mut again = Stream::after(at, token, &event.id).await;
+            assert_eq!(until(&mut again, &clusters[7]).await, here[n + 1..]);
+        }
+        // What was heard a moment ago at the one is known at the other.
+        let mut stream = Stream::open(from, token).await;
+        change(from, &tenant, &clusters[0]).await;
+        let id = stream.event_of("cluster", &clusters[0]).await.id;
+        drop(stream);
+        change(from, &tenant, &clusters[1]).await;
+        let mut again = Stream::after(at, token, &id).await;
+        assert_eq!(subjects(&until(&mut again, &clusters[1]).await), clusters[1..2]);
+    }
+}
+
+#[tokio::test]
+async fn who_names_an_unknown_event_is_told_to_read_again() {
+    let mut app = App::start().await;
+    let tenant = app.tenant().await;
+    let token = &tenant.member.token;
+    let clusters = quiet_clusters(&app, &tenant, 1).await;
+    let mut stream = Stream::open(&app, token).await;
+    change(&app, &tenant, &clusters[0]).await;
+    let known = stream.event_of("cluster", &clusters[0]).await.id;
+    for unknown in ["1.0", "999999999.0", "0.0", "nonsense", "-1", &format!("{known}1")] {
+        let mut stream = Stream::after(&app, token, unknown).await;
+        let reset = stream.event().await;
+        assert_eq!(reset.name, "reset", "{unknown}");
+        assert!(reset.data["description"].as_str().unwrap().contains("again"), "{reset:?}");
+        change(&app, &tenant, &clusters[0]).await;
+        until(&mut stream, &clusters[0]).await;
+        // Its id is where to go on from, as any other's.
+        let mut again = Stream::after(&app, token, &reset.id).await;
+        until(&mut again, &clusters[0]).await;
+    }
+    // A program that was started anew knows nothing of what was before, and says so.
+    app.restart().await;
+    let mut stream = Stream::after(&app, token, &known).await;
+    assert_eq!(stream.event().await.name, "reset");
+}
+
+#[tokio::test]
+async fn nothing_that_happens_while_a_stream_is_down_is_lost() {
+    let app = App::start().await;
+    let tenant = app.tenant().await;
+    let token = &tenant.member.token;
+    let clusters = quiet_clusters(&app, &tenant, 60).await;
+    let mut last = Stream::open(&app, token).await.last_id.unwrap();
+    let mut heard = Vec::new();
+    for (round, three) in clusters.chunks(3).enumerate() {
+        // Broken at another point each time: before, between and after what happens.
+        let mut stream = Stream::after(&app, token, &last).await;
+        for cluster in three {
+            change(&app, &tenant, cluster).await;
+        }
+        let wanted = (heard.len() + round % 4).min(round * 3 + 3);
+        while heard.len() < wanted {
+            match stream.next().await.unwrap() {
+                Said::Event(event) if event.name == "cluster" => heard.push(subject(&event).to_owned()),
+                Said::Event(event) => assert_eq!(event.name, "provisioner"),
+                Said::Place(_) | Said::Retry(_) | Said::Comment => {}
+            }
+        }
+        last = stream.last_id.clone().unwrap();
+    }
+    let mut stream = Stream::after(&app, token, &last).await;
+    if heard.len() < clusters.len() {
+        heard.extend(subjects(&until(&mut stream, &clusters[59]).await).into_iter().map(str::to_owned));
+    }
+    assert_eq!(heard, clusters, "each once, in order");
+}
+
+#[tokio::test]
+async fn after_a_gap_in_what_we_hear_everybody_reads_again() {
+    let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
+    let gate = Gate::to(etcd.address()).await;
+    let options = Options::default().on_etcd(&etcd, "/events");
+    let other = App::start_with(options.clone()).await;
+    let one = App::start_with(options.with("ETCD_ENDPOINTS", format!("http://{}", gate.address))).await;
+    let tenant = other.tenant().await;
+    let token = &tenant.member.token;
+    let clusters = quiet_clusters(&other, &tenant, 3).await;
+    let mut stream = Stream::open(&one, token).await;
+    let start = stream.last_id.clone().unwrap();
+    gate.cut();
+    for cluster in &clusters {
+        change(&other, &tenant, cluster).await;
+    }
+    // What the one has missed is not to be had any more.
+    let mut client = etcd.client().await;
+    let newest = client.get("/", None).await.unwrap().header().unwrap().revision();
+    client.compact(newest, None).await.unwrap();
+    gate.mend();
+    while stream.event().await.name != "reset" {}
+    change(&other, &tenant, &clusters[0]).await;
+    until(&mut stream, &clusters[0]).await;
+    let mut late = Stream::after(&one, token, &start).await;
+    assert_eq!(late.event().await.name, "reset");
+}
