@@ -134,13 +134,7 @@ impl Parts {
                 freshness: stores.freshness.clone(),
                 clock: clock.clone(),
             },
-            sweeps: Sweeps {
-                catalog: catalog.clone(),
-                store: stores.orphans.clone(),
-                providers,
-                leadership,
-                clock,
-            },
+            sweeps: Sweeps { catalog: catalog.clone(), store: stores.orphans.clone(), providers, leadership, clock },
             stores,
             catalog,
         }

@@ -212,9 +212,11 @@ impl World {
 
     /// Asks for another number of nodes.
     pub async fn resize(&mut self, cluster: ClusterId, nodes: u32) {
-        self.ask(move |parts, caller| async move { parts.clusters.resize(&caller, cluster, nodes, None).await.map(drop) })
-            .await
-            .unwrap();
+        self.ask(
+            move |parts, caller| async move { parts.clusters.resize(&caller, cluster, nodes, None).await.map(drop) },
+        )
+        .await
+        .unwrap();
     }
 
     /// Asks for network policy.
@@ -229,12 +231,16 @@ impl World {
 
     /// Asks for the end.
     pub async fn delete(&mut self, cluster: ClusterId) {
-        self.ask(move |parts, caller| async move { parts.clusters.delete(&caller, cluster, None).await }).await.unwrap();
+        self.ask(move |parts, caller| async move { parts.clusters.delete(&caller, cluster, None).await })
+            .await
+            .unwrap();
     }
 
     /// Asks for another try.
     pub async fn retry(&mut self, cluster: ClusterId) {
-        self.ask(move |parts, caller| async move { parts.clusters.retry(&caller, cluster).await.map(drop) }).await.unwrap();
+        self.ask(move |parts, caller| async move { parts.clusters.retry(&caller, cluster).await.map(drop) })
+            .await
+            .unwrap();
     }
 
     /// One turn of a cluster by the process whose turn it is; `None` if the process ended in it.
@@ -262,7 +268,9 @@ impl World {
             match again {
                 None | Some(Again::Now) => {}
                 Some(Again::Soon) => self.time.pass(TimeDelta::seconds(5)),
-                Some(Again::After(pause)) => self.time.pass(TimeDelta::from_std(pause).unwrap().max(TimeDelta::seconds(1))),
+                Some(Again::After(pause)) => {
+                    self.time.pass(TimeDelta::from_std(pause).unwrap().max(TimeDelta::seconds(1)))
+                }
                 Some(Again::Never) => return Rest::Gone,
                 Some(Again::Quiet) => {
                     let shown = self.shown().await;

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::{
-    ledger::{RowState, UNCERTAIN},
+    ledger::{RowState, SETTLE, UNCERTAIN},
     operation::{StepKind, StepOutcome},
     port::{
         engine::{Condition, EngineError},
@@ -123,15 +123,20 @@ async fn every_call_with_every_answer() {
 }
 
 #[tokio::test]
-async fn only_silence_leaves_it_open_whether_something_was_made() {
+async fn silence_leaves_it_open_for_long_whether_something_was_made_and_an_acceptance_for_short() {
     for answer in answers() {
         let stage = calling(OperationKind::Deploy);
         stage.provider.answer.set(answer.clone());
         let sent_at = stage.world.now();
         stage.turn().await;
-        let open = stage.ledger().unanswered_since;
-        let silent = matches!(answer, Err(EngineError::Unreachable(_)));
-        assert_eq!(open, silent.then_some(sent_at), "{answer:?}");
+        let open = stage.ledger().uncertain_until;
+        let expected = match &answer {
+            // What was accepted may not show at once.
+            Ok(()) => Some(sent_at + SETTLE),
+            Err(EngineError::Unreachable(_)) => Some(sent_at + UNCERTAIN),
+            Err(_) => None,
+        };
+        assert_eq!(open, expected, "{answer:?}");
         assert!(stage.ledger().rows.iter().all(|row| row.state == RowState::Intended), "{answer:?}");
     }
 }
@@ -147,12 +152,12 @@ async fn an_answer_does_not_speak_for_an_earlier_call() {
     stage.provider.answer.set(Ok(()));
     stage.turn().await;
     assert_eq!(stage.step().outcome, Some(StepOutcome::Done));
-    assert_eq!(stage.ledger().unanswered_since, Some(first_sent));
+    assert_eq!(stage.ledger().uncertain_until, Some(first_sent + UNCERTAIN));
     // By then it has taken effect or never will.
-    stage.advance(UNCERTAIN.num_seconds());
-    stage.provider.lacks_it();
-    stage.turn().await;
-    assert_eq!(stage.ledger().unanswered_since, None);
+    stage.advance(UNCERTAIN.num_seconds() - 11);
+    assert!(stage.ledger().is_uncertain(stage.world.now()));
+    stage.advance(1);
+    assert!(!stage.ledger().is_uncertain(stage.world.now()));
 }
 
 #[tokio::test]
