@@ -1,17 +1,17 @@
 //! The engine keeps the contract of engines, and knows this provider's ways.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use kqueen_domain::{
     ledger::{Thing, ThingName},
     operation::NetworkPolicy,
-    port::engine::{Access, Condition, Engine, EngineError, Order},
+    port::engine::{Access, Condition, Engine, EngineError, Observation, Order},
     reason::Fixer,
 };
 use kqueen_tests::{
     fixture::peer::{Peer, response},
-    model::{Acts, CallKind, Event, Fault, Injection, Key, Kind, ModelEngine, Patience, Right, Status, Trouble},
+    model::{Acts, CallKind, Event, Fault, Injection, Key, Kind, Model, ModelEngine, Patience, Right, Status, Trouble},
 };
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -178,27 +178,48 @@ async fn what_has_lost_its_mark_is_not_ours_any_more() {
     assert_eq!(site.model.thing(&site.key(Kind::Nodepool, &order)), before);
 }
 
-#[tokio::test]
-async fn something_else_that_has_taken_a_name_meanwhile_is_not_touched() {
-    let site = Site::new().await;
-    let order = an_order();
-    site.build(&order, 1).await;
-    let network = site.key(Kind::Network, &order);
-    // Between our look and our call the thing is gone, and somebody has taken its name.
-    let model = std::sync::Arc::new(site.model);
-    let swap = std::sync::Arc::downgrade(&model);
-    let key = network.clone();
+/// Has `event` happen between the engine's look and its next call of that kind, which is about that thing.
+fn meanwhile(model: &Arc<Model>, kind: CallKind, event: impl Fn(&Model, &Key) + Send + Sync + 'static) {
+    let provider = Arc::downgrade(model);
     model.before_each_call(move |call| {
-        if call.kind == CallKind::Delete(Kind::Network) {
-            let model = swap.upgrade().unwrap();
-            model.happens(&key, Event::Vanishes);
-            model.plant(&key, BTreeMap::new());
+        if call.kind == kind {
+            event(&provider.upgrade().unwrap(), &call.key().unwrap());
         }
         Box::pin(std::future::ready(()))
     });
-    let error = site.engine.destroy(&site.access, &order).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn something_else_that_has_taken_a_name_meanwhile_is_not_touched() {
+    let Site { model, engine, access } = Site::new().await;
+    let (model, order) = (Arc::new(model), an_order());
+    let network = engine.makes(&access, &order).swap_remove(0);
+    let network = Key::new(PROJECT, Kind::Network, &network.name);
+    meanwhile(&model, CallKind::Create(Kind::Network), |model, key| model.plant(key, BTreeMap::new()));
+    let error = engine.deploy(&access, &order).await.unwrap_err();
+    assert!(matches!(error, EngineError::Rejected(_)), "{error:?}");
+    model.happens(&network, Event::Vanishes);
+
+    meanwhile(&model, CallKind::Delete(Kind::Network), |model, key| {
+        model.happens(key, Event::Vanishes);
+        model.plant(key, BTreeMap::new());
+    });
+    engine.deploy(&access, &order).await.unwrap();
+    model.pass(TimeDelta::seconds(5));
+    let error = engine.destroy(&access, &order).await.unwrap_err();
     assert!(matches!(error, EngineError::Busy(_)), "{error:?}");
     assert_eq!(model.thing(&network).unwrap().status, Status::Running);
+}
+
+#[tokio::test]
+async fn what_is_gone_meanwhile_is_gone() {
+    let Site { model, engine, access } = Site::new().await;
+    let (model, order) = (Arc::new(model), an_order());
+    engine.deploy(&access, &order).await.unwrap();
+    model.pass(TimeDelta::seconds(5));
+    meanwhile(&model, CallKind::Delete(Kind::Network), |model, key| model.happens(key, Event::Vanishes));
+    engine.destroy(&access, &order).await.unwrap();
+    assert_eq!(engine.observe(&access, &order).await, Ok(Observation::Absent));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -272,17 +293,40 @@ async fn answers_that_nobody_expects_are_told() {
         };
         assert_eq!(outcome, expected, "{status} {body}");
     }
-    // An answer about another thing is none.
-    let thing = r#"{"kind": "network", "name": "another", "id": "1", "labels": {}, "status": "running"}"#;
+}
+
+/// A provider that answers lists so, and everything else like that.
+async fn provider(list: &'static str, thing: (&'static str, &'static str)) -> (Peer, ModelEngine, Access) {
     let provider = Peer::http(move |path| match path.contains("/things?") {
-        true => response("200 OK", "application/json", r#"{"items": [], "next": null}"#),
-        false => response("200 OK", "application/json", thing),
+        true => response("200 OK", "application/json", list),
+        false => response(thing.0, "application/json", thing.1),
     })
     .await;
     let parameters = object(json!({"url": provider.url("http"), "project": PROJECT, "token": "a token"}));
-    let engine = ModelEngine::new("somebody", Patience::default());
-    let error = engine.observe(&access(parameters), &an_order()).await.unwrap_err();
+    (provider, ModelEngine::new("somebody", Patience::default()), access(parameters))
+}
+
+#[tokio::test]
+async fn an_answer_about_another_thing_is_none() {
+    let another = r#"{"kind": "network", "name": "another", "id": "1", "labels": {}, "status": "running"}"#;
+    let (_provider, engine, access) = provider(r#"{"items": [], "next": null}"#, ("200 OK", another)).await;
+    let error = engine.observe(&access, &an_order()).await.unwrap_err();
     assert!(matches!(&error, EngineError::Unreachable(what) if what.contains("something else")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_list_of_more_than_what_was_asked_for_is_looked_through() {
+    let list = r#"{"next": null, "items": [
+        {"kind": "network", "name": "theirs", "id": "1", "labels": {}, "status": "running"},
+        {"kind": "network", "name": "theirs", "id": "2", "status": "running", "labels":
+            {"kqueen-installation": "another", "kqueen-cluster": "6f1c9a4e-3f0b-4a6b-9a55-6f2b6f0c1d2e"}}
+    ]}"#;
+    let missing = ("404 Not Found", r#"{"error": {"code": "not_found"}}"#);
+    let (_provider, engine, access) = provider(list, missing).await;
+    let order = an_order();
+    assert_eq!(engine.observe(&access, &order).await, Ok(Observation::Absent));
+    assert_eq!(engine.destroy(&access, &order).await, Ok(()));
+    assert_eq!(engine.inventory(&access, order.mark.installation).await, Ok(Vec::new()));
 }
 
 /// Without being told, an engine gives up when its time has run out: for one call, or for everything together.

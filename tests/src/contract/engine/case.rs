@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use kqueen_domain::{
     id::ClusterId,
     ledger::{Mark, ThingName},
-    port::engine::{Access, Condition, Engine, Observation, Order, Seen},
+    port::engine::{Access, Condition, Engine, EngineError, Observation, Order, Seen},
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -100,6 +100,19 @@ impl<'a> Case<'a> {
         panic!("it does not run, however often it is asked for");
     }
 
+    /// Asks for it until that is refused, having waited for what began each time; why.
+    pub async fn refused(&mut self) -> EngineError {
+        for _ in 0..ROUNDS {
+            if let Err(error) = self.engine.deploy(&self.access, &self.order).await {
+                return error;
+            }
+            let seen = self.settled().await;
+            let runs = seen.is_some_and(|seen| seen.condition == Condition::Running);
+            assert!(!runs, "it runs, though something else has one of its names");
+        }
+        panic!("it is never refused");
+    }
+
     /// Asks for its end until nothing is there, as often as `times` each time.
     pub async fn destroy(&mut self, times: usize) {
         for _ in 0..ROUNDS {
@@ -114,7 +127,7 @@ impl<'a> Case<'a> {
     }
 
     /// Whatever an engine can be asked, each as the error it ends with.
-    pub async fn ask_everything(&self) -> Vec<(&'static str, Option<kqueen_domain::port::engine::EngineError>)> {
+    pub async fn ask_everything(&self) -> Vec<(&'static str, Option<EngineError>)> {
         let Self { engine, access, order, .. } = self;
         vec![
             ("check", engine.check(&access.parameters).await.err()),

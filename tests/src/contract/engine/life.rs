@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
 use kqueen_domain::{
     id::ClusterId,
     kubeconfig::{self, AddressRules},
@@ -186,7 +187,8 @@ pub async fn progress_is_told_while_it_is_made(engine: &dyn Engine, stage: &dyn 
     let mut case = Case::new(engine, stage);
     engine.deploy(&case.access, &case.order).await.unwrap();
     let mut last = 0;
-    loop {
+    for round in 0.. {
+        assert!(round < 10_000, "it does not come to an end");
         let seen = case.observe().await.unwrap();
         match seen.condition {
             Condition::Running => break,
@@ -195,7 +197,7 @@ pub async fn progress_is_told_while_it_is_made(engine: &dyn Engine, stage: &dyn 
                 let progress = seen.progress.unwrap();
                 assert!((last..100).contains(&progress), "{progress} % after {last} %");
                 last = progress;
-                stage.pass(chrono::TimeDelta::seconds(1)).await;
+                stage.pass(TimeDelta::seconds(1)).await;
             }
             Condition::Removing | Condition::Broken(_) => panic!("{seen:?}"),
         }

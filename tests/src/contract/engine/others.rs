@@ -35,13 +35,7 @@ pub async fn what_others_made_is_not_adopted(engine: &dyn Engine, stage: &dyn St
     for (mut case, name) in with_each_name_taken(engine, stage).await {
         let before = stage.look(&name).await;
         assert_eq!(case.observe().await, None, "{name}");
-        // Deploying goes as far as it can.
-        let refusal = loop {
-            match engine.deploy(&case.access, &case.order).await {
-                Ok(()) => drop(case.settled().await),
-                Err(error) => break error,
-            }
-        };
+        let refusal = case.refused().await;
         let EngineError::Rejected(reason) = refusal else { panic!("{name}: {refusal:?}") };
         assert!(reason.cause.contains(&name.name), "{reason}");
         if let Some(seen) = case.observe().await {
@@ -55,9 +49,7 @@ pub async fn what_others_made_is_not_adopted(engine: &dyn Engine, stage: &dyn St
 pub async fn what_others_made_is_not_taken_down(engine: &dyn Engine, stage: &dyn Stage) {
     for (mut case, name) in with_each_name_taken(engine, stage).await {
         let before = stage.look(&name).await;
-        while engine.deploy(&case.access, &case.order).await.is_ok() {
-            case.settled().await;
-        }
+        case.refused().await;
         case.destroy(2).await;
         engine.destroy(&case.access, &case.order).await.unwrap();
         assert_eq!(stage.look(&name).await, before);
