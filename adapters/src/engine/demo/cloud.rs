@@ -86,11 +86,12 @@ impl DemoCloud {
         change: impl FnOnce(&mut Clusters, DateTime<Utc>) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (before, now) = (self.clusters(), self.now());
-        let mut after = Clusters::clone(&before);
-        after.retain(|_, cluster| cluster.at(now).is_some());
+        let now = self.now();
+        let mut before = Clusters::clone(&self.clusters());
+        before.retain(|_, cluster| cluster.at(now).is_some());
+        let mut after = before.clone();
         let outcome = change(&mut after, now);
-        if after != *before {
+        if after != before {
             if let Some(path) = &self.file {
                 keep(path, &after).map_err(|error| not_kept(path, &error))?;
             }
