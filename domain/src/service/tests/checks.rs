@@ -128,6 +128,26 @@ async fn a_state_tells_since_when_it_holds() {
 }
 
 #[tokio::test]
+async fn a_check_with_credentials_that_were_replaced_meanwhile_does_not_speak_for_the_new_ones() {
+    let office = office();
+    office.provider.check.set(Err(EngineError::Denied(reason("the key was revoked"))));
+    // While the provider thinks about the old key, somebody puts in a new one, which is checked and found good.
+    let world = office.world.clone();
+    office.story.meanwhile("check", move || {
+        world.clock.advance(TimeDelta::seconds(5));
+        let record = world.catalog.provisioner(world.making).unwrap().provisioner.record.clone();
+        let check = Check { phase: ProvisionerPhase::Ready, reason: "fine".into(), at: world.now() };
+        world.put_provisioner(Provisioner { check, ..record });
+        world.clock.advance(TimeDelta::seconds(5));
+    });
+    office.checks.check(office.world.making).await.unwrap();
+    let revision = office.world.next_revision();
+    office.world.catalog.apply(vec![(revision, Change::Checked(office.stored.only().0))]);
+    let shown = office.world.catalog.provisioner(office.world.making).unwrap().provisioner.record.clone();
+    assert_eq!(shown.check.phase, ProvisionerPhase::Ready);
+}
+
+#[tokio::test]
 async fn an_engine_that_is_not_offered_any_more_is_a_failure_of_the_provisioner() {
     let mut office = office();
     office.checks.providers.engines = EngineRegistry::default();
