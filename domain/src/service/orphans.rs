@@ -17,10 +17,11 @@ use crate::{
     orphan::{Orphan, OrphanState},
     port::{
         clock::Clock,
-        engine::{Engine, EngineError, Found, Observation, Order},
-        leader::Leadership,
+        engine::{Access, Engine, EngineError, Found, Observation, Order},
+        leader::{Leadership, Term},
         store::{Freshness, OrphanStore, Revision, StoreError},
     },
+    reason::Reason,
 };
 
 /// For so long after a cluster has left, what an inventory shows of it may be from before.
@@ -140,28 +141,31 @@ impl Sweeps {
     /// `Deposed`, `Unavailable`.
     pub async fn sweep(&self, id: ProvisionerId) -> Result<(), StoreError> {
         let Some(view) = self.catalog.provisioner(id) else { return Ok(()) };
+        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
         let Some(engine) = self.providers.engine_of(&view).cloned() else { return Ok(()) };
         let abilities = engine.descriptor().abilities;
         if !abilities.deploy {
             return Ok(());
         }
-        self.leadership.term().ok_or(StoreError::Deposed)?;
         let access = self.providers.access(&view).await?;
         if abilities.inventory
             && let Ok(found) = engine.inventory(&access, self.providers.installation).await
         {
-            self.compare(&view, found).await?;
+            self.compare(&view, found, term).await?;
         }
-        for orphan in self.catalog.orphans(Scope::All) {
-            if orphan.orphan.record.provisioner == id {
-                self.take_down(&*engine, &view, &orphan).await?;
-            }
+        for orphan in self.of(id) {
+            self.take_down(&*engine, &access, &orphan, term).await?;
         }
         Ok(())
     }
 
+    /// Orphans that are reached through that provisioner.
+    fn of(&self, id: ProvisionerId) -> impl Iterator<Item = OrphanView> {
+        self.catalog.orphans(Scope::All).into_iter().filter(move |view| view.orphan.record.provisioner == id)
+    }
+
     /// Takes what an inventory found into the list.
-    async fn compare(&self, provisioner: &ProvisionerView, found: Vec<Found>) -> Result<(), StoreError> {
+    async fn compare(&self, provisioner: &ProvisionerView, found: Vec<Found>, term: Term) -> Result<(), StoreError> {
         let now = self.clock.now();
         let record = &provisioner.provisioner.record;
         let mut things: BTreeMap<ClusterId, Vec<Thing>> = BTreeMap::new();
@@ -188,24 +192,23 @@ impl Sweeps {
                         listed_at: now,
                         seen_at: Some(now),
                     };
-                    self.put(&orphan, None).await?;
+                    self.put(&orphan, None, term).await?;
                 }
                 Some(known) if known.orphan.record.provisioner == record.id => {
                     let before = &known.orphan.record;
                     let names = |rows: &[Row]| rows.iter().map(|row| row.thing.clone()).collect::<Vec<_>>();
                     if before.seen_at.is_none() || names(&before.rows) != names(&rows) {
                         let orphan = Orphan { rows, seen_at: Some(now), ..before.clone() };
-                        self.put(&orphan, Some(known.orphan.revision)).await?;
+                        self.put(&orphan, Some(known.orphan.revision), term).await?;
                     }
                 }
                 Some(_) => {}
             }
         }
-        for view in self.catalog.orphans(Scope::All) {
+        for view in self.of(record.id) {
             let orphan = &view.orphan.record;
-            let settled = now - orphan.listed_at > UNCERTAIN;
-            if orphan.provisioner == record.id && !there.contains(&orphan.cluster) && settled {
-                self.remove(&view).await?;
+            if !there.contains(&orphan.cluster) && now - orphan.listed_at > UNCERTAIN {
+                self.remove(&view, term).await?;
             }
         }
         Ok(())
@@ -215,51 +218,60 @@ impl Sweeps {
     async fn take_down(
         &self,
         engine: &dyn Engine,
-        provisioner: &ProvisionerView,
+        access: &Access,
         view: &OrphanView,
+        term: Term,
     ) -> Result<(), StoreError> {
         let orphan = &view.orphan.record;
-        let OrphanState::Deleting { by, since, trouble } = &orphan.state else { return Ok(()) };
+        if !matches!(orphan.state, OrphanState::Deleting { .. }) {
+            return Ok(());
+        }
         let now = self.clock.now();
-        let access = self.providers.access(provisioner).await?;
         let order = Order {
             mark: self.providers.mark(orphan.cluster),
             name: orphan.name.clone().unwrap_or_default(),
             parameters: serde_json::Map::new(),
             known: orphan.rows.iter().map(|row| row.thing.clone()).collect(),
         };
-        let result = match engine.observe(&access, &order).await {
+        let result = match engine.observe(access, &order).await {
             Ok(Observation::Absent) | Err(EngineError::Missing) if now - orphan.listed_at > UNCERTAIN => {
-                return self.remove(view).await;
+                return self.remove(view, term).await;
             }
             Ok(_) | Err(EngineError::Missing) => {
-                self.leadership.term().ok_or(StoreError::Deposed)?;
-                engine.destroy(&access, &order).await
+                if self.leadership.term() != Some(term) {
+                    return Err(StoreError::Deposed);
+                }
+                engine.destroy(access, &order).await
             }
             Err(error) => Err(error),
         };
-        let next = match result {
+        let trouble = match result {
             Ok(()) | Err(EngineError::Missing) => None,
             Err(error) => Some(error.reason()),
         };
-        if next != *trouble {
-            let state = OrphanState::Deleting { by: *by, since: *since, trouble: next };
-            self.put(&Orphan { state, ..orphan.clone() }, Some(view.orphan.revision)).await?;
+        self.tell(view, trouble, term).await
+    }
+
+    /// Says why something that is to go is not gone yet.
+    async fn tell(&self, view: &OrphanView, trouble: Option<Reason>, term: Term) -> Result<(), StoreError> {
+        let orphan = &view.orphan.record;
+        let OrphanState::Deleting { by, since, trouble: before } = &orphan.state else { return Ok(()) };
+        if trouble == *before {
+            return Ok(());
         }
-        Ok(())
+        let state = OrphanState::Deleting { by: *by, since: *since, trouble };
+        self.put(&Orphan { state, ..orphan.clone() }, Some(view.orphan.revision), term).await
     }
 
     /// Stores an orphan; if somebody else has changed it meanwhile, the next sweep looks again.
-    async fn put(&self, orphan: &Orphan, seen: Option<Revision>) -> Result<(), StoreError> {
-        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+    async fn put(&self, orphan: &Orphan, seen: Option<Revision>, term: Term) -> Result<(), StoreError> {
         match self.store.put(orphan, seen, Some(term)).await {
             Ok(_) | Err(StoreError::Conflict | StoreError::Missing | StoreError::Dangling { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    async fn remove(&self, view: &OrphanView) -> Result<(), StoreError> {
-        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+    async fn remove(&self, view: &OrphanView, term: Term) -> Result<(), StoreError> {
         match self.store.remove(view.orphan.record.cluster, view.orphan.revision, Some(term)).await {
             Ok(()) | Err(StoreError::Conflict | StoreError::Missing) => Ok(()),
             Err(error) => Err(error),

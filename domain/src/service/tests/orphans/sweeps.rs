@@ -169,6 +169,17 @@ async fn whoever_does_not_lead_asks_nobody_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_found_in_one_term_is_not_written_in_another() {
+    let yard = Yard::new();
+    yard.provider.inventory.set(Ok(found(ClusterId::random(), &["net"])));
+    let term = yard.term.clone();
+    yard.story.meanwhile("inventory", move || term.set(Some(Term::Held(Revision(9)))));
+    yard.sweep().await.unwrap();
+    // The store refuses it then.
+    assert!(matches!(yard.written.only(), Write::Put(_, None, TERM)));
+}
+
+#[tokio::test]
 async fn who_was_overtaken_leaves_it_to_the_next_sweep() {
     let harmless = [StoreError::Conflict, StoreError::Missing, StoreError::Dangling { field: "provisioner" }];
     for error in harmless {

@@ -92,6 +92,18 @@ async fn only_what_is_to_go_is_touched() {
 }
 
 #[tokio::test]
+async fn whoever_ceased_to_lead_takes_nothing_down() {
+    for now in [None, Some(Term::Held(Revision(9)))] {
+        let (yard, _) = yard(None);
+        yard.provider.shows(Condition::Running);
+        let term = yard.term.clone();
+        yard.story.meanwhile("observe", move || term.set(now));
+        assert!(matches!(yard.sweep().await, Err(StoreError::Deposed)));
+        assert_eq!(yard.words(), ["observe"]);
+    }
+}
+
+#[tokio::test]
 async fn a_decision_made_meanwhile_is_not_overwritten() {
     let (yard, orphan) = yard(None);
     yard.provider.observation.set(Err(EngineError::Denied(reason("the key was revoked"))));
