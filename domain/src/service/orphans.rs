@@ -148,10 +148,12 @@ impl Sweeps {
             return Ok(());
         }
         let access = self.providers.access(&view).await?;
+        // Whatever the provider finds, it has looked no earlier than this.
+        let now = self.clock.now();
         if abilities.inventory
             && let Ok(found) = engine.inventory(&access, self.providers.installation).await
         {
-            self.compare(&view, found, term).await?;
+            self.compare(&view, found, now, term).await?;
         }
         for orphan in self.of(id) {
             self.take_down(&*engine, &access, &orphan, term).await?;
@@ -164,9 +166,14 @@ impl Sweeps {
         self.catalog.orphans(Scope::All).into_iter().filter(move |view| view.orphan.record.provisioner == id)
     }
 
-    /// Takes what an inventory found into the list.
-    async fn compare(&self, provisioner: &ProvisionerView, found: Vec<Found>, term: Term) -> Result<(), StoreError> {
-        let now = self.clock.now();
+    /// Takes what an inventory found into the list, which was begun at `now`.
+    async fn compare(
+        &self,
+        provisioner: &ProvisionerView,
+        found: Vec<Found>,
+        now: DateTime<Utc>,
+        term: Term,
+    ) -> Result<(), StoreError> {
         let record = &provisioner.provisioner.record;
         let mut things: BTreeMap<ClusterId, Vec<Thing>> = BTreeMap::new();
         for found in found {

@@ -106,6 +106,19 @@ async fn what_is_gone_leaves_the_list_once_nothing_may_still_appear() {
 }
 
 #[tokio::test]
+async fn an_inventory_speaks_for_the_time_at_which_it_was_begun() {
+    let yard = Yard::new();
+    let listed_at = yard.world.now() - UNCERTAIN;
+    let orphan = Orphan { listed_at, ..yard.orphan(OrphanState::Listed) };
+    yard.world.put_orphan(orphan.clone());
+    // The provider takes half a minute to answer.
+    let clock = yard.world.clock.clone();
+    yard.story.meanwhile("inventory", move || clock.advance(TimeDelta::seconds(30)));
+    yard.sweep().await.unwrap();
+    assert!(yard.shown(orphan.cluster).is_some());
+}
+
+#[tokio::test]
 async fn what_can_be_reached_through_another_provisioner_is_left_to_that_one() {
     let yard = Yard::new();
     for provisioner in [yard.world.provisioner, ProvisionerId::random()] {
