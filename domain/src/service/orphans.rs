@@ -230,6 +230,10 @@ impl Sweeps {
         term: Term,
     ) -> Result<(), StoreError> {
         let orphan = &view.orphan.record;
+        if self.catalog.cluster(orphan.cluster).is_some() {
+            // Listed when its cluster was not known yet. What a cluster is made of is no orphan, whoever asked for its end.
+            return self.remove(view, term).await;
+        }
         if !matches!(orphan.state, OrphanState::Deleting { .. }) {
             return Ok(());
         }

@@ -212,3 +212,19 @@ async fn who_was_overtaken_leaves_it_to_the_next_sweep() {
         assert_eq!(yard.sweep().await.unwrap_err().to_string(), expected);
     }
 }
+
+#[tokio::test]
+async fn an_orphan_whose_cluster_is_there_after_all_leaves_the_list_and_nothing_is_done_to_it() {
+    // Listed by a replica that had not heard of the cluster yet.
+    for state in [OrphanState::Listed, Yard::new().ignored(), Yard::new().deleting(None)] {
+        let yard = Yard::new();
+        let orphan = yard.put(state);
+        let world = &yard.world;
+        let cluster = super::super::world::cluster("alive", world.making, &world.people.ann);
+        world.put_cluster(Cluster { id: orphan.cluster, ..cluster });
+        yard.provider.inventory.set(Ok(found(orphan.cluster, &["net", "pool"])));
+        yard.sweep().await.unwrap();
+        assert_eq!(yard.words(), ["inventory"]);
+        assert_eq!(yard.written.only(), Write::Removed(orphan.cluster, TERM));
+    }
+}
