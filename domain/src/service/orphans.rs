@@ -13,7 +13,7 @@ use crate::{
     access::{Action, Caller, Target},
     catalog::{Catalog, OrphanView, ProvisionerView, Scope},
     id::{ClusterId, ProvisionerId},
-    ledger::{Row, RowState, Thing, UNCERTAIN},
+    ledger::{Row, RowState, Thing, ThingName, UNCERTAIN},
     orphan::{Orphan, OrphanState},
     port::{
         clock::Clock,
@@ -26,6 +26,8 @@ use crate::{
 
 /// For so long after a cluster has left, what an inventory shows of it may be from before.
 const JUST_LEFT: TimeDelta = TimeDelta::minutes(5);
+/// That often it is written when an orphan was last seen that has not changed.
+const SEEN_AGAIN: TimeDelta = TimeDelta::minutes(5);
 
 /// What people do about orphans.
 pub struct Orphans {
@@ -203,8 +205,8 @@ impl Sweeps {
                 }
                 Some(known) if known.orphan.record.provisioner == record.id => {
                     let before = &known.orphan.record;
-                    let names = |rows: &[Row]| rows.iter().map(|row| row.thing.clone()).collect::<Vec<_>>();
-                    if before.seen_at.is_none() || names(&before.rows) != names(&rows) {
+                    let is_recent = before.seen_at.is_some_and(|at| now - at < SEEN_AGAIN);
+                    if !is_recent || things_of(&before.rows) != things_of(&rows) {
                         let orphan = Orphan { rows, seen_at: Some(now), ..before.clone() };
                         self.put(&orphan, Some(known.orphan.revision), term).await?;
                     }
@@ -292,4 +294,9 @@ impl Sweeps {
 
 fn present(things: Vec<Thing>, now: DateTime<Utc>) -> Vec<Row> {
     things.into_iter().map(|thing| Row { thing, state: RowState::Present, since: now }).collect()
+}
+
+/// The things without their order, which providers do not promise.
+fn things_of(rows: &[Row]) -> BTreeMap<&ThingName, Option<&str>> {
+    rows.iter().map(|row| (&row.thing.name, row.thing.provider_id.as_deref())).collect()
 }

@@ -80,6 +80,36 @@ async fn what_belongs_to_a_cluster_is_none_whoever_provides_it() {
 }
 
 #[tokio::test]
+async fn the_same_seen_again_is_written_now_and_then_and_anything_new_at_once() {
+    for state in [OrphanState::Listed, Yard::new().ignored()] {
+        let yard = Yard::new();
+        let orphan = yard.put(state);
+        // Seen an hour ago.
+        yard.provider.inventory.set(Ok(found(orphan.cluster, &["net", "pool"])));
+        let at = yard.world.now();
+        yard.sweep().await.unwrap();
+        let expected = Orphan { rows: rows(&["net", "pool"], at), seen_at: Some(at), ..orphan.clone() };
+        assert!(matches!(yard.written.only(), Write::Put(orphan, Some(_), TERM) if *orphan == expected));
+        // In whatever order.
+        yard.provider.inventory.set(Ok(found(orphan.cluster, &["pool", "net"])));
+        yard.world.clock.advance(TimeDelta::minutes(4));
+        yard.sweep().await.unwrap();
+        assert_eq!(yard.written.len(), 0);
+        yard.world.clock.advance(TimeDelta::minutes(1));
+        yard.sweep().await.unwrap();
+        assert!(matches!(yard.written.only(), Write::Put(orphan, ..) if orphan.seen_at == Some(yard.world.now())));
+        let renewed = Thing { provider_id: Some("another".into()), ..thing("pool") };
+        for things in [found(orphan.cluster, &["net"]), vec![Found { cluster: orphan.cluster, thing: renewed }]] {
+            yard.provider.inventory.set(Ok(things.clone()));
+            yard.sweep().await.unwrap();
+            let Write::Put(orphan, ..) = yard.written.only() else { panic!() };
+            let stored: Vec<_> = orphan.rows.iter().map(|row| &row.thing).collect();
+            assert_eq!(stored, things.iter().map(|found| &found.thing).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_nobody_had_seen_is_seen_at_once() {
     let yard = Yard::new();
     let listed = Orphan { seen_at: None, ..yard.orphan(OrphanState::Listed) };
