@@ -191,6 +191,8 @@ impl Sweeps {
             match self.catalog.orphan(cluster) {
                 None if departed.as_ref().is_some_and(|departed| now - departed.at < JUST_LEFT) => {}
                 None => {
+                    // Marks can be copied: nobody learns from one what somebody else's cluster was called.
+                    let departed = departed.filter(|departed| departed.organization == record.organization);
                     let orphan = Orphan {
                         cluster,
                         name: departed.map(|departed| departed.name.to_string()),

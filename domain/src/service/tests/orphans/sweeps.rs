@@ -164,6 +164,17 @@ async fn what_can_be_reached_through_another_provisioner_is_left_to_that_one() {
 }
 
 #[tokio::test]
+async fn a_copied_mark_tells_nobody_what_somebody_else_s_cluster_was_called() {
+    let yard = Yard::new();
+    let cluster = ClusterId::random();
+    let theirs = Departed { organization: yard.world.other, ..departed(&yard, cluster, TimeDelta::days(1)) };
+    yard.world.put_departed(theirs);
+    yard.provider.inventory.set(Ok(found(cluster, &["net"])));
+    yard.sweep().await.unwrap();
+    assert_eq!(yard.shown(cluster).unwrap().name, None);
+}
+
+#[tokio::test]
 async fn an_inventory_that_cannot_be_read_changes_nothing() {
     for error in [
         EngineError::Unreachable("connection refused".into()),
