@@ -144,7 +144,7 @@ impl Sweeps {
     pub async fn sweep(&self, id: ProvisionerId) -> Result<(), StoreError> {
         let Some(view) = self.catalog.provisioner(id) else { return Ok(()) };
         let term = self.leadership.term().ok_or(StoreError::Deposed)?;
-        let Some(engine) = self.providers.engine_of(&view).cloned() else { return Ok(()) };
+        let Some(engine) = self.providers.engine_of(&view).cloned() else { return self.cannot_sweep(id, term).await };
         let abilities = engine.descriptor().abilities;
         if !abilities.deploy {
             return Ok(());
@@ -166,6 +166,15 @@ impl Sweeps {
     /// Orphans that are reached through that provisioner.
     fn of(&self, id: ProvisionerId) -> impl Iterator<Item = OrphanView> {
         self.catalog.orphans(Scope::All).into_iter().filter(move |view| view.orphan.record.provisioner == id)
+    }
+
+    /// What is to go, and cannot since nobody can ask the provider, says so.
+    async fn cannot_sweep(&self, id: ProvisionerId, term: Term) -> Result<(), StoreError> {
+        let error = EngineError::Unsupported("be used any more: this installation does not offer it");
+        for view in self.of(id) {
+            self.tell(&view, Some(error.reason()), term).await?;
+        }
+        Ok(())
     }
 
     /// Takes what an inventory found into the list, which was begun at `now`.
