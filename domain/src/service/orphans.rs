@@ -17,7 +17,7 @@ use crate::{
     orphan::{Orphan, OrphanState},
     port::{
         clock::Clock,
-        engine::{Access, Engine, EngineError, Found, Observation, Order},
+        engine::{Access, Condition, Engine, EngineError, Found, Observation, Order, Seen},
         leader::{Leadership, Term},
         store::{Freshness, OrphanStore, Revision, StoreError},
     },
@@ -261,6 +261,7 @@ impl Sweeps {
             Ok(Observation::Absent) | Err(EngineError::Missing) if now - orphan.listed_at > UNCERTAIN => {
                 return self.remove(view, term).await;
             }
+            Ok(Observation::Seen(Seen { condition: Condition::Removing, .. })) => Ok(()),
             Ok(_) | Err(EngineError::Missing) => {
                 if self.leadership.term() != Some(term) {
                     return Err(StoreError::Deposed);

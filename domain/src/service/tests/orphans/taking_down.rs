@@ -34,6 +34,7 @@ async fn every_look_and_every_answer() {
         (shown(Condition::Working), Ok(()), true, None),
         (shown(Condition::Incomplete), Ok(()), true, None),
         (shown(Condition::Broken(reason("the disk is full"))), Ok(()), true, None),
+        (shown(Condition::Removing), Err(busy()), false, None),
         (shown(Condition::Running), Err(denied()), true, Some(denied())),
         (shown(Condition::Running), Err(busy()), true, Some(busy())),
         (shown(Condition::Running), Err(EngineError::Missing), true, None),
