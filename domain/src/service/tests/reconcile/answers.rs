@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::{
-    ledger::{RowState, UNCERTAIN},
+    ledger::{RowState, SETTLE, UNCERTAIN},
     operation::{StepKind, StepOutcome},
     port::{
         engine::{Condition, EngineError},
@@ -123,15 +123,20 @@ async fn every_call_with_every_answer() {
 }
 
 #[tokio::test]
-async fn only_silence_leaves_it_open_whether_something_was_made() {
+async fn what_was_accepted_shows_soon_what_was_refused_never_and_after_silence_nobody_knows() {
     for answer in answers() {
         let stage = calling(OperationKind::Deploy);
         stage.provider.answer.set(answer.clone());
-        let sent_at = stage.world.now();
+        // The provider takes a while to answer.
+        let (sent_at, clock) = (stage.world.now(), stage.world.clock.clone());
+        stage.kept.story.meanwhile("deploy", move || clock.advance(TimeDelta::seconds(20)));
         stage.turn().await;
-        let open = stage.ledger().unanswered_since;
-        let silent = matches!(answer, Err(EngineError::Unreachable(_)));
-        assert_eq!(open, silent.then_some(sent_at), "{answer:?}");
+        let expected = match &answer {
+            Ok(()) => Some(stage.world.now() + SETTLE),
+            Err(EngineError::Unreachable(_)) => Some(sent_at + UNCERTAIN),
+            Err(_) => None,
+        };
+        assert_eq!(stage.ledger().uncertain_until, expected, "{answer:?}");
         assert!(stage.ledger().rows.iter().all(|row| row.state == RowState::Intended), "{answer:?}");
     }
 }
@@ -139,20 +144,20 @@ async fn only_silence_leaves_it_open_whether_something_was_made() {
 #[tokio::test]
 async fn an_answer_does_not_speak_for_an_earlier_call() {
     // The first call was not answered, and may still take effect when the second has been.
-    let stage = calling(OperationKind::Deploy);
-    stage.provider.answer.set(Err(EngineError::Unreachable("the connection was cut".into())));
-    let first_sent = stage.world.now();
-    stage.turn().await;
-    stage.advance(10);
-    stage.provider.answer.set(Ok(()));
-    stage.turn().await;
-    assert_eq!(stage.step().outcome, Some(StepOutcome::Done));
-    assert_eq!(stage.ledger().unanswered_since, Some(first_sent));
-    // By then it has taken effect or never will.
-    stage.advance(UNCERTAIN.num_seconds());
-    stage.provider.lacks_it();
-    stage.turn().await;
-    assert_eq!(stage.ledger().unanswered_since, None);
+    for answer in [Ok(()), Err(EngineError::Busy("it is rolling out".into()))] {
+        let stage = calling(OperationKind::Deploy);
+        stage.provider.answer.set(Err(EngineError::Unreachable("the connection was cut".into())));
+        let first_sent = stage.world.now();
+        stage.turn().await;
+        stage.advance(10);
+        stage.provider.answer.set(answer.clone());
+        stage.turn().await;
+        assert_eq!(
+            (stage.step().tries, stage.ledger().uncertain_until),
+            (2, Some(first_sent + UNCERTAIN)),
+            "{answer:?}"
+        );
+    }
 }
 
 #[tokio::test]
