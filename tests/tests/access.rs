@@ -217,8 +217,9 @@ async fn everybody_gets_what_the_table_says() {
     let app = App::start_with(Options::default().with("DEMO_ENABLED", "true")).await;
     let (tenant, elsewhere) = (app.tenant().await, app.tenant().await);
     let owner = app.person(&tenant.id, "member").await;
-    let body = json!({"name": "simulated", "engine": "kqueen.engines.DemoEngine", "parameters": {"quota": 1000}});
-    let simulated = app.post("/provisioners", &tenant.admin.token, body).await.id();
+    let provisioner =
+        json!({"name": "simulated", "engine": "kqueen.engines.DemoEngine", "parameters": {"quota": 1000}});
+    let simulated = app.post("/provisioners", &tenant.admin.token, provisioner).await.id();
     let callers =
         Callers { app: &app, tenant, simulated, owner, stranger: elsewhere.admin, superadmin: app.admin().await };
     let mut wrong = Vec::new();

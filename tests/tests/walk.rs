@@ -117,6 +117,9 @@ async fn walk(site: Site, place: &str) {
         for (number, kind) in calls.iter().enumerate() {
             for fault in Fault::ALL.into_iter().filter(|fault| fault.fits(*kind)) {
                 cases += 1;
+                if cases % 250 == 0 {
+                    eprintln!("walk on {place}: {cases} cases so far, {} s", began.elapsed().as_secs());
+                }
                 let complaints = case(&mut world, verb, number + 1, fault).await;
                 if !complaints.is_empty() {
                     failures.push(format!("{verb:?}, call {} {kind:?}, {fault:?}: {complaints:#?}", number + 1));

@@ -63,6 +63,8 @@ impl Checks {
     /// `Deposed`, `Unavailable`.
     pub async fn check(&self, id: ProvisionerId) -> Result<Option<ProvisionerPhase>, StoreError> {
         let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+        // What others find with newer credentials while we ask is newer than what we find.
+        let asked_at = self.clock.now();
         let Some(view) = self.catalog.provisioner(id) else { return Ok(None) };
         let found = match self.providers.engine_of(&view) {
             Some(engine) => {
@@ -72,7 +74,7 @@ impl Checks {
             None => Err(EngineError::Unsupported("be used: this installation does not offer it")),
         };
         let before = &view.provisioner.record;
-        let check = judged(found, self.clock.now());
+        let check = judged(found, asked_at);
         let phase = check.phase;
         let state_changed_at = if phase == before.check.phase { before.state_changed_at } else { check.at };
         match self.store.record_check(&Checked { provisioner: id, check, state_changed_at }, term).await {

@@ -13,18 +13,21 @@ use crate::{
     access::{Action, Caller, Target},
     catalog::{Catalog, OrphanView, ProvisionerView, Scope},
     id::{ClusterId, ProvisionerId},
-    ledger::{Row, RowState, Thing, UNCERTAIN},
+    ledger::{Row, RowState, Thing, ThingName, UNCERTAIN},
     orphan::{Orphan, OrphanState},
     port::{
         clock::Clock,
-        engine::{Engine, EngineError, Found, Observation, Order},
-        leader::Leadership,
+        engine::{Access, Condition, Engine, EngineError, Found, Observation, Order, Seen},
+        leader::{Leadership, Term},
         store::{Freshness, OrphanStore, Revision, StoreError},
     },
+    reason::Reason,
 };
 
 /// For so long after a cluster has left, what an inventory shows of it may be from before.
 const JUST_LEFT: TimeDelta = TimeDelta::minutes(5);
+/// That often it is written when an orphan was last seen that has not changed.
+const SEEN_AGAIN: TimeDelta = TimeDelta::minutes(5);
 
 /// What people do about orphans.
 pub struct Orphans {
@@ -140,29 +143,48 @@ impl Sweeps {
     /// `Deposed`, `Unavailable`.
     pub async fn sweep(&self, id: ProvisionerId) -> Result<(), StoreError> {
         let Some(view) = self.catalog.provisioner(id) else { return Ok(()) };
-        let Some(engine) = self.providers.engine_of(&view).cloned() else { return Ok(()) };
+        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+        let Some(engine) = self.providers.engine_of(&view).cloned() else { return self.cannot_sweep(id, term).await };
         let abilities = engine.descriptor().abilities;
         if !abilities.deploy {
             return Ok(());
         }
-        self.leadership.term().ok_or(StoreError::Deposed)?;
         let access = self.providers.access(&view).await?;
+        // Whatever the provider finds, it has looked no earlier than this.
+        let now = self.clock.now();
         if abilities.inventory
             && let Ok(found) = engine.inventory(&access, self.providers.installation).await
         {
-            self.compare(&view, found).await?;
+            self.compare(&view, found, now, term).await?;
         }
-        for orphan in self.catalog.orphans(Scope::All) {
-            if orphan.orphan.record.provisioner == id {
-                self.take_down(&*engine, &view, &orphan).await?;
-            }
+        for orphan in self.of(id) {
+            self.take_down(&*engine, &access, &orphan, term).await?;
         }
         Ok(())
     }
 
-    /// Takes what an inventory found into the list.
-    async fn compare(&self, provisioner: &ProvisionerView, found: Vec<Found>) -> Result<(), StoreError> {
-        let now = self.clock.now();
+    /// Orphans that are reached through that provisioner.
+    fn of(&self, id: ProvisionerId) -> impl Iterator<Item = OrphanView> {
+        self.catalog.orphans(Scope::All).into_iter().filter(move |view| view.orphan.record.provisioner == id)
+    }
+
+    /// What is to go, and cannot since nobody can ask the provider, says so.
+    async fn cannot_sweep(&self, id: ProvisionerId, term: Term) -> Result<(), StoreError> {
+        let error = EngineError::Unsupported("be used any more: this installation does not offer it");
+        for view in self.of(id) {
+            self.tell(&view, Some(error.reason()), term).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes what an inventory found into the list, which was begun at `now`.
+    async fn compare(
+        &self,
+        provisioner: &ProvisionerView,
+        found: Vec<Found>,
+        now: DateTime<Utc>,
+        term: Term,
+    ) -> Result<(), StoreError> {
         let record = &provisioner.provisioner.record;
         let mut things: BTreeMap<ClusterId, Vec<Thing>> = BTreeMap::new();
         for found in found {
@@ -178,6 +200,8 @@ impl Sweeps {
             match self.catalog.orphan(cluster) {
                 None if departed.as_ref().is_some_and(|departed| now - departed.at < JUST_LEFT) => {}
                 None => {
+                    // Marks can be copied: nobody learns from one what somebody else's cluster was called.
+                    let departed = departed.filter(|departed| departed.organization == record.organization);
                     let orphan = Orphan {
                         cluster,
                         name: departed.map(|departed| departed.name.to_string()),
@@ -188,24 +212,23 @@ impl Sweeps {
                         listed_at: now,
                         seen_at: Some(now),
                     };
-                    self.put(&orphan, None).await?;
+                    self.put(&orphan, None, term).await?;
                 }
                 Some(known) if known.orphan.record.provisioner == record.id => {
                     let before = &known.orphan.record;
-                    let names = |rows: &[Row]| rows.iter().map(|row| row.thing.clone()).collect::<Vec<_>>();
-                    if before.seen_at.is_none() || names(&before.rows) != names(&rows) {
+                    let is_recent = before.seen_at.is_some_and(|at| now - at < SEEN_AGAIN);
+                    if !is_recent || things_of(&before.rows) != things_of(&rows) {
                         let orphan = Orphan { rows, seen_at: Some(now), ..before.clone() };
-                        self.put(&orphan, Some(known.orphan.revision)).await?;
+                        self.put(&orphan, Some(known.orphan.revision), term).await?;
                     }
                 }
                 Some(_) => {}
             }
         }
-        for view in self.catalog.orphans(Scope::All) {
+        for view in self.of(record.id) {
             let orphan = &view.orphan.record;
-            let settled = now - orphan.listed_at > UNCERTAIN;
-            if orphan.provisioner == record.id && !there.contains(&orphan.cluster) && settled {
-                self.remove(&view).await?;
+            if !there.contains(&orphan.cluster) && now - orphan.listed_at > UNCERTAIN {
+                self.remove(&view, term).await?;
             }
         }
         Ok(())
@@ -215,51 +238,65 @@ impl Sweeps {
     async fn take_down(
         &self,
         engine: &dyn Engine,
-        provisioner: &ProvisionerView,
+        access: &Access,
         view: &OrphanView,
+        term: Term,
     ) -> Result<(), StoreError> {
         let orphan = &view.orphan.record;
-        let OrphanState::Deleting { by, since, trouble } = &orphan.state else { return Ok(()) };
+        if self.catalog.cluster(orphan.cluster).is_some() {
+            // Listed when its cluster was not known yet. What a cluster is made of is no orphan, whoever asked for its end.
+            return self.remove(view, term).await;
+        }
+        if !matches!(orphan.state, OrphanState::Deleting { .. }) {
+            return Ok(());
+        }
         let now = self.clock.now();
-        let access = self.providers.access(provisioner).await?;
         let order = Order {
             mark: self.providers.mark(orphan.cluster),
             name: orphan.name.clone().unwrap_or_default(),
             parameters: serde_json::Map::new(),
             known: orphan.rows.iter().map(|row| row.thing.clone()).collect(),
         };
-        let result = match engine.observe(&access, &order).await {
+        let result = match engine.observe(access, &order).await {
             Ok(Observation::Absent) | Err(EngineError::Missing) if now - orphan.listed_at > UNCERTAIN => {
-                return self.remove(view).await;
+                return self.remove(view, term).await;
             }
+            Ok(Observation::Seen(Seen { condition: Condition::Removing, .. })) => Ok(()),
             Ok(_) | Err(EngineError::Missing) => {
-                self.leadership.term().ok_or(StoreError::Deposed)?;
-                engine.destroy(&access, &order).await
+                if self.leadership.term() != Some(term) {
+                    return Err(StoreError::Deposed);
+                }
+                engine.destroy(access, &order).await
             }
             Err(error) => Err(error),
         };
-        let next = match result {
+        let trouble = match result {
             Ok(()) | Err(EngineError::Missing) => None,
             Err(error) => Some(error.reason()),
         };
-        if next != *trouble {
-            let state = OrphanState::Deleting { by: *by, since: *since, trouble: next };
-            self.put(&Orphan { state, ..orphan.clone() }, Some(view.orphan.revision)).await?;
+        self.tell(view, trouble, term).await
+    }
+
+    /// Says why something that is to go is not gone yet.
+    async fn tell(&self, view: &OrphanView, trouble: Option<Reason>, term: Term) -> Result<(), StoreError> {
+        let orphan = &view.orphan.record;
+        let OrphanState::Deleting { by, since, trouble: before } = &orphan.state else { return Ok(()) };
+        if trouble == *before {
+            return Ok(());
         }
-        Ok(())
+        let state = OrphanState::Deleting { by: *by, since: *since, trouble };
+        self.put(&Orphan { state, ..orphan.clone() }, Some(view.orphan.revision), term).await
     }
 
     /// Stores an orphan; if somebody else has changed it meanwhile, the next sweep looks again.
-    async fn put(&self, orphan: &Orphan, seen: Option<Revision>) -> Result<(), StoreError> {
-        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+    async fn put(&self, orphan: &Orphan, seen: Option<Revision>, term: Term) -> Result<(), StoreError> {
         match self.store.put(orphan, seen, Some(term)).await {
             Ok(_) | Err(StoreError::Conflict | StoreError::Missing | StoreError::Dangling { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    async fn remove(&self, view: &OrphanView) -> Result<(), StoreError> {
-        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+    async fn remove(&self, view: &OrphanView, term: Term) -> Result<(), StoreError> {
         match self.store.remove(view.orphan.record.cluster, view.orphan.revision, Some(term)).await {
             Ok(()) | Err(StoreError::Conflict | StoreError::Missing) => Ok(()),
             Err(error) => Err(error),
@@ -269,4 +306,9 @@ impl Sweeps {
 
 fn present(things: Vec<Thing>, now: DateTime<Utc>) -> Vec<Row> {
     things.into_iter().map(|thing| Row { thing, state: RowState::Present, since: now }).collect()
+}
+
+/// The things without their order, which providers do not promise.
+fn things_of(rows: &[Row]) -> BTreeMap<&ThingName, Option<&str>> {
+    rows.iter().map(|row| (&row.thing.name, row.thing.provider_id.as_deref())).collect()
 }

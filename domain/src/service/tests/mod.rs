@@ -1,12 +1,14 @@
 //! The use cases with doubles of their ports: who may do what, what is stored, what is refused and in which words.
 
 mod bootstrap;
+mod checks;
 mod cluster_access;
 mod cluster_edits;
 mod clusters;
 mod doubles;
 mod kept;
 mod organizations;
+mod orphans;
 mod provider;
 mod provisioner_access;
 mod provisioners;

@@ -252,6 +252,20 @@ async fn a_cluster_does_not_leave_while_a_call_may_still_make_something() {
 }
 
 #[tokio::test]
+async fn a_look_speaks_for_the_time_at_which_it_was_begun() {
+    // Nothing was there when the provider was asked; by the time it has answered, a call may have taken effect.
+    let stage = Stage::asked(OperationKind::Destroy);
+    let mut ledger = Ledger::empty(stage.id);
+    ledger.intend([thing("net").name], stage.world.now());
+    stage.kept.put_ledger(ledger);
+    stage.advance(UNCERTAIN.num_seconds() - 1);
+    let clock = stage.world.clock.clone();
+    stage.kept.story.meanwhile("observe", move || clock.advance(TimeDelta::seconds(30)));
+    assert_eq!(stage.turn().await.again, Again::Soon);
+    assert_eq!(stage.turn().await.again, Again::Never);
+}
+
+#[tokio::test]
 async fn an_ending_that_somebody_overtook_is_decided_again() {
     let stage = Arc::new(Stage::asked(OperationKind::Destroy));
     let others = stage.clone();

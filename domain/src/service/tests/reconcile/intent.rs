@@ -74,7 +74,8 @@ async fn what_may_come_of_a_call_is_in_the_ledger_before_it() {
         };
         assert_eq!(rows, [("net", state), ("pool", state)], "{call}");
         assert_eq!(before, None, "{call}");
-        assert_eq!(ledger.uncertain_until, (call == "deploy").then(|| stage.world.now() + UNCERTAIN), "{call}");
+        let until = (call == "deploy").then(|| stage.world.now() + UNCERTAIN);
+        assert_eq!(ledger.uncertain_until, until, "{call}");
     }
 }
 
