@@ -214,7 +214,8 @@ pub struct Work {
     pub operations: Vec<(Operation, Option<Revision>)>,
     /// Old operations that are not kept any longer.
     pub forgotten: Vec<OperationId>,
-    /// The ledger with the revision it was read at, or `None` if there was none. `Conflict` when it has changed meanwhile.
+    /// The ledger with the revision it was read at, or `None` if there was none. `Conflict` when it has changed meanwhile. With a record
+    /// that is deleted it is only compared, and goes as well.
     pub ledger: Option<(Ledger, Option<Revision>)>,
     /// What is known from looking at it.
     pub sighting: Option<Sighting>,
