@@ -49,7 +49,7 @@ macro_rules! storage_contract {
             ]
             work: [
                 everything_of_one_commit_has_its_revision, nothing_of_a_refused_commit_is_written,
-                a_commit_needs_its_cluster, what_is_kept_keeps_its_revision, what_leaves_leaves_its_story_and_no_more,
+                a_removal_notices_what_was_made_meanwhile, a_commit_needs_its_cluster, what_is_kept_keeps_its_revision, what_leaves_leaves_its_story_and_no_more,
                 old_operations_are_forgotten, the_largest_commit_fits, as_many_as_one_commit_takes,
                 of_commits_at_the_same_time_one_wins,
             ]

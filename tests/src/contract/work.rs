@@ -189,6 +189,28 @@ pub async fn nothing_of_a_refused_commit_is_written(site: Site) {
     replica.clusters.commit(id, record, work).await.unwrap();
 }
 
+/// What may cost money is never forgotten: what was written down between a look at the ledger and the cluster's removal is noticed,
+/// though neither touches the cluster's record.
+pub async fn a_removal_notices_what_was_made_meanwhile(site: Site) {
+    let replica = site.open().await;
+    let (_, _, provisioner, _) = replica.one_of_each().await;
+    let (cluster, revision) = replica.cluster(&provisioner).await;
+    let id = cluster.id;
+    let mut seen = None;
+    for round in 0..3 {
+        let intent = Work { ledger: Some((a_ledger(id, &["a"]), seen)), ..Work::default() };
+        let written = replica.clusters.commit(id, ClusterRecord::Keep(Some(revision)), intent).await.unwrap();
+        let removal = |seen| Work { ledger: Some((Ledger::empty(id), seen)), ..Work::default() };
+        let refused = replica.clusters.commit(id, ClusterRecord::Remove(revision), removal(seen)).await;
+        assert!(matches!(refused, Err(StoreError::Conflict)), "{round}: {refused:?}");
+        seen = Some(written);
+        if round == 2 {
+            replica.clusters.commit(id, ClusterRecord::Remove(revision), removal(seen)).await.unwrap();
+        }
+    }
+    assert!(replica.clusters.ledger(id).await.unwrap().is_none());
+}
+
 pub async fn a_commit_needs_its_cluster(site: Site) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
