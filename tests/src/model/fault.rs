@@ -174,7 +174,7 @@ impl Trouble {
             Self::HalfABody => {
                 let whole = answer.map_or_else(|| json!({"items": [], "name": "nobody"}), |answer| answer.body.clone());
                 let mut half = whole.to_string();
-                half.truncate(half.floor_char_boundary(half.len() / 2));
+                half = half.chars().take(half.chars().count() / 2).collect();
                 return Wrong::Half(half);
             }
         })

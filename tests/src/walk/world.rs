@@ -70,7 +70,14 @@ impl World {
     /// A new world on that store: one process where only one may have it, two where several may.
     pub async fn new(site: Site) -> Self {
         let time = Time::set();
-        let model = Model::start(time.clone(), Cloud::default()).await;
+        // Quick, so that an operation is waited for in few turns: a walk goes through every call of each.
+        let cloud = Cloud {
+            making: [5, 10, 10].map(TimeDelta::seconds),
+            changing: TimeDelta::seconds(10),
+            deleting: TimeDelta::seconds(5),
+            ..Cloud::default()
+        };
+        let model = Model::start(time.clone(), cloud).await;
         let count = if site.is_shareable() && site.etcd.is_some() { 2 } else { 1 };
         let mut processes = Vec::new();
         for number in 0..count {
