@@ -230,9 +230,10 @@ mod tests {
         }
         assert_eq!((since.elapsed(), moody.asked.load(SeqCst)), (Duration::ZERO, 1));
         tokio::time::advance(ALONE.0).await;
-        let (one, other) = tokio::join!(guarded.observe(&hanging, &order()), async {
+        let (first_order, second_order) = (order(), order());
+        let (one, other) = tokio::join!(guarded.observe(&hanging, &first_order), async {
             tokio::task::yield_now().await;
-            guarded.observe(&hanging, &order()).await
+            guarded.observe(&hanging, &second_order).await
         });
         assert_eq!((one, other), (Err(first.clone()), Err(first)));
         assert_eq!(moody.asked.load(SeqCst), 2, "one was let through");
