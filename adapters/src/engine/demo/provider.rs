@@ -80,7 +80,7 @@ impl Caller {
         let present = clusters.get(&self.mark.cluster);
         if present.is_some_and(|cluster| !self.owns(cluster)) {
             return Err(rejected(
-                "the names of the cluster's things are taken by something that is not ours (simulated)",
+                format!("the name kqueen-{} is taken by something that is not ours (simulated)", self.mark.cluster),
                 Fixer::Admin,
                 "find out whose it is; deploy under another name",
             ));
