@@ -2,7 +2,7 @@
 
 use kqueen_tests::fixture::{
     app::{App, Options},
-    people::new_name,
+    people::new_cluster,
     process::eventually,
     sse::{PATIENCE, Stream},
 };
@@ -59,14 +59,10 @@ async fn who_does_not_read_holds_nobody_up_and_is_told_what_was_missed() {
     let app = App::start_with(options).await;
     let tenant = app.tenant().await;
     let token = &tenant.admin.token;
-    // Large ones, which fill what is between us and the reader, and a small one, of which there is more to tell than is kept.
-    let text = "x".repeat(100_000);
-    let large = futures::future::join_all((0..120).map(|_| async {
-        let name = new_name("large");
-        let body = json!({"name": name, "engine": "kqueen.engines.ManualEngine", "parameters": {}});
-        app.post("/provisioners", token, body).await.id()
-    }))
-    .await;
+    let mut provisioners = Vec::new();
+    for _ in 0..8 {
+        provisioners.push(app.provisioner(&tenant.admin).await);
+    }
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut slow = socket.connect(app.address()).await.unwrap();
@@ -79,29 +75,26 @@ async fn who_does_not_read_holds_nobody_up_and_is_told_what_was_missed() {
     assert_eq!(&first, b"HTTP/1.1 200 OK");
 
     let mut quick = Stream::open(&app, token).await;
-    let mut clusters = Vec::new();
-    for provisioner in &large {
-        let body = json!({
-            "name": new_name("large"),
-            "provisioner": format!("Provisioner:{provisioner}"),
-            "kubeconfig": kqueen_tests::fixture::people::kubeconfig("https://127.0.0.1:1", "t"),
-            "metadata": {"text": text},
-        });
-        clusters.push(app.post("/clusters", token, body).await.id());
+    // Large ones, which fill what is between us and the reader.
+    let text = "x".repeat(60_000);
+    let mut last = String::new();
+    for _ in 0..150 {
+        let mut body = new_cluster(&provisioners[0]);
+        body["metadata"] = json!({"text": text});
+        last = app.post("/clusters", token, body).await.id();
     }
-    let last = clusters.last().unwrap();
-    quick.event_of("cluster", last).await;
+    quick.event_of("cluster", &last).await;
     let before = resident(&app);
     // Many more changes than are kept, while the one reads nothing and the other everything.
     let rename = |which: usize, name: String| {
-        let (app, path) = (&app, format!("/provisioners/{}", large[which]));
+        let (app, path) = (&app, format!("/provisioners/{}", provisioners[which]));
         async move { app.patch(&path, token, json!({"name": name})).await.ok() }
     };
-    for n in 0..650 {
+    for n in 0..530 {
         futures::future::join_all((0..8).map(|which| rename(which, format!("name {n}")))).await;
     }
     rename(0, "the last".into()).await;
-    while quick.event_of("provisioner", &large[0]).await.data["object"]["name"] != "the last" {}
+    while quick.event_of("provisioner", &provisioners[0]).await.data["object"]["name"] != "the last" {}
     let grown = resident(&app).saturating_sub(before);
     assert!(grown < 64 * 1024, "it holds {grown} KiB more for one who does not read");
 
