@@ -59,7 +59,8 @@ async fn head_answers_as_get_does_without_the_body() {
     let cluster = app.cluster(&tenant.provisioner, &tenant.member).await;
     app.observed(&cluster, &tenant.member.token).await;
     let mut wire = Wire::to(&app).await;
-    for (path, methods) in paths(&tenant, &cluster) {
+    // The answer of the event stream does not end.
+    for (path, methods) in paths(&tenant, &cluster).into_iter().filter(|(path, _)| path != "/api/v1/events") {
         for encoding in ["", "accept-encoding: gzip\r\n"] {
             let authorization = format!("{encoding}authorization: Bearer {}", tenant.admin.token);
             let ask =
