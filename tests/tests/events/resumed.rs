@@ -92,7 +92,7 @@ async fn a_stream_goes_on_at_another_replica() {
     let (here, there) = (until(&mut here, &clusters[7]).await, until(&mut there, &clusters[7]).await);
     assert_eq!(subjects(&here), clusters);
     assert_eq!(places(&here), places(&there), "with the same ids");
-    for (at, _) in [(&one, &other), (&other, &one)] {
+    for at in [&one, &other] {
         for (n, event) in here.iter().enumerate().take(7) {
             let mut again = Stream::after(at, token, &event.id).await;
             assert_eq!(places(&until(&mut again, &clusters[7]).await), places(&here[n + 1..]));
