@@ -106,8 +106,8 @@ async fn the_answer_is_a_stream_whatever_is_asked_of_it() {
 
 #[tokio::test]
 async fn a_stream_says_that_it_is_there_and_how_far_it_is() {
-    // Connections that say nothing for three seconds are cut off, requests after one; a stream says something every second.
-    let options = Options::default().with("HTTP_IDLE_TIMEOUT", "3s").with("HTTP_REQUEST_TIMEOUT", "1s");
+    // Connections that say nothing for six seconds are cut off, requests after five; a stream says something every two.
+    let options = Options::default().with("HTTP_IDLE_TIMEOUT", "6s").with("HTTP_REQUEST_TIMEOUT", "5s");
     let app = App::start_with(options).await;
     let (tenant, elsewhere) = (app.tenant().await, app.tenant().await);
     let mut stream = Stream::open(&app, &tenant.member.token).await;
