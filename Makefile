@@ -21,8 +21,9 @@ test: setup-test kubernetes ## Run all tests; installs the servers they need
 	$(CARGO) build --workspace --locked
 	$(TEST_ENVIRONMENT) $(CARGO) test --workspace --locked --no-fail-fast
 
-bench: setup-test ## Measure, and compare with what the building blocks can do
-	$(TEST_ENVIRONMENT) $(CARGO) bench --package kqueen-tests --locked
+bench: setup-test ## Measure beside what the building blocks can do, some 15 minutes; BENCH=--quick takes one, BENCH=--help tells more
+	$(CARGO) build --release --package kqueen --locked
+	$(TEST_ENVIRONMENT) $(CARGO) bench --package kqueen-tests --locked -- $(BENCH)
 
 ci: checks ## Everything a change must pass: format, lints, API document, dependencies, all tests
 	$(MAKE) --no-print-directory test KQUEEN_REQUIRE_SERVICES=1

@@ -1,4 +1,4 @@
-//! Test support: the promises of the ports as functions, and real services as children of the test.
+//! Test support: the promises of the ports as functions, real services as children of the test, and what benchmarks are made of.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,6 +7,7 @@
     reason = "test code: a failure is a panic, and a skip says why"
 )]
 
+pub mod bench;
 pub mod contract;
 pub mod fixture;
 pub mod model;

@@ -1,0 +1,111 @@
+//! What was aimed at, and whether it was reached.
+
+use serde::Serialize;
+
+use crate::{
+    cases::{
+        CREATE_CLUSTER, CREATE_PROVISIONER, GET, LIST_FILTERED, LIST_FULL, LIST_LAST, LIST_MEMBER, LIST_PAGE,
+        LIST_SORTED, WHOAMI,
+    },
+    results::{Measurement, SiteFigures},
+};
+
+/// One aim.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Aim {
+    pub(crate) what: String,
+    pub(crate) figure: String,
+    pub(crate) limit: String,
+    pub(crate) reached: bool,
+}
+
+impl Aim {
+    fn at_least(what: String, share: f64, least: f64) -> Self {
+        let percent = |share: f64| format!("{:.0} %", share * 100.0);
+        Self { what, figure: percent(share), limit: format!("at least {}", percent(least)), reached: share >= least }
+    }
+
+    fn below(what: String, figure: f64, most: f64, unit: &str) -> Self {
+        Self {
+            what,
+            figure: format!("{figure:.2}{unit}"),
+            limit: format!("below {most}{unit}"),
+            reached: figure < most,
+        }
+    }
+}
+
+/// Compares figures with aims. What was not measured is not judged.
+pub(crate) fn judge(sites: &[SiteFigures], measurements: &[Measurement]) -> Vec<Aim> {
+    let mut aims = Vec::new();
+    for what in [LIST_PAGE, GET, WHOAMI] {
+        aims.extend(lowest_share(measurements, "sled", what, None, 0.8));
+    }
+    for what in [LIST_PAGE, LIST_SORTED] {
+        aims.extend(growth(measurements, what));
+    }
+    aims.extend(filtered(measurements));
+    for store in ["sled", "etcd"] {
+        for what in [CREATE_PROVISIONER, CREATE_CLUSTER] {
+            aims.extend(lowest_share(measurements, store, what, Some(64), 0.6));
+        }
+    }
+    for what in [LIST_PAGE, LIST_FILTERED, LIST_SORTED, LIST_LAST, LIST_MEMBER, LIST_FULL] {
+        aims.extend(lowest_share(measurements, "etcd", what, None, 0.8));
+    }
+    for site in sites {
+        let SiteFigures { store, size, start_seconds, memory_after_reads_mb, .. } = *site;
+        let (memory, start) = match size {
+            0..=10_000 => (120.0, 2.0),
+            _ => (350.0, 5.0),
+        };
+        aims.push(Aim::below(format!("memory, {size} on {store}"), memory_after_reads_mb, memory, " MB"));
+        aims.push(Aim::below(format!("start, {size} on {store}"), start_seconds, start, " s"));
+    }
+    aims
+}
+
+/// The lowest share of the ceiling, of all sizes and numbers of connections.
+fn lowest_share(
+    measurements: &[Measurement],
+    store: &str,
+    what: &str,
+    connections: Option<usize>,
+    least: f64,
+) -> Option<Aim> {
+    let meant = measurements.iter().filter(|one| one.store == store && one.what == what);
+    let meant = meant.filter(|one| connections.is_none_or(|number| one.connections == number));
+    let lowest = meant.min_by(|one, other| one.beside[0].share.total_cmp(&other.beside[0].share))?;
+    let at = format!(
+        "{what} on {store}, of {} ({} clusters, {} connections)",
+        lowest.beside[0].what, lowest.size, lowest.connections
+    );
+    Some(Aim::at_least(at, lowest.beside[0].share, least))
+}
+
+/// How the time of a page grows from the smallest store to the largest. Times are told by the bare handler's in the same minute: a
+/// machine that became busier in between would count as growth otherwise.
+fn growth(measurements: &[Measurement], what: &str) -> Vec<Aim> {
+    let all = measurements.iter().filter(|one| one.store == "sled" && one.what == what);
+    let mut connections: Vec<usize> = all.clone().map(|one| one.connections).collect();
+    connections.sort_unstable();
+    connections.dedup();
+    let growth = |number: usize| {
+        let sizes = all.clone().filter(|one| one.connections == number);
+        let (smallest, largest) = (sizes.clone().min_by_key(|one| one.size)?, sizes.max_by_key(|one| one.size)?);
+        let of =
+            format!("{what} on sled, time at {} over time at {} ({number} connections)", largest.size, smallest.size);
+        let growth = smallest.beside[0].share / largest.beside[0].share;
+        (smallest.size < largest.size).then(|| Aim::below(of, growth, 1.2, ""))
+    };
+    connections.into_iter().filter_map(growth).collect()
+}
+
+/// The time of a filtered page, which has to look at every name.
+fn filtered(measurements: &[Measurement]) -> Option<Aim> {
+    let all = measurements.iter().filter(|one| one.store == "sled" && one.what == LIST_FILTERED);
+    let fewest = all.clone().map(|one| one.connections).min()?;
+    let slowest = all.filter(|one| one.connections == fewest).max_by_key(|one| one.size)?;
+    let what = format!("{LIST_FILTERED} on sled, half of all ({} clusters, {fewest} connections)", slowest.size);
+    Some(Aim::below(what, slowest.figures.p50_ms, 5.0, " ms"))
+}

@@ -1,0 +1,44 @@
+//! Measures the service as its clients meet it: requests a second, latencies, CPU time, memory and start time, on sled and on etcd, at
+//! several sizes, each beside its ceiling.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints, and what fails in it ends it"
+)]
+
+mod aims;
+mod cases;
+mod measure;
+mod results;
+mod site;
+
+use kqueen_tests::bench::{ceiling::bare, machine::Machine, options::Options, report};
+use results::Results;
+
+/// The service's allocator; the bare handler, which runs from this executable, must not do with a slower one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    bare::serve_if_asked();
+    let Some(options) = Options::read() else {
+        println!("benchmarks run with `make bench`");
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let machine = Machine::look();
+    machine.lines().iter().for_each(|line| println!("{line}"));
+    let mut results = Results::new(machine, &options);
+    for &store in &options.stores {
+        for &size in &options.sizes {
+            let Some(site) = runtime.block_on(site::Site::start(store, size, &options.settings)) else { continue };
+            let (figures, measurements) = measure::all(&runtime, site, &options);
+            println!("\n{}", results.add(figures, measurements));
+        }
+    }
+    println!("\n{}", results.judge());
+    report::write(&options.json, "service", &results);
+    println!("written to {}", options.json.canonicalize().unwrap_or(options.json).display());
+}

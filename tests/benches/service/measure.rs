@@ -1,0 +1,141 @@
+//! Measures each case beside its ceiling, in turns.
+
+use std::{sync::Arc, time::Duration};
+
+use kqueen_tests::bench::{
+    ceiling::{
+        append,
+        bare::{Bare, Kept},
+        etcd, hash, sled,
+        written::Written,
+    },
+    load::{self, Requests},
+    options::Options,
+    process::memory,
+    sample::{Figures, Sample, median},
+};
+use tokio::runtime::Runtime;
+
+use crate::{
+    cases::{self, Case, Ceiling},
+    results::{Beside, Measurement, SiteFigures},
+    site::Site,
+};
+
+/// Slow things need more time for as many answers.
+const LONGER: u32 = 4;
+
+/// Everything that is wanted of one site.
+pub(crate) fn all(runtime: &Runtime, mut site: Site, options: &Options) -> (SiteFigures, Vec<Measurement>) {
+    let memory_after_start = memory(site.pid()).resident_mb;
+    let written = runtime.block_on(site.written());
+    let folder = tempfile::tempdir().unwrap();
+    let reads = cases::reads(&site, options);
+    let answers = reads.iter().map(|case| {
+        let answer = runtime.block_on(load::ask(site.address(), case.requests.first())).unwrap();
+        assert_eq!(answer.status, 200, "{}: {}", case.name, String::from_utf8_lossy(&answer.body));
+        Kept::new(path(case), case.ceiling == Ceiling::Bare { fresh: true }, answer)
+    });
+    let bare = Bare::start(folder.path(), &answers.collect::<Vec<_>>(), site.fresh().as_ref());
+    let bench = Bench { runtime, site: &site, options, bare, written, folder: folder.path() };
+    let mut measurements = bench.measure(&reads);
+    let after_reads = memory(site.pid());
+    measurements.extend(bench.measure(&cases::writes(&site, options)));
+    let figures = SiteFigures {
+        store: site.store.name(),
+        size: site.size,
+        fill_seconds: site.filled.took.as_secs_f64(),
+        start_seconds: site.start.as_secs_f64(),
+        memory_after_start_mb: memory_after_start,
+        memory_after_reads_mb: after_reads.resident_mb,
+        memory_peak_mb: after_reads.peak_mb,
+        create_cluster_keys: bench.written.1.keys(),
+        create_cluster_bytes: bench.written.1.bytes(),
+    };
+    (figures, measurements)
+}
+
+/// Where the bare handler gives a case's answer.
+fn path(case: &Case) -> String {
+    format!("/{}", case.name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"))
+}
+
+struct Bench<'a> {
+    runtime: &'a Runtime,
+    site: &'a Site,
+    options: &'a Options,
+    bare: Bare,
+    /// What creating a provisioner and a cluster writes.
+    written: (Arc<Written>, Arc<Written>),
+    folder: &'a std::path::Path,
+}
+
+impl Bench<'_> {
+    fn measure(&self, cases: &[Case]) -> Vec<Measurement> {
+        let pairs = cases.iter().flat_map(|case| self.options.connections.iter().map(move |number| (case, *number)));
+        pairs.map(|(case, connections)| self.one(case, connections)).collect()
+    }
+
+    fn one(&self, case: &Case, connections: usize) -> Measurement {
+        eprintln!("{}, {} clusters, {connections} connections: {}", self.site.store.name(), self.site.size, case.name);
+        let span = if case.ceiling == Ceiling::Hash { self.options.span() * LONGER } else { self.options.span() };
+        let (mut product, mut ceilings) = (Vec::new(), vec![Vec::new(); self.ceilings(case).len()]);
+        for _ in 0..self.options.rounds {
+            for (number, samples) in ceilings.iter_mut().enumerate() {
+                samples.push(self.ceiling(case, number, connections, span));
+            }
+            product.push(load::measure(self.site.address(), self.site.pid(), connections, span, &case.requests));
+        }
+        let beside = self.ceilings(case).into_iter().zip(&ceilings).map(|(what, samples)| Beside {
+            what,
+            // Of samples taken one after the other, so that a slow moment of the machine is in both.
+            share: median(product.iter().zip(samples).map(|(product, ceiling)| product.rate() / ceiling.rate())),
+            figures: Figures::of(samples),
+        });
+        Measurement {
+            store: self.site.store.name(),
+            size: self.site.size,
+            connections,
+            what: case.name,
+            beside: beside.collect(),
+            figures: Figures::of(&product),
+        }
+    }
+
+    /// What a case is compared with; the first is what it is judged by.
+    fn ceilings(&self, case: &Case) -> Vec<&'static str> {
+        let on_etcd = self.site.etcd.is_some();
+        match case.ceiling {
+            Ceiling::Bare { fresh: true } if on_etcd => vec!["bare handler after a shared read"],
+            Ceiling::Bare { .. } => vec!["bare handler"],
+            Ceiling::Hash => vec!["password hash alone"],
+            Ceiling::CreateProvisioner | Ceiling::CreateCluster if on_etcd => vec!["raw transaction"],
+            Ceiling::CreateProvisioner | Ceiling::CreateCluster => vec!["sled alone", "durable append"],
+        }
+    }
+
+    fn ceiling(&self, case: &Case, number: usize, connections: usize, span: Duration) -> Sample {
+        let written = match case.ceiling {
+            Ceiling::Bare { .. } => return self.bare(case, connections, span),
+            Ceiling::Hash => return self.runtime.block_on(hash::measure(connections, span)),
+            Ceiling::CreateProvisioner => &self.written.0,
+            Ceiling::CreateCluster => &self.written.1,
+        };
+        self.runtime.block_on(async {
+            match (&self.site.etcd, number) {
+                (Some(etcd), _) => etcd::measure(&etcd.client().await, written, connections, span).await,
+                (None, 0) => sled::measure(self.folder, written, connections, span).await,
+                (None, _) => append::measure(self.folder, written.bytes(), connections, span).await,
+            }
+        })
+    }
+
+    /// The same request, but for its path.
+    fn bare(&self, case: &Case, connections: usize, span: Duration) -> Sample {
+        let request = String::from_utf8(case.requests.first().to_vec()).unwrap();
+        let target = request.split(' ').nth(1).unwrap();
+        let (asked, _) = target.split_once('?').unwrap_or((target, ""));
+        let requests = Requests::same(request.replacen(asked, &path(case), 1).into_bytes());
+        load::measure(self.bare.address, self.bare.pid(), connections, span, &requests)
+    }
+}

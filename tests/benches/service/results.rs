@@ -1,0 +1,138 @@
+//! What came out, for people and for programs.
+
+use kqueen_tests::bench::{
+    machine::Machine,
+    options::Options,
+    report::{Table, number},
+    sample::Figures,
+};
+use serde::Serialize;
+
+use crate::aims::{self, Aim};
+
+/// One case at one size with one number of connections.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Measurement {
+    pub(crate) store: &'static str,
+    pub(crate) size: usize,
+    pub(crate) connections: usize,
+    pub(crate) what: &'static str,
+    #[serde(flatten)]
+    pub(crate) figures: Figures,
+    /// Its ceilings; it is judged by the first.
+    pub(crate) beside: Vec<Beside>,
+}
+
+/// A ceiling, measured in turns with the product.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Beside {
+    pub(crate) what: &'static str,
+    /// The product's rate divided by the ceiling's.
+    pub(crate) share: f64,
+    #[serde(flatten)]
+    pub(crate) figures: Figures,
+}
+
+/// What is known of an installation besides.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SiteFigures {
+    pub(crate) store: &'static str,
+    pub(crate) size: usize,
+    pub(crate) fill_seconds: f64,
+    pub(crate) start_seconds: f64,
+    pub(crate) memory_after_start_mb: f64,
+    pub(crate) memory_after_reads_mb: f64,
+    pub(crate) memory_peak_mb: f64,
+    pub(crate) create_cluster_keys: usize,
+    pub(crate) create_cluster_bytes: usize,
+}
+
+/// Everything.
+#[derive(Debug, Serialize)]
+pub(crate) struct Results {
+    machine: Machine,
+    seconds: f64,
+    rounds: u32,
+    sites: Vec<SiteFigures>,
+    measurements: Vec<Measurement>,
+    aims: Vec<Aim>,
+}
+
+impl Results {
+    pub(crate) fn new(machine: Machine, options: &Options) -> Self {
+        let Options { seconds, rounds, .. } = *options;
+        Self { machine, seconds, rounds, sites: Vec::new(), measurements: Vec::new(), aims: Vec::new() }
+    }
+
+    /// Takes in what was measured of one installation; in words.
+    pub(crate) fn add(&mut self, site: SiteFigures, measurements: Vec<Measurement>) -> String {
+        let SiteFigures { store, size, .. } = site;
+        let mut text = format!(
+            "{store}, {} clusters: filled in {} s, started in {} s; {} MB after the start, {} after the reads, {} at most; a new \
+             cluster is {} keys and {} bytes\n\n",
+            number(size as f64),
+            number(site.fill_seconds),
+            number(site.start_seconds),
+            number(site.memory_after_start_mb),
+            number(site.memory_after_reads_mb),
+            number(site.memory_peak_mb),
+            site.create_cluster_keys,
+            site.create_cluster_bytes,
+        );
+        let mut table = Table::new(&[
+            "what",
+            "conns",
+            "per second",
+            "p50 ms",
+            "p99 ms",
+            "CPU µs",
+            "share",
+            "of",
+            "ceiling",
+            "p50 ms",
+            "CPU µs",
+        ]);
+        for measurement in &measurements {
+            for (row, beside) in measurement.beside.iter().enumerate() {
+                let Figures { rate, p50_ms, p99_ms, cpu_us } = measurement.figures;
+                let mut cells = vec![
+                    measurement.what.to_owned(),
+                    measurement.connections.to_string(),
+                    number(rate),
+                    number(p50_ms),
+                    number(p99_ms),
+                    number(cpu_us),
+                ];
+                if row > 0 {
+                    cells.iter_mut().for_each(String::clear);
+                }
+                cells.extend([
+                    format!("{:.0} %", beside.share * 100.0),
+                    beside.what.to_owned(),
+                    number(beside.figures.rate),
+                    number(beside.figures.p50_ms),
+                    if beside.figures.cpu_us > 0.0 { number(beside.figures.cpu_us) } else { String::new() },
+                ]);
+                table.row(cells);
+            }
+        }
+        text += &table.text();
+        self.sites.push(site);
+        self.measurements.extend(measurements);
+        text
+    }
+
+    /// Compares with what was aimed at; in words.
+    pub(crate) fn judge(&mut self) -> String {
+        self.aims = aims::judge(&self.sites, &self.measurements);
+        let mut table = Table::new(&["aim", "figure", "aimed at", ""]);
+        for aim in &self.aims {
+            let verdict = if aim.reached { "reached" } else { "missed" };
+            table.row(vec![aim.what.clone(), aim.figure.clone(), aim.limit.clone(), verdict.to_owned()]);
+        }
+        format!(
+            "{}\nFor scale, the service of 2018 with 1,000 clusters: 0.45 list pages, 26 gets, 780 whoami a second; 340 MB.\n",
+            table.text()
+        )
+    }
+}

@@ -1,0 +1,205 @@
+//! A bare poem handler in a process of its own, as the service is one: it answers the same requests with the same answers, head and
+//! body, which it has in memory.
+//!
+//! The process is this executable, started again with a word that says so.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use etcd_client::{Client, GetOptions};
+use poem::{
+    Response, Route, Server,
+    endpoint::make,
+    http::{HeaderMap, HeaderName, HeaderValue, uri::Scheme},
+    listener::{Acceptor, TcpAcceptor},
+    web::{LocalAddr, RemoteAddr},
+};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+};
+
+use crate::{
+    bench::load::Answer,
+    fixture::process::{Process, free_port},
+};
+
+/// Says that this executable is to be the handler.
+const WORD: &str = "serve-bare-handler";
+/// What it answers, in the folder it is given.
+const FILE: &str = "answers.json";
+
+/// An answer of the service, to be given by the handler.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Kept {
+    path: String,
+    fresh: bool,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Kept {
+    /// To be given at `path`; `fresh` after a read of the key.
+    #[must_use]
+    pub fn new(path: String, fresh: bool, answer: Answer) -> Self {
+        let lines = answer.head.split("\r\n").filter_map(|line| line.split_once(": "));
+        let headers = lines.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+        // The server adds these by itself.
+        let headers = headers.filter(|(name, _)| !matches!(name.as_str(), "content-length" | "date"));
+        Self { path, fresh, headers: headers.collect(), body: answer.body }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let header = |(name, value): &(String, String)| -> (HeaderName, HeaderValue) {
+            (name.parse().unwrap(), value.parse().unwrap())
+        };
+        self.headers.iter().map(header).collect()
+    }
+}
+
+/// A key of etcd that is read before answers, by all who wait together.
+#[derive(Debug, Clone)]
+pub struct Fresh {
+    pub endpoint: String,
+    pub key: String,
+}
+
+/// The running process.
+pub struct Bare {
+    pub address: SocketAddr,
+    process: Process,
+}
+
+impl Bare {
+    /// Starts it.
+    pub fn start(folder: &Path, answers: &[Kept], fresh: Option<&Fresh>) -> Self {
+        fs::write(folder.join(FILE), serde_json::to_vec(answers).unwrap()).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let mut arguments = vec![WORD.to_owned(), address.to_string(), folder.to_str().unwrap().to_owned()];
+        arguments.extend(fresh.into_iter().flat_map(|fresh| [fresh.endpoint.clone(), fresh.key.clone()]));
+        let mut process = Process::start("bare", &std::env::current_exe().unwrap(), &arguments, folder);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while std::net::TcpStream::connect(address).is_err() {
+            process.assert_running();
+            assert!(Instant::now() < deadline, "the bare handler does not start: {}", process.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Self { address, process }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+/// Is the handler for good, if that is what this process was started for.
+pub fn serve_if_asked() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [WORD, address, folder] => serve(address, folder, None),
+        [WORD, address, folder, endpoint, key] => {
+            serve(address, folder, Some(Fresh { endpoint: endpoint.to_owned(), key: key.to_owned() }));
+        }
+        _ => {}
+    }
+}
+
+#[tokio::main]
+async fn serve(address: &str, folder: &str, fresh: Option<Fresh>) {
+    let answers = fs::read(Path::new(folder).join(FILE)).unwrap();
+    let answers: Vec<Kept> = serde_json::from_slice(&answers).unwrap();
+    let reads = match fresh {
+        Some(fresh) => Some(SharedReads::start(fresh).await),
+        None => None,
+    };
+    let routes = answers.into_iter().fold(Route::new(), |routes, kept| {
+        let reads = reads.clone().filter(|_| kept.fresh);
+        let (headers, body) = (kept.headers(), Bytes::from(kept.body));
+        let handler = make(move |_| {
+            let (headers, body, reads) = (headers.clone(), body.clone(), reads.clone());
+            async move {
+                if let Some(reads) = reads {
+                    reads.read().await;
+                }
+                let mut response = Response::builder().body(body);
+                *response.headers_mut() = headers;
+                Ok::<_, poem::Error>(response)
+            }
+        });
+        routes.at(kept.path, handler)
+    });
+    let listener = TcpListener::bind(address).await.unwrap();
+    let acceptor = WithoutDelay(TcpAcceptor::from_tokio(listener).unwrap());
+    Server::new_with_acceptor(acceptor).run(routes).await.unwrap();
+    std::process::exit(0);
+}
+
+/// One linearizable read at a time, for everybody who asked before it was sent.
+#[derive(Clone)]
+struct SharedReads(Arc<mpsc::UnboundedSender<oneshot::Sender<()>>>);
+
+impl SharedReads {
+    async fn start(Fresh { endpoint, key }: Fresh) -> Self {
+        let (asked, mut waiting) = mpsc::unbounded_channel::<oneshot::Sender<()>>();
+        let mut client = Client::connect([endpoint], None).await.unwrap().kv_client();
+        tokio::spawn(async move {
+            while let Some(first) = waiting.recv().await {
+                let mut group = vec![first];
+                while let Ok(next) = waiting.try_recv() {
+                    group.push(next);
+                }
+                client.get(key.as_str(), Some(GetOptions::new().with_keys_only())).await.unwrap();
+                for waiter in group {
+                    let _gone = waiter.send(());
+                }
+            }
+        });
+        Self(Arc::new(asked))
+    }
+
+    async fn read(&self) {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(answer).unwrap();
+        answered.await.unwrap();
+    }
+}
+
+/// The framework leaves small packets waiting for each other.
+struct WithoutDelay(TcpAcceptor);
+
+impl Acceptor for WithoutDelay {
+    type Io = TcpStream;
+
+    fn local_addr(&self) -> Vec<LocalAddr> {
+        self.0.local_addr()
+    }
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, LocalAddr, RemoteAddr, Scheme)> {
+        let accepted = self.0.accept().await?;
+        accepted.0.set_nodelay(true)?;
+        Ok(accepted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_kept_with_its_head() {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ncontent-length: 2\r\ndate: today\r\n\r\n".to_owned();
+        let kept = Kept::new("/x".to_owned(), false, Answer { status: 200, head, body: b"ok".to_vec() });
+        let headers = kept.headers();
+        assert_eq!(
+            (headers.len(), &headers["content-type"], &*kept.body),
+            (1, &HeaderValue::from_static("text/plain"), &b"ok"[..])
+        );
+    }
+}

@@ -1,0 +1,205 @@
+//! Fills a store through the product's own stores, in this process, while the service is stopped: what is in it afterwards is what the
+//! service would have written, a hundred times sooner.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
+use kqueen_adapters::{
+    password::Argon2id,
+    storage::{Place, Settings, Stores, open},
+};
+use kqueen_domain::{
+    catalog::Catalog,
+    cluster::{Cluster, Lifecycle, Look, Phase, Sighting},
+    document::Document,
+    id::{ClusterId, OrganizationId, ProvisionerId, UserId},
+    kubeconfig::{self, AddressRules},
+    name::{EmailAddress, Namespace, OrganizationName, ResourceName, Username},
+    organization::Organization,
+    port::{
+        password::PasswordHasher,
+        store::{Change, ClusterRecord, ClusterSecrets, StoreError, UserSecrets, Work},
+    },
+    provisioner::{Check, Provisioner, ProvisionerPhase},
+    secret::{Password, PasswordHash},
+    user::{AuthMethod, Role, User},
+};
+use serde_json::{Value, json};
+
+/// Organizations clusters are spread over.
+pub const ORGANIZATIONS: usize = 50;
+/// People in each.
+const PEOPLE: usize = 10;
+/// Provisioners in each.
+const PROVISIONERS: usize = 5;
+/// Writes in hand.
+const AT_ONCE: usize = 128;
+/// Bytes of a kubeconfig.
+const KUBECONFIG: usize = 5000;
+/// The password of everybody.
+pub const PASSWORD: &str = "a password of somebody";
+/// Who is measured: the first organization's first two.
+pub const ADMIN: &str = "person-0-0";
+pub const MEMBER: &str = "person-0-1";
+
+/// What is in the store.
+#[derive(Debug)]
+pub struct Filled {
+    /// All clusters, in the order of their creation.
+    pub clusters: Vec<ClusterId>,
+    /// A provisioner of the first organization.
+    pub provisioner: ProvisionerId,
+    /// How long it took.
+    pub took: Duration,
+}
+
+struct Tenant {
+    organization: OrganizationId,
+    people: Vec<UserId>,
+    provisioners: Vec<ProvisionerId>,
+}
+
+/// Fills the store at `place` with `size` clusters whose kubeconfigs lead to `server`.
+pub async fn fill(place: Place, secret_key: &str, size: usize, server: &str) -> Filled {
+    let since = Instant::now();
+    let settings = Settings {
+        place,
+        secret_key: secret_key.into(),
+        previous_keys: Vec::new(),
+        kubeconfig_cache_bytes: Settings::KUBECONFIG_CACHE_BYTES,
+    };
+    let stores = open(settings, Arc::new(Catalog::new())).await.unwrap();
+    let hash = Argon2id::new(1).unwrap().hash(Password::new(PASSWORD.into())).await.unwrap();
+    let now = Utc::now();
+    let tenants = stream::iter(0..ORGANIZATIONS).map(|number| tenant(&stores, number, &hash, now));
+    let tenants: Vec<Tenant> = tenants.buffered(AT_ONCE).try_collect().await.unwrap();
+    let kubeconfig = kubeconfig::parse(&kubeconfig(server), &AddressRules::denying(Vec::new())).unwrap();
+    let clusters: Vec<Cluster> = (0..size).map(|number| cluster(&tenants, number, size, now)).collect();
+    let storing = stream::iter(clusters.iter().enumerate()).map(|(number, cluster)| {
+        let secrets = ClusterSecrets { kubeconfig: Change::Set(kubeconfig.clone()), metadata: Change::Keep };
+        let stores = &stores;
+        async move {
+            stores.clusters.create(cluster, secrets, Work::default(), None).await?;
+            let work = Work { sighting: Some(sighting(cluster.id, number, now)), ..Work::default() };
+            stores.clusters.commit(cluster.id, ClusterRecord::Keep(None), work).await.map(drop)
+        }
+    });
+    storing.buffer_unordered(AT_ONCE).try_collect::<()>().await.unwrap();
+    stores.close().await;
+    Filled {
+        clusters: clusters.iter().map(|cluster| cluster.id).collect(),
+        provisioner: tenants[0].provisioners[0],
+        took: since.elapsed(),
+    }
+}
+
+/// An organization with its people and provisioners.
+async fn tenant(stores: &Stores, number: usize, hash: &PasswordHash, now: DateTime<Utc>) -> Result<Tenant, StoreError> {
+    let created_at = now - TimeDelta::days(400) + TimeDelta::minutes(i64::try_from(number).unwrap());
+    let organization = Organization {
+        id: OrganizationId::random(),
+        name: OrganizationName::try_from(format!("Organization {number}")).unwrap(),
+        namespace: Namespace::try_from(format!("organization-{number}")).unwrap(),
+        policy: Default::default(),
+        created_at,
+    };
+    stores.organizations.create(&organization).await?;
+    let organization = organization.id;
+    let mut people = Vec::new();
+    for person in 0..PEOPLE {
+        let user = User {
+            id: UserId::random(),
+            username: Username::try_from(format!("person-{number}-{person}")).unwrap(),
+            email: Some(EmailAddress::try_from(format!("person-{number}-{person}@example.test")).unwrap()),
+            organization,
+            role: if person == 0 { Role::Admin } else { Role::Member },
+            active: true,
+            auth: AuthMethod::Local,
+            metadata: None,
+            token_generation: 0,
+            created_at,
+        };
+        let secrets = UserSecrets { password: Change::Set(hash.clone()), metadata: Change::Keep };
+        stores.users.create(&user, secrets).await?;
+        people.push(user.id);
+    }
+    let mut provisioners = Vec::new();
+    for place in ["eu-west", "eu-central", "us-east", "us-west", "asia-south"].iter().take(PROVISIONERS) {
+        let provisioner = Provisioner {
+            id: ProvisionerId::random(),
+            name: ResourceName::try_from(format!("{place} of organization {number}")).unwrap(),
+            engine: "kqueen.engines.ManualEngine".into(),
+            organization,
+            owner: people[0],
+            parameters: Document::default(),
+            check: Check { phase: ProvisionerPhase::Ready, reason: "there is nothing to check".into(), at: created_at },
+            state_changed_at: created_at,
+            created_at,
+        };
+        stores.provisioners.create(&provisioner, Change::Keep, None).await?;
+        provisioners.push(provisioner.id);
+    }
+    Ok(Tenant { organization, people, provisioners })
+}
+
+/// Cluster `number` of `size`: each organization has as many, created in turn, a second apart.
+fn cluster(tenants: &[Tenant], number: usize, size: usize, now: DateTime<Utc>) -> Cluster {
+    let Tenant { organization, people, provisioners } = &tenants[number % tenants.len()];
+    let turn = number / tenants.len();
+    let purpose = ["production", "staging", "testing", "training"][turn % 4];
+    let created_at = now - TimeDelta::seconds(i64::try_from(size - number).unwrap());
+    Cluster {
+        operation: None,
+        id: ClusterId::random(),
+        // Names come in another order than creation does.
+        name: ResourceName::try_from(format!("{purpose}-{:05}", number.wrapping_mul(7919) % 100_000)).unwrap(),
+        organization: *organization,
+        provisioner: provisioners[turn % provisioners.len()],
+        owner: people[turn % people.len()],
+        metadata: Some(Document::from_stored(r#"{"team":"platform","region":"eu-west-1","node_count":12}"#).unwrap()),
+        has_kubeconfig: true,
+        lifecycle: Lifecycle::Ready,
+        changed_at: created_at,
+        created_at,
+    }
+}
+
+/// Most clusters are well; one in ten did not answer, one in twenty refused us.
+fn sighting(cluster: ClusterId, number: usize, now: DateTime<Utc>) -> Sighting {
+    let version = "v1.37.2".to_owned();
+    let look = match number % 20 {
+        3 | 13 => Look::Silent { reason: "nothing answers at its address: connection refused".into() },
+        7 => Look::Refused { reason: "its API server does not accept the token of the kubeconfig".into() },
+        _ => Look::Answered { version: version.clone() },
+    };
+    let phase = look.phase();
+    let version = (phase != Phase::Failed).then_some(version);
+    Sighting { cluster, look: Some(look), told: None, version, phase, phase_changed_at: now, at: now }
+}
+
+/// A kubeconfig of 5 kB: an authority and a token, as service accounts have them.
+#[must_use]
+pub fn kubeconfig(server: &str) -> Value {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let key = rcgen::KeyPair::generate().unwrap();
+    let authority = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+    let with_token = |token: &str| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "preferences": {},
+            "current-context": "cluster",
+            "clusters": [{"name": "cluster", "cluster": {
+                "server": server, "certificate-authority-data": STANDARD.encode(authority.pem()),
+            }}],
+            "contexts": [{"name": "cluster", "context": {"cluster": "cluster", "user": "kqueen"}}],
+            "users": [{"name": "kqueen", "user": {"token": token}}],
+        })
+    };
+    let rest = KUBECONFIG - with_token("").to_string().len();
+    with_token(&"eyJhbGciOiJSUzI1NiIs".chars().cycle().take(rest).collect::<String>())
+}
