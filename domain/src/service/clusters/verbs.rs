@@ -12,7 +12,7 @@ use crate::{
     cluster::{Cluster, ClusterEvent, Lifecycle},
     id::{ClusterId, OperationId},
     invalid::FieldError,
-    ledger::Row,
+    ledger::{Ledger, Row},
     operation::{NetworkPolicy, Operation, OperationKind, OperationStatus},
     orphan::{Orphan, OrphanState},
     port::{
@@ -243,16 +243,18 @@ impl Clusters {
             let view = self.permitted(caller, Action::ClusterForget, id)?;
             check_expected(expected, view.cluster.revision, "the cluster")?;
             let now = self.clock.now();
-            // Read before the ledger, since an intent moves both: one that is not in `remaining` makes the write below conflict.
-            let unfinished = self.newest(&view).filter(|entry| entry.record.status.is_unfinished());
-            let ledger = self.store.ledger(id).await?;
-            let remaining: Vec<Row> =
-                ledger.map(|ledger| ledger.value.remaining().cloned().collect()).unwrap_or_default();
+            let stored = self.store.ledger(id).await?;
+            let revision = stored.as_ref().map(|stored| stored.revision);
+            let ledger = stored.map_or_else(|| Ledger::empty(id), |stored| stored.value);
+            let remaining: Vec<Row> = ledger.remaining().cloned().collect();
             let mut work = Work {
                 timeline: vec![told(&view, caller, now, None, "the cluster was forgotten".to_owned())],
                 departed: Some(departed(&view, now)),
+                // Compared: what is written down meanwhile, which moves neither the record nor always the operation, is not lost.
+                ledger: Some((ledger, revision)),
                 ..Work::default()
             };
+            let unfinished = self.newest(&view).filter(|entry| entry.record.status.is_unfinished());
             if let Some(entry) = &unfinished {
                 stop(entry, "the cluster was forgotten", caller, now, &mut work);
             }

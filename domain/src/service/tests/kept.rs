@@ -168,10 +168,7 @@ impl Kept {
                 changes.push(shown(catalog::Change::Cluster(Versioned { value: *value, revision })));
                 self.keep_secrets(secrets);
             }
-            ClusterRecord::Remove(_) => {
-                changes.push(shown(catalog::Change::ClusterGone(id)));
-                self.ledger.set(None);
-            }
+            ClusterRecord::Remove(_) => changes.push(shown(catalog::Change::ClusterGone(id))),
         }
         for (value, _) in work.operations.clone() {
             changes.push(shown(catalog::Change::Operation(Versioned { value, revision })));
@@ -180,8 +177,11 @@ impl Kept {
         changes.extend(work.sighting.clone().map(catalog::Change::Sighting).map(shown));
         let orphan = work.orphan.clone().map(|value| catalog::Change::Orphan(Versioned { value, revision }));
         changes.extend(orphan.map(shown));
-        if let Some((value, _)) = work.ledger.clone() {
-            self.ledger.set(Some(Versioned { value, revision }));
+        match (&record, work.ledger.clone()) {
+            // It goes with the record, and is only compared.
+            (ClusterRecord::Remove(_), _) => self.ledger.set(None),
+            (_, Some((value, _))) => self.ledger.set(Some(Versioned { value, revision })),
+            (_, None) => {}
         }
         self.world.catalog.apply(changes);
         self.story.push("commit", Event::Stored(Box::new(Commit { record, work, revision })));

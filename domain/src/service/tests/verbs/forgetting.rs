@@ -100,22 +100,30 @@ async fn where_nothing_remains_nothing_is_listed() {
 }
 
 #[tokio::test]
-async fn an_intent_written_while_a_cluster_is_forgotten_is_listed_all_the_same() {
-    // The reconciler writes an intent, which moves ledger and operation but not the record, just after the ledger was read.
-    let counter = Counter::with(Deploying);
-    let (kept, id) = (counter.kept.clone(), counter.id);
-    counter.kept.story.meanwhile("ledger", move || {
-        let world = &kept.world;
-        let mut ledger = Ledger::empty(id);
-        ledger.intend([name("net")], world.now());
-        kept.put_ledger(ledger);
-        let mut operation = world.catalog.operations_of(id)[0].operation.record.clone();
-        operation.begin(crate::operation::StepKind::Create, world.now());
-        world.put_operation(operation);
-    });
-    let forgotten = counter.clusters.forget(&ada(&counter), counter.id, None).await.unwrap();
-    assert_eq!(forgotten.remaining.len(), 1);
-    assert_eq!(counter.world.catalog.orphan(counter.id).unwrap().orphan.record.rows, forgotten.remaining);
+async fn what_is_written_down_while_a_cluster_is_forgotten_is_listed_all_the_same() {
+    // Just after the ledger was read the reconciler writes an intent, which moves the operation as well, or something it has seen.
+    for (has_ledger, moves_operation) in [(false, true), (true, true), (true, false)] {
+        let counter = Counter::with(Deploying);
+        if has_ledger {
+            counter.kept.put_ledger(Ledger::empty(counter.id));
+        }
+        let (kept, id) = (counter.kept.clone(), counter.id);
+        counter.kept.story.meanwhile("ledger", move || {
+            let world = &kept.world;
+            let mut ledger = Ledger::empty(id);
+            ledger.intend([name("net")], world.now());
+            kept.put_ledger(ledger);
+            if moves_operation {
+                let mut operation = world.catalog.operations_of(id)[0].operation.record.clone();
+                operation.begin(crate::operation::StepKind::Create, world.now());
+                world.put_operation(operation);
+            }
+        });
+        let forgotten = counter.clusters.forget(&ada(&counter), counter.id, None).await.unwrap();
+        assert_eq!(forgotten.remaining.len(), 1, "{has_ledger} {moves_operation}");
+        let orphan = counter.world.catalog.orphan(counter.id).unwrap();
+        assert_eq!(orphan.orphan.record.rows, forgotten.remaining);
+    }
 }
 
 #[tokio::test]
