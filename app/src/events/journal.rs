@@ -118,7 +118,8 @@ impl Journal {
         let skipped = usize::try_from(read).unwrap_or(usize::MAX);
         let records: Vec<Record> = state.records.iter().skip(skipped).take(most).copied().collect();
         let place = records.last().map_or(from.place, |record| record.place);
-        Reading::Next(records.clone(), Bookmark { next: from.next + records.len() as u64, place })
+        let end = Bookmark { next: from.next + records.len() as u64, place };
+        Reading::Next(records, end)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -79,7 +79,7 @@ async fn every_change_is_told_in_order_with_the_object_as_it_is_shown() {
 
 #[tokio::test]
 async fn the_answer_is_a_stream_whatever_is_asked_of_it() {
-    let app = App::start_with(Options::default().with("HTTP_REQUEST_TIMEOUT", "1s")).await;
+    let app = App::start().await;
     let tenant = app.tenant().await;
     let token = Some(&*tenant.member.token);
     let mut request = app.request(Method::GET, "/events", token);
@@ -201,7 +201,7 @@ async fn what_changes_often_never_goes_back_and_ends_as_it_is() {
 
 #[tokio::test]
 async fn events_pass_a_proxy_that_buffers() {
-    let app = App::start_with(Options::default().with("HTTP_IDLE_TIMEOUT", "3s")).await;
+    let app = App::start().await;
     let Some(nginx) = Nginx::before(&app).await else { return };
     let tenant = app.tenant().await;
     let path = format!("{}/api/v1/events", nginx.origin);
@@ -210,7 +210,7 @@ async fn events_pass_a_proxy_that_buffers() {
     while !matches!(stream.next().await, Some(Said::Place(_))) {}
     for _ in 0..3 {
         let provisioner = app.provisioner(&tenant.admin).await;
-        // It is here before anything else happens: heart-beats alone would not fill a buffer.
+        // It is here before anything else happens, also before a heart-beat.
         stream.event_of("provisioner", &provisioner).await;
     }
     let (id, missed) = (stream.last_id.clone().unwrap(), app.provisioner(&tenant.admin).await);
