@@ -25,6 +25,8 @@ bench: setup-test ## Measure beside what the building blocks can do, some 15 min
 	$(CARGO) build --release --package kqueen --locked
 	$(TEST_ENVIRONMENT) $(CARGO) bench --package kqueen-tests --locked -- $(BENCH)
 
+# What is built once is not built in increments: that would double the room it takes.
+ci: export CARGO_INCREMENTAL := 0
 ci: checks ## Everything a change must pass: format, lints, API document, dependencies, all tests
 	$(MAKE) --no-print-directory test KQUEEN_REQUIRE_SERVICES=1
 
