@@ -152,7 +152,10 @@ async fn silence_ends_in_time() {
     .await;
     assert_seen(seen(&drip.url("http")).await, "silent", "did not answer in time");
     let closing = Peer::raw(|stream| async move { drop(stream) }).await;
-    assert_seen(seen(&closing.url("http")).await, "silent", "closed the connection");
+    // Before or after the request was sent: as it happens.
+    for _ in 0..50 {
+        assert_seen(seen(&closing.url("http")).await, "silent", "closed the connection");
+    }
     assert_seen(seen(&closing.url("https")).await, "silent", "closed the connection");
     assert_seen(seen(&format!("http://127.0.0.1:{}", free_port())).await, "silent", "connection refused");
     assert_seen(seen("http://no-such-host.invalid").await, "silent", "cannot be resolved");

@@ -270,7 +270,8 @@ impl Failure {
         let error = error.downcast_ref::<hyper::Error>()?;
         if error.is_parse() || error.is_parse_too_large() {
             Some(Self::NotKubernetes)
-        } else if error.is_incomplete_message() {
+        } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+            // The latter two if it was closed before the request was on its way.
             Some(Self::Closed)
         } else {
             None
