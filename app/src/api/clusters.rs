@@ -58,14 +58,12 @@ impl ClustersApi {
     #[oai(path = "/", method = "get", operation_id = "cluster_list")]
     async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<ClusterView>>, Failure> {
         let api = ready(self.0.as_ref())?;
-        let page = api.clusters.list(&caller.0, &query.list)?;
+        let page = api.clusters.lines(&caller.0, &query.list, |view| api.renderer.cluster_text(&caller.0, view))?;
         if api.wake_on_list {
-            api.wake.listed(page.items.iter().map(|view| (view.cluster.record.id, view.looked_at)));
+            api.wake.listed(page.items.iter().map(|line| (line.id, line.looked_at)));
         }
         let named = query.list.names_namespaces();
-        Ok(Rendered::new(render::list(&page, query.paged, |out, view| {
-            api.renderer.cluster(out, &caller.0, view, named)
-        })))
+        Ok(Rendered::new(render::list(&page, query.paged, |out, line| render::cluster_line(out, line, named))))
     }
 
     /// Create a cluster, or attach one that exists with the manual engine. The answer does not wait for a provider.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat, Utc};
 use kqueen_domain::{
     access::Caller,
-    catalog::{ClusterView, Entry, Page, ProvisionerView, UserView},
+    catalog::{ClusterLine, ClusterView, Entry, Page, ProvisionerView, UserView},
     cluster::{Lifecycle, Phase},
     organization::Organization,
     port::engine::{Abilities, EngineRegistry},
@@ -153,6 +153,13 @@ fn name_alone(out: &mut Vec<u8>, id: impl std::fmt::Display, field: &str, name: 
     out.push(b'}');
 }
 
+/// A cluster in a list; `named` adds its namespace.
+pub fn cluster_line(out: &mut Vec<u8>, line: &ClusterLine, named: bool) {
+    out.extend_from_slice(&line.text);
+    namespace(out, named, line.organization.as_ref());
+    out.push(b'}');
+}
+
 impl Renderer {
     /// A provisioner, for `caller`; `named` adds its namespace.
     pub fn provisioner(&self, out: &mut Vec<u8>, caller: &Caller, view: &ProvisionerView, named: bool) {
@@ -181,6 +188,14 @@ impl Renderer {
         owner(out, caller, view.owner.as_ref());
         namespace(out, named, view.organization.as_ref());
         out.push(b'}');
+    }
+
+    /// What a list shows of a cluster to `caller`, but for its end.
+    #[must_use]
+    pub fn cluster_text(&self, caller: &Caller, view: &ClusterView) -> Vec<u8> {
+        let mut out = Vec::with_capacity(1500);
+        self.cluster_but_its_end(&mut out, caller, view, false);
+        out
     }
 
     /// A cluster without its kubeconfig, for `caller`; `named` adds its namespace.

@@ -78,6 +78,7 @@ impl Tables {
     }
 
     pub(super) fn apply(&mut self, change: Change) {
+        self.nested.count(&change);
         match change {
             Change::Organization(organization) => self.organizations.put(organization_row(organization)),
             Change::OrganizationGone(id) => drop(self.organizations.remove(id.uuid())),
@@ -140,7 +141,11 @@ impl Tables {
         let row = provisioner_row(provisioner, checked);
         let (name, engine) = (row.provisioner.clone(), row.engine.clone());
         let known = self.provisioners.row(id.uuid());
-        let same = known.is_some_and(|old| old.provisioner == name && old.engine == engine);
+        let same = match known {
+            Some(old) => old.provisioner == name && old.engine == engine,
+            // Clusters without a provisioner have no text there and come first: mostly there are none, and no cluster need be looked at.
+            None => self.clusters.first(Sort::Provisioner).is_none_or(|row| !row.provisioner.is_empty()),
+        };
         self.provisioners.put(row);
         if !same {
             self.retext_clusters(id, &name, &engine);

@@ -129,6 +129,16 @@ impl Matcher {
         (matcher.name.is_some() || matcher.provisioner.is_some() || matcher.engine.is_some()).then_some(matcher)
     }
 
+    /// What names must contain, if anything.
+    pub(super) const fn name(&self) -> Option<&Finder<'static>> {
+        self.name.as_ref()
+    }
+
+    /// Whether nothing but names is filtered by.
+    pub(super) const fn is_about_names_alone(&self) -> bool {
+        self.provisioner.is_none() && self.engine.is_none()
+    }
+
     pub(super) fn matches(&self, name: &str, provisioner: &str, engine: &str) -> bool {
         let passes = |finder: &Option<Finder<'static>>, text: &str| {
             finder.as_ref().is_none_or(|finder| finder.find(text.as_bytes()).is_some())

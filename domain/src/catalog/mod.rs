@@ -5,7 +5,9 @@
 
 mod apply;
 mod count;
+mod line;
 mod list;
+mod names;
 mod notice;
 mod order;
 mod table;
@@ -22,11 +24,13 @@ use uuid::Uuid;
 
 pub use self::{
     count::{ClusterCounts, ProvisionerCounts, Tally, UserCounts},
+    line::{Audience, ClusterLine},
     list::{Filter, Listing, Page, Scope, Sort, Visibility, Window},
     notice::{Listener, Notice, Subject},
     view::{ClusterView, Entry, OperationView, OrphanView, ProvisionerView, UserView},
 };
 use self::{
+    line::Nested,
     table::{Checks, Seen, Table},
     view::Lookup,
     work::WorkTables,
@@ -94,6 +98,7 @@ struct Tables {
     work: WorkTables,
     /// Users' ids by the names they log in with.
     usernames: HashMap<Box<str>, Uuid>,
+    nested: Nested,
 }
 
 /// The read model. Cheap to share; a lock is held for microseconds and never over I/O.
@@ -235,6 +240,23 @@ impl Catalog {
     pub fn clusters(&self, listing: &Listing) -> Page<ClusterView> {
         let tables = self.read();
         tables.clusters.page(listing, |row| tables.cluster_view(row))
+    }
+
+    /// A page of clusters as lists show them to `audience`. `render` puts together what is not kept from before; of two who see all of a
+    /// cluster it must make the same.
+    #[must_use]
+    pub fn cluster_lines(
+        &self,
+        listing: &Listing,
+        audience: Audience,
+        render: impl Fn(&ClusterView) -> Vec<u8>,
+    ) -> Page<Arc<ClusterLine>> {
+        let (audience, found) = {
+            let tables = self.read();
+            let audience = tables.still(audience);
+            (audience, tables.clusters.page(listing, |row| tables.line(row, audience)))
+        };
+        Page { items: found.items.into_iter().map(|found| found.line(audience, &render)).collect(), total: found.total }
     }
 
     /// Up to `limit` things that live in an organization, which keep it from being deleted.

@@ -1,12 +1,18 @@
 //! One kind of record: rows in numbered slots, found by id, and the orders of their lists per scope.
 
-use std::{cmp::Ordering, collections::HashMap, sync::Arc};
+use std::{
+    cmp::Ordering,
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
+    line::Kept,
     list::{Listing, Matcher, Page, Scope, Sort, Visibility},
+    names::Names,
     order::Order,
     view::Entry,
 };
@@ -35,6 +41,7 @@ pub(super) struct Row<T, X> {
 pub(super) struct Seen {
     pub(super) sighting: Option<Arc<Sighting>>,
     pub(super) looked_at: Option<DateTime<Utc>>,
+    pub(super) line: Kept,
 }
 
 /// What a provisioner's row knows besides: the check that is stored with the record, whichever is shown, and the last one in the
@@ -69,11 +76,19 @@ pub(super) struct Table<T, X> {
     free: Vec<u32>,
     by_id: HashMap<Uuid, u32>,
     scopes: HashMap<Scope, Orders>,
+    /// Made when somebody filters by name, and again after a name has changed.
+    names: OnceLock<Names>,
 }
 
 impl<T, X> Default for Table<T, X> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), by_id: HashMap::new(), scopes: HashMap::new() }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            scopes: HashMap::new(),
+            names: OnceLock::new(),
+        }
     }
 }
 
@@ -99,9 +114,20 @@ impl<T, X> Table<T, X> {
         self.slots.iter().flatten().find(|row| wanted(row)).map(|row| row.entry.clone())
     }
 
+    /// The first row in that order.
+    pub(super) fn first(&self, sort: Sort) -> Option<&Row<T, X>> {
+        let slots = self.scopes.get(&Scope::All)?[sort as usize].slots();
+        slots.first().and_then(|slot| row_at(&self.slots, *slot))
+    }
+
     /// How many rows a scope has.
     pub(super) fn len(&self, scope: Scope) -> usize {
         self.scopes.get(&scope).map_or(0, |orders| orders[0].slots().len())
+    }
+
+    /// All rows in no particular order.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Row<T, X>> {
+        self.slots.iter().flatten()
     }
 
     /// The rows of a scope in the order of creation.
@@ -112,6 +138,7 @@ impl<T, X> Table<T, X> {
 
     /// Adds a row without ordering it; [`Table::sort`] follows.
     pub(super) fn push(&mut self, row: Row<T, X>) {
+        self.names.take();
         if let Some(slot) = self.by_id.get(&row.id) {
             self.slots[*slot as usize] = Some(row);
             return;
@@ -149,6 +176,9 @@ impl<T, X> Table<T, X> {
         let known = self.by_id.get(&row.id).and_then(|slot| Some((*slot, row_at(&self.slots, *slot)?)));
         match known {
             Some((slot, old)) if old.organization == row.organization && old.created_at == row.created_at => {
+                if old.name != row.name {
+                    self.names.take();
+                }
                 let moved: Vec<Sort> =
                     Sort::ALL.into_iter().filter(|sort| old.text(*sort) != row.text(*sort)).collect();
                 self.leave(slot, &moved);
@@ -168,6 +198,7 @@ impl<T, X> Table<T, X> {
     pub(super) fn remove(&mut self, id: Uuid) -> Option<Row<T, X>> {
         let slot = self.by_id.get(&id).copied()?;
         self.leave(slot, &Sort::ALL);
+        self.names.take();
         self.by_id.remove(&id);
         let row = self.slots[slot as usize].take();
         self.free.push(slot);
@@ -230,15 +261,26 @@ impl<T, X> Table<T, X> {
             };
             return Page { items, total };
         }
-        let passes = |row: &&Row<T, X>| {
+        // Where a good part of all names has to be looked at, all are at once.
+        let all_names = || slots.len() >= self.slots.len() / 4;
+        let name = matcher.as_ref().and_then(Matcher::name).filter(|_| all_names());
+        let marks = name.map(|finder| self.names().matching(finder));
+        let marks_tell_all =
+            marks.is_some() && owner.is_none() && matcher.as_ref().is_none_or(Matcher::is_about_names_alone);
+        let passes = |row: &Row<T, X>| {
             owner.is_none_or(|owner| row.owner == Some(owner))
                 && matcher.as_ref().is_none_or(|matcher| matcher.matches(&row.name, &row.provisioner, &row.engine))
         };
         let select = |slots: &mut dyn Iterator<Item = &u32>| {
             let mut page = Page { items: Vec::new(), total: 0 };
-            for row in slots.filter_map(|slot| row_at(&self.slots, *slot)).filter(passes) {
-                if page.total >= offset && page.items.len() < limit {
-                    page.items.push(view(row));
+            for slot in slots.filter(|slot| marks.as_ref().is_none_or(|marks| marks.has(**slot))) {
+                let is_within = page.total >= offset && page.items.len() < limit;
+                // Rows lie anywhere in memory; those that need not be looked at are not.
+                if is_within || !marks_tell_all {
+                    let Some(row) = row_at(&self.slots, *slot).filter(|row| passes(row)) else { continue };
+                    if is_within {
+                        page.items.push(view(row));
+                    }
                 }
                 page.total += 1;
             }
@@ -247,7 +289,15 @@ impl<T, X> Table<T, X> {
         if listing.descending { select(&mut slots.iter().rev()) } else { select(&mut slots.iter()) }
     }
 
+    fn names(&self) -> &Names {
+        self.names.get_or_init(|| {
+            let rows = self.slots.iter().zip(0..).filter_map(|(row, slot)| Some((slot, &*row.as_ref()?.name)));
+            Names::of(rows, self.slots.len())
+        })
+    }
+
     fn add(&mut self, row: Row<T, X>) {
+        self.names.take();
         let slot = self.occupy();
         self.by_id.insert(row.id, slot);
         self.slots[slot as usize] = Some(row);

@@ -37,6 +37,16 @@ fn compare_lists(catalog: &Catalog, model: &Model, random: &mut Random, seed: u6
     }
 }
 
+/// Lines show what the views show, whatever was kept of them before.
+fn compare_lines(catalog: &Catalog, random: &mut Random, seed: u64) {
+    let listing = random.listing(Sort::Created);
+    let text = |view: &ClusterView| model::of_cluster(view).into_bytes();
+    let (lines, views) = (catalog.cluster_lines(&listing, Audience::Everywhere, text), catalog.clusters(&listing));
+    let lines: Vec<_> = lines.items.iter().map(|line| (line.id, line.looked_at, line.text.to_vec())).collect();
+    let views: Vec<_> = views.items.iter().map(|view| (view.cluster.record.id, view.looked_at, text(view))).collect();
+    assert_eq!(lines, views, "seed {seed}: {listing:?}");
+}
+
 fn pages_tile_the_list(catalog: &Catalog, kind: Kind, random: &mut Random, seed: u64) {
     let sort = random.pick(&Sort::ALL);
     let mut listing = random.listing(sort);
@@ -124,6 +134,7 @@ fn compare_work(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64
 
 fn compare(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64) {
     compare_lists(catalog, model, random, seed);
+    compare_lines(catalog, random, seed);
     compare_single_views(catalog, model, seed);
     compare_figures(catalog, model, random, seed);
     compare_work(catalog, model, random, seed);
@@ -178,4 +189,29 @@ fn a_record_is_rendered_once_per_revision() {
     assert_eq!(catalog.organization(id).unwrap().rendered(|_| b"second".to_vec()), b"first");
     catalog.apply(vec![script.put_organization(id, &mut random)]);
     assert_eq!(catalog.organization(id).unwrap().rendered(|_| b"third".to_vec()), b"third");
+}
+
+#[test]
+fn a_line_is_put_together_once_for_as_long_as_nothing_in_it_changes() {
+    let mut random = Random::seeded(8);
+    let mut script = Script::default();
+    let catalog = Catalog::new();
+    let organization = random::organizations()[0];
+    while catalog.clusters(&Listing::everything(Scope::Organization(organization))).total == 0 {
+        catalog.apply(vec![script.next(&mut random)]);
+    }
+    let listing = Listing::everything(Scope::Organization(organization));
+    let texts = |audience: Audience, text: &'static [u8]| -> Vec<_> {
+        let page = catalog.cluster_lines(&listing, audience, |_| text.to_vec());
+        page.items.iter().map(|line| line.text.to_vec()).collect()
+    };
+    let shows =
+        |audience: Audience, text: &'static [u8], shown: &[u8]| texts(audience, text).iter().all(|text| text == shown);
+    // Who sees parts sees nothing that was kept for others, and what is put together for them is not kept.
+    assert!(shows(Audience::Nowhere, b"parts", b"parts"));
+    assert!(shows(Audience::Everywhere, b"first", b"first"));
+    assert!(shows(Audience::Everywhere, b"second", b"first"));
+    assert!(shows(Audience::Nowhere, b"parts", b"parts"));
+    catalog.apply(vec![script.put_organization(organization, &mut random)]);
+    assert!(shows(Audience::Everywhere, b"third", b"third"));
 }

@@ -16,7 +16,7 @@ pub use self::{
 
 use super::{
     ATTEMPTS, Expected, ListRequest, ServiceError,
-    lists::visibility,
+    lists::{audience, visibility},
     may,
     organizations::check_expected,
     provisioners::{Once, used_for_another},
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     access::{Action, Caller, Target},
-    catalog::{Catalog, ClusterView, Entry, Page, Tally},
+    catalog::{Catalog, ClusterLine, ClusterView, Entry, Page, Tally},
     cluster::{Cluster, Lifecycle, Phase},
     document,
     id::{ClusterId, ProvisionerId, UserId},
@@ -245,6 +245,21 @@ impl Clusters {
         let scope = request.scope(&self.catalog, caller)?;
         let visible = visibility(&self.catalog, caller, Action::ClusterList, Action::ClusterGet)?;
         Ok(self.catalog.clusters(&request.listing(scope, visible)))
+    }
+
+    /// Those the caller may see, as lists show them; see [`Catalog::cluster_lines`].
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn lines(
+        &self,
+        caller: &Caller,
+        request: &ListRequest,
+        render: impl Fn(&ClusterView) -> Vec<u8>,
+    ) -> Result<Page<Arc<ClusterLine>>, ServiceError> {
+        let scope = request.scope(&self.catalog, caller)?;
+        let visible = visibility(&self.catalog, caller, Action::ClusterList, Action::ClusterGet)?;
+        Ok(self.catalog.cluster_lines(&request.listing(scope, visible), audience(&self.catalog, caller), render))
     }
 
     /// How those stand that the caller may see in the own organization.

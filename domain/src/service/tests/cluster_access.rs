@@ -7,8 +7,9 @@ use super::{
     world::{World, caller, cluster},
 };
 use crate::{
-    access::{Action, Rule, Target, allows},
-    catalog::Change,
+    access::{Action, Caller, Rule, Target, allows},
+    catalog::{Change, ClusterView, UserView},
+    cluster::Cluster,
     id::{ClusterId, ProvisionerId, UserId},
     operation::NetworkPolicy,
     port::{
@@ -20,6 +21,7 @@ use crate::{
         ListRequest, ServiceError,
         clusters::{ClusterPatch, Clusters, NewCluster},
         live::LiveViews,
+        provisioners, users,
     },
     user::User,
 };
@@ -207,6 +209,46 @@ fn lists_show_what_the_policy_lets_be_seen() {
                     Err(error) => panic!("{place}: {error}"),
                 }
             }
+        }
+    }
+}
+
+/// What a list keeps of clusters was put together for somebody else: it is shown to those alone for whom the same would be put together.
+#[test]
+fn lists_nest_what_the_policy_lets_be_seen() {
+    fn text(me: &Caller, view: &ClusterView) -> Vec<u8> {
+        let sees_user = |owner: &Option<UserView>| owner.as_ref().map(|owner| users::sees(me, owner));
+        let provisioner = view.provisioner.as_ref();
+        let nested = provisioner.map(|view| (provisioners::sees(me, view), sees_user(&view.owner)));
+        format!("{} {:?} {nested:?}", view.cluster.record.id, sees_user(&view.owner)).into_bytes()
+    }
+    for user_get in Rule::ALL {
+        for provisioner_get in Rule::ALL {
+            let world = World::new();
+            let p = &world.people;
+            for owner in [&p.ada, &p.bob, &p.root] {
+                let more = cluster("more", world.provisioner, owner);
+                world.put_cluster(Cluster { organization: world.acme, ..more });
+            }
+            let clusters = world.clusters(MockClusterStore::new());
+            let compare = |policy: &str| {
+                let all = ListRequest { all_namespaces: true, ..ListRequest::default() };
+                let own = ListRequest::default();
+                for (actor, request) in
+                    [(&p.root, &all), (&p.bob, &own), (&p.ada, &own), (&p.ann, &own), (&p.root, &all)]
+                {
+                    let me = caller(actor);
+                    let lines = clusters.lines(&me, request, |view| text(&me, view)).unwrap().items;
+                    let lines: Vec<_> =
+                        lines.iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
+                    let views = clusters.list(&me, request).unwrap().items;
+                    let views: Vec<_> = views.iter().map(|view| String::from_utf8(text(&me, view)).unwrap()).collect();
+                    assert_eq!(lines, views, "{} with {policy}", actor.username);
+                }
+            };
+            compare("the default policy");
+            world.policy(&[(Action::UserGet, user_get), (Action::ProvisionerGet, provisioner_get)]);
+            compare(&format!("user get {user_get:?}, provisioner get {provisioner_get:?}"));
         }
     }
 }

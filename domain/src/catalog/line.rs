@@ -1,0 +1,173 @@
+//! Clusters as lists show them. A page nests twenty owners, provisioners and organizations; putting their texts together for every request
+//! would cost more than everything else about it. So a cluster's text is kept beside it, with what it was made of: it is shown again if,
+//! and only if, all of that is still the same, to those who see all of it. For others it is put together each time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Change, ClusterView, Entry, Tables,
+    table::{Row, Seen},
+    view::Lookup,
+};
+use crate::{
+    cluster::{Cluster, Sighting},
+    id::{ClusterId, OrganizationId},
+    organization::Organization,
+    port::store::Revision,
+};
+
+/// A cluster with its text.
+#[derive(Debug)]
+pub struct ClusterLine {
+    /// The cluster.
+    pub id: ClusterId,
+    /// The organization it lives in.
+    pub organization: Option<Arc<Entry<Organization>>>,
+    /// When it was last looked at.
+    pub looked_at: Option<DateTime<Utc>>,
+    /// What was put together of it and all it nests.
+    pub text: Box<[u8]>,
+    /// The organization everything in the text is of, if it is one.
+    home: Option<OrganizationId>,
+    revision: Revision,
+    sighting: Option<Arc<Sighting>>,
+    nested: Nested,
+}
+
+/// Who sees in full what clusters nest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Sees all of everything.
+    Everywhere,
+    /// Sees all of what is of this organization, as its policy stands at this revision.
+    AtHome(OrganizationId, Revision),
+    /// Sees parts.
+    Nowhere,
+}
+
+impl Audience {
+    /// Whether all of a text is seen whose parts are of `home`.
+    fn sees(self, home: Option<OrganizationId>) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::AtHome(organization, _) => home == Some(organization),
+            Self::Nowhere => false,
+        }
+    }
+}
+
+/// Counts changes of what clusters nest: owners, provisioners, organizations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Nested(u64);
+
+impl Nested {
+    /// Takes a change into account.
+    pub(super) fn count(&mut self, change: &Change) {
+        self.0 += match change {
+            Change::Organization(_)
+            | Change::OrganizationGone(_)
+            | Change::User(_)
+            | Change::UserGone(_)
+            | Change::Provisioner(_)
+            | Change::ProvisionerGone(_)
+            | Change::Checked(_) => 1,
+            // These are told by the cluster's row.
+            Change::Cluster(_)
+            | Change::ClusterGone(_)
+            | Change::Sighting(_)
+            | Change::SightingGone(_)
+            | Change::Looked(_)
+            // These are in no list of clusters.
+            | Change::Operation(_)
+            | Change::OperationGone(_)
+            | Change::Orphan(_)
+            | Change::OrphanGone(_)
+            | Change::Departed(_)
+            | Change::DepartedGone(_) => 0,
+        }
+    }
+}
+
+/// Where a row's line is kept.
+pub(super) type Kept = Arc<Mutex<Option<Arc<ClusterLine>>>>;
+
+/// A line, or what it is to be made of.
+pub(super) enum Found {
+    Line(Arc<ClusterLine>),
+    View(Box<ClusterView>, Kept, Nested),
+}
+
+impl Found {
+    /// The line for `audience`; made by `render` where there is none, outside of the catalog's lock.
+    pub(super) fn line(self, audience: Audience, render: impl FnOnce(&ClusterView) -> Vec<u8>) -> Arc<ClusterLine> {
+        let (view, kept, nested) = match self {
+            Self::Line(line) => return line,
+            Self::View(view, kept, nested) => (view, kept, nested),
+        };
+        let home = home(&view);
+        let line = Arc::new(ClusterLine {
+            id: view.cluster.record.id,
+            text: render(&view).into_boxed_slice(),
+            organization: view.organization,
+            looked_at: view.looked_at,
+            home,
+            revision: view.cluster.revision,
+            sighting: view.sighting,
+            nested,
+        });
+        if audience.sees(home) {
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(line.clone());
+        }
+        line
+    }
+}
+
+/// The organization a cluster and everything it nests are of, if it is one. The owner may be of another: superadmins own things anywhere.
+fn home(view: &ClusterView) -> Option<OrganizationId> {
+    let provisioner = view.provisioner.as_ref();
+    let owners = [view.owner.as_ref(), provisioner.and_then(|provisioner| provisioner.owner.as_ref())];
+    let mut nested = owners.into_iter().flatten().map(|owner| owner.user.record.organization);
+    let home = view.cluster.record.organization;
+    let together = nested.all(|organization| organization == home)
+        && provisioner.is_none_or(|provisioner| provisioner.provisioner.record.organization == home);
+    together.then_some(home)
+}
+
+impl Tables {
+    /// What is left of `audience` if a policy has changed since it was asked.
+    pub(super) fn still(&self, audience: Audience) -> Audience {
+        match audience {
+            Audience::AtHome(organization, seen)
+                if self.organizations.get(organization.uuid()).is_none_or(|home| home.revision != seen) =>
+            {
+                Audience::Nowhere
+            }
+            other => other,
+        }
+    }
+
+    pub(super) fn line(&self, row: &Row<Cluster, Seen>, audience: Audience) -> Found {
+        let kept = &row.extra.line;
+        match &*kept.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(line) if line.is_of(row, self.nested) && audience.sees(line.home) => Found::Line(line.clone()),
+            _ => Found::View(Box::new(self.cluster_view(row)), kept.clone(), self.nested),
+        }
+    }
+}
+
+impl ClusterLine {
+    /// Whether it shows what `row` and all it nests say now.
+    fn is_of(&self, row: &Row<Cluster, Seen>, nested: Nested) -> bool {
+        let same_sighting = match (&self.sighting, &row.extra.sighting) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        same_sighting
+            && self.nested == nested
+            && self.revision == row.entry.revision
+            && self.looked_at == row.extra.looked_at
+    }
+}

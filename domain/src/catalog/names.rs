@@ -1,0 +1,90 @@
+//! The names of all rows as one text: a filter that has to look at every name reads it from end to end, instead of going to fifty
+//! thousand places in memory.
+
+use memchr::memmem::Finder;
+
+/// What ends a name. No name contains it: names are one line.
+const END: u8 = b'\n';
+
+/// Names in lower case with the slots of their rows.
+pub(super) struct Names {
+    text: Vec<u8>,
+    /// Where each name begins, in rising order, and whose it is.
+    places: Vec<(u32, u32)>,
+    slots: usize,
+}
+
+impl Names {
+    /// The names of these rows, of which `slots` is above every slot.
+    pub(super) fn of<'r>(rows: impl Iterator<Item = (u32, &'r str)>, slots: usize) -> Self {
+        let (mut text, mut places) = (Vec::new(), Vec::new());
+        for (slot, name) in rows {
+            places.push((u32::try_from(text.len()).unwrap_or(u32::MAX), slot));
+            text.extend_from_slice(name.as_bytes());
+            text.push(END);
+        }
+        Self { text, places, slots }
+    }
+
+    /// The slots of names that contain what `finder` looks for.
+    pub(super) fn matching(&self, finder: &Finder<'_>) -> Marks {
+        let mut marks = Marks(vec![0; self.slots.div_ceil(64)]);
+        if finder.needle().contains(&END) {
+            return marks;
+        }
+        let mut places = self.places.iter().peekable();
+        let mut from = 0;
+        while let Some(found) = self.text.get(from..).and_then(|rest| finder.find(rest)) {
+            let at = from + found;
+            // The name is the last that begins at or before what was found; the search goes on with the one after it.
+            let mut slot = None;
+            while let Some((_, next)) = places.next_if(|(begin, _)| *begin as usize <= at) {
+                slot = Some(*next);
+            }
+            marks.set(slot.unwrap_or_default());
+            from = places.peek().map_or(self.text.len(), |(begin, _)| *begin as usize);
+        }
+        marks
+    }
+}
+
+/// A set of slots.
+pub(super) struct Marks(Vec<u64>);
+
+impl Marks {
+    fn set(&mut self, slot: u32) {
+        if let Some(word) = self.0.get_mut(slot as usize / 64) {
+            *word |= 1 << (slot % 64);
+        }
+    }
+
+    /// Whether the slot is in it.
+    pub(super) fn has(&self, slot: u32) -> bool {
+        self.0.get(slot as usize / 64).is_some_and(|word| word & (1 << (slot % 64)) != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matching(needle: &str) -> Vec<u32> {
+        let names = Names::of([(3, "prod-1"), (0, "x"), (70, "prod-prod"), (5, "staging")].into_iter(), 71);
+        let marks = names.matching(&Finder::new(needle));
+        (0..80).filter(|slot| marks.has(*slot)).collect()
+    }
+
+    #[test]
+    fn a_name_is_found_by_any_part_of_it() {
+        assert_eq!(matching("prod"), [3, 70]);
+        assert_eq!(matching("x"), [0]);
+        assert_eq!(matching("ging"), [5]);
+        assert_eq!(matching("other"), [0; 0]);
+    }
+
+    #[test]
+    fn no_part_reaches_over_the_end_of_a_name() {
+        assert_eq!(matching("1\nx"), [0; 0]);
+        assert_eq!(matching("\n"), [0; 0]);
+    }
+}
