@@ -184,7 +184,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         None => say(&Arguments::command().render_help().to_string()),
         Some(Command::Serve) => {
             let config = load(file, MissingKey::Make)?;
-            telemetry::init(&config.log);
+            let _log = telemetry::init(&config.log);
             wait_for(compose::run(config))
         }
         Some(Command::Openapi) => say(&api::document()),
@@ -195,7 +195,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Healthcheck(asked)) => ask_health(file, &asked),
         Some(Command::RotateKeys) => {
             let config = load(file, MissingKey::Make)?;
-            telemetry::init(&config.log);
+            let _log = telemetry::init(&config.log);
             let sealed = wait_for(compose::rotate_keys(config))?;
             say(&format!("{sealed} records were sealed anew; older keys are not needed any more"))
         }
@@ -217,7 +217,7 @@ fn wait_for<T, E: Error>(work: impl Future<Output = Result<T, E>>) -> Result<T, 
 
 fn create_admin(file: Option<&Path>, asked: CreateAdmin) -> Result<(), Failure> {
     let config = load(file, MissingKey::Make)?;
-    telemetry::init(&config.log);
+    let _log = telemetry::init(&config.log);
     let password = password(&asked)
         .map_err(|error| Failure { code: FAILED, message: format!("the password cannot be read: {error}") })?;
     let CreateAdmin { username, email, organization, namespace, .. } = asked;

@@ -2,10 +2,14 @@
 //!
 //! Libraries never say more than warnings, however much is asked of us: at finer levels some write out headers and bodies, and
 //! with them tokens. Fields of the enclosing spans (such as a request's id) are part of every line.
+//!
+//! A thread of its own writes, as many lines at once as have come together: written one by one where they are logged, they would cost
+//! a busy service a tenth of its time. None is dropped; if they are not taken fast enough, those who log wait.
 
-use std::io::IsTerminal;
+use std::io::{self, BufWriter, IsTerminal};
 
 use tracing::{Level, level_filters::LevelFilter};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer,
     filter::Targets,
@@ -19,11 +23,16 @@ use crate::config::{Log, LogFormat};
 /// What our own crates log under; a prefix of all of them.
 const OURS: &str = "kqueen";
 
-/// Logs to standard error from now on. Where a log is set up already, as in tests, that one stays.
-pub fn init(log: &Log) {
-    let colours = log.format == LogFormat::Text && std::io::stderr().is_terminal();
+/// Logs to standard error from now on. Where a log is set up already, as in tests, that one stays. Keep what is returned until the end of
+/// the program: when it is dropped, what is still on its way is written.
+#[must_use = "lines are lost that are on their way when it is dropped"]
+pub fn init(log: &Log) -> WorkerGuard {
+    let colours = log.format == LogFormat::Text && io::stderr().is_terminal();
+    let (lines, guard) =
+        NonBlockingBuilder::default().lossy(false).thread_name("log").finish(BufWriter::new(io::stderr()));
     // The only possible failure is that somebody was first.
-    drop(tracing_subscriber::registry().with(layer(log, colours, std::io::stderr)).try_init());
+    drop(tracing_subscriber::registry().with(layer(log, colours, lines)).try_init());
+    guard
 }
 
 fn layer<S, W>(log: &Log, colours: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
