@@ -22,7 +22,7 @@ use std::{
 use ::sled::Db;
 use async_trait::async_trait;
 use kqueen_domain::port::{BoxError, store::StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub(crate) use self::files::OpenFilesError;
 use self::{
@@ -36,6 +36,8 @@ use super::{
 
 /// How many transactions may wait.
 const QUEUE: usize = 4096;
+/// How many reads are made at once. More would wait for the same disk and cores, each on a thread with pages of its own.
+const READERS: usize = 4;
 /// How long an opening waits for the process before us to let go of the files.
 const HANDOVER: Duration = Duration::from_secs(3);
 
@@ -55,6 +57,7 @@ struct Shared {
 
 pub(crate) struct Sled {
     shared: Arc<Shared>,
+    readers: Arc<Semaphore>,
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     feed: Arc<Mutex<Option<Arc<dyn Feed>>>>,
     committer: Mutex<Option<JoinHandle<()>>>,
@@ -79,7 +82,8 @@ impl Sled {
         let committer = Committer::new(shared.clone(), feed.clone());
         let committer = thread::Builder::new().name("store".to_owned()).spawn(move || committer.run(jobs));
         let committer = committer.map_err(|error| files(Box::new(error)))?;
-        Ok(Self { shared, queue: Mutex::new(Some(queue)), feed, committer: Mutex::new(Some(committer)) })
+        let readers = Arc::new(Semaphore::new(READERS));
+        Ok(Self { shared, readers, queue: Mutex::new(Some(queue)), feed, committer: Mutex::new(Some(committer)) })
     }
 
     async fn read<T: Send + 'static>(
@@ -87,7 +91,12 @@ impl Sled {
         read: impl FnOnce(&Db) -> Result<T, BoxError> + Send + 'static,
     ) -> Result<T, BoxError> {
         let shared = self.shared.clone();
-        tokio::task::spawn_blocking(move || read(&shared.db()?)).await?
+        let turn = self.readers.clone().acquire_owned().await?;
+        let reading = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            read(&shared.db()?)
+        });
+        reading.await?
     }
 
     fn stop(&self) -> Option<JoinHandle<()>> {
