@@ -37,6 +37,9 @@ const REQUEST_ID: &str = "x-request-id";
 /// Most bytes of a request's path and headers. The server reads up to [twice as much](serve), so that we say why it is refused.
 const MAX_HEAD: usize = 32 * 1024;
 
+/// From when on a request is slow.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// Name of a request, in answers and logs.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub Arc<str>);
@@ -119,8 +122,7 @@ impl<E: Endpoint> Endpoint for Pipeline<E> {
         let status = response.status();
         let took = started.elapsed();
         self.metrics.request(&method, template, status, took);
-        let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1000.0);
-        tracing::info!(request_id = &*id, %method, endpoint = template, status, duration_ms = ms, "request");
+        log(&id, &method, template, status, took);
         Ok(response)
     }
 }
@@ -159,6 +161,18 @@ impl<E: Endpoint> Pipeline<E> {
         if let Ok(uri) = uri {
             *request.uri_mut() = uri;
         }
+    }
+}
+
+/// Says what became of a request. Consoles ask the same again and again: what was read without trouble is for those who look closely.
+fn log(id: &str, method: &Method, endpoint: &str, status: StatusCode, took: Duration) {
+    let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let is_well = status.as_u16() < 400 && took < SLOW;
+    let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1000.0);
+    if is_read && is_well {
+        tracing::debug!(request_id = id, %method, endpoint, status, duration_ms = ms, "request");
+    } else {
+        tracing::info!(request_id = id, %method, endpoint, status, duration_ms = ms, "request");
     }
 }
 
