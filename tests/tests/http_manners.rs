@@ -4,11 +4,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Read,
+    time::Duration,
 };
 
 use kqueen_tests::fixture::{
     app::{App, Options},
     people::{Tenant, new_name},
+    process::eventually,
     wire::{Reply, Wire, request},
 };
 use reqwest::{
@@ -152,7 +154,7 @@ async fn a_request_keeps_a_sane_name_and_gets_one_otherwise() {
     for sane in ["7", "0f8fad5b-d9cb-469f-a165-70867728950e", "trace_1.part-2", &longest] {
         let reply = said(&app, named(sane)).await;
         assert_eq!(reply.is_error(404)["request_id"], sane);
-        assert!(app.log().contains(sane), "the log names the request too");
+        eventually("the log names the request too", Duration::from_secs(10), async || app.log().contains(sane)).await;
     }
     let too_long = "r".repeat(10_000);
     for insane in ["", " ", "a b", "a\tb", "a\"b", "<b>", "a;b", "a%0d%0ax-evil: 1", "\u{e4}", "r\u{7f}", &too_long] {

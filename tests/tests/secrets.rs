@@ -49,7 +49,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 async fn what_is_planted_comes_out_nowhere() {
     let options =
         Options::default().with("LOG_LEVEL", "trace").with("SECRET_KEY", canary("Zr4Lw0Xc6Vb2Nm9Kj5Hg3Fd7Sa1Po"));
-    let app = App::start_with(options).await;
+    let mut app = App::start_with(options).await;
     let admin = app.admin().await;
     let nested = json!({
         "password": canary("parameter"),
@@ -120,6 +120,9 @@ async fn what_is_planted_comes_out_nowhere() {
     }
     let metrics = read(app.request(Method::GET, &format!("{}/metrics/", app.origin), None)).await;
     assert_clean("/metrics/", metrics.body.as_str().unwrap());
+    // The last lines are written when it ends.
+    app.terminate();
+    assert!(app.ended().await.success());
     assert_clean("the log", &app.log());
     for file in files(&app.folder.join("store")) {
         assert_clean(&file.display().to_string(), &String::from_utf8_lossy(&std::fs::read(&file).unwrap()));
