@@ -201,7 +201,10 @@ pub struct Found {
 /// - `deploy`, `resize`, `set_network_policy` and `destroy` may be repeated: what is there already, or gone already, is success.
 ///   `deploy` makes what is missing of what [`Engine::makes`] names, and nothing else.
 /// - Only what carries the order's mark is adopted, changed or deleted. A name that something else has taken is `Rejected`.
-/// - A call that did not take effect for certain is not [`EngineError::Unreachable`].
+/// - A call that took effect in part, or may have, is [`EngineError::Unreachable`], never `Rejected`, `Denied` or `Busy`: those, like
+///   `Throttled` and `Missing`, are taken as proof that nothing was made. One that took no effect for certain is not `Unreachable`.
+/// - The causes of errors are ours and the same whenever the matter is the same: no ids of requests, no times. What differs with every
+///   answer belongs into a reason's `words`.
 /// - `check` ends within 10 s; a provider that has not answered by then is `Unreachable`.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]

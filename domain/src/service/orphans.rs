@@ -281,6 +281,7 @@ impl Sweeps {
     async fn tell(&self, view: &OrphanView, trouble: Option<Reason>, term: Term) -> Result<(), StoreError> {
         let orphan = &view.orphan.record;
         let OrphanState::Deleting { by, since, trouble: before } = &orphan.state else { return Ok(()) };
+        let trouble = trouble.map(|trouble| trouble.or_first(before.as_ref()));
         if trouble == *before {
             return Ok(());
         }

@@ -157,7 +157,7 @@ impl Reconciler {
     /// A call did not succeed and is made again later.
     async fn hold(&self, turn: &mut Turn, error: &EngineError, now: DateTime<Utc>) -> Result<Again, StoreError> {
         let id = turn.id();
-        let reason = error.reason();
+        let mut reason = error.reason();
         let mut again = Again::Soon;
         let mut news = false;
         let failures = turn.operation().map_or(0, |operation| operation.failures);
@@ -167,7 +167,9 @@ impl Reconciler {
         };
         let pause = turn.until_deadline(pause, now);
         if let Some(operation) = turn.operation_mut() {
-            news = operation.current().is_none_or(|step| step.reason.as_ref() != Some(&reason));
+            let before = operation.current().and_then(|step| step.reason.as_ref());
+            news = before.is_none_or(|before| !before.is_like(&reason));
+            reason = reason.or_first(before);
             operation.hold(reason.clone(), now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::minutes(1)));
             again = Again::After(pause);
         }

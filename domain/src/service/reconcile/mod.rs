@@ -201,7 +201,11 @@ fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>) -
             trouble: None,
         },
         Ok(Observation::Absent) | Err(EngineError::Missing) => Told::default(),
-        Err(_) => Told { trouble: trouble(observation), ..before.cloned().unwrap_or_default() },
+        Err(_) => {
+            let known = before.and_then(|before| before.trouble.as_ref());
+            let trouble = trouble(observation).map(|trouble| trouble.or_first(known));
+            Told { trouble, ..before.cloned().unwrap_or_default() }
+        }
     }
 }
 

@@ -102,9 +102,13 @@ impl Turn {
         let known = self.view.sighting.as_ref().and_then(|sighting| sighting.told.as_ref()?.trouble.clone());
         let steps = self.operation_mut().and_then(|operation| operation.steps.last_mut());
         let Some(step) = steps.filter(|step| step.ended_at.is_none() && only_waits(step.kind)) else {
-            return known.as_ref() != trouble;
+            return is_news(known.as_ref(), trouble);
         };
-        std::mem::replace(&mut step.reason, trouble.cloned()).as_ref() != trouble
+        let is_news = is_news(step.reason.as_ref(), trouble);
+        if is_news {
+            step.reason = trouble.cloned();
+        }
+        is_news
     }
 
     pub(super) const fn ledger(&self) -> &Ledger {
@@ -202,4 +206,12 @@ impl Turn {
 /// Whether a step calls nobody.
 pub(super) const fn only_waits(step: StepKind) -> bool {
     matches!(step, StepKind::Wait | StepKind::Verify)
+}
+
+/// Whether that is another trouble than before, and not the same in other words.
+fn is_news(before: Option<&Reason>, trouble: Option<&Reason>) -> bool {
+    match (before, trouble) {
+        (Some(before), Some(trouble)) => !before.is_like(trouble),
+        (before, trouble) => before.is_some() != trouble.is_some(),
+    }
 }
