@@ -58,11 +58,13 @@ pub struct Turned {
     pub unchanged_at: Option<DateTime<Utc>>,
     /// The newest revision it wrote: changes up to there are its own.
     pub written: Option<Revision>,
+    /// When what is under way has to end: the next turn is due then at the latest.
+    pub deadline: Option<DateTime<Utc>>,
 }
 
 impl Turned {
     const fn after(again: Again) -> Self {
-        Self { again, silent: false, unchanged_at: None, written: None }
+        Self { again, silent: false, unchanged_at: None, written: None, deadline: None }
     }
 }
 
@@ -181,7 +183,7 @@ impl Reconciler {
         };
         // A cluster that has left has no age.
         let unchanged_at = (!turn.has_news() && again != Again::Never).then_some(now);
-        Ok(Turned { again, silent, unchanged_at, written: turn.written() })
+        Ok(Turned { again, silent, unchanged_at, written: turn.written(), deadline: turn.deadline() })
     }
 }
 

@@ -136,10 +136,14 @@ impl Turn {
         sighting.told.as_ref()?.node_count
     }
 
+    /// When the operation under way has to end.
+    pub(super) fn deadline(&self) -> Option<DateTime<Utc>> {
+        self.operation().filter(|operation| operation.status.is_unfinished()).map(|operation| operation.deadline)
+    }
+
     /// As much of `pause` as is left until the operation under way has to end.
     pub(super) fn until_deadline(&self, pause: Duration, now: DateTime<Utc>) -> Duration {
-        let under_way = self.operation().filter(|operation| operation.status.is_unfinished());
-        under_way.map_or(pause, |operation| pause.min((operation.deadline - now).to_std().unwrap_or_default()))
+        self.deadline().map_or(pause, |deadline| pause.min((deadline - now).to_std().unwrap_or_default()))
     }
 
     /// Adds to the timeline.
