@@ -24,7 +24,7 @@ use crate::{
     ledger::Ledger,
     port::{
         clock::Clock,
-        engine::{Access, Engine, EngineError, Observation, Order},
+        engine::{Access, Condition, Engine, EngineError, Observation, Order},
         inspector::ClusterInspector,
         leader::{Leadership, Term},
         store::{ClusterStore, Freshness, Revision, StoreError},
@@ -157,6 +157,11 @@ impl Reconciler {
         if trouble(&observation).is_none() {
             turn.is_held_up(None);
         }
+        if is_at_work(&observation)
+            && let Some(operation) = turn.operation_mut()
+        {
+            operation.is_seen_at_work();
+        }
         if is_busy && let Some(things) = things(&observation) {
             turn.ledger_mut().observed(things, asked_at);
             if let Some(line) = &mut line {
@@ -209,6 +214,11 @@ fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>) -
             Told { trouble, ..before.cloned().unwrap_or_default() }
         }
     }
+}
+
+/// Whether the provider does what it was asked for.
+fn is_at_work(observation: &Result<Observation, EngineError>) -> bool {
+    matches!(observation, Ok(Observation::Seen(seen)) if seen.condition == Condition::Working)
 }
 
 /// Everything that is there, if that is known.
