@@ -149,6 +149,7 @@ impl Reconciler {
         if let Some(operation) = turn.operation_mut() {
             operation.end_step(StepOutcome::Done, None, now);
         }
+        turn.show_refusal(now);
         let seen = turn.seen;
         turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
         Ok(Again::Soon)
@@ -181,6 +182,7 @@ impl Reconciler {
                 Some(reason),
             );
         }
+        turn.show_refusal(now);
         if turn.has_changed() {
             let seen = turn.seen;
             turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;

@@ -152,7 +152,7 @@ impl Reconciler {
             || is_looked_at && matches!(look, Some(Look::Silent { .. }));
         let now = self.clock.now();
         let before = view.sighting.as_deref();
-        let told = told(before.and_then(|sighting| sighting.told.as_ref()), &observation);
+        let told = told(before.and_then(|sighting| sighting.told.as_ref()), &observation, turn.refusal().cloned());
         turn.saw(Sighting::after(before, cluster.id, look, Some(told), now));
         if trouble(&observation).is_none() {
             turn.is_held_up(None);
@@ -198,7 +198,7 @@ fn trouble(observation: &Result<Observation, EngineError>) -> Option<Reason> {
 }
 
 /// What the provider says; while it cannot be asked, what it said before, with why.
-fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>) -> Told {
+fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>, refusal: Option<Reason>) -> Told {
     match observation {
         Ok(Observation::Seen(seen)) => Told {
             progress: seen.progress,
@@ -206,12 +206,13 @@ fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>) -
             network_policy: seen.network_policy.clone(),
             words: seen.words.clone(),
             trouble: None,
+            refusal,
         },
-        Ok(Observation::Absent) | Err(EngineError::Missing) => Told::default(),
+        Ok(Observation::Absent) | Err(EngineError::Missing) => Told { refusal, ..Told::default() },
         Err(_) => {
             let known = before.and_then(|before| before.trouble.as_ref());
             let trouble = trouble(observation).map(|trouble| trouble.or_first(known));
-            Told { trouble, ..before.cloned().unwrap_or_default() }
+            Told { trouble, refusal, ..before.cloned().unwrap_or_default() }
         }
     }
 }

@@ -304,3 +304,25 @@ async fn what_is_said_again_in_other_words_is_told_once_in_the_first() {
         assert_eq!(told.into_iter().filter_map(|entry| entry.reason).collect::<Vec<_>>(), [other.reason()]);
     }
 }
+
+#[tokio::test]
+async fn why_it_is_refused_is_shown_while_it_is_tried_again() {
+    let stage = calling(OperationKind::Destroy);
+    let shown = || stage.world.catalog.cluster(stage.id).unwrap().standing().reason;
+    let refusal = reason("a load balancer uses the network");
+    stage.provider.answer.set(Err(EngineError::Rejected(refusal.clone())));
+    stage.turn().await;
+    assert_eq!(shown(), format!("the cluster is being taken down: {refusal}"));
+    stage.commits();
+    stage.turn().await;
+    assert_eq!((stage.commits().len(), shown()), (0, format!("the cluster is being taken down: {refusal}")));
+    // What keeps it from being asked at all comes first.
+    stage.provider.is_silent();
+    stage.turn().await;
+    assert!(shown().contains("connection refused"), "{}", shown());
+    stage.provider.shows(Condition::Running);
+    stage.provider.answer.set(Ok(()));
+    stage.advance(60);
+    stage.turn().await;
+    assert_eq!(shown(), "the cluster is being taken down");
+}
