@@ -122,7 +122,11 @@ impl Clusters {
     /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
     pub async fn delete(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<(), ServiceError> {
         let view = self.permitted(caller, Action::ClusterDelete, id)?;
-        let is_attached = self.engine_of(&view).is_ok_and(|engine| !engine.descriptor().abilities.deploy);
+        let is_attached = match self.engine_of(&view) {
+            Ok(engine) => !engine.descriptor().abilities.deploy,
+            // Nobody is left to ask; but whatever was made began with an operation.
+            Err(_) => view.cluster.record.operation.is_none(),
+        };
         if is_attached {
             return self.detach(caller, id, expected).await;
         }

@@ -228,3 +228,13 @@ async fn a_deadline_past_the_end_of_time_is_the_end_of_time() {
     counter.clusters.resize(&counter.ann(), counter.id, 5, None).await.unwrap();
     assert_eq!(asked(&counter.commit()).deadline, chrono::DateTime::<chrono::Utc>::MAX_UTC);
 }
+
+#[tokio::test]
+async fn detaching_needs_no_engine() {
+    let mut counter = Counter::with(Attached);
+    counter.clusters.engines = EngineRegistry::default();
+    counter.clusters.delete(&counter.ann(), counter.id, None).await.unwrap();
+    let commit = counter.commit();
+    assert!(matches!(commit.record, ClusterRecord::Remove(_)), "{commit:?}");
+    assert_eq!(asked(&commit).kind, OperationKind::Detach);
+}
