@@ -119,6 +119,13 @@ fn incomplete() -> Reason {
     )
 }
 
+/// Whether a cluster that failed for that reason lacks something at its provider, so that deploying it is what helps. Told by what the
+/// reason says: where that was written by another version, it is found out anew by trying whatever failed.
+#[must_use]
+pub fn is_mended_by_deploying(reason: &Reason) -> bool {
+    reason.is_like(&vanished()) || reason.is_like(&incomplete())
+}
+
 /// What to do next.
 #[must_use]
 pub fn plan(situation: &Situation<'_>) -> Step {

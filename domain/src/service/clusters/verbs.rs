@@ -9,7 +9,7 @@ use super::{Clusters, permits};
 use crate::{
     access::{Action, Caller},
     catalog::{ClusterView, Entry as Shown, OperationView},
-    cluster::{Cluster, ClusterEvent, Lifecycle},
+    cluster::{Cluster, ClusterEvent, Lifecycle, plan::is_mended_by_deploying},
     id::{ClusterId, OperationId},
     invalid::FieldError,
     ledger::{Ledger, Row},
@@ -17,7 +17,7 @@ use crate::{
     orphan::{Orphan, OrphanState},
     port::{
         engine::{Abilities, Engine},
-        store::{ClusterRecord, ClusterSecrets, StoreError, Work},
+        store::{Change, ClusterRecord, ClusterSecrets, StoreError, Work},
     },
     reason::{Fixer, Reason},
     service::{ATTEMPTS, Expected, ServiceError, organizations::check_expected},
@@ -42,12 +42,14 @@ struct Request {
     event: ClusterEvent,
     attempt: u32,
     message: String,
+    /// What is made anew is reached anew: the kubeconfig is fetched again.
+    is_anew: bool,
 }
 
 impl Request {
     fn new(kind: OperationKind, event: ClusterEvent) -> Self {
         let message = format!("asked to {}", kind.infinitive());
-        Self { kind, event, attempt: 1, message }
+        Self { kind, event, attempt: 1, message, is_anew: false }
     }
 }
 
@@ -164,21 +166,29 @@ impl Clusters {
         Err(StoreError::Conflict.into())
     }
 
-    /// Runs the failed operation again from where it stands; a cluster that failed on its own is deployed again.
+    /// Runs the failed operation again from where it stands. A cluster that failed on its own, or of which something is missing at its
+    /// provider, is deployed again.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Unsupported`; `Conflict` when something is under way, or nothing has failed.
     pub async fn retry(&self, caller: &Caller, id: ClusterId) -> Result<ClusterView, ServiceError> {
         self.begin(caller, Action::ClusterUpdate, id, None, |view, newest| {
             let cluster = &view.cluster.record;
+            let failure = match &cluster.lifecycle {
+                Lifecycle::Failed { reason } => Some(reason),
+                Lifecycle::Deploying | Lifecycle::Ready | Lifecycle::Updating | Lifecycle::Destroying => None,
+            };
+            let has_failed = failure.is_some();
             let failed = newest
-                .filter(|operation| matches!(operation.status, OperationStatus::Failed | OperationStatus::Cancelled));
-            let has_failed = matches!(cluster.lifecycle, Lifecycle::Failed { .. });
+                .filter(|operation| matches!(operation.status, OperationStatus::Failed | OperationStatus::Cancelled))
+                .filter(|operation| !has_failed || is_part_of_the_failure(operation, cluster));
             let engine = self.engine_of(view)?;
             if !engine.descriptor().abilities.deploy {
                 return Err(unsupported(engine, "retry: it only attaches clusters"));
             }
+            let is_anew = failure.is_some_and(is_mended_by_deploying);
             let (kind, attempt) = match failed {
+                Some(operation) if is_anew && operation.kind != OperationKind::Deploy => (OperationKind::Deploy, 1),
                 Some(operation) => (operation.kind.clone(), operation.attempt.saturating_add(1)),
                 None if has_failed => (OperationKind::Deploy, 1),
                 None => return Err(nothing_to_retry(view)),
@@ -187,14 +197,16 @@ impl Clusters {
                 OperationKind::Deploy if has_failed => ClusterEvent::DeployRequested,
                 OperationKind::Deploy => return Err(nothing_to_retry(view)),
                 OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. } => ClusterEvent::ChangeRequested,
-                // Whoever may change a cluster may not thereby destroy it.
                 OperationKind::Destroy | OperationKind::Detach => {
-                    self.permitted(caller, Action::ClusterDelete, id)?;
+                    // Somebody has thought better of it: whoever may change a cluster may not thereby destroy it after all.
+                    if failed.is_some_and(|operation| operation.status == OperationStatus::Cancelled) {
+                        self.permitted(caller, Action::ClusterDelete, id)?;
+                    }
                     ClusterEvent::DeleteRequested
                 }
             };
             let message = format!("asked to try again to {}", kind.infinitive());
-            Ok(Some(Request { kind, event, attempt, message }))
+            Ok(Some(Request { kind, event, attempt, message, is_anew }))
         })
         .await
     }
@@ -301,7 +313,12 @@ impl Clusters {
             let lifecycle = lifecycle.map_err(|error| ServiceError::conflict(error.to_string()))?;
             let mut operation = Operation::requested(id, request.kind, caller.user, now, self.deadline(now));
             operation.attempt = request.attempt;
-            let cluster = Cluster { lifecycle, changed_at: now, operation: Some(operation.id), ..before.clone() };
+            let mut cluster = Cluster { lifecycle, changed_at: now, operation: Some(operation.id), ..before.clone() };
+            let mut secrets = ClusterSecrets::default();
+            if request.is_anew && cluster.has_kubeconfig {
+                cluster.has_kubeconfig = false;
+                secrets.kubeconfig = Change::Remove;
+            }
             let mut work = Work {
                 timeline: vec![told(&view, caller, now, Some(operation.id), request.message)],
                 forgotten: self.outdated(id),
@@ -312,7 +329,7 @@ impl Clusters {
             }
             work.operations.push((operation, None));
             let put = Box::new(cluster.clone());
-            let record = ClusterRecord::Put(put, ClusterSecrets::default(), view.cluster.revision);
+            let record = ClusterRecord::Put(put, secrets, view.cluster.revision);
             match self.store.commit(id, record, work).await {
                 // As it was written: by now the reconciler may be done with it.
                 Ok(revision) => return Ok(ClusterView { cluster: Arc::new(Shown::new(cluster, revision)), ..view }),
@@ -345,6 +362,15 @@ impl Clusters {
 
 fn unsupported(engine: &dyn Engine, what: &str) -> ServiceError {
     ServiceError::Unsupported(format!("{} cannot {what}", engine.descriptor().verbose_name))
+}
+
+/// Whether a cluster that has failed did so with that operation. What it did on its own, long after somebody thought better of
+/// destroying it, is no reason to destroy it.
+fn is_part_of_the_failure(operation: &Operation, cluster: &Cluster) -> bool {
+    match operation.kind {
+        OperationKind::Deploy | OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. } => true,
+        OperationKind::Destroy | OperationKind::Detach => operation.ended_at.is_none_or(|at| at >= cluster.changed_at),
+    }
 }
 
 fn nothing_to_retry(view: &ClusterView) -> ServiceError {
