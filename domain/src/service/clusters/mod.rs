@@ -147,6 +147,13 @@ impl Clusters {
         let mut metadata = new.metadata.clone().unwrap_or_default();
         let given = take_kubeconfig(&mut metadata, new.kubeconfig)?;
         let kubeconfig = given.map(|given| kubeconfig::parse(&given, &self.addresses)).transpose()?;
+        if kubeconfig.is_some() && engine.descriptor().abilities.deploy {
+            let mut invalid = comes_from_the_provider();
+            if let Err(others) = self.validated(engine, metadata, true) {
+                invalid.0.extend(others.0);
+            }
+            return Err(invalid.into());
+        }
         let (full, is_attached) = self.validated(engine, metadata, kubeconfig.is_some())?;
         if record.check.phase != ProvisionerPhase::Ready {
             return Err(ServiceError::conflict(format!(
@@ -313,6 +320,10 @@ impl Clusters {
                 cluster.owner = references::new_owner(&self.catalog, caller, owner, cluster.organization)?;
             }
             if let Some(given) = &given {
+                let is_made = self.engine_of(&view).is_ok_and(|engine| engine.descriptor().abilities.deploy);
+                if is_made && !cluster.has_kubeconfig {
+                    return Err(comes_from_the_provider().into());
+                }
                 secrets.kubeconfig = Change::Set(kubeconfig::parse(given, &self.addresses)?);
                 cluster.has_kubeconfig = true;
             }
@@ -430,6 +441,11 @@ impl Clusters {
 
 /// Name of the field that holds a kubeconfig in metadata and in engines' schemas.
 const KUBECONFIG: &str = "kubeconfig";
+
+/// One that somebody sends would keep the provider's from ever being fetched.
+fn comes_from_the_provider() -> Invalid {
+    Invalid::field(KUBECONFIG, "must be left out: the provider gives it when the cluster runs")
+}
 
 /// Takes the kubeconfig out of where clients put it: at the top or in the metadata.
 fn take_kubeconfig(metadata: &mut Map<String, Value>, top: Option<Value>) -> Result<Option<Value>, Invalid> {
