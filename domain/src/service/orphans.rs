@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{ATTEMPTS, ListRequest, ServiceError, may, providers::Providers};
 use crate::{
     access::{Action, Caller, Target},
-    catalog::{Catalog, OrphanView, ProvisionerView, Scope},
+    catalog::{Catalog, Entry, OrphanView, ProvisionerView, Scope},
     id::{ClusterId, ProvisionerId},
     ledger::{Row, RowState, Thing, ThingName, UNCERTAIN},
     orphan::{Orphan, OrphanState},
@@ -65,12 +65,11 @@ impl Orphans {
     /// `NotFound`, `Forbidden`; `Conflict` when its provisioner is gone.
     pub async fn delete(&self, caller: &Caller, id: ClusterId) -> Result<OrphanView, ServiceError> {
         self.decide(caller, Action::OrphanDelete, id, |view, now| match &view.orphan.record.state {
+            _ if view.provisioner.is_none() => Err(ServiceError::conflict(
+                "its provisioner is not there any more, so that nobody can reach it from here; delete it at the provider, then \
+                 ignore it here, which takes it off the list",
+            )),
             OrphanState::Deleting { .. } => Ok(None),
-            OrphanState::Listed | OrphanState::Ignored { .. } if view.provisioner.is_none() => {
-                Err(ServiceError::conflict(
-                    "its provisioner is not there any more; delete it at the provider, then ignore it here",
-                ))
-            }
             OrphanState::Listed | OrphanState::Ignored { .. } => {
                 Ok(Some(OrphanState::Deleting { by: caller.user, since: now, trouble: None }))
             }
@@ -78,14 +77,14 @@ impl Orphans {
         .await
     }
 
-    /// Decides that one may stay.
+    /// Decides that one may stay. One whose provisioner is gone leaves the list: nobody will ever see whether it is gone.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`.
     pub async fn ignore(&self, caller: &Caller, id: ClusterId) -> Result<OrphanView, ServiceError> {
         self.decide(caller, Action::OrphanIgnore, id, |view, now| match &view.orphan.record.state {
-            OrphanState::Ignored { .. } => Ok(None),
-            OrphanState::Listed | OrphanState::Deleting { .. } => {
+            OrphanState::Ignored { .. } if view.provisioner.is_some() => Ok(None),
+            OrphanState::Listed | OrphanState::Deleting { .. } | OrphanState::Ignored { .. } => {
                 Ok(Some(OrphanState::Ignored { by: caller.user, since: now }))
             }
         })
@@ -111,8 +110,18 @@ impl Orphans {
             }
             let Some(state) = decide(&view, self.clock.now())? else { return Ok(view) };
             let orphan = Orphan { state, ..view.orphan.record.clone() };
-            match self.store.put(&orphan, Some(view.orphan.revision), None).await {
-                Ok(_) => return self.catalog.orphan(id).ok_or_else(missing),
+            let leaves = view.provisioner.is_none();
+            let stored = if leaves {
+                self.store.remove(id, view.orphan.revision, None).await
+            } else {
+                self.store.put(&orphan, Some(view.orphan.revision), None).await.map(drop)
+            };
+            match stored {
+                Ok(()) if leaves => {
+                    let orphan = Arc::new(Entry::new(orphan, view.orphan.revision));
+                    return Ok(OrphanView { orphan, ..view });
+                }
+                Ok(()) => return self.catalog.orphan(id).ok_or_else(missing),
                 Err(StoreError::Conflict) => self.freshness.caught_up().await?,
                 Err(error) => return Err(error.into()),
             }
