@@ -28,9 +28,10 @@ pub(super) async fn ask(engine: &dyn Engine, parameters: &Map<String, Value>, cl
 fn judged(found: Result<(), EngineError>, engine: Option<&EngineDescriptor>, at: DateTime<Utc>) -> Check {
     let name = engine.map_or("the provider", |engine| engine.verbose_name);
     let (phase, reason) = match found {
-        Ok(()) if engine.is_some_and(|engine| !engine.abilities.deploy) => {
-            (ProvisionerPhase::Ready, "there is nothing to check: clusters are attached by their kubeconfigs".to_owned())
-        }
+        Ok(()) if engine.is_some_and(|engine| !engine.abilities.deploy) => (
+            ProvisionerPhase::Ready,
+            "there is nothing to check: clusters are attached by their kubeconfigs".to_owned(),
+        ),
         Ok(()) => (ProvisionerPhase::Ready, format!("{name} accepts the credentials")),
         // It answers, and nothing is wrong with the credentials.
         Err(EngineError::Busy(_) | EngineError::Throttled { .. }) => {

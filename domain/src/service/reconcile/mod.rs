@@ -16,7 +16,7 @@ use super::providers::{Providers, known};
 use crate::{
     catalog::{Catalog, ClusterView},
     cluster::{
-        Look, Sighting, Told,
+        Lifecycle, Look, Sighting, Told,
         plan::{Situation, Step, plan},
     },
     id::ClusterId,
@@ -135,10 +135,20 @@ impl Reconciler {
         };
         // What is seen is as old as the question: what has taken effect since, it need not show.
         let asked_at = self.clock.now();
-        let observation = match &line {
+        let mut observation = match &line {
             Some(line) => line.engine.observe(&line.access, &line.order).await,
             None => Err(EngineError::Unsupported("be used any more: this installation does not offer it")),
         };
+        // What is not where it would be made now is looked for where it was made: the provisioner may lead elsewhere since.
+        if let Some(line) = &mut line
+            && cluster.lifecycle == Lifecycle::Ready
+            && is_lacking(&observation)
+            && let Some(ledger) = self.store.ledger(cluster.id).await?
+            && ledger.value.remaining().next().is_some()
+        {
+            line.order.known = known(&ledger.value);
+            observation = line.engine.observe(&line.access, &line.order).await;
+        }
         // While it is being worked on, what it last looked like is kept.
         let is_looked_at = cluster.has_kubeconfig && !cluster.lifecycle.is_transient();
         let look = if !is_looked_at {
@@ -220,6 +230,15 @@ fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>, r
 /// Whether the provider does what it was asked for.
 fn is_at_work(observation: &Result<Observation, EngineError>) -> bool {
     matches!(observation, Ok(Observation::Seen(seen)) if seen.condition == Condition::Working)
+}
+
+/// Whether the provider has nothing of it, or not all.
+fn is_lacking(observation: &Result<Observation, EngineError>) -> bool {
+    match observation {
+        Ok(Observation::Absent) | Err(EngineError::Missing) => true,
+        Ok(Observation::Seen(seen)) => seen.condition == Condition::Incomplete,
+        Err(_) => false,
+    }
 }
 
 /// Everything that is there, if that is known.
