@@ -11,7 +11,8 @@ use super::{
     Api, Tag, clusters as shapes,
     dto::{
         cluster::ClusterView,
-        operation::{Forgotten, Happening, OperationView, Timeline, resources},
+        operation::{Forgotten, OperationView, resources},
+        timeline::{Happening, Timeline},
     },
     error::Failure,
     expected,
