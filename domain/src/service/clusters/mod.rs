@@ -2,6 +2,7 @@
 //! story of what was done.
 
 mod history;
+mod leaving;
 mod verbs;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 
 pub use self::{
     history::{OperationWithResources, Resources},
-    verbs::Forgotten,
+    leaving::Forgotten,
 };
 
 use super::{

@@ -1,4 +1,4 @@
-//! What people do to clusters: resize, network policy, destroy, cancel, retry, forget. Each answers as soon as the request is durable;
+//! What people do to clusters: resize, network policy, destroy, cancel, retry. Each answers as soon as the request is durable;
 //! the reconciler does the work.
 
 use std::sync::Arc;
@@ -12,29 +12,18 @@ use crate::{
     cluster::{Cluster, ClusterEvent, Lifecycle, plan::is_mended_by_deploying},
     id::{ClusterId, OperationId},
     invalid::FieldError,
-    ledger::{Ledger, Row},
     operation::{NetworkPolicy, Operation, OperationKind, OperationStatus},
-    orphan::{Orphan, OrphanState},
     port::{
         engine::{Abilities, Engine},
         store::{Change, ClusterRecord, ClusterSecrets, StoreError, Work},
     },
     reason::{Fixer, Reason},
     service::{ATTEMPTS, Expected, ServiceError, organizations::check_expected},
-    timeline::{Departed, Entry, Happening},
+    timeline::{Entry, Happening},
 };
 
 /// How many operations are kept of one cluster.
 const KEPT: usize = 20;
-
-/// What becomes of a cluster that is forgotten.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Forgotten {
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// What may remain at the provider; it is listed as an orphan from now on, unless nothing does.
-    pub remaining: Vec<Row>,
-}
 
 /// What is asked to be done next.
 struct Request {
@@ -144,28 +133,6 @@ impl Clusters {
         begun.await.map(drop)
     }
 
-    async fn detach(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<(), ServiceError> {
-        for _ in 0..ATTEMPTS {
-            let view = self.permitted(caller, Action::ClusterDelete, id)?;
-            check_expected(expected, view.cluster.revision, "the cluster")?;
-            let now = self.clock.now();
-            let mut operation = Operation::requested(id, OperationKind::Detach, caller.user, now, now);
-            operation.end(OperationStatus::Succeeded, None, now);
-            let told = told(&view, caller, now, Some(operation.id), "the cluster was detached".to_owned());
-            let work = Work {
-                operations: vec![(operation, None)],
-                timeline: vec![told],
-                departed: Some(departed(&view, now)),
-                ..Work::default()
-            };
-            match self.store.commit(id, ClusterRecord::Remove(view.cluster.revision), work).await {
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
-                other => return Ok(other.map(drop)?),
-            }
-        }
-        Err(StoreError::Conflict.into())
-    }
-
     /// Runs the failed operation again from where it stands. A cluster that failed on its own, or of which something is missing at its
     /// provider, is deployed again.
     ///
@@ -250,42 +217,6 @@ impl Clusters {
         Err(StoreError::Conflict.into())
     }
 
-    /// Drops a cluster's record without asking its provider, whatever is under way; what may remain there is listed as an orphan.
-    ///
-    /// # Errors
-    /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
-    pub async fn forget(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<Forgotten, ServiceError> {
-        for _ in 0..ATTEMPTS {
-            let view = self.permitted(caller, Action::ClusterForget, id)?;
-            check_expected(expected, view.cluster.revision, "the cluster")?;
-            let now = self.clock.now();
-            let stored = self.store.ledger(id).await?;
-            let revision = stored.as_ref().map(|stored| stored.revision);
-            let ledger = stored.map_or_else(|| Ledger::empty(id), |stored| stored.value);
-            let remaining: Vec<Row> = ledger.remaining().cloned().collect();
-            let mut work = Work {
-                timeline: vec![told(&view, caller, now, None, "the cluster was forgotten".to_owned())],
-                departed: Some(departed(&view, now)),
-                // Compared: what is written down meanwhile, which moves neither the record nor always the operation, is not lost.
-                ledger: Some((ledger, revision)),
-                ..Work::default()
-            };
-            let unfinished = self.newest(&view).filter(|entry| entry.record.status.is_unfinished());
-            if let Some(entry) = &unfinished {
-                stop(entry, "the cluster was forgotten", caller, now, &mut work);
-            }
-            if !remaining.is_empty() {
-                work.orphan = Some(orphan(&view, remaining.clone(), now));
-            }
-            match self.store.commit(id, ClusterRecord::Remove(view.cluster.revision), work).await {
-                Ok(_) => return Ok(Forgotten { cluster: id, remaining }),
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(StoreError::Conflict.into())
-    }
-
     /// Begins what `decide` makes of the cluster and its newest operation; nothing if it is `None`. Destroying takes over from what
     /// is under way, everything else has to wait for it.
     async fn begin(
@@ -345,7 +276,7 @@ impl Clusters {
         self.catalog.operations_of(id).iter().skip(KEPT - 1).map(|view| view.operation.record.id).collect()
     }
 
-    fn newest(&self, view: &ClusterView) -> Option<Arc<Shown<Operation>>> {
+    pub(super) fn newest(&self, view: &ClusterView) -> Option<Arc<Shown<Operation>>> {
         self.catalog.operation(view.cluster.record.operation?).map(|view| view.operation)
     }
 
@@ -390,7 +321,7 @@ fn under_way(view: &ClusterView, operation: &Operation) -> ServiceError {
 }
 
 /// Something that somebody did, for the timeline.
-fn told(
+pub(super) fn told(
     view: &ClusterView,
     caller: &Caller,
     now: DateTime<Utc>,
@@ -402,7 +333,7 @@ fn told(
 }
 
 /// What was under way ends with what was asked for instead, and the story says so.
-fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: DateTime<Utc>, work: &mut Work) {
+pub(super) fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: DateTime<Utc>, work: &mut Work) {
     let mut operation = entry.record.clone();
     let reason = Reason::new(why, Fixer::Requester, "");
     operation.end(OperationStatus::Cancelled, Some(reason.clone()), now);
@@ -416,31 +347,6 @@ fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: DateTime<Utc>
         reason: Some(reason),
     });
     work.operations.push((operation, Some(entry.revision)));
-}
-
-fn departed(view: &ClusterView, now: DateTime<Utc>) -> Departed {
-    let cluster = &view.cluster.record;
-    Departed {
-        cluster: cluster.id,
-        name: cluster.name.clone(),
-        organization: cluster.organization,
-        owner: cluster.owner,
-        at: now,
-    }
-}
-
-fn orphan(view: &ClusterView, rows: Vec<Row>, now: DateTime<Utc>) -> Orphan {
-    let cluster = &view.cluster.record;
-    Orphan {
-        cluster: cluster.id,
-        name: Some(cluster.name.to_string()),
-        organization: cluster.organization,
-        provisioner: cluster.provisioner,
-        rows,
-        state: OrphanState::Listed,
-        listed_at: now,
-        seen_at: None,
-    }
 }
 
 impl Clusters {
