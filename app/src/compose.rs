@@ -1,25 +1,22 @@
 //! The composition root: configuration -> adapters -> services -> server and workers. Concrete adapters are named here alone.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+mod parts;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use kqueen_adapters::{
-    clock::SystemClock,
-    engine::{self, DemoCloud, DemoEngine, Guarded},
     inspector::{DemoInspector, KubeInspector, Limits as InspectorLimits},
     leader::Candidate,
-    password::Argon2id,
-    storage::{self, EtcdSettings, Memory, OpenError, Place, Stores},
+    storage::OpenError,
     token::JwtSigner,
 };
 use kqueen_domain::{
-    catalog::Catalog,
     kubeconfig::AddressRules,
-    name::ResourceName,
-    port::{BoxError, clock::Clock, engine::EngineRegistry, inspector::ClusterInspector, password::PasswordHasher},
+    port::{BoxError, inspector::ClusterInspector},
     service::{
         ServiceError,
-        bootstrap::{Bootstrap as Bootstrapper, FirstAdmin, FirstProvisioner},
+        bootstrap::FirstAdmin,
         checks::Checks,
         clusters::Clusters,
         live::LiveViews,
@@ -37,13 +34,14 @@ use poem::{Route, endpoint::make_sync};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::parts::{Parts, first_provisioners};
 use crate::{
     api::{
         self, Api,
         render::{ProvisionerCaptions, Renderer},
     },
     banner::banner,
-    config::{Bootstrap, Config, StorageKind},
+    config::{Bootstrap, Config},
     events::{Events, Sources},
     http::{Pipeline, docs, pace::Times, routes::Routes, scrape::Scrape, serve},
     metrics::Metrics,
@@ -84,95 +82,6 @@ pub enum Error {
     /// Something that is our fault.
     #[error("{0}")]
     Setup(BoxError),
-}
-
-/// The parts of a running service.
-struct Parts {
-    catalog: Arc<Catalog>,
-    stores: Arc<Stores>,
-    clock: Arc<dyn Clock>,
-    passwords: Arc<dyn PasswordHasher>,
-    /// The simulated provider, where it is offered.
-    demo: Option<Arc<DemoCloud>>,
-}
-
-impl Parts {
-    async fn open(config: &Config) -> Result<Self, Error> {
-        // The one TLS provider of the program; an error means that it is installed already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let catalog = Arc::new(Catalog::new());
-        let settings = storage::Settings {
-            place: place(config),
-            secret_key: config.secret_keys.current.clone(),
-            previous_keys: config.secret_keys.previous.clone(),
-            kubeconfig_cache_bytes: storage::Settings::KUBECONFIG_CACHE_BYTES,
-        };
-        let stores = Arc::new(storage::open(settings, catalog.clone()).await?);
-        let passwords =
-            Argon2id::new(config.auth.hashing_parallelism).map_err(|error| Error::Setup(Box::new(error)))?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let demo =
-            if config.demo_enabled { Some(DemoCloud::open(demo_file(config), clock.clone()).await) } else { None };
-        Ok(Self { catalog, stores, clock, passwords: Arc::new(passwords), demo })
-    }
-
-    fn engines(&self, config: &Config) -> EngineRegistry {
-        let mut engines = engine::builtin();
-        if let Some(cloud) = &self.demo {
-            engines = engines.with(Arc::new(Guarded::new(Arc::new(DemoEngine::new(cloud.clone())))));
-        }
-        match &config.provisioners.engine_whitelist {
-            Some(whitelist) => engines.limited_to(whitelist),
-            None => engines,
-        }
-    }
-
-    fn bootstrapper(&self) -> Bootstrapper {
-        Bootstrapper {
-            catalog: self.catalog.clone(),
-            organizations: self.stores.organizations.clone(),
-            users: self.stores.users.clone(),
-            provisioners: self.stores.provisioners.clone(),
-            freshness: self.stores.freshness.clone(),
-            passwords: self.passwords.clone(),
-            clock: self.clock.clone(),
-        }
-    }
-}
-
-fn place(config: &Config) -> Place {
-    match config.storage.kind {
-        StorageKind::Sled => Place::Sled { path: config.storage.sled_path.clone() },
-        StorageKind::Memory => Place::Memory(Memory::default()),
-        StorageKind::Etcd => {
-            let etcd = &config.etcd;
-            Place::Etcd(EtcdSettings {
-                endpoints: etcd.endpoints.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect(),
-                prefix: etcd.prefix.clone(),
-                username: etcd.credentials.as_ref().map(|(username, _)| username.clone()),
-                password: etcd.credentials.as_ref().map(|(_, password)| password.clone()),
-                ca_file: etcd.ca_file.clone(),
-                cert_file: etcd.identity.as_ref().map(|(certificate, _)| certificate.clone()),
-                key_file: etcd.identity.as_ref().map(|(_, key)| key.clone()),
-            })
-        }
-    }
-}
-
-/// Where the simulated provider is kept: beside the store, as it goes with what is in there.
-fn demo_file(config: &Config) -> Option<PathBuf> {
-    match config.storage.kind {
-        StorageKind::Sled | StorageKind::Etcd => Some(config.storage.sled_path.with_extension("demo.json")),
-        StorageKind::Memory => None,
-    }
-}
-
-/// What a first superadmin finds: where the demo engine is offered, a provisioner to deploy with at once.
-fn first_provisioners(engines: &EngineRegistry) -> Vec<FirstProvisioner> {
-    let (Some(engine), Ok(name)) = (engines.get(DemoEngine::NAME), ResourceName::try_from("demo")) else {
-        return Vec::new();
-    };
-    vec![FirstProvisioner { name, engine: engine.clone(), parameters: serde_json::Map::new() }]
 }
 
 fn first_admin(admin: Bootstrap) -> FirstAdmin {

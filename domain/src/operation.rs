@@ -140,6 +140,15 @@ impl StepKind {
         }
     }
 
+    /// Whether it asks the provider to change something.
+    #[must_use]
+    pub const fn changes_something(self) -> bool {
+        match self {
+            Self::Create | Self::Resize | Self::SetNetworkPolicy | Self::Delete => true,
+            Self::Wait | Self::Kubeconfig | Self::Verify => false,
+        }
+    }
+
     /// What it does, for people.
     #[must_use]
     pub const fn caption(self) -> &'static str {
@@ -222,6 +231,8 @@ pub struct Operation {
     pub attempt: u32,
     /// How often in a row a call has not succeeded.
     pub failures: u32,
+    /// Whether the provider has been seen at work since it was last asked for something: what it says from then on is not from before.
+    pub was_taken_up: bool,
     /// Not before then is the provider called again.
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// Who asked for it to be stopped, and when.
@@ -254,6 +265,7 @@ impl Operation {
             status: OperationStatus::Pending,
             attempt: 1,
             failures: 0,
+            was_taken_up: false,
             next_attempt_at: None,
             cancel: None,
             ended_at: None,
@@ -283,14 +295,20 @@ impl Operation {
     /// Whether anything was sent to the provider that changes something there.
     #[must_use]
     pub fn has_sent(&self) -> bool {
-        self.steps.iter().any(|step| {
-            matches!(step.kind, StepKind::Create | StepKind::Resize | StepKind::SetNetworkPolicy | StepKind::Delete)
-        })
+        self.steps.iter().any(|step| step.kind.changes_something())
+    }
+
+    /// The provider is seen at work.
+    pub fn is_seen_at_work(&mut self) {
+        self.was_taken_up = self.has_sent();
     }
 
     /// Begins a step, or tries the one under way again. Another one that is under way is done.
     pub fn begin(&mut self, kind: StepKind, now: DateTime<Utc>) {
         self.status = OperationStatus::Running;
+        if kind.changes_something() {
+            self.was_taken_up = false;
+        }
         match self.steps.last_mut().filter(|step| step.ended_at.is_none()) {
             Some(step) if step.kind == kind => {
                 step.tries = step.tries.saturating_add(1);

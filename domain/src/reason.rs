@@ -55,6 +55,19 @@ impl Reason {
         Self { cause: cause.into(), fixer, next_step: next_step.into(), words: None }
     }
 
+    /// Whether both say the same to the people concerned, in whatever words the provider says it: those often differ with every answer, by
+    /// a request's id or a time.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        (&self.cause, self.fixer, &self.next_step) == (&other.cause, other.fixer, &other.next_step)
+    }
+
+    /// This reason, or the one there was before if that [is like](Self::is_like) it, with the words that were said first.
+    #[must_use]
+    pub fn or_first(self, before: Option<&Self>) -> Self {
+        before.filter(|before| before.is_like(&self)).cloned().unwrap_or(self)
+    }
+
     /// With what the provider said, shortened to [`WORDS`] characters.
     #[must_use]
     pub fn with_words(mut self, words: impl Into<String>) -> Self {
@@ -88,6 +101,21 @@ mod tests {
             said.to_string(),
             "the quota of 3 nodes is used up (the provider says: QUOTA_EXCEEDED); raise it or delete a cluster"
         );
+    }
+
+    #[test]
+    fn what_was_said_first_stands_for_what_is_said_again_in_other_words() {
+        let quota = |words: &str| Reason::new("the quota is used up", Fixer::Admin, "raise it").with_words(words);
+        let (first, again) = (quota("request 1"), quota("request 2"));
+        assert_eq!(again.clone().or_first(Some(&first)), first);
+        assert_eq!(again.clone().or_first(None), again);
+        for other in [
+            Reason { cause: "the disk is full".into(), ..again.clone() },
+            Reason { fixer: Fixer::Provider, ..again.clone() },
+            Reason { next_step: "delete a cluster".into(), ..again.clone() },
+        ] {
+            assert_eq!(other.clone().or_first(Some(&first)), other);
+        }
     }
 
     #[test]

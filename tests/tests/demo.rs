@@ -89,6 +89,7 @@ async fn a_cluster_that_is_to_fail_says_why_and_is_put_right() {
     assert_eq!((&demo["name"], &demo["engine"]), (&json!("demo"), &json!("kqueen.engines.DemoEngine")));
     assert_eq!((&demo["state"], &demo["owner"]["username"]), (&json!("OK"), &json!("admin")));
     assert_eq!(demo["verbose_name"], "Demo (simulated)");
+    assert_eq!(demo["status_message"], "Demo (simulated) accepts the credentials");
     let cluster = json!({"name": "fail-first", "provisioner": format!("Provisioner:{}", demo["id"].as_str().unwrap())});
     let id = app.post("/clusters", &token, cluster).await.id();
     let (cluster, said) = settled(&app, &token, &id, &["OK", "Error"]).await;

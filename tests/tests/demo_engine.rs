@@ -95,6 +95,10 @@ impl Stage for DemoStage {
         unreachable!("nobody else reaches it")
     }
 
+    async fn unmark(&self, _: &ThingName) {
+        unreachable!("what is there is its mark")
+    }
+
     async fn pass(&self, time: TimeDelta) {
         self.clock.advance(time);
     }

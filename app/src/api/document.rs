@@ -3,116 +3,19 @@
 //! The framework knows shapes and parameters of handlers. Added here are the parameters of lists, the statuses each operation really
 //! gives, nullable fields, examples, and that bodies take no other fields than those declared.
 
+mod facts;
+
 use poem_openapi::{registry::Registry, types::Type};
 use serde_json::{Map, Value, json};
 
+use self::facts::{BODIES, FACTS, List, OPEN};
 use super::error::ErrorBody;
-
-/// What an operation can answer besides 200, and whether it takes the parameters of lists.
-struct Facts {
-    operation: &'static str,
-    errors: &'static [u16],
-    list: Option<List>,
-}
-
-/// Which parameters a list takes.
-#[derive(Clone, Copy, PartialEq)]
-enum List {
-    /// All of them.
-    Full,
-    /// Those that mean something for organizations and users.
-    Named,
-    /// Where to look, and which part.
-    Part,
-    /// Only where to look.
-    Scope,
-}
-
-/// Every operation answers 401 without a token that is good, and 503 while the store is away, but for these.
-const OPEN: &[&str] = &["index", "health", "ready", "auth", "swagger"];
-
-const fn facts(operation: &'static str, errors: &'static [u16]) -> Facts {
-    Facts { operation, errors, list: None }
-}
-
-const fn list(operation: &'static str, errors: &'static [u16], list: List) -> Facts {
-    Facts { operation, errors, list: Some(list) }
-}
-
-const FACTS: &[Facts] = &[
-    facts("index", &[]),
-    facts("health", &[]),
-    facts("ready", &[503]),
-    facts("swagger", &[]),
-    facts("auth", &[400, 401, 413, 415, 422, 429, 503]),
-    facts("configuration_auth", &[]),
-    list("cluster_list", &[403, 422], List::Full),
-    facts("cluster_create", &[400, 403, 409, 413, 415, 422]),
-    list("cluster_health", &[403, 422], List::Scope),
-    facts("cluster_get", &[404]),
-    facts("cluster_update", &[400, 403, 404, 409, 412, 413, 415, 422]),
-    facts("cluster_delete", &[403, 404, 409, 412]),
-    facts("cluster_status", &[404, 409, 502, 504]),
-    facts("cluster_topology", &[404, 409, 502, 504]),
-    facts("cluster_kubeconfig", &[403, 404, 409]),
-    facts("cluster_progress", &[404, 409]),
-    facts("cluster_resize", &[400, 403, 404, 409, 412, 413, 415, 422]),
-    facts("cluster_set_network_policy", &[400, 403, 404, 409, 412, 413, 415, 422]),
-    facts("cluster_retry", &[400, 403, 404, 409, 413, 415, 422]),
-    facts("cluster_forget", &[400, 403, 404, 409, 412, 413, 415, 422]),
-    facts("cluster_timeline", &[404, 422]),
-    facts("operation_list", &[404]),
-    facts("operation_get", &[404]),
-    facts("operation_cancel", &[400, 403, 404, 409, 413, 415, 422]),
-    list("orphan_list", &[403, 422], List::Part),
-    facts("orphan_delete", &[400, 403, 404, 409, 413, 415, 422]),
-    facts("orphan_ignore", &[400, 403, 404, 409, 413, 415, 422]),
-    facts("event_stream", &[406, 429]),
-    list("provisioner_list", &[403, 422], List::Full),
-    facts("provisioner_create", &[400, 403, 409, 413, 415, 422]),
-    facts("engine_list", &[]),
-    list("provisioner_health", &[403, 422], List::Scope),
-    facts("provisioner_get", &[404]),
-    facts("provisioner_update", &[400, 403, 404, 409, 412, 413, 415, 422]),
-    facts("provisioner_delete", &[403, 404, 409, 412]),
-    list("organization_list", &[403, 422], List::Named),
-    facts("organization_create", &[400, 403, 409, 413, 415, 422]),
-    facts("organization_get", &[404]),
-    facts("organization_update", &[400, 403, 404, 409, 412, 413, 415, 422]),
-    facts("organization_delete", &[403, 404, 409, 412]),
-    facts("organization_policy_get", &[404]),
-    facts("organization_policy_update", &[400, 403, 404, 409, 412, 413, 415, 422]),
-    facts("organization_deletable", &[403, 404]),
-    list("user_list", &[403, 422], List::Named),
-    facts("user_create", &[400, 403, 409, 413, 415, 422]),
-    facts("user_whoami", &[]),
-    facts("user_get", &[404]),
-    facts("user_update", &[400, 403, 404, 409, 412, 413, 415, 422]),
-    facts("user_delete", &[403, 404, 409, 412]),
-    facts("user_update_password", &[400, 403, 404, 409, 412, 413, 415, 422]),
-];
 
 /// Part of a stream.
 const EVENTS: &str = "retry: 2000\n\nid: 4711.0\n\n\
     id: 4713.0\nevent: cluster\ndata: {\"action\":\"changed\",\"object\":{\"id\":\"0b5f8a3e-…\",\"name\":\"production\",…}}\n\n\
     :\n\n\
     id: 4720.1\nevent: provisioner\ndata: {\"action\":\"gone\",\"object\":{\"id\":\"5ddd5f5f-…\"}}\n\n";
-
-/// Request bodies: what they are called.
-const BODIES: &[&str] = &[
-    "ClusterCreate",
-    "ClusterUpdate",
-    "Credentials",
-    "NetworkPolicy",
-    "OrganizationCreate",
-    "OrganizationUpdate",
-    "PasswordUpdate",
-    "ProvisionerCreate",
-    "ProvisionerUpdate",
-    "Resize",
-    "UserCreate",
-    "UserUpdate",
-];
 
 /// The document as pretty JSON, the same for the same program.
 ///

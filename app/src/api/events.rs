@@ -27,7 +27,7 @@ impl EventsApi {
     /// What the caller may see, as it is committed by whichever replica, until the token ends. Events are called `cluster`, `operation` and
     /// `provisioner`. Their data is `{"action": "changed", "object": {…}}` with the object as its own route shows it, but without
     /// kubeconfig or resources, or `{"action": "gone", "object": {"id": …}}`. Changes of one object that follow each other closely are
-    /// shown once.
+    /// shown once. That something was looked at or checked again and is as it was is not told.
     ///
     /// An event called `reset` says that changes may have been missed: read the lists again. It comes first where the event that is
     /// named is not known any more, and later to who reads too slowly. To miss nothing, open the stream first and read the lists then.

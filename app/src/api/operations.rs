@@ -11,7 +11,8 @@ use super::{
     Api, Tag, clusters as shapes,
     dto::{
         cluster::ClusterView,
-        operation::{Forgotten, Happening, OperationView, Timeline, resources},
+        operation::{Forgotten, OperationView, resources},
+        timeline::{Happening, Timeline},
     },
     error::Failure,
     expected,
@@ -79,7 +80,10 @@ impl OperationsApi {
         Ok(shown(api, &caller, &view, &resources))
     }
 
-    /// Run the operation that failed or was cancelled again, from where it stands. A cluster that failed on its own is deployed again.
+    /// Run the operation that failed or was cancelled again, from where it stands.
+    ///
+    /// A cluster that failed on its own, or of which something is missing at its provider, is deployed again. It takes the right
+    /// `cluster:update`; destroying again after somebody cancelled it takes `cluster:delete` besides.
     #[oai(path = "/clusters/:id/retry", method = "post", operation_id = "cluster_retry")]
     async fn retry(
         &self,

@@ -40,6 +40,8 @@ impl OrphansApi {
     }
 
     /// Take down at its provider what an orphan lists. It leaves the list when it has been seen to be gone.
+    ///
+    /// It is 409 when its provisioner is not there any more: nobody can reach the provider then.
     #[oai(path = "/:id/delete", method = "post", operation_id = "orphan_delete")]
     async fn delete(
         &self,
@@ -53,6 +55,8 @@ impl OrphansApi {
     }
 
     /// Let an orphan be. It stays in the list as ignored, and is in nobody's way.
+    ///
+    /// One whose provisioner is not there any more leaves the list, since nobody would ever see that it is gone.
     #[oai(path = "/:id/ignore", method = "post", operation_id = "orphan_ignore")]
     async fn ignore(
         &self,

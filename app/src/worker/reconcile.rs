@@ -181,8 +181,8 @@ impl Reconciling {
                 }
                 (turned.written, self.next_turn(cluster, &turned, &left).map(|pause| now + pause))
             }
-            // Whoever leads now goes through all clusters.
-            Err(StoreError::Deposed) => (None, Some(now + self.interval)),
+            // Whoever leads now goes through all clusters, unless it is this replica again before anybody saw that it was not.
+            Err(StoreError::Deposed) => (None, Some(now + STORE_AWAY)),
             Err(error) => {
                 self.figures.failures.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(cluster.id = %cluster, %error, cause = ?std::error::Error::source(&error), "a turn could not be stored");
@@ -208,13 +208,9 @@ impl Reconciling {
             left.patience.remove(&cluster);
             0
         };
-        match turned.again {
-            Again::Never => None,
-            Again::Now => Some(Duration::ZERO),
-            Again::Soon => Some(spread(soon(times).min(self.interval.max(Duration::from_millis(200))), cluster)),
-            Again::After(pause) => Some(pause.min(self.interval.max(SOON.1) * 5)),
-            Again::Quiet => Some(spread(self.interval, cluster)),
-        }
+        drop(left);
+        let remaining = turned.deadline.map(|at| (at - self.reconciler.clock.now()).to_std().unwrap_or_default());
+        pause(turned.again, times, self.interval, remaining, cluster)
     }
 
     async fn write_ages(&self, left: &Shared) {
@@ -242,6 +238,25 @@ impl Reconciling {
     }
 }
 
+/// After how long the next turn is due after so many in which nothing moved; at the latest when what is under way has to end, which is
+/// after `remaining`.
+fn pause(
+    again: Again,
+    times: u32,
+    interval: Duration,
+    remaining: Option<Duration>,
+    cluster: ClusterId,
+) -> Option<Duration> {
+    let pause = match again {
+        Again::Never => return None,
+        Again::Now => Duration::ZERO,
+        Again::Soon => spread(soon(times).min(interval.max(Duration::from_millis(200))), cluster),
+        Again::After(pause) => pause.min(interval.max(SOON.1) * 5),
+        Again::Quiet => spread(interval, cluster),
+    };
+    Some(remaining.map_or(pause, |remaining| pause.min(remaining)))
+}
+
 /// The pause after so many turns in which nothing moved: half as long again each time.
 fn soon(times: u32) -> Duration {
     (0..times.min(16)).fold(SOON.0, |pause, _| (pause * 3 / 2).min(SOON.1))
@@ -263,6 +278,22 @@ mod tests {
     fn waiting_in_vain_grows_to_a_limit() {
         assert_eq!([soon(0), soon(1)], [Duration::from_secs(5), Duration::from_millis(7500)]);
         assert_eq!(soon(50), SOON.1);
+    }
+
+    #[test]
+    fn nothing_is_looked_at_later_than_it_has_to_end() {
+        let (interval, hour, cluster) = (Duration::from_secs(60), Duration::from_secs(3600), ClusterId::random());
+        for again in [Again::Now, Again::Soon, Again::After(hour), Again::Quiet] {
+            for times in [0, 50] {
+                for remaining in [0, 1, 4, 29, 59, 290].map(Duration::from_secs) {
+                    let pause = pause(again, times, interval, Some(remaining), cluster).unwrap();
+                    assert!(pause <= remaining, "{again:?}: {pause:?} of {remaining:?}");
+                }
+                let unhurried = pause(again, times, interval, None, cluster);
+                assert_eq!(pause(again, times, interval, Some(hour), cluster), unhurried, "{again:?}");
+            }
+        }
+        assert_eq!(pause(Again::Never, 0, interval, Some(Duration::ZERO), cluster), None);
     }
 
     #[test]

@@ -128,7 +128,7 @@ impl Catalog {
             for (revision, change) in changes {
                 // What is gone is looked up before it goes.
                 let gone = tables.farewell(&change, revision);
-                let subject = Tables::subject(&change);
+                let subject = tables.subject(&change);
                 tables.apply(change);
                 told.extend(gone.map(|notice| (notice.subject, revision, Some(notice))));
                 told.extend(subject.map(|subject| (subject, revision, tables.notice(subject, revision))));

@@ -4,6 +4,7 @@ use super::{Change, Tables};
 use crate::{
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     port::store::Revision,
+    provisioner::Checked,
 };
 
 /// What has changed.
@@ -44,12 +45,13 @@ pub trait Listener: Send + Sync {
 
 impl Tables {
     /// What a change is about, for changes that somebody wants to hear of.
-    pub(super) fn subject(change: &Change) -> Option<Subject> {
+    pub(super) fn subject(&self, change: &Change) -> Option<Subject> {
         Some(match change {
             Change::Cluster(cluster) => Subject::Cluster(cluster.value.id),
             Change::Sighting(sighting) => Subject::Cluster(sighting.cluster),
             Change::Provisioner(provisioner) => Subject::Provisioner(provisioner.value.id),
-            Change::Checked(checked) => Subject::Provisioner(checked.provisioner),
+            // That it was checked again and is as it was moves its age alone, as looking at a cluster does.
+            Change::Checked(checked) if self.is_news(checked) => Subject::Provisioner(checked.provisioner),
             Change::Operation(operation) => Subject::Operation(operation.value.id, operation.value.cluster),
             Change::User(user) => Subject::User(user.value.id),
             // What is gone was told before it went; the rest is not told.
@@ -59,6 +61,7 @@ impl Tables {
             | Change::UserGone(_)
             | Change::SightingGone(_)
             | Change::Looked(_)
+            | Change::Checked(_)
             | Change::Organization(_)
             | Change::OrganizationGone(_)
             | Change::Orphan(_)
@@ -66,6 +69,18 @@ impl Tables {
             | Change::Departed(_)
             | Change::DepartedGone(_) => return None,
         })
+    }
+
+    /// Whether a provisioner will be shown otherwise, apart from the age.
+    fn is_news(&self, checked: &Checked) -> bool {
+        let Some(row) = self.provisioners.row(checked.provisioner.uuid()) else { return false };
+        let (shown, own) = (&row.entry.record, &row.extra.own);
+        let (then, changed_at) = if checked.check.at > own.at {
+            (&checked.check, checked.state_changed_at)
+        } else {
+            (own, row.extra.own_changed_at)
+        };
+        (shown.check.phase, &shown.check.reason, shown.state_changed_at) != (then.phase, &then.reason, changed_at)
     }
 
     /// The notice of something that is shown.

@@ -119,6 +119,13 @@ fn incomplete() -> Reason {
     )
 }
 
+/// Whether a cluster that failed for that reason lacks something at its provider, so that deploying it is what helps. Told by what the
+/// reason says: where that was written by another version, it is found out anew by trying whatever failed.
+#[must_use]
+pub fn is_mended_by_deploying(reason: &Reason) -> bool {
+    reason.is_like(&vanished()) || reason.is_like(&incomplete())
+}
+
 /// What to do next.
 #[must_use]
 pub fn plan(situation: &Situation<'_>) -> Step {
@@ -178,6 +185,11 @@ fn is_settling(operation: &Operation, step: StepKind, now: DateTime<Utc>) -> boo
     operation.accepted_at(step).is_some_and(|at| now - at < SETTLE)
 }
 
+/// Whether a failure that the provider shows may be from before what it accepted in a step: until it was seen at work on that.
+fn is_from_before(operation: &Operation, step: StepKind, now: DateTime<Utc>) -> bool {
+    !operation.was_taken_up && is_settling(operation, step, now)
+}
+
 /// Waits in the step that is under way, or in `otherwise` if none is.
 fn stay(operation: &Operation, otherwise: StepKind) -> Step {
     Step::Wait(operation.current().map_or(otherwise, |step| step.kind))
@@ -217,7 +229,7 @@ fn deploy(situation: &Situation<'_>, operation: &Operation) -> Step {
         Condition::Running => Step::Call(Call::Kubeconfig),
         // What was broken before is asked for again once; what breaks after that stays broken.
         Condition::Broken(_) if operation.accepted_at(StepKind::Create).is_none() => Step::Call(Call::Deploy),
-        Condition::Broken(_) if is_settling(operation, StepKind::Create, now) => Step::Wait(StepKind::Wait),
+        Condition::Broken(_) if is_from_before(operation, StepKind::Create, now) => Step::Wait(StepKind::Wait),
         Condition::Broken(reason) => failed(reason.clone()),
     }
 }
@@ -242,7 +254,7 @@ fn change(situation: &Situation<'_>, operation: &Operation, call: Call, done: im
             None if accepted => succeeded(),
             Some(false) | None => Step::Call(call),
         },
-        Condition::Broken(_) if is_settling(operation, step, situation.now) => Step::Wait(StepKind::Wait),
+        Condition::Broken(_) if is_from_before(operation, step, situation.now) => Step::Wait(StepKind::Wait),
         Condition::Broken(reason) if accepted => failed(reason.clone()),
         Condition::Broken(_) => Step::Call(call),
     }

@@ -53,12 +53,14 @@ pub struct Told {
     pub words: String,
     /// Why the provider could not be asked the last time; what it said before is kept.
     pub trouble: Option<Reason>,
+    /// Why it has not accepted what it is asked for; it is asked again.
+    pub refusal: Option<Reason>,
 }
 
-/// For people: what it says, or why it says nothing.
+/// For people: what it says, or why it says nothing or does not do what it is asked for.
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.trouble {
+        match self.trouble.as_ref().or(self.refusal.as_ref()) {
             Some(trouble) => trouble.fmt(f),
             None => f.write_str(&self.words),
         }

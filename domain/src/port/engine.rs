@@ -181,7 +181,7 @@ pub struct Seen {
     pub network_policy: Option<NetworkPolicy>,
     /// What the provider says about it, for people; may be empty.
     pub words: String,
-    /// Everything that carries the mark, the whole of it.
+    /// Everything that carries the mark, the whole of it, and what has lost it; see [`Engine`].
     pub things: Vec<Thing>,
 }
 
@@ -201,7 +201,14 @@ pub struct Found {
 /// - `deploy`, `resize`, `set_network_policy` and `destroy` may be repeated: what is there already, or gone already, is success.
 ///   `deploy` makes what is missing of what [`Engine::makes`] names, and nothing else.
 /// - Only what carries the order's mark is adopted, changed or deleted. A name that something else has taken is `Rejected`.
-/// - A call that did not take effect for certain is not [`EngineError::Unreachable`].
+/// - What is not seen is taken for gone. So a look is for everything the order knows, where that is, also when the credentials lead
+///   elsewhere by now; one that does not reach there is `Denied` or `Rejected`. What the order knows by the provider's id and is there under
+///   that id without the mark is told among the things all the same, of a cluster that is `Broken` for that reason; when nothing
+///   else is left, `destroy` is `Rejected` for it. An inventory is of where the credentials lead now, and proves the end of nothing.
+/// - A call that took effect in part, or may have, is [`EngineError::Unreachable`], never `Rejected`, `Denied` or `Busy`: those, like
+///   `Throttled` and `Missing`, are taken as proof that nothing was made. One that took no effect for certain is not `Unreachable`.
+/// - The causes of errors are ours and the same whenever the matter is the same: no ids of requests, no times. What differs with every
+///   answer belongs into a reason's `words`.
 /// - `check` ends within 10 s; a provider that has not answered by then is `Unreachable`.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]

@@ -11,7 +11,7 @@ use crate::{
     id::ProvisionerId,
     port::{
         clock::Clock,
-        engine::{Engine, EngineError},
+        engine::{Engine, EngineDescriptor, EngineError},
         leader::Leadership,
         store::{ProvisionerStore, StoreError},
     },
@@ -21,15 +21,21 @@ use crate::{
 /// Asks the provider whether it accepts `parameters`.
 pub(super) async fn ask(engine: &dyn Engine, parameters: &Map<String, Value>, clock: &dyn Clock) -> Check {
     let found = engine.check(parameters).await;
-    judged(found, clock.now())
+    judged(found, Some(engine.descriptor()), clock.now())
 }
 
-fn judged(found: Result<(), EngineError>, at: DateTime<Utc>) -> Check {
+/// What an engine's answer says of a provisioner. The engine is named, so that a simulated provider is told from a real one.
+fn judged(found: Result<(), EngineError>, engine: Option<&EngineDescriptor>, at: DateTime<Utc>) -> Check {
+    let name = engine.map_or("the provider", |engine| engine.verbose_name);
     let (phase, reason) = match found {
-        Ok(()) => (ProvisionerPhase::Ready, "the provider accepts the credentials".to_owned()),
+        Ok(()) if engine.is_some_and(|engine| !engine.abilities.deploy) => (
+            ProvisionerPhase::Ready,
+            "there is nothing to check: clusters are attached by their kubeconfigs".to_owned(),
+        ),
+        Ok(()) => (ProvisionerPhase::Ready, format!("{name} accepts the credentials")),
         // It answers, and nothing is wrong with the credentials.
         Err(EngineError::Busy(_) | EngineError::Throttled { .. }) => {
-            (ProvisionerPhase::Ready, "the provider answers and is busy".to_owned())
+            (ProvisionerPhase::Ready, format!("{name} answers and is busy"))
         }
         Err(error @ EngineError::Unreachable(_)) => (ProvisionerPhase::NotReachable, error.reason().to_string()),
         Err(
@@ -66,7 +72,8 @@ impl Checks {
         // What others find with newer credentials while we ask is newer than what we find.
         let asked_at = self.clock.now();
         let Some(view) = self.catalog.provisioner(id) else { return Ok(None) };
-        let found = match self.providers.engine_of(&view) {
+        let engine = self.providers.engine_of(&view);
+        let found = match engine {
             Some(engine) => {
                 let access = self.providers.access(&view).await?;
                 engine.check(&access.parameters).await
@@ -74,7 +81,7 @@ impl Checks {
             None => Err(EngineError::Unsupported("be used: this installation does not offer it")),
         };
         let before = &view.provisioner.record;
-        let check = judged(found, asked_at);
+        let check = judged(found, engine.map(|engine| engine.descriptor()), asked_at);
         let phase = check.phase;
         let state_changed_at = if phase == before.check.phase { before.state_changed_at } else { check.at };
         match self.store.record_check(&Checked { provisioner: id, check, state_changed_at }, term).await {

@@ -1,17 +1,14 @@
 //! Orphans: what is, or may be, at providers without a cluster. People decide; the reconciling replica looks for them, and takes down
 //! what is to go.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{ATTEMPTS, ListRequest, ServiceError, may, providers::Providers};
 use crate::{
     access::{Action, Caller, Target},
-    catalog::{Catalog, OrphanView, ProvisionerView, Scope},
+    catalog::{Catalog, Entry, OrphanView, ProvisionerView, Scope},
     id::{ClusterId, ProvisionerId},
     ledger::{Row, RowState, Thing, ThingName, UNCERTAIN},
     orphan::{Orphan, OrphanState},
@@ -65,12 +62,11 @@ impl Orphans {
     /// `NotFound`, `Forbidden`; `Conflict` when its provisioner is gone.
     pub async fn delete(&self, caller: &Caller, id: ClusterId) -> Result<OrphanView, ServiceError> {
         self.decide(caller, Action::OrphanDelete, id, |view, now| match &view.orphan.record.state {
+            _ if view.provisioner.is_none() => Err(ServiceError::conflict(
+                "its provisioner is not there any more, so that nobody can reach it from here; delete it at the provider, then \
+                 ignore it here, which takes it off the list",
+            )),
             OrphanState::Deleting { .. } => Ok(None),
-            OrphanState::Listed | OrphanState::Ignored { .. } if view.provisioner.is_none() => {
-                Err(ServiceError::conflict(
-                    "its provisioner is not there any more; delete it at the provider, then ignore it here",
-                ))
-            }
             OrphanState::Listed | OrphanState::Ignored { .. } => {
                 Ok(Some(OrphanState::Deleting { by: caller.user, since: now, trouble: None }))
             }
@@ -78,14 +74,14 @@ impl Orphans {
         .await
     }
 
-    /// Decides that one may stay.
+    /// Decides that one may stay. One whose provisioner is gone leaves the list: nobody will ever see whether it is gone.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`.
     pub async fn ignore(&self, caller: &Caller, id: ClusterId) -> Result<OrphanView, ServiceError> {
         self.decide(caller, Action::OrphanIgnore, id, |view, now| match &view.orphan.record.state {
-            OrphanState::Ignored { .. } => Ok(None),
-            OrphanState::Listed | OrphanState::Deleting { .. } => {
+            OrphanState::Ignored { .. } if view.provisioner.is_some() => Ok(None),
+            OrphanState::Listed | OrphanState::Deleting { .. } | OrphanState::Ignored { .. } => {
                 Ok(Some(OrphanState::Ignored { by: caller.user, since: now }))
             }
         })
@@ -111,8 +107,18 @@ impl Orphans {
             }
             let Some(state) = decide(&view, self.clock.now())? else { return Ok(view) };
             let orphan = Orphan { state, ..view.orphan.record.clone() };
-            match self.store.put(&orphan, Some(view.orphan.revision), None).await {
-                Ok(_) => return self.catalog.orphan(id).ok_or_else(missing),
+            let leaves = view.provisioner.is_none();
+            let stored = if leaves {
+                self.store.remove(id, view.orphan.revision, None).await
+            } else {
+                self.store.put(&orphan, Some(view.orphan.revision), None).await.map(drop)
+            };
+            match stored {
+                Ok(()) if leaves => {
+                    let orphan = Arc::new(Entry::new(orphan, view.orphan.revision));
+                    return Ok(OrphanView { orphan, ..view });
+                }
+                Ok(()) => return self.catalog.orphan(id).ok_or_else(missing),
                 Err(StoreError::Conflict) => self.freshness.caught_up().await?,
                 Err(error) => return Err(error.into()),
             }
@@ -155,7 +161,7 @@ impl Sweeps {
         if abilities.inventory
             && let Ok(found) = engine.inventory(&access, self.providers.installation).await
         {
-            self.compare(&view, found, now, term).await?;
+            self.compare(&view, &*engine, &access, found, now, term).await?;
         }
         for orphan in self.of(id) {
             self.take_down(&*engine, &access, &orphan, term).await?;
@@ -181,6 +187,8 @@ impl Sweeps {
     async fn compare(
         &self,
         provisioner: &ProvisionerView,
+        engine: &dyn Engine,
+        access: &Access,
         found: Vec<Found>,
         now: DateTime<Utc>,
         term: Term,
@@ -190,48 +198,87 @@ impl Sweeps {
         for found in found {
             things.entry(found.cluster).or_default().push(found.thing);
         }
-        let there: BTreeSet<ClusterId> = things.keys().copied().collect();
-        for (cluster, things) in things {
-            if self.catalog.cluster(cluster).is_some() {
+        for (cluster, things) in &things {
+            let is_listed = self.catalog.orphan(*cluster).is_some();
+            if is_listed || self.catalog.cluster(*cluster).is_some() {
                 continue;
             }
-            let departed = self.catalog.departed(cluster);
-            let rows = present(things, now);
-            match self.catalog.orphan(cluster) {
-                None if departed.as_ref().is_some_and(|departed| now - departed.at < JUST_LEFT) => {}
-                None => {
-                    // Marks can be copied: nobody learns from one what somebody else's cluster was called.
-                    let departed = departed.filter(|departed| departed.organization == record.organization);
-                    let orphan = Orphan {
-                        cluster,
-                        name: departed.map(|departed| departed.name.to_string()),
-                        organization: record.organization,
-                        provisioner: record.id,
-                        rows,
-                        state: OrphanState::Listed,
-                        listed_at: now,
-                        seen_at: Some(now),
-                    };
-                    self.put(&orphan, None, term).await?;
-                }
-                Some(known) if known.orphan.record.provisioner == record.id => {
-                    let before = &known.orphan.record;
-                    let is_recent = before.seen_at.is_some_and(|at| now - at < SEEN_AGAIN);
-                    if !is_recent || things_of(&before.rows) != things_of(&rows) {
-                        let orphan = Orphan { rows, seen_at: Some(now), ..before.clone() };
-                        self.put(&orphan, Some(known.orphan.revision), term).await?;
-                    }
-                }
-                Some(_) => {}
+            let departed = self.catalog.departed(*cluster);
+            if departed.as_ref().is_some_and(|departed| now - departed.at < JUST_LEFT) {
+                continue;
             }
+            // Marks can be copied: nobody learns from one what somebody else's cluster was called.
+            let departed = departed.filter(|departed| departed.organization == record.organization);
+            let orphan = Orphan {
+                cluster: *cluster,
+                name: departed.map(|departed| departed.name.to_string()),
+                organization: record.organization,
+                provisioner: record.id,
+                rows: things.iter().cloned().map(|thing| present(thing, now)).collect(),
+                state: OrphanState::Listed,
+                listed_at: now,
+                seen_at: Some(now),
+            };
+            self.put(&orphan, None, term).await?;
         }
         for view in self.of(record.id) {
-            let orphan = &view.orphan.record;
-            if !there.contains(&orphan.cluster) && now - orphan.listed_at > UNCERTAIN {
-                self.remove(&view, term).await?;
+            let found = things.remove(&view.orphan.record.cluster).unwrap_or_default();
+            if self.catalog.cluster(view.orphan.record.cluster).is_none() {
+                self.compare_one(&view, engine, access, found, now, term).await?;
             }
         }
         Ok(())
+    }
+
+    /// Takes what an inventory found of an orphan into the list. What it does not show may be where it does not look: that is gone only
+    /// when a look for that very thing says so.
+    async fn compare_one(
+        &self,
+        view: &OrphanView,
+        engine: &dyn Engine,
+        access: &Access,
+        mut found: Vec<Thing>,
+        now: DateTime<Utc>,
+        term: Term,
+    ) -> Result<(), StoreError> {
+        let orphan = &view.orphan.record;
+        let mut is_seen = !found.is_empty();
+        let mut rows = Vec::new();
+        let is_found = |row: &Row, found: &[Thing]| found.iter().any(|thing| thing.name == row.thing.name);
+        if orphan.rows.iter().any(|row| !is_found(row, &found)) || found.is_empty() {
+            match engine.observe(access, &self.order(orphan)).await {
+                Ok(Observation::Absent) | Err(EngineError::Missing) => {}
+                Ok(Observation::Seen(seen)) => {
+                    is_seen = true;
+                    for thing in seen.things {
+                        if found.iter().all(|known| known.name != thing.name) {
+                            found.push(thing);
+                        }
+                    }
+                }
+                Err(_) => rows.extend(orphan.rows.iter().filter(|row| !is_found(row, &found)).cloned()),
+            }
+        }
+        rows.extend(found.into_iter().map(|thing| present(thing, now)));
+        if rows.is_empty() {
+            return if now - orphan.listed_at > UNCERTAIN { self.remove(view, term).await } else { Ok(()) };
+        }
+        let is_recent = !is_seen || orphan.seen_at.is_some_and(|at| now - at < SEEN_AGAIN);
+        if is_recent && things_of(&orphan.rows) == things_of(&rows) {
+            return Ok(());
+        }
+        let seen_at = if is_seen { Some(now) } else { orphan.seen_at };
+        self.put(&Orphan { rows, seen_at, ..orphan.clone() }, Some(view.orphan.revision), term).await
+    }
+
+    /// An orphan in the engine's terms.
+    fn order(&self, orphan: &Orphan) -> Order {
+        Order {
+            mark: self.providers.mark(orphan.cluster),
+            name: orphan.name.clone().unwrap_or_default(),
+            parameters: serde_json::Map::new(),
+            known: orphan.rows.iter().map(|row| row.thing.clone()).collect(),
+        }
     }
 
     /// Sees that an orphan goes, if it is to go.
@@ -251,12 +298,7 @@ impl Sweeps {
             return Ok(());
         }
         let now = self.clock.now();
-        let order = Order {
-            mark: self.providers.mark(orphan.cluster),
-            name: orphan.name.clone().unwrap_or_default(),
-            parameters: serde_json::Map::new(),
-            known: orphan.rows.iter().map(|row| row.thing.clone()).collect(),
-        };
+        let order = self.order(orphan);
         let result = match engine.observe(access, &order).await {
             Ok(Observation::Absent) | Err(EngineError::Missing) if now - orphan.listed_at > UNCERTAIN => {
                 return self.remove(view, term).await;
@@ -281,6 +323,7 @@ impl Sweeps {
     async fn tell(&self, view: &OrphanView, trouble: Option<Reason>, term: Term) -> Result<(), StoreError> {
         let orphan = &view.orphan.record;
         let OrphanState::Deleting { by, since, trouble: before } = &orphan.state else { return Ok(()) };
+        let trouble = trouble.map(|trouble| trouble.or_first(before.as_ref()));
         if trouble == *before {
             return Ok(());
         }
@@ -304,8 +347,8 @@ impl Sweeps {
     }
 }
 
-fn present(things: Vec<Thing>, now: DateTime<Utc>) -> Vec<Row> {
-    things.into_iter().map(|thing| Row { thing, state: RowState::Present, since: now }).collect()
+const fn present(thing: Thing, now: DateTime<Utc>) -> Row {
+    Row { thing, state: RowState::Present, since: now }
 }
 
 /// The things without their order, which providers do not promise.

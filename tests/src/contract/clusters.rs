@@ -173,6 +173,7 @@ pub async fn sightings_leave_the_revision_alone(site: Site) {
         network_policy: Some(NetworkPolicy { provider: "CALICO".into(), enabled: true }),
         words: "RECONCILING".into(),
         trouble: Some(Reason::new("time-out", Fixer::Provider, "")),
+        refusal: Some(Reason::new("a network is in use", Fixer::Admin, "")),
     };
     for (look, told) in [
         (Some(Look::Answered { version: "v1.37.2".into() }), None),

@@ -161,15 +161,17 @@ async fn a_failure_at_the_provider_is_told_in_its_words_and_repaired() {
 }
 
 #[tokio::test]
-async fn what_has_lost_its_mark_is_not_ours_any_more() {
+async fn what_has_lost_its_mark_is_not_touched_any_more() {
     let site = Site::new().await;
     let mut order = an_order();
     site.build(&order, 3).await;
     order.known = site.seen(&order).await.things;
     site.model.happens(&site.key(Kind::Nodepool, &order), Event::LosesLabels);
     let seen = site.seen(&order).await;
-    assert_eq!((seen.condition, seen.things.len(), seen.node_count), (Condition::Incomplete, 2, None));
-    assert!(seen.words.contains("nodepool not there, and its name is taken"), "{}", seen.words);
+    assert_eq!((seen.things.len(), seen.node_count), (3, None), "what may cost money stays on the list");
+    let Condition::Broken(reason) = &seen.condition else { panic!("{seen:?}") };
+    assert!(reason.cause.contains("does not carry our mark any more"), "{reason}");
+    assert!(seen.words.contains("nodepool without its mark"), "{}", seen.words);
     let before = site.model.thing(&site.key(Kind::Nodepool, &order));
     assert!(matches!(site.engine.deploy(&site.access, &order).await, Err(EngineError::Rejected(_))));
     assert!(matches!(site.engine.resize(&site.access, &order, 9).await, Err(EngineError::Rejected(_))));

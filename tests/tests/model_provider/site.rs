@@ -147,6 +147,10 @@ impl Stage for Site {
         self.model.happens(&key_of(name), Event::Vanishes);
     }
 
+    async fn unmark(&self, name: &ThingName) {
+        self.model.happens(&key_of(name), Event::LosesLabels);
+    }
+
     async fn pass(&self, time: TimeDelta) {
         self.model.pass(time);
     }

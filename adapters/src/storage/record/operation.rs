@@ -21,6 +21,8 @@ pub(crate) struct Form {
     attempt: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
     failures: u32,
+    #[serde(default, skip_serializing_if = "is_false")]
+    was_taken_up: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next_attempt_at: Option<DateTime<Utc>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,6 +38,11 @@ pub(crate) struct Form {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
 const fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_false(answer: &bool) -> bool {
+    !*answer
 }
 
 #[derive(Serialize, Deserialize)]
@@ -158,6 +165,7 @@ impl From<&Operation> for Form {
             status: operation.status.into(),
             attempt: operation.attempt,
             failures: operation.failures,
+            was_taken_up: operation.was_taken_up,
             next_attempt_at: operation.next_attempt_at,
             cancel: operation.cancel.map(|(by, at)| StoredCancel { by, at }),
             ended_at: operation.ended_at,
@@ -183,6 +191,7 @@ impl Record for Operation {
             status: form.status.into(),
             attempt: form.attempt,
             failures: form.failures,
+            was_taken_up: form.was_taken_up,
             next_attempt_at: form.next_attempt_at,
             cancel: form.cancel.map(|StoredCancel { by, at }| (by, at)),
             ended_at: form.ended_at,

@@ -52,6 +52,8 @@ struct StoredTold {
     words: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trouble: Option<StoredReason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refusal: Option<StoredReason>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,17 +98,19 @@ impl From<StoredLook> for Look {
 
 impl From<Told> for StoredTold {
     fn from(told: Told) -> Self {
-        let Told { progress, node_count, network_policy, words, trouble } = told;
+        let Told { progress, node_count, network_policy, words, trouble, refusal } = told;
         let policy = network_policy.map(|NetworkPolicy { provider, enabled }| StoredPolicy { provider, enabled });
-        Self { progress, node_count, network_policy: policy, words, trouble: trouble.map(Into::into) }
+        let (trouble, refusal) = (trouble.map(Into::into), refusal.map(Into::into));
+        Self { progress, node_count, network_policy: policy, words, trouble, refusal }
     }
 }
 
 impl From<StoredTold> for Told {
     fn from(told: StoredTold) -> Self {
-        let StoredTold { progress, node_count, network_policy, words, trouble } = told;
+        let StoredTold { progress, node_count, network_policy, words, trouble, refusal } = told;
         let policy = network_policy.map(|StoredPolicy { provider, enabled }| NetworkPolicy { provider, enabled });
-        Self { progress, node_count, network_policy: policy, words, trouble: trouble.map(Into::into) }
+        let (trouble, refusal) = (trouble.map(Into::into), refusal.map(Into::into));
+        Self { progress, node_count, network_policy: policy, words, trouble, refusal }
     }
 }
 

@@ -28,7 +28,8 @@ pub struct ClusterCreate {
     pub owner: Option<String>,
     /// What the engine asks for, and whatever else the client keeps here. May hold the kubeconfig, as the old console sends it.
     pub metadata: Option<Free>,
-    /// The kubeconfig, as a JSON object or YAML text. Commands, names of files and proxies in it are refused.
+    /// The kubeconfig of a cluster that is attached, as a JSON object or YAML text. Commands, names of files and proxies in it are
+    /// refused, and so is one for a cluster that is made: its provider gives it.
     pub kubeconfig: Option<Free>,
 }
 
@@ -43,7 +44,7 @@ pub struct ClusterUpdate {
     pub owner: Option<String>,
     /// Merged by key; null removes a key, `*******` keeps a secret as it is.
     pub metadata: Option<Free>,
-    /// A new kubeconfig, as a JSON object or YAML text.
+    /// A new kubeconfig, as a JSON object or YAML text; not for a cluster that is made, before its provider has given one.
     pub kubeconfig: Option<Free>,
 }
 

@@ -8,6 +8,7 @@ pub mod orphan;
 pub mod provisioner;
 pub mod session;
 pub mod status;
+pub mod timeline;
 pub mod topology;
 pub mod user;
 

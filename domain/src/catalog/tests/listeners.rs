@@ -3,8 +3,13 @@
 
 use std::sync::{Mutex, MutexGuard, Weak};
 
+use chrono::TimeDelta;
+
 use super::{super::*, random};
-use crate::catalog::tests::random::{Random, Script};
+use crate::{
+    catalog::tests::random::{Random, Script},
+    provisioner::Check,
+};
 
 /// One call of a listener.
 #[derive(Debug, Clone, PartialEq)]
@@ -158,4 +163,27 @@ fn the_catalog_shows_what_it_tells_of() {
             }
         }
     }
+}
+
+#[test]
+fn a_check_that_finds_the_same_moves_its_age_and_is_not_told() {
+    let (mut script, mut random) = (Script::default(), Random::seeded(6));
+    let catalog = filled(&mut script, &mut random);
+    let heard = Heard::of(&catalog);
+    let id = catalog.provisioner_ids()[0];
+    let shown = || catalog.provisioner(id).unwrap().provisioner.record.clone();
+    let (first, since) = (shown().check, shown().state_changed_at);
+    let find = |check: Check, state_changed_at| {
+        catalog.apply(vec![(Revision(7), Change::Checked(Checked { provisioner: id, check, state_changed_at }))]);
+        heard.take().len()
+    };
+    let at = first.at + TimeDelta::seconds(10);
+    assert_eq!(find(Check { at, ..first.clone() }, since), 0);
+    assert_eq!(shown().check.at, at, "it is shown all the same");
+    // From before what is shown, it is not shown.
+    let other = Check { reason: "it is down".into(), ..first.clone() };
+    assert_eq!(find(Check { at: first.at - TimeDelta::days(20_000), ..other.clone() }, since), 0);
+    let at = at + TimeDelta::seconds(10);
+    assert_eq!(find(Check { at, ..other.clone() }, since), 1);
+    assert_eq!(find(Check { at: at + TimeDelta::seconds(10), ..other }, since), 0);
 }

@@ -72,8 +72,12 @@ where
 impl Model {
     pub(super) fn apply(&mut self, revision: Revision, change: &Change) {
         let before = self.tenant_before(change);
+        let how_it_stood = self.how_it_stands(change);
         self.show(change);
-        self.tell(revision, change, before);
+        // That something was checked again and is as it was concerns nobody.
+        if how_it_stood.is_none() || how_it_stood != self.how_it_stands(change) {
+            self.tell(revision, change, before);
+        }
     }
 
     fn show(&mut self, change: &Change) {
@@ -116,6 +120,14 @@ impl Model {
             | Change::Departed(_)
             | Change::DepartedGone(_) => self.work.show(change),
         }
+    }
+
+    /// How a provisioner stands that was checked, apart from the age.
+    fn how_it_stands(&self, change: &Change) -> Option<Option<(ProvisionerPhase, String, DateTime<Utc>)>> {
+        let Change::Checked(Checked { provisioner, .. }) = change else { return None };
+        let known = self.provisioners.iter().find(|p| p.value.id == *provisioner);
+        let shown = known.map(|p| self.shown(&p.value));
+        Some(shown.map(|p| (p.check.phase, p.check.reason, p.state_changed_at)))
     }
 
     fn looked(&mut self, id: ClusterId, at: DateTime<Utc>) {

@@ -1,4 +1,4 @@
-//! What people do to clusters: resize, network policy, destroy, cancel, retry, forget. Each answers as soon as the request is durable;
+//! What people do to clusters: resize, network policy, destroy, cancel, retry. Each answers as soon as the request is durable;
 //! the reconciler does the work.
 
 use std::sync::Arc;
@@ -9,32 +9,21 @@ use super::{Clusters, permits};
 use crate::{
     access::{Action, Caller},
     catalog::{ClusterView, Entry as Shown, OperationView},
-    cluster::{Cluster, ClusterEvent, Lifecycle},
+    cluster::{Cluster, ClusterEvent, Lifecycle, plan::is_mended_by_deploying},
     id::{ClusterId, OperationId},
     invalid::FieldError,
-    ledger::{Ledger, Row},
     operation::{NetworkPolicy, Operation, OperationKind, OperationStatus},
-    orphan::{Orphan, OrphanState},
     port::{
         engine::{Abilities, Engine},
-        store::{ClusterRecord, ClusterSecrets, StoreError, Work},
+        store::{Change, ClusterRecord, ClusterSecrets, StoreError, Work},
     },
     reason::{Fixer, Reason},
     service::{ATTEMPTS, Expected, ServiceError, organizations::check_expected},
-    timeline::{Departed, Entry, Happening},
+    timeline::{Entry, Happening},
 };
 
 /// How many operations are kept of one cluster.
 const KEPT: usize = 20;
-
-/// What becomes of a cluster that is forgotten.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Forgotten {
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// What may remain at the provider; it is listed as an orphan from now on, unless nothing does.
-    pub remaining: Vec<Row>,
-}
 
 /// What is asked to be done next.
 struct Request {
@@ -42,12 +31,14 @@ struct Request {
     event: ClusterEvent,
     attempt: u32,
     message: String,
+    /// What is made anew is reached anew: the kubeconfig is fetched again.
+    is_anew: bool,
 }
 
 impl Request {
     fn new(kind: OperationKind, event: ClusterEvent) -> Self {
         let message = format!("asked to {}", kind.infinitive());
-        Self { kind, event, attempt: 1, message }
+        Self { kind, event, attempt: 1, message, is_anew: false }
     }
 }
 
@@ -122,7 +113,11 @@ impl Clusters {
     /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
     pub async fn delete(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<(), ServiceError> {
         let view = self.permitted(caller, Action::ClusterDelete, id)?;
-        let is_attached = self.engine_of(&view).is_ok_and(|engine| !engine.descriptor().abilities.deploy);
+        let is_attached = match self.engine_of(&view) {
+            Ok(engine) => !engine.descriptor().abilities.deploy,
+            // Nobody is left to ask; but whatever was made began with an operation.
+            Err(_) => view.cluster.record.operation.is_none(),
+        };
         if is_attached {
             return self.detach(caller, id, expected).await;
         }
@@ -138,43 +133,29 @@ impl Clusters {
         begun.await.map(drop)
     }
 
-    async fn detach(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<(), ServiceError> {
-        for _ in 0..ATTEMPTS {
-            let view = self.permitted(caller, Action::ClusterDelete, id)?;
-            check_expected(expected, view.cluster.revision, "the cluster")?;
-            let now = self.clock.now();
-            let mut operation = Operation::requested(id, OperationKind::Detach, caller.user, now, now);
-            operation.end(OperationStatus::Succeeded, None, now);
-            let told = told(&view, caller, now, Some(operation.id), "the cluster was detached".to_owned());
-            let work = Work {
-                operations: vec![(operation, None)],
-                timeline: vec![told],
-                departed: Some(departed(&view, now)),
-                ..Work::default()
-            };
-            match self.store.commit(id, ClusterRecord::Remove(view.cluster.revision), work).await {
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
-                other => return Ok(other.map(drop)?),
-            }
-        }
-        Err(StoreError::Conflict.into())
-    }
-
-    /// Runs the failed operation again from where it stands; a cluster that failed on its own is deployed again.
+    /// Runs the failed operation again from where it stands. A cluster that failed on its own, or of which something is missing at its
+    /// provider, is deployed again.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Unsupported`; `Conflict` when something is under way, or nothing has failed.
     pub async fn retry(&self, caller: &Caller, id: ClusterId) -> Result<ClusterView, ServiceError> {
         self.begin(caller, Action::ClusterUpdate, id, None, |view, newest| {
             let cluster = &view.cluster.record;
+            let failure = match &cluster.lifecycle {
+                Lifecycle::Failed { reason } => Some(reason),
+                Lifecycle::Deploying | Lifecycle::Ready | Lifecycle::Updating | Lifecycle::Destroying => None,
+            };
+            let has_failed = failure.is_some();
             let failed = newest
-                .filter(|operation| matches!(operation.status, OperationStatus::Failed | OperationStatus::Cancelled));
-            let has_failed = matches!(cluster.lifecycle, Lifecycle::Failed { .. });
+                .filter(|operation| matches!(operation.status, OperationStatus::Failed | OperationStatus::Cancelled))
+                .filter(|operation| !has_failed || is_part_of_the_failure(operation, cluster));
             let engine = self.engine_of(view)?;
             if !engine.descriptor().abilities.deploy {
                 return Err(unsupported(engine, "retry: it only attaches clusters"));
             }
+            let is_anew = failure.is_some_and(is_mended_by_deploying);
             let (kind, attempt) = match failed {
+                Some(operation) if is_anew && operation.kind != OperationKind::Deploy => (OperationKind::Deploy, 1),
                 Some(operation) => (operation.kind.clone(), operation.attempt.saturating_add(1)),
                 None if has_failed => (OperationKind::Deploy, 1),
                 None => return Err(nothing_to_retry(view)),
@@ -183,14 +164,16 @@ impl Clusters {
                 OperationKind::Deploy if has_failed => ClusterEvent::DeployRequested,
                 OperationKind::Deploy => return Err(nothing_to_retry(view)),
                 OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. } => ClusterEvent::ChangeRequested,
-                // Whoever may change a cluster may not thereby destroy it.
                 OperationKind::Destroy | OperationKind::Detach => {
-                    self.permitted(caller, Action::ClusterDelete, id)?;
+                    // Somebody has thought better of it: whoever may change a cluster may not thereby destroy it after all.
+                    if failed.is_some_and(|operation| operation.status == OperationStatus::Cancelled) {
+                        self.permitted(caller, Action::ClusterDelete, id)?;
+                    }
                     ClusterEvent::DeleteRequested
                 }
             };
             let message = format!("asked to try again to {}", kind.infinitive());
-            Ok(Some(Request { kind, event, attempt, message }))
+            Ok(Some(Request { kind, event, attempt, message, is_anew }))
         })
         .await
     }
@@ -234,42 +217,6 @@ impl Clusters {
         Err(StoreError::Conflict.into())
     }
 
-    /// Drops a cluster's record without asking its provider, whatever is under way; what may remain there is listed as an orphan.
-    ///
-    /// # Errors
-    /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
-    pub async fn forget(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<Forgotten, ServiceError> {
-        for _ in 0..ATTEMPTS {
-            let view = self.permitted(caller, Action::ClusterForget, id)?;
-            check_expected(expected, view.cluster.revision, "the cluster")?;
-            let now = self.clock.now();
-            let stored = self.store.ledger(id).await?;
-            let revision = stored.as_ref().map(|stored| stored.revision);
-            let ledger = stored.map_or_else(|| Ledger::empty(id), |stored| stored.value);
-            let remaining: Vec<Row> = ledger.remaining().cloned().collect();
-            let mut work = Work {
-                timeline: vec![told(&view, caller, now, None, "the cluster was forgotten".to_owned())],
-                departed: Some(departed(&view, now)),
-                // Compared: what is written down meanwhile, which moves neither the record nor always the operation, is not lost.
-                ledger: Some((ledger, revision)),
-                ..Work::default()
-            };
-            let unfinished = self.newest(&view).filter(|entry| entry.record.status.is_unfinished());
-            if let Some(entry) = &unfinished {
-                stop(entry, "the cluster was forgotten", caller, now, &mut work);
-            }
-            if !remaining.is_empty() {
-                work.orphan = Some(orphan(&view, remaining.clone(), now));
-            }
-            match self.store.commit(id, ClusterRecord::Remove(view.cluster.revision), work).await {
-                Ok(_) => return Ok(Forgotten { cluster: id, remaining }),
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(StoreError::Conflict.into())
-    }
-
     /// Begins what `decide` makes of the cluster and its newest operation; nothing if it is `None`. Destroying takes over from what
     /// is under way, everything else has to wait for it.
     async fn begin(
@@ -297,7 +244,12 @@ impl Clusters {
             let lifecycle = lifecycle.map_err(|error| ServiceError::conflict(error.to_string()))?;
             let mut operation = Operation::requested(id, request.kind, caller.user, now, self.deadline(now));
             operation.attempt = request.attempt;
-            let cluster = Cluster { lifecycle, changed_at: now, operation: Some(operation.id), ..before.clone() };
+            let mut cluster = Cluster { lifecycle, changed_at: now, operation: Some(operation.id), ..before.clone() };
+            let mut secrets = ClusterSecrets::default();
+            if request.is_anew && cluster.has_kubeconfig {
+                cluster.has_kubeconfig = false;
+                secrets.kubeconfig = Change::Remove;
+            }
             let mut work = Work {
                 timeline: vec![told(&view, caller, now, Some(operation.id), request.message)],
                 forgotten: self.outdated(id),
@@ -308,7 +260,7 @@ impl Clusters {
             }
             work.operations.push((operation, None));
             let put = Box::new(cluster.clone());
-            let record = ClusterRecord::Put(put, ClusterSecrets::default(), view.cluster.revision);
+            let record = ClusterRecord::Put(put, secrets, view.cluster.revision);
             match self.store.commit(id, record, work).await {
                 // As it was written: by now the reconciler may be done with it.
                 Ok(revision) => return Ok(ClusterView { cluster: Arc::new(Shown::new(cluster, revision)), ..view }),
@@ -324,7 +276,7 @@ impl Clusters {
         self.catalog.operations_of(id).iter().skip(KEPT - 1).map(|view| view.operation.record.id).collect()
     }
 
-    fn newest(&self, view: &ClusterView) -> Option<Arc<Shown<Operation>>> {
+    pub(super) fn newest(&self, view: &ClusterView) -> Option<Arc<Shown<Operation>>> {
         self.catalog.operation(view.cluster.record.operation?).map(|view| view.operation)
     }
 
@@ -341,6 +293,15 @@ impl Clusters {
 
 fn unsupported(engine: &dyn Engine, what: &str) -> ServiceError {
     ServiceError::Unsupported(format!("{} cannot {what}", engine.descriptor().verbose_name))
+}
+
+/// Whether a cluster that has failed did so with that operation. What it did on its own, long after somebody thought better of
+/// destroying it, is no reason to destroy it.
+fn is_part_of_the_failure(operation: &Operation, cluster: &Cluster) -> bool {
+    match operation.kind {
+        OperationKind::Deploy | OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. } => true,
+        OperationKind::Destroy | OperationKind::Detach => operation.ended_at.is_none_or(|at| at >= cluster.changed_at),
+    }
 }
 
 fn nothing_to_retry(view: &ClusterView) -> ServiceError {
@@ -360,7 +321,7 @@ fn under_way(view: &ClusterView, operation: &Operation) -> ServiceError {
 }
 
 /// Something that somebody did, for the timeline.
-fn told(
+pub(super) fn told(
     view: &ClusterView,
     caller: &Caller,
     now: DateTime<Utc>,
@@ -372,7 +333,7 @@ fn told(
 }
 
 /// What was under way ends with what was asked for instead, and the story says so.
-fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: DateTime<Utc>, work: &mut Work) {
+pub(super) fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: DateTime<Utc>, work: &mut Work) {
     let mut operation = entry.record.clone();
     let reason = Reason::new(why, Fixer::Requester, "");
     operation.end(OperationStatus::Cancelled, Some(reason.clone()), now);
@@ -386,31 +347,6 @@ fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: DateTime<Utc>
         reason: Some(reason),
     });
     work.operations.push((operation, Some(entry.revision)));
-}
-
-fn departed(view: &ClusterView, now: DateTime<Utc>) -> Departed {
-    let cluster = &view.cluster.record;
-    Departed {
-        cluster: cluster.id,
-        name: cluster.name.clone(),
-        organization: cluster.organization,
-        owner: cluster.owner,
-        at: now,
-    }
-}
-
-fn orphan(view: &ClusterView, rows: Vec<Row>, now: DateTime<Utc>) -> Orphan {
-    let cluster = &view.cluster.record;
-    Orphan {
-        cluster: cluster.id,
-        name: Some(cluster.name.to_string()),
-        organization: cluster.organization,
-        provisioner: cluster.provisioner,
-        rows,
-        state: OrphanState::Listed,
-        listed_at: now,
-        seen_at: None,
-    }
 }
 
 impl Clusters {

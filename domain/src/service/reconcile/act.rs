@@ -149,6 +149,7 @@ impl Reconciler {
         if let Some(operation) = turn.operation_mut() {
             operation.end_step(StepOutcome::Done, None, now);
         }
+        turn.show_refusal(now);
         let seen = turn.seen;
         turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
         Ok(Again::Soon)
@@ -157,7 +158,7 @@ impl Reconciler {
     /// A call did not succeed and is made again later.
     async fn hold(&self, turn: &mut Turn, error: &EngineError, now: DateTime<Utc>) -> Result<Again, StoreError> {
         let id = turn.id();
-        let reason = error.reason();
+        let mut reason = error.reason();
         let mut again = Again::Soon;
         let mut news = false;
         let failures = turn.operation().map_or(0, |operation| operation.failures);
@@ -167,7 +168,9 @@ impl Reconciler {
         };
         let pause = turn.until_deadline(pause, now);
         if let Some(operation) = turn.operation_mut() {
-            news = operation.current().is_none_or(|step| step.reason.as_ref() != Some(&reason));
+            let before = operation.current().and_then(|step| step.reason.as_ref());
+            news = before.is_none_or(|before| !before.is_like(&reason));
+            reason = reason.or_first(before);
             operation.hold(reason.clone(), now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::minutes(1)));
             again = Again::After(pause);
         }
@@ -179,6 +182,7 @@ impl Reconciler {
                 Some(reason),
             );
         }
+        turn.show_refusal(now);
         if turn.has_changed() {
             let seen = turn.seen;
             turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;

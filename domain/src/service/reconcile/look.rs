@@ -31,7 +31,7 @@ impl Reconciler {
             let record = ClusterRecord::Keep(Some(view.cluster.revision));
             written = Some(self.store.commit(cluster.id, record, work).await?);
         }
-        Ok(Turned { again: Again::Quiet, silent, unchanged_at, written })
+        Ok(Turned { again: Again::Quiet, silent, unchanged_at, written, deadline: None })
     }
 
     /// Notes when clusters were last looked at whose sighting did not change.

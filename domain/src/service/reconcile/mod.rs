@@ -16,7 +16,7 @@ use super::providers::{Providers, known};
 use crate::{
     catalog::{Catalog, ClusterView},
     cluster::{
-        Look, Sighting, Told,
+        Lifecycle, Look, Sighting, Told,
         plan::{Situation, Step, plan},
     },
     id::ClusterId,
@@ -24,7 +24,7 @@ use crate::{
     ledger::Ledger,
     port::{
         clock::Clock,
-        engine::{Access, Engine, EngineError, Observation, Order},
+        engine::{Access, Condition, Engine, EngineError, Observation, Order},
         inspector::ClusterInspector,
         leader::{Leadership, Term},
         store::{ClusterStore, Freshness, Revision, StoreError},
@@ -58,11 +58,13 @@ pub struct Turned {
     pub unchanged_at: Option<DateTime<Utc>>,
     /// The newest revision it wrote: changes up to there are its own.
     pub written: Option<Revision>,
+    /// When what is under way has to end: the next turn is due then at the latest.
+    pub deadline: Option<DateTime<Utc>>,
 }
 
 impl Turned {
     const fn after(again: Again) -> Self {
-        Self { again, silent: false, unchanged_at: None, written: None }
+        Self { again, silent: false, unchanged_at: None, written: None, deadline: None }
     }
 }
 
@@ -133,10 +135,20 @@ impl Reconciler {
         };
         // What is seen is as old as the question: what has taken effect since, it need not show.
         let asked_at = self.clock.now();
-        let observation = match &line {
+        let mut observation = match &line {
             Some(line) => line.engine.observe(&line.access, &line.order).await,
             None => Err(EngineError::Unsupported("be used any more: this installation does not offer it")),
         };
+        // What is not where it would be made now is looked for where it was made: the provisioner may lead elsewhere since.
+        if let Some(line) = &mut line
+            && cluster.lifecycle == Lifecycle::Ready
+            && is_lacking(&observation)
+            && let Some(ledger) = self.store.ledger(cluster.id).await?
+            && ledger.value.remaining().next().is_some()
+        {
+            line.order.known = known(&ledger.value);
+            observation = line.engine.observe(&line.access, &line.order).await;
+        }
         // While it is being worked on, what it last looked like is kept.
         let is_looked_at = cluster.has_kubeconfig && !cluster.lifecycle.is_transient();
         let look = if !is_looked_at {
@@ -150,10 +162,15 @@ impl Reconciler {
             || is_looked_at && matches!(look, Some(Look::Silent { .. }));
         let now = self.clock.now();
         let before = view.sighting.as_deref();
-        let told = told(before.and_then(|sighting| sighting.told.as_ref()), &observation);
+        let told = told(before.and_then(|sighting| sighting.told.as_ref()), &observation, turn.refusal().cloned());
         turn.saw(Sighting::after(before, cluster.id, look, Some(told), now));
         if trouble(&observation).is_none() {
             turn.is_held_up(None);
+        }
+        if is_at_work(&observation)
+            && let Some(operation) = turn.operation_mut()
+        {
+            operation.is_seen_at_work();
         }
         if is_busy && let Some(things) = things(&observation) {
             turn.ledger_mut().observed(things, asked_at);
@@ -181,7 +198,7 @@ impl Reconciler {
         };
         // A cluster that has left has no age.
         let unchanged_at = (!turn.has_news() && again != Again::Never).then_some(now);
-        Ok(Turned { again, silent, unchanged_at, written: turn.written() })
+        Ok(Turned { again, silent, unchanged_at, written: turn.written(), deadline: turn.deadline() })
     }
 }
 
@@ -191,7 +208,7 @@ fn trouble(observation: &Result<Observation, EngineError>) -> Option<Reason> {
 }
 
 /// What the provider says; while it cannot be asked, what it said before, with why.
-fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>) -> Told {
+fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>, refusal: Option<Reason>) -> Told {
     match observation {
         Ok(Observation::Seen(seen)) => Told {
             progress: seen.progress,
@@ -199,9 +216,28 @@ fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>) -
             network_policy: seen.network_policy.clone(),
             words: seen.words.clone(),
             trouble: None,
+            refusal,
         },
-        Ok(Observation::Absent) | Err(EngineError::Missing) => Told::default(),
-        Err(_) => Told { trouble: trouble(observation), ..before.cloned().unwrap_or_default() },
+        Ok(Observation::Absent) | Err(EngineError::Missing) => Told { refusal, ..Told::default() },
+        Err(_) => {
+            let known = before.and_then(|before| before.trouble.as_ref());
+            let trouble = trouble(observation).map(|trouble| trouble.or_first(known));
+            Told { trouble, refusal, ..before.cloned().unwrap_or_default() }
+        }
+    }
+}
+
+/// Whether the provider does what it was asked for.
+fn is_at_work(observation: &Result<Observation, EngineError>) -> bool {
+    matches!(observation, Ok(Observation::Seen(seen)) if seen.condition == Condition::Working)
+}
+
+/// Whether the provider has nothing of it, or not all.
+fn is_lacking(observation: &Result<Observation, EngineError>) -> bool {
+    match observation {
+        Ok(Observation::Absent) | Err(EngineError::Missing) => true,
+        Ok(Observation::Seen(seen)) => seen.condition == Condition::Incomplete,
+        Err(_) => false,
     }
 }
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::opened;
 use crate::{
     catalog::{ClusterView, Entry as Shown},
-    cluster::Sighting,
+    cluster::{Sighting, Told},
     id::ClusterId,
     ledger::Ledger,
     operation::{Operation, StepKind},
@@ -53,8 +53,10 @@ pub(super) struct Turn {
     pub(super) seen: Revision,
     operation: Option<Tracked<Operation>>,
     ledger: Tracked<Ledger>,
+    /// What is seen now, if that is new.
     sighting: Option<Sighting>,
-    has_news: bool,
+    /// Whether `sighting` waits to be written.
+    is_unwritten: bool,
     timeline: Vec<Entry>,
     departed: Option<Departed>,
     written: Option<Revision>,
@@ -75,7 +77,7 @@ impl Turn {
             view,
             term,
             sighting: None,
-            has_news: false,
+            is_unwritten: false,
             timeline: Vec::new(),
             departed: None,
             written: None,
@@ -102,9 +104,13 @@ impl Turn {
         let known = self.view.sighting.as_ref().and_then(|sighting| sighting.told.as_ref()?.trouble.clone());
         let steps = self.operation_mut().and_then(|operation| operation.steps.last_mut());
         let Some(step) = steps.filter(|step| step.ended_at.is_none() && only_waits(step.kind)) else {
-            return known.as_ref() != trouble;
+            return is_news(known.as_ref(), trouble);
         };
-        std::mem::replace(&mut step.reason, trouble.cloned()).as_ref() != trouble
+        let is_news = is_news(step.reason.as_ref(), trouble);
+        if is_news {
+            step.reason = trouble.cloned();
+        }
+        is_news
     }
 
     pub(super) const fn ledger(&self) -> &Ledger {
@@ -117,13 +123,29 @@ impl Turn {
 
     /// What a look found, if that is new.
     pub(super) fn saw(&mut self, sighting: Option<Sighting>) {
-        self.has_news = sighting.is_some();
+        self.is_unwritten = sighting.is_some();
         self.sighting = sighting;
+    }
+
+    /// Why the provider has not accepted what it is asked for.
+    pub(super) fn refusal(&self) -> Option<&Reason> {
+        let under_way = self.operation().filter(|operation| operation.status.is_unfinished());
+        under_way?.current().filter(|step| !only_waits(step.kind))?.reason.as_ref()
+    }
+
+    /// Shows the refusal there is now, or that there is none any more.
+    pub(super) fn show_refusal(&mut self, now: DateTime<Utc>) {
+        let refusal = self.refusal().cloned();
+        let Some(known) = self.sighting.as_ref().or(self.view.sighting.as_deref()) else { return };
+        let told = Told { refusal, ..known.told.clone().unwrap_or_default() };
+        if let Some(sighting) = Sighting::after(Some(known), known.cluster, known.look.clone(), Some(told), now) {
+            self.saw(Some(sighting));
+        }
     }
 
     /// Whether the look found anything new.
     pub(super) const fn has_news(&self) -> bool {
-        self.has_news
+        self.sighting.is_some()
     }
 
     /// How many nodes the provider says there are.
@@ -132,10 +154,14 @@ impl Turn {
         sighting.told.as_ref()?.node_count
     }
 
+    /// When the operation under way has to end.
+    pub(super) fn deadline(&self) -> Option<DateTime<Utc>> {
+        self.operation().filter(|operation| operation.status.is_unfinished()).map(|operation| operation.deadline)
+    }
+
     /// As much of `pause` as is left until the operation under way has to end.
     pub(super) fn until_deadline(&self, pause: Duration, now: DateTime<Utc>) -> Duration {
-        let under_way = self.operation().filter(|operation| operation.status.is_unfinished());
-        under_way.map_or(pause, |operation| pause.min((operation.deadline - now).to_std().unwrap_or_default()))
+        self.deadline().map_or(pause, |deadline| pause.min((deadline - now).to_std().unwrap_or_default()))
     }
 
     /// Adds to the timeline.
@@ -161,7 +187,7 @@ impl Turn {
 
     /// Whether anything waits to be written.
     pub(super) fn has_changed(&self) -> bool {
-        self.sighting.is_some()
+        self.is_unwritten
             || !self.timeline.is_empty()
             || self.operation.as_ref().is_some_and(|tracked| tracked.changed().is_some())
             || self.ledger.changed().is_some()
@@ -180,7 +206,7 @@ impl Turn {
             operations: self.operation.as_ref().and_then(Tracked::changed).into_iter().collect(),
             // What leaves takes its ledger along.
             ledger: if leaves { None } else { self.ledger.changed() },
-            sighting: if leaves { None } else { self.sighting.take() },
+            sighting: self.sighting.clone().filter(|_| self.is_unwritten && !leaves),
             timeline: std::mem::take(&mut self.timeline),
             departed: self.departed.take(),
             term: Some(self.term),
@@ -188,6 +214,7 @@ impl Turn {
         };
         let revision = store.commit(self.id(), record, work).await?;
         self.written = Some(revision);
+        self.is_unwritten = false;
         if let Some(operation) = &mut self.operation {
             operation.written(revision);
         }
@@ -202,4 +229,12 @@ impl Turn {
 /// Whether a step calls nobody.
 pub(super) const fn only_waits(step: StepKind) -> bool {
     matches!(step, StepKind::Wait | StepKind::Verify)
+}
+
+/// Whether that is another trouble than before, and not the same in other words.
+fn is_news(before: Option<&Reason>, trouble: Option<&Reason>) -> bool {
+    match (before, trouble) {
+        (Some(before), Some(trouble)) => !before.is_like(trouble),
+        (before, trouble) => before.is_some() != trouble.is_some(),
+    }
 }

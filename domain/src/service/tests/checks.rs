@@ -81,13 +81,13 @@ fn reason(cause: &str) -> Reason {
 async fn every_answer_of_an_engine() {
     use ProvisionerPhase::{Failed, NotReachable, Ready};
     let rows = [
-        (Ok(()), Ready, "the provider accepts the credentials"),
+        (Ok(()), Ready, "Engine of the Tests accepts the credentials"),
         // It answers, and nothing is wrong with the credentials.
-        (Err(EngineError::Busy("maintenance".into())), Ready, "the provider answers and is busy"),
+        (Err(EngineError::Busy("maintenance".into())), Ready, "Engine of the Tests answers and is busy"),
         (
             Err(EngineError::Throttled { retry_after: Duration::from_secs(9) }),
             Ready,
-            "the provider answers and is busy",
+            "Engine of the Tests answers and is busy",
         ),
         (Err(EngineError::Unreachable("connection refused".into())), NotReachable, "connection refused"),
         (Err(EngineError::Denied(reason("the key was revoked"))), Failed, "the key was revoked"),

@@ -240,3 +240,22 @@ fn progress_is_told_where_it_is_known() {
     clusters.engines = EngineRegistry::default();
     assert_eq!(clusters.progress(&ann, id).unwrap().percent, None);
 }
+
+#[tokio::test]
+async fn the_first_kubeconfig_of_what_a_provider_makes_is_the_provider_s() {
+    let world = World::new();
+    let written = Written::default();
+    let clusters = world.clusters(updating(0, &written));
+    let ann = caller(&world.people.ann);
+    let patch = || ClusterPatch { kubeconfig: Some(kubeconfig("mine")), ..ClusterPatch::default() };
+    for (has_kubeconfig, expected) in [(false, 422), (true, 200)] {
+        let cluster = Cluster { has_kubeconfig, ..cluster("made", world.making, &world.people.ann) };
+        let id = cluster.id;
+        world.put_cluster(cluster);
+        let got = clusters.update(&ann, id, patch(), None).await;
+        assert_eq!(status(&got), expected);
+        if expected == 422 {
+            assert_eq!(fields(got)[0].0, "kubeconfig");
+        }
+    }
+}

@@ -224,3 +224,28 @@ async fn a_reference_that_went_meanwhile_is_said_as_if_it_had_never_been() {
     let foreign = NewCluster { provisioner: world.foreign_provisioner, ..attached(&world) };
     assert_eq!(fields(gone), fields(clusters.create(&bob, foreign, None).await));
 }
+
+#[tokio::test]
+async fn a_kubeconfig_is_not_taken_for_what_a_provider_makes() {
+    let world = World::new();
+    let created = Created::default();
+    let clusters = world.clusters(creating(&created));
+    let ann = caller(&world.people.ann);
+    let top = NewCluster { kubeconfig: Some(kubeconfig("mine")), ..made(&world, json!({})) };
+    let inside = made(&world, json!({"kubeconfig": kubeconfig("mine")}));
+    for new in [top, inside] {
+        assert_eq!(fields(clusters.create(&ann, new, None).await)[0].0, "kubeconfig");
+    }
+    let wrong = NewCluster { kubeconfig: Some(kubeconfig("mine")), ..made(&world, json!({"node_count": -1})) };
+    let wrong = fields(clusters.create(&ann, wrong, None).await);
+    assert_eq!(
+        wrong.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(),
+        ["kubeconfig", "metadata.node_count"]
+    );
+    assert_eq!(created.len(), 0);
+    // Forms of 2018 send an empty one.
+    for nothing in [json!(""), json!({}), Value::Null] {
+        let new = NewCluster { kubeconfig: Some(nothing), ..made(&world, json!({})) };
+        assert_eq!(status(&clusters.create(&ann, new, None).await), 200);
+    }
+}

@@ -38,6 +38,8 @@ pub trait Stage: Send + Sync {
     async fn look(&self, name: &ThingName) -> Option<Value>;
     /// Ends something without the engine.
     async fn end(&self, name: &ThingName);
+    /// Takes the mark off something.
+    async fn unmark(&self, name: &ThingName);
     /// Lets time pass at the provider.
     async fn pass(&self, time: TimeDelta);
     /// Grows with every change at the provider.
@@ -58,7 +60,8 @@ macro_rules! engine_contract {
             ]
             others: [
                 what_others_made_is_not_adopted, what_others_made_is_not_taken_down, what_others_made_is_not_changed,
-                clusters_leave_each_other_alone, an_inventory_is_everything_of_ours_and_nothing_else,
+                what_has_lost_its_mark_is_told_and_left_alone, clusters_leave_each_other_alone,
+                an_inventory_is_everything_of_ours_and_nothing_else,
             ]
             trouble: [
                 credentials_that_are_refused_are_told, silence_is_told, no_secret_is_told,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kqueen_domain::{
     id::ClusterId,
     ledger::{Mark, ThingName},
-    port::engine::{Condition, Engine, EngineError},
+    port::engine::{Condition, Engine, EngineError, Observation},
 };
 use uuid::Uuid;
 
@@ -73,6 +73,32 @@ pub async fn what_others_made_is_not_changed(engine: &dyn Engine, stage: &dyn St
             assert!(is_told, "{name}: {outcome:?}");
         }
         assert_eq!(stage.look(&name).await, before);
+    }
+}
+
+pub async fn what_has_lost_its_mark_is_told_and_left_alone(engine: &dyn Engine, stage: &dyn Stage) {
+    for position in 0..Case::new(engine, stage).names().len() {
+        let mut case = Case::new(engine, stage);
+        let made = case.run(1).await.things;
+        let name = case.names()[position].clone();
+        stage.unmark(&name).await;
+        let before = stage.look(&name).await;
+        // Whatever is still ours goes.
+        for _ in 0..made.len() {
+            let seen = case.settled().await.unwrap();
+            assert!(seen.things.iter().any(|thing| thing.name == name), "{seen:?}");
+            let Condition::Broken(reason) = &seen.condition else { panic!("{seen:?}") };
+            assert!(reason.cause.contains(&name.name), "{reason}");
+            drop(engine.destroy(&case.access, &case.order).await);
+        }
+        let left = engine.destroy(&case.access, &case.order).await;
+        assert!(matches!(&left, Err(EngineError::Rejected(_))), "{left:?}");
+        assert_eq!(stage.look(&name).await, before);
+        // For who does not know of it, it is like anything else that is not ours.
+        let orphaned = case.orphaned();
+        if let Observation::Seen(seen) = engine.observe(&orphaned.access, &orphaned.order).await.unwrap() {
+            assert!(seen.things.iter().all(|thing| thing.name != name), "{seen:?}");
+        }
     }
 }
 

@@ -9,32 +9,33 @@ use kqueen_domain::{
 };
 
 use super::{
+    Gathered,
     client::made,
     wire::{Status, Thing},
 };
 
 /// How a cluster is.
 ///
-/// `names` is what it is made of, `things` is everything that carries its mark, `taken` are names of its own under which there is
-/// something else.
-pub(super) fn observation(
-    names: &[ThingName],
-    things: &BTreeMap<ThingName, Thing>,
-    taken: &[ThingName],
-) -> Observation {
-    if things.is_empty() {
+/// `names` is what it is made of.
+pub(super) fn observation(names: &[ThingName], gathered: &Gathered) -> Observation {
+    let Gathered { things, unmarked, .. } = gathered;
+    if things.is_empty() && unmarked.is_empty() {
         return Observation::Absent;
     }
     let parts: Vec<Option<&Thing>> = names.iter().map(|name| things.get(name)).collect();
     let part = |kind: &str| parts.iter().flatten().find(|thing| thing.kind == kind);
-    let condition = condition(&parts, things);
+    let condition = match (condition(&parts, things), unmarked.keys().next()) {
+        (under_way @ (Condition::Working | Condition::Removing), _) => under_way,
+        (_, Some(name)) => Condition::Broken(lost_its_mark(name)),
+        (condition, None) => condition,
+    };
     Observation::Seen(Seen {
         progress: progress(&condition, &parts),
         condition,
         node_count: part("nodepool").and_then(|pool| pool.shape.node_count),
         network_policy: part("cluster").and_then(|cluster| cluster.shape.network_policy.clone()),
-        words: words(names, &parts, taken),
-        things: things.iter().map(|(name, thing)| made(thing, &name.place)).collect(),
+        words: words(names, &parts, gathered),
+        things: things.iter().chain(unmarked).map(|(name, thing)| made(thing, &name.place)).collect(),
     })
 }
 
@@ -71,13 +72,25 @@ fn progress(condition: &Condition, parts: &[Option<&Thing>]) -> Option<u8> {
     u8::try_from(parts.iter().map(of_part).sum::<usize>() / parts.len().max(1)).ok()
 }
 
-fn words(names: &[ThingName], parts: &[Option<&Thing>], taken: &[ThingName]) -> String {
+/// Why something that was made for the cluster is not touched.
+pub(super) fn lost_its_mark(name: &ThingName) -> Reason {
+    Reason::new(
+        format!("{name} is there and does not carry our mark any more"),
+        Fixer::Admin,
+        "put its labels back, or take it down at the provider",
+    )
+}
+
+fn words(names: &[ThingName], parts: &[Option<&Thing>], gathered: &Gathered) -> String {
     let told = names.iter().zip(parts).map(|(name, part)| match part {
         Some(thing) if thing.status == Status::Error && !thing.message.is_empty() => {
             format!("{} failed: {}", name.kind, thing.message)
         }
         Some(thing) => format!("{} {}", name.kind, thing.status.as_str()),
-        None if taken.contains(name) => format!("{} not there, and its name is taken by something else", name.kind),
+        None if gathered.unmarked.contains_key(name) => format!("{} without its mark", name.kind),
+        None if gathered.taken.contains(name) => {
+            format!("{} not there, and its name is taken by something else", name.kind)
+        }
         None => format!("{} not there", name.kind),
     });
     told.collect::<Vec<_>>().join(", ")

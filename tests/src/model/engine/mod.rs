@@ -111,6 +111,8 @@ async fn within<T>(
 /// What is at the provider for one cluster.
 struct Gathered {
     things: BTreeMap<ThingName, Thing>,
+    /// What was known of and is there without its mark: it is told, and left alone.
+    unmarked: BTreeMap<ThingName, Thing>,
     /// Names of the cluster's under which there is something else.
     taken: Vec<ThingName>,
 }
@@ -124,7 +126,7 @@ async fn gather(session: &Session<'_>, order: &Order) -> Result<Gathered, Engine
     // A provisioner may have moved to another project since something was made.
     let places: BTreeSet<&str> = expected.iter().map(|name| name.place.as_str()).collect();
     let labels = [(INSTALLATION, order.mark.installation.to_string()), (CLUSTER, order.mark.cluster.to_string())];
-    let mut gathered = Gathered { things: BTreeMap::new(), taken: Vec::new() };
+    let mut gathered = Gathered { things: BTreeMap::new(), unmarked: BTreeMap::new(), taken: Vec::new() };
     for place in places {
         for thing in session.list(place, &labels).await? {
             if thing.carries(&order.mark) {
@@ -138,11 +140,17 @@ async fn gather(session: &Session<'_>, order: &Order) -> Result<Gathered, Engine
         }
         match session.find(&name).await? {
             Some(thing) if thing.carries(&order.mark) => drop(gathered.things.insert(name, thing)),
+            Some(thing) if is_known(order, &name, &thing) => drop(gathered.unmarked.insert(name, thing)),
             Some(_) => gathered.taken.push(name),
             None => {}
         }
     }
     Ok(gathered)
+}
+
+/// Whether that very thing was made for the order once.
+fn is_known(order: &Order, name: &ThingName, thing: &Thing) -> bool {
+    order.known.iter().any(|known| known.name == *name && known.provider_id.as_ref() == Some(&thing.id))
 }
 
 #[async_trait]
@@ -174,8 +182,8 @@ impl Engine for ModelEngine {
     async fn observe(&self, access: &Access, order: &Order) -> Result<Observation, EngineError> {
         let session = self.session(&access.parameters)?;
         within(self.patience.whole, async {
-            let Gathered { things, taken } = gather(&session, order).await?;
-            Ok(look::observation(&names(&session.project, &order.mark), &things, &taken))
+            let gathered = gather(&session, order).await?;
+            Ok(look::observation(&names(&session.project, &order.mark), &gathered))
         })
         .await
     }
@@ -230,7 +238,7 @@ impl Engine for ModelEngine {
     async fn destroy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
         let session = self.session(&access.parameters)?;
         within(self.patience.whole, async {
-            let Gathered { things, .. } = gather(&session, order).await?;
+            let Gathered { things, unmarked, .. } = gather(&session, order).await?;
             // What stands on nothing else of ours goes first; the rest when it is asked for again.
             for kind in Kind::ALL.into_iter().rev() {
                 let of_kind: Vec<_> = things.iter().filter(|(name, _)| name.kind == kind.as_str()).collect();
@@ -238,7 +246,7 @@ impl Engine for ModelEngine {
                     return take_down(&session, &of_kind, &things).await;
                 }
             }
-            Ok(())
+            unmarked.keys().next().map_or(Ok(()), |name| Err(EngineError::Rejected(look::lost_its_mark(name))))
         })
         .await
     }

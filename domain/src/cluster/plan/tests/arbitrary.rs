@@ -66,11 +66,12 @@ fn operations() -> impl Strategy<Value = Operation> {
     use OperationStatus::{Cancelled, Failed, Pending, Running, Succeeded};
     let status = select(vec![Pending, Running, Running, Running, Succeeded, Failed, Cancelled]);
     let cancel = prop::option::weighted(0.2, times());
-    let limits = (times(), times(), cancel, prop::option::of(times()), any::<u32>());
+    let limits = (times(), times(), cancel, prop::option::of(times()), any::<(u32, bool)>());
     (kinds(), status, limits, prop::collection::vec(steps(), 0..6)).prop_map(|(kind, status, limits, steps)| {
-        let (requested_at, deadline, cancel, next_attempt_at, failures) = limits;
+        let (requested_at, deadline, cancel, next_attempt_at, (failures, was_taken_up)) = limits;
         let cancel = cancel.map(|at| (UserId::random(), at));
-        Operation { requested_at, deadline, status, cancel, next_attempt_at, failures, steps, ..requested(kind) }
+        let operation = Operation { requested_at, deadline, status, cancel, next_attempt_at, ..requested(kind) };
+        Operation { failures, was_taken_up, steps, ..operation }
     })
 }
 

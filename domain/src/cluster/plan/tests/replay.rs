@@ -132,6 +132,9 @@ impl Replay {
         let asked_at = self.now;
         let observation = provider.observe(asked_at);
         self.now += TimeDelta::seconds(luck.looking);
+        if busy && matches!(&observation, Ok(Observation::Seen(seen)) if seen.condition == Condition::Working) {
+            next.operation.is_seen_at_work();
+        }
         if busy && let Some(things) = things(&observation) {
             next.ledger.observed(things, asked_at);
         }

@@ -357,3 +357,38 @@ fn who_enforces_a_policy_matters_only_while_it_is_on() {
         assert_eq!(decision, expected, "{asked:?} {shown:?}");
     }
 }
+
+#[test]
+fn what_breaks_once_it_was_taken_up_has_failed_at_once() {
+    let observation = Ok(Observation::Seen(seen(Condition::Broken(because("broken")))));
+    for (kind, step, lifecycle) in [
+        (OperationKind::Deploy, StepKind::Create, Lifecycle::Deploying),
+        (resize(), StepKind::Resize, Lifecycle::Updating),
+        (set_policy(), StepKind::SetNetworkPolicy, Lifecycle::Updating),
+    ] {
+        let mut operation = requested(kind);
+        operation.is_seen_at_work();
+        let decide = |operation: &Operation| {
+            let (cluster, ledger) = (cluster(lifecycle.clone(), now()), ledger(&[], None));
+            let operation = Some(operation);
+            word(&plan(&Situation {
+                cluster: &cluster,
+                operation,
+                ledger: &ledger,
+                observation: &observation,
+                now: now(),
+            }))
+        };
+        assert_eq!(decide(&operation), step.as_str(), "nothing was asked for that it could be at work on");
+        operation.begin(step, now() - TimeDelta::seconds(2));
+        operation.end_step(StepOutcome::Done, None, now() - TimeDelta::seconds(1));
+        assert_eq!(decide(&operation), "(wait)", "it may be from before");
+        operation.is_seen_at_work();
+        operation.begin(StepKind::Wait, now());
+        assert_eq!(decide(&operation), "!broken");
+        // What is asked for once more is one more thing to be taken up.
+        operation.begin(step, now());
+        operation.end_step(StepOutcome::Done, None, now());
+        assert_eq!(decide(&operation), "(wait)");
+    }
+}

@@ -138,8 +138,8 @@ async fn what_is_decided_is_stored_with_who_decided() {
 }
 
 #[tokio::test]
-async fn without_its_provisioner_an_orphan_can_only_be_ignored() {
-    for state in [OrphanState::Listed, Yard::new().ignored()] {
+async fn without_its_provisioner_an_orphan_can_only_be_ignored_and_leaves_the_list() {
+    for state in [OrphanState::Listed, Yard::new().ignored(), Yard::new().deleting(None)] {
         let yard = Yard::new();
         let orphan = yard.put(state);
         yard.world.gone(Change::ProvisionerGone(yard.world.making));
@@ -148,7 +148,11 @@ async fn without_its_provisioner_an_orphan_can_only_be_ignored() {
         assert!(matches!(&error, ServiceError::Conflict { .. }), "{error:?}");
         assert!(error.to_string().contains("delete it at the provider, then ignore it"), "{error}");
         assert_eq!(yard.written.len(), 0);
-        assert_eq!(status(&orphans.ignore(&ada, orphan.cluster).await), 200);
+        let ignored = orphans.ignore(&ada, orphan.cluster).await.unwrap();
+        let expected = OrphanState::Ignored { by: ada.user, since: yard.world.now() };
+        assert_eq!(ignored.orphan.record, Orphan { state: expected, ..orphan.clone() });
+        assert_eq!(yard.written.only(), Write::Removed(orphan.cluster, None));
+        assert_eq!(status(&orphans.ignore(&ada, orphan.cluster).await), 404);
     }
 }
 

@@ -5,8 +5,8 @@ use crate::{
     catalog::Scope,
     cluster::Cluster,
     ledger::{Thing, UNCERTAIN},
-    port::engine::{Abilities, EngineDescriptor, EngineError, Found},
-    service::tests::provider::able,
+    port::engine::{Abilities, Condition, EngineDescriptor, EngineError, Found, Observation},
+    service::tests::provider::{able, seen},
     timeline::Departed,
 };
 
@@ -267,5 +267,39 @@ async fn an_orphan_whose_cluster_is_there_after_all_leaves_the_list_and_nothing_
         yard.sweep().await.unwrap();
         assert_eq!(yard.words(), ["inventory"]);
         assert_eq!(yard.written.only(), Write::Removed(orphan.cluster, TERM));
+    }
+}
+
+#[tokio::test]
+async fn what_an_inventory_does_not_show_is_gone_only_when_a_look_for_it_says_so() {
+    let elsewhere = Err(EngineError::Denied(reason("the key is for another project")));
+    let there = Ok(Observation::Seen(seen(Condition::Running)));
+    let gone = [Ok(Observation::Absent), Err(EngineError::Missing)];
+    // What the inventory shows, what a look finds, what is listed then.
+    let rows = [
+        (vec![], elsewhere.clone(), vec!["net", "pool"]),
+        (vec!["net"], elsewhere.clone(), vec!["net", "pool"]),
+        (vec!["more"], elsewhere, vec!["more", "net", "pool"]),
+        (vec![], there.clone(), vec!["net", "pool"]),
+        (vec!["more"], there, vec!["more", "net", "pool"]),
+        (vec!["net"], gone[0].clone(), vec!["net"]),
+        (vec!["net"], gone[1].clone(), vec!["net"]),
+        (vec![], gone[0].clone(), vec![]),
+        (vec![], gone[1].clone(), vec![]),
+    ];
+    for (inventory, look, listed) in rows {
+        let yard = Yard::new();
+        let orphan = yard.put(OrphanState::Listed);
+        yard.provider.inventory.set(Ok(found(orphan.cluster, &inventory)));
+        yard.provider.observation.set(look.clone());
+        yard.sweep().await.unwrap();
+        let what = format!("{inventory:?} and {look:?}");
+        assert_eq!(yard.words(), ["inventory", "observe"], "{what}");
+        let [(_, order)] = &yard.provider.asked.take()[..] else { panic!("{what}") };
+        assert_eq!(order.known, [thing("net"), thing("pool")], "where it was made");
+        let shown = yard.shown(orphan.cluster).map(|orphan| orphan.rows).unwrap_or_default();
+        let mut names: Vec<_> = shown.iter().map(|row| row.thing.name.name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, listed, "{what}");
     }
 }

@@ -128,3 +128,16 @@ async fn an_engine_that_is_not_offered_any_more_is_why_it_is_not_gone() {
     sweeps.sweep(yard.world.making).await.unwrap();
     assert_eq!(yard.written.len(), 0, "said once");
 }
+
+#[tokio::test]
+async fn the_same_trouble_in_other_words_is_written_once() {
+    let (yard, orphan) = yard(None);
+    yard.provider.shows(Condition::Running);
+    let said = |id: u32| reason("a network is in use").with_words(format!("409, request {id}"));
+    for id in 0..3 {
+        yard.provider.answer.set(Err(EngineError::Rejected(said(id))));
+        yard.sweep().await.unwrap();
+        assert_eq!(trouble(&yard, &orphan), Some(said(0)));
+    }
+    assert_eq!(yard.written.len(), 1);
+}

@@ -269,3 +269,60 @@ async fn a_provider_that_cannot_be_asked_between_two_calls_is_told_once_and_the_
     assert_eq!(told[0].message, "the provider cannot be asked: connection refused");
     assert_eq!((stage.step().kind, stage.step().reason), (StepKind::Resize, Some(busy.reason())));
 }
+
+#[tokio::test]
+async fn what_is_said_again_in_other_words_is_told_once_in_the_first() {
+    let said = |id: u32| reason("a network is in use").with_words(format!("409, request {id}"));
+    // To each call, and to each look.
+    for looks in [false, true] {
+        let stage = calling(OperationKind::Destroy);
+        let mut told = Vec::new();
+        for id in 0..4 {
+            let error = EngineError::Rejected(said(id));
+            if looks {
+                stage.provider.observation.set(Err(error));
+            } else {
+                stage.provider.answer.set(Err(error));
+            }
+            stage.turn().await;
+            told.extend(stage.commits().into_iter().flat_map(|commit| commit.work.timeline));
+            stage.advance(120);
+        }
+        let reasons: Vec<_> = told.into_iter().filter_map(|entry| entry.reason).collect();
+        assert_eq!(reasons, [said(0)], "looks: {looks}");
+        assert_eq!(stage.step().reason, Some(said(0)), "looks: {looks}");
+        if looks {
+            assert_eq!(stage.sighting().unwrap().told.as_ref().unwrap().trouble, Some(said(0)));
+            stage.advance(1);
+            assert_eq!(stage.turn().await.written, None, "nothing new");
+        }
+        // Another matter is news.
+        let other = EngineError::Denied(reason("the key was revoked"));
+        stage.provider.observation.set(Err(other.clone()));
+        stage.turn().await;
+        let told: Vec<_> = stage.commits().into_iter().flat_map(|commit| commit.work.timeline).collect();
+        assert_eq!(told.into_iter().filter_map(|entry| entry.reason).collect::<Vec<_>>(), [other.reason()]);
+    }
+}
+
+#[tokio::test]
+async fn why_it_is_refused_is_shown_while_it_is_tried_again() {
+    let stage = calling(OperationKind::Destroy);
+    let shown = || stage.world.catalog.cluster(stage.id).unwrap().standing().reason;
+    let refusal = reason("a load balancer uses the network");
+    stage.provider.answer.set(Err(EngineError::Rejected(refusal.clone())));
+    stage.turn().await;
+    assert_eq!(shown(), format!("the cluster is being taken down: {refusal}"));
+    stage.commits();
+    stage.turn().await;
+    assert_eq!((stage.commits().len(), shown()), (0, format!("the cluster is being taken down: {refusal}")));
+    // What keeps it from being asked at all comes first.
+    stage.provider.is_silent();
+    stage.turn().await;
+    assert!(shown().contains("connection refused"), "{}", shown());
+    stage.provider.shows(Condition::Running);
+    stage.provider.answer.set(Ok(()));
+    stage.advance(60);
+    stage.turn().await;
+    assert_eq!(shown(), "the cluster is being taken down");
+}

@@ -339,3 +339,26 @@ async fn an_engine_that_is_not_offered_any_more_ends_what_is_under_way_but_not_w
         assert!(stage.words().iter().all(|word| *word != "observe"), "{kind:?}");
     }
 }
+
+#[tokio::test]
+async fn a_turn_tells_when_what_is_under_way_has_to_end() {
+    let stage = Stage::asked(OperationKind::Deploy);
+    let deadline = stage.operation().deadline;
+    assert_eq!(stage.turn().await.deadline, Some(deadline), "after a call");
+    stage.provider.is_silent();
+    assert_eq!(stage.turn().await.deadline, Some(deadline), "while it waits");
+    stage.advance(3600);
+    assert_eq!(stage.turn().await.deadline, None, "it has ended");
+    assert_eq!(stage.turn().await.deadline, None, "nothing is under way");
+}
+
+#[tokio::test]
+async fn what_was_seen_at_work_and_breaks_has_failed_at_once() {
+    let stage = Stage::asked(OperationKind::Deploy);
+    stage.turn().await;
+    stage.provider.shows(Condition::Working);
+    stage.turn().await;
+    stage.provider.shows(Condition::Broken(reason("the quota is used up")));
+    stage.turn().await;
+    assert_eq!(stage.operation().status, OperationStatus::Failed, "a moment after it was accepted");
+}

@@ -9,7 +9,10 @@ use crate::{
         engine::{Condition, EngineError, Observation},
         store::ClusterRecord,
     },
-    service::{reconcile::Again, tests::provider::seen},
+    service::{
+        reconcile::Again,
+        tests::provider::{seen, thing},
+    },
 };
 
 fn shown(condition: Condition) -> Result<Observation, EngineError> {
@@ -30,7 +33,8 @@ async fn becomes(stage: &Stage, observation: Result<Observation, EngineError>) -
         return None;
     }
     assert_eq!((turned.again, after.changed_at), (Again::Now, stage.world.now()));
-    assert_eq!(words(&events), ["observe", "look", "commit", "prune"]);
+    let words: Vec<_> = words(&events).into_iter().filter(|word| *word != "ledger").collect();
+    assert_eq!(words, ["observe", "look", "commit", "prune"]);
     let commit = &commits(events)[0];
     assert!(matches!(commit.record, ClusterRecord::Put(_, _, seen) if seen == read_at), "{commit:?}");
     assert!(commit.work.operations.is_empty() && commit.work.ledger.is_none(), "{commit:?}");
@@ -135,5 +139,30 @@ async fn a_provider_that_wants_to_be_left_alone_for_long_is_left_alone() {
         let throttled = EngineError::Throttled { retry_after: Duration::from_secs(retry_after) };
         stage.provider.observation.set(Err(throttled));
         assert_eq!(stage.turn().await.again, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_where_it_would_be_made_now_is_looked_for_where_it_was_made() {
+    let denied = Err(EngineError::Denied(reason("the key is for another project")));
+    let rows = [
+        // What a look shows that knows of the things; whether the cluster fails.
+        (denied, false),
+        (shown(Condition::Running), false),
+        (Ok(Observation::Absent), true),
+    ];
+    for (second, fails) in rows {
+        let stage = Stage::resting(Lifecycle::Ready);
+        let mut ledger = Ledger::empty(stage.id);
+        ledger.observed(&[thing("net")], stage.world.now());
+        stage.kept.put_ledger(ledger);
+        stage.provider.lacks_it();
+        let (observation, then) = (stage.provider.observation.clone(), second.clone());
+        stage.kept.story.meanwhile("ledger", move || observation.set(then));
+        stage.turn().await;
+        assert_eq!(words(&stage.happened())[..4], ["observe", "ledger", "observe", "look"], "{second:?}");
+        let known: Vec<_> = stage.provider.asked.take().into_iter().map(|(_, order)| order.known).collect();
+        assert_eq!(known, [vec![], vec![thing("net")]], "{second:?}");
+        assert_eq!(matches!(stage.cluster().lifecycle, Lifecycle::Failed { .. }), fails, "{second:?}");
     }
 }

@@ -5,7 +5,14 @@ use chrono::TimeDelta;
 use super::*;
 use crate::{
     catalog::Entry as Shown,
+    cluster::{
+        ClusterEvent,
+        plan::{Situation, Step, plan},
+    },
+    ledger::Ledger,
+    port::engine::{Condition, Observation},
     port::store::{Change, ClusterRecord, ClusterSecrets},
+    service::tests::provider::seen,
     timeline::Departed,
 };
 
@@ -227,4 +234,64 @@ async fn a_deadline_past_the_end_of_time_is_the_end_of_time() {
     counter.clusters.timeout = TimeDelta::MAX;
     counter.clusters.resize(&counter.ann(), counter.id, 5, None).await.unwrap();
     assert_eq!(asked(&counter.commit()).deadline, chrono::DateTime::<chrono::Utc>::MAX_UTC);
+}
+
+/// A cluster that its provider does not have any more, or not all of it: how the reconciler says so.
+fn lacking() -> [Reason; 2] {
+    let missing = |condition: Option<Condition>| {
+        let cluster = {
+            let world = World::new();
+            Cluster { lifecycle: Lifecycle::Ready, ..cluster("made", world.making, &world.people.ann) }
+        };
+        let observation = Ok(condition.map_or(Observation::Absent, |condition| Observation::Seen(seen(condition))));
+        let ledger = Ledger::empty(cluster.id);
+        let now = World::new().now();
+        let (cluster, observation) = (&cluster, &observation);
+        match plan(&Situation { cluster, operation: None, ledger: &ledger, observation, now }) {
+            Step::Move(ClusterEvent::EngineFailed(reason)) => reason,
+            other => panic!("{other:?}"),
+        }
+    };
+    [missing(None), missing(Some(Condition::Incomplete))]
+}
+
+#[tokio::test]
+async fn what_is_missing_at_the_provider_is_deployed_again_whatever_failed() {
+    use OperationStatus::{Cancelled, Failed, Succeeded};
+    for reason in lacking() {
+        assert!(reason.next_step.contains("retry"), "{reason}");
+        for (kind, status) in [
+            (OperationKind::Resize { node_count: 5 }, Failed),
+            (OperationKind::SetNetworkPolicy { policy: policy(true) }, Cancelled),
+            (OperationKind::Destroy, Cancelled),
+            (OperationKind::Deploy, Succeeded),
+        ] {
+            let counter = Counter::after(Lifecycle::Failed { reason: reason.clone() }, kind.clone(), status);
+            counter.clusters.retry(&counter.ann(), counter.id).await.unwrap();
+            let commit = counter.commit();
+            assert_eq!((&asked(&commit).kind, asked(&commit).attempt), (&OperationKind::Deploy, 1), "{kind:?}");
+            // It will have another address, and other credentials.
+            let ClusterRecord::Put(cluster, secrets, _) = &commit.record else { panic!("{commit:?}") };
+            assert!(matches!((cluster.has_kubeconfig, &secrets.kubeconfig), (false, Change::Remove)), "{secrets:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_broke_after_somebody_thought_better_of_destroying_it_is_not_destroyed() {
+    let counter = Counter::after(Lifecycle::Ready, OperationKind::Destroy, OperationStatus::Cancelled);
+    let (lifecycle, changed_at) = (Lifecycle::Failed { reason: failure() }, counter.world.now());
+    counter.world.put_cluster(Cluster { lifecycle, changed_at, ..counter.cluster() });
+    counter.clusters.retry(&counter.ann(), counter.id).await.unwrap();
+    assert_eq!(asked(&counter.commit()).kind, OperationKind::Deploy);
+}
+
+#[tokio::test]
+async fn detaching_needs_no_engine() {
+    let mut counter = Counter::with(Attached);
+    counter.clusters.engines = EngineRegistry::default();
+    counter.clusters.delete(&counter.ann(), counter.id, None).await.unwrap();
+    let commit = counter.commit();
+    assert!(matches!(commit.record, ClusterRecord::Remove(_)), "{commit:?}");
+    assert_eq!(asked(&commit).kind, OperationKind::Detach);
 }

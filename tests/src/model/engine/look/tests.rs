@@ -25,8 +25,12 @@ fn thing(text: &str) -> (ThingName, Thing) {
     (name(kind, named), serde_json::from_value(thing).unwrap())
 }
 
+fn gathered(things: BTreeMap<ThingName, Thing>, taken: Vec<ThingName>) -> Gathered {
+    Gathered { things, unmarked: BTreeMap::new(), taken }
+}
+
 fn look(things: &[&str]) -> Observation {
-    observation(&names(), &things.iter().map(|text| thing(text)).collect(), &[])
+    observation(&names(), &gathered(things.iter().map(|text| thing(text)).collect(), Vec::new()))
 }
 
 fn seen(things: &[&str]) -> Seen {
@@ -88,7 +92,9 @@ fn what_carries_the_mark_and_is_no_part_counts_when_nothing_else_is_left() {
 #[test]
 fn words_say_what_is_there_and_what_is_in_the_way() {
     let (network, cluster) = (thing("network running"), name("cluster", "kq"));
-    let Observation::Seen(seen) = observation(&names(), &[network].into(), &[cluster]) else { panic!("it is there") };
+    let Observation::Seen(seen) = observation(&names(), &gathered([network].into(), vec![cluster])) else {
+        panic!("it is there")
+    };
     assert_eq!(
         seen.words,
         "network running, cluster not there, and its name is taken by something else, nodepool not there"
@@ -102,6 +108,6 @@ fn shape_is_that_of_the_parts() {
     let policy = NetworkPolicy { provider: "CALICO".into(), enabled: true };
     things.get_mut(&name("nodepool", "kq")).unwrap().shape.node_count = Some(5);
     things.get_mut(&name("cluster", "kq")).unwrap().shape.network_policy = Some(policy.clone());
-    let Observation::Seen(seen) = observation(&names(), &things, &[]) else { panic!("it is there") };
+    let Observation::Seen(seen) = observation(&names(), &gathered(things, Vec::new())) else { panic!("it is there") };
     assert_eq!((seen.node_count, seen.network_policy), (Some(5), Some(policy)));
 }

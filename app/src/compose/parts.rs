@@ -1,0 +1,108 @@
+//! What everything is put together out of: the store, the clock, and the engines.
+
+use std::{path::PathBuf, sync::Arc};
+
+use kqueen_adapters::{
+    clock::SystemClock,
+    engine::{self, DemoCloud, DemoEngine, Guarded},
+    password::Argon2id,
+    storage::{self, EtcdSettings, Memory, Place, Stores},
+};
+use kqueen_domain::{
+    catalog::Catalog,
+    name::ResourceName,
+    port::{clock::Clock, engine::EngineRegistry, password::PasswordHasher},
+    service::bootstrap::{Bootstrap as Bootstrapper, FirstProvisioner},
+};
+
+use super::Error;
+use crate::config::{Config, StorageKind};
+
+/// The parts of a running service.
+pub(super) struct Parts {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) stores: Arc<Stores>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) passwords: Arc<dyn PasswordHasher>,
+    /// The simulated provider, where it is offered.
+    pub(super) demo: Option<Arc<DemoCloud>>,
+}
+
+impl Parts {
+    pub(super) async fn open(config: &Config) -> Result<Self, Error> {
+        // The one TLS provider of the program; an error means that it is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let catalog = Arc::new(Catalog::new());
+        let settings = storage::Settings {
+            place: place(config),
+            secret_key: config.secret_keys.current.clone(),
+            previous_keys: config.secret_keys.previous.clone(),
+            kubeconfig_cache_bytes: storage::Settings::KUBECONFIG_CACHE_BYTES,
+        };
+        let stores = Arc::new(storage::open(settings, catalog.clone()).await?);
+        let passwords =
+            Argon2id::new(config.auth.hashing_parallelism).map_err(|error| Error::Setup(Box::new(error)))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let demo =
+            if config.demo_enabled { Some(DemoCloud::open(demo_file(config), clock.clone()).await) } else { None };
+        Ok(Self { catalog, stores, clock, passwords: Arc::new(passwords), demo })
+    }
+
+    pub(super) fn engines(&self, config: &Config) -> EngineRegistry {
+        let mut engines = engine::builtin();
+        if let Some(cloud) = &self.demo {
+            engines = engines.with(Arc::new(Guarded::new(Arc::new(DemoEngine::new(cloud.clone())))));
+        }
+        match &config.provisioners.engine_whitelist {
+            Some(whitelist) => engines.limited_to(whitelist),
+            None => engines,
+        }
+    }
+
+    pub(super) fn bootstrapper(&self) -> Bootstrapper {
+        Bootstrapper {
+            catalog: self.catalog.clone(),
+            organizations: self.stores.organizations.clone(),
+            users: self.stores.users.clone(),
+            provisioners: self.stores.provisioners.clone(),
+            freshness: self.stores.freshness.clone(),
+            passwords: self.passwords.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+fn place(config: &Config) -> Place {
+    match config.storage.kind {
+        StorageKind::Sled => Place::Sled { path: config.storage.sled_path.clone() },
+        StorageKind::Memory => Place::Memory(Memory::default()),
+        StorageKind::Etcd => {
+            let etcd = &config.etcd;
+            Place::Etcd(EtcdSettings {
+                endpoints: etcd.endpoints.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect(),
+                prefix: etcd.prefix.clone(),
+                username: etcd.credentials.as_ref().map(|(username, _)| username.clone()),
+                password: etcd.credentials.as_ref().map(|(_, password)| password.clone()),
+                ca_file: etcd.ca_file.clone(),
+                cert_file: etcd.identity.as_ref().map(|(certificate, _)| certificate.clone()),
+                key_file: etcd.identity.as_ref().map(|(_, key)| key.clone()),
+            })
+        }
+    }
+}
+
+/// Where the simulated provider is kept: beside the store, as it goes with what is in there.
+fn demo_file(config: &Config) -> Option<PathBuf> {
+    match config.storage.kind {
+        StorageKind::Sled | StorageKind::Etcd => Some(config.storage.sled_path.with_extension("demo.json")),
+        StorageKind::Memory => None,
+    }
+}
+
+/// What a first superadmin finds: where the demo engine is offered, a provisioner to deploy with at once.
+pub(super) fn first_provisioners(engines: &EngineRegistry) -> Vec<FirstProvisioner> {
+    let (Some(engine), Ok(name)) = (engines.get(DemoEngine::NAME), ResourceName::try_from("demo")) else {
+        return Vec::new();
+    };
+    vec![FirstProvisioner { name, engine: engine.clone(), parameters: serde_json::Map::new() }]
+}

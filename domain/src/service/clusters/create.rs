@@ -1,0 +1,183 @@
+//! Creating clusters, or attaching those that exist already.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::{ClusterWithKubeconfig, Clusters, ShownKubeconfig, comes_from_the_provider, permits, take_kubeconfig};
+use crate::{
+    access::{Action, Caller, Target},
+    catalog::{ClusterView, Entry},
+    cluster::{Cluster, Lifecycle},
+    document,
+    id::{ClusterId, OperationId, ProvisionerId, UserId},
+    kubeconfig,
+    name::ResourceName,
+    operation::{Operation, OperationKind},
+    port::store::{Change, ClusterSecrets, Creation, Revision, Work},
+    provisioner::ProvisionerPhase,
+    secret::Kubeconfig,
+    service::{
+        ServiceError, may,
+        provisioners::{Once, used_for_another},
+        references,
+    },
+    timeline::{Entry as Told, Happening},
+};
+
+/// A cluster as asked for.
+#[derive(Debug)]
+pub struct NewCluster {
+    /// What it is called.
+    pub name: ResourceName,
+    /// What provides it.
+    pub provisioner: ProvisionerId,
+    /// Who owns it; the caller where nobody is named.
+    pub owner: Option<UserId>,
+    /// The engine's cluster parameters, and whatever else clients keep there. May hold the kubeconfig.
+    pub metadata: Option<Map<String, Value>>,
+    /// The kubeconfig, as a JSON object or YAML text.
+    pub kubeconfig: Option<Value>,
+}
+
+impl Clusters {
+    /// Stores a new cluster; it is observed in the background from then on.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Invalid`; `Conflict` when the provisioner is not well, or the key was used for another request.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        new: NewCluster,
+        once: Option<Once>,
+    ) -> Result<ClusterWithKubeconfig, ServiceError> {
+        let claim = once.map(|once| once.claim(caller.user, self.clock.now()));
+        if let Some(claim) = &claim
+            && let Some((first, fingerprint)) = self.store.claimed(claim).await?
+        {
+            let mut metadata = new.metadata.unwrap_or_default();
+            let given = take_kubeconfig(&mut metadata, new.kubeconfig)?;
+            let kubeconfig = given.and_then(|given| kubeconfig::parse(&given, &self.addresses).ok());
+            return self.repeated(caller, first, kubeconfig, fingerprint == claim.fingerprint);
+        }
+        let provisioner = references::visible_provisioner(&self.catalog, caller, new.provisioner)?;
+        let record = &provisioner.provisioner.record;
+        let organization = record.organization;
+        let created = Target { organization, owner: Some(caller.user) };
+        if !may(caller, Action::ClusterCreate, created, provisioner.organization.as_deref()) {
+            return Err(ServiceError::Forbidden("you may not create clusters in this organization".into()));
+        }
+        let owner = references::owner(&self.catalog, caller, new.owner.unwrap_or(caller.user), organization)?;
+        let engine = self.engine(&record.engine)?;
+        let mut metadata = new.metadata.clone().unwrap_or_default();
+        let given = take_kubeconfig(&mut metadata, new.kubeconfig)?;
+        let kubeconfig = given.map(|given| kubeconfig::parse(&given, &self.addresses)).transpose()?;
+        if kubeconfig.is_some() && engine.descriptor().abilities.deploy {
+            let mut invalid = comes_from_the_provider();
+            if let Err(others) = self.validated(engine, metadata, true) {
+                invalid.0.extend(others.0);
+            }
+            return Err(invalid.into());
+        }
+        let (full, is_attached) = self.validated(engine, metadata, kubeconfig.is_some())?;
+        if record.check.phase != ProvisionerPhase::Ready {
+            return Err(ServiceError::conflict(format!(
+                "provisioner {} cannot be used now: {}",
+                record.name, record.check.reason
+            )));
+        }
+        let schema = &engine.descriptor().cluster;
+        let is_secret = |path: &[&str]| schema.is_secret(path);
+        document::refuse_masks("metadata", &full, &is_secret)?;
+        let split = document::split(full, &is_secret);
+        let now = self.clock.now();
+        let id = ClusterId::random();
+        let (operation, work) = self.opening(id, caller, is_attached, now);
+        let cluster = Cluster {
+            id,
+            operation,
+            name: new.name,
+            organization,
+            provisioner: record.id,
+            owner,
+            metadata: (new.metadata.is_some() || !split.shown.is_empty()).then_some(split.shown),
+            has_kubeconfig: kubeconfig.is_some(),
+            lifecycle: if is_attached { Lifecycle::Ready } else { Lifecycle::Deploying },
+            changed_at: now,
+            created_at: now,
+        };
+        let secrets = ClusterSecrets {
+            kubeconfig: kubeconfig.clone().map_or(Change::Keep, Change::Set),
+            metadata: split.sealed.into(),
+        };
+        let fingerprint = claim.as_ref().map(|claim| claim.fingerprint);
+        match self.store.create(&cluster, secrets, work, claim).await? {
+            Creation::New(revision) => Ok(self.created(caller, cluster, revision, kubeconfig)),
+            Creation::Repeated { first, fingerprint: then } => {
+                self.repeated(caller, first, kubeconfig, fingerprint == Some(then))
+            }
+        }
+    }
+
+    /// What is written with a new cluster: the operation that makes it, unless it was made elsewhere, and the start of its story.
+    fn opening(
+        &self,
+        id: ClusterId,
+        caller: &Caller,
+        is_attached: bool,
+        now: DateTime<Utc>,
+    ) -> (Option<OperationId>, Work) {
+        let operation = (!is_attached)
+            .then(|| Operation::requested(id, OperationKind::Deploy, caller.user, now, self.deadline(now)));
+        let message = if is_attached { "the cluster was attached" } else { "the cluster was asked for" };
+        let told = Told {
+            cluster: id,
+            at: now,
+            happening: Happening::Asked,
+            message: message.to_owned(),
+            operation: operation.as_ref().map(|operation| operation.id),
+            by: Some(caller.user),
+            reason: None,
+        };
+        let begun = operation.as_ref().map(|operation| operation.id);
+        let operations = operation.into_iter().map(|operation| (operation, None)).collect();
+        (begun, Work { operations, timeline: vec![told], ..Work::default() })
+    }
+
+    /// The answer to a request that was made before with the same key.
+    fn repeated(
+        &self,
+        caller: &Caller,
+        first: Cluster,
+        kubeconfig: Option<Kubeconfig>,
+        same_request: bool,
+    ) -> Result<ClusterWithKubeconfig, ServiceError> {
+        // Revision 0 names no stored revision: the record may have moved on since.
+        if same_request { Ok(self.created(caller, first, Revision(0), kubeconfig)) } else { Err(used_for_another()) }
+    }
+
+    fn created(
+        &self,
+        caller: &Caller,
+        cluster: Cluster,
+        revision: Revision,
+        kubeconfig: Option<Kubeconfig>,
+    ) -> ClusterWithKubeconfig {
+        let view = self.view(cluster, revision);
+        let may_have = permits(caller, Action::ClusterKubeconfig, &view);
+        let kubeconfig = may_have.then_some(kubeconfig.map_or(ShownKubeconfig::Absent, ShownKubeconfig::Present));
+        ClusterWithKubeconfig { view, kubeconfig }
+    }
+
+    fn view(&self, cluster: Cluster, revision: Revision) -> ClusterView {
+        ClusterView {
+            organization: self.catalog.organization(cluster.organization),
+            provisioner: self.catalog.provisioner(cluster.provisioner),
+            owner: self.catalog.user_view(cluster.owner),
+            sighting: None,
+            looked_at: None,
+            cluster: Arc::new(Entry::new(cluster, revision)),
+        }
+    }
+}

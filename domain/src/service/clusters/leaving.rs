@@ -1,0 +1,114 @@
+//! Clusters whose record leaves at once, without a provider being asked: detached, or forgotten.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Clusters,
+    verbs::{stop, told},
+};
+use crate::{
+    access::{Action, Caller},
+    catalog::ClusterView,
+    id::ClusterId,
+    ledger::{Ledger, Row},
+    operation::{Operation, OperationKind, OperationStatus},
+    orphan::{Orphan, OrphanState},
+    port::store::{ClusterRecord, StoreError, Work},
+    service::{ATTEMPTS, Expected, ServiceError, organizations::check_expected},
+    timeline::Departed,
+};
+
+/// What becomes of a cluster that is forgotten.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forgotten {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// What may remain at the provider; it is listed as an orphan from now on, unless nothing does.
+    pub remaining: Vec<Row>,
+}
+
+impl Clusters {
+    /// Drops the record of a cluster that was attached.
+    pub(super) async fn detach(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<(), ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.permitted(caller, Action::ClusterDelete, id)?;
+            check_expected(expected, view.cluster.revision, "the cluster")?;
+            let now = self.clock.now();
+            let mut operation = Operation::requested(id, OperationKind::Detach, caller.user, now, now);
+            operation.end(OperationStatus::Succeeded, None, now);
+            let told = told(&view, caller, now, Some(operation.id), "the cluster was detached".to_owned());
+            let work = Work {
+                operations: vec![(operation, None)],
+                timeline: vec![told],
+                departed: Some(departed(&view, now)),
+                ..Work::default()
+            };
+            match self.store.commit(id, ClusterRecord::Remove(view.cluster.revision), work).await {
+                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
+                other => return Ok(other.map(drop)?),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// Drops a cluster's record without asking its provider, whatever is under way; what may remain there is listed as an orphan.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
+    pub async fn forget(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<Forgotten, ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.permitted(caller, Action::ClusterForget, id)?;
+            check_expected(expected, view.cluster.revision, "the cluster")?;
+            let now = self.clock.now();
+            let stored = self.store.ledger(id).await?;
+            let revision = stored.as_ref().map(|stored| stored.revision);
+            let ledger = stored.map_or_else(|| Ledger::empty(id), |stored| stored.value);
+            let remaining: Vec<Row> = ledger.remaining().cloned().collect();
+            let mut work = Work {
+                timeline: vec![told(&view, caller, now, None, "the cluster was forgotten".to_owned())],
+                departed: Some(departed(&view, now)),
+                // Compared: what is written down meanwhile, which moves neither the record nor always the operation, is not lost.
+                ledger: Some((ledger, revision)),
+                ..Work::default()
+            };
+            let unfinished = self.newest(&view).filter(|entry| entry.record.status.is_unfinished());
+            if let Some(entry) = &unfinished {
+                stop(entry, "the cluster was forgotten", caller, now, &mut work);
+            }
+            if !remaining.is_empty() {
+                work.orphan = Some(orphan(&view, remaining.clone(), now));
+            }
+            match self.store.commit(id, ClusterRecord::Remove(view.cluster.revision), work).await {
+                Ok(_) => return Ok(Forgotten { cluster: id, remaining }),
+                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+}
+
+fn departed(view: &ClusterView, now: DateTime<Utc>) -> Departed {
+    let cluster = &view.cluster.record;
+    Departed {
+        cluster: cluster.id,
+        name: cluster.name.clone(),
+        organization: cluster.organization,
+        owner: cluster.owner,
+        at: now,
+    }
+}
+
+fn orphan(view: &ClusterView, rows: Vec<Row>, now: DateTime<Utc>) -> Orphan {
+    let cluster = &view.cluster.record;
+    Orphan {
+        cluster: cluster.id,
+        name: Some(cluster.name.to_string()),
+        organization: cluster.organization,
+        provisioner: cluster.provisioner,
+        rows,
+        state: OrphanState::Listed,
+        listed_at: now,
+        seen_at: None,
+    }
+}

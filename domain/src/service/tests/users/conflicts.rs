@@ -1,0 +1,90 @@
+//! Edits that meet others of the same user.
+
+use super::*;
+
+#[tokio::test]
+async fn an_edit_is_made_again_on_what_others_have_made_of_the_record() {
+    let world = Arc::new(World::new());
+    let bob = world.people.bob.clone();
+    let written = Written::default();
+    let mut freshness = MockFreshness::new();
+    let (others, mut rounds) = (world.clone(), 0);
+    freshness.expect_caught_up().returning(move || {
+        rounds += 1;
+        let bob = others.people.bob.clone();
+        others.put_user(User { username: format!("bob{rounds}").as_str().try_into().unwrap(), ..bob });
+        Ok(())
+    });
+    let patch = UserPatch { email: Some(None), ..UserPatch::default() };
+    let users = world.users_with(busy(2, &written), freshness);
+    let view = users.update(&caller(&bob), bob.id, patch, None).await.unwrap();
+    let (stored, _, seen) = written.only();
+    assert_eq!((stored.username.as_str(), &stored.email), ("bob2", &None));
+    assert_eq!(seen, world.user(bob.id).revision);
+    assert_eq!(view.user.record, stored);
+}
+
+#[tokio::test]
+async fn an_edit_that_never_gets_through_is_given_up() {
+    let world = World::new();
+    let written = Written::default();
+    let users = world.users(busy(usize::MAX, &written));
+    let bob = &world.people.bob;
+    let got = users.update(&caller(bob), bob.id, UserPatch { email: Some(None), ..UserPatch::default() }, None).await;
+    assert_eq!((status(&got), written.len()), (409, 0));
+    let got = users.set_password(&caller(bob), bob.id, password("new"), None).await;
+    assert_eq!((status(&got), written.len()), (409, 0));
+}
+
+#[tokio::test]
+async fn rights_lost_between_two_attempts_are_lost() {
+    let world = Arc::new(World::new());
+    let written = Written::default();
+    let mut freshness = MockFreshness::new();
+    let others = world.clone();
+    freshness.expect_caught_up().returning(move || {
+        others.put_user(User { role: Role::Superadmin, ..others.people.bob.clone() });
+        Ok(())
+    });
+    let users = world.users_with(busy(1, &written), freshness);
+    let patch = UserPatch { active: Some(false), ..UserPatch::default() };
+    let got = users.update(&caller(&world.people.ada), world.people.bob.id, patch, None).await;
+    assert_eq!((status(&got), written.len()), (403, 0));
+}
+
+#[tokio::test]
+async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw() {
+    let world = World::new();
+    let written = Written::default();
+    let mut store = accepting(&written);
+    store.expect_delete().times(1).returning(|_, _, _| Ok(()));
+    let users = world.users(store);
+    let (ada, bob) = (caller(&world.people.ada), world.people.bob.id);
+    let now = world.user(bob).revision;
+    let stale = Some(Revision(now.0 - 1));
+    assert_eq!(status(&users.update(&ada, bob, UserPatch::default(), stale).await), 412);
+    assert_eq!(status(&users.set_password(&ada, bob, password("new"), stale).await), 412);
+    assert_eq!(status(&users.delete(&ada, bob, stale).await), 412);
+    assert_eq!(written.len(), 0);
+    assert_eq!(status(&users.update(&ada, bob, UserPatch::default(), Some(now)).await), 200);
+    assert_eq!(status(&users.set_password(&ada, bob, password("new"), Some(now)).await), 200);
+    assert_eq!(status(&users.delete(&ada, bob, Some(now)).await), 200);
+}
+
+#[tokio::test]
+async fn what_the_caller_saw_counts_for_every_attempt() {
+    let world = Arc::new(World::new());
+    let written = Written::default();
+    let mut freshness = MockFreshness::new();
+    let others = world.clone();
+    freshness.expect_caught_up().returning(move || {
+        others.put_user(others.people.bob.clone());
+        Ok(())
+    });
+    let users = world.users_with(busy(1, &written), freshness);
+    let bob = &world.people.bob;
+    let expected = Some(world.user(bob.id).revision);
+    let got =
+        users.update(&caller(bob), bob.id, UserPatch { email: Some(None), ..UserPatch::default() }, expected).await;
+    assert_eq!((status(&got), written.len()), (412, 0));
+}
