@@ -16,7 +16,13 @@ use kqueen_domain::{
     catalog::Catalog,
     kubeconfig::AddressRules,
     name::ResourceName,
-    port::{BoxError, clock::Clock, engine::EngineRegistry, inspector::ClusterInspector, password::PasswordHasher},
+    port::{
+        BoxError,
+        clock::Clock,
+        engine::{Engine, EngineRegistry},
+        inspector::ClusterInspector,
+        password::PasswordHasher,
+    },
     service::{
         ServiceError,
         bootstrap::{Bootstrap as Bootstrapper, FirstAdmin, FirstProvisioner},
@@ -94,6 +100,8 @@ struct Parts {
     passwords: Arc<dyn PasswordHasher>,
     /// The simulated provider, where it is offered.
     demo: Option<Arc<DemoCloud>>,
+    /// Engines that are offered besides those that are built in.
+    more: Vec<Arc<dyn Engine>>,
 }
 
 impl Parts {
@@ -113,13 +121,16 @@ impl Parts {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let demo =
             if config.demo_enabled { Some(DemoCloud::open(demo_file(config), clock.clone()).await) } else { None };
-        Ok(Self { catalog, stores, clock, passwords: Arc::new(passwords), demo })
+        Ok(Self { catalog, stores, clock, passwords: Arc::new(passwords), demo, more: Vec::new() })
     }
 
     fn engines(&self, config: &Config) -> EngineRegistry {
         let mut engines = engine::builtin();
         if let Some(cloud) = &self.demo {
             engines = engines.with(Arc::new(Guarded::new(Arc::new(DemoEngine::new(cloud.clone())))));
+        }
+        for engine in &self.more {
+            engines = engines.with(Arc::new(Guarded::new(engine.clone())));
         }
         match &config.provisioners.engine_whitelist {
             Some(whitelist) => engines.limited_to(whitelist),
@@ -185,12 +196,20 @@ fn first_admin(admin: Bootstrap) -> FirstAdmin {
 /// # Errors
 /// It cannot start, or ends otherwise than by a signal.
 pub async fn run(config: Config) -> Result<(), Error> {
+    run_with(config, Vec::new()).await
+}
+
+/// Serves with these engines besides those that are built in: tests and benchmarks have one whose provider they can break.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(config: Config, more: Vec<Arc<dyn Engine>>) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let address = SocketAddr::new(config.server.host, config.server.port);
     // The port first: of two services started by mistake the second says so before it touches the store.
     let listen = |cause| Error::Listen { address, cause };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
-    let parts = Parts::open(&config).await?;
+    let parts = Parts { more, ..Parts::open(&config).await? };
     if let Some(admin) = config.bootstrap.clone()
         && parts.bootstrapper().on_empty_store(first_admin(admin), first_provisioners(&parts.engines(&config))).await?
     {
@@ -240,7 +259,7 @@ impl Service<()> {
         stop: &CancellationToken,
     ) -> Result<Service<impl poem::Endpoint<Output: Send> + 'static>, Error> {
         let setup = |error: BoxError| Error::Setup(error);
-        let Parts { catalog, stores, clock, passwords, demo } = parts;
+        let Parts { catalog, stores, clock, passwords, demo, .. } = parts;
         let key = stores.derive_key("session tokens").map_err(|error| setup(Box::new(error)))?;
         let timeout = TimeDelta::from_std(config.provisioners.timeout).unwrap_or(TimeDelta::MAX);
         let engines = parts.engines(config);
