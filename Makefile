@@ -21,7 +21,7 @@ test: setup-test kubernetes ## Run all tests; installs the servers they need
 	$(CARGO) build --workspace --locked
 	$(TEST_ENVIRONMENT) $(CARGO) test --workspace --locked --no-fail-fast
 
-bench: setup-test ## Measure beside what the building blocks can do, some 15 minutes; BENCH=--quick takes one, BENCH=--help tells more
+bench: setup-test ## Measure requests beside what the building blocks can do, and operating clusters; some 30 minutes, BENCH=--quick two, see BENCH=--help
 	$(CARGO) build --release --package kqueen --locked
 	$(TEST_ENVIRONMENT) $(CARGO) bench --package kqueen-tests --locked -- $(BENCH)
 

@@ -13,7 +13,7 @@ use kqueen_adapters::{
 };
 use kqueen_domain::{
     kubeconfig::AddressRules,
-    port::{BoxError, inspector::ClusterInspector},
+    port::{BoxError, engine::Engine, inspector::ClusterInspector},
     service::{
         ServiceError,
         bootstrap::FirstAdmin,
@@ -94,12 +94,20 @@ fn first_admin(admin: Bootstrap) -> FirstAdmin {
 /// # Errors
 /// It cannot start, or ends otherwise than by a signal.
 pub async fn run(config: Config) -> Result<(), Error> {
+    run_with(config, Vec::new()).await
+}
+
+/// Serves with these engines besides those that are built in: tests and benchmarks have one whose provider they can break.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(config: Config, more: Vec<Arc<dyn Engine>>) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let address = SocketAddr::new(config.server.host, config.server.port);
     // The port first: of two services started by mistake the second says so before it touches the store.
     let listen = |cause| Error::Listen { address, cause };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
-    let parts = Parts::open(&config).await?;
+    let parts = Parts { more, ..Parts::open(&config).await? };
     if let Some(admin) = config.bootstrap.clone()
         && parts.bootstrapper().on_empty_store(first_admin(admin), first_provisioners(&parts.engines(&config))).await?
     {
@@ -149,7 +157,7 @@ impl Service<()> {
         stop: &CancellationToken,
     ) -> Result<Service<impl poem::Endpoint<Output: Send> + 'static>, Error> {
         let setup = |error: BoxError| Error::Setup(error);
-        let Parts { catalog, stores, clock, passwords, demo } = parts;
+        let Parts { catalog, stores, clock, passwords, demo, .. } = parts;
         let key = stores.derive_key("session tokens").map_err(|error| setup(Box::new(error)))?;
         let timeout = TimeDelta::from_std(config.provisioners.timeout).unwrap_or(TimeDelta::MAX);
         let engines = parts.engines(config);

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "test code: a failure is a panic")]
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -39,7 +38,7 @@ async fn prepare(programs: &[&str]) -> Option<(App, TempDir)> {
             return None;
         }
     }
-    let app = App::start_with(Options { settings: BTreeMap::default() }.with("DEV_MODE", "true")).await;
+    let app = App::start_with(Options::bare().with("DEV_MODE", "true")).await;
     Some((app, tempfile::tempdir().unwrap()))
 }
 

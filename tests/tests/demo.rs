@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// As `make run` starts it.
 fn dev_mode() -> Options {
-    Options { settings: BTreeMap::default() }.with("DEV_MODE", "true")
+    Options::bare().with("DEV_MODE", "true")
 }
 
 /// The script of the README between the marks.

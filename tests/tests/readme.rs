@@ -1,8 +1,6 @@
 //! What the README says to type is typed here.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "test code: a failure is a panic")]
 
-use std::collections::BTreeMap;
-
 use kqueen_tests::fixture::{
     app::{App, Options},
     kubernetes::{ControlPlane, Options as PlaneOptions, Who},
@@ -22,7 +20,7 @@ fn walk() -> String {
 async fn the_walk_with_curl_works_as_written() {
     let Some(plane) = ControlPlane::start(PlaneOptions::bare()).await else { return };
     // As `make run` starts it: with the first superadmin of the development configuration.
-    let app = App::start_with(Options { settings: BTreeMap::default() }.with("DEV_MODE", "true")).await;
+    let app = App::start_with(Options::bare().with("DEV_MODE", "true")).await;
     std::fs::write(app.folder.join("kubeconfig.yaml"), plane.kubeconfig(Who::Token).to_string()).unwrap();
     let mut bash = Command::new("bash");
     bash.args(["-euo", "pipefail", "-c", &walk()]).current_dir(&app.folder).env("KQUEEN", &app.origin);

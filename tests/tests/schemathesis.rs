@@ -1,7 +1,7 @@
 //! Schemathesis sends what the document allows and what it does not, and checks every answer against it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs, reason = "test code")]
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use kqueen_tests::fixture::{
     app::{App, Options, read},
@@ -26,7 +26,7 @@ fn program() -> Option<PathBuf> {
 async fn every_operation_answers_as_documented() {
     let Some(program) = program() else { return leave_out("schemathesis (make setup-test installs it)") };
     let Some(plane) = ControlPlane::start(PlaneOptions::bare()).await else { return };
-    let options = Options { settings: BTreeMap::default() };
+    let options = Options::bare();
     let options = options.with("DEV_MODE", "true").with("LOGIN_ATTEMPTS_PER_MINUTE", "1000000");
     let app = App::start_with(options).await;
     let token = app.log_in("admin", "default").await;

@@ -11,7 +11,11 @@ use kqueen_adapters::{
 use kqueen_domain::{
     catalog::Catalog,
     name::ResourceName,
-    port::{clock::Clock, engine::EngineRegistry, password::PasswordHasher},
+    port::{
+        clock::Clock,
+        engine::{Engine, EngineRegistry},
+        password::PasswordHasher,
+    },
     service::bootstrap::{Bootstrap as Bootstrapper, FirstProvisioner},
 };
 
@@ -26,6 +30,8 @@ pub(super) struct Parts {
     pub(super) passwords: Arc<dyn PasswordHasher>,
     /// The simulated provider, where it is offered.
     pub(super) demo: Option<Arc<DemoCloud>>,
+    /// Engines that are offered besides those that are built in.
+    pub(super) more: Vec<Arc<dyn Engine>>,
 }
 
 impl Parts {
@@ -45,13 +51,16 @@ impl Parts {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let demo =
             if config.demo_enabled { Some(DemoCloud::open(demo_file(config), clock.clone()).await) } else { None };
-        Ok(Self { catalog, stores, clock, passwords: Arc::new(passwords), demo })
+        Ok(Self { catalog, stores, clock, passwords: Arc::new(passwords), demo, more: Vec::new() })
     }
 
     pub(super) fn engines(&self, config: &Config) -> EngineRegistry {
         let mut engines = engine::builtin();
         if let Some(cloud) = &self.demo {
             engines = engines.with(Arc::new(Guarded::new(Arc::new(DemoEngine::new(cloud.clone())))));
+        }
+        for engine in &self.more {
+            engines = engines.with(Arc::new(Guarded::new(engine.clone())));
         }
         match &config.provisioners.engine_whitelist {
             Some(whitelist) => engines.limited_to(whitelist),

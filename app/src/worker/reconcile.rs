@@ -263,7 +263,8 @@ fn soon(times: u32) -> Duration {
 }
 
 /// Up to a twentieth less or more, the same for one cluster: those that began together do not stay together.
-fn spread(pause: Duration, cluster: ClusterId) -> Duration {
+#[must_use]
+pub fn spread(pause: Duration, cluster: ClusterId) -> Duration {
     let mut hasher = DefaultHasher::new();
     cluster.hash(&mut hasher);
     let permille = 950 + u32::try_from(hasher.finish() % 101).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What was aimed at, and whether it was reached.
 
-use serde::Serialize;
+use kqueen_tests::bench::aim::Aim;
 
 use crate::{
     cases::{
@@ -9,31 +9,6 @@ use crate::{
     },
     results::{Measurement, SiteFigures},
 };
-
-/// One aim.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Aim {
-    pub(crate) what: String,
-    pub(crate) figure: String,
-    pub(crate) limit: String,
-    pub(crate) reached: bool,
-}
-
-impl Aim {
-    fn at_least(what: String, share: f64, least: f64) -> Self {
-        let percent = |share: f64| format!("{:.0} %", share * 100.0);
-        Self { what, figure: percent(share), limit: format!("at least {}", percent(least)), reached: share >= least }
-    }
-
-    fn below(what: String, figure: f64, most: f64, unit: &str) -> Self {
-        Self {
-            what,
-            figure: format!("{figure:.2}{unit}"),
-            limit: format!("below {most}{unit}"),
-            reached: figure < most,
-        }
-    }
-}
 
 /// Compares figures with aims. What was not measured is not judged.
 pub(crate) fn judge(sites: &[SiteFigures], measurements: &[Measurement]) -> Vec<Aim> {

@@ -47,6 +47,23 @@ pub(crate) const AUTH: &str = "auth";
 pub(crate) const CREATE_PROVISIONER: &str = "create provisioner";
 pub(crate) const CREATE_CLUSTER: &str = "create cluster";
 
+/// Everything that can be measured.
+pub(crate) const NAMES: [&str; 13] = [
+    LIST_PAGE,
+    LIST_FILTERED,
+    LIST_SORTED,
+    LIST_LAST,
+    LIST_MEMBER,
+    LIST_FULL,
+    GET,
+    GET_ANY,
+    WHOAMI,
+    METRICS,
+    AUTH,
+    CREATE_PROVISIONER,
+    CREATE_CLUSTER,
+];
+
 /// How many clusters [`GET`] goes through: as many as the service of 2018 was measured with.
 const READ_AGAIN: usize = 1000;
 

@@ -27,6 +27,9 @@ fn main() {
         println!("benchmarks run with `make bench`");
         return;
     };
+    if !cases::NAMES.iter().any(|name| options.wants(name)) {
+        return;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let machine = Machine::look();
     machine.lines().iter().for_each(|line| println!("{line}"));

@@ -1,6 +1,7 @@
 //! What came out, for people and for programs.
 
 use kqueen_tests::bench::{
+    aim::{self, Aim},
     machine::Machine,
     options::Options,
     report::{Table, number},
@@ -8,7 +9,7 @@ use kqueen_tests::bench::{
 };
 use serde::Serialize;
 
-use crate::aims::{self, Aim};
+use crate::aims;
 
 /// One case at one size with one number of connections.
 #[derive(Debug, Clone, Serialize)]
@@ -125,14 +126,9 @@ impl Results {
     /// Compares with what was aimed at; in words.
     pub(crate) fn judge(&mut self) -> String {
         self.aims = aims::judge(&self.sites, &self.measurements);
-        let mut table = Table::new(&["aim", "figure", "aimed at", ""]);
-        for aim in &self.aims {
-            let verdict = if aim.reached { "reached" } else { "missed" };
-            table.row(vec![aim.what.clone(), aim.figure.clone(), aim.limit.clone(), verdict.to_owned()]);
-        }
         format!(
             "{}\nFor scale, the service of 2018 with 1,000 clusters: 0.45 list pages, 26 gets, 780 whoami a second; 340 MB.\n",
-            table.text()
+            aim::table(&self.aims).text()
         )
     }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
 
-/// Measures the service beside what its building blocks can do, prints tables and writes JSON.
+/// Measures the service beside what its building blocks can do, and then operating clusters; prints tables and writes JSON.
 ///
 /// Everything runs on this machine, over loopback: the service, its store and the clients share the cores, as they do when the ceilings
 /// are measured.
@@ -13,13 +13,15 @@ use clap::{Parser, ValueEnum};
     name = "cargo bench --package kqueen-tests --",
     after_help = "\
 Examples, with make:
-  make bench                                            everything; takes some 15 minutes
-  make bench BENCH=--quick                              a look: 1,000 clusters, short measurements; about a minute
+  make bench                                            everything; takes some 30 minutes
+  make bench BENCH=--quick                              a look: few clusters, short measurements; about two minutes
   make bench BENCH='--stores sled --only list,get'      some of it
+  make bench BENCH='--only idle,hole'                   some of operating clusters
+Parts of operating clusters: reconciling and idle, black hole, event fan-out, create to durable, fail-over.
 The stores are made in $TMPDIR (else /tmp), which should be on the disk that is meant."
 )]
 pub struct Options {
-    /// How many clusters the store holds
+    /// How many clusters the store holds; at most 10,000 are operated
     #[arg(long, value_delimiter = ',', default_value = "1000,10000,50000", value_name = "N,…")]
     pub sizes: Vec<usize>,
     /// Which stores

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -182,11 +183,15 @@ impl Cloud {
             return Err(Reply::refuse(409, "not_ready", "the cluster does not run"));
         }
         let user = json!({"token": format!("key-of-{}", thing.id)});
+        let mut cluster = json!({"server": self.settings.api_server});
+        if let Some(authority) = &self.settings.api_authority {
+            cluster["certificate-authority-data"] = STANDARD.encode(authority).into();
+        }
         Ok(Reply::ok(json!({
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "model",
-            "clusters": [{"name": "model", "cluster": {"server": self.settings.api_server}}],
+            "clusters": [{"name": "model", "cluster": cluster}],
             "users": [{"name": "admin", "user": user}],
             "contexts": [{"name": "model", "context": {"cluster": "model", "user": "admin"}}],
         })))

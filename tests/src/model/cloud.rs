@@ -34,6 +34,8 @@ pub struct Settings {
     pub hanging: TimeDelta,
     /// Where kubeconfigs point to.
     pub api_server: String,
+    /// The authority that vouches for the server there, in PEM.
+    pub api_authority: Option<String>,
     /// Whether calls are logged. Where there are millions of them they need not be.
     pub keeps_log: bool,
 }
@@ -49,6 +51,7 @@ impl Default for Settings {
             latency: Duration::ZERO,
             hanging: TimeDelta::seconds(10),
             api_server: "https://127.0.0.1:1".to_owned(),
+            api_authority: None,
             keeps_log: true,
         }
     }

@@ -1,0 +1,59 @@
+//! What providers that never answer do to the clusters of those that do.
+
+use kqueen_tests::{bench::options::Options, fixture::app::App};
+
+use crate::{
+    BLACK_HOLE,
+    looks::{Times, at_quantile},
+    provider::{Provider, all_run, options as with_model_engine},
+    results::{Figure, Part},
+    scale::Scale,
+};
+
+fn mean(times: &Times) -> f64 {
+    times.mean() / 1000.0
+}
+
+fn p99(times: &Times) -> f64 {
+    at_quantile(times, 0.99)
+}
+
+/// By how much the others may be looked at less often, in percent.
+const MOST: f64 = 10.0;
+
+pub(crate) async fn measure(scale: &Scale, options: &Options) -> Part {
+    let (provisioners, each) = scale.provisioners;
+    let hanging = (provisioners * 3).div_ceil(10);
+    let provider = Provider::start().await;
+    let app = App::start_with(with_model_engine("kqueen", scale.short, &options.settings)).await;
+    let customer = provider.customer(&app, provisioners).await;
+    eprintln!("{BLACK_HOLE}: {} clusters are asked for", provisioners * each);
+    customer.create(&app, provisioners * each).await;
+    all_run(&app, provisioners * each).await;
+    let projects: Vec<String> = customer.provisioners.iter().map(|(_, project)| project.clone()).collect();
+    eprintln!("{BLACK_HOLE}: all answer");
+    tokio::time::sleep(scale.short).await;
+    provider.looks.clear();
+    tokio::time::sleep(scale.watched.0).await;
+    let before = provider.looks.intervals();
+    eprintln!("{BLACK_HOLE}: {hanging} hang");
+    // From the moment on at which they begin to hang, when there is least room for others.
+    provider.looks.silence(&projects[..hanging]);
+    provider.looks.clear();
+    tokio::time::sleep(scale.watched.1).await;
+    let after = provider.looks.intervals();
+    let longer = |of: fn(&Times) -> f64| (of(&after) / of(&before) - 1.0) * 100.0;
+    let figures = vec![
+        Figure::new("between looks while all answer, mean", mean(&before), "ms"),
+        Figure::new("between looks while all answer, p99", p99(&before), "ms"),
+        Figure::new(format!("the same of the {} that answer, mean", provisioners - hanging), mean(&after), "ms"),
+        Figure::new(format!("the same of the {} that answer, p99", provisioners - hanging), p99(&after), "ms"),
+        Figure::new("longer, mean", longer(mean), "%").below(MOST),
+        Figure::new("longer, p99", longer(p99), "%").below(MOST),
+    ];
+    let how = format!(
+        "{BLACK_HOLE}: {provisioners} provisioners of {each} clusters each, looked at every {} s; then {hanging} never answer any call.",
+        scale.short.as_secs()
+    );
+    Part { name: BLACK_HOLE, how, figures }
+}
