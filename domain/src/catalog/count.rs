@@ -6,7 +6,7 @@ use super::{
     Catalog,
     list::{Scope, Visibility},
 };
-use crate::{cluster::Phase, name::Namespace, provisioner::ProvisionerPhase, user::Role};
+use crate::{cluster::Phase, id::ProvisionerId, name::Namespace, provisioner::ProvisionerPhase, user::Role};
 
 /// How many there are and how many of them are well.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,24 +68,31 @@ impl Catalog {
         counts
     }
 
-    /// Clusters counted. Engines' names are in lower case.
+    /// Clusters counted.
     #[must_use]
     pub fn cluster_counts(&self) -> ClusterCounts {
         let tables = self.read();
         // A handful of kinds, and tens of thousands of rows in the order they lie in memory.
-        let mut by_word: Vec<((&str, &str), usize)> = Vec::new();
+        let mut by_word: Vec<((&str, &str), ProvisionerId, usize)> = Vec::new();
         for row in tables.clusters.rows() {
             let kind = (row.state, &*row.engine);
-            match by_word.iter_mut().find(|(known, _)| *known == kind) {
-                Some((_, count)) => *count += 1,
-                None => by_word.push((kind, 1)),
+            match by_word.iter_mut().find(|(known, ..)| *known == kind) {
+                Some((.., count)) => *count += 1,
+                None => by_word.push((kind, row.entry.record.provisioner, 1)),
             }
         }
         let phase = |word: &str| Phase::ALL.into_iter().find(|phase| phase.as_str() == word);
-        by_word
-            .into_iter()
-            .filter_map(|((word, engine), count)| Some(((phase(word)?, engine.to_owned()), count)))
-            .collect()
+        // Rows have the engine's name as it is sorted by; its provisioner has it as it is written.
+        let engine = |provisioner: ProvisionerId| {
+            tables.provisioners.get(provisioner.uuid()).map(|entry| entry.record.engine.to_string()).unwrap_or_default()
+        };
+        let mut counts = ClusterCounts::new();
+        for ((word, _), provisioner, count) in by_word {
+            if let Some(phase) = phase(word) {
+                *counts.entry((phase, engine(provisioner))).or_default() += count;
+            }
+        }
+        counts
     }
 
     /// Provisioners counted.

@@ -102,9 +102,12 @@ impl ClusterView {
             _ if phase == Phase::Ready => Some(100),
             // What is attached is whole from the start; nothing is made that could be half done.
             Some(abilities) if !abilities.deploy => Some(100),
-            Some(abilities) if abilities.progress && under_way => {
-                Some(self.told().and_then(|told| told.progress).unwrap_or(0))
-            }
+            Some(abilities) if abilities.progress && under_way => Some(match self.told() {
+                Some(Told { progress: Some(progress), .. }) => *progress,
+                // The provider has made it and is at rest; what is left is ours.
+                Some(Told { node_count: Some(_), .. }) if phase == Phase::Deploying => 99,
+                Some(_) | None => 0,
+            }),
             Some(_) | None => None,
         }
     }

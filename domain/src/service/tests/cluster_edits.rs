@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
 
 use super::{
@@ -10,11 +10,12 @@ use super::{
     world::{World, caller, cluster},
 };
 use crate::{
-    cluster::{Cluster, Lifecycle, Phase},
+    catalog::ClusterView,
+    cluster::{Cluster, Lifecycle, Phase, Sighting, Told},
     document::MASK,
     id::ClusterId,
     port::{
-        engine::EngineRegistry,
+        engine::{Abilities, EngineRegistry},
         store::{Change, ClusterRecord, ClusterSecrets, MockClusterStore, MockFreshness, Revision, StoreError},
     },
     secret::{Kubeconfig, SealedDocument},
@@ -236,6 +237,18 @@ fn progress_is_told_where_it_is_known() {
     assert_eq!(told.percent, Some(100), "what is attached is whole from the start");
     let told = clusters.progress(&ann, id).unwrap();
     assert_eq!((told.percent, told.phase), (None, Phase::Deploying));
+    // What a provider says of it while it is made, and of what it has made, when only the kubeconfig is left to be fetched.
+    let able = Abilities { progress: true, deploy: true, ..Abilities::default() };
+    let percent = |told: Option<Told>| {
+        let view = ClusterView {
+            sighting: Sighting::after(None, id, None, told, DateTime::UNIX_EPOCH).map(Arc::new),
+            ..world.catalog.cluster(id).unwrap()
+        };
+        view.progress(Phase::Deploying, Some(able))
+    };
+    assert_eq!(percent(None), Some(0));
+    assert_eq!(percent(Some(Told { progress: Some(40), node_count: Some(1), ..Told::default() })), Some(40));
+    assert_eq!(percent(Some(Told { node_count: Some(3), ..Told::default() })), Some(99));
     // An engine that is not offered any more tells nothing, which is no fault of the cluster.
     clusters.engines = EngineRegistry::default();
     assert_eq!(clusters.progress(&ann, id).unwrap().percent, None);

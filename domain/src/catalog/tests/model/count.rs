@@ -21,7 +21,7 @@ impl Model {
         let mut counts = ClusterCounts::new();
         for Versioned { value, .. } in &self.clusters {
             let phase = self.standing(value.id).unwrap().phase;
-            *counts.entry((phase, self.cluster_line(value).engine.to_lowercase())).or_default() += 1;
+            *counts.entry((phase, self.cluster_line(value).engine)).or_default() += 1;
         }
         counts
     }
