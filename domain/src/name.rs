@@ -24,10 +24,19 @@ fn one_line(text: &str, limit: usize) -> Result<(), InvalidName> {
     if text.trim() != text {
         return Err(invalid("must not start or end with a blank"));
     }
-    if text.chars().any(char::is_control) {
-        return Err(invalid("must not contain control characters"));
+    if text.chars().any(|char| char.is_control() || is_unseen(char)) {
+        return Err(invalid("must not contain control characters, or others that are not seen"));
     }
     Ok(())
+}
+
+/// Characters that nobody sees, or that turn the text around them: with them two names look the same. Joiners stay, which some scripts
+/// need.
+const fn is_unseen(char: char) -> bool {
+    matches!(
+        char,
+        '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 macro_rules! name {
@@ -169,6 +178,11 @@ mod tests {
         for bad in ["", " a", "a ", "a\nb", "a\u{0}", &"x".repeat(129)] {
             assert!(ResourceName::try_from(bad).is_err(), "{bad:?}");
         }
-        assert!(ResourceName::try_from("Größe 3 — Prag").is_ok());
+        for unseen in ["\u{202e}evil", "pro\u{200b}d", "a\u{2066}b", "a\u{feff}b", "a\u{ad}b"] {
+            assert!(ResourceName::try_from(unseen).is_err(), "{unseen:?}");
+        }
+        for good in ["Größe 3 — Prag", "می\u{200c}خواهم", "الإنتاج"] {
+            assert!(ResourceName::try_from(good).is_ok(), "{good:?}");
+        }
     }
 }

@@ -296,19 +296,21 @@ fn cancelled(situation: &Situation<'_>, operation: &Operation) -> Step {
     };
     let (reason, event) = match &operation.kind {
         OperationKind::Deploy => {
-            let reason =
-                reason(format!("deploying was cancelled; {exists}"), "retry to carry on, or destroy the cluster");
+            let reason = reason(
+                format!("deploying was cancelled; {exists}"),
+                "retry to go on making it, or destroy the cluster",
+            );
             (reason.clone(), ClusterEvent::Stopped(reason))
         }
         kind @ (OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. }) => {
-            let reason = reason(format!("the request to {} was cancelled", kind.infinitive()), "retry to carry on");
+            let reason = reason(format!("the request to {} was cancelled", kind.infinitive()), "retry to ask again");
             (reason, ClusterEvent::Released)
         }
         OperationKind::Destroy | OperationKind::Detach if !operation.has_sent() => {
             (reason("destroying was cancelled before it began".to_owned(), ""), ClusterEvent::Released)
         }
         OperationKind::Destroy | OperationKind::Detach => {
-            let reason = reason(format!("destroying was cancelled; {exists}"), "retry to carry on");
+            let reason = reason(format!("destroying was cancelled; {exists}"), "retry to go on destroying it");
             (reason.clone(), ClusterEvent::Stopped(reason))
         }
     };
