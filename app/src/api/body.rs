@@ -68,8 +68,8 @@ impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
             return Err(Failure::unsupported_encoding().into());
         }
         let bytes = read(request, body).await?;
-        let value =
-            json::read(&bytes).map_err(|wrong| Failure::bad_request(format!("the body is not JSON: {wrong}")))?;
+        let value = json::read(&bytes)
+            .map_err(|wrong| Failure::bad_request(format!("the body cannot be read as JSON: {wrong}")))?;
         let Value::Object(map) = value else {
             return Err(Failure::from(Invalid::field("body", "must be a JSON object")).into());
         };

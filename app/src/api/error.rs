@@ -158,7 +158,7 @@ impl Failure {
     #[must_use]
     pub fn from_framework(error: &poem::Error) -> Self {
         if let Some(param) = error.downcast_ref::<ParseParamError>() {
-            return Invalid::field(param.name, param.reason.clone()).into();
+            return Invalid::field(param.name, in_our_words(&param.reason)).into();
         }
         if error.is::<ParsePathError>() || error.is::<OpenApiPathError>() {
             return Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing with this id; an id is a UUID");
@@ -211,6 +211,16 @@ impl Failure {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
+    }
+}
+
+/// The framework names the rule that is broken: `verification failed. minimum(1, exclusive: false)`.
+fn in_our_words(reason: &str) -> String {
+    let rule = reason.strip_prefix("verification failed. ").and_then(|rule| rule.split_once('('));
+    match rule.and_then(|(rule, rest)| Some((rule, rest.split([',', ')']).next()?))) {
+        Some(("minimum", least)) => format!("must be at least {least}"),
+        Some(("maximum", most)) => format!("must be at most {most}"),
+        _ => reason.to_owned(),
     }
 }
 
@@ -278,4 +288,21 @@ impl ApiResponse for Failure {
     }
 
     fn register(_registry: &mut Registry) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_framework_says_of_a_value_is_said_in_our_words() {
+        let said = [
+            ("verification failed. minimum(1, exclusive: false)", "must be at least 1"),
+            ("verification failed. maximum(200, exclusive: false)", "must be at most 200"),
+            ("must be a UUID", "must be a UUID"),
+        ];
+        for (theirs, ours) in said {
+            assert_eq!(in_our_words(theirs), ours);
+        }
+    }
 }

@@ -25,6 +25,8 @@ pub(super) fn read(text: &[u8]) -> Result<Value, String> {
             Category::Eof => "it ends too early",
             // Ours, see below; the place follows it.
             Category::Data => whole.split(" at line ").next().unwrap_or_default(),
+            Category::Syntax if whole.starts_with("recursion limit") => "it is nested too deep",
+            Category::Syntax if whole.starts_with("number out of range") => "a number is too large",
             Category::Syntax | Category::Io => "there is a mistake",
         };
         format!("{what} at line {line} column {column}")
@@ -125,6 +127,7 @@ mod tests {
             assert_eq!(read(text.as_bytes()), Err(expected.to_owned()), "{text}");
         }
         let deep = format!("{}{}", "[".repeat(129), "]".repeat(129));
-        assert!(read(deep.as_bytes()).unwrap_err().starts_with("there is a mistake"));
+        assert!(read(deep.as_bytes()).unwrap_err().starts_with("it is nested too deep"));
+        assert!(read(b"1e400").unwrap_err().starts_with("a number is too large"));
     }
 }
