@@ -1,8 +1,9 @@
-//! Cluster fields that verbs of their own change later: what those ask for is checked as it is when a cluster is created.
+//! Changes of a cluster that is made already: what verbs ask for is checked as it is when a cluster is created, and it is found out
+//! what differs from that time.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{FieldKind, ParameterSchema};
+use super::{Field, FieldKind, ParameterSchema};
 use crate::{invalid::Invalid, operation::NetworkPolicy};
 
 /// The field that says how many nodes a cluster has.
@@ -14,6 +15,22 @@ pub const NETWORK_POLICY: &str = "network_policy";
 const NOBODY: &str = "PROVIDER_UNSPECIFIED";
 
 impl ParameterSchema {
+    /// The fields whose value in `after`, which is valid, is not that in `before`. What `before` has that is not valid, as when it was
+    /// written by another version, may be put right and is not among them.
+    pub fn changed<'s>(
+        &'s self,
+        before: &'s Map<String, Value>,
+        after: &'s Map<String, Value>,
+    ) -> impl Iterator<Item = &'s Field> {
+        let something = |value: &Value| !value.is_null() && value != "";
+        self.0.iter().filter(move |field| {
+            let was = field.check(before.get(field.name).cloned());
+            was.is_ok_and(|was| {
+                was.filter(something).as_ref() != after.get(field.name).filter(|value| something(value))
+            })
+        })
+    }
+
     /// Checks how many nodes a cluster is to have.
     ///
     /// # Errors

@@ -151,9 +151,7 @@ impl Clusters {
                 Lifecycle::Deploying | Lifecycle::Ready | Lifecycle::Updating | Lifecycle::Destroying => None,
             };
             let has_failed = failure.is_some();
-            let failed = newest
-                .filter(|operation| matches!(operation.status, OperationStatus::Failed | OperationStatus::Cancelled))
-                .filter(|operation| !has_failed || is_part_of_the_failure(operation, cluster));
+            let failed = failed(cluster, newest);
             let engine = self.engine_of(view)?;
             if !engine.descriptor().abilities.deploy {
                 return Err(unsupported(engine, "retry: it only attaches clusters"));
@@ -298,6 +296,21 @@ impl Clusters {
 
 fn unsupported(engine: &dyn Engine, what: &str) -> ServiceError {
     ServiceError::Unsupported(format!("{} cannot {what}", engine.descriptor().verbose_name))
+}
+
+/// The operation that trying again would take up: the newest, if it was not done and is not beside the point.
+fn failed<'o>(cluster: &Cluster, newest: Option<&'o Operation>) -> Option<&'o Operation> {
+    let has_failed = matches!(cluster.lifecycle, Lifecycle::Failed { .. });
+    newest
+        .filter(|operation| matches!(operation.status, OperationStatus::Failed | OperationStatus::Cancelled))
+        .filter(|operation| !has_failed || is_part_of_the_failure(operation, cluster))
+}
+
+/// Whether the cluster has failed so that trying again makes it, of whatever its metadata say by then.
+pub(super) fn is_deployed_by_trying_again(cluster: &Cluster, newest: Option<&Operation>) -> bool {
+    let Lifecycle::Failed { reason } = &cluster.lifecycle else { return false };
+    let failed = failed(cluster, newest);
+    is_mended_by_deploying(reason) || failed.is_none_or(|operation| operation.kind == OperationKind::Deploy)
 }
 
 /// Whether a cluster that has failed did so with that operation. What it did on its own, long after somebody thought better of
