@@ -2,9 +2,11 @@
 
 mod field;
 mod file;
+mod later;
 mod validate;
 
 pub use field::{DefaultValue, Field, FieldKind, Parity};
+pub use later::{NETWORK_POLICY, NODE_COUNT};
 use serde_json::{Map, Value};
 
 use crate::{

@@ -2,6 +2,7 @@
 //! story of what was done.
 
 mod create;
+mod fixed;
 mod history;
 mod leaving;
 mod verbs;
@@ -203,8 +204,10 @@ impl Clusters {
                 let sealed = self.store.metadata(id).await?;
                 let stored = cluster.metadata.clone().unwrap_or_default();
                 let mut full = stored.reveal(sealed.as_ref()).map_err(|error| ServiceError::Internal(error.into()))?;
+                let before = full.clone();
                 document::merge_patch("metadata", &mut full, changes.clone())?;
                 let (full, _) = self.validated(engine, full, cluster.has_kubeconfig)?;
+                self.refuse_changes(&view, engine.descriptor(), &before, &full)?;
                 let schema = &engine.descriptor().cluster;
                 let split = document::split(full, &|path: &[&str]| schema.is_secret(path));
                 cluster.metadata = Some(split.shown);

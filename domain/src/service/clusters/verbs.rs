@@ -11,8 +11,9 @@ use crate::{
     catalog::{ClusterView, Entry as Shown, OperationView},
     cluster::{Cluster, ClusterEvent, Lifecycle, plan::is_mended_by_deploying},
     id::{ClusterId, OperationId},
-    invalid::FieldError,
+    invalid::{FieldError, Invalid},
     operation::{NetworkPolicy, Operation, OperationKind, OperationStatus},
+    parameter::ParameterSchema,
     port::{
         engine::{Abilities, Engine},
         store::{Change, ClusterRecord, ClusterSecrets, StoreError, Work},
@@ -51,7 +52,7 @@ impl Clusters {
     /// Asks for another number of nodes.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden`, `Unsupported`, `ChangedMeanwhile`; `Conflict` while something else is under way.
+    /// `NotFound`, `Forbidden`, `Unsupported`, `Invalid`, `ChangedMeanwhile`; `Conflict` while something else is under way.
     pub async fn resize(
         &self,
         caller: &Caller,
@@ -59,14 +60,15 @@ impl Clusters {
         node_count: u32,
         expected: Expected,
     ) -> Result<ClusterView, ServiceError> {
-        let kind = OperationKind::Resize { node_count };
-        self.change(caller, id, expected, kind, |abilities| abilities.resize, "change the number of nodes").await
+        let ask =
+            |form: &ParameterSchema| form.check_node_count(node_count).map(|()| OperationKind::Resize { node_count });
+        self.change(caller, id, expected, ask, |abilities| abilities.resize, "change the number of nodes").await
     }
 
     /// Asks for network policy to be switched.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden`, `Unsupported`, `ChangedMeanwhile`; `Conflict` while something else is under way.
+    /// `NotFound`, `Forbidden`, `Unsupported`, `Invalid`, `ChangedMeanwhile`; `Conflict` while something else is under way.
     pub async fn set_network_policy(
         &self,
         caller: &Caller,
@@ -74,9 +76,11 @@ impl Clusters {
         policy: NetworkPolicy,
         expected: Expected,
     ) -> Result<ClusterView, ServiceError> {
-        let kind = OperationKind::SetNetworkPolicy { policy };
+        let ask = |form: &ParameterSchema| {
+            form.check_network_policy(policy.clone()).map(|policy| OperationKind::SetNetworkPolicy { policy })
+        };
         let can = |abilities: &Abilities| abilities.set_network_policy;
-        self.change(caller, id, expected, kind, can, "switch network policy").await
+        self.change(caller, id, expected, ask, can, "switch network policy").await
     }
 
     async fn change(
@@ -84,7 +88,7 @@ impl Clusters {
         caller: &Caller,
         id: ClusterId,
         expected: Expected,
-        kind: OperationKind,
+        ask: impl Fn(&ParameterSchema) -> Result<OperationKind, Invalid> + Sync,
         can: impl Fn(&Abilities) -> bool + Sync,
         what: &str,
     ) -> Result<ClusterView, ServiceError> {
@@ -93,8 +97,9 @@ impl Clusters {
             if !can(&engine.descriptor().abilities) {
                 return Err(unsupported(engine, what));
             }
+            let kind = ask(&engine.descriptor().cluster)?;
             match view.cluster.record.lifecycle {
-                Lifecycle::Ready => Ok(Some(Request::new(kind.clone(), ClusterEvent::ChangeRequested))),
+                Lifecycle::Ready => Ok(Some(Request::new(kind, ClusterEvent::ChangeRequested))),
                 Lifecycle::Failed { .. } | Lifecycle::Deploying | Lifecycle::Updating | Lifecycle::Destroying => {
                     Err(ServiceError::conflict(format!(
                         "cluster {} has failed: retry what failed, or destroy it",
@@ -146,9 +151,7 @@ impl Clusters {
                 Lifecycle::Deploying | Lifecycle::Ready | Lifecycle::Updating | Lifecycle::Destroying => None,
             };
             let has_failed = failure.is_some();
-            let failed = newest
-                .filter(|operation| matches!(operation.status, OperationStatus::Failed | OperationStatus::Cancelled))
-                .filter(|operation| !has_failed || is_part_of_the_failure(operation, cluster));
+            let failed = failed(cluster, newest);
             let engine = self.engine_of(view)?;
             if !engine.descriptor().abilities.deploy {
                 return Err(unsupported(engine, "retry: it only attaches clusters"));
@@ -293,6 +296,21 @@ impl Clusters {
 
 fn unsupported(engine: &dyn Engine, what: &str) -> ServiceError {
     ServiceError::Unsupported(format!("{} cannot {what}", engine.descriptor().verbose_name))
+}
+
+/// The operation that trying again would take up: the newest, if it was not done and is not beside the point.
+fn failed<'o>(cluster: &Cluster, newest: Option<&'o Operation>) -> Option<&'o Operation> {
+    let has_failed = matches!(cluster.lifecycle, Lifecycle::Failed { .. });
+    newest
+        .filter(|operation| matches!(operation.status, OperationStatus::Failed | OperationStatus::Cancelled))
+        .filter(|operation| !has_failed || is_part_of_the_failure(operation, cluster))
+}
+
+/// Whether the cluster has failed so that trying again makes it, of whatever its metadata say by then.
+pub(super) fn is_deployed_by_trying_again(cluster: &Cluster, newest: Option<&Operation>) -> bool {
+    let Lifecycle::Failed { reason } = &cluster.lifecycle else { return false };
+    let failed = failed(cluster, newest);
+    is_mended_by_deploying(reason) || failed.is_none_or(|operation| operation.kind == OperationKind::Deploy)
 }
 
 /// Whether a cluster that has failed did so with that operation. What it did on its own, long after somebody thought better of

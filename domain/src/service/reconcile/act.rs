@@ -15,6 +15,7 @@ use crate::{
     id::ClusterId,
     kubeconfig::{self, AddressRules},
     operation::{OperationKind, OperationStatus, StepKind, StepOutcome},
+    parameter::NODE_COUNT,
     port::{
         engine::{EngineError, Observation},
         store::{Change, ClusterRecord, ClusterSecrets, StoreError},
@@ -24,8 +25,6 @@ use crate::{
     timeline::{Happening, KEPT},
 };
 
-/// Metadata of a cluster that tells how many nodes are wanted.
-const NODE_COUNT: &str = "node_count";
 /// About how often a cluster at rest is looked at: a provider that wants to be left alone for less has nothing to fear.
 const QUIET: Duration = Duration::from_secs(60);
 

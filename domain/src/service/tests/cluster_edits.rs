@@ -6,7 +6,9 @@ use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
 
 use super::{
-    doubles::{Log, fields, fresh, kubeconfig, kubeconfig_of, object, sealed, status},
+    doubles::{Log, MAKING, descriptor, fields, fresh, kubeconfig, kubeconfig_of, object, sealed, status},
+    kept::Story,
+    provider::{Provider, able},
     world::{World, caller, cluster},
 };
 use crate::{
@@ -18,6 +20,7 @@ use crate::{
         engine::{Abilities, EngineRegistry},
         store::{Change, ClusterRecord, ClusterSecrets, MockClusterStore, MockFreshness, Revision, StoreError},
     },
+    reason::{Fixer, Reason},
     secret::{Kubeconfig, SealedDocument},
     service::clusters::{ClusterPatch, NewCluster, ShownKubeconfig},
 };
@@ -57,20 +60,83 @@ async fn a_new_name_touches_no_secret() {
     assert_eq!((&answer.view.cluster.record, answer.view.cluster.revision), (&stored, Revision(seen.0 + 1)));
 }
 
-/// A cluster of ann with secrets in its metadata, and what is sealed of it.
-fn with_secrets(world: &World) -> (ClusterId, SealedDocument) {
+/// A cluster of ann in that state with secrets in its metadata, and what is sealed of it.
+fn with_secrets(world: &World, lifecycle: Lifecycle) -> (ClusterId, SealedDocument) {
     let full = object(json!({"node_count": 3, "admin_password": "hunter2", "size": "small", "note": "old"}));
     let split = crate::document::split(full, &|path| path == ["admin_password"]);
-    let cluster = Cluster { metadata: Some(split.shown), ..cluster("secret", world.making, &world.people.ann) };
+    let made = cluster("secret", world.making, &world.people.ann);
+    let cluster = Cluster { metadata: Some(split.shown), lifecycle, ..made };
     let id = cluster.id;
     world.put_cluster(cluster);
     (id, split.sealed.unwrap())
 }
 
+/// It is deployed when somebody tries again, so that everything may be changed before.
+fn broken() -> Lifecycle {
+    Lifecycle::Failed { reason: Reason::new("no room", Fixer::Requester, "ask for less") }
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_made_is_not_told_to_be_another() {
+    let fixed = "cannot be changed once the cluster is made";
+    let resize = "cannot be changed here: use PATCH /clusters/{id}/resize";
+    let switch = "cannot be changed here: use PATCH /clusters/{id}/set_network_policy";
+    let patch = |metadata: &Value| ClusterPatch { metadata: Some(object(metadata.clone())), ..ClusterPatch::default() };
+    let refused = [
+        (json!({"node_count": 5}), vec![("node_count", resize)]),
+        (json!({"node_count": null}), vec![("node_count", resize)]),
+        (json!({"network_policy": "CALICO"}), vec![("network_policy", switch)]),
+        (json!({"size": "large", "admin_password": "other"}), vec![("admin_password", fixed), ("size", fixed)]),
+        (json!({"size": null, "note": "new"}), vec![("size", fixed)]),
+    ];
+    let whole =
+        json!({"node_count": "3", "admin_password": MASK, "size": " small ", "network_policy": "", "note": "new"});
+    let allowed = [whole, json!({"note": null, "kept by": {"somebody": 1}}), json!({"node_count": 3})];
+    for lifecycle in [Lifecycle::Deploying, Lifecycle::Ready, Lifecycle::Updating, Lifecycle::Destroying, broken()] {
+        let world = World::new();
+        let (id, stored) = with_secrets(&world, lifecycle.clone());
+        let written = Written::default();
+        let mut store = updating(0, &written);
+        store.expect_metadata().returning(move |_| Ok(Some(stored.clone())));
+        let mut clusters = world.clusters(store);
+        let provider = Provider::new(&Story::default());
+        provider.descriptor.set(able());
+        clusters.engines = EngineRegistry::default().with(Arc::new(provider.engine()));
+        let ann = caller(&world.people.ann);
+        for (changes, expected) in &refused {
+            let answer = clusters.update(&ann, id, patch(changes), None).await;
+            if lifecycle == broken() {
+                assert_eq!(status(&answer), 200, "{changes}");
+                continue;
+            }
+            let mut expected: Vec<_> =
+                expected.iter().map(|(name, message)| (format!("metadata.{name}"), (*message).to_owned())).collect();
+            let mut found = fields(answer);
+            expected.sort();
+            found.sort();
+            assert_eq!(found, expected, "{lifecycle:?} {changes}");
+            assert_eq!(written.len(), 0);
+        }
+        written.take();
+        for changes in &allowed {
+            assert_eq!(status(&clusters.update(&ann, id, patch(changes), None).await), 200, "{lifecycle:?} {changes}");
+            let (_, secrets, _) = written.only();
+            assert_eq!(sealed(&secrets.metadata).unwrap()["admin_password"], "hunter2");
+        }
+        // What an engine cannot do has no verb to point to.
+        provider.descriptor.set(descriptor(MAKING));
+        if lifecycle == Lifecycle::Ready {
+            clusters.engines = EngineRegistry::default().with(Arc::new(provider.engine()));
+            let found = fields(clusters.update(&ann, id, patch(&json!({"node_count": 5})), None).await);
+            assert_eq!(found, [("metadata.node_count".to_owned(), fixed.to_owned())]);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
     let world = World::new();
-    let (id, stored) = with_secrets(&world);
+    let (id, stored) = with_secrets(&world, broken());
     let written = Written::default();
     let mut store = updating(0, &written);
     store.expect_metadata().returning(move |_| Ok(Some(stored.clone())));

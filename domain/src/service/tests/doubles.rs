@@ -146,10 +146,13 @@ pub(super) fn engine(name: &'static str, check: Result<(), EngineError>) -> Mock
 /// What the engines of the tests are: what does not attach makes clusters, and can do nothing else.
 pub(super) fn descriptor(name: &'static str) -> EngineDescriptor {
     const KUBECONFIG: Field = Field::required("kubeconfig", "Kubeconfig", FieldKind::YamlFile);
-    const CLUSTER: [Field; 3] = [
-        Field::optional("node_count", "Node Count", FieldKind::Integer).min(1),
+    const POLICIES: FieldKind =
+        FieldKind::Select(&[("PROVIDER_UNSPECIFIED", "<disabled>"), ("CALICO", "Calico"), ("CILIUM", "Cilium")]);
+    const CLUSTER: [Field; 4] = [
+        Field::optional("node_count", "Node Count", FieldKind::Integer).min(1).max(20),
         Field::optional("admin_password", "Password", FieldKind::Password).secret(),
         Field::optional("size", "Size", FieldKind::Text),
+        Field::optional("network_policy", "Network Policy", POLICIES),
     ];
     const PROVISIONER: [Field; 2] = [
         Field::required("url", "Address", FieldKind::Text),

@@ -10,9 +10,10 @@ use crate::{
         plan::{Situation, Step, plan},
     },
     ledger::Ledger,
+    operation::NetworkPolicy,
     port::engine::{Condition, Observation},
     port::store::{Change, ClusterRecord, ClusterSecrets},
-    service::tests::provider::seen,
+    service::tests::{doubles::fields, provider::seen},
     timeline::Departed,
 };
 
@@ -294,4 +295,31 @@ async fn detaching_needs_no_engine() {
     let commit = counter.commit();
     assert!(matches!(commit.record, ClusterRecord::Remove(_)), "{commit:?}");
     assert_eq!(asked(&commit).kind, OperationKind::Detach);
+}
+
+#[tokio::test]
+async fn what_the_engine_would_not_create_cannot_be_changed_to() {
+    let counter = Counter::with(Ready);
+    let (clusters, me, id) = (&counter.clusters, counter.ann(), counter.id);
+    for count in [0, 21, 10_000] {
+        let refused = fields(clusters.resize(&me, id, count, None).await);
+        assert_eq!(refused, [("node_count".to_owned(), "must be from 1 to 20".to_owned())], "{count}");
+    }
+    let enforced = "must be one of CALICO, CILIUM";
+    let named = "must be one of PROVIDER_UNSPECIFIED, CALICO, CILIUM";
+    for (provider, enabled, message) in
+        [("WEAVE", true, enforced), ("PROVIDER_UNSPECIFIED", true, enforced), ("WEAVE", false, named)]
+    {
+        let policy = NetworkPolicy { provider: provider.into(), enabled };
+        let refused = fields(clusters.set_network_policy(&me, id, policy, None).await);
+        assert_eq!(refused, [("provider".to_owned(), message.to_owned())], "{provider} {enabled}");
+    }
+    assert!(counter.commits().is_empty());
+    assert_eq!(counter.cluster().lifecycle, Lifecycle::Ready);
+
+    // What it would create is asked for in its own words.
+    let policy = NetworkPolicy { provider: "calico".into(), enabled: true };
+    clusters.set_network_policy(&me, id, policy, None).await.unwrap();
+    let policy = NetworkPolicy { provider: "CALICO".into(), enabled: true };
+    assert_eq!(asked(&counter.commit()).kind, OperationKind::SetNetworkPolicy { policy });
 }

@@ -1,0 +1,60 @@
+//! Changes of a cluster that is made already: what verbs ask for is checked as it is when a cluster is created, and it is found out
+//! what differs from that time.
+
+use serde_json::{Map, Value};
+
+use super::{Field, FieldKind, ParameterSchema};
+use crate::{invalid::Invalid, operation::NetworkPolicy};
+
+/// The field that says how many nodes a cluster has.
+pub const NODE_COUNT: &str = "node_count";
+/// The field that says who enforces network policy.
+pub const NETWORK_POLICY: &str = "network_policy";
+
+/// How forms say that nobody enforces network policy.
+const NOBODY: &str = "PROVIDER_UNSPECIFIED";
+
+impl ParameterSchema {
+    /// The fields whose value in `after`, which is valid, is not that in `before`. What `before` has that is not valid, as when it was
+    /// written by another version, may be put right and is not among them.
+    pub fn changed<'s>(
+        &'s self,
+        before: &'s Map<String, Value>,
+        after: &'s Map<String, Value>,
+    ) -> impl Iterator<Item = &'s Field> {
+        let something = |value: &Value| !value.is_null() && value != "";
+        self.0.iter().filter(move |field| {
+            let was = field.check(before.get(field.name).cloned());
+            was.is_ok_and(|was| {
+                was.filter(something).as_ref() != after.get(field.name).filter(|value| something(value))
+            })
+        })
+    }
+
+    /// Checks how many nodes a cluster is to have.
+    ///
+    /// # Errors
+    /// What the form says against it, of `node_count`.
+    pub fn check_node_count(&self, wanted: u32) -> Result<(), Invalid> {
+        let Some(field) = self.field(NODE_COUNT) else { return Ok(()) };
+        let checked = field.check(Some(Value::from(wanted)));
+        checked.map(drop).map_err(|message| Invalid::field(NODE_COUNT, message))
+    }
+
+    /// Checks who is to enforce network policy, and spells the name as the form does. Whoever turns it off may also name nobody.
+    ///
+    /// # Errors
+    /// Who may be named, of `provider`.
+    pub fn check_network_policy(&self, wanted: NetworkPolicy) -> Result<NetworkPolicy, Invalid> {
+        let Some(FieldKind::Select(choices)) = self.field(NETWORK_POLICY).map(|field| field.kind) else {
+            return Ok(wanted);
+        };
+        let NetworkPolicy { provider, enabled } = wanted;
+        let known: Vec<_> =
+            choices.iter().map(|(choice, _)| *choice).filter(|choice| !enabled || *choice != NOBODY).collect();
+        match known.iter().find(|choice| choice.eq_ignore_ascii_case(&provider)) {
+            Some(choice) => Ok(NetworkPolicy { provider: (*choice).to_owned(), enabled }),
+            None => Err(Invalid::field("provider", format!("must be one of {}", known.join(", ")))),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What of a cluster's metadata stays as the cluster was made: to write down something else would not change the cluster.
+
+use serde_json::{Map, Value};
+
+use super::{Clusters, verbs::is_deployed_by_trying_again};
+use crate::{
+    catalog::ClusterView,
+    invalid::{Findings, Invalid},
+    parameter::{NETWORK_POLICY, NODE_COUNT},
+    port::engine::EngineDescriptor,
+};
+
+impl Clusters {
+    /// Refuses another value for what the engine's form declares, unless the cluster is still to be made of it.
+    pub(super) fn refuse_changes(
+        &self,
+        view: &ClusterView,
+        engine: &EngineDescriptor,
+        before: &Map<String, Value>,
+        after: &Map<String, Value>,
+    ) -> Result<(), Invalid> {
+        let newest = self.newest(view);
+        let newest = newest.as_ref().map(|entry| &entry.record);
+        if !engine.abilities.deploy || is_deployed_by_trying_again(&view.cluster.record, newest) {
+            return Ok(());
+        }
+        let mut found = Findings::default();
+        for field in engine.cluster.changed(before, after) {
+            let message = match field.name {
+                NODE_COUNT if engine.abilities.resize => "cannot be changed here: use PATCH /clusters/{id}/resize",
+                NETWORK_POLICY if engine.abilities.set_network_policy => {
+                    "cannot be changed here: use PATCH /clusters/{id}/set_network_policy"
+                }
+                _ => "cannot be changed once the cluster is made",
+            };
+            found.add(format!("metadata.{}", field.name), message);
+        }
+        found.finish(Some(()))
+    }
+}
