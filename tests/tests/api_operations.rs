@@ -238,6 +238,20 @@ async fn what_is_stopped_says_what_exists_and_can_be_run_again() {
     assert_eq!(cluster["network_policy"], json!({"provider": "CALICO", "enabled": false}));
     assert_eq!(world.post(&format!("{path}/retry")).await.status, StatusCode::CONFLICT, "nothing has failed");
 
+    // What the engine's form refuses begins nothing, and what the cluster was made of is not written over.
+    for (verb, body, field) in [
+        ("/resize", json!({"node_count": 21}), "node_count"),
+        ("/set_network_policy", json!({"provider": "WEAVE", "enabled": true}), "provider"),
+        ("", json!({"metadata": {"node_count": 5}}), "metadata.node_count"),
+    ] {
+        let refused = world.app.patch(&format!("{path}{verb}"), member, body).await;
+        assert_eq!(
+            (refused.status, &refused.body["details"][0]["field"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!(field))
+        );
+    }
+    assert_eq!(world.get(&path).await["operation"], second);
+
     // Changes are made to what was seen.
     let resize = |tag: &str| {
         let request = world.app.request(Method::PATCH, &format!("{path}/resize"), Some(member)).header("if-match", tag);
