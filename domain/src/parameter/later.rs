@@ -12,7 +12,7 @@ pub const NODE_COUNT: &str = "node_count";
 pub const NETWORK_POLICY: &str = "network_policy";
 
 /// How forms say that nobody enforces network policy.
-const NOBODY: &str = "PROVIDER_UNSPECIFIED";
+pub const NOBODY: &str = "PROVIDER_UNSPECIFIED";
 
 impl ParameterSchema {
     /// The fields whose value in `after`, which is valid, is not that in `before`. What `before` has that is not valid, as when it was

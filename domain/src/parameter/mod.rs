@@ -6,7 +6,7 @@ mod later;
 mod validate;
 
 pub use field::{DefaultValue, Field, FieldKind, Parity};
-pub use later::{NETWORK_POLICY, NODE_COUNT};
+pub use later::{NETWORK_POLICY, NOBODY, NODE_COUNT};
 use serde_json::{Map, Value};
 
 use crate::{

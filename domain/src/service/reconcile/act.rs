@@ -15,7 +15,7 @@ use crate::{
     id::ClusterId,
     kubeconfig::{self, AddressRules},
     operation::{OperationKind, OperationStatus, StepKind, StepOutcome},
-    parameter::NODE_COUNT,
+    parameter::{NETWORK_POLICY, NOBODY, NODE_COUNT},
     port::{
         engine::{EngineError, Observation},
         store::{Change, ClusterRecord, ClusterSecrets, StoreError},
@@ -232,9 +232,14 @@ impl Reconciler {
         let Some(operation) = turn.operation_mut() else { return Ok(Again::Quiet) };
         operation.end(status, reason.clone(), now);
         let what = operation.kind.infinitive();
-        let nodes = match (&operation.kind, status) {
-            (OperationKind::Resize { node_count }, OperationStatus::Succeeded) => Some(*node_count),
-            (OperationKind::Resize { .. }, OperationStatus::Cancelled) => observed,
+        let nodes = |nodes: u32| (NODE_COUNT, Value::from(nodes));
+        let made = match (&operation.kind, status) {
+            (OperationKind::Resize { node_count }, OperationStatus::Succeeded) => Some(nodes(*node_count)),
+            (OperationKind::Resize { .. }, OperationStatus::Cancelled) => observed.map(nodes),
+            (OperationKind::SetNetworkPolicy { policy }, OperationStatus::Succeeded) => {
+                let provider = if policy.enabled { &policy.provider } else { NOBODY };
+                Some((NETWORK_POLICY, provider.into()))
+            }
             _ => None,
         };
         let message = match (status, &reason) {
@@ -244,7 +249,7 @@ impl Reconciler {
             (_, None) => format!("failed to {what}"),
         };
         turn.tell(now, Happening::Ended, message, reason);
-        self.restate(turn, event, nodes, now).await
+        self.restate(turn, event, made, now).await
     }
 
     /// A cluster at rest has changed on its own.
@@ -257,12 +262,12 @@ impl Reconciler {
         self.restate(turn, event, None, now).await
     }
 
-    /// Stores the cluster's next state.
+    /// Stores the cluster's next state, and with it what it is `made` of from now on, by which it would be made again.
     async fn restate(
         &self,
         turn: &mut Turn,
         event: ClusterEvent,
-        nodes: Option<u32>,
+        made: Option<(&str, Value)>,
         now: DateTime<Utc>,
     ) -> Result<Again, StoreError> {
         let before = &turn.view.cluster.record;
@@ -281,17 +286,17 @@ impl Reconciler {
         }
         cluster.lifecycle = lifecycle;
         let mut secrets = ClusterSecrets::default();
-        if let Some(nodes) = nodes {
+        if let Some(made) = made.filter(|(name, _)| is_told(&cluster, name)) {
             // What is sealed is the whole, and engines are given that: the two must not differ.
             if let Some(sealed) = self.store.metadata(cluster.id).await? {
                 let whole = cluster.metadata.clone().unwrap_or_default().reveal(Some(&sealed));
                 let whole = whole.map_err(|error| StoreError::Unreadable(Box::new(error)))?;
-                let whole = Value::Object(with_nodes(whole, nodes)).to_string();
+                let whole = Value::Object(with(whole, &made)).to_string();
                 secrets.metadata = Change::Set(SealedDocument::new(whole));
             }
             let shown = cluster.metadata.take().unwrap_or_default().to_map();
             // Secret parts are masked already.
-            cluster.metadata = Some(document::split(with_nodes(shown, nodes), &|_| false).shown);
+            cluster.metadata = Some(document::split(with(shown, &made), &|_| false).shown);
         }
         let seen = turn.seen;
         turn.save(&*self.store, ClusterRecord::Put(Box::new(cluster), secrets, seen)).await?;
@@ -318,10 +323,15 @@ impl Reconciler {
     }
 }
 
-/// Metadata that tell of so many nodes.
-fn with_nodes(mut metadata: Map<String, Value>, nodes: u32) -> Map<String, Value> {
-    metadata.insert(NODE_COUNT.to_owned(), nodes.into());
+/// Metadata with another value.
+fn with(mut metadata: Map<String, Value>, (name, value): &(&str, Value)) -> Map<String, Value> {
+    metadata.insert((*name).to_owned(), value.clone());
     metadata
+}
+
+/// Whether a cluster's metadata are the place to tell that: of its size always, of network policy where its engine's form asks for it.
+fn is_told(cluster: &Cluster, name: &str) -> bool {
+    name == NODE_COUNT || cluster.metadata.as_ref().is_some_and(|metadata| metadata.to_map().contains_key(name))
 }
 
 /// Whether an operation ends since trying again cannot help. Taking down is tried until the deadline: what stands in the way may be

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     document::{self, MASK},
     ledger::UNCERTAIN,
-    operation::{StepKind, StepOutcome},
+    operation::{NetworkPolicy, StepKind, StepOutcome},
     port::{
         engine::{Condition, EngineError, Observation, Seen},
         store::{Change, ClusterRecord, MockClusterStore},
@@ -61,6 +61,26 @@ async fn what_the_provider_shows_to_be_done_has_succeeded() {
         assert_eq!(ended, (OperationStatus::Succeeded, None, Some(stage.world.now())), "{kind:?}");
         assert_eq!((stage.cluster().lifecycle, stage.cluster().changed_at), (Lifecycle::Ready, stage.world.now()));
         assert_eq!(stage.cluster().operation, Some(operation.id));
+    }
+}
+
+#[tokio::test]
+async fn network_policy_that_was_switched_is_what_the_cluster_would_be_made_with() {
+    for (before, enabled, after) in [
+        (json!({"network_policy": "PROVIDER_UNSPECIFIED"}), true, json!({"network_policy": "CALICO"})),
+        (json!({"network_policy": "CALICO"}), false, json!({"network_policy": "PROVIDER_UNSPECIFIED"})),
+        (json!({"size": "small"}), true, json!({"size": "small"})),
+    ] {
+        let policy = NetworkPolicy { provider: "CALICO".into(), enabled };
+        let stage = Stage::asked(OperationKind::SetNetworkPolicy { policy: policy.clone() });
+        stage.cluster_is(|cluster| {
+            cluster.metadata = Some(document::split(object(before.clone()), &|_| false).shown);
+        });
+        let done = Observation::Seen(Seen { network_policy: Some(policy), ..seen(Condition::Running) });
+        stage.provider.observation.set(Ok(done));
+        stage.turn().await;
+        let ClusterRecord::Put(cluster, ..) = ending(&stage).record else { panic!() };
+        assert_eq!(cluster.metadata.unwrap().to_map(), object(after));
     }
 }
 
