@@ -175,7 +175,11 @@ impl World {
             owner: None,
             parameters,
         };
-        let made = self.process().run(move |parts| async move { parts.provisioners.create(&caller, new, None).await });
+        let made = self.process().run(move |parts| async move {
+            // As every request does: another process may have made the people only now.
+            parts.stores.freshness.caught_up().await.unwrap();
+            parts.provisioners.create(&caller, new, None).await
+        });
         let provisioner = made.await.unwrap().provisioner.record.id;
         Customer { project, provisioner }
     }
