@@ -58,7 +58,7 @@ impl ClustersApi {
     #[oai(path = "/", method = "get", operation_id = "cluster_list")]
     async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<ClusterView>>, Failure> {
         let api = ready(self.0.as_ref())?;
-        let page = api.clusters.lines(&caller.0, &query.list, |view| api.renderer.cluster_text(&caller.0, view))?;
+        let page = api.clusters.list(&caller.0, &query.list, |view| api.renderer.cluster_text(&caller.0, view))?;
         if api.wake_on_list {
             api.wake.listed(page.items.iter().map(|line| (line.id, line.looked_at)));
         }

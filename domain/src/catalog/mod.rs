@@ -235,17 +235,10 @@ impl Catalog {
         tables.provisioners.page(listing, |row| tables.provisioner_view_of(row.entry.clone()))
     }
 
-    /// A page of clusters.
-    #[must_use]
-    pub fn clusters(&self, listing: &Listing) -> Page<ClusterView> {
-        let tables = self.read();
-        tables.clusters.page(listing, |row| tables.cluster_view(row))
-    }
-
     /// A page of clusters as lists show them to `audience`. `render` puts together what is not kept from before; of two who see all of a
     /// cluster it must make the same.
     #[must_use]
-    pub fn cluster_lines(
+    pub fn clusters(
         &self,
         listing: &Listing,
         audience: Audience,

@@ -101,21 +101,11 @@ pub struct Clusters {
 }
 
 impl Clusters {
-    /// Those the caller may see.
+    /// Those the caller may see, as lists show them; see [`Catalog::clusters`].
     ///
     /// # Errors
     /// `Forbidden`.
-    pub fn list(&self, caller: &Caller, request: &ListRequest) -> Result<Page<ClusterView>, ServiceError> {
-        let scope = request.scope(&self.catalog, caller)?;
-        let visible = visibility(&self.catalog, caller, Action::ClusterList, Action::ClusterGet)?;
-        Ok(self.catalog.clusters(&request.listing(scope, visible)))
-    }
-
-    /// Those the caller may see, as lists show them; see [`Catalog::cluster_lines`].
-    ///
-    /// # Errors
-    /// `Forbidden`.
-    pub fn lines(
+    pub fn list(
         &self,
         caller: &Caller,
         request: &ListRequest,
@@ -123,7 +113,7 @@ impl Clusters {
     ) -> Result<Page<Arc<ClusterLine>>, ServiceError> {
         let scope = request.scope(&self.catalog, caller)?;
         let visible = visibility(&self.catalog, caller, Action::ClusterList, Action::ClusterGet)?;
-        Ok(self.catalog.cluster_lines(&request.listing(scope, visible), audience(&self.catalog, caller), render))
+        Ok(self.catalog.clusters(&request.listing(scope, visible), audience(&self.catalog, caller), render))
     }
 
     /// How those stand that the caller may see in the own organization.
