@@ -98,15 +98,14 @@ impl Clusters {
                 return Err(unsupported(engine, what));
             }
             let kind = ask(&engine.descriptor().cluster)?;
-            match view.cluster.record.lifecycle {
-                Lifecycle::Ready => Ok(Some(Request::new(kind, ClusterEvent::ChangeRequested))),
-                Lifecycle::Failed { .. } | Lifecycle::Deploying | Lifecycle::Updating | Lifecycle::Destroying => {
-                    Err(ServiceError::conflict(format!(
-                        "cluster {} has failed: retry what failed, or destroy it",
-                        view.cluster.record.name
-                    )))
-                }
+            if let Lifecycle::Failed { .. } = view.cluster.record.lifecycle {
+                return Err(ServiceError::conflict(format!(
+                    "cluster {} has failed: retry what failed, or destroy it",
+                    view.cluster.record.name
+                )));
             }
+            // Nothing else is under way, and what the cluster is in no state for is told by its states.
+            Ok(Some(Request::new(kind, ClusterEvent::ChangeRequested)))
         })
         .await
     }
@@ -196,7 +195,11 @@ impl Clusters {
                     "the operation to {} on cluster {} has ended already: it {}",
                     operation.kind.infinitive(),
                     view.cluster_name,
-                    operation.status.as_str()
+                    if operation.status == OperationStatus::Cancelled {
+                        "was cancelled"
+                    } else {
+                        operation.status.as_str()
+                    }
                 )));
             }
             let shown = shown?;
