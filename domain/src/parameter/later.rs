@@ -11,7 +11,7 @@ pub const NODE_COUNT: &str = "node_count";
 /// The field that says who enforces network policy.
 pub const NETWORK_POLICY: &str = "network_policy";
 
-/// How forms say that nobody enforces network policy.
+/// How forms say, as that of 2018 did, that nobody enforces network policy.
 pub const NOBODY: &str = "PROVIDER_UNSPECIFIED";
 
 impl ParameterSchema {

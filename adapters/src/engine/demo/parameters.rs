@@ -5,6 +5,7 @@ use kqueen_domain::{
     parameter::{
         DefaultValue, Field,
         FieldKind::{Integer, Select},
+        NOBODY,
     },
     port::engine::EngineError,
     reason::Fixer,
@@ -19,8 +20,6 @@ const QUOTA: u32 = 50;
 const NODE_COUNT: u32 = 3;
 const SIZE: &str = "medium";
 const VERSION: &str = "1.34.2";
-/// How the form of 2018 says that nobody enforces network policy.
-const NO_POLICY: &str = "PROVIDER_UNSPECIFIED";
 
 pub(super) const PROVISIONER: &[Field] = &[
     Field::optional("region", "Region (simulated)", Select(&[(REGION, "Demo Central"), ("demo-coast", "Demo Coast")]))
@@ -63,9 +62,9 @@ pub(super) const CLUSTER: &[Field] = &[
     Field::optional(
         "network_policy",
         "Network Policy",
-        Select(&[(NO_POLICY, "<disabled>"), ("CALICO", "Calico"), ("CILIUM", "Cilium")]),
+        Select(&[(NOBODY, "<disabled>"), ("CALICO", "Calico"), ("CILIUM", "Cilium")]),
     )
-    .default(DefaultValue::Text(NO_POLICY))
+    .default(DefaultValue::Text(NOBODY))
     .class_name("network-policy")
     .order(4),
 ];
@@ -106,7 +105,7 @@ impl Default for ClusterParameters {
             node_count: NODE_COUNT,
             size: SIZE.to_owned(),
             kubernetes_version: VERSION.to_owned(),
-            network_policy: NO_POLICY.to_owned(),
+            network_policy: NOBODY.to_owned(),
         }
     }
 }
@@ -127,7 +126,7 @@ impl Wish {
             let cause = format!("a simulated cluster has 1 to {MOST_NODES} nodes");
             return Err(rejected(cause, Fixer::Requester, "change its node count, then retry"));
         }
-        let enabled = network_policy != NO_POLICY;
+        let enabled = network_policy != NOBODY;
         // Who would enforce it is known before it is turned on.
         let provider = if enabled { network_policy } else { "CALICO".to_owned() };
         Ok(Self { node_count, size, kubernetes_version, network_policy: NetworkPolicy { provider, enabled } })

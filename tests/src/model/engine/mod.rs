@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use kqueen_domain::{
     ledger::{Mark, ThingName},
     operation::NetworkPolicy,
-    parameter::{DefaultValue, Field, FieldKind, ParameterSchema},
+    parameter::{DefaultValue, Field, FieldKind, NOBODY, ParameterSchema},
     port::engine::{Abilities, Access, Engine, EngineDescriptor, EngineError, Found, Observation, Order},
     reason::{Fixer, Reason},
 };
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use self::{
     client::{Failure, Session, made, named, plural, taken, unreachable},
-    wire::{CLUSTER, ClusterParameters, INSTALLATION, NO_POLICY, Project, Status, Thing},
+    wire::{CLUSTER, ClusterParameters, INSTALLATION, Project, Status, Thing},
 };
 use super::{Kind, Patience, Right};
 
@@ -42,9 +42,9 @@ const CLUSTER_FIELDS: &[Field] = &[
     Field::optional(
         "network_policy",
         "Network Policy",
-        FieldKind::Select(&[(NO_POLICY, "<disabled>"), ("CALICO", "Calico"), ("CILIUM", "Cilium")]),
+        FieldKind::Select(&[(NOBODY, "<disabled>"), ("CALICO", "Calico"), ("CILIUM", "Cilium")]),
     )
-    .default(DefaultValue::Text(NO_POLICY))
+    .default(DefaultValue::Text(NOBODY))
     .order(2),
 ];
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kqueen_domain::{ledger::Mark, operation::NetworkPolicy};
+use kqueen_domain::{ledger::Mark, operation::NetworkPolicy, parameter::NOBODY};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -134,13 +134,10 @@ pub(super) struct ClusterParameters {
 impl ClusterParameters {
     /// Who enforces network policy from the start, if anybody does.
     pub(super) fn policy(&self) -> Option<Value> {
-        let provider = self.network_policy.as_deref().filter(|provider| *provider != NO_POLICY)?;
+        let provider = self.network_policy.as_deref().filter(|provider| *provider != NOBODY)?;
         Some(json!({"provider": provider, "enabled": true}))
     }
 }
-
-/// The choice of no network policy.
-pub(super) const NO_POLICY: &str = "PROVIDER_UNSPECIFIED";
 
 /// Reads parameters that were checked against their form when they arrived.
 pub(super) fn read<T: serde::de::DeserializeOwned>(parameters: &Map<String, Value>) -> Option<T> {
