@@ -9,7 +9,7 @@ use kqueen_tests::{
         process::{cpu_time, memory},
         report::number,
     },
-    fixture::app::App,
+    fixture::{app::App, process::eventually},
 };
 
 use crate::{
@@ -52,9 +52,10 @@ pub(crate) async fn measure(clusters: usize, scale: &Scale, options: &Options) -
 
     eprintln!("{RECONCILING}: {of} are looked at without a pause");
     app.set("OBSERVE_INTERVAL", ALWAYS);
+    provider.looks.clear();
     app.restart().await;
     // All are due at the start; from then on the queue is never empty if it cannot keep up.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    eventually("all are looked at", Duration::from_secs(120), async || provider.looks.count() >= clusters).await;
     provider.looks.clear();
     let (since, cpu) = (Instant::now(), cpu_time(pid(&app)));
     tokio::time::sleep(scale.busy).await;
