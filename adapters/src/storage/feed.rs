@@ -6,7 +6,7 @@ use std::{
 };
 
 use kqueen_domain::{
-    catalog::{Catalog, Change},
+    catalog::{Catalog, Change, Filling},
     id::ClusterId,
     port::store::{Revision, StoreError, Versioned},
 };
@@ -122,7 +122,7 @@ impl Feed for ReadModel {
     }
 
     fn replace(&self, everything: &mut Everything<'_>) -> Result<(), StoreError> {
-        let mut changes = Vec::new();
+        let mut filling = Filling::default();
         let mut clusters: BTreeSet<ClusterId> = BTreeSet::new();
         let mut pages: BTreeMap<Shard, Page> = BTreeMap::new();
         let mut newest = 0;
@@ -137,15 +137,15 @@ impl Feed for ReadModel {
                 let page = Page::read(&stored.value, stored.revision).map_err(|error| error.at(&key))?;
                 pages.insert(shard, page);
             } else {
-                changes.push(self.change(shown, &stored).map_err(|error| error.at(&key))?);
+                filling.put(self.change(shown, &stored).map_err(|error| error.at(&key))?);
             }
         }
         for page in pages.values_mut() {
             page.retain(&clusters);
-            changes.push(Change::Looked(page.newer_than(&Page::default())));
+            filling.put(Change::Looked(page.newer_than(&Page::default())));
         }
         self.ages.replace(pages);
-        self.catalog.replace(changes);
+        self.catalog.replace(filling);
         self.unreadable().clear();
         self.meters.fed_revision.fetch_max(newest, std::sync::atomic::Ordering::Relaxed);
         Meters::count(&self.meters.reloads);

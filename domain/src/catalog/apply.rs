@@ -1,6 +1,6 @@
 //! How changes reach the tables.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -21,62 +21,6 @@ use crate::{
 };
 
 impl Tables {
-    /// Tables that show `everything`, whatever its order.
-    pub(super) fn filled(everything: Vec<Change>) -> Self {
-        let mut tables = Self::default();
-        let (mut provisioners, mut clusters) = (Vec::new(), Vec::new());
-        let mut checks: HashMap<ProvisionerId, Checked> = HashMap::new();
-        let mut seen: HashMap<Uuid, Seen> = HashMap::new();
-        for change in everything {
-            match change {
-                Change::Organization(organization) => tables.organizations.push(organization_row(organization)),
-                Change::User(user) => {
-                    tables.usernames.insert(user.value.username.as_str().into(), user.value.id.uuid());
-                    tables.users.push(user_row(user));
-                }
-                Change::Provisioner(provisioner) => provisioners.push(provisioner),
-                Change::Cluster(cluster) => clusters.push(cluster),
-                Change::Sighting(sighting) => {
-                    let seen = seen.entry(sighting.cluster.uuid()).or_default();
-                    seen.looked_at = seen.looked_at.max(Some(sighting.at));
-                    seen.sighting = Some(Arc::new(sighting));
-                }
-                Change::Looked(ages) => {
-                    for (cluster, at) in ages {
-                        let seen = seen.entry(cluster.uuid()).or_default();
-                        seen.looked_at = seen.looked_at.max(Some(at));
-                    }
-                }
-                Change::Checked(found) => drop(checks.insert(found.provisioner, found)),
-                Change::Operation(operation) => tables.work.put_operation(operation),
-                Change::Orphan(orphan) => tables.work.put_orphan(orphan),
-                Change::Departed(departed) => tables.work.put_departed(departed),
-                Change::OrganizationGone(_)
-                | Change::UserGone(_)
-                | Change::ProvisionerGone(_)
-                | Change::ClusterGone(_)
-                | Change::SightingGone(_)
-                | Change::OperationGone(_)
-                | Change::OrphanGone(_)
-                | Change::DepartedGone(_) => {}
-            }
-        }
-        for provisioner in provisioners {
-            let checked = checks.remove(&provisioner.value.id);
-            tables.provisioners.push(provisioner_row(provisioner, checked));
-        }
-        for cluster in clusters {
-            let seen = seen.remove(&cluster.value.id.uuid()).unwrap_or_default();
-            let row = tables.cluster_row(cluster, seen);
-            tables.clusters.push(row);
-        }
-        tables.organizations.sort();
-        tables.users.sort();
-        tables.provisioners.sort();
-        tables.clusters.sort();
-        tables
-    }
-
     pub(super) fn apply(&mut self, change: Change) {
         self.nested.count(&change);
         match change {
@@ -205,7 +149,7 @@ impl Tables {
         }
     }
 
-    fn cluster_row(&self, cluster: Versioned<Cluster>, extra: Seen) -> Row<Cluster, Seen> {
+    pub(super) fn cluster_row(&self, cluster: Versioned<Cluster>, extra: Seen) -> Row<Cluster, Seen> {
         let Versioned { value, revision } = cluster;
         let provisioner = self.provisioners.row(value.provisioner.uuid());
         let empty = || Arc::from("");
@@ -228,7 +172,7 @@ fn lower(text: &str) -> Box<str> {
     text.to_lowercase().into_boxed_str()
 }
 
-fn organization_row(Versioned { value, revision }: Versioned<Organization>) -> Row<Organization, ()> {
+pub(super) fn organization_row(Versioned { value, revision }: Versioned<Organization>) -> Row<Organization, ()> {
     Row {
         id: value.id.uuid(),
         created_at: value.created_at,
@@ -243,7 +187,7 @@ fn organization_row(Versioned { value, revision }: Versioned<Organization>) -> R
     }
 }
 
-fn user_row(Versioned { value, revision }: Versioned<User>) -> Row<User, ()> {
+pub(super) fn user_row(Versioned { value, revision }: Versioned<User>) -> Row<User, ()> {
     Row {
         id: value.id.uuid(),
         created_at: value.created_at,
@@ -260,7 +204,7 @@ fn user_row(Versioned { value, revision }: Versioned<User>) -> Row<User, ()> {
 
 /// The newer of the two checks is shown: the one stored with the provisioner, made when somebody changed it, or the last in the
 /// background.
-fn provisioner_row(
+pub(super) fn provisioner_row(
     Versioned { mut value, revision }: Versioned<Provisioner>,
     checked: Option<Checked>,
 ) -> Row<Provisioner, Checks> {

@@ -5,6 +5,7 @@
 
 mod apply;
 mod count;
+mod filling;
 mod line;
 mod list;
 mod names;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 pub use self::{
     count::{ClusterCounts, ProvisionerCounts, Tally, UserCounts},
+    filling::Filling,
     line::{Audience, ClusterLine},
     list::{Filter, Listing, Page, Scope, Sort, Visibility, Window},
     notice::{Listener, Notice, Subject},
@@ -144,9 +146,9 @@ impl Catalog {
         }
     }
 
-    /// Forgets everything and shows `everything` instead: at the start, and after a gap in the feed.
-    pub fn replace(&self, everything: Vec<Change>) {
-        let tables = Tables::filled(everything);
+    /// Forgets everything and shows what was put together instead: at the start, and after a gap in the feed.
+    pub fn replace(&self, everything: Filling) {
+        let tables = everything.into_tables();
         *self.tables.write().unwrap_or_else(PoisonError::into_inner) = tables;
         self.tell(|listener| listener.replaced());
     }

@@ -176,7 +176,7 @@ fn filling_the_catalog_anew_in_any_order_shows_what_the_changes_led_to() {
             for _ in 0..random.below(40) {
                 script.next(&mut random);
             }
-            catalog.replace(random.shuffled(script.model.everything()));
+            catalog.replace(random.shuffled(script.model.everything()).into_iter().collect());
             compare(&catalog, &script.model, &mut random, seed);
             // What follows a fill is a change like any other.
             let change = script.next(&mut random);

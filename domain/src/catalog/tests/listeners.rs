@@ -115,7 +115,7 @@ fn after_a_gap_it_is_told_that_changes_may_have_been_missed() {
     let (mut script, mut random) = (Script::default(), Random::seeded(4));
     let catalog = filled(&mut script, &mut random);
     let heard = Heard::of(&catalog);
-    catalog.replace(script.model.everything());
+    catalog.replace(script.model.everything().into_iter().collect());
     assert_eq!(heard.take(), [Call::Replaced]);
     // From then on, changes are told as before, also of what came with the whole.
     script.model.take_notices();
