@@ -23,13 +23,16 @@ use crate::config::{Log, LogFormat};
 /// What our own crates log under; a prefix of all of them.
 const OURS: &str = "kqueen";
 
+/// How many lines may wait to be written, before those who log wait too. Room for all of them is taken at once.
+const WAITING_LINES: usize = 8192;
+
 /// Logs to standard error from now on. Where a log is set up already, as in tests, that one stays. Keep what is returned until the end of
 /// the program: when it is dropped, what is still on its way is written.
 #[must_use = "lines are lost that are on their way when it is dropped"]
 pub fn init(log: &Log) -> WorkerGuard {
     let colours = log.format == LogFormat::Text && io::stderr().is_terminal();
-    let (lines, guard) =
-        NonBlockingBuilder::default().lossy(false).thread_name("log").finish(BufWriter::new(io::stderr()));
+    let lines = NonBlockingBuilder::default().lossy(false).buffered_lines_limit(WAITING_LINES).thread_name("log");
+    let (lines, guard) = lines.finish(BufWriter::new(io::stderr()));
     // The only possible failure is that somebody was first.
     drop(tracing_subscriber::registry().with(layer(log, colours, lines)).try_init());
     guard

@@ -31,7 +31,7 @@ use scale::Scale;
 
 /// The program's allocator: it runs from this executable.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const RECONCILING: &str = "reconciling and idle";
 const BLACK_HOLE: &str = "black hole";

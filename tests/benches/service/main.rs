@@ -19,7 +19,7 @@ use results::Results;
 
 /// The service's allocator; the bare handler, which runs from this executable, must not do with a slower one.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() {
     bare::serve_if_asked();
