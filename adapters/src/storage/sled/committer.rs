@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Down, Shared,
-    files::{fill, newest_revision, open_files, stored, with_revision},
+    files::{fill, newest_revision, open_files, revision_of, with_revision},
 };
 use crate::storage::{
     backend::{CommitError, Feed, State, Transaction, Write},
@@ -47,7 +47,7 @@ impl State for Pending<'_> {
             return Ok(*changed);
         }
         let found = self.db.get(key.as_bytes())?;
-        found.map(|bytes| Ok(stored(&bytes)?.revision)).transpose()
+        found.map(|bytes| revision_of(&bytes)).transpose()
     }
 
     fn anything_below(&self, prefix: &Key) -> Result<bool, BoxError> {

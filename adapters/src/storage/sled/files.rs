@@ -62,9 +62,19 @@ pub(super) fn with_revision(revision: u64, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn stored(bytes: &IVec) -> Result<Stored, BoxError> {
+fn parts(bytes: &IVec) -> Result<(u64, &[u8]), BoxError> {
     let (revision, value) = bytes.split_first_chunk::<8>().ok_or("a stored value is cut short")?;
-    Ok(Stored { value: Bytes::copy_from_slice(value), revision: u64::from_be_bytes(*revision) })
+    Ok((u64::from_be_bytes(*revision), value))
+}
+
+/// The revision of a value, which stays where it is.
+pub(super) fn revision_of(bytes: &IVec) -> Result<u64, BoxError> {
+    Ok(parts(bytes)?.0)
+}
+
+pub(super) fn stored(bytes: &IVec) -> Result<Stored, BoxError> {
+    let (revision, value) = parts(bytes)?;
+    Ok(Stored { value: Bytes::copy_from_slice(value), revision })
 }
 
 pub(super) fn entry(key: &IVec, value: &IVec) -> Result<(Key, Stored), BoxError> {
@@ -73,10 +83,33 @@ pub(super) fn entry(key: &IVec, value: &IVec) -> Result<(Key, Stored), BoxError>
 
 pub(super) fn newest_revision(db: &Db) -> Result<u64, BoxError> {
     let counter = db.get(key::newest_revision().as_bytes())?;
-    counter.map_or(Ok(0), |bytes| Ok(stored(&bytes)?.revision))
+    counter.map_or(Ok(0), |bytes| revision_of(&bytes))
+}
+
+/// How many entries sled keeps on a page at most.
+const PAGE: usize = 16;
+/// How often a page is asked for again to have it let go of.
+const AGAIN: usize = 31;
+
+/// Has sled let go of the page that `key` is on.
+///
+/// sled counts what was read in 256 places and looks whether there is too much of it only with every 64th read that falls to the same
+/// place. With pages of 16 large values that would be after it has kept a gigabyte, whatever `cache_capacity` says. Asking for a page
+/// again while it is at hand takes half a microsecond and counts.
+pub(super) fn let_go(db: &Db, key: &[u8]) -> Result<(), BoxError> {
+    for _ in 0..AGAIN {
+        db.contains_key(key)?;
+    }
+    Ok(())
 }
 
 pub(super) fn fill(feed: &dyn Feed, db: &Db) -> Result<(), StoreError> {
-    let shown = db.scan_prefix(key::all_shown().as_bytes());
-    feed.replace(&mut shown.map(|item| item.map_err(Into::into).and_then(|(key, value)| entry(&key, &value))))
+    let shown = db.scan_prefix(key::all_shown().as_bytes()).enumerate();
+    feed.replace(&mut shown.map(|(number, item)| {
+        let (key, value) = item?;
+        if number % PAGE == 0 {
+            let_go(db, &key)?;
+        }
+        entry(&key, &value)
+    }))
 }

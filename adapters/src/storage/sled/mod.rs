@@ -10,6 +10,7 @@
 
 mod committer;
 mod files;
+mod readers;
 
 use std::{
     ops::Bound,
@@ -22,12 +23,13 @@ use std::{
 use ::sled::Db;
 use async_trait::async_trait;
 use kqueen_domain::port::{BoxError, store::StoreError};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use self::files::OpenFilesError;
 use self::{
     committer::{Committer, Job},
-    files::{entry, fill, open_files, stored},
+    files::{entry, fill, let_go, open_files, stored},
+    readers::Readers,
 };
 use super::{
     backend::{Backend, CommitError, Feed, Slice, Stored, Transaction},
@@ -36,8 +38,8 @@ use super::{
 
 /// How many transactions may wait.
 const QUEUE: usize = 4096;
-/// How many reads are made at once. More would wait for the same disk and cores, each on a thread with pages of its own.
-const READERS: usize = 4;
+/// From how many bytes on a value is let go of after it was read.
+const LARGE: usize = 1024;
 /// How long an opening waits for the process before us to let go of the files.
 const HANDOVER: Duration = Duration::from_secs(3);
 
@@ -57,7 +59,7 @@ struct Shared {
 
 pub(crate) struct Sled {
     shared: Arc<Shared>,
-    readers: Arc<Semaphore>,
+    readers: Readers,
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     feed: Arc<Mutex<Option<Arc<dyn Feed>>>>,
     committer: Mutex<Option<JoinHandle<()>>>,
@@ -82,34 +84,23 @@ impl Sled {
         let committer = Committer::new(shared.clone(), feed.clone());
         let committer = thread::Builder::new().name("store".to_owned()).spawn(move || committer.run(jobs));
         let committer = committer.map_err(|error| files(Box::new(error)))?;
-        let readers = Arc::new(Semaphore::new(READERS));
+        let readers = Readers::start(shared.clone()).map_err(|error| files(Box::new(error)))?;
         Ok(Self { shared, readers, queue: Mutex::new(Some(queue)), feed, committer: Mutex::new(Some(committer)) })
     }
 
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Db) -> Result<T, BoxError> + Send + 'static,
-    ) -> Result<T, BoxError> {
-        let shared = self.shared.clone();
-        let turn = self.readers.clone().acquire_owned().await?;
-        let reading = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            read(&shared.db()?)
-        });
-        reading.await?
-    }
-
-    fn stop(&self) -> Option<JoinHandle<()>> {
+    /// Takes no more; the threads end once what they took is done.
+    fn stop(&self) -> impl Iterator<Item = JoinHandle<()>> + use<> {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.committer.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        committer.into_iter().chain(self.readers.stop())
     }
 }
 
 impl Drop for Sled {
     /// What was accepted is finished; the files are free when this returns.
     fn drop(&mut self) {
-        if let Some(committer) = self.stop() {
-            let _panicked = committer.join();
+        for thread in self.stop() {
+            let _panicked = thread.join();
         }
     }
 }
@@ -137,7 +128,7 @@ impl Shared {
 impl Backend for Sled {
     async fn start(&self, feed: Arc<dyn Feed>) -> Result<(), StoreError> {
         let filled = feed.clone();
-        let filling = self.read(move |db| Ok(fill(&*filled, db))).await;
+        let filling = self.readers.read(move |db| Ok(fill(&*filled, db))).await;
         filling.map_err(StoreError::Unavailable)??;
         *self.feed.lock().unwrap_or_else(PoisonError::into_inner) = Some(feed);
         Ok(())
@@ -148,12 +139,21 @@ impl Backend for Sled {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
         let (answer, answered) = oneshot::channel();
         queue.send(Job { transaction, answer }).await.map_err(|_| closed())?;
+        // Whoever only waits keeps the thread from ending no longer than its turn takes.
+        drop(queue);
         answered.await.map_err(|_| closed())?
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Stored>, BoxError> {
         let key = key.clone();
-        self.read(move |db| db.get(key.as_bytes())?.map(|bytes| stored(&bytes)).transpose()).await
+        let get = move |db: &Db| {
+            let found = db.get(key.as_bytes())?;
+            if found.as_ref().is_some_and(|value| value.len() >= LARGE) {
+                let_go(db, key.as_bytes())?;
+            }
+            found.map(|value| stored(&value)).transpose()
+        };
+        self.readers.read(get).await
     }
 
     async fn scan(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Slice, BoxError> {
@@ -175,7 +175,7 @@ impl Backend for Sled {
             }
             Ok(slice)
         };
-        self.read(scan).await
+        self.readers.read(scan).await
     }
 
     /// What is acknowledged has been fed, and nobody else writes.
@@ -196,8 +196,7 @@ impl Backend for Sled {
     }
 
     async fn close(&self) {
-        if let Some(committer) = self.stop() {
-            let _ended = tokio::task::spawn_blocking(move || committer.join()).await;
-        }
+        let threads = self.stop();
+        let _ended = tokio::task::spawn_blocking(move || threads.for_each(|thread| drop(thread.join()))).await;
     }
 }

@@ -1,0 +1,126 @@
+//! The threads that read. They are few and the store's own: the runtime would give every burst of reads as many threads as there are
+//! reads, each with memory that it does not give back.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+};
+
+use ::sled::Db;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use kqueen_domain::port::BoxError;
+use tokio::sync::oneshot;
+
+use super::{Down, Shared};
+
+/// How many reads are made at once. More would wait for the same disk and cores.
+const READERS: usize = 2;
+
+/// A read that waits for its turn. There are no more than requests and operations in hand: each waits for its answer.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The threads, until they are stopped.
+pub(super) struct Readers {
+    shared: Arc<Shared>,
+    queue: Mutex<Option<Sender<Job>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Readers {
+    pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<Self> {
+        let (queue, jobs) = unbounded::<Job>();
+        let start = |_| {
+            let jobs = jobs.clone();
+            thread::Builder::new().name("store-read".to_owned()).spawn(move || work(&jobs))
+        };
+        let threads = (0..READERS).map(start).collect::<Result<_, _>>()?;
+        Ok(Self { shared, queue: Mutex::new(Some(queue)), threads: Mutex::new(threads) })
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Db) -> Result<T, BoxError> + Send + 'static,
+    ) -> Result<T, BoxError> {
+        let closed = || Down("the store is closed".to_owned());
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
+        let (answer, answered) = oneshot::channel();
+        let shared = self.shared.clone();
+        let job = move || {
+            // Who asked may have stopped waiting; then nobody needs it read.
+            if !answer.is_closed() {
+                let _gone = answer.send(shared.db().and_then(|db| read(&db)));
+            }
+        };
+        queue.send(Box::new(job)).map_err(|_| closed())?;
+        // Whoever only waits keeps no thread from ending.
+        drop(queue);
+        answered.await.map_err(|_| Down("reading was cut off".to_owned()))?
+    }
+
+    /// What was asked for is still read. The threads end then.
+    pub(super) fn stop(&self) -> Vec<JoinHandle<()>> {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn work(jobs: &Receiver<Job>) {
+    for job in jobs {
+        // Whoever asked is told by the answer that does not come; the thread is there for the next.
+        if catch_unwind(AssertUnwindSafe(job)).is_err() {
+            tracing::error!("reading from the store panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, sync::RwLock};
+
+    use futures::future::join_all;
+
+    use super::*;
+    use crate::storage::sled::files::open_files;
+
+    fn readers(folder: &tempfile::TempDir) -> Readers {
+        let path = folder.path().join("store");
+        let db = RwLock::new(Some(open_files(&path, 1 << 20).unwrap()));
+        Readers::start(Arc::new(Shared { path, cache_bytes: 1 << 20, db, down: Mutex::default() })).unwrap()
+    }
+
+    #[tokio::test]
+    async fn many_reads_are_made_by_few_threads() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = readers(&folder);
+        let reads = (0..500).map(|_| readers.read(|_| Ok(thread::current().id())));
+        let threads: HashSet<_> = join_all(reads).await.into_iter().map(Result::unwrap).collect();
+        assert!(threads.len() <= READERS, "{threads:?}");
+    }
+
+    #[tokio::test]
+    async fn a_read_that_panics_harms_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = readers(&folder);
+        for _ in 0..2 * READERS {
+            assert!(readers.read::<()>(|_| panic!("on purpose")).await.is_err());
+        }
+        assert_eq!(readers.read(|_| Ok(1)).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_before_the_end_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = readers(&folder);
+        let asked = join_all((0..20).map(|number| readers.read(move |_| Ok(number))));
+        let mut asked = Box::pin(asked);
+        // Asked once, all of them are in the queue.
+        let _perhaps_pending = futures::poll!(&mut asked);
+        for thread in readers.stop() {
+            thread.join().unwrap();
+        }
+        let read: Vec<i32> = asked.await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(read, (0..20).collect::<Vec<_>>());
+        assert!(readers.read(|_| Ok(())).await.unwrap_err().to_string().contains("closed"));
+    }
+}
