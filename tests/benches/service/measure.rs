@@ -124,7 +124,7 @@ impl Bench<'_> {
         self.runtime.block_on(async {
             match (&self.site.etcd, number) {
                 (Some(etcd), _) => etcd::measure(&etcd.client().await, written, connections, span).await,
-                (None, 0) => sled::measure(self.folder, written, connections, span).await,
+                (None, 0) => sled::measure(&self.site.sled_alone(), written, connections, span).await,
                 (None, _) => append::measure(self.folder, written.bytes(), connections, span).await,
             }
         })

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,7 +10,7 @@ use std::{
 use kqueen_adapters::storage::{EtcdSettings, Place};
 use kqueen_tests::{
     bench::{
-        ceiling::{bare::Fresh, written::Written},
+        ceiling::{self, bare::Fresh, written::Written},
         fill::{self, ADMIN, Filled, MEMBER, PASSWORD},
         load::{self, header},
         options::Store,
@@ -111,7 +112,13 @@ impl Site {
         json!({"name": format!("created-{}", load::DIGITS), "engine": "kqueen.engines.ManualEngine"})
     }
 
-    /// What the creation of a provisioner and of a cluster writes. On sled the service is stopped to read it.
+    /// Where sled's ceiling has a copy of the service's files.
+    pub(crate) fn sled_alone(&self) -> PathBuf {
+        self.app.folder.join("sled-alone")
+    }
+
+    /// What the creation of a provisioner and of a cluster writes. On sled the service is stopped to read it, and its files are copied
+    /// for the ceiling.
     pub(crate) async fn written(&mut self) -> (Arc<Written>, Arc<Written>) {
         let provisioner = self.create("provisioners", &self.tokens.admin, &Self::new_provisioner()).await;
         let cluster = self.create("clusters", &self.tokens.member, &self.new_cluster()).await;
@@ -123,9 +130,11 @@ impl Site {
             (provisioner, Written::on_etcd(&mut client, PREFIX, revision, &id).await)
         } else {
             self.app.kill();
-            let files = sled::open(self.app.folder.join("store")).unwrap();
+            let store = self.app.folder.join("store");
+            let files = sled::open(&store).unwrap();
             let written = [provisioner, cluster].map(|(revision, id)| Written::on_sled(&files, revision, &id));
             drop(files);
+            ceiling::sled::copy(&store, &self.sled_alone());
             self.app.restart().await;
             written.into()
         };

@@ -1,6 +1,12 @@
-//! sled alone: the keys and values the product puts, as one batch for all who wait, flushed and made durable by `fdatasync`.
+//! sled alone: the keys and values the product puts, as one batch for all who wait, flushed and made durable by `fdatasync`; beside as
+//! many records as the product has.
 
-use std::{fs::File, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::{self, File},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{group, written::Written};
 use crate::bench::sample::Sample;
@@ -8,10 +14,22 @@ use crate::bench::sample::Sample;
 /// As the product has it.
 const CACHE_BYTES: u64 = 16 << 20;
 
-/// Measures `tasks` tasks that each put `written` once more into files of their own below `folder`.
+/// Makes `folder` hold what the product's files, which nobody has open, hold.
+pub fn copy(product: &Path, folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    for entry in fs::read_dir(product).unwrap().map(Result::unwrap) {
+        let to = folder.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// Measures `tasks` tasks that each put `written` once more into the files below `folder`.
 pub async fn measure(folder: &Path, written: &Arc<Written>, tasks: usize, span: Duration) -> Sample {
-    let folder = folder.join("raw");
-    let files = sled::Config::new().path(&folder).cache_capacity(CACHE_BYTES).flush_every_ms(None).open().unwrap();
+    let files = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None).open().unwrap();
     let disk = File::open(folder.join("db")).unwrap();
     let written = written.clone();
     let sample = group::measure(tasks, span, move |group| {
@@ -23,7 +41,5 @@ pub async fn measure(folder: &Path, written: &Arc<Written>, tasks: usize, span: 
         files.flush().unwrap();
         disk.sync_data().unwrap();
     });
-    let sample = sample.await;
-    std::fs::remove_dir_all(&folder).unwrap();
-    sample
+    sample.await
 }
