@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Down, Shared,
-    files::{fill, newest_revision, open_files, revision_of, with_revision},
+    files::{newest_revision, open_files, revision_of, with_revision},
+    reading,
 };
 use crate::storage::{
     backend::{CommitError, Feed, State, Transaction, Write},
@@ -192,7 +193,7 @@ impl Committer {
         db.flush()?;
         self.sync()?;
         if let Some(feed) = self.feed.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            fill(&**feed, &db)?;
+            reading::fill(&**feed, &db)?;
         }
         tracing::info!("the store is open again");
         self.retry_at = None;

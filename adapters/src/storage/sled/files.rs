@@ -7,10 +7,10 @@ use std::{
 
 use ::sled::{Db, IVec};
 use bytes::Bytes;
-use kqueen_domain::port::{BoxError, store::StoreError};
+use kqueen_domain::port::BoxError;
 
 use crate::storage::{
-    backend::{Feed, Stored},
+    backend::Stored,
     key::{self, Key},
 };
 
@@ -81,35 +81,8 @@ pub(super) fn entry(key: &IVec, value: &IVec) -> Result<(Key, Stored), BoxError>
     Ok((Key::from_bytes(key).ok_or("a stored key is not text")?, stored(value)?))
 }
 
+/// The revision of the last transaction; 0 before the first.
 pub(super) fn newest_revision(db: &Db) -> Result<u64, BoxError> {
     let counter = db.get(key::newest_revision().as_bytes())?;
     counter.map_or(Ok(0), |bytes| revision_of(&bytes))
-}
-
-/// How many entries sled keeps on a page at most.
-const PAGE: usize = 16;
-/// How often a page is asked for again to have it let go of.
-const AGAIN: usize = 31;
-
-/// Has sled let go of the page that `key` is on.
-///
-/// sled counts what was read in 256 places and looks whether there is too much of it only with every 64th read that falls to the same
-/// place. With pages of 16 large values that would be after it has kept a gigabyte, whatever `cache_capacity` says. Asking for a page
-/// again while it is at hand takes half a microsecond and counts.
-pub(super) fn let_go(db: &Db, key: &[u8]) -> Result<(), BoxError> {
-    for _ in 0..AGAIN {
-        db.contains_key(key)?;
-    }
-    Ok(())
-}
-
-pub(super) fn fill(feed: &dyn Feed, db: &Db) -> Result<(), StoreError> {
-    let shown = db.scan_prefix(key::all_shown().as_bytes()).enumerate();
-    feed.replace(&mut shown.map(|(number, item)| {
-        let (key, value) = item?;
-        if number % PAGE == 0 {
-            let_go(db, &key)?;
-        }
-        entry(&key, &value)
-    }))
 }

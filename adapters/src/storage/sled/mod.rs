@@ -11,9 +11,9 @@
 mod committer;
 mod files;
 mod readers;
+mod reading;
 
 use std::{
-    ops::Bound,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
     thread::{self, JoinHandle},
@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use self::files::OpenFilesError;
 use self::{
     committer::{Committer, Job},
-    files::{entry, fill, let_go, open_files, stored},
+    files::open_files,
     readers::Readers,
 };
 use super::{
@@ -38,8 +38,6 @@ use super::{
 
 /// How many transactions may wait.
 const QUEUE: usize = 4096;
-/// From how many bytes on a value is let go of after it was read.
-const LARGE: usize = 1024;
 /// How long an opening waits for the process before us to let go of the files.
 const HANDOVER: Duration = Duration::from_secs(3);
 
@@ -128,7 +126,7 @@ impl Shared {
 impl Backend for Sled {
     async fn start(&self, feed: Arc<dyn Feed>) -> Result<(), StoreError> {
         let filled = feed.clone();
-        let filling = self.readers.read(move |db| Ok(fill(&*filled, db))).await;
+        let filling = self.readers.read(move |db| Ok(reading::fill(&*filled, db))).await;
         filling.map_err(StoreError::Unavailable)??;
         *self.feed.lock().unwrap_or_else(PoisonError::into_inner) = Some(feed);
         Ok(())
@@ -146,36 +144,12 @@ impl Backend for Sled {
 
     async fn get(&self, key: &Key) -> Result<Option<Stored>, BoxError> {
         let key = key.clone();
-        let get = move |db: &Db| {
-            let found = db.get(key.as_bytes())?;
-            if found.as_ref().is_some_and(|value| value.len() >= LARGE) {
-                let_go(db, key.as_bytes())?;
-            }
-            found.map(|value| stored(&value)).transpose()
-        };
-        self.readers.read(get).await
+        self.readers.read(move |db| reading::get(db, &key)).await
     }
 
     async fn scan(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Slice, BoxError> {
         let (prefix, after) = (prefix.clone(), after.cloned());
-        let scan = move |db: &Db| {
-            let from =
-                after.as_ref().map_or(Bound::Included(prefix.as_bytes()), |after| Bound::Excluded(after.as_bytes()));
-            let mut slice = Slice::default();
-            for item in db.range::<&[u8], _>((from, Bound::Unbounded)) {
-                let (key, value) = item?;
-                if !key.starts_with(prefix.as_bytes()) {
-                    break;
-                }
-                if slice.entries.len() == limit {
-                    slice.more = true;
-                    break;
-                }
-                slice.entries.push(entry(&key, &value)?);
-            }
-            Ok(slice)
-        };
-        self.readers.read(scan).await
+        self.readers.read(move |db| reading::slice(db, &prefix, after.as_ref(), limit)).await
     }
 
     /// What is acknowledged has been fed, and nobody else writes.

@@ -17,7 +17,7 @@ use super::{Down, Shared};
 /// How many reads are made at once. More would wait for the same disk and cores.
 const READERS: usize = 2;
 
-/// A read that waits for its turn. There are no more than requests and operations in hand: each waits for its answer.
+/// A read that waits for its turn. Those whose asker has given up, on a disk that hangs, are passed over when it comes.
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The threads, until they are stopped.
