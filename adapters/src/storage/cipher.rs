@@ -20,6 +20,7 @@ use super::key::Key;
 const FORMAT: u8 = 1;
 const ID_LEN: usize = 8;
 const HEAD: usize = 1 + ID_LEN + NONCE_LEN;
+const TAG: usize = 16;
 
 /// Why a value cannot be sealed or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -182,10 +183,12 @@ impl Cipher {
         let (id, nonce) = head[1..].split_at(ID_LEN);
         let key = self.all().find(|key| key.id.0 == id).ok_or(CipherError::UnknownKey)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CipherError::Damaged)?;
-        let mut plain = Zeroizing::new(body.to_vec());
-        let opened = key.sealing.open_in_place(nonce, Aad::from(at.as_bytes()), &mut plain);
-        let len = opened.map_err(|_| CipherError::Damaged)?.len();
-        plain.truncate(len);
+        let (sealed, tag) = body.split_last_chunk::<TAG>().ok_or(CipherError::Damaged)?;
+        // Without the tag, so that the text has the length of its memory: whoever keeps it need not copy it.
+        let mut plain = Zeroizing::new(sealed.to_vec());
+        let opened =
+            key.sealing.open_in_place_separate_tag(nonce, Aad::from(at.as_bytes()), (*tag).into(), &mut plain, 0..);
+        opened.map_err(|_| CipherError::Damaged)?;
         Ok(plain)
     }
 

@@ -134,9 +134,11 @@ impl Core {
     }
 
     fn opened(&self, key: &Key, sealed: &[u8]) -> Result<String, StoreError> {
-        let plain: Zeroizing<Vec<u8>> = self.cipher.open(key, sealed)?;
-        // Copied at its exact length: taking the text into custody then leaves no copy behind.
-        String::from_utf8(plain.to_vec()).map_err(|_| StoreError::Unreadable("the sealed value is not text".into()))
+        let mut plain = self.cipher.open(key, sealed)?;
+        String::from_utf8(std::mem::take(&mut *plain)).map_err(|error| {
+            drop(Zeroizing::new(error.into_bytes()));
+            StoreError::Unreadable("the sealed value is not text".into())
+        })
     }
 }
 
