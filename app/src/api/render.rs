@@ -81,13 +81,17 @@ fn namespace(out: &mut Vec<u8>, named: bool, organization: Option<&Arc<Entry<Org
 
 /// A list: an array, or with its total where a part was asked for.
 pub fn list<T>(page: &Page<T>, paged: bool, mut item: impl FnMut(&mut Vec<u8>, &T)) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64 + page.items.len() * 1500);
+    let mut out = Vec::with_capacity(2048);
     out.extend_from_slice(if paged { b"{\"items\":[" } else { b"[" });
     for (n, it) in page.items.iter().enumerate() {
         if n > 0 {
             out.push(b',');
         }
         item(&mut out, it);
+        if n == 0 {
+            // Most are about as long as the first.
+            out.reserve((out.len() + out.len() / 8) * (page.items.len() - 1) + 64);
+        }
     }
     out.push(b']');
     if paged {

@@ -48,9 +48,13 @@ impl Wake {
     pub fn listed(&self, clusters: impl Iterator<Item = (ClusterId, Option<DateTime<Utc>>)>) {
         let before = self.clock.now() - FRESH;
         let stale = clusters.filter(|(_, looked_at)| looked_at.is_none_or(|at| at < before)).map(|(id, _)| id);
+        let stale: Vec<_> = stale.take(OF_A_LIST).collect();
+        if stale.is_empty() {
+            return;
+        }
         let now = Instant::now();
         let mut queue = self.queue();
-        for cluster in stale.take(OF_A_LIST) {
+        for cluster in stale {
             queue.schedule(cluster, now);
         }
         drop(queue);
