@@ -130,7 +130,7 @@ pub async fn run_with(config: Config, more: Vec<Arc<dyn Engine>>) -> Result<(), 
         grace: config.server.shutdown_grace,
     };
     let signal = tokio::spawn(shutdown::on_signal(stop.clone()));
-    let served = serve::serve(listener, service.endpoint, limits, stop.clone()).await;
+    let served = serve::serve(listener, service.pipeline, limits, stop.clone()).await;
     stop.cancel();
     signal.abort();
     workers.join_all().await;
@@ -142,20 +142,16 @@ pub async fn run_with(config: Config, more: Vec<Arc<dyn Engine>>) -> Result<(), 
 }
 
 /// What is put together out of the parts.
-struct Service<E> {
-    endpoint: E,
+struct Service {
+    pipeline: Pipeline,
     candidate: Candidate,
     reconciling: Reconciling,
     probe: Probe,
     upkeep: Upkeep,
 }
 
-impl Service<()> {
-    fn new(
-        config: &Config,
-        parts: &Parts,
-        stop: &CancellationToken,
-    ) -> Result<Service<impl poem::Endpoint<Output: Send> + 'static>, Error> {
+impl Service {
+    fn new(config: &Config, parts: &Parts, stop: &CancellationToken) -> Result<Self, Error> {
         let setup = |error: BoxError| Error::Setup(error);
         let Parts { catalog, stores, clock, passwords, demo, .. } = parts;
         let key = stores.derive_key("session tokens").map_err(|error| setup(Box::new(error)))?;
@@ -276,19 +272,15 @@ impl Service<()> {
         };
         let parsed = serde_json::from_str(&document).map_err(|error| setup(Box::new(error)))?;
         let routes = Routes::new(&parsed, &["/", "/metrics", "/api/docs"]);
-        let scrape = Scrape {
-            metrics: metrics.clone(),
-            sessions: sessions.clone(),
-            whitelist: config.metrics.whitelist.clone(),
-        };
+        let scrape = Scrape { metrics: metrics.clone(), whitelist: config.metrics.whitelist.clone() };
         let page = api::documentation_page(&document);
-        let inner = Route::new()
-            .nest("/api/v1", api::endpoint(api))
+        let others = Route::new()
             .at("/api/docs", make_sync(move |_| docs::answer(page.clone())))
             .at("/metrics", scrape)
             .at("/", make_sync(|_| docs::redirect()));
-        let endpoint = Pipeline {
-            inner,
+        let pipeline = Pipeline {
+            api: api::endpoint(api),
+            others,
             routes,
             sessions,
             metrics,
@@ -320,7 +312,7 @@ impl Service<()> {
             sweep_every: config.provisioners.inventory_interval,
         };
         let upkeep = Upkeep { stores: stores.clone(), clock: clock.clone() };
-        Ok(Service { endpoint, candidate, reconciling, probe, upkeep })
+        Ok(Self { pipeline, candidate, reconciling, probe, upkeep })
     }
 }
 

@@ -1,7 +1,5 @@
 //! Logging in.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use poem::Request;
 use poem_openapi::OpenApi;
 
@@ -13,7 +11,7 @@ use super::{
     ready,
     rendered::Rendered,
 };
-use crate::http::peer::Peer;
+use crate::http::Surroundings;
 
 pub(super) struct AuthApi(pub(super) Option<Api>);
 
@@ -25,7 +23,7 @@ impl AuthApi {
     #[oai(path = "/auth", method = "post", operation_id = "auth")]
     async fn auth(&self, request: &Request, body: Body<Credentials>) -> Result<Rendered<Token>, Failure> {
         let (username, password) = body.read()?;
-        let address = request.data::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address);
+        let address = Surroundings::of(request)?.peer.address;
         let access_token = ready(self.0.as_ref())?.sessions.log_in(&username, password, address).await?;
         Ok(Rendered::of(&Token { access_token }))
     }

@@ -16,16 +16,7 @@ use poem_openapi::{
 use serde_json::{Map, Value};
 
 use super::{error::Failure, json};
-
-/// Most bytes a request body may have; kept in the request's data by the pipeline.
-#[derive(Debug, Clone, Copy)]
-pub struct BodyLimit(pub usize);
-
-impl Default for BodyLimit {
-    fn default() -> Self {
-        Self(1 << 20)
-    }
-}
+use crate::http::Surroundings;
 
 /// A JSON object of the shape `T`, which is what the document declares.
 pub struct Body<T> {
@@ -79,7 +70,7 @@ impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
 
 /// The bytes of a request's body, if they are not too many.
 pub(super) async fn read(request: &Request, body: &mut RequestBody) -> Result<Bytes> {
-    let BodyLimit(limit) = request.data().copied().unwrap_or_default();
+    let limit = Surroundings::of(request)?.body_limit;
     let too_large = || Failure::too_large(limit);
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: usize| length > limit) {

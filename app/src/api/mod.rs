@@ -31,6 +31,7 @@ use kqueen_domain::{
         provisioners::Provisioners, sessions::Sessions, users::Users,
     },
 };
+use poem::{IntoEndpoint, endpoint::BoxEndpoint};
 use poem_openapi::{LicenseObject, OpenApiService, ServerObject, Tags};
 use serde_json::Value;
 
@@ -140,8 +141,8 @@ pub fn documentation_page(document: &str) -> String {
 
 /// The endpoint below `/api/v1`.
 #[must_use]
-pub fn endpoint(api: Api) -> impl poem::IntoEndpoint<Endpoint = impl poem::Endpoint> {
-    openapi_service(Some(api))
+pub fn endpoint(api: Api) -> BoxEndpoint<'static> {
+    openapi_service(Some(api)).into_endpoint()
 }
 
 /// What handlers use. The service that only describes itself has none of it and is never called.

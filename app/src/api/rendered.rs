@@ -13,6 +13,9 @@ use poem_openapi::{
     types::Type,
 };
 
+/// How many headers an answer has, and a few more.
+const HEADERS: usize = 12;
+
 /// JSON bytes of the shape `T`.
 #[derive(Debug)]
 pub struct Rendered<T> {
@@ -58,6 +61,8 @@ pub fn etag(revision: Revision) -> String {
 impl<T: Send> IntoResponse for Rendered<T> {
     fn into_response(self) -> Response {
         let mut response = Response::builder().body(self.body);
+        // Room for those that every answer is given later, too.
+        response.headers_mut().reserve(HEADERS);
         let json = HeaderValue::from_static("application/json; charset=utf-8");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         // Revision 0 stands for an answer that is repeated; it names no stored revision.

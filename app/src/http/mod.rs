@@ -15,24 +15,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::FutureExt;
+use futures::{FutureExt, future::BoxFuture};
 use ipnet::IpNet;
 use kqueen_domain::service::sessions::Sessions;
 use peer::Peer;
 use poem::{
-    Endpoint, IntoResponse, Request, Response, Result,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    Endpoint, IntoResponse, Request, Response, Result, Route,
+    endpoint::{BoxEndpoint, DynEndpoint},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::PathAndQuery},
 };
 use routes::Routes;
 use uuid::Uuid;
 
-use crate::{
-    api::{body::BodyLimit, error::Failure},
-    metrics::Metrics,
-};
+use crate::{api::error::Failure, metrics::Metrics};
 
 /// Header that names a request.
-const REQUEST_ID: &str = "x-request-id";
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Most bytes of a request's path and headers. The server reads up to [twice as much](serve), so that we say why it is refused.
 const MAX_HEAD: usize = 32 * 1024;
@@ -40,18 +38,40 @@ const MAX_HEAD: usize = 32 * 1024;
 /// From when on a request is slow.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// Name of a request, in answers and logs.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub Arc<str>);
+/// Where the API's paths begin; its handlers know them from there on.
+const API: &str = "/api/v1";
+
+/// What handlers may ask about a request besides what it says.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Recognises callers.
+    pub sessions: Arc<Sessions>,
+    /// Whose request it is, by address.
+    pub peer: Peer,
+    /// Most bytes its body may have.
+    pub body_limit: usize,
+}
+
+impl Surroundings {
+    /// Those of a request that came through the pipeline, as all do.
+    ///
+    /// # Errors
+    /// It did not: our fault.
+    pub fn of(request: &Request) -> Result<&Self, Failure> {
+        request.data().ok_or_else(|| Failure::internal("the request came past the pipeline".into()))
+    }
+}
 
 /// Marks an answer whose body goes on for as long as somebody reads it: it is neither compressed nor read to its end here.
 #[derive(Debug, Clone, Copy)]
 pub struct Endless;
 
 /// What surrounds the routes.
-pub struct Pipeline<E> {
-    /// The routes themselves.
-    pub inner: E,
+pub struct Pipeline {
+    /// What answers below `/api/v1`.
+    pub api: BoxEndpoint<'static>,
+    /// What answers elsewhere.
+    pub others: Route,
     /// Which paths there are.
     pub routes: Routes,
     /// Recognises callers.
@@ -70,7 +90,7 @@ pub struct Pipeline<E> {
     pub auth_alias: Option<String>,
 }
 
-impl<E: Endpoint> Endpoint for Pipeline<E> {
+impl Endpoint for Pipeline {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> Result<Response> {
@@ -101,10 +121,8 @@ impl<E: Endpoint> Endpoint for Pipeline<E> {
                 if method == Method::HEAD {
                     request.set_method(Method::GET);
                 }
-                request.set_data(self.sessions.clone());
-                request.set_data(peer);
-                request.set_data(BodyLimit(self.body_limit));
-                request.set_data(RequestId(id.clone()));
+                let (sessions, body_limit) = (self.sessions.clone(), self.body_limit);
+                request.set_data(Surroundings { sessions, peer, body_limit });
                 self.answer(request).await
             }
         }
@@ -127,20 +145,31 @@ impl<E: Endpoint> Endpoint for Pipeline<E> {
     }
 }
 
-impl<E: Endpoint> Pipeline<E> {
+impl Pipeline {
     /// The answer of the routes, within the time limit; a panic is an answer too.
     async fn answer(&self, request: Request) -> Result<Response, Failure> {
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let answer = AssertUnwindSafe(self.called(request)).catch_unwind();
         match tokio::time::timeout(self.time_limit, answer).await {
             Err(_) => Err(Failure::timed_out()),
             Ok(Err(_panic)) => Err(Failure::internal("a handler panicked".into())),
-            Ok(Ok(Ok(output))) => Ok(output.into_response()),
+            Ok(Ok(Ok(response))) => Ok(response),
             Ok(Ok(Err(error))) if error.is::<Failure>() => match error.downcast::<Failure>() {
                 Ok(failure) => Err(failure),
                 Err(error) => Err(Failure::from_framework(&error)),
             },
             Ok(Ok(Err(error))) if error.is_from_response() => Ok(error.into_response()),
             Ok(Ok(Err(error))) => Err(Failure::from_framework(&error)),
+        }
+    }
+
+    fn called(&self, mut request: Request) -> BoxFuture<'_, Result<Response>> {
+        match request.uri().path().strip_prefix(API).map(str::to_owned) {
+            // Not nested in a route of the framework, which would find, cut and note every path twice.
+            Some(path) => {
+                set_path(&mut request, path);
+                DynEndpoint::call(&*self.api, request)
+            }
+            None => self.others.call(request).boxed(),
         }
     }
 
@@ -151,16 +180,25 @@ impl<E: Endpoint> Pipeline<E> {
         let path = match &self.auth_alias {
             Some(alias) if trimmed == alias => "/api/v1/auth",
             _ if trimmed == path => return,
-            _ if trimmed.is_empty() => "/",
             _ => trimmed,
         };
-        let uri = match request.uri().query() {
-            Some(query) => format!("{path}?{query}").parse::<Uri>(),
-            None => path.parse::<Uri>(),
-        };
-        if let Ok(uri) = uri {
-            *request.uri_mut() = uri;
-        }
+        let path = path.to_owned();
+        set_path(request, path);
+    }
+}
+
+/// Changes the path of a request; none is the root.
+fn set_path(request: &mut Request, mut target: String) {
+    if target.is_empty() {
+        target.push('/');
+    }
+    if let Some(query) = request.uri().query() {
+        target.push('?');
+        target.push_str(query);
+    }
+    // What is left of a path, or put before it, is a path.
+    if let Ok(target) = PathAndQuery::try_from(target) {
+        *request.uri_mut() = target.into();
     }
 }
 
@@ -186,7 +224,7 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
     let good = |id: &&str| {
         (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
-    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(good);
+    let given = headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok()).filter(good);
     given.map_or_else(new_id, Into::into)
 }
 
@@ -211,7 +249,7 @@ async fn without_body(response: &mut Response) {
 /// The headers every answer has.
 fn decorate(headers: &mut HeaderMap, id: &str) {
     if let Ok(id) = HeaderValue::try_from(id) {
-        headers.insert(REQUEST_ID, id);
+        headers.insert(&REQUEST_ID, id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));

@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 /// How long those may take who are waited for once the service was told to stop.
 const AT_THE_END: Duration = Duration::from_secs(1);
 
+/// Up to how many bytes the head and the body of an answer are put together: sending one piece costs the kernel less than a list of them.
+const LITTLE: usize = 8 * 1024;
+
 /// How long a connection may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
@@ -166,7 +169,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let length = bufs.iter().map(|piece| piece.len()).sum();
+        let written = if length > LITTLE {
+            Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        } else {
+            let mut together = Vec::with_capacity(length);
+            bufs.iter().for_each(|piece| together.extend_from_slice(piece));
+            Pin::new(&mut self.stream).poll_write(cx, &together)
+        };
         self.noted(written)
     }
 

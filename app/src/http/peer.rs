@@ -3,10 +3,14 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use poem::{Addr, Request, http::HeaderMap};
+use poem::{
+    Addr, Request,
+    http::{HeaderMap, HeaderName, header},
+};
 
-/// The headers proxies add.
-const FORWARDING: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
+/// The headers proxies add, besides `Forwarded`. As names, which need no parsing at each request.
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Whose request it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +35,11 @@ impl Peer {
 
     fn behind(connection: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
-        let forwarded = FORWARDING.iter().any(|name| headers.contains_key(*name));
+        let forwarded = [&FORWARDED_FOR, &REAL_IP, &header::FORWARDED].iter().any(|name| headers.contains_key(*name));
         if !is_trusted(&connection) {
             return Self { address: connection, doubtful: forwarded };
         }
-        let hops = headers.get_all("x-forwarded-for").into_iter().filter_map(|value| value.to_str().ok());
+        let hops = headers.get_all(&FORWARDED_FOR).into_iter().filter_map(|value| value.to_str().ok());
         let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
         for hop in hops.iter().rev() {
             let Ok(address) = hop.parse::<IpAddr>() else { return Self { address: connection, doubtful: true } };

@@ -51,7 +51,9 @@ impl Route {
 /// Every path that is served.
 #[derive(Debug)]
 pub struct Routes {
-    /// By number of segments; those without places for ids first.
+    /// Those without places for ids, by path.
+    fixed: HashMap<String, Route>,
+    /// The others by number of segments, those with fewer places first.
     by_length: HashMap<usize, Vec<Route>>,
 }
 
@@ -59,8 +61,15 @@ impl Routes {
     /// The paths of the OpenAPI document below `/api/v1`, and `others` that take GET.
     #[must_use]
     pub fn new(document: &Value, others: &[&str]) -> Self {
+        let mut fixed = HashMap::new();
         let mut by_length: HashMap<usize, Vec<Route>> = HashMap::new();
-        let mut add = |route: Route| by_length.entry(route.segments.len()).or_default().push(route);
+        let mut add = |route: Route| {
+            if route.segments.iter().all(Option::is_some) {
+                fixed.insert(route.template.clone(), route);
+            } else {
+                by_length.entry(route.segments.len()).or_default().push(route);
+            }
+        };
         for (path, operations) in document["paths"].as_object().into_iter().flatten() {
             let mut route = Route::new(format!("/api/v1{path}").trim_end_matches('/'));
             for (key, method) in
@@ -80,14 +89,16 @@ impl Routes {
         for routes in by_length.values_mut() {
             routes.sort_by_key(|route| route.segments.iter().filter(|segment| segment.is_none()).count());
         }
-        Self { by_length }
+        Self { fixed, by_length }
     }
 
     /// The route of a path that ends without a slash.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<&Route> {
-        let length = path.bytes().filter(|byte| *byte == b'/').count() + 1;
-        self.by_length.get(&length)?.iter().find(|route| route.matches(path))
+        self.fixed.get(path).or_else(|| {
+            let length = path.bytes().filter(|byte| *byte == b'/').count() + 1;
+            self.by_length.get(&length)?.iter().find(|route| route.matches(path))
+        })
     }
 }
 

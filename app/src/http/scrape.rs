@@ -3,21 +3,18 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use kqueen_domain::service::sessions::Sessions;
 use poem::{
     Endpoint, Request, Response, Result,
     web::headers::{Authorization, HeaderMapExt, authorization::Bearer},
 };
 
-use super::peer::Peer;
+use super::Surroundings;
 use crate::{api::error::Failure, metrics::Metrics};
 
 /// Answers Prometheus.
 pub struct Scrape {
     /// What is told.
     pub metrics: Arc<Metrics>,
-    /// Recognises callers.
-    pub sessions: Arc<Sessions>,
     /// Who is answered without a token.
     pub whitelist: Vec<IpNet>,
 }
@@ -26,9 +23,8 @@ impl Endpoint for Scrape {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
-        let peer = request.data::<Peer>();
-        let free = peer
-            .is_some_and(|peer| !peer.doubtful && self.whitelist.iter().any(|network| network.contains(&peer.address)));
+        let Surroundings { sessions, peer, .. } = Surroundings::of(&request)?;
+        let free = !peer.doubtful && self.whitelist.iter().any(|network| network.contains(&peer.address));
         if !free {
             let token = request.headers().typed_get::<Authorization<Bearer>>();
             let token = token.ok_or_else(|| {
@@ -36,7 +32,7 @@ impl Endpoint for Scrape {
                     "metrics are free for the addresses of PROMETHEUS_WHITELIST; send a token from elsewhere",
                 ))
             })?;
-            self.sessions.recognise(token.token()).await.map_err(Failure::from)?;
+            sessions.recognise(token.token()).await.map_err(Failure::from)?;
         }
         let text = self.metrics.text().map_err(|error| Failure::internal(error.into()))?;
         Ok(Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))

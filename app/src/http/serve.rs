@@ -12,8 +12,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
 };
 use poem::{
-    Addr, Endpoint, EndpointExt,
-    endpoint::DynEndpoint,
+    Addr, Endpoint, Response,
     http::uri::Scheme,
     web::{LocalAddr, RemoteAddr},
 };
@@ -40,12 +39,11 @@ const MAX_HEAD: usize = 64 * 1024;
 /// The listener's address cannot be told.
 pub async fn serve(
     listener: TcpListener,
-    endpoint: impl Endpoint<Output: Send> + 'static,
+    endpoint: impl Endpoint<Output = Response> + 'static,
     limits: Limits,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let endpoint: Arc<dyn DynEndpoint<Output = poem::Response>> =
-        Arc::new(poem::endpoint::ToDynEndpoint(endpoint.map_to_response()));
+    let endpoint = Arc::new(endpoint);
     let local = LocalAddr(Addr::from(listener.local_addr()?));
     let turns = Arc::new(Semaphore::new(limits.connections));
     let mut server = auto::Builder::new(TokioExecutor::new());
