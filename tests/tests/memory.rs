@@ -1,27 +1,34 @@
 //! What a server on the embedded store holds in memory depends on how many clusters there are, not on what was read of them.
 #![allow(clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
 
-use std::time::Duration;
+use std::{future::ready, time::Duration};
 
 use futures::{StreamExt, stream};
 use kqueen_adapters::storage::Place;
 use kqueen_tests::{
-    bench::{fill::fill, process::memory},
+    bench::{
+        fill::fill,
+        process::{memory, memory_while_it_runs},
+    },
     fixture::{
         app::{App, Options},
+        binary,
         process::eventually,
     },
 };
 
+const NEW_KEY: &str = "Zr4Lw0Xc6Vb2Nm9Kj5Hg3Fd7Sa1PoIq8";
 const SECRET_KEY: &str = "Vb2Nm9Kj5Hg3Fd7Sa1PoIq8Zr4Lw0Xc6";
 /// With a kubeconfig of 5 kB each: 100 MB in all.
 const CLUSTERS: usize = 20_000;
 /// What reading all of them may add: the cache of sealed kubeconfigs (16 MB), the pages the store keeps (some 40 MB), what is in hand.
 const MOST_MB: f64 = 75.0;
+/// What changing all keys takes at most, the read model of all clusters included; 175 MB if what is read is kept.
+const ROTATION_MB: f64 = 140.0;
 const AT_ONCE: usize = 16;
 
 #[tokio::test]
-async fn what_was_read_is_not_kept() {
+async fn what_was_read_is_not_kept_neither_by_the_server_nor_while_keys_are_changed() {
     // Every cluster was looked at a moment ago, so that nobody else reads kubeconfigs.
     let mut app =
         App::start_with(Options::default().with("SECRET_KEY", SECRET_KEY).with("OBSERVE_INTERVAL", "1d")).await;
@@ -41,4 +48,20 @@ async fn what_was_read_is_not_kept() {
     let what = format!("{before:.0} MB before reading, {:.0} after, {MOST_MB} more are fine", held());
     // Memory is given back a moment after it was used.
     eventually(&what, Duration::from_secs(10), async || held() < before + MOST_MB).await;
+
+    app.terminate();
+    assert!(app.ended().await.success());
+    let mut rotation = binary::command();
+    rotation.arg("rotate-keys").current_dir(&app.folder).env("KQUEEN_SLED_PATH", app.folder.join("store"));
+    rotation.env("KQUEEN_SECRET_KEY", NEW_KEY).env("KQUEEN_SECRET_KEY_PREVIOUS", SECRET_KEY);
+    let mut rotation = rotation.spawn().unwrap();
+    let mut peak: f64 = 0.0;
+    let ended = || {
+        peak = memory_while_it_runs(rotation.id()).map_or(peak, |memory| memory.peak_mb);
+        ready(rotation.try_wait().unwrap().is_some())
+    };
+    eventually("all keys are changed", Duration::from_secs(120), ended).await;
+    let output = rotation.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(peak > 10.0 && peak < ROTATION_MB, "at most {peak:.0} MB were held while keys were changed");
 }

@@ -30,12 +30,17 @@ pub struct Memory {
 
 /// Memory a process holds.
 pub fn memory(pid: u32) -> Memory {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    memory_while_it_runs(pid).unwrap()
+}
+
+/// Memory a process holds; `None` once it has ended.
+pub fn memory_while_it_runs(pid: u32) -> Option<Memory> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let megabytes = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0 / 1e6
+        let line = status.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0 / 1e6)
     };
-    Memory { resident_mb: megabytes("VmRSS:"), peak_mb: megabytes("VmHWM:") }
+    Some(Memory { resident_mb: megabytes("VmRSS:")?, peak_mb: megabytes("VmHWM:")? })
 }
 
 #[cfg(test)]

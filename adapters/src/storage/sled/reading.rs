@@ -11,11 +11,9 @@ use crate::storage::{
     key::{self, Key},
 };
 
-/// How many entries are on a page at least, where there are more pages than one: sled splits one that has twice as many.
-const PAGE: usize = 8;
 /// How often a page is asked for again at most to have it let go of.
 const AGAIN: usize = 31;
-/// For how many bytes of a value its page is asked for again once.
+/// For how many bytes that were read of it a page is asked for again once.
 const ONCE_FOR: usize = 256;
 
 /// What is at `key`.
@@ -32,14 +30,14 @@ fn entries<'a>(
     after: Option<&'a [u8]>,
 ) -> impl Iterator<Item = Result<(Key, Stored), BoxError>> + use<'a> {
     let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+    let mut read = 0;
     db.range::<&[u8], _>((from, Bound::Unbounded))
         .take_while(move |item| item.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
-        .enumerate()
-        .map(move |(number, item)| {
+        .map(move |item| {
             let (key, value) = item?;
-            if number % PAGE == 0 {
-                let_go(db, &key, AGAIN * ONCE_FOR)?;
-            }
+            read += value.len();
+            let_go(db, &key, read)?;
+            read %= ONCE_FOR;
             entry(&key, &value)
         })
 }
@@ -63,7 +61,7 @@ pub(super) fn fill(feed: &dyn Feed, db: &Db) -> Result<(), StoreError> {
     feed.replace(&mut entries(db, shown.as_bytes(), None))
 }
 
-/// Has sled let go of what it keeps too much of, after a value of `length` bytes was read at `key`.
+/// Has sled let go of what it keeps too much of, after `length` bytes were read at `key`.
 ///
 /// sled counts what was used in 256 places and looks whether there is too much of it only with every 64th use that falls to the same
 /// place. With pages of 16 large values that would be after it has kept a gigabyte, whatever `cache_capacity` says. Asking for a page
