@@ -135,6 +135,7 @@ impl Core {
 
     fn opened(&self, key: &Key, sealed: &[u8]) -> Result<String, StoreError> {
         let mut plain = self.cipher.open(key, sealed)?;
+        // As it is: the text has the length of its memory, so that taking it into custody leaves no copy behind.
         String::from_utf8(std::mem::take(&mut *plain)).map_err(|error| {
             drop(Zeroizing::new(error.into_bytes()));
             StoreError::Unreadable("the sealed value is not text".into())
