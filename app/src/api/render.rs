@@ -79,6 +79,9 @@ fn namespace(out: &mut Vec<u8>, named: bool, organization: Option<&Arc<Entry<Org
     }
 }
 
+/// For how many bytes of each item of a list there is room from the beginning, at most.
+const LONG: usize = 4096;
+
 /// A list: an array, or with its total where a part was asked for.
 pub fn list<T>(page: &Page<T>, paged: bool, mut item: impl FnMut(&mut Vec<u8>, &T)) -> Vec<u8> {
     let mut out = Vec::with_capacity(2048);
@@ -89,8 +92,9 @@ pub fn list<T>(page: &Page<T>, paged: bool, mut item: impl FnMut(&mut Vec<u8>, &
         }
         item(&mut out, it);
         if n == 0 {
-            // Most are about as long as the first.
-            out.reserve((out.len() + out.len() / 8) * (page.items.len() - 1) + 64);
+            // Most are about as long as the first; one that is not must not ask for more than there is.
+            let each = (out.len() + out.len() / 8).min(LONG);
+            out.reserve(each * (page.items.len() - 1) + 64);
         }
     }
     out.push(b']');
@@ -283,5 +287,20 @@ impl Renderer {
     #[must_use]
     pub fn caption(&self, phase: Phase) -> &str {
         self.clusters.of(phase)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_item_asks_for_no_room_for_many_as_long() {
+        let mut items = vec![10; 10_000];
+        items[0] = 60_000;
+        let page = Page { total: items.len(), items };
+        let text = list(&page, false, |out, length| out.extend(std::iter::repeat_n(b'x', *length)));
+        assert_eq!(text.len(), 2 + 60_000 + 9_999 * 11);
+        assert!(text.capacity() < 64 << 20, "{}", text.capacity());
     }
 }
