@@ -104,3 +104,31 @@ impl Listener for Wake {
         self.bell.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use kqueen_domain::port::clock::SetClock;
+
+    use super::{super::queue::Lane, *};
+
+    #[tokio::test]
+    async fn a_list_asks_for_what_was_not_looked_at_lately() {
+        let now = Utc::now();
+        let wake = Wake::new(Arc::new(SetClock::at(now)), Limits { lane: 1, quick: 1000, slow: 1 });
+        let looked_at = |number, seconds| {
+            std::iter::repeat_with(move || (ClusterId::random(), Some(now - TimeDelta::seconds(seconds)))).take(number)
+        };
+        let taken = || {
+            let mut queue = wake.queue();
+            std::iter::from_fn(|| queue.next(Instant::now(), |cluster| Some(Lane::Attached(cluster)))).count()
+        };
+        wake.listed(looked_at(20, 9));
+        assert_eq!((wake.asked().now_or_never(), taken()), (None, 0));
+        let never = (ClusterId::random(), None);
+        wake.listed(looked_at(20, 9).chain(looked_at(1, 11)).chain([never]));
+        assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), 2));
+        wake.listed(looked_at(OF_A_LIST + 1, 11));
+        assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), OF_A_LIST));
+    }
+}
