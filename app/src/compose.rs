@@ -43,7 +43,7 @@ use crate::{
     banner::banner,
     config::{Bootstrap, Config},
     events::{Events, Sources},
-    http::{Pipeline, docs, pace::Times, routes::Routes, scrape::Scrape, serve},
+    http::{AUTH, Pipeline, docs, pace::Times, routes::Routes, scrape::Scrape, serve},
     metrics::Metrics,
     shutdown,
     worker::{
@@ -288,7 +288,7 @@ impl Service {
             body_limit: config.http.body_limit,
             time_limit: config.http.request_timeout,
             realm: config.jwt.realm.clone(),
-            auth_alias: Some(config.jwt.auth_url_rule.clone()).filter(|rule| rule != "/api/v1/auth"),
+            auth_alias: Some(config.jwt.auth_url_rule.clone()).filter(|rule| rule != AUTH),
         };
         let reconciling =
             Reconciling { reconciler, catalog: catalog.clone(), wake, interval: config.observe.interval, figures };

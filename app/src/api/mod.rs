@@ -39,7 +39,7 @@ pub use document::document;
 use error::Failure;
 use render::Renderer;
 
-use crate::{config::Auth, events::Events, worker::wake::Wake};
+use crate::{config::Auth, events::Events, http::API, worker::wake::Wake};
 
 /// Everything handlers use.
 #[derive(Clone)]
@@ -129,7 +129,7 @@ fn openapi_service(api: Option<Api>) -> OpenApiService<Handlers, ()> {
     OpenApiService::new(handlers, "KQueen", env!("CARGO_PKG_VERSION"))
         .description("Provisions, imports, operates and observes Kubernetes clusters for many organizations.")
         .license(LicenseObject::new("Apache-2.0").url("https://www.apache.org/licenses/LICENSE-2.0"))
-        .server(ServerObject::new("/api/v1"))
+        .server(ServerObject::new(API))
 }
 
 /// The interactive documentation as one page, with everything it needs inside.

@@ -39,7 +39,9 @@ const MAX_HEAD: usize = 32 * 1024;
 const SLOW: Duration = Duration::from_secs(1);
 
 /// Where the API's paths begin; its handlers know them from there on.
-const API: &str = "/api/v1";
+pub const API: &str = "/api/v1";
+/// The path that logs in.
+pub const AUTH: &str = "/api/v1/auth";
 
 /// What handlers may ask about a request besides what it says.
 #[derive(Clone)]
@@ -148,7 +150,7 @@ impl Endpoint for Pipeline {
 impl Pipeline {
     /// The answer of the routes, within the time limit; a panic is an answer too.
     async fn answer(&self, request: Request) -> Result<Response, Failure> {
-        let answer = AssertUnwindSafe(self.called(request)).catch_unwind();
+        let answer = AssertUnwindSafe(self.handed_on(request)).catch_unwind();
         match tokio::time::timeout(self.time_limit, answer).await {
             Err(_) => Err(Failure::timed_out()),
             Ok(Err(_panic)) => Err(Failure::internal("a handler panicked".into())),
@@ -162,8 +164,9 @@ impl Pipeline {
         }
     }
 
-    fn called(&self, mut request: Request) -> BoxFuture<'_, Result<Response>> {
-        match request.uri().path().strip_prefix(API).map(str::to_owned) {
+    fn handed_on(&self, mut request: Request) -> BoxFuture<'_, Result<Response>> {
+        let path = request.uri().path().strip_prefix(API).filter(|path| path.is_empty() || path.starts_with('/'));
+        match path.map(str::to_owned) {
             // Not nested in a route of the framework, which would find, cut and note every path twice.
             Some(path) => {
                 set_path(&mut request, path);
@@ -178,7 +181,7 @@ impl Pipeline {
         let path = request.uri().path();
         let trimmed = if path.len() > 1 { path.trim_end_matches('/') } else { path };
         let path = match &self.auth_alias {
-            Some(alias) if trimmed == alias => "/api/v1/auth",
+            Some(alias) if trimmed == alias => AUTH,
             _ if trimmed == path => return,
             _ => trimmed,
         };

@@ -170,12 +170,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let length = bufs.iter().map(|piece| piece.len()).sum();
-        let written = if length > LITTLE {
-            Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-        } else {
-            let mut together = Vec::with_capacity(length);
-            bufs.iter().for_each(|piece| together.extend_from_slice(piece));
-            Pin::new(&mut self.stream).poll_write(cx, &together)
+        let stream = Pin::new(&mut self.stream);
+        let written = match bufs {
+            [only] => stream.poll_write(cx, only),
+            pieces if length > LITTLE => stream.poll_write_vectored(cx, pieces),
+            pieces => {
+                let mut together = Vec::with_capacity(length);
+                pieces.iter().for_each(|piece| together.extend_from_slice(piece));
+                stream.poll_write(cx, &together)
+            }
         };
         self.noted(written)
     }
@@ -190,5 +193,38 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn pieces_arrive_once_and_in_order_however_little_is_taken() {
+        let times = Times { head: Duration::from_secs(60), idle: Duration::from_secs(60) };
+        // Put together, and not.
+        for length in [10, LITTLE] {
+            let (near, mut far) = tokio::io::duplex(7);
+            let received = tokio::spawn(async move {
+                let mut received = Vec::new();
+                far.read_to_end(&mut received).await.unwrap();
+                received
+            });
+            let sent = [b'a', b'b', b'c'].map(|byte| vec![byte; length]);
+            let mut paced = Paced::new(near, Pace::new(times));
+            let mut pieces = [0, 1, 2].map(|number| IoSlice::new(&sent[number]));
+            let mut left = &mut pieces[..];
+            while !left.is_empty() {
+                let written = paced.write_vectored(left).await.unwrap();
+                IoSlice::advance_slices(&mut left, written);
+            }
+            drop(paced);
+            assert!(received.await.unwrap() == sent.concat(), "pieces of {length} bytes");
+        }
     }
 }

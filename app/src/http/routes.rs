@@ -5,6 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use poem::http::Method;
 use serde_json::Value;
 
+use super::API;
+
 /// A path with places for ids.
 #[derive(Debug)]
 pub struct Route {
@@ -71,7 +73,7 @@ impl Routes {
             }
         };
         for (path, operations) in document["paths"].as_object().into_iter().flatten() {
-            let mut route = Route::new(format!("/api/v1{path}").trim_end_matches('/'));
+            let mut route = Route::new(format!("{API}{path}").trim_end_matches('/'));
             for (key, method) in
                 [("get", "GET"), ("post", "POST"), ("patch", "PATCH"), ("delete", "DELETE"), ("put", "PUT")]
             {
