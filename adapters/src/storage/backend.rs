@@ -235,7 +235,12 @@ pub(crate) trait Backend: Send + Sync {
     async fn get(&self, key: &Key) -> Result<Option<Stored>, BoxError>;
     /// Up to `limit` entries whose keys start with `prefix`, in order, after `after`.
     async fn scan(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Slice, BoxError>;
-    /// Returns once the feed has reported every transaction that was acknowledged anywhere before this call.
+    /// Whether the feed has reported every transaction that was acknowledged anywhere before this call; `false` as well when somebody has
+    /// to be asked for that.
+    fn is_caught_up(&self) -> bool {
+        false
+    }
+    /// Returns once it has.
     async fn caught_up(&self) -> Result<(), BoxError>;
     /// Whether the store answers and the feed is alive.
     async fn ready(&self) -> Result<(), BoxError>;

@@ -93,6 +93,10 @@ impl Backend for Memory {
         Ok(Slice { entries, more: rest.next().is_some() })
     }
 
+    fn is_caught_up(&self) -> bool {
+        true
+    }
+
     async fn caught_up(&self) -> Result<(), BoxError> {
         Ok(())
     }

@@ -153,6 +153,10 @@ impl Backend for Sled {
     }
 
     /// What is acknowledged has been fed, and nobody else writes.
+    fn is_caught_up(&self) -> bool {
+        self.shared.is_up()
+    }
+
     async fn caught_up(&self) -> Result<(), BoxError> {
         self.ready().await
     }
