@@ -122,12 +122,8 @@ impl Core {
     /// The revision that is shown of the record a secret belongs to, if it is of a kind that is kept in memory.
     fn shown_with(&self, secret: Secret) -> Option<Revision> {
         match secret {
-            Secret::Kubeconfig(id) | Secret::ClusterMetadata(id) => {
-                self.model.catalog.cluster(id).map(|view| view.cluster.revision)
-            }
-            Secret::ProvisionerParameters(id) => {
-                self.model.catalog.provisioner(id).map(|view| view.provisioner.revision)
-            }
+            Secret::Kubeconfig(id) | Secret::ClusterMetadata(id) => self.model.catalog.cluster_revision(id),
+            Secret::ProvisionerParameters(id) => self.model.catalog.provisioner_revision(id),
             // Read when somebody logs in or is changed: hashing a password takes a hundred times as long.
             Secret::Password(_) | Secret::UserMetadata(_) => None,
         }

@@ -60,7 +60,7 @@ impl ClustersApi {
         let api = ready(self.0.as_ref())?;
         let page = api.clusters.list(&caller.0, &query.list, |view| api.renderer.cluster_text(&caller.0, view))?;
         if api.wake_on_list {
-            api.wake.listed(page.items.iter().map(|line| (line.id, line.looked_at)));
+            api.wake.listed(page.items.iter().map(|line| (line.cluster.record.id, line.looked_at)));
         }
         let named = query.list.names_namespaces();
         Ok(Rendered::new(render::list(&page, query.paged, |out, line| render::cluster_line(out, line, named))))
@@ -93,7 +93,9 @@ impl ClustersApi {
     #[oai(path = "/:id", method = "get", operation_id = "cluster_get")]
     async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterView>, Failure> {
         let api = ready(self.0.as_ref())?;
-        Ok(shown(api, &caller.0, &api.clusters.show(&caller.0, id.0.into()).await?))
+        let text = |view: &catalog::ClusterView| api.renderer.cluster_text(&caller.0, view);
+        let shown = api.clusters.show(&caller.0, id.0.into(), text).await?;
+        Ok(Rendered::at(render::shown_cluster(&shown), shown.line.cluster.revision))
     }
 
     /// Change a cluster: name, owner, metadata, kubeconfig.

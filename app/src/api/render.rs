@@ -15,7 +15,7 @@ use kqueen_domain::{
     port::engine::{Abilities, EngineRegistry},
     provisioner::ProvisionerPhase,
     service::{
-        clusters::{ClusterWithKubeconfig, ShownKubeconfig},
+        clusters::{ClusterWithKubeconfig, ShownCluster, ShownKubeconfig},
         provisioners, users,
     },
 };
@@ -168,6 +168,31 @@ pub fn cluster_line(out: &mut Vec<u8>, line: &ClusterLine, named: bool) {
     out.push(b'}');
 }
 
+/// A cluster with its kubeconfig, where the caller may have it.
+#[must_use]
+pub fn shown_cluster(shown: &ShownCluster) -> Vec<u8> {
+    let length = match &shown.kubeconfig {
+        Some(ShownKubeconfig::Present(kubeconfig)) => kubeconfig.expose().len(),
+        Some(ShownKubeconfig::Absent) | None => 0,
+    };
+    let mut out = Vec::with_capacity(shown.line.text.len() + length + 32);
+    out.extend_from_slice(&shown.line.text);
+    kubeconfig(&mut out, shown.kubeconfig.as_ref());
+    out.push(b'}');
+    out
+}
+
+fn kubeconfig(out: &mut Vec<u8>, kubeconfig: Option<&ShownKubeconfig>) {
+    match kubeconfig {
+        None => {}
+        Some(ShownKubeconfig::Absent) => out.extend_from_slice(b",\"kubeconfig\":{}"),
+        Some(ShownKubeconfig::Present(kubeconfig)) => {
+            out.extend_from_slice(b",\"kubeconfig\":");
+            out.extend_from_slice(kubeconfig.expose().as_bytes());
+        }
+    }
+}
+
 impl Renderer {
     /// A provisioner, for `caller`; `named` adds its namespace.
     pub fn provisioner(&self, out: &mut Vec<u8>, caller: &Caller, view: &ProvisionerView, named: bool) {
@@ -198,7 +223,7 @@ impl Renderer {
         out.push(b'}');
     }
 
-    /// What a list shows of a cluster to `caller`, but for its end.
+    /// What is shown of a cluster to `caller`, but for its end.
     #[must_use]
     pub fn cluster_text(&self, caller: &Caller, view: &ClusterView) -> Vec<u8> {
         let mut out = Vec::with_capacity(1500);
@@ -217,14 +242,7 @@ impl Renderer {
     pub fn cluster_with_kubeconfig(&self, caller: &Caller, shown: &ClusterWithKubeconfig) -> Vec<u8> {
         let mut out = Vec::with_capacity(8 * 1024);
         self.cluster_but_its_end(&mut out, caller, &shown.view, false);
-        match &shown.kubeconfig {
-            None => {}
-            Some(ShownKubeconfig::Absent) => out.extend_from_slice(b",\"kubeconfig\":{}"),
-            Some(ShownKubeconfig::Present(kubeconfig)) => {
-                out.extend_from_slice(b",\"kubeconfig\":");
-                out.extend_from_slice(kubeconfig.expose().as_bytes());
-            }
-        }
+        kubeconfig(&mut out, shown.kubeconfig.as_ref());
         out.push(b'}');
         out
     }

@@ -1,4 +1,4 @@
-//! Clusters as lists show them. A page nests twenty owners, provisioners and organizations; putting their texts together for every request
+//! Clusters as they are shown. A page nests twenty owners, provisioners and organizations; putting their texts together for every request
 //! would cost more than everything else about it. So a cluster's text is kept beside it, with what it was made of: it is shown again if,
 //! and only if, all of that is still the same, to those who see all of it. For others it is put together each time.
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, Sighting},
-    id::{ClusterId, OrganizationId},
+    id::OrganizationId,
     organization::Organization,
     port::store::Revision,
 };
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub struct ClusterLine {
     /// The cluster.
-    pub id: ClusterId,
+    pub cluster: Arc<Entry<Cluster>>,
     /// The organization it lives in.
     pub organization: Option<Arc<Entry<Organization>>>,
     /// When it was last looked at.
@@ -31,7 +31,6 @@ pub struct ClusterLine {
     pub text: Box<[u8]>,
     /// The organization everything in the text is of, if it is one.
     home: Option<OrganizationId>,
-    revision: Revision,
     sighting: Option<Arc<Sighting>>,
     nested: Nested,
 }
@@ -108,12 +107,11 @@ impl Found {
         };
         let home = home(&view);
         let line = Arc::new(ClusterLine {
-            id: view.cluster.record.id,
             text: render(&view).into_boxed_slice(),
             organization: view.organization,
             looked_at: view.looked_at,
             home,
-            revision: view.cluster.revision,
+            cluster: view.cluster,
             sighting: view.sighting,
             nested,
         });
@@ -167,7 +165,7 @@ impl ClusterLine {
         };
         same_sighting
             && self.nested == nested
-            && self.revision == row.entry.revision
+            && self.cluster.revision == row.entry.revision
             && self.looked_at == row.extra.looked_at
     }
 }

@@ -237,7 +237,35 @@ impl Catalog {
         tables.provisioners.page(listing, |row| tables.provisioner_view_of(row.entry.clone()))
     }
 
-    /// A page of clusters as lists show them to `audience`. `render` puts together what is not kept from before; of two who see all of a
+    /// A cluster as it is shown to `audience`; see [`Catalog::clusters`].
+    #[must_use]
+    pub fn cluster_line(
+        &self,
+        id: ClusterId,
+        audience: Audience,
+        render: impl FnOnce(&ClusterView) -> Vec<u8>,
+    ) -> Option<Arc<ClusterLine>> {
+        let (audience, found) = {
+            let tables = self.read();
+            let audience = tables.still(audience);
+            (audience, tables.line(tables.clusters.row(id.uuid())?, audience))
+        };
+        Some(found.line(audience, render))
+    }
+
+    /// The revision a cluster is shown at.
+    #[must_use]
+    pub fn cluster_revision(&self, id: ClusterId) -> Option<Revision> {
+        Some(self.read().clusters.row(id.uuid())?.entry.revision)
+    }
+
+    /// The revision a provisioner is shown at.
+    #[must_use]
+    pub fn provisioner_revision(&self, id: ProvisionerId) -> Option<Revision> {
+        Some(self.read().provisioners.get(id.uuid())?.revision)
+    }
+
+    /// A page of clusters as they are shown to `audience`. `render` puts together what is not kept from before; of two who see all of a
     /// cluster it must make the same.
     #[must_use]
     pub fn clusters(

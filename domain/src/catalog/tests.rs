@@ -51,7 +51,7 @@ fn compare_lines(catalog: &Catalog, random: &mut Random, seed: u64) {
     let listing = random.listing(Sort::Created);
     let (kept, anew) = (catalog.clusters(&listing, Audience::Everywhere, text), put_together(catalog, &listing));
     let told = |page: Page<Arc<ClusterLine>>| -> Vec<_> {
-        page.items.iter().map(|line| (line.id, line.looked_at, line.text.to_vec())).collect()
+        page.items.iter().map(|line| (line.cluster.record.id, line.looked_at, line.text.to_vec())).collect()
     };
     assert_eq!(told(kept), told(anew), "seed {seed}: {listing:?}");
 }

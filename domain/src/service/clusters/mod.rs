@@ -28,12 +28,13 @@ use super::{
 use crate::{
     access::{Action, Caller, Target},
     catalog::{Catalog, ClusterLine, ClusterView, Entry, Page, Tally},
-    cluster::Phase,
+    cluster::{Cluster, Phase},
     document,
     id::{ClusterId, UserId},
     invalid::Invalid,
     kubeconfig::{self, AddressRules},
     name::ResourceName,
+    organization::Organization,
     port::{
         clock::Clock,
         engine::{Engine, EngineRegistry},
@@ -60,6 +61,15 @@ pub struct ClusterPatch {
 pub struct ClusterWithKubeconfig {
     /// The cluster.
     pub view: ClusterView,
+    /// `None` when the policy keeps it from the caller.
+    pub kubeconfig: Option<ShownKubeconfig>,
+}
+
+/// A cluster as it is shown, with its kubeconfig.
+#[derive(Debug)]
+pub struct ShownCluster {
+    /// The cluster.
+    pub line: Arc<ClusterLine>,
     /// `None` when the policy keeps it from the caller.
     pub kubeconfig: Option<ShownKubeconfig>,
 }
@@ -101,7 +111,7 @@ pub struct Clusters {
 }
 
 impl Clusters {
-    /// Those the caller may see, as lists show them; see [`Catalog::clusters`].
+    /// Those the caller may see, as they are shown; see [`Catalog::clusters`].
     ///
     /// # Errors
     /// `Forbidden`.
@@ -137,13 +147,23 @@ impl Clusters {
             .ok_or_else(|| ServiceError::not_found("cluster", id))
     }
 
-    /// Shows one, with its kubeconfig where the caller may have it.
+    /// Shows one, with its kubeconfig where the caller may have it; `render` as for [`Catalog::clusters`].
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn show(&self, caller: &Caller, id: ClusterId) -> Result<ClusterWithKubeconfig, ServiceError> {
-        let view = self.get(caller, id)?;
-        self.with_kubeconfig(caller, view).await
+    pub async fn show(
+        &self,
+        caller: &Caller,
+        id: ClusterId,
+        render: impl FnOnce(&ClusterView) -> Vec<u8>,
+    ) -> Result<ShownCluster, ServiceError> {
+        let line = self
+            .catalog
+            .cluster_line(id, audience(&self.catalog, caller), render)
+            .filter(|line| permits_on(caller, Action::ClusterGet, &line.cluster.record, line.organization.as_deref()))
+            .ok_or_else(|| ServiceError::not_found("cluster", id))?;
+        let kubeconfig = self.shown_kubeconfig(caller, &line.cluster.record, line.organization.as_deref()).await?;
+        Ok(ShownCluster { line, kubeconfig })
     }
 
     /// The kubeconfig.
@@ -237,15 +257,22 @@ impl Clusters {
     }
 
     async fn with_kubeconfig(&self, caller: &Caller, view: ClusterView) -> Result<ClusterWithKubeconfig, ServiceError> {
-        let cluster = &view.cluster.record;
-        let kubeconfig = if !permits(caller, Action::ClusterKubeconfig, &view) {
-            None
-        } else if cluster.has_kubeconfig {
-            Some(self.store.kubeconfig(cluster.id).await?.map_or(ShownKubeconfig::Absent, ShownKubeconfig::Present))
-        } else {
-            Some(ShownKubeconfig::Absent)
-        };
+        let kubeconfig = self.shown_kubeconfig(caller, &view.cluster.record, view.organization.as_deref()).await?;
         Ok(ClusterWithKubeconfig { view, kubeconfig })
+    }
+
+    /// The kubeconfig where the caller may have it.
+    async fn shown_kubeconfig(
+        &self,
+        caller: &Caller,
+        cluster: &Cluster,
+        organization: Option<&Entry<Organization>>,
+    ) -> Result<Option<ShownKubeconfig>, ServiceError> {
+        if !permits_on(caller, Action::ClusterKubeconfig, cluster, organization) {
+            return Ok(None);
+        }
+        let kubeconfig = if cluster.has_kubeconfig { self.store.kubeconfig(cluster.id).await? } else { None };
+        Ok(Some(kubeconfig.map_or(ShownKubeconfig::Absent, ShownKubeconfig::Present)))
     }
 
     fn permitted(&self, caller: &Caller, action: Action, id: ClusterId) -> Result<ClusterView, ServiceError> {
@@ -318,7 +345,10 @@ fn take_kubeconfig(metadata: &mut Map<String, Value>, top: Option<Value>) -> Res
 
 /// Whether the policy of the cluster's organization lets the caller do `action` to it.
 fn permits(caller: &Caller, action: Action, view: &ClusterView) -> bool {
-    let cluster = &view.cluster.record;
+    permits_on(caller, action, &view.cluster.record, view.organization.as_deref())
+}
+
+fn permits_on(caller: &Caller, action: Action, cluster: &Cluster, organization: Option<&Entry<Organization>>) -> bool {
     let target = Target { organization: cluster.organization, owner: Some(cluster.owner) };
-    may(caller, action, target, view.organization.as_deref())
+    may(caller, action, target, organization)
 }

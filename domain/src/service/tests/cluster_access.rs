@@ -69,7 +69,7 @@ async fn column(clusters: &Arc<Clusters>, actor: &User, id: ClusterId) -> [u16; 
     let live = LiveViews { clusters: clusters.clone(), inspector: Arc::new(silent()) };
     [
         status(&clusters.get(&me, id)),
-        status(&clusters.show(&me, id).await),
+        status(&clusters.show(&me, id, |_| Vec::new()).await),
         status(&clusters.progress(&me, id)),
         status(&live.status(&me, id).await),
         status(&live.topology(&me, id).await),
@@ -157,7 +157,7 @@ async fn a_kubeconfig_the_caller_may_not_read_is_not_fetched_for_it() {
     store.expect_create().returning(|_, _, _, _| Ok(Creation::New(Revision(1))));
     let clusters = world.clusters(store);
     let ann = caller(&world.people.ann);
-    assert!(clusters.show(&ann, world.cluster).await.unwrap().kubeconfig.is_none());
+    assert!(clusters.show(&ann, world.cluster, |_| Vec::new()).await.unwrap().kubeconfig.is_none());
     assert!(clusters.update(&ann, world.cluster, renamed(), None).await.unwrap().kubeconfig.is_none());
     let created = clusters.create(&ann, new_cluster(world.provisioner, None), None).await.unwrap();
     assert!(created.kubeconfig.is_none());
@@ -193,7 +193,7 @@ fn lists_show_what_the_policy_lets_be_seen() {
                     allows(&me, Action::ClusterList, target, &policy)
                 };
                 let mut expected: Vec<ClusterId> = Vec::new();
-                for view in everything.items.iter().map(|line| world.catalog.cluster(line.id).unwrap()) {
+                for view in everything.items.iter().map(|line| world.catalog.cluster(line.cluster.record.id).unwrap()) {
                     let record = &view.cluster.record;
                     let here = record.organization == world.acme;
                     if here && may(record.owner) && clusters.get(&me, record.id).is_ok() {
@@ -203,7 +203,7 @@ fn lists_show_what_the_policy_lets_be_seen() {
                 let place = format!("{} with list {list:?}, get {get:?}", actor.username);
                 match clusters.list(&me, request, untold) {
                     Ok(page) => {
-                        let shown: Vec<_> = page.items.iter().map(|line| line.id).collect();
+                        let shown: Vec<_> = page.items.iter().map(|line| line.cluster.record.id).collect();
                         assert_eq!(shown, expected, "{place}");
                         assert_eq!(page.total, expected.len(), "{place}");
                         assert_eq!(clusters.health(&me, request).unwrap().total, expected.len(), "{place}");
@@ -245,7 +245,7 @@ fn lists_nest_what_the_policy_lets_be_seen() {
                 {
                     let me = caller(actor);
                     for line in clusters.list(&me, request, |view| text(&me, view)).unwrap().items {
-                        let anew = text(&me, &world.catalog.cluster(line.id).unwrap());
+                        let anew = text(&me, &world.catalog.cluster(line.cluster.record.id).unwrap());
                         assert_eq!(
                             String::from_utf8_lossy(&line.text),
                             String::from_utf8_lossy(&anew),

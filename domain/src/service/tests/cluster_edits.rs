@@ -264,7 +264,7 @@ async fn a_cluster_without_a_kubeconfig_says_so() {
     world.put_cluster(without);
     let clusters = world.clusters(MockClusterStore::new());
     let ann = caller(&world.people.ann);
-    assert!(matches!(clusters.show(&ann, id).await.unwrap().kubeconfig, Some(ShownKubeconfig::Absent)));
+    assert!(matches!(clusters.show(&ann, id, |_| Vec::new()).await.unwrap().kubeconfig, Some(ShownKubeconfig::Absent)));
     let got = clusters.kubeconfig(&ann, id).await;
     assert_eq!(status(&got), 409);
     assert!(got.unwrap_err().to_string().contains("bare"));
