@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -12,8 +12,8 @@ use kqueen_adapters::storage::Meters;
 use kqueen_domain::{catalog::Catalog, provisioner::ProvisionerPhase};
 use poem::http::{Method, StatusCode};
 use prometheus::{
-    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::worker::reconcile::ReconcilerFigures;
@@ -29,6 +29,21 @@ pub struct Metrics {
     reconciler: Arc<ReconcilerFigures>,
     store: Arc<Meters>,
 }
+
+/// The figures of one route, kept from when they were first looked up: every request needs them.
+#[derive(Debug, Default)]
+pub struct RouteFigures([OfMethod; METHODS.len() + 1]);
+
+#[derive(Debug, Default)]
+struct OfMethod {
+    latency: OnceLock<Histogram>,
+    /// Answers with 200, which most are.
+    well: OnceLock<IntCounter>,
+}
+
+/// The methods that are told apart.
+const METHODS: [Method; 7] =
+    [Method::GET, Method::POST, Method::PATCH, Method::DELETE, Method::PUT, Method::HEAD, Method::OPTIONS];
 
 /// Reads one counter of the reconciler.
 type Counted = fn(&ReconcilerFigures) -> &AtomicU64;
@@ -116,20 +131,18 @@ impl Metrics {
         Ok(Self { registry, requests, latency, turns, gauges, catalog, reconciler, store })
     }
 
-    /// Counts a request. `endpoint` is the route's template, never the path as it was sent.
-    pub fn request(&self, method: &Method, endpoint: &str, status: StatusCode, took: Duration) {
-        let method = match *method {
-            Method::GET => "GET",
-            Method::POST => "POST",
-            Method::PATCH => "PATCH",
-            Method::DELETE => "DELETE",
-            Method::PUT => "PUT",
-            Method::HEAD => "HEAD",
-            Method::OPTIONS => "OPTIONS",
-            _ => "other",
-        };
-        self.requests.with_label_values(&[method, endpoint, status.as_str()]).inc();
-        self.latency.with_label_values(&[method, endpoint]).observe(took.as_secs_f64());
+    /// Counts a request. `endpoint` is the route's template, never the path as it was sent, and `figures` are that route's.
+    pub fn request(&self, method: &Method, endpoint: &str, figures: &RouteFigures, status: StatusCode, took: Duration) {
+        let number = METHODS.iter().position(|known| known == method);
+        let (of_method, method) = number
+            .map_or((&figures.0[METHODS.len()], "other"), |number| (&figures.0[number], METHODS[number].as_str()));
+        let count = |status: &str| self.requests.with_label_values(&[method, endpoint, status]);
+        match status {
+            StatusCode::OK => of_method.well.get_or_init(|| count("200")).inc(),
+            status => count(status.as_str()).inc(),
+        }
+        let latency = of_method.latency.get_or_init(|| self.latency.with_label_values(&[method, endpoint]));
+        latency.observe(took.as_secs_f64());
     }
 
     /// Everything, in Prometheus' text format.

@@ -16,6 +16,9 @@ use poem_openapi::{
 /// How many headers an answer has, and a few more.
 const HEADERS: usize = 12;
 
+/// How many digits a revision has at most.
+const MAX_DIGITS: usize = 20;
+
 /// JSON bytes of the shape `T`.
 #[derive(Debug)]
 pub struct Rendered<T> {
@@ -53,9 +56,13 @@ impl<T> Rendered<T> {
 }
 
 /// The value of an `ETag` header, and of the `If-Match` that answers it.
-#[must_use]
-pub fn etag(revision: Revision) -> String {
-    format!("\"{}\"", revision.0)
+fn etag(revision: Revision) -> HeaderValue {
+    let mut text = [b'"'; MAX_DIGITS + 2];
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(revision.0).as_bytes();
+    text[1..=digits.len()].copy_from_slice(digits);
+    // Digits between quotation marks.
+    HeaderValue::from_bytes(&text[..digits.len() + 2]).unwrap_or(HeaderValue::from_static("\"0\""))
 }
 
 impl<T: Send> IntoResponse for Rendered<T> {
@@ -66,10 +73,8 @@ impl<T: Send> IntoResponse for Rendered<T> {
         let json = HeaderValue::from_static("application/json; charset=utf-8");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         // Revision 0 stands for an answer that is repeated; it names no stored revision.
-        if let Some(revision) = self.etag.filter(|revision| revision.0 > 0)
-            && let Ok(value) = HeaderValue::try_from(etag(revision))
-        {
-            response.headers_mut().insert(header::ETAG, value);
+        if let Some(revision) = self.etag.filter(|revision| revision.0 > 0) {
+            response.headers_mut().insert(header::ETAG, etag(revision));
         }
         response
     }

@@ -12,6 +12,7 @@ pub mod serve;
 use std::{
     panic::AssertUnwindSafe,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -97,19 +98,21 @@ impl Endpoint for Pipeline {
 
     async fn call(&self, mut request: Request) -> Result<Response> {
         let started = Instant::now();
-        let id = request_id(request.headers());
+        let name = request_id(request.headers());
+        let id = name.to_str().unwrap_or_default();
         let method = request.method().clone();
         let gzip_is_welcome = compress::is_welcome(request.headers());
         let peer = Peer::of(&request, &self.trusted_proxies);
         self.normalise(&mut request);
         let route = self.routes.find(request.uri().path());
-        let template = route.map_or("unknown", |route| route.template.as_str());
+        let (template, figures) =
+            route.map_or(("unknown", &self.routes.unknown), |route| (route.template.as_str(), &route.figures));
         let mut response = match route {
             _ if head_length(&request) > MAX_HEAD => Err(Failure::head_too_large(MAX_HEAD)),
             None => Err(Failure::no_such_path()),
             Some(route) if !route.takes(&method) => {
                 Err(Failure::method_not_allowed(&route.allow)).or_else(|failure: Failure| {
-                    let mut response = failure.into_response(&id, &self.realm);
+                    let mut response = failure.into_response(id, &self.realm);
                     allow(&mut response, &route.allow);
                     Ok(response)
                 })
@@ -128,7 +131,7 @@ impl Endpoint for Pipeline {
                 self.answer(request).await
             }
         }
-        .unwrap_or_else(|failure| failure.into_response(&id, &self.realm));
+        .unwrap_or_else(|failure| failure.into_response(id, &self.realm));
         let is_endless = response.data::<Endless>().is_some();
         if !is_endless {
             response = compress::compressed(response, gzip_is_welcome).await;
@@ -138,11 +141,10 @@ impl Endpoint for Pipeline {
             Method::HEAD => without_body(&mut response).await,
             _ => {}
         }
-        decorate(response.headers_mut(), &id);
-        let status = response.status();
-        let took = started.elapsed();
-        self.metrics.request(&method, template, status, took);
-        log(&id, &method, template, status, took);
+        let (status, took) = (response.status(), started.elapsed());
+        self.metrics.request(&method, template, figures, status, took);
+        log(id, &method, template, status, took);
+        decorate(response.headers_mut(), name);
         Ok(response)
     }
 }
@@ -150,17 +152,23 @@ impl Endpoint for Pipeline {
 impl Pipeline {
     /// The answer of the routes, within the time limit; a panic is an answer too.
     async fn answer(&self, request: Request) -> Result<Response, Failure> {
-        let answer = AssertUnwindSafe(self.handed_on(request)).catch_unwind();
-        match tokio::time::timeout(self.time_limit, answer).await {
-            Err(_) => Err(Failure::timed_out()),
-            Ok(Err(_panic)) => Err(Failure::internal("a handler panicked".into())),
-            Ok(Ok(Ok(response))) => Ok(response),
-            Ok(Ok(Err(error))) if error.is::<Failure>() => match error.downcast::<Failure>() {
+        let mut answer = AssertUnwindSafe(self.handed_on(request)).catch_unwind();
+        // Most answers wait for nothing, and need no timer.
+        let answered = match futures::poll!(&mut answer) {
+            Poll::Ready(answered) => answered,
+            Poll::Pending => {
+                tokio::time::timeout(self.time_limit, answer).await.map_err(|_late| Failure::timed_out())?
+            }
+        };
+        match answered {
+            Err(_panic) => Err(Failure::internal("a handler panicked".into())),
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) if error.is::<Failure>() => match error.downcast::<Failure>() {
                 Ok(failure) => Err(failure),
                 Err(error) => Err(Failure::from_framework(&error)),
             },
-            Ok(Ok(Err(error))) if error.is_from_response() => Ok(error.into_response()),
-            Ok(Ok(Err(error))) => Err(Failure::from_framework(&error)),
+            Ok(Err(error)) if error.is_from_response() => Ok(error.into_response()),
+            Ok(Err(error)) => Err(Failure::from_framework(&error)),
         }
     }
 
@@ -199,7 +207,7 @@ fn set_path(request: &mut Request, mut target: String) {
         target.push('?');
         target.push_str(query);
     }
-    // What is left of a path, or put before it, is a path.
+    // What is left of a path, or put before it, is a path; were it none, the old one would stay, which is not found.
     if let Ok(target) = PathAndQuery::try_from(target) {
         *request.uri_mut() = target.into();
     }
@@ -223,18 +231,21 @@ fn head_length(request: &Request) -> usize {
 }
 
 /// The client's name for the request, if it is one that can be repeated safely; else a new one.
-fn request_id(headers: &HeaderMap) -> Arc<str> {
-    let good = |id: &&str| {
-        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let good = |id: &&HeaderValue| {
+        let id = id.as_bytes();
+        (1..=64).contains(&id.len()) && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
     };
-    let given = headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok()).filter(good);
-    given.map_or_else(new_id, Into::into)
+    headers.get(&REQUEST_ID).filter(good).cloned().unwrap_or_else(new_id)
 }
 
 /// A random name. Not from the kernel, which would be a system call for every request: nothing depends on nobody guessing it.
-fn new_id() -> Arc<str> {
+fn new_id() -> HeaderValue {
     let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
-    (&*id.hyphenated().encode_lower(&mut Uuid::encode_buffer())).into()
+    let mut buffer = Uuid::encode_buffer();
+    let text = id.hyphenated().encode_lower(&mut buffer);
+    // Digits, letters and dashes.
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
 }
 
 fn allow(response: &mut Response, methods: &str) {
@@ -250,10 +261,8 @@ async fn without_body(response: &mut Response) {
 }
 
 /// The headers every answer has.
-fn decorate(headers: &mut HeaderMap, id: &str) {
-    if let Ok(id) = HeaderValue::try_from(id) {
-        headers.insert(&REQUEST_ID, id);
-    }
+fn decorate(headers: &mut HeaderMap, id: HeaderValue) {
+    headers.insert(&REQUEST_ID, id);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -6,6 +6,7 @@ use poem::http::Method;
 use serde_json::Value;
 
 use super::API;
+use crate::metrics::RouteFigures;
 
 /// A path with places for ids.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Route {
     pub template: String,
     /// The methods it takes, for the `Allow` header.
     pub allow: String,
+    /// Counts its requests.
+    pub figures: RouteFigures,
     methods: BTreeSet<&'static str>,
     /// `None` stands for a place for an id.
     segments: Vec<Option<String>>,
@@ -23,7 +26,8 @@ impl Route {
     fn new(template: &str) -> Self {
         let segment = |text: &str| (!text.starts_with('{')).then(|| text.to_owned());
         let segments = template.split('/').map(segment).collect();
-        Self { template: template.to_owned(), allow: String::new(), methods: BTreeSet::new(), segments }
+        let (allow, figures, methods) = Default::default();
+        Self { template: template.to_owned(), allow, figures, methods, segments }
     }
 
     fn add(&mut self, method: &'static str) {
@@ -57,6 +61,8 @@ pub struct Routes {
     fixed: HashMap<String, Route>,
     /// The others by number of segments, those with fewer places first.
     by_length: HashMap<usize, Vec<Route>>,
+    /// Counts requests for all other paths.
+    pub unknown: RouteFigures,
 }
 
 impl Routes {
@@ -91,7 +97,7 @@ impl Routes {
         for routes in by_length.values_mut() {
             routes.sort_by_key(|route| route.segments.iter().filter(|segment| segment.is_none()).count());
         }
-        Self { fixed, by_length }
+        Self { fixed, by_length, unknown: RouteFigures::default() }
     }
 
     /// The route of a path that ends without a slash.

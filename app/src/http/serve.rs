@@ -83,27 +83,35 @@ pub async fn serve(
         let paced = Paced::new(stream, pace.clone());
         let noted = pace.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let (endpoint, local, remote) = (endpoint.clone(), local.clone(), remote.clone());
             let in_hand = noted.in_hand(request.version());
-            async move {
+            let mut request = poem::Request::from((request, local.clone(), remote.clone(), Scheme::HTTP));
+            let body = rest::read_to_its_end(request.take_body(), request.headers());
+            request.set_body(body);
+            let endpoint = endpoint.clone();
+            // It is large, and moved before it is polled.
+            Box::pin(async move {
                 let _in_hand = in_hand;
-                let mut request = poem::Request::from((request, local, remote, Scheme::HTTP));
-                let body = rest::read_to_its_end(request.take_body(), request.headers());
-                request.set_body(body);
                 Ok::<_, std::convert::Infallible>(hyper::Response::from(endpoint.get_response(request).await))
-            }
+            })
         });
         let server = server.clone();
         let connection = server.serve_connection(TokioIo::new(paced), service).into_owned();
         let connection = graceful.watch(connection);
+        let mut connection = tokio::spawn(async move {
+            // One that breaks is the peer's business.
+            let _ = connection.await;
+            drop(turn);
+        });
         let stop = stop.clone();
+        // A task of its own, so that requests do not wake it.
         tokio::spawn(async move {
             tokio::select! {
-                // A connection that breaks is the peer's business.
-                _ = connection => {}
-                () = pace.overdue(&stop) => tracing::debug!("a connection that said nothing for too long was cut off"),
+                _ = &mut connection => {}
+                () = pace.overdue(&stop) => {
+                    tracing::debug!("a connection that said nothing for too long was cut off");
+                    connection.abort();
+                }
             }
-            drop(turn);
         });
     }
     drop(listener);
