@@ -60,10 +60,10 @@ impl ClustersApi {
         let api = ready(self.0.as_ref())?;
         let page = api.clusters.list(&caller.0, &query.list, |view| api.renderer.cluster_text(&caller.0, view))?;
         if api.wake_on_list {
-            api.wake.listed(page.items.iter().map(|line| (line.cluster.record.id, line.looked_at)));
+            api.wake.listed(page.items.iter().map(|line| (&line.cluster.record.id, line.looked_at)));
         }
         let named = query.list.names_namespaces();
-        Ok(Rendered::new(render::list(&page, query.paged, |out, line| render::cluster_line(out, line, named))))
+        Ok(Rendered::new(render::cluster_lines(&page, query.paged, named)))
     }
 
     /// Create a cluster, or attach one that exists with the manual engine. The answer does not wait for a provider.

@@ -82,9 +82,15 @@ fn namespace(out: &mut Vec<u8>, named: bool, organization: Option<&Arc<Entry<Org
 /// For how many bytes of each item of a list there is room from the beginning, at most.
 const LONG: usize = 4096;
 
+/// How many bytes a namespace takes at most, with its name.
+const LONGEST_NAMESPACE: usize = 80;
+
 /// A list: an array, or with its total where a part was asked for.
-pub fn list<T>(page: &Page<T>, paged: bool, mut item: impl FnMut(&mut Vec<u8>, &T)) -> Vec<u8> {
-    let mut out = Vec::with_capacity(2048);
+pub fn list<T>(page: &Page<T>, paged: bool, item: impl FnMut(&mut Vec<u8>, &T)) -> Vec<u8> {
+    list_in(Vec::with_capacity(2048), page, paged, item)
+}
+
+fn list_in<T>(mut out: Vec<u8>, page: &Page<T>, paged: bool, mut item: impl FnMut(&mut Vec<u8>, &T)) -> Vec<u8> {
     out.extend_from_slice(if paged { b"{\"items\":[" } else { b"[" });
     for (n, it) in page.items.iter().enumerate() {
         if n > 0 {
@@ -161,11 +167,14 @@ fn name_alone(out: &mut Vec<u8>, id: impl std::fmt::Display, field: &str, name: 
     out.push(b'}');
 }
 
-/// A cluster in a list; `named` adds its namespace.
-pub fn cluster_line(out: &mut Vec<u8>, line: &ClusterLine, named: bool) {
-    out.extend_from_slice(&line.text);
-    namespace(out, named, line.organization.as_ref());
-    out.push(b'}');
+/// A list of clusters; `named` adds their namespaces.
+pub fn cluster_lines(page: &Page<Arc<ClusterLine>>, paged: bool, named: bool) -> Vec<u8> {
+    let length: usize = page.items.iter().map(|line| line.text.len() + LONGEST_NAMESPACE + 2).sum();
+    list_in(Vec::with_capacity(length + 64), page, paged, |out, line| {
+        out.extend_from_slice(&line.text);
+        namespace(out, named, line.organization.as_ref());
+        out.push(b'}');
+    })
 }
 
 /// A cluster with its kubeconfig, where the caller may have it.

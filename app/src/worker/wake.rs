@@ -45,9 +45,9 @@ impl Wake {
 
     /// A list shows these clusters, last looked at then. On several replicas this has an effect on the one that leads alone: a list does
     /// not write.
-    pub fn listed(&self, clusters: impl Iterator<Item = (ClusterId, Option<DateTime<Utc>>)>) {
+    pub fn listed<'a>(&self, clusters: impl Iterator<Item = (&'a ClusterId, Option<DateTime<Utc>>)>) {
         let before = self.clock.now() - FRESH;
-        let stale = clusters.filter(|(_, looked_at)| looked_at.is_none_or(|at| at < before)).map(|(id, _)| id);
+        let stale = clusters.filter(|(_, looked_at)| looked_at.is_none_or(|at| at < before)).map(|(id, _)| *id);
         let stale: Vec<_> = stale.take(OF_A_LIST).collect();
         if stale.is_empty() {
             return;
@@ -116,19 +116,20 @@ mod tests {
     async fn a_list_asks_for_what_was_not_looked_at_lately() {
         let now = Utc::now();
         let wake = Wake::new(Arc::new(SetClock::at(now)), Limits { lane: 1, quick: 1000, slow: 1 });
-        let looked_at = |number, seconds| {
-            std::iter::repeat_with(move || (ClusterId::random(), Some(now - TimeDelta::seconds(seconds)))).take(number)
+        let looked_at = |number, seconds| vec![Some(now - TimeDelta::seconds(seconds)); number];
+        let list = |looked_at: &[Option<_>]| {
+            let ids: Vec<_> = looked_at.iter().map(|_| ClusterId::random()).collect();
+            wake.listed(ids.iter().zip(looked_at.iter().copied()));
         };
         let taken = || {
             let mut queue = wake.queue();
             std::iter::from_fn(|| queue.next(Instant::now(), |cluster| Some(Lane::Attached(cluster)))).count()
         };
-        wake.listed(looked_at(20, 9));
+        list(&looked_at(20, 9));
         assert_eq!((wake.asked().now_or_never(), taken()), (None, 0));
-        let never = (ClusterId::random(), None);
-        wake.listed(looked_at(20, 9).chain(looked_at(1, 11)).chain([never]));
+        list(&[looked_at(20, 9), looked_at(1, 11), vec![None]].concat());
         assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), 2));
-        wake.listed(looked_at(OF_A_LIST + 1, 11));
+        list(&looked_at(OF_A_LIST + 1, 11));
         assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), OF_A_LIST));
     }
 }

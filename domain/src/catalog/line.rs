@@ -165,7 +165,7 @@ impl ClusterLine {
         };
         same_sighting
             && self.nested == nested
-            && self.cluster.revision == row.entry.revision
+            && Arc::ptr_eq(&self.cluster, &row.entry)
             && self.looked_at == row.extra.looked_at
     }
 }

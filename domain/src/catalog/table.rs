@@ -252,7 +252,9 @@ impl<T, X> Table<T, X> {
             let start = offset.min(total);
             let end = offset.saturating_add(limit).min(total);
             let items = |slots: &mut dyn Iterator<Item = &u32>| {
-                slots.filter_map(|slot| row_at(&self.slots, *slot)).map(&view).collect()
+                let mut items = Vec::with_capacity(end - start);
+                items.extend(slots.filter_map(|slot| row_at(&self.slots, *slot)).map(&view));
+                items
             };
             let items = if listing.descending {
                 items(&mut slots[total - end..total - start].iter().rev())
