@@ -15,7 +15,7 @@ use crate::http::Surroundings;
 
 pub(super) struct AuthApi(pub(super) Option<Api>);
 
-#[OpenApi(tag = "Tag::Auth")]
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Auth")]
 impl AuthApi {
     /// Log in: exchange user name and password for a token.
     ///

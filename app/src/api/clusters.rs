@@ -52,7 +52,7 @@ pub(super) fn without_kubeconfig(api: &Api, caller: &Caller, view: &catalog::Clu
     Rendered::at(body, view.cluster.revision)
 }
 
-#[OpenApi(prefix_path = "/clusters", tag = "Tag::Clusters")]
+#[OpenApi(prefix_path = "/api/v1/clusters", tag = "Tag::Clusters")]
 impl ClustersApi {
     /// List clusters.
     #[oai(path = "/", method = "get", operation_id = "cluster_list")]

@@ -15,7 +15,7 @@ use super::{
 
 pub(super) struct ConfigurationApi(pub(super) Option<Api>);
 
-#[OpenApi(prefix_path = "/configurations", tag = "Tag::Configuration")]
+#[OpenApi(prefix_path = "/api/v1/configurations", tag = "Tag::Configuration")]
 impl ConfigurationApi {
     /// Show the enabled ways of authenticating, with the fields an invitation asks for.
     #[oai(path = "/auth", method = "get", operation_id = "configuration_auth")]

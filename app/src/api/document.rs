@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use self::facts::{BODIES, FACTS, List, OPEN};
 use super::error::ErrorBody;
+use crate::http::API;
 
 /// Part of a stream.
 const EVENTS: &str = "retry: 2000\n\nid: 4711.0\n\n\
@@ -28,10 +29,18 @@ pub fn document() -> String {
     text
 }
 
-/// The document as the framework generates it.
+/// The document as the framework generates it, with paths as they are below the server's address.
 #[must_use]
 pub fn generated() -> Value {
-    serde_json::from_str(&super::openapi_service(None).spec()).unwrap_or_default()
+    let mut document: Value = serde_json::from_str(&super::openapi_service(None).spec()).unwrap_or_default();
+    if let Some(paths) = document["paths"].as_object_mut() {
+        let below = |path: String| match path.strip_prefix(API) {
+            None | Some("") => "/".to_owned(),
+            Some(path) => path.to_owned(),
+        };
+        *paths = std::mem::take(paths).into_iter().map(|(path, operations)| (below(path), operations)).collect();
+    }
+    document
 }
 
 /// Adds what the framework cannot say.

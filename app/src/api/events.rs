@@ -20,7 +20,7 @@ pub(super) struct EventsApi(pub(super) Option<Api>);
 /// An answer that goes on.
 struct EventStream(Response);
 
-#[OpenApi(tag = "Tag::Events")]
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Events")]
 impl EventsApi {
     /// Watch clusters, operations and provisioners change, as server-sent events.
     ///

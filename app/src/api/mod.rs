@@ -139,7 +139,8 @@ pub fn documentation_page(document: &str) -> String {
     crate::http::docs::page(&service.swagger_ui_html(), &service.spec(), document)
 }
 
-/// The endpoint below `/api/v1`.
+/// The endpoint of all paths that begin with `/api/v1`, in which the handlers' own paths do as well: one cut off for them would be
+/// put together anew for every request.
 #[must_use]
 pub fn endpoint(api: Api) -> BoxEndpoint<'static> {
     openapi_service(Some(api)).into_endpoint()

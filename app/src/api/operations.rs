@@ -34,7 +34,7 @@ fn shown(api: &Api, caller: &Authenticated, view: &catalog::OperationView, rows:
     Rendered::at(body, view.operation.revision)
 }
 
-#[OpenApi(tag = "Tag::Operations")]
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Operations")]
 impl OperationsApi {
     /// List the operations on a cluster, newest first; also on one that has left, for a while.
     #[oai(path = "/clusters/:id/operations", method = "get", operation_id = "operation_list")]

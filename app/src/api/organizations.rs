@@ -43,7 +43,7 @@ fn shown(entry: &Entry) -> Rendered<OrganizationView> {
     Rendered::at(body, entry.revision)
 }
 
-#[OpenApi(prefix_path = "/organizations", tag = "Tag::Organizations")]
+#[OpenApi(prefix_path = "/api/v1/organizations", tag = "Tag::Organizations")]
 impl OrganizationsApi {
     /// List organizations: superadmins see all, others their own.
     #[oai(path = "/", method = "get", operation_id = "organization_list")]

@@ -23,7 +23,7 @@ fn shown(api: &Api, caller: &Authenticated, view: &catalog::OrphanView) -> Rende
     Rendered::at(body, view.orphan.revision)
 }
 
-#[OpenApi(prefix_path = "/orphans", tag = "Tag::Orphans")]
+#[OpenApi(prefix_path = "/api/v1/orphans", tag = "Tag::Orphans")]
 impl OrphansApi {
     /// List what is, or may be, at providers without a cluster, oldest first.
     #[oai(path = "/", method = "get", operation_id = "orphan_list")]

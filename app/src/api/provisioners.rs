@@ -39,7 +39,7 @@ fn shown(api: &Api, caller: &Caller, view: &catalog::ProvisionerView) -> Rendere
     Rendered::at(body, view.provisioner.revision)
 }
 
-#[OpenApi(prefix_path = "/provisioners", tag = "Tag::Provisioners")]
+#[OpenApi(prefix_path = "/api/v1/provisioners", tag = "Tag::Provisioners")]
 impl ProvisionersApi {
     /// List provisioners.
     #[oai(path = "/", method = "get", operation_id = "provisioner_list")]

@@ -18,7 +18,7 @@ fn alive() -> Rendered<Liveness> {
     Rendered::of(&Liveness { response: "Kqueen ready!".into() })
 }
 
-#[OpenApi(tag = "Tag::Service")]
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Service")]
 impl ServiceApi {
     /// Tell that the service runs.
     #[oai(path = "/", method = "get", operation_id = "index")]

@@ -44,7 +44,7 @@ fn shown(view: &catalog::UserView) -> Rendered<UserView> {
     Rendered::at(body, view.user.revision)
 }
 
-#[OpenApi(prefix_path = "/users", tag = "Tag::Users")]
+#[OpenApi(prefix_path = "/api/v1/users", tag = "Tag::Users")]
 impl UsersApi {
     /// List users: superadmins see all, others those of their organization.
     #[oai(path = "/", method = "get", operation_id = "user_list")]

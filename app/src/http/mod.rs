@@ -39,7 +39,7 @@ const MAX_HEAD: usize = 32 * 1024;
 /// From when on a request is slow.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// Where the API's paths begin; its handlers know them from there on.
+/// Where the API's paths begin.
 pub const API: &str = "/api/v1";
 /// The path that logs in.
 pub const AUTH: &str = "/api/v1/auth";
@@ -172,15 +172,12 @@ impl Pipeline {
         }
     }
 
-    fn handed_on(&self, mut request: Request) -> BoxFuture<'_, Result<Response>> {
-        let path = request.uri().path().strip_prefix(API).filter(|path| path.is_empty() || path.starts_with('/'));
-        match path.map(str::to_owned) {
-            // Not nested in a route of the framework, which would find, cut and note every path twice.
-            Some(path) => {
-                set_path(&mut request, path);
-                DynEndpoint::call(&*self.api, request)
-            }
-            None => self.others.call(request).boxed(),
+    fn handed_on(&self, request: Request) -> BoxFuture<'_, Result<Response>> {
+        // Not nested in a route of the framework, which would find and note every path twice.
+        if request.uri().path().strip_prefix(API).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            DynEndpoint::call(&*self.api, request)
+        } else {
+            self.others.call(request).boxed()
         }
     }
 
@@ -193,23 +190,15 @@ impl Pipeline {
             _ if trimmed == path => return,
             _ => trimmed,
         };
-        let path = path.to_owned();
-        set_path(request, path);
-    }
-}
-
-/// Changes the path of a request; none is the root.
-fn set_path(request: &mut Request, mut target: String) {
-    if target.is_empty() {
-        target.push('/');
-    }
-    if let Some(query) = request.uri().query() {
-        target.push('?');
-        target.push_str(query);
-    }
-    // What is left of a path, or put before it, is a path; were it none, the old one would stay, which is not found.
-    if let Ok(target) = PathAndQuery::try_from(target) {
-        *request.uri_mut() = target.into();
+        let mut target = if path.is_empty() { "/" } else { path }.to_owned();
+        if let Some(query) = request.uri().query() {
+            target.push('?');
+            target.push_str(query);
+        }
+        // What is left of a path is a path; were it none, the old one would stay, which is not found.
+        if let Ok(target) = PathAndQuery::try_from(target) {
+            *request.uri_mut() = target.into();
+        }
     }
 }
 
