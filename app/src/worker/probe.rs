@@ -1,6 +1,10 @@
 //! Checks provisioners' credentials, and looks for orphans at their providers, on the replica that leads.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use kqueen_domain::{
     catalog::{Catalog, Scope},
@@ -67,7 +71,7 @@ impl Probe {
                 continue;
             }
             let now = Instant::now();
-            let there = this.catalog.provisioner_ids();
+            let there: HashSet<ProvisionerId> = this.catalog.provisioner_ids().into_iter().collect();
             due.retain(|(id, _), at| at.is_none() || there.contains(id));
             let urgent = this.taking_down();
             for id in there {
@@ -97,7 +101,7 @@ impl Probe {
     }
 
     /// Provisioners whose providers hold orphans that are to go.
-    fn taking_down(&self) -> Vec<ProvisionerId> {
+    fn taking_down(&self) -> HashSet<ProvisionerId> {
         let orphans = self.catalog.orphans(Scope::All);
         let leaving = orphans.iter().map(|view| &view.orphan.record);
         leaving
