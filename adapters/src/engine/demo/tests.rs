@@ -15,6 +15,10 @@ use serde_json::json;
 
 use super::*;
 
+mod changing;
+mod keeping;
+mod taking_down;
+
 struct World {
     clock: Arc<SetClock>,
     engine: DemoEngine,
@@ -176,130 +180,6 @@ async fn a_name_makes_deploying_fail_until_it_is_changed() {
 }
 
 #[tokio::test]
-async fn nodes_come_and_go_one_by_one() {
-    let world = World::new().await;
-    let order = world.running("web").await;
-    for (to, halfway) in [(5, 4), (1, 3)] {
-        world.engine.resize(&world.access, &order, to).await.unwrap();
-        world.pass(4.0);
-        world.engine.resize(&world.access, &order, to).await.unwrap();
-        let seen = world.seen(&order).await;
-        assert_eq!((seen.condition, seen.node_count, seen.progress), (Condition::Working, Some(halfway), Some(50)));
-        let other = world.engine.resize(&world.access, &order, 9).await;
-        assert!(matches!(other, Err(EngineError::Busy(_))), "one thing at a time");
-        world.pass(4.0);
-        let seen = world.seen(&order).await;
-        assert_eq!((seen.condition, seen.node_count), (Condition::Running, Some(to)));
-        world.engine.resize(&world.access, &order, to).await.unwrap();
-        assert_eq!(world.seen(&order).await.condition, Condition::Running, "there is nothing to do");
-    }
-    for bad in [0, 21] {
-        assert_eq!(refusal(world.engine.resize(&world.access, &order, bad).await).fixer, Fixer::Requester);
-    }
-}
-
-#[tokio::test]
-async fn a_name_makes_resizing_fail_halfway() {
-    let world = World::new().await;
-    let mut order = world.running("fail-resize-web").await;
-    world.engine.resize(&world.access, &order, 7).await.unwrap();
-    world.pass(8.0);
-    let seen = world.seen(&order).await;
-    assert!(matches!(seen.condition, Condition::Broken(_)), "{seen:?}");
-    assert_eq!(seen.node_count, Some(5));
-    order.name = "web".into();
-    world.engine.resize(&world.access, &order, 7).await.unwrap();
-    world.pass(8.0);
-    let seen = world.seen(&order).await;
-    assert_eq!((seen.condition, seen.node_count), (Condition::Running, Some(7)));
-}
-
-#[tokio::test]
-async fn a_resize_that_broke_is_put_right_by_the_size_there_is() {
-    let world = World::new().await;
-    let order = world.running("fail-resize-web").await;
-    world.engine.resize(&world.access, &order, 1).await.unwrap();
-    world.pass(8.0);
-    assert_eq!(world.seen(&order).await.node_count, Some(2));
-    world.engine.resize(&world.access, &order, 2).await.unwrap();
-    world.pass(8.0);
-    let seen = world.seen(&order).await;
-    assert_eq!((seen.condition, seen.node_count), (Condition::Running, Some(2)));
-}
-
-#[tokio::test]
-async fn network_policy_is_switched() {
-    let world = World::new().await;
-    let order = world.running("web").await;
-    assert!(!world.seen(&order).await.network_policy.unwrap().enabled);
-    let policy = NetworkPolicy { provider: "CALICO".into(), enabled: true };
-    let set = async |policy: &NetworkPolicy| world.engine.set_network_policy(&world.access, &order, policy).await;
-    set(&policy).await.unwrap();
-    world.pass(4.9);
-    set(&policy).await.unwrap();
-    let seen = world.seen(&order).await;
-    assert_eq!((&seen.condition, seen.words.as_str()), (&Condition::Working, "turning network policy on (simulated)"));
-    assert!(!seen.network_policy.unwrap().enabled, "not yet");
-    world.pass(0.1);
-    let seen = world.seen(&order).await;
-    assert_eq!((&seen.condition, seen.network_policy.as_ref()), (&Condition::Running, Some(&policy)));
-    set(&policy).await.unwrap();
-    assert_eq!(world.seen(&order).await, seen);
-    let unknown = NetworkPolicy { provider: "FENCE".into(), enabled: true };
-    assert_eq!(refusal(set(&unknown).await).fixer, Fixer::Requester);
-}
-
-#[tokio::test]
-async fn destroying_takes_away_what_was_made_last_first() {
-    let world = World::new().await;
-    let order = world.running("web").await;
-    world.engine.destroy(&world.access, &order).await.unwrap();
-    let mut left = Vec::new();
-    for _ in 0..12 {
-        let seen = world.seen(&order).await;
-        assert_eq!(seen.condition, Condition::Removing);
-        assert!(seen.words.ends_with("(simulated)"), "{}", seen.words);
-        left.push(kinds(&seen.things).len());
-        world.engine.destroy(&world.access, &order).await.unwrap();
-        assert!(matches!(world.deploy(&order).await, Err(EngineError::Busy(_))));
-        world.pass(0.5);
-    }
-    left.dedup();
-    assert_eq!(left, [3, 2, 1]);
-    assert_eq!(world.observe(&order).await, Observation::Absent);
-    assert_eq!(world.engine.destroy(&world.access, &order).await, Ok(()), "gone already is success");
-    assert_eq!(world.engine.resize(&world.access, &order, 2).await, Err(EngineError::Missing));
-    assert!(world.inventory(order.mark.installation).await.is_empty());
-}
-
-#[tokio::test]
-async fn what_is_being_made_can_be_destroyed() {
-    let world = World::new().await;
-    let order = order("web");
-    world.deploy(&order).await.unwrap();
-    world.pass(6.0);
-    world.engine.destroy(&world.access, &order).await.unwrap();
-    assert_eq!(kinds(&world.seen(&order).await.things), ["network", "control plane"], "no more than there was");
-    world.pass(6.0);
-    assert_eq!(world.observe(&order).await, Observation::Absent);
-    world.deploy(&order).await.unwrap();
-    assert_eq!(world.seen(&order).await.progress, Some(0), "it can be made anew");
-}
-
-#[tokio::test]
-async fn a_name_makes_deleting_be_refused_twice() {
-    let world = World::new().await;
-    let order = world.running("fail-delete-web").await;
-    for _ in 0..2 {
-        let reason = refusal(world.engine.destroy(&world.access, &order).await);
-        assert!(reason.cause.contains("simulated") && !reason.next_step.is_empty(), "{reason}");
-        assert_eq!(world.seen(&order).await.condition, Condition::Running);
-    }
-    world.engine.destroy(&world.access, &order).await.unwrap();
-    assert_eq!(world.seen(&order).await.condition, Condition::Removing);
-}
-
-#[tokio::test]
 async fn the_quota_of_a_provisioner_is_kept() {
     let world = World::new().await;
     let first = world.running("first").await;
@@ -367,67 +247,6 @@ async fn what_was_begun_in_one_region_is_finished_there() {
     world.pass(20.0);
     let made: Vec<_> = world.seen(&order).await.things.into_iter().map(|thing| thing.name).collect();
     assert_eq!(made, world.engine.makes(&world.access, &order));
-}
-
-#[tokio::test]
-async fn clusters_survive_a_restart_and_go_on_meanwhile() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("var/kqueen.demo.json");
-    let clock = Arc::new(SetClock::at(start()));
-    let before = World::kept_in(Some(file.clone()), clock.clone()).await;
-    let order = before.running("fail-delete-web").await;
-    let kubeconfig = before.engine.kubeconfig(&before.access, &order).await.unwrap();
-    refusal(before.engine.destroy(&before.access, &order).await);
-    before.engine.resize(&before.access, &order, 5).await.unwrap();
-
-    let access = before.access.clone();
-    drop(before);
-    clock.advance(TimeDelta::seconds(8));
-    let after = World { access, ..World::kept_in(Some(file.clone()), clock.clone()).await };
-    let seen = after.seen(&order).await;
-    assert_eq!((seen.condition, seen.node_count), (Condition::Running, Some(5)));
-    assert_eq!(after.engine.kubeconfig(&after.access, &order).await, Ok(kubeconfig));
-    refusal(after.engine.destroy(&after.access, &order).await);
-    assert_eq!(after.engine.destroy(&after.access, &order).await, Ok(()), "both refusals count");
-    let names: Vec<_> = std::fs::read_dir(file.parent().unwrap()).unwrap().map(|it| it.unwrap().file_name()).collect();
-    assert_eq!(names, ["kqueen.demo.json"], "no drafts stay");
-}
-
-#[tokio::test]
-async fn a_damaged_file_is_an_empty_cloud() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("kqueen.demo.json");
-    let clock = Arc::new(SetClock::at(start()));
-    let world = World::kept_in(Some(file.clone()), clock.clone()).await;
-    let order = world.running("web").await;
-    let whole = std::fs::read_to_string(&file).unwrap();
-    let kept = async || World::kept_in(Some(file.clone()), clock.clone()).await.engine.cloud.clusters().len();
-    assert_eq!(kept().await, 1);
-    for damaged in [
-        &whole[..whole.len() / 2],
-        &whole.replace("\"format\":1", "\"format\":2"),
-        &whole.replace("\"node_count\":3", "\"node_count\":4000000000"),
-        "",
-    ] {
-        std::fs::write(&file, damaged).unwrap();
-        assert_eq!(kept().await, 0, "{damaged}");
-    }
-    let world = World { access: world.access, ..World::kept_in(Some(file.clone()), clock.clone()).await };
-    world.deploy(&order).await.unwrap();
-    assert_eq!(kept().await, 1, "it is written anew");
-}
-
-#[tokio::test]
-async fn what_cannot_be_kept_has_not_happened() {
-    let folder = tempfile::tempdir().unwrap();
-    let blocked = folder.path().join("file");
-    std::fs::write(&blocked, "").unwrap();
-    let clock = Arc::new(SetClock::at(start()));
-    let world = World::kept_in(Some(blocked.join("kqueen.demo.json")), clock).await;
-    let order = order("web");
-    let reason = refusal(world.deploy(&order).await);
-    assert!(reason.fixer == Fixer::Operator && reason.cause.contains("kqueen.demo.json"), "{reason}");
-    assert_eq!(world.observe(&order).await, Observation::Absent);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! earlier versions of Kubernetes stay and are null.
 #![expect(missing_docs, reason = "the fields are those of the Kubernetes API reference")]
 
+mod container;
 mod fragment;
 mod network;
 mod node;
@@ -14,6 +15,7 @@ mod workload;
 
 use std::collections::BTreeMap;
 
+pub use container::*;
 pub use fragment::*;
 use kqueen_domain::kubernetes::{self, ClusterStatus, ReadError, Section};
 pub use network::*;
