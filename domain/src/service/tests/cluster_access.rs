@@ -219,9 +219,9 @@ fn lists_show_what_the_policy_lets_be_seen() {
     }
 }
 
-/// What a list keeps of clusters was put together for somebody else: it is shown to those alone for whom the same would be put together.
-#[test]
-fn lists_nest_what_the_policy_lets_be_seen() {
+/// What is kept of clusters was put together for somebody else: it is shown to those alone for whom the same would be put together.
+#[tokio::test]
+async fn clusters_nest_what_the_policy_lets_be_seen() {
     fn text(me: &Caller, view: &ClusterView) -> Vec<u8> {
         let sees_user = |owner: &Option<UserView>| owner.as_ref().map(|owner| users::sees(me, owner));
         let provisioner = view.provisioner.as_ref();
@@ -236,28 +236,29 @@ fn lists_nest_what_the_policy_lets_be_seen() {
                 let more = cluster("more", world.provisioner, owner);
                 world.put_cluster(Cluster { organization: world.acme, ..more });
             }
-            let clusters = world.clusters(MockClusterStore::new());
-            let compare = |policy: &str| {
-                let all = ListRequest { all_namespaces: true, ..ListRequest::default() };
-                let own = ListRequest::default();
+            let mut store = MockClusterStore::new();
+            store.expect_kubeconfig().returning(|_| Ok(None));
+            let clusters = world.clusters(store);
+            let all = ListRequest { all_namespaces: true, ..ListRequest::default() };
+            let own = ListRequest::default();
+            for policy in [None, Some([(Action::UserGet, user_get), (Action::ProvisionerGet, provisioner_get)])] {
+                policy.iter().for_each(|rules| world.policy(rules));
                 for (actor, request) in
                     [(&p.root, &all), (&p.bob, &own), (&p.ada, &own), (&p.ann, &own), (&p.root, &all)]
                 {
                     let me = caller(actor);
-                    for line in clusters.list(&me, request, |view| text(&me, view)).unwrap().items {
-                        let anew = text(&me, &world.catalog.cluster(line.cluster.record.id).unwrap());
-                        assert_eq!(
-                            String::from_utf8_lossy(&line.text),
-                            String::from_utf8_lossy(&anew),
-                            "{} with {policy}",
-                            actor.username
-                        );
+                    let render = |view: &ClusterView| text(&me, view);
+                    for line in clusters.list(&me, request, render).unwrap().items {
+                        let id = line.cluster.record.id;
+                        let anew = text(&me, &world.catalog.cluster(id).unwrap());
+                        let alone = clusters.show(&me, id, render).await.unwrap().line;
+                        for kept in [line, alone] {
+                            let (kept, anew) = (String::from_utf8_lossy(&kept.text), String::from_utf8_lossy(&anew));
+                            assert_eq!(kept, anew, "{} with {policy:?}", actor.username);
+                        }
                     }
                 }
-            };
-            compare("the default policy");
-            world.policy(&[(Action::UserGet, user_get), (Action::ProvisionerGet, provisioner_get)]);
-            compare(&format!("user get {user_get:?}, provisioner get {provisioner_get:?}"));
+            }
         }
     }
 }
