@@ -1,6 +1,6 @@
 //! Answers put together from parts. What a record says of itself is rendered once per revision and kept by the catalog; what it nests,
-//! and what changes with every look, is put in when it is answered, so that nothing kept can be out of date. Of what the caller may not
-//! see an answer nests the identity and the name alone.
+//! and what changes with every look, is put in when it is answered. Clusters are kept whole as well, for as long as none of that changes.
+//! Of what the caller may not see an answer nests the identity and the name alone.
 
 pub mod work;
 
@@ -86,8 +86,16 @@ const LONG: usize = 4096;
 const LONGEST_NAMESPACE: usize = 80;
 
 /// A list: an array, or with its total where a part was asked for.
-pub fn list<T>(page: &Page<T>, paged: bool, item: impl FnMut(&mut Vec<u8>, &T)) -> Vec<u8> {
-    list_in(Vec::with_capacity(2048), page, paged, item)
+pub fn list<T>(page: &Page<T>, paged: bool, mut item: impl FnMut(&mut Vec<u8>, &T)) -> Vec<u8> {
+    let mut is_first = true;
+    list_in(Vec::with_capacity(2048), page, paged, |out, it| {
+        item(out, it);
+        if std::mem::take(&mut is_first) {
+            // Most are about as long as the first; one that is not must not ask for more than there is.
+            let each = (out.len() + out.len() / 8).min(LONG);
+            out.reserve(each * (page.items.len() - 1) + 64);
+        }
+    })
 }
 
 fn list_in<T>(mut out: Vec<u8>, page: &Page<T>, paged: bool, mut item: impl FnMut(&mut Vec<u8>, &T)) -> Vec<u8> {
@@ -97,11 +105,6 @@ fn list_in<T>(mut out: Vec<u8>, page: &Page<T>, paged: bool, mut item: impl FnMu
             out.push(b',');
         }
         item(&mut out, it);
-        if n == 0 {
-            // Most are about as long as the first; one that is not must not ask for more than there is.
-            let each = (out.len() + out.len() / 8).min(LONG);
-            out.reserve(each * (page.items.len() - 1) + 64);
-        }
     }
     out.push(b']');
     if paged {
@@ -169,7 +172,8 @@ fn name_alone(out: &mut Vec<u8>, id: impl std::fmt::Display, field: &str, name: 
 
 /// A list of clusters; `named` adds their namespaces.
 pub fn cluster_lines(page: &Page<Arc<ClusterLine>>, paged: bool, named: bool) -> Vec<u8> {
-    let length: usize = page.items.iter().map(|line| line.text.len() + LONGEST_NAMESPACE + 2).sum();
+    let end = if named { LONGEST_NAMESPACE } else { 0 } + "},".len();
+    let length: usize = page.items.iter().map(|line| line.text.len() + end).sum();
     list_in(Vec::with_capacity(length + 64), page, paged, |out, line| {
         out.extend_from_slice(&line.text);
         namespace(out, named, line.organization.as_ref());
@@ -320,6 +324,16 @@ impl Renderer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_whose_length_is_known_does_not_grow() {
+        let page = Page { items: vec![1391; 20], total: 20 };
+        let known = 20 * 1392 + 64;
+        let text = list_in(Vec::with_capacity(known), &page, true, |out, length| {
+            out.extend(std::iter::repeat_n(b'x', *length));
+        });
+        assert_eq!(text.capacity(), known);
+    }
 
     #[test]
     fn a_long_item_asks_for_no_room_for_many_as_long() {
