@@ -44,6 +44,8 @@ struct State {
     head: Option<Instant>,
     /// Requests that are worked on.
     in_hand: u32,
+    /// It has dragged for too long: no more requests are taken.
+    is_cut: bool,
     /// HTTP/2: what arrives while nothing is in hand need not be the head of a request, so that only rests are counted.
     multiplexed: bool,
 }
@@ -52,31 +54,41 @@ impl Pace {
     /// The pace of a new connection.
     #[must_use]
     pub fn new(times: Times) -> Arc<Self> {
-        let state = State { active: Instant::now(), head: None, in_hand: 0, multiplexed: false };
+        let state = State { active: Instant::now(), head: None, in_hand: 0, is_cut: false, multiplexed: false };
         Arc::new(Self { times, state: Mutex::new(state) })
     }
 
-    /// Notes that a request is worked on until the answer is dropped.
+    /// Notes that a request is worked on until the answer is dropped. `None` if the connection is being cut off: what was begun would end
+    /// without an answer.
     #[must_use]
-    pub fn in_hand(self: &Arc<Self>, version: Version) -> InHand {
+    pub fn in_hand(self: &Arc<Self>, version: Version) -> Option<InHand> {
         let mut state = self.state();
+        if state.is_cut {
+            return None;
+        }
         state.in_hand += 1;
         state.head = None;
         state.multiplexed |= version == Version::HTTP_2;
-        InHand(self.clone())
+        Some(InHand(self.clone()))
     }
 
-    /// Returns when the connection has dragged for too long; sooner once `stop` is cancelled.
+    /// Returns when the connection has dragged for too long, and takes no more requests; sooner once `stop` is cancelled.
     pub async fn overdue(&self, stop: &CancellationToken) {
         loop {
             let stopping = stop.is_cancelled();
             let Times { head, idle } = self.times;
             let times =
                 if stopping { Times { head: head.min(AT_THE_END), idle: idle.min(AT_THE_END) } } else { self.times };
-            let (now, due) = (Instant::now(), self.state().due(times));
-            if due.is_some_and(|due| due <= now) {
-                return;
-            }
+            let now = Instant::now();
+            let due = {
+                let mut state = self.state();
+                let due = state.due(times);
+                if due.is_some_and(|due| due <= now) {
+                    state.is_cut = true;
+                    return;
+                }
+                due
+            };
             // No limit that begins to count from now on ends before this.
             let soonest = now + times.head.min(times.idle);
             tokio::select! {
@@ -203,6 +215,20 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_cut_off_begins_nothing() {
+        let times = Times { head: Duration::from_secs(10), idle: Duration::from_secs(60) };
+        let (pace, stop) = (Pace::new(times), CancellationToken::new());
+        let in_hand = pace.in_hand(Version::HTTP_11).unwrap();
+        let overdue = pace.overdue(&stop);
+        tokio::pin!(overdue);
+        let an_hour = Duration::from_secs(3600);
+        assert!(tokio::time::timeout(an_hour, &mut overdue).await.is_err(), "it is our turn");
+        drop(in_hand);
+        tokio::time::timeout(an_hour, overdue).await.unwrap();
+        assert!(pace.in_hand(Version::HTTP_11).is_none());
+    }
 
     #[tokio::test]
     async fn pieces_arrive_once_and_in_order_however_little_is_taken() {

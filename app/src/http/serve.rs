@@ -90,8 +90,8 @@ pub async fn serve(
             let endpoint = endpoint.clone();
             // It is large, and moved before it is polled.
             Box::pin(async move {
-                let _in_hand = in_hand;
-                Ok::<_, std::convert::Infallible>(hyper::Response::from(endpoint.get_response(request).await))
+                let _in_hand = in_hand.ok_or(io::ErrorKind::TimedOut)?;
+                Ok::<_, io::Error>(hyper::Response::from(endpoint.get_response(request).await))
             })
         });
         let server = server.clone();
