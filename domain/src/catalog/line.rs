@@ -78,7 +78,7 @@ impl Nested {
             | Change::Sighting(_)
             | Change::SightingGone(_)
             | Change::Looked(_)
-            // These are in no list of clusters.
+            // These are not shown of clusters.
             | Change::Operation(_)
             | Change::OperationGone(_)
             | Change::Orphan(_)
@@ -99,6 +99,14 @@ pub(super) enum Found {
 }
 
 impl Found {
+    /// The cluster and the organization it lives in.
+    pub(super) fn subject(&self) -> (&Cluster, Option<&Entry<Organization>>) {
+        match self {
+            Self::Line(line) => (&line.cluster.record, line.organization.as_deref()),
+            Self::View(view, ..) => (&view.cluster.record, view.organization.as_deref()),
+        }
+    }
+
     /// The line for `audience`; made by `render` where there is none, outside of the catalog's lock.
     pub(super) fn line(self, audience: Audience, render: impl FnOnce(&ClusterView) -> Vec<u8>) -> Arc<ClusterLine> {
         let (view, kept, nested) = match self {

@@ -237,12 +237,13 @@ impl Catalog {
         tables.provisioners.page(listing, |row| tables.provisioner_view_of(row.entry.clone()))
     }
 
-    /// A cluster as it is shown to `audience`; see [`Catalog::clusters`].
+    /// A cluster as it is shown to `audience`, if that is allowed; see [`Catalog::clusters`].
     #[must_use]
     pub fn cluster_line(
         &self,
         id: ClusterId,
         audience: Audience,
+        allowed: impl FnOnce(&Cluster, Option<&Entry<Organization>>) -> bool,
         render: impl FnOnce(&ClusterView) -> Vec<u8>,
     ) -> Option<Arc<ClusterLine>> {
         let (audience, found) = {
@@ -250,7 +251,8 @@ impl Catalog {
             let audience = tables.still(audience);
             (audience, tables.line(tables.clusters.row(id.uuid())?, audience))
         };
-        Some(found.line(audience, render))
+        let (cluster, organization) = found.subject();
+        allowed(cluster, organization).then(|| found.line(audience, render))
     }
 
     /// The revision a cluster is shown at.

@@ -157,11 +157,11 @@ impl Clusters {
         id: ClusterId,
         render: impl FnOnce(&ClusterView) -> Vec<u8>,
     ) -> Result<ShownCluster, ServiceError> {
-        let line = self
-            .catalog
-            .cluster_line(id, audience(&self.catalog, caller), render)
-            .filter(|line| permits_on(caller, Action::ClusterGet, &line.cluster.record, line.organization.as_deref()))
-            .ok_or_else(|| ServiceError::not_found("cluster", id))?;
+        let allowed = |cluster: &Cluster, organization: Option<&Entry<Organization>>| {
+            permits_on(caller, Action::ClusterGet, cluster, organization)
+        };
+        let line = self.catalog.cluster_line(id, audience(&self.catalog, caller), allowed, render);
+        let line = line.ok_or_else(|| ServiceError::not_found("cluster", id))?;
         let kubeconfig = self.shown_kubeconfig(caller, &line.cluster.record, line.organization.as_deref()).await?;
         Ok(ShownCluster { line, kubeconfig })
     }
