@@ -2,10 +2,12 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
 };
 
+use futures::FutureExt;
 use kqueen_domain::{
     catalog::{Catalog, Scope},
     id::ProvisionerId,
@@ -83,7 +85,9 @@ impl Probe {
                     *at = Some(time);
                     if time <= now && chores.len() < PARALLEL {
                         *at = None;
-                        chores.spawn(this.clone().chore(id, chore));
+                        let done = AssertUnwindSafe(this.clone().chore(id, chore)).catch_unwind();
+                        // One that panics, which is logged where it does, is due again like one that failed.
+                        chores.spawn(done.map(move |pause| (id, chore, pause.unwrap_or(UNWELL))));
                     }
                 }
             }
@@ -111,7 +115,7 @@ impl Probe {
     }
 
     /// Does a chore; after how long it is due again.
-    async fn chore(self: Arc<Self>, id: ProvisionerId, chore: Chore) -> (ProvisionerId, Chore, Duration) {
+    async fn chore(self: Arc<Self>, id: ProvisionerId, chore: Chore) -> Duration {
         let result = match chore {
             Chore::Check => self.checks.check(id).await.map(|phase| match phase {
                 Some(ProvisionerPhase::Failed | ProvisionerPhase::NotReachable) => UNWELL.min(self.check_every),
@@ -119,12 +123,11 @@ impl Probe {
             }),
             Chore::Sweep => self.sweeps.sweep(id).await.map(|()| self.sweep_every),
         };
-        let pause = result.unwrap_or_else(|error| {
+        result.unwrap_or_else(|error| {
             if !matches!(error, StoreError::Deposed) {
                 tracing::warn!(provisioner.id = %id, %error, ?chore, "what was found cannot be stored");
             }
             UNWELL
-        });
-        (id, chore, pause)
+        })
     }
 }

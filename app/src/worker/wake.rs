@@ -44,7 +44,7 @@ impl Wake {
     }
 
     /// A list shows these clusters, last looked at then. On several replicas this has an effect on the one that leads alone: a list does
-    /// not write.
+    /// not write. Their ids lie apart from what a list holds of them: they are read of those alone that are to be looked at.
     pub fn listed<'a>(&self, clusters: impl Iterator<Item = (&'a ClusterId, Option<DateTime<Utc>>)>) {
         let before = self.clock.now() - FRESH;
         let stale = clusters.filter(|(_, looked_at)| looked_at.is_none_or(|at| at < before)).map(|(id, _)| *id);
