@@ -31,8 +31,20 @@ pub struct Metrics {
 }
 
 /// The figures of one route, kept from when they were first looked up: every request needs them.
-#[derive(Debug, Default)]
-pub struct RouteFigures([OfMethod; METHODS.len() + 1]);
+#[derive(Debug)]
+pub struct RouteFigures {
+    /// What the route is called: its template, never a path as it was sent.
+    pub endpoint: String,
+    methods: [OfMethod; METHODS.len() + 1],
+}
+
+impl RouteFigures {
+    /// Those of the route with that name.
+    #[must_use]
+    pub fn of(endpoint: &str) -> Self {
+        Self { endpoint: endpoint.to_owned(), methods: Default::default() }
+    }
+}
 
 #[derive(Debug, Default)]
 struct OfMethod {
@@ -131,11 +143,11 @@ impl Metrics {
         Ok(Self { registry, requests, latency, turns, gauges, catalog, reconciler, store })
     }
 
-    /// Counts a request. `endpoint` is the route's template, never the path as it was sent, and `figures` are that route's.
-    pub fn request(&self, method: &Method, endpoint: &str, figures: &RouteFigures, status: StatusCode, took: Duration) {
+    /// Counts a request for a route.
+    pub fn request(&self, route: &RouteFigures, method: &Method, status: StatusCode, took: Duration) {
         let number = METHODS.iter().position(|known| known == method);
-        let (of_method, method) = number
-            .map_or((&figures.0[METHODS.len()], "other"), |number| (&figures.0[number], METHODS[number].as_str()));
+        let (endpoint, of_method) = (route.endpoint.as_str(), &route.methods[number.unwrap_or(METHODS.len())]);
+        let method = number.map_or("other", |number| METHODS[number].as_str());
         let count = |status: &str| self.requests.with_label_values(&[method, endpoint, status]);
         match status {
             StatusCode::OK => of_method.well.get_or_init(|| count("200")).inc(),

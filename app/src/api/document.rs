@@ -35,8 +35,10 @@ pub fn generated() -> Value {
     let mut document: Value = serde_json::from_str(&super::openapi_service(None).spec()).unwrap_or_default();
     if let Some(paths) = document["paths"].as_object_mut() {
         let below = |path: String| match path.strip_prefix(API) {
-            None | Some("") => "/".to_owned(),
-            Some(path) => path.to_owned(),
+            Some("") => "/".to_owned(),
+            Some(below) if below.starts_with('/') => below.to_owned(),
+            // A mistake, which is not hidden.
+            Some(_) | None => path,
         };
         *paths = std::mem::take(paths).into_iter().map(|(path, operations)| (below(path), operations)).collect();
     }
@@ -303,6 +305,14 @@ fn responses() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_handler_is_below_the_path_of_the_api() {
+        let document: Value = serde_json::from_str(&super::super::openapi_service(None).spec()).unwrap();
+        for path in document["paths"].as_object().unwrap().keys() {
+            assert!(path.strip_prefix(API).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')), "{path}");
+        }
+    }
 
     #[test]
     fn every_operation_has_its_facts_and_every_fact_its_operation() {

@@ -155,3 +155,15 @@ impl<T: Type> Type for Listed<T> {
         Box::new(std::iter::empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entity_tag_is_the_revision_between_quotation_marks() {
+        for revision in [0, 7, 4711, u64::MAX] {
+            assert_eq!(etag(Revision(revision)), format!("\"{revision}\""));
+        }
+    }
+}

@@ -105,8 +105,7 @@ impl Endpoint for Pipeline {
         let peer = Peer::of(&request, &self.trusted_proxies);
         self.normalise(&mut request);
         let route = self.routes.find(request.uri().path());
-        let (template, figures) =
-            route.map_or(("unknown", &self.routes.unknown), |route| (route.template.as_str(), &route.figures));
+        let figures = route.map_or(&self.routes.unknown, |route| &route.figures);
         let mut response = match route {
             _ if head_length(&request) > MAX_HEAD => Err(Failure::head_too_large(MAX_HEAD)),
             None => Err(Failure::no_such_path()),
@@ -142,33 +141,24 @@ impl Endpoint for Pipeline {
             _ => {}
         }
         let (status, took) = (response.status(), started.elapsed());
-        self.metrics.request(&method, template, figures, status, took);
-        log(id, &method, template, status, took);
+        self.metrics.request(figures, &method, status, took);
+        log(id, &method, &figures.endpoint, status, took);
         decorate(response.headers_mut(), name);
         Ok(response)
     }
 }
 
 impl Pipeline {
-    /// The answer of the routes, within the time limit; a panic is an answer too.
+    /// The answer of the routes.
     async fn answer(&self, request: Request) -> Result<Response, Failure> {
-        let mut answer = AssertUnwindSafe(self.handed_on(request)).catch_unwind();
-        // Most answers wait for nothing, and need no timer.
-        let answered = match futures::poll!(&mut answer) {
-            Poll::Ready(answered) => answered,
-            Poll::Pending => {
-                tokio::time::timeout(self.time_limit, answer).await.map_err(|_late| Failure::timed_out())?
-            }
-        };
-        match answered {
-            Err(_panic) => Err(Failure::internal("a handler panicked".into())),
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) if error.is::<Failure>() => match error.downcast::<Failure>() {
+        match bounded(self.handed_on(request), self.time_limit).await? {
+            Ok(response) => Ok(response),
+            Err(error) if error.is::<Failure>() => match error.downcast::<Failure>() {
                 Ok(failure) => Err(failure),
                 Err(error) => Err(Failure::from_framework(&error)),
             },
-            Ok(Err(error)) if error.is_from_response() => Ok(error.into_response()),
-            Ok(Err(error)) => Err(Failure::from_framework(&error)),
+            Err(error) if error.is_from_response() => Ok(error.into_response()),
+            Err(error) => Err(Failure::from_framework(&error)),
         }
     }
 
@@ -200,6 +190,17 @@ impl Pipeline {
             *request.uri_mut() = target.into();
         }
     }
+}
+
+/// What a handler answers, within `limit`; where it panics or takes longer, that is the answer.
+async fn bounded<T>(answer: BoxFuture<'_, T>, limit: Duration) -> Result<T, Failure> {
+    let mut answer = AssertUnwindSafe(answer).catch_unwind();
+    // Most answers wait for nothing, and need no timer.
+    let answered = match futures::poll!(&mut answer) {
+        Poll::Ready(answered) => answered,
+        Poll::Pending => tokio::time::timeout(limit, answer).await.map_err(|_late| Failure::timed_out())?,
+    };
+    answered.map_err(|_panic| Failure::internal("a handler panicked".into()))
 }
 
 /// Says what became of a request. Consoles ask the same again and again: what was read without trouble is for those who look closely.
@@ -260,4 +261,39 @@ fn decorate(headers: &mut HeaderMap, id: HeaderValue) {
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_panics_or_takes_too_long_has_an_answer() {
+        let limit = Duration::from_secs(30);
+        let status = |failure: Failure| failure.into_response("id", "realm").status().as_u16();
+        let wait = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
+        assert_eq!(bounded(async { 1 }.boxed(), limit).await.map_err(status), Ok(1));
+        assert_eq!(bounded(wait(29).map(|()| 2).boxed(), limit).await.map_err(status), Ok(2));
+        assert_eq!(bounded(wait(31).boxed(), limit).await.map_err(status), Err(504));
+        let panics = async { panic!("at once") };
+        assert_eq!(bounded::<()>(panics.boxed(), limit).await.map_err(status), Err(500));
+        let panics = wait(1).map(|()| panic!("later"));
+        assert_eq!(bounded::<()>(panics.boxed(), limit).await.map_err(status), Err(500));
+    }
+
+    #[test]
+    fn a_request_keeps_a_name_that_can_be_repeated() {
+        let named = |name: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(&REQUEST_ID, name.parse().unwrap());
+            request_id(&headers)
+        };
+        for good in ["a", "7f3e_b.c-D", &"x".repeat(64)] {
+            assert_eq!(named(good), good);
+        }
+        for bad in ["", "a b", "a\"b", "a;b", &"x".repeat(65)] {
+            assert_eq!(named(bad).len(), 36, "{bad}");
+        }
+        assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+    }
 }

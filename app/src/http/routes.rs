@@ -11,12 +11,10 @@ use crate::metrics::RouteFigures;
 /// A path with places for ids.
 #[derive(Debug)]
 pub struct Route {
-    /// The path as the document writes it: `/api/v1/clusters/{id}`.
-    pub template: String,
+    /// Counts its requests, under the path as the document writes it: `/api/v1/clusters/{id}`.
+    pub figures: RouteFigures,
     /// The methods it takes, for the `Allow` header.
     pub allow: String,
-    /// Counts its requests.
-    pub figures: RouteFigures,
     methods: BTreeSet<&'static str>,
     /// `None` stands for a place for an id.
     segments: Vec<Option<String>>,
@@ -26,8 +24,7 @@ impl Route {
     fn new(template: &str) -> Self {
         let segment = |text: &str| (!text.starts_with('{')).then(|| text.to_owned());
         let segments = template.split('/').map(segment).collect();
-        let (allow, figures, methods) = Default::default();
-        Self { template: template.to_owned(), allow, figures, methods, segments }
+        Self { figures: RouteFigures::of(template), allow: String::new(), methods: BTreeSet::new(), segments }
     }
 
     fn add(&mut self, method: &'static str) {
@@ -73,7 +70,7 @@ impl Routes {
         let mut by_length: HashMap<usize, Vec<Route>> = HashMap::new();
         let mut add = |route: Route| {
             if route.segments.iter().all(Option::is_some) {
-                fixed.insert(route.template.clone(), route);
+                fixed.insert(route.figures.endpoint.clone(), route);
             } else {
                 by_length.entry(route.segments.len()).or_default().push(route);
             }
@@ -97,7 +94,7 @@ impl Routes {
         for routes in by_length.values_mut() {
             routes.sort_by_key(|route| route.segments.iter().filter(|segment| segment.is_none()).count());
         }
-        Self { fixed, by_length, unknown: RouteFigures::default() }
+        Self { fixed, by_length, unknown: RouteFigures::of("unknown") }
     }
 
     /// The route of a path that ends without a slash.
@@ -122,7 +119,7 @@ mod tests {
         let document =
             json!({"paths": {"/": operations, "/clusters/{id}": operations, "/clusters/health": {"get": {}}}});
         let routes = Routes::new(&document, &["/metrics", "/"]);
-        let template = |path: &str| routes.find(path).map(|route| route.template.as_str());
+        let template = |path: &str| routes.find(path).map(|route| route.figures.endpoint.as_str());
         assert_eq!(template("/api/v1/clusters/health"), Some("/api/v1/clusters/health"));
         assert_eq!(template("/api/v1/clusters/x"), Some("/api/v1/clusters/{id}"));
         assert_eq!(template("/api/v1"), Some("/api/v1"));
