@@ -106,6 +106,17 @@ impl Queue {
         }
     }
 
+    /// Somebody wants to know how a cluster is: it is due now, unless its turn is running or waits to begin. Whether that is so.
+    pub fn wanted(&mut self, cluster: ClusterId, now: Instant) -> bool {
+        let is_under_way = self.running.contains_key(&cluster)
+            || self.in_lane.contains(&cluster)
+            || self.at.get(&cluster).is_some_and(|due| *due <= now);
+        if !is_under_way {
+            self.schedule(cluster, now);
+        }
+        !is_under_way
+    }
+
     /// Something about a cluster was changed at that revision. If its turn is running, only the turn can tell whether that was itself.
     pub fn notice(&mut self, cluster: ClusterId, revision: Revision, now: Instant) {
         match self.running.get_mut(&cluster) {
