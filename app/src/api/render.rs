@@ -1,5 +1,5 @@
-//! Answers put together from parts. What a record says of itself is rendered once per revision and kept by the catalog; what it nests,
-//! and what changes with every look, is put in when it is answered. Clusters are kept whole as well, for as long as none of that changes.
+//! Answers put together from parts. What a record says of itself is rendered once per revision and kept by the catalog; what it nests
+//! is put in when it is answered. Clusters are kept whole instead, for as long as nothing of them changes.
 //! Of what the caller may not see an answer nests the identity and the name alone.
 
 pub mod work;
@@ -262,18 +262,17 @@ impl Renderer {
 
     fn cluster_but_its_end(&self, out: &mut Vec<u8>, caller: &Caller, view: &ClusterView, named: bool) {
         let cluster = &view.cluster.record;
-        out.extend_from_slice(view.cluster.rendered(|cluster| {
-            part(&serde_json::json!({
-                "id": cluster.id.uuid(),
-                "name": cluster.name,
-                "created_at": time(cluster.created_at),
-                "operation": cluster.operation.map(|operation| operation.uuid()),
-                "failure": match &cluster.lifecycle {
-                    Lifecycle::Failed { reason } => Some(Reason::from(reason)),
-                    Lifecycle::Deploying | Lifecycle::Ready | Lifecycle::Updating | Lifecycle::Destroying => None,
-                },
-            }))
-        }));
+        // Not kept for itself: it is in the text that is kept of the whole.
+        out.extend(part(&serde_json::json!({
+            "id": cluster.id.uuid(),
+            "name": cluster.name,
+            "created_at": time(cluster.created_at),
+            "operation": cluster.operation.map(|operation| operation.uuid()),
+            "failure": match &cluster.lifecycle {
+                Lifecycle::Failed { reason } => Some(Reason::from(reason)),
+                Lifecycle::Deploying | Lifecycle::Ready | Lifecycle::Updating | Lifecycle::Destroying => None,
+            },
+        })));
         let standing = view.standing();
         member(out, "state", self.caption(standing.phase));
         member(out, "phase", standing.phase.as_str());
