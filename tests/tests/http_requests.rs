@@ -1,10 +1,6 @@
 //! Requests that are not as they should be: too large, in strange forms, or not JSON. All get the one error body, and none does harm.
 #![allow(clippy::expect_used, clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use kqueen_tests::fixture::{
     app::{ADMIN, App, Options},
     people::new_name,
@@ -12,7 +8,6 @@ use kqueen_tests::fixture::{
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
 async fn said(app: &App, text: impl AsRef<[u8]>) -> Reply {
     let mut wire = Wire::to(app).await;
@@ -369,39 +364,4 @@ async fn numbers_and_characters_have_limits() {
     app.log_in(&username, password).await;
     let cut = json!({"username": username, "password": "pass"});
     assert_eq!(app.call(Method::POST, "/auth", None, Some(&cut)).await.status, StatusCode::UNAUTHORIZED);
-}
-
-/// Over HTTP/2 a request says its whole address.
-#[tokio::test]
-async fn http_2_is_spoken_too() {
-    let app = App::start().await;
-    let token = app.admin().await;
-    let stream = TcpStream::connect(app.address()).await.unwrap();
-    let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
-    let (mut sender, connection) = shaken.unwrap();
-    let connection = tokio::spawn(connection);
-    let mut ask = async |method: &str, path: &str, body: &str| {
-        let request = hyper::Request::builder()
-            .method(method)
-            .uri(format!("http://kqueen.test{path}"))
-            .header("authorization", format!("Bearer {token}"))
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body.to_owned())))
-            .unwrap();
-        let answer = sender.send_request(request).await.unwrap();
-        let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        (status, serde_json::from_slice::<Value>(&body).unwrap_or_default())
-    };
-    let (status, me) = ask("GET", "/api/v1/users/whoami", "").await;
-    assert_eq!((status, &me["role"]), (200, &json!("superadmin")));
-    assert_eq!(ask("GET", "/api/v1/users/whoami/?x=y", "").await, (200, me));
-    assert_eq!(ask("GET", "/api/v1/clusters/?offset=0", "").await, (200, json!({"items": [], "total": 0})));
-    let new = json!({"name": "Two", "namespace": "two"}).to_string();
-    let (status, made) = ask("POST", "/api/v1/organizations", &new).await;
-    assert_eq!((status, &made["namespace"]), (200, &json!("two")));
-    let (status, refused) = ask("GET", "/api/v1x", "").await;
-    assert_eq!((status, &refused["error"]), (404, &json!("not_found")));
-    drop(sender);
-    connection.await.unwrap().unwrap();
 }

@@ -106,7 +106,8 @@ impl Queue {
         }
     }
 
-    /// Somebody wants to know how a cluster is: it is due now, unless its turn is running or waits to begin. Whether that is so.
+    /// Somebody wants to know how a cluster is: it is due now, unless its turn runs or waits to begin already. Whether that
+    /// made it due.
     pub fn wanted(&mut self, cluster: ClusterId, now: Instant) -> bool {
         let is_under_way = self.running.contains_key(&cluster)
             || self.in_lane.contains(&cluster)
