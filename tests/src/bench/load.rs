@@ -2,10 +2,14 @@
 //!
 //! A latency is therefore that of a service as busy as these clients can make it, not that of one asked at fixed times. The client is
 //! written out here because a full HTTP library would take as much of the shared cores as the service it measures.
+//!
+//! These clients share the cores with what they measure, which real ones do not. So they wait for a core like a batch job, and do not
+//! take it from a server in the midst of an answer because another answer has arrived.
 
 use std::{
     io,
     net::SocketAddr,
+    process::Command,
     sync::{
         Arc, Barrier,
         atomic::{AtomicU64, Ordering},
@@ -16,6 +20,7 @@ use std::{
 
 use hdrhistogram::Histogram;
 use memchr::memmem;
+use nix::unistd::gettid;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -97,7 +102,7 @@ pub async fn ask(address: SocketAddr, request: &[u8]) -> io::Result<Answer> {
 /// Lets `connections` clients ask for `span` and counts what the process `pid` answers.
 ///
 /// # Panics
-/// An answer is not 200, or the service breaks a connection.
+/// An answer is not 200, the service breaks a connection, or `chrt` of util-linux is missing.
 pub fn measure(address: SocketAddr, pid: u32, connections: usize, span: Duration, requests: &Requests) -> Sample {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let threads = connections.min(cores);
@@ -107,7 +112,10 @@ pub fn measure(address: SocketAddr, pid: u32, connections: usize, span: Duration
             .map(|number| {
                 let share = (number..connections).step_by(threads).collect::<Vec<_>>();
                 let connected = &connected;
-                scope.spawn(move || ask_for(address, &share, span, requests, connected))
+                scope.spawn(move || {
+                    yield_to_servers();
+                    ask_for(address, &share, span, requests, connected)
+                })
             })
             .collect();
         connected.wait();
@@ -129,6 +137,12 @@ impl Sample {
         recorders.iter().for_each(|recorder| latencies.add(&recorder.latencies).unwrap());
         Self { answers: latencies.len(), span, latencies, cpu }
     }
+}
+
+/// Makes a batch job of this thread: one that is woken takes no core from whoever works (`SCHED_BATCH`, sched(7)).
+fn yield_to_servers() {
+    let changed = Command::new("chrt").args(["--batch", "--pid", "0", &gettid().to_string()]).status();
+    assert!(changed.as_ref().is_ok_and(|status| status.success()), "chrt --batch: {changed:?}");
 }
 
 fn sleep_until(at: Instant) {
