@@ -1,6 +1,6 @@
 //! Measures each case beside its ceiling, in turns.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use kqueen_tests::bench::{
     ceiling::{
@@ -31,13 +31,9 @@ pub(crate) fn all(runtime: &Runtime, mut site: Site, options: &Options) -> (Site
     let written = runtime.block_on(site.written());
     let folder = tempfile::tempdir().unwrap();
     let reads = cases::reads(&site, options);
-    let answers = reads.iter().map(|case| {
-        let answer = runtime.block_on(load::ask(site.address(), case.requests.first())).unwrap();
-        assert_eq!(answer.status, 200, "{}: {}", case.name, String::from_utf8_lossy(&answer.body));
-        Kept::new(path(case), case.ceiling == Ceiling::Bare { fresh: true }, answer)
-    });
-    let bare = Bare::start(folder.path(), &answers.collect::<Vec<_>>(), site.fresh().as_ref());
-    let bench = Bench { runtime, site: &site, options, bare, written, folder: folder.path() };
+    let kept: HashMap<_, _> = reads.iter().map(|case| (case.name, runtime.block_on(kept(&site, case)))).collect();
+    let bare = Bare::start(folder.path(), kept.values(), site.fresh().as_ref());
+    let bench = Bench { runtime, site: &site, options, bare, kept, written, folder: folder.path() };
     let mut measurements = bench.measure(&reads);
     let after_reads = memory(site.pid());
     measurements.extend(bench.measure(&cases::writes(&site, options)));
@@ -55,9 +51,17 @@ pub(crate) fn all(runtime: &Runtime, mut site: Site, options: &Options) -> (Site
     (figures, measurements)
 }
 
-/// Where the bare handler gives a case's answer.
-fn path(case: &Case) -> String {
-    format!("/{}", case.name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"))
+/// What the bare handler gives for a case: the same bytes for the same request, up to as many as it can keep without being another
+/// service.
+async fn kept(site: &Site, case: &Case) -> Kept {
+    let mut answers = Vec::new();
+    for request in case.requests.all().iter().take(cases::READ_AGAIN) {
+        let answer = load::ask(site.address(), request).await.unwrap();
+        assert_eq!(answer.status, 200, "{}: {}", case.name, String::from_utf8_lossy(&answer.body));
+        answers.push(answer);
+    }
+    let path = format!("/{}", case.name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"));
+    Kept::new(path, case.ceiling == Ceiling::Bare { fresh: true }, answers)
 }
 
 struct Bench<'a> {
@@ -65,6 +69,8 @@ struct Bench<'a> {
     site: &'a Site,
     options: &'a Options,
     bare: Bare,
+    /// What the bare handler answers to a case of this name.
+    kept: HashMap<&'static str, Kept>,
     /// What creating a provisioner and a cluster writes.
     written: (Arc<Written>, Arc<Written>),
     folder: &'a std::path::Path,
@@ -130,12 +136,15 @@ impl Bench<'_> {
         })
     }
 
-    /// The same request, but for its path.
+    /// The same requests, but for their paths.
     fn bare(&self, case: &Case, connections: usize, span: Duration) -> Sample {
-        let request = String::from_utf8(case.requests.first().to_vec()).unwrap();
-        let target = request.split(' ').nth(1).unwrap();
-        let (asked, _) = target.split_once('?').unwrap_or((target, ""));
-        let requests = Requests::same(request.replacen(asked, &path(case), 1).into_bytes());
+        let requests = case.requests.all().iter().enumerate().map(|(number, request)| {
+            let request = std::str::from_utf8(request).unwrap();
+            let target = request.split(' ').nth(1).unwrap();
+            let (asked, _) = target.split_once('?').unwrap_or((target, ""));
+            request.replacen(asked, &self.kept[case.name].path_of(number), 1).into_bytes()
+        });
+        let requests = Requests::InTurn(Arc::new(requests.collect()));
         load::measure(self.bare.address, self.bare.pid(), connections, span, &requests)
     }
 }

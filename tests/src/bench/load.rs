@@ -54,12 +54,12 @@ impl Requests {
         Self::InTurn(Arc::new(vec![request]))
     }
 
-    /// The one that is asked first.
+    /// All that differ by more than a number, in the order they are asked in.
     #[must_use]
-    pub fn first(&self) -> &[u8] {
+    pub fn all(&self) -> &[Vec<u8>] {
         match self {
-            Self::InTurn(requests) => &requests[0],
-            Self::Numbered(request) => request,
+            Self::InTurn(requests) => requests,
+            Self::Numbered(request) => std::slice::from_ref(request),
         }
     }
 }

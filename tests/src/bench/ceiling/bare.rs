@@ -36,26 +36,53 @@ const WORD: &str = "serve-bare-handler";
 /// What it answers, in the folder it is given.
 const FILE: &str = "answers.json";
 
-/// An answer of the service, to be given by the handler.
+/// Answers of the service to the requests of one case, to be given by the handler.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Kept {
     path: String,
     fresh: bool,
+    answers: Vec<KeptAnswer>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct KeptAnswer {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
 impl Kept {
-    /// To be given at `path`; `fresh` after a read of the key.
+    /// To be given at `path`, or, if there are several, each at its own path below; `fresh` after a read of the key.
     #[must_use]
-    pub fn new(path: String, fresh: bool, answer: Answer) -> Self {
+    pub fn new(path: String, fresh: bool, answers: Vec<Answer>) -> Self {
+        Self { path, fresh, answers: answers.into_iter().map(KeptAnswer::from).collect() }
+    }
+
+    /// Where the answer to the request with this number is given.
+    #[must_use]
+    pub fn path_of(&self, request: usize) -> String {
+        match self.answers.len() {
+            1 => self.path.clone(),
+            several => format!("{}/{}", self.path, request % several),
+        }
+    }
+
+    /// What a router calls all of them.
+    fn template(&self) -> String {
+        if self.answers.len() == 1 { self.path.clone() } else { format!("{}/:number", self.path) }
+    }
+}
+
+impl From<Answer> for KeptAnswer {
+    fn from(answer: Answer) -> Self {
         let lines = answer.head.split("\r\n").filter_map(|line| line.split_once(": "));
         let headers = lines.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
         // The server adds these by itself.
         let headers = headers.filter(|(name, _)| !matches!(name.as_str(), "content-length" | "date"));
-        Self { path, fresh, headers: headers.collect(), body: answer.body }
+        Self { headers: headers.collect(), body: answer.body }
     }
+}
 
+impl KeptAnswer {
     fn headers(&self) -> HeaderMap {
         let header = |(name, value): &(String, String)| -> (HeaderName, HeaderValue) {
             (name.parse().unwrap(), value.parse().unwrap())
@@ -79,8 +106,8 @@ pub struct Bare {
 
 impl Bare {
     /// Starts it.
-    pub fn start(folder: &Path, answers: &[Kept], fresh: Option<&Fresh>) -> Self {
-        fs::write(folder.join(FILE), serde_json::to_vec(answers).unwrap()).unwrap();
+    pub fn start<'k>(folder: &Path, kept: impl Iterator<Item = &'k Kept>, fresh: Option<&Fresh>) -> Self {
+        fs::write(folder.join(FILE), serde_json::to_vec(&kept.collect::<Vec<_>>()).unwrap()).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mut arguments = vec![WORD.to_owned(), address.to_string(), folder.to_str().unwrap().to_owned()];
         arguments.extend(fresh.into_iter().flat_map(|fresh| [fresh.endpoint.clone(), fresh.key.clone()]));
@@ -121,9 +148,12 @@ async fn serve(address: &str, folder: &str, fresh: Option<Fresh>) {
     };
     let routes = answers.into_iter().fold(Route::new(), |routes, kept| {
         let reads = reads.clone().filter(|_| kept.fresh);
-        let (headers, body) = (kept.headers(), Bytes::from(kept.body));
-        let handler = make(move |_| {
-            let (headers, body, reads) = (headers.clone(), body.clone(), reads.clone());
+        let template = kept.template();
+        let answers = kept.answers.into_iter().map(|answer| (answer.headers(), Bytes::from(answer.body)));
+        let answers: Arc<[(HeaderMap, Bytes)]> = answers.collect();
+        let handler = make(move |request| {
+            let number = request.raw_path_param("number").map_or(0, |number| number.parse().unwrap());
+            let ((headers, body), reads) = (answers[number].clone(), reads.clone());
             async move {
                 if let Some(reads) = reads {
                     reads.read().await;
@@ -133,7 +163,7 @@ async fn serve(address: &str, folder: &str, fresh: Option<Fresh>) {
                 Ok::<_, poem::Error>(response)
             }
         });
-        routes.at(kept.path, handler)
+        routes.at(template, handler)
     });
     let listener = TcpListener::bind(address).await.unwrap();
     let acceptor = WithoutDelay(TcpAcceptor::from_tokio(listener).unwrap());
@@ -192,14 +222,29 @@ impl Acceptor for WithoutDelay {
 mod tests {
     use super::*;
 
+    fn answer(body: &[u8]) -> Answer {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ncontent-length: 2\r\ndate: today\r\n\r\n".to_owned();
+        Answer { status: 200, head, body: body.to_vec() }
+    }
+
     #[test]
     fn an_answer_is_kept_with_its_head() {
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ncontent-length: 2\r\ndate: today\r\n\r\n".to_owned();
-        let kept = Kept::new("/x".to_owned(), false, Answer { status: 200, head, body: b"ok".to_vec() });
-        let headers = kept.headers();
+        let kept = Kept::new("/x".to_owned(), false, vec![answer(b"ok")]);
+        let headers = kept.answers[0].headers();
         assert_eq!(
-            (headers.len(), &headers["content-type"], &*kept.body),
+            (headers.len(), &headers["content-type"], &*kept.answers[0].body),
             (1, &HeaderValue::from_static("text/plain"), &b"ok"[..])
+        );
+    }
+
+    #[test]
+    fn each_of_several_requests_has_its_own_answer() {
+        let one = Kept::new("/x".to_owned(), false, vec![answer(b"ok")]);
+        assert_eq!((one.path_of(0), one.path_of(5), one.template()), ("/x".into(), "/x".into(), "/x".into()));
+        let two = Kept::new("/x".to_owned(), false, vec![answer(b"a"), answer(b"b")]);
+        assert_eq!(
+            (two.path_of(1), two.path_of(2), two.template()),
+            ("/x/1".into(), "/x/0".into(), "/x/:number".into())
         );
     }
 }
