@@ -226,13 +226,22 @@ impl Gauges {
 
 impl StoreGauges {
     fn new() -> Result<Self, prometheus::Error> {
-        let figures: [(&str, &str, Figure); 6] = [
+        let figures: [(&str, &str, Figure); 9] = [
             ("kqueen_store_writes_in_hand", "Writes that were sent and not yet answered.", |m| read(&m.in_hand)),
             ("kqueen_store_revision", "The newest revision the read model shows.", |m| read(&m.fed_revision)),
             ("kqueen_store_writes", "Writes committed since the start.", |m| read(&m.commits)),
             ("kqueen_store_write_failures", "Writes that failed since the start.", |m| read(&m.failures)),
             ("kqueen_store_write_seconds", "Time that writes took since the start, in all.", |m| {
                 read(&m.commit_micros) / 1e6
+            }),
+            ("kqueen_store_write_conflicts", "Writes refused since the start: others wrote first.", |m| {
+                read(&m.refusals)
+            }),
+            ("kqueen_store_newest_reads", "Reads since the start to know that answers show the newest.", |m| {
+                read(&m.freshness_reads)
+            }),
+            ("kqueen_store_secret_reads", "Sealed secrets read since the start that were not in memory.", |m| {
+                read(&m.secret_reads)
             }),
             ("kqueen_store_reloads", "Times the read model was read anew after a gap.", |m| read(&m.reloads)),
         ];

@@ -106,14 +106,13 @@ impl Core {
         if let Some(cached) = self.secrets.get(&secret)
             && Some(cached.shown) == shown
         {
-            Meters::count(&self.meters.cache_hits);
             return cached.sealed.map(|sealed| self.opened(&key, &sealed)).transpose();
         }
         let stored = self.backend.get(&key).await.map_err(StoreError::Unavailable)?;
         let sealed = stored.map(|stored| stored.value);
         let opened = sealed.as_ref().map(|sealed| self.opened(&key, sealed)).transpose()?;
         if let Some(shown) = shown {
-            Meters::count(&self.meters.cache_misses);
+            Meters::count(&self.meters.secret_reads);
             self.secrets.insert(secret, Cached { sealed, shown });
         }
         Ok(opened)

@@ -62,6 +62,11 @@ impl Key {
     fn new(text: String) -> Self {
         Self(text.into_boxed_str())
     }
+
+    /// An id below `prefix`. Memory is asked for once: every answer that shows a secret needs its key.
+    fn of_id(prefix: &str, id: Uuid) -> Self {
+        Self([prefix, id.hyphenated().encode_lower(&mut Uuid::encode_buffer())].concat().into_boxed_str())
+    }
 }
 
 /// Keys may contain names of people: only their kind is shown.
@@ -238,13 +243,13 @@ pub(crate) enum Secret {
 
 impl From<Secret> for Key {
     fn from(secret: Secret) -> Self {
-        Self::new(match secret {
-            Secret::Password(id) => format!("sealed/password/{id}"),
-            Secret::UserMetadata(id) => format!("sealed/user-metadata/{id}"),
-            Secret::ProvisionerParameters(id) => format!("sealed/provisioner-parameters/{id}"),
-            Secret::Kubeconfig(id) => format!("sealed/kubeconfig/{id}"),
-            Secret::ClusterMetadata(id) => format!("sealed/cluster-metadata/{id}"),
-        })
+        match secret {
+            Secret::Password(id) => Self::of_id("sealed/password/", id.uuid()),
+            Secret::UserMetadata(id) => Self::of_id("sealed/user-metadata/", id.uuid()),
+            Secret::ProvisionerParameters(id) => Self::of_id("sealed/provisioner-parameters/", id.uuid()),
+            Secret::Kubeconfig(id) => Self::of_id("sealed/kubeconfig/", id.uuid()),
+            Secret::ClusterMetadata(id) => Self::of_id("sealed/cluster-metadata/", id.uuid()),
+        }
     }
 }
 

@@ -22,14 +22,10 @@ pub struct Meters {
     pub fed_revision: AtomicU64,
     /// How often the read model was filled anew.
     pub reloads: AtomicU64,
-    /// How often somebody asked for the newest state.
-    pub freshness_asked: AtomicU64,
-    /// How many reads of the store that took; fewer than were asked for, since they are shared.
+    /// How many reads of the store it took to know that the newest state is shown; many answers share one.
     pub freshness_reads: AtomicU64,
-    /// Sealed secrets of clusters and provisioners found in memory.
-    pub cache_hits: AtomicU64,
-    /// Sealed secrets of clusters and provisioners read from the store.
-    pub cache_misses: AtomicU64,
+    /// Sealed secrets of clusters and provisioners that were not in memory and were read from the store.
+    pub secret_reads: AtomicU64,
 }
 
 impl Meters {

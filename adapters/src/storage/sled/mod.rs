@@ -15,7 +15,10 @@ mod reading;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -51,7 +54,9 @@ struct Shared {
     cache_bytes: u64,
     /// `None` while the files have to be opened anew.
     db: RwLock<Option<Db>>,
-    /// Why there is no `db`.
+    /// Whether there is one, for those who need no more than that.
+    is_up: AtomicBool,
+    /// Why there is none.
     down: Mutex<Option<Down>>,
 }
 
@@ -75,8 +80,7 @@ impl Sled {
             }
         };
         let files = |source| OpenFilesError::Files { path: path.to_owned(), source };
-        let shared =
-            Arc::new(Shared { path: path.to_owned(), cache_bytes, db: RwLock::new(Some(db)), down: Mutex::default() });
+        let shared = Arc::new(Shared::new(path.to_owned(), cache_bytes, db));
         let (queue, jobs) = mpsc::channel(QUEUE);
         let feed = Arc::new(Mutex::new(None));
         let committer = Committer::new(shared.clone(), feed.clone());
@@ -104,6 +108,10 @@ impl Drop for Sled {
 }
 
 impl Shared {
+    fn new(path: PathBuf, cache_bytes: u64, db: Db) -> Self {
+        Self { path, cache_bytes, db: RwLock::new(Some(db)), is_up: AtomicBool::new(true), down: Mutex::default() }
+    }
+
     fn db(&self) -> Result<Db, BoxError> {
         let db = self.db.read().unwrap_or_else(PoisonError::into_inner).clone();
         db.ok_or_else(|| {
@@ -113,12 +121,14 @@ impl Shared {
     }
 
     fn is_up(&self) -> bool {
-        self.db.read().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.is_up.load(Ordering::Acquire)
     }
 
     fn set(&self, db: Option<Db>, down: Option<Down>) {
         *self.down.lock().unwrap_or_else(PoisonError::into_inner) = down;
-        *self.db.write().unwrap_or_else(PoisonError::into_inner) = db;
+        let mut current = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        self.is_up.store(db.is_some(), Ordering::Release);
+        *current = db;
     }
 }
 

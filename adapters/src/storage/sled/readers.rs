@@ -76,7 +76,7 @@ fn work(jobs: &Receiver<Job>) {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, sync::RwLock};
+    use std::collections::HashSet;
 
     use futures::future::join_all;
 
@@ -85,8 +85,8 @@ mod tests {
 
     fn readers(folder: &tempfile::TempDir) -> Readers {
         let path = folder.path().join("store");
-        let db = RwLock::new(Some(open_files(&path, 1 << 20).unwrap()));
-        Readers::start(Arc::new(Shared { path, cache_bytes: 1 << 20, db, down: Mutex::default() })).unwrap()
+        let db = open_files(&path, 1 << 20).unwrap();
+        Readers::start(Arc::new(Shared::new(path, 1 << 20, db))).unwrap()
     }
 
     #[tokio::test]

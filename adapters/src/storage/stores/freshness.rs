@@ -5,14 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kqueen_domain::port::store::{Freshness, StoreError};
 
-use crate::storage::{core::Core, meters::Meters};
+use crate::storage::core::Core;
 
 pub(crate) struct Fresh(pub(crate) Arc<Core>);
 
 #[async_trait]
 impl Freshness for Fresh {
     async fn caught_up(&self) -> Result<(), StoreError> {
-        Meters::count(&self.0.meters.freshness_asked);
         if self.0.backend.is_caught_up() {
             return Ok(());
         }
