@@ -39,8 +39,7 @@ fn read(query: &str) -> Result<ListQuery, Invalid> {
     let mut findings = Findings::default();
     let (mut offset, mut limit) = (None, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let value = value.into_owned();
-        let text = || Some(value.clone()).filter(|text| !text.is_empty());
+        let text = || Some(value.clone().into_owned()).filter(|text| !text.is_empty());
         match &*name {
             "name" => list.filter = Filter { name: text(), ..list.filter },
             "provisioner" => list.filter = Filter { provisioner: text(), ..list.filter },
@@ -85,9 +84,11 @@ fn descending(word: &str) -> Result<bool, &'static str> {
 }
 
 fn flag(word: &str) -> Result<bool, &'static str> {
-    match word.to_ascii_lowercase().as_str() {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
+    match word {
+        "1" => Ok(true),
+        "0" => Ok(false),
+        word if word.eq_ignore_ascii_case("true") => Ok(true),
+        word if word.eq_ignore_ascii_case("false") => Ok(false),
         _ => Err("must be true or false"),
     }
 }

@@ -75,7 +75,10 @@ fn json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 
 fn namespace(out: &mut Vec<u8>, named: bool, organization: Option<&Arc<Entry<Organization>>>) {
     if let Some(organization) = organization.filter(|_| named) {
-        member(out, "_namespace", organization.record.namespace.as_str());
+        out.extend_from_slice(b",\"_namespace\":\"");
+        // A slug: there is nothing to escape.
+        out.extend_from_slice(organization.record.namespace.as_str().as_bytes());
+        out.push(b'"');
     }
 }
 
