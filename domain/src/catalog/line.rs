@@ -2,8 +2,9 @@
 //! would cost more than everything else about it. So a cluster's text is kept beside it, with what it was made of: it is shown again if,
 //! and only if, all of that is still the same, to those who see all of it. For others it is put together each time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -89,8 +90,8 @@ impl Nested {
     }
 }
 
-/// Where a row's line is kept.
-pub(super) type Kept = Arc<Mutex<Option<Arc<ClusterLine>>>>;
+/// Where a row's line is kept. Those who read it do not wait for each other: everybody asks for the first page.
+pub(super) type Kept = Arc<ArcSwapOption<ClusterLine>>;
 
 /// A line, or what it is to be made of.
 pub(super) enum Found {
@@ -124,7 +125,7 @@ impl Found {
             nested,
         });
         if audience.sees(home) {
-            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(line.clone());
+            kept.store(Some(line.clone()));
         }
         line
     }
@@ -156,7 +157,7 @@ impl Tables {
 
     pub(super) fn line(&self, row: &Row<Cluster, Seen>, audience: Audience) -> Found {
         let kept = &row.extra.line;
-        match &*kept.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*kept.load() {
             Some(line) if line.is_of(row, self.nested) && audience.sees(line.home) => Found::Line(line.clone()),
             _ => Found::View(Box::new(self.cluster_view(row)), kept.clone(), self.nested),
         }

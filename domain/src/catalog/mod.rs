@@ -17,10 +17,11 @@ mod work;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use chrono::{DateTime, Utc};
+use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard};
 use uuid::Uuid;
 
 pub use self::{
@@ -106,7 +107,8 @@ struct Tables {
 /// The read model. Cheap to share; a lock is held for microseconds and never over I/O.
 #[derive(Default)]
 pub struct Catalog {
-    tables: RwLock<Tables>,
+    /// Of a kind that is cheap to read for threads that all read: every request does, several times.
+    tables: ShardedLock<Tables>,
     listeners: RwLock<Vec<Arc<dyn Listener>>>,
 }
 
@@ -159,7 +161,7 @@ impl Catalog {
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Tables> {
+    fn read(&self) -> ShardedLockReadGuard<'_, Tables> {
         self.tables.read().unwrap_or_else(PoisonError::into_inner)
     }
 
