@@ -65,7 +65,7 @@ pub(crate) const NAMES: [&str; 13] = [
 ];
 
 /// How many clusters [`GET`] goes through: as many as the service of 2018 was measured with.
-pub(crate) const READ_AGAIN: usize = 1000;
+const READ_AGAIN: usize = 1000;
 
 /// What only reads.
 pub(crate) fn reads(site: &Site, options: &Options) -> Vec<Case> {

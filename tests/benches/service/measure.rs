@@ -22,6 +22,9 @@ use crate::{
     site::Site,
 };
 
+/// How many answers of a case the bare handler keeps at most; of requests beyond that it gives them again from the first.
+const KEPT_AT_MOST: usize = 1000;
+
 /// Slow things need more time for as many answers.
 const LONGER: u32 = 4;
 
@@ -51,11 +54,10 @@ pub(crate) fn all(runtime: &Runtime, mut site: Site, options: &Options) -> (Site
     (figures, measurements)
 }
 
-/// What the bare handler gives for a case: the same bytes for the same request, up to as many as it can keep without being another
-/// service.
+/// What the bare handler gives for a case: the same bytes for the same request.
 async fn kept(site: &Site, case: &Case) -> Kept {
     let mut answers = Vec::new();
-    for request in case.requests.all().iter().take(cases::READ_AGAIN) {
+    for request in case.requests.all().iter().take(KEPT_AT_MOST) {
         let answer = load::ask(site.address(), request).await.unwrap();
         assert_eq!(answer.status, 200, "{}: {}", case.name, String::from_utf8_lossy(&answer.body));
         answers.push(answer);

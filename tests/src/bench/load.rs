@@ -54,7 +54,7 @@ impl Requests {
         Self::InTurn(Arc::new(vec![request]))
     }
 
-    /// All that differ by more than a number, in the order they are asked in.
+    /// Every request, in order; of numbered ones their pattern.
     #[must_use]
     pub fn all(&self) -> &[Vec<u8>] {
         match self {
@@ -102,11 +102,13 @@ pub async fn ask(address: SocketAddr, request: &[u8]) -> io::Result<Answer> {
 /// Lets `connections` clients ask for `span` and counts what the process `pid` answers.
 ///
 /// # Panics
-/// An answer is not 200, the service breaks a connection, or `chrt` of util-linux is missing.
+/// An answer is not 200, the service breaks a connection, or `chrt` of util-linux is missing or refused.
 pub fn measure(address: SocketAddr, pid: u32, connections: usize, span: Duration, requests: &Requests) -> Sample {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let threads = connections.min(cores);
     let connected = Barrier::new(threads + 1);
+    // Tried once alone: a client that ends before all have met would leave the others waiting.
+    thread::spawn(yield_to_servers).join().unwrap();
     let (recorders, cpu) = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|number| {

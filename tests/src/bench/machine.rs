@@ -58,7 +58,8 @@ impl Machine {
                 folder.display()
             ),
             format!(
-                "sharing    clients, service, ceilings and store all run on these {cores} cores; a rate is what is left over by the others"
+                "sharing    clients, service, ceilings and store all run on these {cores} cores; a rate is what is left over by the others; \
+                 clients of the service and of the bare handler wait for a core like batch jobs"
             ),
         ];
         if filesystem == "tmpfs" {

@@ -1,5 +1,5 @@
 //! A bare poem handler in a process of its own, as the service is one: it answers the same requests with the same answers, head and
-//! body, which it has in memory.
+//! body, which it has in memory; of very many requests with those to the first.
 //!
 //! The process is this executable, started again with a word that says so.
 
