@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -12,8 +12,8 @@ use kqueen_adapters::storage::Meters;
 use kqueen_domain::{catalog::Catalog, provisioner::ProvisionerPhase};
 use poem::http::{Method, StatusCode};
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Counter, Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 use crate::worker::reconcile::ReconcilerFigures;
@@ -28,6 +28,8 @@ pub struct Metrics {
     catalog: Arc<Catalog>,
     reconciler: Arc<ReconcilerFigures>,
     store: Arc<Meters>,
+    /// Held while figures are read and written down: of two who ask at once each would add what has come together since.
+    scraping: Mutex<()>,
 }
 
 /// The figures of one route, kept from when they were first looked up: every request needs them.
@@ -72,11 +74,16 @@ struct Gauges {
     leads: IntGauge,
     waiting: IntGauge,
     lateness: Gauge,
-    store: StoreGauges,
+    store: StoreFigures,
 }
 
-/// Figures of the store, each as it stands.
-struct StoreGauges(Vec<(Gauge, Figure)>);
+/// Figures of the store.
+struct StoreFigures {
+    /// Each as it stands.
+    gauges: Vec<(Gauge, Figure)>,
+    /// What has come together since the start.
+    totals: Vec<(Counter, Figure)>,
+}
 
 /// Reads one figure of the store.
 type Figure = fn(&Meters) -> f64;
@@ -122,7 +129,7 @@ impl Metrics {
                 "kqueen_reconciler_lateness_seconds",
                 "How late the latest turn began of those that began in the last round.",
             )?,
-            store: StoreGauges::new()?,
+            store: StoreFigures::new()?,
         };
         let counters: [(&str, &str, Counted); 3] = [
             ("kqueen_reconciler_turns_total", "Turns that clusters had since the start.", |f| &f.turns),
@@ -140,7 +147,8 @@ impl Metrics {
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(latency.clone()))?;
         gauges.register(&registry)?;
-        Ok(Self { registry, requests, latency, turns, gauges, catalog, reconciler, store })
+        let scraping = Mutex::default();
+        Ok(Self { registry, requests, latency, turns, gauges, catalog, reconciler, store, scraping })
     }
 
     /// Counts a request for a route.
@@ -162,6 +170,7 @@ impl Metrics {
     /// # Errors
     /// The library's.
     pub fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let _scraping = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
         self.gauges.read(&self.catalog, &self.reconciler, &self.store);
         for (counter, counted) in &self.turns {
             let now = counted(&self.reconciler).load(Ordering::Relaxed);
@@ -185,7 +194,7 @@ impl Gauges {
         registry.register(Box::new(self.leads.clone()))?;
         registry.register(Box::new(self.waiting.clone()))?;
         registry.register(Box::new(self.lateness.clone()))?;
-        self.store.0.iter().try_for_each(|(gauge, _)| registry.register(Box::new(gauge.clone())))
+        self.store.register(registry)
     }
 
     fn read(&self, catalog: &Catalog, reconciler: &ReconcilerFigures, store: &Meters) {
@@ -218,35 +227,59 @@ impl Gauges {
         self.waiting.set(reconciler.waiting.load(Ordering::Relaxed));
         let late = u64::try_from(reconciler.lateness_ms.load(Ordering::Relaxed)).unwrap_or(0);
         self.lateness.set(Duration::from_millis(late).as_secs_f64());
-        for (gauge, figure) in &self.store.0 {
-            gauge.set(figure(store));
-        }
+        self.store.read(store);
     }
 }
 
-impl StoreGauges {
+impl StoreFigures {
     fn new() -> Result<Self, prometheus::Error> {
-        let figures: [(&str, &str, Figure); 9] = [
+        let gauges: [(&str, &str, Figure); 2] = [
             ("kqueen_store_writes_in_hand", "Writes that were sent and not yet answered.", |m| read(&m.in_hand)),
             ("kqueen_store_revision", "The newest revision the read model shows.", |m| read(&m.fed_revision)),
-            ("kqueen_store_writes", "Writes committed since the start.", |m| read(&m.commits)),
-            ("kqueen_store_write_failures", "Writes that failed since the start.", |m| read(&m.failures)),
-            ("kqueen_store_write_seconds", "Time that writes took since the start, in all.", |m| {
-                read(&m.commit_micros) / 1e6
-            }),
-            ("kqueen_store_write_conflicts", "Writes refused since the start: others wrote first.", |m| {
+        ];
+        let totals: [(&str, &str, Figure); 7] = [
+            ("kqueen_store_writes_total", "Writes committed since the start.", |m| read(&m.commits)),
+            ("kqueen_store_write_refusals_total", "Writes refused since the start: a condition did not hold.", |m| {
                 read(&m.refusals)
             }),
-            ("kqueen_store_newest_reads", "Reads since the start to know that answers show the newest.", |m| {
-                read(&m.freshness_reads)
+            ("kqueen_store_write_failures_total", "Writes that failed since the start.", |m| read(&m.failures)),
+            ("kqueen_store_write_seconds_total", "Time that writes took since the start, in all.", |m| {
+                read(&m.commit_micros) / 1e6
             }),
-            ("kqueen_store_secret_reads", "Sealed secrets read since the start that were not in memory.", |m| {
-                read(&m.secret_reads)
+            (
+                "kqueen_store_freshness_reads_total",
+                "Reads of the store since the start to know its newest revision; none on sled.",
+                |m| read(&m.freshness_reads),
+            ),
+            (
+                "kqueen_store_secret_reads_total",
+                "Secrets of clusters and provisioners read from the store since the start: not, or no longer good, in memory.",
+                |m| read(&m.secret_reads),
+            ),
+            ("kqueen_store_fills_total", "Times the read model was filled from the store, the start included.", |m| {
+                read(&m.fills)
             }),
-            ("kqueen_store_reloads", "Times the read model was read anew after a gap.", |m| read(&m.reloads)),
         ];
         let gauge = |(name, help, figure)| Ok((Gauge::new::<&str, &str>(name, help)?, figure));
-        figures.into_iter().map(gauge).collect::<Result<_, prometheus::Error>>().map(Self)
+        let total = |(name, help, figure)| Ok((Counter::new::<&str, &str>(name, help)?, figure));
+        Ok(Self {
+            gauges: gauges.into_iter().map(gauge).collect::<Result<_, prometheus::Error>>()?,
+            totals: totals.into_iter().map(total).collect::<Result<_, prometheus::Error>>()?,
+        })
+    }
+
+    fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        self.gauges.iter().try_for_each(|(gauge, _)| registry.register(Box::new(gauge.clone())))?;
+        self.totals.iter().try_for_each(|(total, _)| registry.register(Box::new(total.clone())))
+    }
+
+    fn read(&self, store: &Meters) {
+        for (gauge, figure) in &self.gauges {
+            gauge.set(figure(store));
+        }
+        for (total, figure) in &self.totals {
+            total.inc_by((figure(store) - total.get()).max(0.0));
+        }
     }
 }
 

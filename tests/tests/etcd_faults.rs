@@ -219,7 +219,7 @@ async fn changes_made_while_the_network_was_cut_are_shown_after() {
     one.ready_once_healed().await;
     assert!(!one.shows(&gone) && one.shows(&new));
     assert_eq!(one.catalog.organization(renamed.id).unwrap().record.name, renamed.name);
-    assert_eq!(one.stores.meters.reloads.load(std::sync::atomic::Ordering::Relaxed), 1, "the watch went on");
+    assert_eq!(one.stores.meters.fills.load(std::sync::atomic::Ordering::Relaxed), 1, "the watch went on");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -236,7 +236,7 @@ async fn a_gap_in_history_is_filled_by_reading_everything_again() {
     gate.mend();
     one.ready_once_healed().await;
     assert!(!one.shows(&gone) && one.shows(&kept) && one.shows(&new));
-    assert_eq!(one.stores.meters.reloads.load(std::sync::atomic::Ordering::Relaxed), 2);
+    assert_eq!(one.stores.meters.fills.load(std::sync::atomic::Ordering::Relaxed), 2);
     let (last, _) = one.create().await;
     other.stores.freshness.caught_up().await.unwrap();
     assert!(other.shows(&last));

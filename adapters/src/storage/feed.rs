@@ -148,7 +148,7 @@ impl Feed for ReadModel {
         self.catalog.replace(filling);
         self.unreadable().clear();
         self.meters.fed_revision.fetch_max(newest, std::sync::atomic::Ordering::Relaxed);
-        Meters::count(&self.meters.reloads);
+        Meters::count(&self.meters.fills);
         Ok(())
     }
 }

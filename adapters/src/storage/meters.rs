@@ -20,11 +20,11 @@ pub struct Meters {
     pub in_hand: AtomicU64,
     /// The newest revision the read model shows.
     pub fed_revision: AtomicU64,
-    /// How often the read model was filled anew.
-    pub reloads: AtomicU64,
-    /// How many reads of the store it took to know that the newest state is shown; many answers share one.
+    /// How often the read model was filled, the start included.
+    pub fills: AtomicU64,
+    /// Reads of the store's newest revision, made so that answers show what was written elsewhere; many answers share one.
     pub freshness_reads: AtomicU64,
-    /// Sealed secrets of clusters and provisioners that were not in memory and were read from the store.
+    /// Secrets of clusters and provisioners that were read from the store: not in memory, or of a former revision.
     pub secret_reads: AtomicU64,
 }
 
