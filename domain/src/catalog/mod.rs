@@ -151,8 +151,10 @@ impl Catalog {
     /// Forgets everything and shows what was put together instead: at the start, and after a gap in the feed.
     pub fn replace(&self, everything: Filling) {
         let tables = everything.into_tables();
-        *self.tables.write().unwrap_or_else(PoisonError::into_inner) = tables;
+        let former = std::mem::replace(&mut *self.tables.write().unwrap_or_else(PoisonError::into_inner), tables);
         self.tell(|listener| listener.replaced());
+        // Taking down tens of thousands of rows takes a while, in which nobody who reads need wait.
+        drop(former);
     }
 
     fn tell(&self, what: impl Fn(&dyn Listener)) {
