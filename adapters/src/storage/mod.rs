@@ -55,7 +55,7 @@ pub struct Settings {
 
 impl Settings {
     /// The default of [`Settings::kubeconfig_cache_bytes`].
-    pub const KUBECONFIG_CACHE_BYTES: u64 = 16 << 20;
+    pub const KUBECONFIG_CACHE_BYTES: u64 = 12 << 20;
 }
 
 /// Where bytes are kept.
