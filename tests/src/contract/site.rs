@@ -1,6 +1,12 @@
 //! Where a store's bytes are, so that tests can open it more than once.
 
-use std::{any::Any, ops::Deref, sync::Arc};
+use std::{
+    any::Any,
+    ops::Deref,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use kqueen_adapters::storage::{Memory, OpenError, Place, Settings, Stores, open};
 use kqueen_domain::{
@@ -15,7 +21,10 @@ use kqueen_domain::{
 };
 
 use super::records::{a_cluster, a_provisioner, a_user, an_organization};
-use crate::fixture::etcd::{Etcd, shared_etcd};
+use crate::fixture::{
+    etcd::{Etcd, shared_etcd},
+    process::eventually,
+};
 
 /// The secret key of every store that is not about keys.
 pub const KEY: &str = "a secret key for tests";
@@ -102,7 +111,7 @@ impl Site {
         match &self.place {
             Place::Memory(_) => None,
             Place::Sled { path } => {
-                let db = sled::open(path).unwrap();
+                let db = opened(path).await;
                 let entries = db.iter().map(Result::unwrap);
                 Some(entries.map(|(key, value)| (String::from_utf8(key.to_vec()).unwrap(), value.to_vec())).collect())
             }
@@ -119,7 +128,7 @@ impl Site {
         match &self.place {
             Place::Memory(_) => {}
             Place::Sled { path } => {
-                let db = sled::open(path).unwrap();
+                let db = opened(path).await;
                 db.insert(key, value).unwrap();
                 db.flush().unwrap();
             }
@@ -143,6 +152,19 @@ impl Site {
         drop(replica);
         self.open().await
     }
+}
+
+/// The files of a store that was closed. Processes that other tests start hold its lock for a moment, until they run their own program.
+async fn opened(path: &Path) -> sled::Db {
+    let files = Mutex::new(None);
+    let open = || async {
+        let opened = sled::open(path).ok();
+        let is_open = opened.is_some();
+        *files.lock().unwrap() = opened;
+        is_open
+    };
+    eventually("the files of a store that was closed are opened", Duration::from_secs(5), open).await;
+    files.into_inner().unwrap().unwrap()
 }
 
 impl Replica {
