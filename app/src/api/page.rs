@@ -39,7 +39,7 @@ fn read(query: &str) -> Result<ListQuery, Invalid> {
     let mut findings = Findings::default();
     let (mut offset, mut limit) = (None, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let text = || Some(value.clone().into_owned()).filter(|text| !text.is_empty());
+        let text = || (!value.is_empty()).then(|| value.to_string());
         match &*name {
             "name" => list.filter = Filter { name: text(), ..list.filter },
             "provisioner" => list.filter = Filter { provisioner: text(), ..list.filter },

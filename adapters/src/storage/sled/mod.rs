@@ -127,6 +127,7 @@ impl Shared {
     fn set(&self, db: Option<Db>, down: Option<Down>) {
         *self.down.lock().unwrap_or_else(PoisonError::into_inner) = down;
         let mut current = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        // While the lock is held, so that flag and files change together whoever else sets them.
         self.is_up.store(db.is_some(), Ordering::Release);
         *current = db;
     }
