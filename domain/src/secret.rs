@@ -1,5 +1,5 @@
 //! Values that must not come out. Their `Debug` shows nothing, they have no `Display` and no `Serialize`; `expose` is for
-//! the adapter that sends or seals the value and for the one answer that hands a kubeconfig to a caller allowed to read it.
+//! the adapter that sends or seals the value and for the answer to who has just written a kubeconfig and may read it.
 
 use std::fmt;
 

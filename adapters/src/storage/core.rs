@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use kqueen_domain::port::store::{Change, Revision, StoreError};
 use quick_cache::{Weighter, sync::Cache};
 use zeroize::Zeroizing;
@@ -19,7 +20,7 @@ use super::{
 /// for as long as that revision is shown: these secrets change only together with their record.
 #[derive(Clone)]
 struct Cached {
-    sealed: Option<bytes::Bytes>,
+    sealed: Option<Bytes>,
     shown: Revision,
 }
 
@@ -102,20 +103,42 @@ impl Core {
     /// needs them again and again.
     pub(crate) async fn secret(&self, secret: Secret) -> Result<Option<String>, StoreError> {
         let key = Key::from(secret);
+        let sealed = self.sealed(&key, secret).await?;
+        let opened = sealed.map(|sealed| self.opened(&key, &sealed)).transpose();
+        opened.inspect_err(|_| self.forget(secret))
+    }
+
+    /// Opens into `text` what [`Core::sealed`] gave.
+    pub(crate) fn open_into(
+        &self,
+        text: &mut Vec<u8>,
+        key: &Key,
+        secret: Secret,
+        sealed: &[u8],
+    ) -> Result<(), StoreError> {
+        Ok(self.cipher.open_into(text, key, sealed).inspect_err(|_| self.forget(secret))?)
+    }
+
+    /// A secret that does not open is read anew the next time: somebody may mend what is stored.
+    fn forget(&self, secret: Secret) {
+        self.secrets.remove(&secret);
+    }
+
+    /// A secret as it is stored, below `key`.
+    pub(crate) async fn sealed(&self, key: &Key, secret: Secret) -> Result<Option<Bytes>, StoreError> {
         let shown = self.shown_with(secret);
         if let Some(cached) = self.secrets.get(&secret)
             && Some(cached.shown) == shown
         {
-            return cached.sealed.map(|sealed| self.opened(&key, &sealed)).transpose();
+            return Ok(cached.sealed);
         }
-        let stored = self.backend.get(&key).await.map_err(StoreError::Unavailable)?;
+        let stored = self.backend.get(key).await.map_err(StoreError::Unavailable)?;
         let sealed = stored.map(|stored| stored.value);
-        let opened = sealed.as_ref().map(|sealed| self.opened(&key, sealed)).transpose()?;
         if let Some(shown) = shown {
             Meters::count(&self.meters.secret_reads);
-            self.secrets.insert(secret, Cached { sealed, shown });
+            self.secrets.insert(secret, Cached { sealed: sealed.clone(), shown });
         }
-        Ok(opened)
+        Ok(sealed)
     }
 
     /// The revision that is shown of the record a secret belongs to, if it is of a kind that is kept in memory.

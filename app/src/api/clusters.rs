@@ -4,7 +4,7 @@ use kqueen_domain::{
     access::Caller,
     catalog,
     service::{
-        Expected,
+        Expected, ServiceError,
         clusters::{ClusterWithKubeconfig, Progress},
     },
 };
@@ -95,7 +95,8 @@ impl ClustersApi {
         let api = ready(self.0.as_ref())?;
         let text = |view: &catalog::ClusterView| api.renderer.cluster_text(&caller.0, view);
         let shown = api.clusters.show(&caller.0, id.0.into(), text).await?;
-        Ok(Rendered::at(render::shown_cluster(&shown), shown.line.cluster.revision))
+        let answer = render::shown_cluster(&shown).map_err(ServiceError::from)?;
+        Ok(Rendered::at(answer, shown.line.cluster.revision))
     }
 
     /// Change a cluster: name, owner, metadata, kubeconfig.
@@ -152,7 +153,9 @@ impl ClustersApi {
     #[oai(path = "/:id/kubeconfig", method = "get", operation_id = "cluster_kubeconfig")]
     async fn kubeconfig(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Free>, Failure> {
         let kubeconfig = ready(self.0.as_ref())?.clusters.kubeconfig(&caller.0, id.0.into()).await?;
-        Ok(Rendered::new(kubeconfig.expose().as_bytes().to_vec()))
+        let mut answer = Vec::with_capacity(kubeconfig.length());
+        kubeconfig.open_into(&mut answer).map_err(ServiceError::from)?;
+        Ok(Rendered::new(answer))
     }
 
     /// Tell how far the making of a cluster is. `response` is 501 where the engine cannot tell.

@@ -12,7 +12,10 @@ use kqueen_domain::{
     catalog::{ClusterLine, ClusterView, Entry, Page, ProvisionerView, UserView},
     cluster::{Lifecycle, Phase},
     organization::Organization,
-    port::engine::{Abilities, EngineRegistry},
+    port::{
+        engine::{Abilities, EngineRegistry},
+        store::StoreError,
+    },
     provisioner::ProvisionerPhase,
     service::{
         clusters::{ClusterWithKubeconfig, ShownCluster, ShownKubeconfig},
@@ -76,7 +79,7 @@ fn json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 fn namespace(out: &mut Vec<u8>, named: bool, organization: Option<&Arc<Entry<Organization>>>) {
     if let Some(organization) = organization.filter(|_| named) {
         out.extend_from_slice(b",\"_namespace\":\"");
-        // A slug: there is nothing to escape.
+        // A slug of a-z, 0-9, - and _, whoever made it: there is nothing to escape.
         out.extend_from_slice(organization.record.namespace.as_str().as_bytes());
         out.push(b'"');
     }
@@ -185,29 +188,32 @@ pub fn cluster_lines(page: &Page<Arc<ClusterLine>>, paged: bool, named: bool) ->
 }
 
 /// A cluster with its kubeconfig, where the caller may have it.
-#[must_use]
-pub fn shown_cluster(shown: &ShownCluster) -> Vec<u8> {
+///
+/// # Errors
+/// The kubeconfig does not open.
+pub fn shown_cluster(shown: &ShownCluster) -> Result<Vec<u8>, StoreError> {
     let length = match &shown.kubeconfig {
-        Some(ShownKubeconfig::Present(kubeconfig)) => kubeconfig.expose().len(),
+        Some(ShownKubeconfig::Present(kubeconfig)) => kubeconfig.length(),
         Some(ShownKubeconfig::Absent) | None => 0,
     };
     let mut out = Vec::with_capacity(shown.line.text.len() + length + 32);
     out.extend_from_slice(&shown.line.text);
-    kubeconfig(&mut out, shown.kubeconfig.as_ref());
-    out.push(b'}');
-    out
-}
-
-fn kubeconfig(out: &mut Vec<u8>, kubeconfig: Option<&ShownKubeconfig>) {
-    match kubeconfig {
+    match &shown.kubeconfig {
         None => {}
-        Some(ShownKubeconfig::Absent) => out.extend_from_slice(b",\"kubeconfig\":{}"),
+        Some(ShownKubeconfig::Absent) => out.extend_from_slice(NO_KUBECONFIG),
         Some(ShownKubeconfig::Present(kubeconfig)) => {
-            out.extend_from_slice(b",\"kubeconfig\":");
-            out.extend_from_slice(kubeconfig.expose().as_bytes());
+            out.extend_from_slice(KUBECONFIG);
+            kubeconfig.open_into(&mut out)?;
         }
     }
+    out.push(b'}');
+    Ok(out)
 }
+
+/// What comes before a cluster's kubeconfig.
+const KUBECONFIG: &[u8] = b",\"kubeconfig\":";
+/// What there is where there is none yet.
+const NO_KUBECONFIG: &[u8] = b",\"kubeconfig\":{}";
 
 impl Renderer {
     /// A provisioner, for `caller`; `named` adds its namespace.
@@ -258,7 +264,17 @@ impl Renderer {
     pub fn cluster_with_kubeconfig(&self, caller: &Caller, shown: &ClusterWithKubeconfig) -> Vec<u8> {
         let mut out = Vec::with_capacity(8 * 1024);
         self.cluster_but_its_end(&mut out, caller, &shown.view, false);
-        kubeconfig(&mut out, shown.kubeconfig.as_ref());
+        match &shown.kubeconfig {
+            None => {}
+            Some(ShownKubeconfig::Absent) => out.extend_from_slice(NO_KUBECONFIG),
+            Some(ShownKubeconfig::Present(kubeconfig)) => {
+                let text = kubeconfig.expose().as_bytes();
+                // Once, so that no memory that held a part of it is given back as it is.
+                out.reserve(KUBECONFIG.len() + text.len() + 1);
+                out.extend_from_slice(KUBECONFIG);
+                out.extend_from_slice(text);
+            }
+        }
         out.push(b'}');
         out
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::{ClusterWithKubeconfig, Clusters, ShownKubeconfig, comes_from_the_provider, permits, take_kubeconfig};
+use super::{ClusterWithKubeconfig, Clusters, comes_from_the_provider, permits, take_kubeconfig};
 use crate::{
     access::{Action, Caller, Target},
     catalog::{ClusterView, Entry},
@@ -166,7 +166,7 @@ impl Clusters {
     ) -> ClusterWithKubeconfig {
         let view = self.view(cluster, revision);
         let may_have = permits(caller, Action::ClusterKubeconfig, &view);
-        let kubeconfig = may_have.then_some(kubeconfig.map_or(ShownKubeconfig::Absent, ShownKubeconfig::Present));
+        let kubeconfig = may_have.then(|| kubeconfig.into());
         ClusterWithKubeconfig { view, kubeconfig }
     }
 

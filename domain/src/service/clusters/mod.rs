@@ -38,7 +38,7 @@ use crate::{
     port::{
         clock::Clock,
         engine::{Engine, EngineRegistry},
-        store::{Change, ClusterSecrets, ClusterStore, Freshness, StoreError},
+        store::{Change, ClusterSecrets, ClusterStore, Freshness, SealedKubeconfig, StoreError},
     },
     secret::Kubeconfig,
 };
@@ -71,16 +71,26 @@ pub struct ShownCluster {
     /// The cluster.
     pub line: Arc<ClusterLine>,
     /// `None` when the policy keeps it from the caller.
-    pub kubeconfig: Option<ShownKubeconfig>,
+    pub kubeconfig: Option<ShownKubeconfig<Box<dyn SealedKubeconfig>>>,
 }
 
 /// A kubeconfig the caller may have.
 #[derive(Debug)]
-pub enum ShownKubeconfig {
+pub enum ShownKubeconfig<K = Kubeconfig> {
     /// There is none yet.
     Absent,
     /// This one.
-    Present(Kubeconfig),
+    Present(K),
+}
+
+fn has_no_kubeconfig(cluster: &Cluster) -> ServiceError {
+    ServiceError::conflict(format!("cluster {} has no kubeconfig yet", cluster.name))
+}
+
+impl<K> From<Option<K>> for ShownKubeconfig<K> {
+    fn from(kubeconfig: Option<K>) -> Self {
+        kubeconfig.map_or(Self::Absent, Self::Present)
+    }
 }
 
 /// How far the making of a cluster is.
@@ -162,17 +172,25 @@ impl Clusters {
         };
         let line = self.catalog.cluster_line(id, audience(&self.catalog, caller), allowed, render);
         let line = line.ok_or_else(|| ServiceError::not_found("cluster", id))?;
-        let kubeconfig = self.shown_kubeconfig(caller, &line.cluster.record, line.organization.as_deref()).await?;
+        let cluster = &line.cluster.record;
+        let may_have = permits_on(caller, Action::ClusterKubeconfig, cluster, line.organization.as_deref());
+        let kubeconfig = match (may_have, cluster.has_kubeconfig) {
+            (false, _) => None,
+            (true, false) => Some(ShownKubeconfig::Absent),
+            (true, true) => Some(self.store.sealed_kubeconfig(id).await?.into()),
+        };
         Ok(ShownCluster { line, kubeconfig })
     }
 
-    /// The kubeconfig.
+    /// The kubeconfig, to be handed on.
     ///
     /// # Errors
     /// `NotFound`; `Forbidden`; `Conflict` when there is none yet.
-    pub async fn kubeconfig(&self, caller: &Caller, id: ClusterId) -> Result<Kubeconfig, ServiceError> {
+    pub async fn kubeconfig(&self, caller: &Caller, id: ClusterId) -> Result<Box<dyn SealedKubeconfig>, ServiceError> {
         let view = self.permitted(caller, Action::ClusterKubeconfig, id)?;
-        self.stored_kubeconfig(&view).await
+        let cluster = &view.cluster.record;
+        let stored = if cluster.has_kubeconfig { self.store.sealed_kubeconfig(id).await? } else { None };
+        stored.ok_or_else(|| has_no_kubeconfig(cluster))
     }
 
     /// Changes one.
@@ -253,26 +271,17 @@ impl Clusters {
     pub(super) async fn stored_kubeconfig(&self, view: &ClusterView) -> Result<Kubeconfig, ServiceError> {
         let cluster = &view.cluster.record;
         let stored = if cluster.has_kubeconfig { self.store.kubeconfig(cluster.id).await? } else { None };
-        stored.ok_or_else(|| ServiceError::conflict(format!("cluster {} has no kubeconfig yet", cluster.name)))
+        stored.ok_or_else(|| has_no_kubeconfig(cluster))
     }
 
     async fn with_kubeconfig(&self, caller: &Caller, view: ClusterView) -> Result<ClusterWithKubeconfig, ServiceError> {
-        let kubeconfig = self.shown_kubeconfig(caller, &view.cluster.record, view.organization.as_deref()).await?;
+        let cluster = &view.cluster.record;
+        let kubeconfig = match (permits(caller, Action::ClusterKubeconfig, &view), cluster.has_kubeconfig) {
+            (false, _) => None,
+            (true, false) => Some(ShownKubeconfig::Absent),
+            (true, true) => Some(self.store.kubeconfig(cluster.id).await?.into()),
+        };
         Ok(ClusterWithKubeconfig { view, kubeconfig })
-    }
-
-    /// The kubeconfig where the caller may have it.
-    async fn shown_kubeconfig(
-        &self,
-        caller: &Caller,
-        cluster: &Cluster,
-        organization: Option<&Entry<Organization>>,
-    ) -> Result<Option<ShownKubeconfig>, ServiceError> {
-        if !permits_on(caller, Action::ClusterKubeconfig, cluster, organization) {
-            return Ok(None);
-        }
-        let kubeconfig = if cluster.has_kubeconfig { self.store.kubeconfig(cluster.id).await? } else { None };
-        Ok(Some(kubeconfig.map_or(ShownKubeconfig::Absent, ShownKubeconfig::Present)))
     }
 
     fn permitted(&self, caller: &Caller, action: Action, id: ClusterId) -> Result<ClusterView, ServiceError> {

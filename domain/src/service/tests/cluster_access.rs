@@ -14,7 +14,7 @@ use crate::{
     operation::NetworkPolicy,
     port::{
         inspector::{InspectError, MockClusterInspector},
-        store::{Creation, MockClusterStore, Revision},
+        store::{Creation, MockClusterStore, MockSealedKubeconfig, Revision},
     },
     secret::Kubeconfig,
     service::{
@@ -34,6 +34,7 @@ fn accepting() -> MockClusterStore {
     store.expect_commit().returning(|_, _, _| Ok(Revision(1)));
     store.expect_metadata().returning(|_| Ok(None));
     store.expect_kubeconfig().returning(|_| Ok(Some(Kubeconfig::new("{}".into()))));
+    store.expect_sealed_kubeconfig().returning(|_| Ok(Some(Box::new(MockSealedKubeconfig::new()))));
     store
 }
 
@@ -237,7 +238,7 @@ async fn clusters_nest_what_the_policy_lets_be_seen() {
                 world.put_cluster(Cluster { organization: world.acme, ..more });
             }
             let mut store = MockClusterStore::new();
-            store.expect_kubeconfig().returning(|_| Ok(None));
+            store.expect_sealed_kubeconfig().returning(|_| Ok(None));
             let clusters = world.clusters(store);
             let all = ListRequest { all_namespaces: true, ..ListRequest::default() };
             let own = ListRequest::default();

@@ -18,7 +18,10 @@ use crate::{
     id::ClusterId,
     port::{
         engine::{Abilities, EngineRegistry},
-        store::{Change, ClusterRecord, ClusterSecrets, MockClusterStore, MockFreshness, Revision, StoreError},
+        store::{
+            Change, ClusterRecord, ClusterSecrets, MockClusterStore, MockFreshness, MockSealedKubeconfig, Revision,
+            StoreError,
+        },
     },
     reason::{Fixer, Reason},
     secret::{Kubeconfig, SealedDocument},
@@ -254,6 +257,20 @@ async fn a_delete_that_was_overtaken_deletes_what_is_there_now() {
     clusters.delete(&caller(&world.people.ann), world.cluster, None).await.unwrap();
     let seen = seen.take();
     assert!(seen.is_sorted_by(|a, b| a < b) && seen.len() == 3, "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_kubeconfig_is_handed_on_sealed() {
+    let world = World::new();
+    let with = Cluster { has_kubeconfig: true, ..cluster("web", world.making, &world.people.ann) };
+    let id = with.id;
+    world.put_cluster(with);
+    let mut store = MockClusterStore::new();
+    store.expect_sealed_kubeconfig().times(1).returning(|_| Ok(Some(Box::new(MockSealedKubeconfig::new()))));
+    let clusters = world.clusters(store);
+    let shown = clusters.show(&caller(&world.people.ann), id, |_| Vec::new()).await.unwrap();
+    assert!(matches!(shown.kubeconfig, Some(ShownKubeconfig::Present(_))));
+    assert!(format!("{shown:?}").contains("SealedKubeconfig(hidden)"));
 }
 
 #[tokio::test]

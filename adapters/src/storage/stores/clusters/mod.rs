@@ -7,6 +7,7 @@ mod work;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
     cluster::Cluster,
@@ -15,8 +16,8 @@ use kqueen_domain::{
     port::{
         leader::Term,
         store::{
-            Claim, ClusterRecord, ClusterSecrets, ClusterStore, Creation, Revision, StoreError, TimelinePage,
-            Versioned, Work,
+            Claim, ClusterRecord, ClusterSecrets, ClusterStore, Creation, Revision, SealedKubeconfig, StoreError,
+            TimelinePage, Versioned, Work,
         },
     },
     secret::{Kubeconfig, SealedDocument},
@@ -24,8 +25,9 @@ use kqueen_domain::{
 
 use crate::storage::{
     backend::{Refusal, Test, Transaction},
+    cipher::Cipher,
     core::Core,
-    key::{self, By, Secret, Used},
+    key::{self, By, Key, Secret, Used},
     record,
 };
 
@@ -95,6 +97,24 @@ impl Clusters {
     }
 }
 
+/// A kubeconfig as it was read, with what opens it.
+struct Stored {
+    core: Arc<Core>,
+    key: Key,
+    secret: Secret,
+    sealed: Bytes,
+}
+
+impl SealedKubeconfig for Stored {
+    fn length(&self) -> usize {
+        Cipher::open_length(&self.sealed)
+    }
+
+    fn open_into(&self, text: &mut Vec<u8>) -> Result<(), StoreError> {
+        self.core.open_into(text, &self.key, self.secret, &self.sealed)
+    }
+}
+
 #[async_trait]
 impl ClusterStore for Clusters {
     async fn create(
@@ -144,6 +164,14 @@ impl ClusterStore for Clusters {
 
     async fn kubeconfig(&self, id: ClusterId) -> Result<Option<Kubeconfig>, StoreError> {
         Ok(self.0.secret(Secret::Kubeconfig(id)).await?.map(Kubeconfig::new))
+    }
+
+    async fn sealed_kubeconfig(&self, id: ClusterId) -> Result<Option<Box<dyn SealedKubeconfig>>, StoreError> {
+        let secret = Secret::Kubeconfig(id);
+        let key = Key::from(secret);
+        let sealed = self.0.sealed(&key, secret).await?;
+        Ok(sealed
+            .map(|sealed| Box::new(Stored { core: self.0.clone(), key, secret, sealed }) as Box<dyn SealedKubeconfig>))
     }
 
     async fn metadata(&self, id: ClusterId) -> Result<Option<SealedDocument>, StoreError> {
