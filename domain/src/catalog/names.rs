@@ -1,10 +1,21 @@
 //! The names of all rows as one text: a filter that has to look at every name reads it from end to end, instead of going to fifty
 //! thousand places in memory.
 
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use memchr::memmem::Finder;
 
 /// What ends a name. No name contains it: names are one line.
 const END: u8 = b'\n';
+
+/// For how many filters it is kept what they found, until a name changes: of those who turn pages, or look again every few seconds.
+const KEPT: usize = 16;
+
+/// What was looked for, and where it is.
+type Found = (Box<[u8]>, Arc<Marks>);
 
 /// Names in lower case with the slots of their rows.
 pub(super) struct Names {
@@ -12,6 +23,7 @@ pub(super) struct Names {
     /// Where each name begins, in rising order, and whose it is.
     places: Vec<(u32, u32)>,
     slots: usize,
+    found: Mutex<VecDeque<Found>>,
 }
 
 impl Names {
@@ -23,11 +35,23 @@ impl Names {
             text.extend_from_slice(name.as_bytes());
             text.push(END);
         }
-        Self { text, places, slots }
+        Self { text, places, slots, found: Mutex::default() }
     }
 
     /// The slots of names that contain what `finder` looks for.
-    pub(super) fn matching(&self, finder: &Finder<'_>) -> Marks {
+    pub(super) fn matching(&self, finder: &Finder<'_>) -> Arc<Marks> {
+        let found = || self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = found().iter().find(|(needle, _)| **needle == *finder.needle()).map(|(_, marks)| marks.clone());
+        known.unwrap_or_else(|| {
+            let marks = Arc::new(self.search(finder));
+            let mut found = found();
+            found.truncate(KEPT - 1);
+            found.push_front((finder.needle().into(), marks.clone()));
+            marks
+        })
+    }
+
+    fn search(&self, finder: &Finder<'_>) -> Marks {
         let mut marks = Marks(vec![0; self.slots.div_ceil(64)]);
         if finder.needle().contains(&END) {
             return marks;
@@ -58,6 +82,11 @@ impl Marks {
         }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// Whether the slot is in it.
     pub(super) fn has(&self, slot: u32) -> bool {
         self.0.get(slot as usize / 64).is_some_and(|word| word & (1 << (slot % 64)) != 0)
@@ -68,10 +97,30 @@ impl Marks {
 mod tests {
     use super::*;
 
+    fn names() -> Names {
+        Names::of([(3, "prod-1"), (0, "x"), (70, "prod-prod"), (5, "staging")].into_iter(), 71)
+    }
+
     fn matching(needle: &str) -> Vec<u32> {
-        let names = Names::of([(3, "prod-1"), (0, "x"), (70, "prod-prod"), (5, "staging")].into_iter(), 71);
-        let marks = names.matching(&Finder::new(needle));
-        (0..80).filter(|slot| marks.has(*slot)).collect()
+        let marks = names().matching(&Finder::new(needle));
+        let slots: Vec<u32> = (0..80).filter(|slot| marks.has(*slot)).collect();
+        assert_eq!(marks.len(), slots.len());
+        slots
+    }
+
+    #[test]
+    fn what_was_found_is_kept_for_the_latest_filters() {
+        let names = names();
+        let first = names.matching(&Finder::new("prod"));
+        assert!(Arc::ptr_eq(&first, &names.matching(&Finder::new("prod"))));
+        for number in 1..KEPT {
+            names.matching(&Finder::new(&number.to_string()));
+        }
+        assert!(Arc::ptr_eq(&first, &names.matching(&Finder::new("prod"))), "one of the latest {KEPT}");
+        names.matching(&Finder::new("another"));
+        let anew = names.matching(&Finder::new("prod"));
+        assert!(!Arc::ptr_eq(&first, &anew));
+        assert_eq!((anew.len(), names.found.lock().unwrap().len()), (2, KEPT));
     }
 
     #[test]

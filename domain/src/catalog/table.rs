@@ -267,8 +267,21 @@ impl<T, X> Table<T, X> {
         let all_names = || slots.len() >= self.slots.len() / 4;
         let name = matcher.as_ref().and_then(Matcher::name).filter(|_| all_names());
         let marks = name.map(|finder| self.names().matching(finder));
-        let marks_tell_all =
-            marks.is_some() && owner.is_none() && matcher.as_ref().is_none_or(Matcher::is_about_names_alone);
+        if let Some(marks) = &marks
+            && owner.is_none()
+            && matcher.as_ref().is_none_or(Matcher::is_about_names_alone)
+        {
+            let marked = |slots: &mut dyn Iterator<Item = &u32>| {
+                let page = slots.filter(|slot| marks.has(**slot)).skip(offset).take(limit);
+                page.filter_map(|slot| row_at(&self.slots, *slot)).map(&view).collect()
+            };
+            let items = if listing.descending { marked(&mut slots.iter().rev()) } else { marked(&mut slots.iter()) };
+            let total = match listing.scope {
+                Scope::All => marks.len(),
+                Scope::Organization(_) => slots.iter().filter(|slot| marks.has(**slot)).count(),
+            };
+            return Page { items, total };
+        }
         let passes = |row: &Row<T, X>| {
             owner.is_none_or(|owner| row.owner == Some(owner))
                 && matcher.as_ref().is_none_or(|matcher| matcher.matches(&row.name, &row.provisioner, &row.engine))
@@ -276,13 +289,9 @@ impl<T, X> Table<T, X> {
         let select = |slots: &mut dyn Iterator<Item = &u32>| {
             let mut page = Page { items: Vec::new(), total: 0 };
             for slot in slots.filter(|slot| marks.as_ref().is_none_or(|marks| marks.has(**slot))) {
-                let is_within = page.total >= offset && page.items.len() < limit;
-                // Rows lie anywhere in memory; those that need not be looked at are not.
-                if is_within || !marks_tell_all {
-                    let Some(row) = row_at(&self.slots, *slot).filter(|row| passes(row)) else { continue };
-                    if is_within {
-                        page.items.push(view(row));
-                    }
+                let Some(row) = row_at(&self.slots, *slot).filter(|row| passes(row)) else { continue };
+                if page.total >= offset && page.items.len() < limit {
+                    page.items.push(view(row));
                 }
                 page.total += 1;
             }
