@@ -49,7 +49,7 @@ impl ReadModel {
             Shown::User(_) => Change::User(versioned(stored)?),
             Shown::Provisioner(_) => Change::Provisioner(versioned(stored)?),
             Shown::Cluster(_) => Change::Cluster(versioned(stored)?),
-            Shown::Sighting(_) => Change::Sighting(record::read(&stored.value)?),
+            Shown::ObservedStatus(_) => Change::ObservedStatus(record::read(&stored.value)?),
             Shown::Ages(shard) => Change::Looked(self.ages.put(shard, Page::read(&stored.value, stored.revision)?)),
             Shown::Check(_) => Change::Checked(record::read(&stored.value)?),
             Shown::Operation(_) => Change::Operation(versioned(stored)?),
@@ -67,7 +67,7 @@ impl ReadModel {
                 self.ages.forget(id);
                 Change::ClusterGone(id)
             }
-            Shown::Sighting(id) => Change::SightingGone(id),
+            Shown::ObservedStatus(id) => Change::ObservedStatusGone(id),
             Shown::Operation(id) => Change::OperationGone(id),
             Shown::Orphan(id) => Change::OrphanGone(id),
             Shown::Departed(id) => Change::DepartedGone(id),

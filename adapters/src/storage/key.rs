@@ -86,7 +86,7 @@ pub(crate) enum Shown {
     User(UserId),
     Provisioner(ProvisionerId),
     Cluster(ClusterId),
-    Sighting(ClusterId),
+    ObservedStatus(ClusterId),
     Ages(Shard),
     Check(ProvisionerId),
     Operation(OperationId),
@@ -103,7 +103,7 @@ impl Shown {
             "user" => Self::User(name.parse().ok()?),
             "provisioner" => Self::Provisioner(name.parse().ok()?),
             "cluster" => Self::Cluster(name.parse().ok()?),
-            "sighting" => Self::Sighting(name.parse().ok()?),
+            "sighting" => Self::ObservedStatus(name.parse().ok()?),
             "ages" => Self::Ages(Shard::from_name(name)?),
             "check" => Self::Check(name.parse().ok()?),
             "operation" => Self::Operation(name.parse().ok()?),
@@ -121,7 +121,7 @@ impl From<Shown> for Key {
             Shown::User(id) => format!("shown/user/{id}"),
             Shown::Provisioner(id) => format!("shown/provisioner/{id}"),
             Shown::Cluster(id) => format!("shown/cluster/{id}"),
-            Shown::Sighting(id) => format!("shown/sighting/{id}"),
+            Shown::ObservedStatus(id) => format!("shown/sighting/{id}"),
             Shown::Ages(shard) => format!("shown/ages/{shard}"),
             Shown::Check(id) => format!("shown/check/{id}"),
             Shown::Operation(id) => format!("shown/operation/{id}"),
@@ -152,8 +152,8 @@ pub(crate) fn cluster(id: ClusterId) -> Key {
     Shown::Cluster(id).into()
 }
 
-pub(crate) fn sighting(id: ClusterId) -> Key {
-    Shown::Sighting(id).into()
+pub(crate) fn observed(id: ClusterId) -> Key {
+    Shown::ObservedStatus(id).into()
 }
 
 /// What the last check of a provisioner in the background found.

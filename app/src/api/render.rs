@@ -298,7 +298,7 @@ impl Renderer {
         member(out, "status_message", &standing.reason);
         member(out, "state_changed_at", &time(standing.changed_at));
         member(out, "observed_at", &view.looked_at.map(time));
-        member(out, "version", &view.sighting.as_ref().and_then(|sighting| sighting.version.as_deref()));
+        member(out, "version", &view.observed.as_ref().and_then(|observed| observed.version.as_deref()));
         member(out, "progress", &view.progress(standing.phase, self.abilities(view)));
         let told = view.told();
         member(out, "node_count", &told.and_then(|told| told.node_count));

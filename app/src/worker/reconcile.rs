@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{queue::Lane, wake::Wake};
 
-/// How often the ages of unchanged sightings are written.
+/// How often the ages of unchanged observed statuses are written.
 const AGES_EVERY: Duration = Duration::from_secs(5);
 /// Most ages that wait while the store is away.
 const MOST_UNWRITTEN: usize = 200_000;

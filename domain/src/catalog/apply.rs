@@ -12,7 +12,7 @@ use super::{
     view::Entry,
 };
 use crate::{
-    cluster::{Cluster, Sighting, Standing},
+    cluster::{Cluster, ObservedStatus, Standing},
     id::{ClusterId, ProvisionerId},
     organization::Organization,
     port::store::Versioned,
@@ -51,8 +51,8 @@ impl Tables {
                 self.clusters.put(row);
             }
             Change::ClusterGone(id) => drop(self.clusters.remove(id.uuid())),
-            Change::Sighting(sighting) => self.put_sighting(sighting),
-            Change::SightingGone(id) => self.drop_sighting(id),
+            Change::ObservedStatus(observed) => self.put_observed(observed),
+            Change::ObservedStatusGone(id) => self.drop_observed(id),
             Change::Looked(ages) => {
                 for (cluster, at) in ages {
                     self.looked(cluster, at);
@@ -121,16 +121,16 @@ impl Tables {
         }
     }
 
-    fn put_sighting(&mut self, sighting: Sighting) {
-        let id = sighting.cluster.uuid();
+    fn put_observed(&mut self, observed: ObservedStatus) {
+        let id = observed.cluster.uuid();
         if let Some(seen) = self.clusters.extra_mut(id) {
-            seen.looked_at = seen.looked_at.max(Some(sighting.at));
-            seen.sighting = Some(Arc::new(sighting));
+            seen.looked_at = seen.looked_at.max(Some(observed.at));
+            seen.observed = Some(Arc::new(observed));
         }
         self.restate(id);
     }
 
-    fn drop_sighting(&mut self, cluster: ClusterId) {
+    fn drop_observed(&mut self, cluster: ClusterId) {
         if let Some(seen) = self.clusters.extra_mut(cluster.uuid()) {
             *seen = Seen::default();
         }
@@ -139,7 +139,7 @@ impl Tables {
 
     fn restate(&mut self, cluster: Uuid) {
         let Some(row) = self.clusters.row(cluster) else { return };
-        let phase = Standing::of(&row.entry.record, row.extra.sighting.as_deref()).phase;
+        let phase = Standing::of(&row.entry.record, row.extra.observed.as_deref()).phase;
         self.clusters.set_state(cluster, phase.as_str());
     }
 
@@ -161,7 +161,7 @@ impl Tables {
             name: lower(value.name.as_str()),
             provisioner: provisioner.map_or_else(empty, |row| row.provisioner.clone()),
             engine: provisioner.map_or_else(empty, |row| row.engine.clone()),
-            state: Standing::of(&value, extra.sighting.as_deref()).phase.as_str(),
+            state: Standing::of(&value, extra.observed.as_deref()).phase.as_str(),
             extra,
             entry: Arc::new(Entry::new(value, revision)),
         }

@@ -38,10 +38,10 @@ impl Filling {
             }
             Change::Provisioner(provisioner) => self.provisioners.push(provisioner),
             Change::Cluster(cluster) => self.clusters.push(cluster),
-            Change::Sighting(sighting) => {
-                let seen = self.seen.entry(sighting.cluster.uuid()).or_default();
-                seen.looked_at = seen.looked_at.max(Some(sighting.at));
-                seen.sighting = Some(Arc::new(sighting));
+            Change::ObservedStatus(observed) => {
+                let seen = self.seen.entry(observed.cluster.uuid()).or_default();
+                seen.looked_at = seen.looked_at.max(Some(observed.at));
+                seen.observed = Some(Arc::new(observed));
             }
             Change::Looked(ages) => {
                 for (cluster, at) in ages {
@@ -57,7 +57,7 @@ impl Filling {
             | Change::UserGone(_)
             | Change::ProvisionerGone(_)
             | Change::ClusterGone(_)
-            | Change::SightingGone(_)
+            | Change::ObservedStatusGone(_)
             | Change::OperationGone(_)
             | Change::OrphanGone(_)
             | Change::DepartedGone(_) => {}

@@ -13,7 +13,7 @@ use super::{
     view::Lookup,
 };
 use crate::{
-    cluster::{Cluster, Sighting},
+    cluster::{Cluster, ObservedStatus},
     id::OrganizationId,
     organization::Organization,
     port::store::Revision,
@@ -32,7 +32,7 @@ pub struct ClusterLine {
     pub text: Box<[u8]>,
     /// The organization everything in the text is of, if it is one.
     home: Option<OrganizationId>,
-    sighting: Option<Arc<Sighting>>,
+    observed: Option<Arc<ObservedStatus>>,
     nested: Nested,
 }
 
@@ -76,8 +76,8 @@ impl Nested {
             // These are told by the cluster's row.
             Change::Cluster(_)
             | Change::ClusterGone(_)
-            | Change::Sighting(_)
-            | Change::SightingGone(_)
+            | Change::ObservedStatus(_)
+            | Change::ObservedStatusGone(_)
             | Change::Looked(_)
             // These are not shown of clusters.
             | Change::Operation(_)
@@ -121,7 +121,7 @@ impl Found {
             looked_at: view.looked_at,
             home,
             cluster: view.cluster,
-            sighting: view.sighting,
+            observed: view.observed,
             nested,
         });
         if audience.sees(home) {
@@ -167,12 +167,12 @@ impl Tables {
 impl ClusterLine {
     /// Whether it shows what `row` and all it nests say now.
     fn is_of(&self, row: &Row<Cluster, Seen>, nested: Nested) -> bool {
-        let same_sighting = match (&self.sighting, &row.extra.sighting) {
+        let same_observed = match (&self.observed, &row.extra.observed) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             (None, None) => true,
             _ => false,
         };
-        same_sighting
+        same_observed
             && self.nested == nested
             && Arc::ptr_eq(&self.cluster, &row.entry)
             && self.looked_at == row.extra.looked_at

@@ -39,7 +39,7 @@ use self::{
     work::WorkTables,
 };
 use crate::{
-    cluster::{Cluster, Sighting},
+    cluster::{Cluster, ObservedStatus},
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::Namespace,
     operation::Operation,
@@ -73,9 +73,9 @@ pub enum Change {
     /// A cluster was deleted, and with it what was seen of it.
     ClusterGone(ClusterId),
     /// What is seen of a cluster has changed.
-    Sighting(Sighting),
+    ObservedStatus(ObservedStatus),
     /// What was seen of a cluster was dropped.
-    SightingGone(ClusterId),
+    ObservedStatusGone(ClusterId),
     /// Clusters were looked at and found unchanged. Older times than those known are ignored.
     Looked(Vec<(ClusterId, DateTime<Utc>)>),
     /// An operation was asked for, or has moved on.

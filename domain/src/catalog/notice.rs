@@ -48,7 +48,7 @@ impl Tables {
     pub(super) fn subject(&self, change: &Change) -> Option<Subject> {
         Some(match change {
             Change::Cluster(cluster) => Subject::Cluster(cluster.value.id),
-            Change::Sighting(sighting) => Subject::Cluster(sighting.cluster),
+            Change::ObservedStatus(observed) => Subject::Cluster(observed.cluster),
             Change::Provisioner(provisioner) => Subject::Provisioner(provisioner.value.id),
             // That it was checked again and is as it was moves its age alone, as looking at a cluster does.
             Change::Checked(checked) if self.is_news(checked) => Subject::Provisioner(checked.provisioner),
@@ -59,7 +59,7 @@ impl Tables {
             | Change::ProvisionerGone(_)
             | Change::OperationGone(_)
             | Change::UserGone(_)
-            | Change::SightingGone(_)
+            | Change::ObservedStatusGone(_)
             | Change::Looked(_)
             | Change::Checked(_)
             | Change::Organization(_)

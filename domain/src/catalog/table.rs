@@ -17,7 +17,7 @@ use super::{
     view::Entry,
 };
 use crate::{
-    cluster::Sighting,
+    cluster::ObservedStatus,
     id::{OrganizationId, UserId},
     provisioner::{Check, Checked},
 };
@@ -39,7 +39,7 @@ pub(super) struct Row<T, X> {
 /// What a cluster's row knows besides.
 #[derive(Default)]
 pub(super) struct Seen {
-    pub(super) sighting: Option<Arc<Sighting>>,
+    pub(super) observed: Option<Arc<ObservedStatus>>,
     pub(super) looked_at: Option<DateTime<Utc>>,
     pub(super) line: Kept,
 }

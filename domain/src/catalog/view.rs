@@ -9,7 +9,7 @@ use super::{
     table::{Row, Seen},
 };
 use crate::{
-    cluster::{Cluster, Phase, Sighting, Standing, Told},
+    cluster::{Cluster, ObservedStatus, Phase, ProviderStatus, Standing},
     id::{OrganizationId, ProvisionerId, UserId},
     name::ResourceName,
     operation::Operation,
@@ -75,7 +75,7 @@ pub struct ClusterView {
     /// Its owner.
     pub owner: Option<UserView>,
     /// What was last seen of it.
-    pub sighting: Option<Arc<Sighting>>,
+    pub observed: Option<Arc<ObservedStatus>>,
     /// When it was last looked at.
     pub looked_at: Option<DateTime<Utc>>,
 }
@@ -84,13 +84,13 @@ impl ClusterView {
     /// How the cluster stands.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        Standing::of(&self.cluster.record, self.sighting.as_deref())
+        Standing::of(&self.cluster.record, self.observed.as_deref())
     }
 
     /// What its provider said of it when it was last asked.
     #[must_use]
-    pub fn told(&self) -> Option<&Told> {
-        self.sighting.as_ref()?.told.as_ref()
+    pub fn told(&self) -> Option<&ProviderStatus> {
+        self.observed.as_ref()?.provider.as_ref()
     }
 
     /// How far a cluster in that phase is, in percent, given what its engine can do if it is offered; `None` where that cannot be
@@ -103,9 +103,9 @@ impl ClusterView {
             // What is attached is whole from the start; nothing is made that could be half done.
             Some(abilities) if !abilities.deploy => Some(100),
             Some(abilities) if abilities.progress && under_way => Some(match self.told() {
-                Some(Told { progress: Some(progress), .. }) => *progress,
+                Some(ProviderStatus { progress: Some(progress), .. }) => *progress,
                 // The provider has made it and is at rest; what is left is ours.
-                Some(Told { node_count: Some(_), .. }) if phase == Phase::Deploying => 99,
+                Some(ProviderStatus { node_count: Some(_), .. }) if phase == Phase::Deploying => 99,
                 Some(_) | None => 0,
             }),
             Some(_) | None => None,
@@ -170,7 +170,7 @@ impl Lookup for Tables {
             organization: self.organizations.get(cluster.record.organization.uuid()).cloned(),
             provisioner: self.provisioner_view(cluster.record.provisioner),
             owner: self.user_view(cluster.record.owner),
-            sighting: row.extra.sighting.clone(),
+            observed: row.extra.observed.clone(),
             looked_at: row.extra.looked_at,
             cluster,
         }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Cluster, Look, Sighting};
+use super::{Cluster, Look, ObservedStatus};
 use crate::reason::Reason;
 
 /// Where a cluster stands in its life, as stored. "Unknown" is not among them: it is a failed look, not a state of the cluster.
@@ -138,10 +138,10 @@ pub struct Standing {
 impl Standing {
     /// How `cluster` stands given what was last seen of it.
     #[must_use]
-    pub fn of(cluster: &Cluster, sighting: Option<&Sighting>) -> Self {
+    pub fn of(cluster: &Cluster, observed: Option<&ObservedStatus>) -> Self {
         let changed_at = cluster.changed_at;
         let under_way = |phase, what: &str| {
-            let told = sighting.and_then(|sighting| sighting.told.as_ref()).map(super::Told::to_string);
+            let told = observed.and_then(|observed| observed.provider.as_ref()).map(super::ProviderStatus::to_string);
             let reason = match told.filter(|told| !told.is_empty()) {
                 Some(told) => format!("{what}: {told}"),
                 None => what.to_owned(),
@@ -151,8 +151,8 @@ impl Standing {
         match &cluster.lifecycle {
             Lifecycle::Deploying => under_way(Phase::Deploying, "the cluster is being made"),
             // What is attached is ready from the start, but nobody has seen it answer yet.
-            Lifecycle::Ready => match sighting {
-                Some(sighting) => Self::seen(cluster, sighting),
+            Lifecycle::Ready => match observed {
+                Some(observed) => Self::seen(cluster, observed),
                 None => under_way(Phase::Deploying, "waiting for the first look at the cluster"),
             },
             Lifecycle::Updating => under_way(Phase::Updating, "the cluster is being changed"),
@@ -161,9 +161,9 @@ impl Standing {
         }
     }
 
-    fn seen(cluster: &Cluster, sighting: &Sighting) -> Self {
-        let trouble = sighting.told.as_ref().and_then(|told| told.trouble.as_ref());
-        let reason = match (&sighting.look, trouble) {
+    fn seen(cluster: &Cluster, observed: &ObservedStatus) -> Self {
+        let trouble = observed.provider.as_ref().and_then(|told| told.trouble.as_ref());
+        let reason = match (&observed.look, trouble) {
             (Some(Look::Answered { version }), None) => format!("the cluster answers, Kubernetes {version}"),
             (Some(Look::Answered { version }), Some(trouble)) => {
                 format!("the cluster answers, Kubernetes {version}; its provider does not: {trouble}")
@@ -173,7 +173,7 @@ impl Standing {
             (None, None) => "the provider says that the cluster runs".to_owned(),
         };
         // While something was being done to the cluster, that was its phase, whatever looks found.
-        let changed_at = sighting.phase_changed_at.max(cluster.changed_at);
-        Self { phase: sighting.phase, reason, changed_at }
+        let changed_at = observed.phase_changed_at.max(cluster.changed_at);
+        Self { phase: observed.phase, reason, changed_at }
     }
 }

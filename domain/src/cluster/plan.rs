@@ -119,7 +119,7 @@ fn incomplete() -> Reason {
     )
 }
 
-/// Whether a cluster that failed for that reason lacks something at its provider, so that deploying it is what helps. Told by what the
+/// Whether a cluster that failed for that reason lacks something at its provider, so that deploying it is what helps. ProviderStatus by what the
 /// reason says: where that was written by another version, it is found out anew by trying whatever failed.
 #[must_use]
 pub fn is_mended_by_deploying(reason: &Reason) -> bool {

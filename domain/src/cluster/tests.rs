@@ -1,4 +1,4 @@
-//! The state machine as tables: every state with every event, every state with every sighting, and what a look makes of the last one.
+//! The state machine as tables: every state with every event, every state with every observed status, and what a look makes of the last one.
 
 use ClusterEvent::{
     ChangeRequested, DeleteRequested, DeployRequested, EngineFailed, Finished, Released, Stopped, TimedOut,
@@ -55,18 +55,18 @@ fn silent() -> Look {
     Look::Silent { reason: "connection refused".into() }
 }
 
-fn says(words: &str) -> Told {
-    Told { words: words.into(), ..Told::default() }
+fn says(words: &str) -> ProviderStatus {
+    ProviderStatus { words: words.into(), ..ProviderStatus::default() }
 }
 
 /// What was told before, and why nothing is told now.
-fn in_trouble(words: &str) -> Told {
-    Told { trouble: Some(because("the provider is away")), ..says(words) }
+fn in_trouble(words: &str) -> ProviderStatus {
+    ProviderStatus { trouble: Some(because("the provider is away")), ..says(words) }
 }
 
 /// What a first look and answer make known.
-fn sighting(of: &Cluster, look: Option<Look>, told: Option<Told>, now: DateTime<Utc>) -> Sighting {
-    Sighting::after(None, of.id, look, told, now).unwrap()
+fn observed(of: &Cluster, look: Option<Look>, told: Option<ProviderStatus>, now: DateTime<Utc>) -> ObservedStatus {
+    ObservedStatus::after(None, of.id, look, told, now).unwrap()
 }
 
 #[test]
@@ -136,9 +136,9 @@ fn what_is_under_way_or_has_failed_is_shown_whatever_was_seen() {
         let unseen = Standing::of(&cluster, None);
         assert_eq!(unseen, Standing { phase, reason: reason.into(), changed_at: at(10) });
         for look in [None, Some(answered("v1.37.2")), Some(refused()), Some(silent())] {
-            let seen = sighting(&cluster, look.clone(), None, at(20));
+            let seen = observed(&cluster, look.clone(), None, at(20));
             assert_eq!(Standing::of(&cluster, Some(&seen)), unseen, "{lifecycle:?} {look:?}");
-            let quiet = sighting(&cluster, look.clone(), Some(says("")), at(20));
+            let quiet = observed(&cluster, look.clone(), Some(says("")), at(20));
             assert_eq!(Standing::of(&cluster, Some(&quiet)), unseen, "{lifecycle:?} {look:?}");
         }
     }
@@ -148,7 +148,7 @@ fn what_is_under_way_or_has_failed_is_shown_whatever_was_seen() {
 fn while_something_is_under_way_its_provider_is_quoted() {
     for (lifecycle, quoted) in [(Deploying, true), (Updating, true), (Destroying, true), (failed("broken"), false)] {
         let cluster = cluster(lifecycle.clone(), at(10));
-        let said = |told| Standing::of(&cluster, Some(&sighting(&cluster, None, Some(told), at(20)))).reason;
+        let said = |told| Standing::of(&cluster, Some(&observed(&cluster, None, Some(told), at(20)))).reason;
         let nothing = Standing::of(&cluster, None).reason;
         let with = |words: &str| if quoted { format!("{nothing}: {words}") } else { nothing.clone() };
         assert_eq!(said(says("2 of 3 nodes are ready")), with("2 of 3 nodes are ready"), "{lifecycle:?}");
@@ -180,7 +180,7 @@ fn a_cluster_that_nothing_is_done_to_stands_as_it_was_seen() {
     assert_eq!((unseen.phase, unseen.changed_at), (Phase::Deploying, at(10)));
     assert_eq!(unseen.reason, "waiting for the first look at the cluster");
     for (look, told, phase, reason) in rows {
-        let seen = sighting(&cluster, look.clone(), told.clone(), at(20));
+        let seen = observed(&cluster, look.clone(), told.clone(), at(20));
         let expected = Standing { phase, reason, changed_at: at(20) };
         assert_eq!(Standing::of(&cluster, Some(&seen)), expected, "{look:?} {told:?}");
     }
@@ -194,16 +194,16 @@ fn a_failure_says_why_it_failed_and_what_to_do() {
 }
 
 #[test]
-fn the_shown_phase_has_changed_when_the_later_of_state_and_sighting_did() {
+fn the_shown_phase_has_changed_when_the_later_of_state_and_observed_status_did() {
     // It answered since 10, was changed, and is ready again since 50: until then the phase was another.
     let cluster = cluster(Ready, at(50));
-    let seen = sighting(&cluster, Some(answered("v1.37.2")), None, at(10));
+    let seen = observed(&cluster, Some(answered("v1.37.2")), None, at(10));
     let standing = Standing::of(&cluster, Some(&seen));
     assert_eq!((standing.phase, standing.changed_at), (Phase::Ready, at(50)));
 }
 
 /// One turn after another: what is found, and the phase and version known from then on. `None` where nothing new is known.
-type Story = Vec<(Option<Look>, Option<Told>, Option<(Phase, Option<&'static str>)>)>;
+type Story = Vec<(Option<Look>, Option<ProviderStatus>, Option<(Phase, Option<&'static str>)>)>;
 
 #[test]
 fn what_is_known_after_each_look() {
@@ -248,14 +248,14 @@ fn what_is_known_after_each_look() {
     ];
     for (story, turns) in stories {
         let id = ClusterId::random();
-        let mut known: Option<Sighting> = None;
+        let mut known: Option<ObservedStatus> = None;
         for (second, (look, told, expected)) in (1..).zip(turns) {
-            let next = Sighting::after(known.as_ref(), id, look.clone(), told.clone(), at(second));
+            let next = ObservedStatus::after(known.as_ref(), id, look.clone(), told.clone(), at(second));
             let place = format!("{story}, turn {second}");
             assert_eq!(next.is_some(), expected.is_some(), "{place}");
             let Some((next, (phase, version))) = next.zip(expected) else { continue };
             assert_eq!((next.phase, next.version.as_deref()), (phase, version), "{place}");
-            assert_eq!((next.cluster, &next.look, &next.told, next.at), (id, &look, &told, at(second)), "{place}");
+            assert_eq!((next.cluster, &next.look, &next.provider, next.at), (id, &look, &told, at(second)), "{place}");
             let since =
                 known.filter(|before| before.phase == phase).map_or(at(second), |before| before.phase_changed_at);
             assert_eq!(next.phase_changed_at, since, "{place}: a phase that stays keeps its time");
@@ -266,17 +266,18 @@ fn what_is_known_after_each_look() {
 
 #[test]
 fn whatever_its_provider_tells_differently_is_news() {
-    let before = sighting(&cluster(Ready, at(0)), Some(answered("v1.37.2")), Some(Told::default()), at(1));
+    let before = observed(&cluster(Ready, at(0)), Some(answered("v1.37.2")), Some(ProviderStatus::default()), at(1));
     let policy = NetworkPolicy { provider: "CALICO".into(), enabled: true };
     let changed = [
-        Told { progress: Some(50), ..Told::default() },
-        Told { node_count: Some(3), ..Told::default() },
-        Told { network_policy: Some(policy), ..Told::default() },
+        ProviderStatus { progress: Some(50), ..ProviderStatus::default() },
+        ProviderStatus { node_count: Some(3), ..ProviderStatus::default() },
+        ProviderStatus { network_policy: Some(policy), ..ProviderStatus::default() },
         says("creating"),
         in_trouble(""),
     ];
     for told in changed {
-        let after = Sighting::after(Some(&before), before.cluster, before.look.clone(), Some(told.clone()), at(9));
+        let after =
+            ObservedStatus::after(Some(&before), before.cluster, before.look.clone(), Some(told.clone()), at(9));
         let after = after.unwrap_or_else(|| panic!("{told:?} is not news"));
         assert_eq!((after.phase, after.phase_changed_at, after.at), (Phase::Ready, at(1), at(9)), "{told:?}");
     }

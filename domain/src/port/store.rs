@@ -19,7 +19,7 @@ use chrono::{DateTime, Utc};
 
 use super::{BoxError, leader::Term};
 use crate::{
-    cluster::{Cluster, Sighting},
+    cluster::{Cluster, ObservedStatus},
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     ledger::Ledger,
     operation::Operation,
@@ -220,7 +220,7 @@ pub struct Work {
     /// that is deleted it is only compared, and goes as well.
     pub ledger: Option<(Ledger, Option<Revision>)>,
     /// What is known from looking at it.
-    pub sighting: Option<Sighting>,
+    pub observed: Option<ObservedStatus>,
     /// New entries of its timeline, in the order in which it happened.
     pub timeline: Vec<Entry>,
     /// What becomes an orphan when the cluster leaves.
@@ -238,7 +238,7 @@ pub enum ClusterRecord {
     Keep(Option<Revision>),
     /// It is replaced.
     Put(Box<Cluster>, ClusterSecrets, Revision),
-    /// It is deleted with its secrets, its sighting and its ledger.
+    /// It is deleted with its secrets, its observed status and its ledger.
     Remove(Revision),
 }
 
@@ -301,7 +301,7 @@ pub trait ClusterStore: Send + Sync {
     async fn prune_timeline(&self, id: ClusterId, keep: usize) -> Result<(), StoreError>;
     /// Forgets clusters that left before `before`, with their operations and timelines; how many.
     async fn forget_departed(&self, before: DateTime<Utc>) -> Result<usize, StoreError>;
-    /// Notes, in few writes, when clusters were last looked at whose sighting did not change. Older times than those known are
+    /// Notes, in few writes, when clusters were last looked at whose observed status did not change. Older times than those known are
     /// ignored; clusters that are gone are skipped. `Deposed`.
     async fn record_ages(
         &self,

@@ -14,7 +14,7 @@ use kqueen_adapters::{
 };
 use kqueen_domain::{
     catalog::Catalog,
-    cluster::{Cluster, Lifecycle, Look, Phase, Sighting},
+    cluster::{Cluster, Lifecycle, Look, ObservedStatus, Phase},
     document::Document,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     kubeconfig::{self, AddressRules},
@@ -84,7 +84,7 @@ pub async fn fill(place: Place, secret_key: &str, size: usize, server: &str) -> 
         let stores = &stores;
         async move {
             stores.clusters.create(cluster, secrets, Work::default(), None).await?;
-            let work = Work { sighting: Some(sighting(cluster.id, number, now)), ..Work::default() };
+            let work = Work { observed: Some(observed(cluster.id, number, now)), ..Work::default() };
             stores.clusters.commit(cluster.id, ClusterRecord::Keep(None), work).await.map(drop)
         }
     });
@@ -169,7 +169,7 @@ fn cluster(tenants: &[Tenant], number: usize, size: usize, now: DateTime<Utc>) -
 }
 
 /// Most clusters are well; one in ten did not answer, one in twenty refused us.
-fn sighting(cluster: ClusterId, number: usize, now: DateTime<Utc>) -> Sighting {
+fn observed(cluster: ClusterId, number: usize, now: DateTime<Utc>) -> ObservedStatus {
     let version = "v1.37.2".to_owned();
     let look = match number % 20 {
         3 | 13 => Look::Silent { reason: "nothing answers at its address: connection refused".into() },
@@ -178,7 +178,7 @@ fn sighting(cluster: ClusterId, number: usize, now: DateTime<Utc>) -> Sighting {
     };
     let phase = look.phase();
     let version = (phase != Phase::Failed).then_some(version);
-    Sighting { cluster, look: Some(look), told: None, version, phase, phase_changed_at: now, at: now }
+    ObservedStatus { cluster, look: Some(look), provider: None, version, phase, phase_changed_at: now, at: now }
 }
 
 /// A kubeconfig of 5 kB: an authority and a token, as service accounts have them.

@@ -1,7 +1,7 @@
 //! Promises of [`ClusterStore`](kqueen_domain::port::store::ClusterStore).
 
 use kqueen_domain::{
-    cluster::{Cluster, Lifecycle, Look, Phase, Sighting, Told},
+    cluster::{Cluster, Lifecycle, Look, ObservedStatus, Phase, ProviderStatus},
     document::Document,
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::ResourceName,
@@ -13,7 +13,7 @@ use kqueen_domain::{
 
 use super::{
     Replica, Site,
-    records::{a_cluster, a_provisioner, a_sighting, a_user, after, an_organization, then},
+    records::{a_cluster, a_provisioner, a_user, after, an_observed_status, an_organization, then},
 };
 
 fn with_kubeconfig(text: &str) -> ClusterSecrets {
@@ -172,11 +172,11 @@ pub async fn deleting_frees_what_it_used(site: Site) {
     replica.organizations.delete(organization.id, organization_revision).await.unwrap();
 }
 
-pub async fn sightings_leave_the_revision_alone(site: Site) {
+pub async fn observed_statuses_leave_the_revision_alone(site: Site) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
-    let told = Told {
+    let told = ProviderStatus {
         progress: Some(40),
         node_count: Some(3),
         network_policy: Some(NetworkPolicy { provider: "CALICO".into(), enabled: true }),
@@ -186,37 +186,42 @@ pub async fn sightings_leave_the_revision_alone(site: Site) {
     };
     for (look, told) in [
         (Some(Look::Answered { version: "v1.37.2".into() }), None),
-        (Some(Look::Refused { reason: "401".into() }), Some(Told::default())),
+        (Some(Look::Refused { reason: "401".into() }), Some(ProviderStatus::default())),
         (Some(Look::Silent { reason: "time-out".into() }), Some(told.clone())),
         (None, Some(told)),
     ] {
-        let sighting =
-            Sighting { look, told, phase: Phase::Unknown, phase_changed_at: after(3), ..a_sighting(cluster.id) };
-        replica.saw(&sighting).await.unwrap();
+        let observed = ObservedStatus {
+            look,
+            provider: told,
+            phase: Phase::Unknown,
+            phase_changed_at: after(3),
+            ..an_observed_status(cluster.id)
+        };
+        replica.saw(&observed).await.unwrap();
         let view = replica.catalog.cluster(cluster.id).unwrap();
-        assert_eq!(view.sighting.as_deref(), Some(&sighting));
+        assert_eq!(view.observed.as_deref(), Some(&observed));
         assert_eq!(view.cluster.revision, revision);
     }
     replica.clusters.update(&cluster, ClusterSecrets::default(), revision).await.unwrap();
-    assert!(replica.catalog.cluster(cluster.id).unwrap().sighting.is_some());
+    assert!(replica.catalog.cluster(cluster.id).unwrap().observed.is_some());
 }
 
-pub async fn a_sighting_needs_its_cluster(site: Site) {
+pub async fn an_observed_status_needs_its_cluster(site: Site) {
     let replica = site.open().await;
-    let recorded = replica.saw(&a_sighting(ClusterId::random())).await;
+    let recorded = replica.saw(&an_observed_status(ClusterId::random())).await;
     assert!(matches!(recorded, Err(StoreError::Missing)), "{recorded:?}");
 }
 
-pub async fn deleting_takes_the_sighting(site: Site) {
+pub async fn deleting_takes_the_observed_status(site: Site) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
-    replica.saw(&a_sighting(cluster.id)).await.unwrap();
+    replica.saw(&an_observed_status(cluster.id)).await.unwrap();
     replica.remove(cluster.id, revision).await.unwrap();
     replica.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None).await.unwrap();
-    assert!(replica.catalog.cluster(cluster.id).unwrap().sighting.is_none());
+    assert!(replica.catalog.cluster(cluster.id).unwrap().observed.is_none());
     let replica = site.restart(replica).await;
-    assert!(replica.catalog.cluster(cluster.id).unwrap().sighting.is_none());
+    assert!(replica.catalog.cluster(cluster.id).unwrap().observed.is_none());
 }
 
 pub async fn ages_only_grow(site: Site) {

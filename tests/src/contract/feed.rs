@@ -17,7 +17,7 @@ use kqueen_domain::{
 
 use super::{
     Replica, Site,
-    records::{a_cluster, a_departure, a_sighting, a_user, after, an_entry, an_operation},
+    records::{a_cluster, a_departure, a_user, after, an_entry, an_observed_status, an_operation},
 };
 
 pub async fn a_write_is_shown_when_it_returns(site: Site) {
@@ -27,8 +27,8 @@ pub async fn a_write_is_shown_when_it_returns(site: Site) {
     join_all(clusters.iter().map(|cluster| async {
         replica.clusters.create(cluster, ClusterSecrets::default(), Work::default(), None).await.unwrap();
         assert!(replica.catalog.cluster(cluster.id).is_some());
-        replica.saw(&a_sighting(cluster.id)).await.unwrap();
-        assert!(replica.catalog.cluster(cluster.id).unwrap().sighting.is_some());
+        replica.saw(&an_observed_status(cluster.id)).await.unwrap();
+        assert!(replica.catalog.cluster(cluster.id).unwrap().observed.is_some());
     }))
     .await;
 }
@@ -50,8 +50,8 @@ pub async fn the_other_replica_shows_it_once_caught_up(site: Site) {
 pub async fn a_restart_shows_everything(site: Site) {
     let replica = site.open().await;
     let (organization, user, provisioner, cluster) = replica.one_of_each().await;
-    let sighting = a_sighting(cluster.id);
-    replica.saw(&sighting).await.unwrap();
+    let observed = an_observed_status(cluster.id);
+    replica.saw(&observed).await.unwrap();
     let (gone, revision) = replica.cluster(&provisioner).await;
     replica.remove(gone.id, revision).await.unwrap();
     let secret = a_user(organization.id);
@@ -65,7 +65,7 @@ pub async fn a_restart_shows_everything(site: Site) {
     assert_eq!(replica.catalog.provisioner(provisioner.id).unwrap().provisioner.record, provisioner);
     let view = replica.catalog.cluster(cluster.id).unwrap();
     assert_eq!(view.cluster.record, cluster);
-    assert_eq!(view.sighting.as_deref(), Some(&sighting));
+    assert_eq!(view.observed.as_deref(), Some(&observed));
     assert!(replica.catalog.cluster(gone.id).is_none());
     assert_eq!(replica.users.password_hash(secret.id).await.unwrap().unwrap().expose(), "hash");
 }
@@ -144,7 +144,7 @@ pub async fn secrets_are_read_once(site: Site) {
     assert_eq!(read(&replica).await, 3);
     assert_eq!(read(&replica).await, 3);
     // A look changes nothing about them, another kubeconfig does.
-    replica.saw(&a_sighting(cluster.id)).await.unwrap();
+    replica.saw(&an_observed_status(cluster.id)).await.unwrap();
     assert_eq!(read(&replica).await, 3);
     let revision = replica.catalog.cluster(cluster.id).unwrap().cluster.revision;
     replica.clusters.update(&cluster, ClusterSecrets::default(), revision).await.unwrap();
@@ -178,7 +178,7 @@ pub async fn replicas_hear_the_same(site: Site) {
     let work = Work { operations: vec![(operation.clone(), None)], ..Work::default() };
     let created = one.clusters.create(&cluster, ClusterSecrets::default(), work, None).await.unwrap();
     let Creation::New(made) = created else { panic!("nothing was claimed") };
-    let seen = one.saw(&a_sighting(cluster.id)).await.unwrap();
+    let seen = one.saw(&an_observed_status(cluster.id)).await.unwrap();
     let check = Check { phase: ProvisionerPhase::Failed, reason: "401".into(), at: after(1) };
     let checked = Checked { provisioner: provisioner.id, check, state_changed_at: after(1) };
     one.provisioners.record_check(&checked, Term::Alone).await.unwrap();

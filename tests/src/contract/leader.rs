@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Site,
-    records::{a_cluster, a_ledger, a_sighting, after, an_entry, an_operation, an_orphan, then},
+    records::{a_cluster, a_ledger, after, an_entry, an_observed_status, an_operation, an_orphan, then},
 };
 use crate::fixture::process::eventually;
 
@@ -29,7 +29,7 @@ pub async fn an_only_replica_leads_and_its_term_is_good(site: Site) {
     let term = leadership.term().unwrap();
     assert_eq!(term == Term::Alone, !matches!(site.place(), Place::Etcd(_)));
 
-    let work = Work { sighting: Some(a_sighting(cluster.id)), term: Some(term), ..Work::default() };
+    let work = Work { observed: Some(an_observed_status(cluster.id)), term: Some(term), ..Work::default() };
     replica.clusters.commit(cluster.id, ClusterRecord::Keep(None), work).await.unwrap();
     replica.clusters.record_ages(vec![(cluster.id, after(5))], Some(term)).await.unwrap();
     let check = Check { phase: ProvisionerPhase::Failed, reason: "401".into(), at: after(1) };
@@ -54,7 +54,7 @@ pub async fn who_does_not_lead_writes_nothing(site: Site) {
         let everything = || Work {
             operations: vec![(an_operation(&cluster), None)],
             ledger: Some((a_ledger(cluster.id, &["a"]), None)),
-            sighting: Some(a_sighting(cluster.id)),
+            observed: Some(an_observed_status(cluster.id)),
             timeline: vec![an_entry(&cluster, 1, "told")],
             term: Some(term),
             ..Work::default()
@@ -82,7 +82,7 @@ pub async fn who_does_not_lead_writes_nothing(site: Site) {
     let replica = site.restart(replica).await;
     let view = replica.catalog.cluster(cluster.id).unwrap();
     assert_eq!((&view.cluster.record, view.cluster.revision), (&cluster, revision));
-    assert!(view.sighting.is_none() && view.looked_at.is_none());
+    assert!(view.observed.is_none() && view.looked_at.is_none());
     assert!(replica.catalog.operations_of(cluster.id).is_empty());
     assert!(replica.clusters.ledger(cluster.id).await.unwrap().is_none());
     assert!(replica.clusters.timeline(cluster.id, None, 9).await.unwrap().entries.is_empty());

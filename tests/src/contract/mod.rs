@@ -43,8 +43,8 @@ macro_rules! storage_contract {
             clusters: [
                 what_is_stored_is_shown, stale_revision_is_refused, missing_is_told, references_must_exist,
                 kubeconfigs_are_kept_set_and_removed, a_new_owner_takes_over, provisioner_and_organization_never_change,
-                deleting_frees_what_it_used, sightings_leave_the_revision_alone, a_sighting_needs_its_cluster,
-                deleting_takes_the_sighting, ages_only_grow, ages_of_clusters_that_are_gone_are_skipped,
+                deleting_frees_what_it_used, observed_statuses_leave_the_revision_alone, an_observed_status_needs_its_cluster,
+                deleting_takes_the_observed_status, ages_only_grow, ages_of_clusters_that_are_gone_are_skipped,
                 ages_survive_a_restart, large_kubeconfigs_are_stored,
             ]
             work: [

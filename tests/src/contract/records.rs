@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kqueen_domain::{
-    cluster::{Cluster, Lifecycle, Look, Phase, Sighting},
+    cluster::{Cluster, Lifecycle, Look, ObservedStatus, Phase},
     document::Document,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     ledger::{Ledger, Row, RowState, Thing, ThingName},
@@ -89,11 +89,11 @@ pub fn a_cluster(provisioner: &Provisioner) -> Cluster {
 }
 
 /// A look at a cluster that answered.
-pub fn a_sighting(cluster: ClusterId) -> Sighting {
-    Sighting {
+pub fn an_observed_status(cluster: ClusterId) -> ObservedStatus {
+    ObservedStatus {
         cluster,
         look: Some(Look::Answered { version: "v1.37.2".into() }),
-        told: None,
+        provider: None,
         version: Some("v1.37.2".into()),
         phase: Phase::Ready,
         phase_changed_at: then(),

@@ -12,7 +12,7 @@ use kqueen_adapters::storage::{Memory, OpenError, Place, Settings, Stores, open}
 use kqueen_domain::{
     catalog::Catalog,
     cluster::Cluster,
-    cluster::Sighting,
+    cluster::ObservedStatus,
     id::ClusterId,
     organization::Organization,
     port::store::{Change, ClusterRecord, ClusterSecrets, Creation, Revision, StoreError, UserSecrets, Work},
@@ -204,9 +204,9 @@ impl Replica {
     }
 
     /// Stores what was seen of a cluster.
-    pub async fn saw(&self, sighting: &Sighting) -> Result<Revision, StoreError> {
-        let work = Work { sighting: Some(sighting.clone()), ..Work::default() };
-        self.clusters.commit(sighting.cluster, ClusterRecord::Keep(None), work).await
+    pub async fn saw(&self, observed: &ObservedStatus) -> Result<Revision, StoreError> {
+        let work = Work { observed: Some(observed.clone()), ..Work::default() };
+        self.clusters.commit(observed.cluster, ClusterRecord::Keep(None), work).await
     }
 
     /// Stores one of each.

@@ -154,7 +154,7 @@ pub async fn a_story_alone_does_not_move_the_clock(site: Site) {
     replica.clusters.commit(cluster.id, ClusterRecord::Keep(None), work).await.unwrap();
     replica.clusters.prune_timeline(cluster.id, 1).await.unwrap();
     assert_eq!(clock().await, before);
-    replica.saw(&super::records::a_sighting(cluster.id)).await.unwrap();
+    replica.saw(&super::records::an_observed_status(cluster.id)).await.unwrap();
     assert!(clock().await > before);
 }
 

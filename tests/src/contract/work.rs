@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use kqueen_domain::{
-    cluster::{Cluster, Lifecycle, Sighting},
+    cluster::{Cluster, Lifecycle, ObservedStatus},
     id::ClusterId,
     ledger::Ledger,
     operation::{Operation, OperationStatus, StepKind, StepOutcome},
@@ -17,7 +17,7 @@ use kqueen_domain::{
 
 use super::{
     Replica, Site,
-    records::{a_cluster, a_departure, a_ledger, a_row, a_sighting, after, an_entry, an_operation, an_orphan},
+    records::{a_cluster, a_departure, a_ledger, a_row, after, an_entry, an_observed_status, an_operation, an_orphan},
 };
 
 /// A cluster with everything a cluster can have.
@@ -43,7 +43,7 @@ async fn whole(replica: &Replica) -> Whole {
     let work = Work {
         operations: vec![(operation.clone(), None)],
         ledger: Some((a_ledger(cluster.id, &["a"]), None)),
-        sighting: Some(a_sighting(cluster.id)),
+        observed: Some(an_observed_status(cluster.id)),
         timeline: vec![an_entry(&cluster, 0, "asked for")],
         ..Work::default()
     };
@@ -57,7 +57,7 @@ async fn whole(replica: &Replica) -> Whole {
 struct Known {
     cluster: Option<(Cluster, Revision)>,
     operations: Vec<(Operation, Revision)>,
-    sighting: Option<Sighting>,
+    observed: Option<ObservedStatus>,
     kubeconfig: Option<String>,
     ledger: Option<Versioned<Ledger>>,
     timeline: Vec<Entry>,
@@ -71,7 +71,7 @@ async fn known(replica: &Replica, id: ClusterId) -> Known {
     Known {
         cluster: view.as_ref().map(|view| (view.cluster.record.clone(), view.cluster.revision)),
         operations: operations.iter().map(|view| (view.operation.record.clone(), view.operation.revision)).collect(),
-        sighting: view.and_then(|view| view.sighting.as_deref().cloned()),
+        observed: view.and_then(|view| view.observed.as_deref().cloned()),
         kubeconfig: replica.clusters.kubeconfig(id).await.unwrap().map(|text| text.expose().to_owned()),
         ledger: replica.clusters.ledger(id).await.unwrap(),
         timeline: replica.clusters.timeline(id, None, 1000).await.unwrap().entries,
@@ -90,7 +90,7 @@ fn next(whole: &Whole, seen: Revision) -> (ClusterRecord, Work) {
     let work = Work {
         operations: vec![(moved, Some(*revision)), (an_operation(&cluster), None)],
         ledger: Some((a_ledger(cluster.id, &["a", "b"]), Some(*revision))),
-        sighting: Some(Sighting { at: after(5), ..a_sighting(cluster.id) }),
+        observed: Some(ObservedStatus { at: after(5), ..an_observed_status(cluster.id) }),
         timeline: vec![an_entry(&cluster, 5, "begun"), an_entry(&cluster, 5, "made")],
         orphan: Some(an_orphan(&cluster)),
         ..Work::default()
@@ -122,7 +122,7 @@ pub async fn everything_of_one_commit_has_its_revision(site: Site) {
         assert!(second.operations.contains(&(operation.clone(), revision)));
     }
     assert_eq!(second.ledger, work.ledger.map(|(value, _)| Versioned { value, revision }));
-    assert_eq!(second.sighting, work.sighting);
+    assert_eq!(second.observed, work.observed);
     assert_eq!(second.kubeconfig.as_deref(), Some("second"));
     let told: Vec<_> = second.timeline.iter().map(|entry| entry.message.as_str()).collect();
     assert_eq!(told, ["made", "begun", "asked for"]);
@@ -257,7 +257,7 @@ pub async fn what_leaves_leaves_its_story_and_no_more(site: Site) {
         operations: vec![(operation.clone(), Some(whole.revision))],
         // Neither of them outlives it, whoever still wrote them.
         ledger: Some((a_ledger(id, &["late"]), Some(whole.revision))),
-        sighting: Some(a_sighting(id)),
+        observed: Some(an_observed_status(id)),
         timeline: vec![an_entry(&whole.cluster, 9, "gone")],
         departed: Some(a_departure(&whole.cluster)),
         ..Work::default()
@@ -265,7 +265,7 @@ pub async fn what_leaves_leaves_its_story_and_no_more(site: Site) {
     let revision = replica.clusters.commit(id, ClusterRecord::Remove(whole.revision), work).await.unwrap();
     let check = async |replica: &Replica| {
         let left = known(replica, id).await;
-        assert_eq!((left.cluster, left.sighting, left.kubeconfig, left.ledger), (None, None, None, None));
+        assert_eq!((left.cluster, left.observed, left.kubeconfig, left.ledger), (None, None, None, None));
         assert_eq!(left.operations, [(operation.clone(), revision)]);
         assert_eq!((left.timeline.len(), left.has_departed, left.is_orphaned), (2, true, false));
         let view = replica.catalog.operation(operation.id).unwrap();
@@ -328,7 +328,7 @@ pub async fn the_largest_commit_fits(site: Site) {
             Ledger { rows: rows.iter().map(|name| a_row(name)).collect(), ..Ledger::empty(id) },
             Some(whole.revision),
         )),
-        sighting: Some(a_sighting(id)),
+        observed: Some(an_observed_status(id)),
         timeline: (0..8).map(|i| Entry { reason: Some(reason.clone()), ..an_entry(&cluster, i, "told") }).collect(),
         ..Work::default()
     };

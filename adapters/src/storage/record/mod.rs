@@ -4,12 +4,12 @@
 
 mod cluster;
 mod ledger;
+mod observed_status;
 mod operation;
 mod organization;
 mod orphan;
 mod provisioner;
 mod reason;
-mod sighting;
 mod timeline;
 mod user;
 

@@ -1,7 +1,7 @@
 //! Every format that was ever written is kept here as bytes and must stay readable.
 
 use kqueen_domain::{
-    cluster::{Cluster, Lifecycle, Look, Phase, Sighting},
+    cluster::{Cluster, Lifecycle, Look, ObservedStatus, Phase},
     ledger::{Ledger, RowState},
     operation::{Operation, OperationKind, OperationStatus},
     organization::Organization,
@@ -51,11 +51,11 @@ fn the_newest_formats_stay_as_they_are() {
     let reason = Reason::new("quota", Fixer::Admin, "raise it").with_words("QUOTA_EXCEEDED");
     assert_eq!(cluster.lifecycle, Lifecycle::Failed { reason });
     assert!(cluster.operation.is_some());
-    let sighting: Sighting = survives(SIGHTING_2);
-    assert_eq!(sighting.look, Some(Look::Silent { reason: "connection refused".into() }));
-    assert_eq!(sighting.told.unwrap().network_policy.unwrap().provider, "CALICO");
-    let bare: Sighting = survives(BARE_SIGHTING_2);
-    assert_eq!((bare.look, bare.told, bare.phase), (None, None, Phase::Ready));
+    let observed: ObservedStatus = survives(SIGHTING_2);
+    assert_eq!(observed.look, Some(Look::Silent { reason: "connection refused".into() }));
+    assert_eq!(observed.provider.unwrap().network_policy.unwrap().provider, "CALICO");
+    let bare: ObservedStatus = survives(BARE_SIGHTING_2);
+    assert_eq!((bare.look, bare.provider, bare.phase), (None, None, Phase::Ready));
 }
 
 #[test]
@@ -99,12 +99,12 @@ fn a_failure_told_in_words_becomes_a_reason() {
 
 #[test]
 fn a_look_is_kept_when_its_form_changes() {
-    let sighting: Sighting = read(SIGHTING_1.as_bytes()).unwrap();
-    assert_eq!(sighting.look, Some(Look::Silent { reason: "connection refused".into() }));
-    assert_eq!((sighting.told.as_ref(), sighting.version.as_deref()), (None, Some("v1.37.2")));
-    assert_eq!(sighting.phase, Phase::Unknown);
-    let again: Sighting = read(&written(&sighting).unwrap()).unwrap();
-    assert_eq!(again, sighting);
+    let observed: ObservedStatus = read(SIGHTING_1.as_bytes()).unwrap();
+    assert_eq!(observed.look, Some(Look::Silent { reason: "connection refused".into() }));
+    assert_eq!((observed.provider.as_ref(), observed.version.as_deref()), (None, Some("v1.37.2")));
+    assert_eq!(observed.phase, Phase::Unknown);
+    let again: ObservedStatus = read(&written(&observed).unwrap()).unwrap();
+    assert_eq!(again, observed);
 }
 
 #[test]

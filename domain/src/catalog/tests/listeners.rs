@@ -100,7 +100,7 @@ fn what_concerns_nobody_is_not_told() {
     let nobody = vec![
         Change::Looked(vec![(random::clusters()[0], at)]),
         Change::ClusterGone(random::clusters()[0]),
-        Change::SightingGone(random::clusters()[0]),
+        Change::ObservedStatusGone(random::clusters()[0]),
         Change::UserGone(random::users()[0]),
         Change::ProvisionerGone(random::provisioners()[0]),
         Change::OrganizationGone(random::organizations()[0]),

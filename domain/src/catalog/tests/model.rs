@@ -14,7 +14,7 @@ use super::super::{
     Change, ClusterView, Entry, Filter, Listing, Page, ProvisionerView, Scope, Sort, UserView, Visibility,
 };
 use crate::{
-    cluster::{Cluster, Sighting, Standing},
+    cluster::{Cluster, ObservedStatus, Standing},
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     organization::{Organization, Remaining},
     port::store::{Revision, Versioned},
@@ -40,7 +40,7 @@ pub(super) struct Model {
     pub(super) users: Vec<Versioned<User>>,
     pub(super) provisioners: Vec<Versioned<Provisioner>>,
     pub(super) clusters: Vec<Versioned<Cluster>>,
-    sightings: HashMap<ClusterId, Sighting>,
+    observed_statuses: HashMap<ClusterId, ObservedStatus>,
     ages: HashMap<ClusterId, DateTime<Utc>>,
     checks: HashMap<ProvisionerId, Checked>,
     pub(super) work: Work,
@@ -99,17 +99,17 @@ impl Model {
             Change::Cluster(cluster) => put(&mut self.clusters, cluster, |c| c.id.uuid()),
             Change::ClusterGone(id) => {
                 self.clusters.retain(|c| c.value.id != *id);
-                self.sightings.remove(id);
+                self.observed_statuses.remove(id);
                 self.ages.remove(id);
             }
-            Change::Sighting(sighting) => {
-                if self.cluster(sighting.cluster).is_some() {
-                    self.sightings.insert(sighting.cluster, sighting.clone());
-                    self.looked(sighting.cluster, sighting.at);
+            Change::ObservedStatus(observed) => {
+                if self.cluster(observed.cluster).is_some() {
+                    self.observed_statuses.insert(observed.cluster, observed.clone());
+                    self.looked(observed.cluster, observed.at);
                 }
             }
-            Change::SightingGone(id) => {
-                self.sightings.remove(id);
+            Change::ObservedStatusGone(id) => {
+                self.observed_statuses.remove(id);
                 self.ages.remove(id);
             }
             Change::Looked(ages) => ages.iter().for_each(|(id, at)| self.looked(*id, *at)),
@@ -143,11 +143,11 @@ impl Model {
         let users = self.users.iter().cloned().map(Change::User);
         let provisioners = self.provisioners.iter().cloned().map(Change::Provisioner);
         let clusters = self.clusters.iter().cloned().map(Change::Cluster);
-        let sightings = self.sightings.values().cloned().map(Change::Sighting);
+        let observed_statuses = self.observed_statuses.values().cloned().map(Change::ObservedStatus);
         let ages = self.ages.iter().map(|(id, at)| Change::Looked(vec![(*id, *at)]));
         let checks = self.checks.values().cloned().map(Change::Checked);
         let records = organizations.chain(users).chain(provisioners).chain(clusters);
-        records.chain(sightings).chain(ages).chain(checks).chain(self.work.everything()).collect()
+        records.chain(observed_statuses).chain(ages).chain(checks).chain(self.work.everything()).collect()
     }
 
     /// A provisioner with the newer of the two checks.
@@ -281,13 +281,13 @@ impl Model {
         let Versioned { value, revision } = self.clusters.iter().find(|c| c.value.id == id)?;
         let (organization, owner) = (self.organization(value.organization), self.user(value.owner));
         let provisioner = self.provisioner(value.provisioner);
-        let (sighting, age) = (self.sightings.get(&id), self.ages.get(&id));
-        Some(format!("{id}@{revision:?} in {organization:?} of {owner:?} by {provisioner:?} {sighting:?} {age:?}"))
+        let (observed, age) = (self.observed_statuses.get(&id), self.ages.get(&id));
+        Some(format!("{id}@{revision:?} in {organization:?} of {owner:?} by {provisioner:?} {observed:?} {age:?}"))
     }
 
     pub(super) fn standing(&self, id: ClusterId) -> Option<Standing> {
         let cluster = self.clusters.iter().find(|c| c.value.id == id)?;
-        Some(Standing::of(&cluster.value, self.sightings.get(&id)))
+        Some(Standing::of(&cluster.value, self.observed_statuses.get(&id)))
     }
 
     /// The records of `kind` that `wanted` picks, as things in the way, in the order of creation.
@@ -395,7 +395,7 @@ pub(super) fn of_cluster(view: &ClusterView) -> String {
     let organization = view.organization.as_deref().map(of_organization);
     let owner = view.owner.as_ref().map(of_user);
     let provisioner = view.provisioner.as_ref().map(of_provisioner);
-    let (sighting, age) = (view.sighting.as_deref(), view.looked_at.as_ref());
+    let (observed, age) = (view.observed.as_deref(), view.looked_at.as_ref());
     let (id, revision) = (view.cluster.record.id, view.cluster.revision);
-    format!("{id}@{revision:?} in {organization:?} of {owner:?} by {provisioner:?} {sighting:?} {age:?}")
+    format!("{id}@{revision:?} in {organization:?} of {owner:?} by {provisioner:?} {observed:?} {age:?}")
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     access::Policy,
-    cluster::{Cluster, Lifecycle, Look, Sighting, Told},
+    cluster::{Cluster, Lifecycle, Look, ObservedStatus, ProviderStatus},
     document::Document,
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::Namespace,
@@ -160,11 +160,11 @@ impl Script {
             5 | 6 => self.provisioner(random),
             7 | 8 => Change::Checked(checked(random)),
             9..=15 => self.cluster(random),
-            16..=18 => Change::Sighting(sighting(random)),
+            16..=18 => Change::ObservedStatus(observed(random)),
             19 | 20 => {
                 Change::Looked((0..random.below(4)).map(|_| (random.pick(&clusters()), random.time())).collect())
             }
-            21 => Change::SightingGone(random.pick(&clusters())),
+            21 => Change::ObservedStatusGone(random.pick(&clusters())),
             22 | 23 => Change::ClusterGone(random.pick(&clusters())),
             24..=31 => self.work(random),
             _ => match random.below(3) {
@@ -309,7 +309,7 @@ fn checked(random: &mut Random) -> Checked {
     Checked { provisioner: random.pick(&provisioners()), check: check(random), state_changed_at: random.time() }
 }
 
-fn sighting(random: &mut Random) -> Sighting {
+fn observed(random: &mut Random) -> ObservedStatus {
     let look = random.pick(&[
         Some(Look::Answered { version: "v1.37.2".into() }),
         Some(Look::Refused { reason: "not Kubernetes".into() }),
@@ -317,8 +317,9 @@ fn sighting(random: &mut Random) -> Sighting {
         None,
     ]);
     let trouble = random.one_in(2).then(|| Reason::new("no answer", Fixer::Provider, ""));
-    let told = random.one_in(2).then(|| Told { words: "it runs".into(), trouble, ..Told::default() });
+    let told =
+        random.one_in(2).then(|| ProviderStatus { words: "it runs".into(), trouble, ..ProviderStatus::default() });
     let cluster = random.pick(&clusters());
-    let seen = Sighting::after(None, cluster, look, told, random.time()).unwrap();
-    Sighting { at: random.time(), ..seen }
+    let seen = ObservedStatus::after(None, cluster, look, told, random.time()).unwrap();
+    ObservedStatus { at: random.time(), ..seen }
 }

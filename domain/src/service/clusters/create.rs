@@ -175,7 +175,7 @@ impl Clusters {
             organization: self.catalog.organization(cluster.organization),
             provisioner: self.catalog.provisioner(cluster.provisioner),
             owner: self.catalog.user_view(cluster.owner),
-            sighting: None,
+            observed: None,
             looked_at: None,
             cluster: Arc::new(Entry::new(cluster, revision)),
         }

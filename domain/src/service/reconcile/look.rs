@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{Again, Reconciler, Turned};
 use crate::{
     catalog::ClusterView,
-    cluster::{Look, Sighting},
+    cluster::{Look, ObservedStatus},
     id::ClusterId,
     port::{
         leader::Term,
@@ -22,11 +22,11 @@ impl Reconciler {
         let look = self.inspector.look(&kubeconfig).await;
         let now = self.clock.now();
         let silent = matches!(look, Look::Silent { .. });
-        let sighting = Sighting::after(view.sighting.as_deref(), cluster.id, Some(look), None, now);
-        let unchanged_at = sighting.is_none().then_some(now);
+        let observed = ObservedStatus::after(view.observed.as_deref(), cluster.id, Some(look), None, now);
+        let unchanged_at = observed.is_none().then_some(now);
         let mut written = None;
-        if sighting.is_some() {
-            let work = Work { sighting, term: Some(term), ..Work::default() };
+        if observed.is_some() {
+            let work = Work { observed, term: Some(term), ..Work::default() };
             // What was seen with a kubeconfig that was replaced meanwhile is not true any more.
             let record = ClusterRecord::Keep(Some(view.cluster.revision));
             written = Some(self.store.commit(cluster.id, record, work).await?);
@@ -34,7 +34,7 @@ impl Reconciler {
         Ok(Turned { again: Again::Quiet, silent, unchanged_at, written, deadline: None })
     }
 
-    /// Notes when clusters were last looked at whose sighting did not change.
+    /// Notes when clusters were last looked at whose observed status did not change.
     ///
     /// # Errors
     /// `Deposed`, `Unavailable`.

@@ -16,7 +16,7 @@ use super::providers::{Providers, known};
 use crate::{
     catalog::{Catalog, ClusterView},
     cluster::{
-        Lifecycle, Look, Sighting, Told,
+        Lifecycle, Look, ObservedStatus, ProviderStatus,
         plan::{Situation, Step, plan},
     },
     id::ClusterId,
@@ -152,7 +152,7 @@ impl Reconciler {
         // While it is being worked on, what it last looked like is kept.
         let is_looked_at = cluster.has_kubeconfig && !cluster.lifecycle.is_transient();
         let look = if !is_looked_at {
-            view.sighting.as_ref().and_then(|sighting| sighting.look.clone())
+            view.observed.as_ref().and_then(|observed| observed.look.clone())
         } else if let Some(kubeconfig) = self.store.kubeconfig(cluster.id).await? {
             Some(self.inspector.look(&kubeconfig).await)
         } else {
@@ -161,9 +161,9 @@ impl Reconciler {
         let silent = matches!(observation, Err(EngineError::Unreachable(_)))
             || is_looked_at && matches!(look, Some(Look::Silent { .. }));
         let now = self.clock.now();
-        let before = view.sighting.as_deref();
-        let told = told(before.and_then(|sighting| sighting.told.as_ref()), &observation, turn.refusal().cloned());
-        turn.saw(Sighting::after(before, cluster.id, look, Some(told), now));
+        let before = view.observed.as_deref();
+        let told = told(before.and_then(|observed| observed.provider.as_ref()), &observation, turn.refusal().cloned());
+        turn.saw(ObservedStatus::after(before, cluster.id, look, Some(told), now));
         if trouble(&observation).is_none() {
             turn.is_held_up(None);
         }
@@ -208,9 +208,13 @@ fn trouble(observation: &Result<Observation, EngineError>) -> Option<Reason> {
 }
 
 /// What the provider says; while it cannot be asked, what it said before, with why.
-fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>, refusal: Option<Reason>) -> Told {
+fn told(
+    before: Option<&ProviderStatus>,
+    observation: &Result<Observation, EngineError>,
+    refusal: Option<Reason>,
+) -> ProviderStatus {
     match observation {
-        Ok(Observation::Seen(seen)) => Told {
+        Ok(Observation::Seen(seen)) => ProviderStatus {
             progress: seen.progress,
             node_count: seen.node_count,
             network_policy: seen.network_policy.clone(),
@@ -218,11 +222,11 @@ fn told(before: Option<&Told>, observation: &Result<Observation, EngineError>, r
             trouble: None,
             refusal,
         },
-        Ok(Observation::Absent) | Err(EngineError::Missing) => Told { refusal, ..Told::default() },
+        Ok(Observation::Absent) | Err(EngineError::Missing) => ProviderStatus { refusal, ..ProviderStatus::default() },
         Err(_) => {
             let known = before.and_then(|before| before.trouble.as_ref());
             let trouble = trouble(observation).map(|trouble| trouble.or_first(known));
-            Told { trouble, refusal, ..before.cloned().unwrap_or_default() }
+            ProviderStatus { trouble, refusal, ..before.cloned().unwrap_or_default() }
         }
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::opened;
 use crate::{
     catalog::{ClusterView, Entry as Shown},
-    cluster::{Sighting, Told},
+    cluster::{ObservedStatus, ProviderStatus},
     id::ClusterId,
     ledger::Ledger,
     operation::{Operation, StepKind},
@@ -54,8 +54,8 @@ pub(super) struct Turn {
     operation: Option<Tracked<Operation>>,
     ledger: Tracked<Ledger>,
     /// What is seen now, if that is new.
-    sighting: Option<Sighting>,
-    /// Whether `sighting` waits to be written.
+    observed: Option<ObservedStatus>,
+    /// Whether `observed status` waits to be written.
     is_unwritten: bool,
     timeline: Vec<Entry>,
     departed: Option<Departed>,
@@ -76,7 +76,7 @@ impl Turn {
             ledger: Tracked::new(ledger, revision),
             view,
             term,
-            sighting: None,
+            observed: None,
             is_unwritten: false,
             timeline: Vec::new(),
             departed: None,
@@ -101,7 +101,7 @@ impl Turn {
     /// The provider cannot be asked for that reason, or can be again; whether that is news. Only a step that waits is held up by it:
     /// one that calls keeps what its call was answered.
     pub(super) fn is_held_up(&mut self, trouble: Option<&Reason>) -> bool {
-        let known = self.view.sighting.as_ref().and_then(|sighting| sighting.told.as_ref()?.trouble.clone());
+        let known = self.view.observed.as_ref().and_then(|observed| observed.provider.as_ref()?.trouble.clone());
         let steps = self.operation_mut().and_then(|operation| operation.steps.last_mut());
         let Some(step) = steps.filter(|step| step.ended_at.is_none() && only_waits(step.kind)) else {
             return is_news(known.as_ref(), trouble);
@@ -122,9 +122,9 @@ impl Turn {
     }
 
     /// What a look found, if that is new.
-    pub(super) fn saw(&mut self, sighting: Option<Sighting>) {
-        self.is_unwritten = sighting.is_some();
-        self.sighting = sighting;
+    pub(super) fn saw(&mut self, observed: Option<ObservedStatus>) {
+        self.is_unwritten = observed.is_some();
+        self.observed = observed;
     }
 
     /// Why the provider has not accepted what it is asked for.
@@ -136,22 +136,22 @@ impl Turn {
     /// Shows the refusal there is now, or that there is none any more.
     pub(super) fn show_refusal(&mut self, now: DateTime<Utc>) {
         let refusal = self.refusal().cloned();
-        let Some(known) = self.sighting.as_ref().or(self.view.sighting.as_deref()) else { return };
-        let told = Told { refusal, ..known.told.clone().unwrap_or_default() };
-        if let Some(sighting) = Sighting::after(Some(known), known.cluster, known.look.clone(), Some(told), now) {
-            self.saw(Some(sighting));
+        let Some(known) = self.observed.as_ref().or(self.view.observed.as_deref()) else { return };
+        let told = ProviderStatus { refusal, ..known.provider.clone().unwrap_or_default() };
+        if let Some(observed) = ObservedStatus::after(Some(known), known.cluster, known.look.clone(), Some(told), now) {
+            self.saw(Some(observed));
         }
     }
 
     /// Whether the look found anything new.
     pub(super) const fn has_news(&self) -> bool {
-        self.sighting.is_some()
+        self.observed.is_some()
     }
 
     /// How many nodes the provider says there are.
     pub(super) fn observed_nodes(&self) -> Option<u32> {
-        let sighting = self.sighting.as_ref().or(self.view.sighting.as_deref())?;
-        sighting.told.as_ref()?.node_count
+        let observed = self.observed.as_ref().or(self.view.observed.as_deref())?;
+        observed.provider.as_ref()?.node_count
     }
 
     /// When the operation under way has to end.
@@ -206,7 +206,7 @@ impl Turn {
             operations: self.operation.as_ref().and_then(Tracked::changed).into_iter().collect(),
             // What leaves takes its ledger along.
             ledger: if leaves { None } else { self.ledger.changed() },
-            sighting: self.sighting.clone().filter(|_| self.is_unwritten && !leaves),
+            observed: self.observed.clone().filter(|_| self.is_unwritten && !leaves),
             timeline: std::mem::take(&mut self.timeline),
             departed: self.departed.take(),
             term: Some(self.term),

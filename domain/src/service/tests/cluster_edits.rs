@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     catalog::ClusterView,
-    cluster::{Cluster, Lifecycle, Phase, Sighting, Told},
+    cluster::{Cluster, Lifecycle, ObservedStatus, Phase, ProviderStatus},
     document::MASK,
     id::ClusterId,
     port::{
@@ -322,16 +322,19 @@ fn progress_is_told_where_it_is_known() {
     assert_eq!((told.percent, told.phase), (None, Phase::Deploying));
     // What a provider says of it while it is made, and of what it has made, when only the kubeconfig is left to be fetched.
     let able = Abilities { progress: true, deploy: true, ..Abilities::default() };
-    let percent = |told: Option<Told>| {
+    let percent = |told: Option<ProviderStatus>| {
         let view = ClusterView {
-            sighting: Sighting::after(None, id, None, told, DateTime::UNIX_EPOCH).map(Arc::new),
+            observed: ObservedStatus::after(None, id, None, told, DateTime::UNIX_EPOCH).map(Arc::new),
             ..world.catalog.cluster(id).unwrap()
         };
         view.progress(Phase::Deploying, Some(able))
     };
     assert_eq!(percent(None), Some(0));
-    assert_eq!(percent(Some(Told { progress: Some(40), node_count: Some(1), ..Told::default() })), Some(40));
-    assert_eq!(percent(Some(Told { node_count: Some(3), ..Told::default() })), Some(99));
+    assert_eq!(
+        percent(Some(ProviderStatus { progress: Some(40), node_count: Some(1), ..ProviderStatus::default() })),
+        Some(40)
+    );
+    assert_eq!(percent(Some(ProviderStatus { node_count: Some(3), ..ProviderStatus::default() })), Some(99));
     // An engine that is not offered any more tells nothing, which is no fault of the cluster.
     clusters.engines = EngineRegistry::default();
     assert_eq!(clusters.progress(&ann, id).unwrap().percent, None);

@@ -174,7 +174,7 @@ impl Kept {
             changes.push(shown(catalog::Change::Operation(Versioned { value, revision })));
         }
         changes.extend(work.forgotten.iter().map(|id| shown(catalog::Change::OperationGone(*id))));
-        changes.extend(work.sighting.clone().map(catalog::Change::Sighting).map(shown));
+        changes.extend(work.observed.clone().map(catalog::Change::ObservedStatus).map(shown));
         let orphan = work.orphan.clone().map(|value| catalog::Change::Orphan(Versioned { value, revision }));
         changes.extend(orphan.map(shown));
         match (&record, work.ledger.clone()) {

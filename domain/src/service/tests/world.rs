@@ -11,7 +11,7 @@ use super::doubles::{ATTACHING, MAKING, engine, fresh, noon, passwords};
 use crate::{
     access::{Action, Caller, Rule},
     catalog::{Catalog, Change, Entry},
-    cluster::{Cluster, Lifecycle, Sighting},
+    cluster::{Cluster, Lifecycle, ObservedStatus},
     document::Document,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     kubeconfig::AddressRules,
@@ -205,8 +205,8 @@ impl World {
         self.show(cluster, Change::Cluster);
     }
 
-    pub(super) fn put_sighting(&self, sighting: Sighting) {
-        self.show(sighting, |sighting| Change::Sighting(sighting.value));
+    pub(super) fn put_observed(&self, observed: ObservedStatus) {
+        self.show(observed, |observed| Change::ObservedStatus(observed.value));
     }
 
     pub(super) fn put_operation(&self, operation: Operation) {

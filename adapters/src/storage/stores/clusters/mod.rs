@@ -84,7 +84,7 @@ impl Clusters {
                 transaction
                     .unchanged(key.clone(), seen)
                     .delete(key)
-                    .delete(key::sighting(id))
+                    .delete(key::observed(id))
                     .delete(key::ledger(id))
                     .delete(key::uses(Used::Organization(old.organization), By::Cluster(id)))
                     .delete(key::uses(Used::User(old.owner), By::Cluster(id)))

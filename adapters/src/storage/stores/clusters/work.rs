@@ -1,7 +1,7 @@
 //! What is written together with a cluster.
 //!
 //! A commit is one transaction, and etcd takes 128 operations and 1.5 MiB in one. Beside operations, old operations that are forgotten
-//! and entries of the timeline, of which the caller decides how many there are, a commit has at most 15 writes (the record, its sighting,
+//! and entries of the timeline, of which the caller decides how many there are, a commit has at most 15 writes (the record, its observed status,
 //! ledger, departure and orphan, references, secrets) and 6 conditions. Callers write a handful of each together; more than fits is
 //! refused before anything is sent, on every backend alike.
 //!
@@ -68,8 +68,8 @@ impl Clusters {
                 transaction.put(key, record::written(ledger)?);
             }
         }
-        if let Some(sighting) = work.sighting.as_ref().filter(|_| !leaves) {
-            transaction.put(key::sighting(id), record::written(sighting)?);
+        if let Some(observed) = work.observed.as_ref().filter(|_| !leaves) {
+            transaction.put(key::observed(id), record::written(observed)?);
         }
         for (entry, place) in work.timeline.iter().zip(places(&work.timeline)) {
             transaction.put(key::timeline_entry(id, &place), record::written(entry)?);

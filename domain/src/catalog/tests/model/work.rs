@@ -164,7 +164,7 @@ fn subject(change: &Change) -> Option<(Subject, bool)> {
     Some(match change {
         Change::Cluster(cluster) => (Subject::Cluster(cluster.value.id), false),
         Change::ClusterGone(id) => (Subject::Cluster(*id), true),
-        Change::Sighting(sighting) => (Subject::Cluster(sighting.cluster), false),
+        Change::ObservedStatus(observed) => (Subject::Cluster(observed.cluster), false),
         Change::Operation(operation) => (Subject::Operation(operation.value.id, operation.value.cluster), false),
         Change::Provisioner(provisioner) => (Subject::Provisioner(provisioner.value.id), false),
         Change::ProvisionerGone(id) => (Subject::Provisioner(*id), true),
@@ -173,7 +173,7 @@ fn subject(change: &Change) -> Option<(Subject, bool)> {
         Change::UserGone(id) => (Subject::User(*id), true),
         Change::Organization(_)
         | Change::OrganizationGone(_)
-        | Change::SightingGone(_)
+        | Change::ObservedStatusGone(_)
         | Change::Looked(_)
         | Change::OperationGone(_)
         | Change::Orphan(_)

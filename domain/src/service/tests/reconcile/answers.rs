@@ -292,7 +292,7 @@ async fn what_is_said_again_in_other_words_is_told_once_in_the_first() {
         assert_eq!(reasons, [said(0)], "looks: {looks}");
         assert_eq!(stage.step().reason, Some(said(0)), "looks: {looks}");
         if looks {
-            assert_eq!(stage.sighting().unwrap().told.as_ref().unwrap().trouble, Some(said(0)));
+            assert_eq!(stage.observed().unwrap().provider.as_ref().unwrap().trouble, Some(said(0)));
             stage.advance(1);
             assert_eq!(stage.turn().await.written, None, "nothing new");
         }

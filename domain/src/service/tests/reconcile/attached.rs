@@ -31,24 +31,24 @@ fn attached(look: Look) -> Stage {
 
 /// What the catalog holds when `look` was found at noon.
 fn known(stage: &Stage, look: Look, version: Option<&str>) {
-    stage.world.put_sighting(Sighting {
+    stage.world.put_observed(ObservedStatus {
         cluster: stage.id,
         phase: look.phase(),
         look: Some(look),
-        told: None,
+        provider: None,
         version: version.map(Into::into),
         phase_changed_at: noon(),
         at: noon(),
     });
 }
 
-/// The sighting that a turn has stored, and nothing else.
-fn stored(stage: &Stage) -> Sighting {
+/// The observed status that a turn has stored, and nothing else.
+fn stored(stage: &Stage) -> ObservedStatus {
     let [commit] = &stage.commits()[..] else { panic!() };
     assert!(matches!(commit.record, ClusterRecord::Keep(Some(seen)) if seen == stage.revision()), "{commit:?}");
     let work = &commit.work;
     assert!(work.operations.is_empty() && work.ledger.is_none() && work.timeline.is_empty(), "{work:?}");
-    work.sighting.clone().unwrap()
+    work.observed.clone().unwrap()
 }
 
 #[tokio::test]
@@ -63,10 +63,10 @@ async fn a_first_look_is_news_whatever_it_finds() {
         let turned = stage.turn().await;
         assert_eq!((turned.again, turned.unchanged_at), (Again::Quiet, None));
         assert_eq!((turned.silent, turned.written.is_some()), (phase == Phase::Unknown, true));
-        let expected = Sighting {
+        let expected = ObservedStatus {
             cluster: stage.id,
             look: Some(look),
-            told: None,
+            provider: None,
             version: version.map(Into::into),
             phase,
             phase_changed_at: stage.world.now(),
@@ -104,11 +104,11 @@ async fn a_phase_has_changed_when_it_changed_and_a_version_is_kept_while_nobody_
         let stage = attached(after.clone());
         known(&stage, before.clone(), Some("v1.36.0"));
         stage.turn().await;
-        let sighting = stored(&stage);
+        let observed = stored(&stage);
         let what = format!("{before:?} then {after:?}");
-        assert_eq!(sighting.phase_changed_at, if other_phase { stage.world.now() } else { noon() }, "{what}");
-        assert_eq!((sighting.version.as_deref(), sighting.phase), (version, after.phase()), "{what}");
-        assert_eq!((sighting.at, sighting.look), (stage.world.now(), Some(after)), "{what}");
+        assert_eq!(observed.phase_changed_at, if other_phase { stage.world.now() } else { noon() }, "{what}");
+        assert_eq!((observed.version.as_deref(), observed.phase), (version, after.phase()), "{what}");
+        assert_eq!((observed.at, observed.look), (stage.world.now(), Some(after)), "{what}");
     }
 }
 

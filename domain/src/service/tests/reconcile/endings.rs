@@ -236,7 +236,7 @@ async fn a_cluster_seen_to_be_gone_leaves_and_is_remembered() {
         assert_eq!((turned.again, turned.unchanged_at), (Again::Never, None));
         let commit = ending(&stage);
         assert!(matches!(commit.record, ClusterRecord::Remove(seen) if seen == read_at));
-        assert!(commit.work.ledger.is_none() && commit.work.sighting.is_none(), "they go with the record");
+        assert!(commit.work.ledger.is_none() && commit.work.observed.is_none(), "they go with the record");
         let [(operation, Some(_))] = &commit.work.operations[..] else { panic!("{commit:?}") };
         assert_eq!((operation.status, operation.ended_at), (OperationStatus::Succeeded, Some(stage.world.now())));
         let gone = "the cluster is gone, and nothing of it is left at the provider";

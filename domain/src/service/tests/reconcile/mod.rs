@@ -6,8 +6,8 @@ mod attached;
 mod endings;
 mod intent;
 mod kubeconfigs;
+mod observed_statuses;
 mod resting;
-mod sightings;
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::{
     world::{World, cluster},
 };
 use crate::{
-    cluster::{Cluster, Lifecycle, Look, Sighting},
+    cluster::{Cluster, Lifecycle, Look, ObservedStatus},
     id::ClusterId,
     kubeconfig::AddressRules,
     ledger::Ledger,
@@ -170,8 +170,8 @@ impl Stage {
         self.operation().steps.last().unwrap().clone()
     }
 
-    fn sighting(&self) -> Option<Arc<Sighting>> {
-        self.world.catalog.cluster(self.id).unwrap().sighting
+    fn observed(&self) -> Option<Arc<ObservedStatus>> {
+        self.world.catalog.cluster(self.id).unwrap().observed
     }
 
     fn ledger(&self) -> Ledger {

@@ -123,9 +123,9 @@ async fn a_cluster_whose_engine_is_not_offered_any_more_is_still_looked_at() {
         assert_eq!(stage.turn().await.again, Again::Quiet);
         assert_eq!(stage.words(), ["look", "commit"]);
         assert_eq!(stage.cluster().lifecycle, lifecycle);
-        let sighting = stage.sighting().unwrap();
-        assert!(matches!(sighting.look, Some(Look::Answered { .. })));
-        let trouble = sighting.told.as_ref().unwrap().trouble.clone().unwrap();
+        let observed = stage.observed().unwrap();
+        assert!(matches!(observed.look, Some(Look::Answered { .. })));
+        let trouble = observed.provider.as_ref().unwrap().trouble.clone().unwrap();
         assert!(trouble.cause.contains("does not offer it"), "{}", trouble.cause);
         stage.turn().await;
         assert_eq!(stage.words(), ["look"], "nothing new");

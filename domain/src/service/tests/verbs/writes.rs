@@ -109,7 +109,7 @@ async fn whatever_is_asked_for_becomes_the_operation_of_the_cluster() {
         assert_eq!(commit.work.timeline, [told], "{what}");
         assert_eq!(commit.work.operations.len(), 1, "{what}: what has ended is left alone");
         let work = &commit.work;
-        assert!(work.forgotten.is_empty() && work.ledger.is_none() && work.sighting.is_none(), "{what}");
+        assert!(work.forgotten.is_empty() && work.ledger.is_none() && work.observed.is_none(), "{what}");
         assert!(work.orphan.is_none() && work.departed.is_none(), "{what}");
     }
 }

@@ -42,7 +42,7 @@ impl Look {
 
 /// What its provider said of a cluster when it was last asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct ProviderStatus {
     /// How far what is under way is, in percent.
     pub progress: Option<u8>,
     /// How many nodes it has.
@@ -58,7 +58,7 @@ pub struct Told {
 }
 
 /// For people: what it says, or why it says nothing or does not do what it is asked for.
-impl fmt::Display for Told {
+impl fmt::Display for ProviderStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.trouble.as_ref().or(self.refusal.as_ref()) {
             Some(trouble) => trouble.fmt(f),
@@ -69,13 +69,13 @@ impl fmt::Display for Told {
 
 /// What is known of a cluster from looking at it and asking its provider. Replaced only when something other than its age changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sighting {
+pub struct ObservedStatus {
     /// The cluster.
     pub cluster: ClusterId,
     /// What the last look at its API found; `None` while there is no kubeconfig.
     pub look: Option<Look>,
     /// What its provider said; `None` for a cluster that was attached.
-    pub told: Option<Told>,
+    pub provider: Option<ProviderStatus>,
     /// The version it told when it last answered, kept while it is silent.
     pub version: Option<String>,
     /// The phase this makes of a cluster that nothing is being done to.
@@ -86,17 +86,17 @@ pub struct Sighting {
     pub at: DateTime<Utc>,
 }
 
-impl Sighting {
+impl ObservedStatus {
     /// What is known after a look, if that is different from what was known.
     #[must_use]
     pub fn after(
         before: Option<&Self>,
         cluster: ClusterId,
         look: Option<Look>,
-        told: Option<Told>,
+        told: Option<ProviderStatus>,
         now: DateTime<Utc>,
     ) -> Option<Self> {
-        if before.is_some_and(|before| before.look == look && before.told == told) {
+        if before.is_some_and(|before| before.look == look && before.provider == told) {
             return None;
         }
         let version = match &look {
@@ -113,6 +113,6 @@ impl Sighting {
             Some(before) if before.phase == phase => before.phase_changed_at,
             _ => now,
         };
-        Some(Self { cluster, look, told, version, phase, phase_changed_at, at: now })
+        Some(Self { cluster, look, provider: told, version, phase, phase_changed_at, at: now })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    cluster::{Phase, Told},
+    cluster::{Phase, ProviderStatus},
     port::{
         engine::{Condition, EngineError, Observation, Seen},
         store::ClusterRecord,
@@ -13,8 +13,8 @@ use crate::{
     },
 };
 
-fn told_running() -> Told {
-    Told { node_count: Some(3), network_policy: Some(policy(false)), ..Told::default() }
+fn told_running() -> ProviderStatus {
+    ProviderStatus { node_count: Some(3), network_policy: Some(policy(false)), ..ProviderStatus::default() }
 }
 
 #[tokio::test]
@@ -30,16 +30,16 @@ async fn a_first_look_is_stored_and_the_same_again_is_not() {
     assert_eq!(turned.written, Some(commit.revision));
     // A user's change meanwhile is a reason to look again, and not one to be written over.
     assert!(matches!(commit.record, ClusterRecord::Keep(Some(seen)) if seen == read_at), "{commit:?}");
-    let sighting = Sighting {
+    let observed = ObservedStatus {
         cluster: stage.id,
         look: Some(Look::Answered { version: "v1.37.2".into() }),
-        told: Some(told_running()),
+        provider: Some(told_running()),
         version: Some("v1.37.2".into()),
         phase: Phase::Ready,
         phase_changed_at: stage.world.now(),
         at: stage.world.now(),
     };
-    assert_eq!(commit.work.sighting.as_ref(), Some(&sighting));
+    assert_eq!(commit.work.observed.as_ref(), Some(&observed));
     let work = &commit.work;
     assert!(work.operations.is_empty() && work.ledger.is_none() && work.timeline.is_empty(), "{work:?}");
     assert_eq!(stage.revision(), read_at, "the record has not moved");
@@ -77,7 +77,7 @@ async fn whatever_is_new_is_stored() {
         stage.advance(60);
         stage.turn().await;
         assert_eq!(stage.words(), ["observe", "look", "commit"], "{what}");
-        assert_eq!(stage.sighting().unwrap().at, stage.world.now(), "{what}");
+        assert_eq!(stage.observed().unwrap().at, stage.world.now(), "{what}");
         stage.turn().await;
         assert_eq!(stage.words(), ["observe", "look"], "{what}");
     }
@@ -92,12 +92,12 @@ async fn what_a_provider_said_is_kept_while_it_cannot_be_asked() {
     let turned = stage.turn().await;
     assert!(turned.silent);
     let trouble = EngineError::Unreachable("connection refused".into()).reason();
-    let told = stage.sighting().unwrap().told.clone();
-    assert_eq!(told, Some(Told { trouble: Some(trouble), ..told_running() }));
+    let told = stage.observed().unwrap().provider.clone();
+    assert_eq!(told, Some(ProviderStatus { trouble: Some(trouble), ..told_running() }));
     // What is gone has nothing to say.
     stage.provider.lacks_it();
     stage.turn().await;
-    assert_eq!(stage.sighting().unwrap().told, Some(Told::default()));
+    assert_eq!(stage.observed().unwrap().provider, Some(ProviderStatus::default()));
 }
 
 #[tokio::test]
@@ -124,19 +124,20 @@ async fn a_cluster_that_is_worked_on_is_not_looked_at_and_keeps_its_last_look() 
         let stage = Stage::asked(kind);
         let before = Look::Silent { reason: "time-out".into() };
         let now = stage.world.now();
-        let sighting = Sighting::after(None, stage.id, Some(before.clone()), Some(Told::default()), now);
-        stage.world.put_sighting(sighting.unwrap());
+        let observed =
+            ObservedStatus::after(None, stage.id, Some(before.clone()), Some(ProviderStatus::default()), now);
+        stage.world.put_observed(observed.unwrap());
         stage.provider.shows(Condition::Working);
         stage.turn().await;
         assert!(!stage.words().contains(&"look"));
-        assert_eq!(stage.sighting().unwrap().look, Some(before));
+        assert_eq!(stage.observed().unwrap().look, Some(before));
     }
     // Nor is one without a kubeconfig.
     let stage = Stage::asked(OperationKind::Deploy);
     stage.provider.shows(Condition::Working);
     stage.turn().await;
     assert!(!stage.words().contains(&"look"));
-    assert_eq!(stage.sighting().unwrap().look, None);
+    assert_eq!(stage.observed().unwrap().look, None);
 }
 
 #[tokio::test]
@@ -146,7 +147,7 @@ async fn progress_is_stored_while_something_is_waited_for() {
         let seen = Seen { progress: Some(percent), ..seen(Condition::Working) };
         stage.provider.observation.set(Ok(Observation::Seen(seen)));
         stage.turn().await;
-        assert_eq!(stage.sighting().unwrap().told.as_ref().unwrap().progress, Some(percent));
+        assert_eq!(stage.observed().unwrap().provider.as_ref().unwrap().progress, Some(percent));
     }
     assert_eq!(stage.commits().len(), 2, "the same twice is written once");
 }
@@ -171,7 +172,7 @@ async fn what_somebody_changed_during_a_look_is_looked_at_again() {
     stage.kept.story.meanwhile("look", move || others.cluster_is(|cluster| cluster.name = "other".try_into().unwrap()));
     assert_eq!(stage.turn().await.again, Again::Now);
     assert_eq!(stage.words(), ["observe", "look", "catch up"]);
-    assert!(stage.sighting().is_none());
+    assert!(stage.observed().is_none());
 }
 
 #[tokio::test]
@@ -180,5 +181,5 @@ async fn a_kubeconfig_that_is_not_stored_after_all_is_no_look() {
     stage.kept.kubeconfig.set(None);
     stage.provider.shows(Condition::Running);
     stage.turn().await;
-    assert_eq!(stage.sighting().unwrap().look, None);
+    assert_eq!(stage.observed().unwrap().look, None);
 }

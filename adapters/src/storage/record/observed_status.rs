@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
-    cluster::{Look, Phase, Sighting, Told},
+    cluster::{Look, ObservedStatus, Phase, ProviderStatus},
     id::ClusterId,
     operation::NetworkPolicy,
 };
@@ -17,7 +17,7 @@ pub(crate) struct Form {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     look: Option<StoredLook>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    told: Option<StoredTold>,
+    told: Option<StoredProviderStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     phase: StoredPhase,
@@ -41,7 +41,7 @@ enum StoredOutcome {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredTold {
+struct StoredProviderStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     progress: Option<u8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,48 +96,48 @@ impl From<StoredLook> for Look {
     }
 }
 
-impl From<Told> for StoredTold {
-    fn from(told: Told) -> Self {
-        let Told { progress, node_count, network_policy, words, trouble, refusal } = told;
+impl From<ProviderStatus> for StoredProviderStatus {
+    fn from(told: ProviderStatus) -> Self {
+        let ProviderStatus { progress, node_count, network_policy, words, trouble, refusal } = told;
         let policy = network_policy.map(|NetworkPolicy { provider, enabled }| StoredPolicy { provider, enabled });
         let (trouble, refusal) = (trouble.map(Into::into), refusal.map(Into::into));
         Self { progress, node_count, network_policy: policy, words, trouble, refusal }
     }
 }
 
-impl From<StoredTold> for Told {
-    fn from(told: StoredTold) -> Self {
-        let StoredTold { progress, node_count, network_policy, words, trouble, refusal } = told;
+impl From<StoredProviderStatus> for ProviderStatus {
+    fn from(told: StoredProviderStatus) -> Self {
+        let StoredProviderStatus { progress, node_count, network_policy, words, trouble, refusal } = told;
         let policy = network_policy.map(|StoredPolicy { provider, enabled }| NetworkPolicy { provider, enabled });
         let (trouble, refusal) = (trouble.map(Into::into), refusal.map(Into::into));
         Self { progress, node_count, network_policy: policy, words, trouble, refusal }
     }
 }
 
-impl From<&Sighting> for Form {
-    fn from(sighting: &Sighting) -> Self {
+impl From<&ObservedStatus> for Form {
+    fn from(observed: &ObservedStatus) -> Self {
         Self {
-            cluster: sighting.cluster,
-            look: sighting.look.clone().map(Into::into),
-            told: sighting.told.clone().map(Into::into),
-            version: sighting.version.clone(),
-            phase: sighting.phase.into(),
-            phase_changed_at: sighting.phase_changed_at,
-            at: sighting.at,
+            cluster: observed.cluster,
+            look: observed.look.clone().map(Into::into),
+            told: observed.provider.clone().map(Into::into),
+            version: observed.version.clone(),
+            phase: observed.phase.into(),
+            phase_changed_at: observed.phase_changed_at,
+            at: observed.at,
         }
     }
 }
 
-impl Record for Sighting {
+impl Record for ObservedStatus {
     type Form = Form;
-    const KIND: &'static str = "sighting";
+    const KIND: &'static str = "observed status";
     const FORMAT: u32 = 2;
 
     fn restored(form: Form) -> Option<Self> {
         Some(Self {
             cluster: form.cluster,
             look: form.look.map(Into::into),
-            told: form.told.map(Into::into),
+            provider: form.told.map(Into::into),
             version: form.version,
             phase: form.phase.into(),
             phase_changed_at: form.phase_changed_at,
