@@ -160,7 +160,7 @@ impl Service {
         let addresses = AddressRules::denying(config.clusters.address_deny.clone());
         let inspector: Arc<dyn ClusterInspector> = Arc::new(KubeInspector::new(
             addresses.clone(),
-            InspectorLimits { look: config.observe.timeout, ..InspectorLimits::default() },
+            InspectorLimits { probe: config.observe.timeout, ..InspectorLimits::default() },
         ));
         let inspector = match demo {
             Some(cloud) => Arc::new(DemoInspector::new(inspector, cloud.clone())),

@@ -11,7 +11,7 @@ use std::{
 
 use kqueen_adapters::inspector::{KubeInspector, Limits};
 use kqueen_domain::{
-    cluster::Look,
+    cluster::ProbeResult,
     kubeconfig::{self, AddressRules},
     kubernetes::{Fault, Section},
     port::inspector::{ClusterInspector, InspectError},
@@ -33,7 +33,7 @@ const VIEW: Duration = Duration::from_secs(3);
 fn inspector() -> KubeInspector {
     let limits = Limits {
         connect: Duration::from_secs(1),
-        look: LOOK,
+        probe: LOOK,
         view: VIEW,
         body_bytes: 4 * 1024 * 1024,
         objects: 1_000,
@@ -51,15 +51,15 @@ fn at(url: &str) -> Kubeconfig {
 async fn seen(url: &str) -> (&'static str, String) {
     let (inspector, document) = (inspector(), at(url));
     let started = Instant::now();
-    let look = inspector.look(&document).await;
+    let probe = inspector.probe(&document).await;
     assert!(started.elapsed() < LOOK + Duration::from_millis(700), "look took {:?}", started.elapsed());
     let started = Instant::now();
     let status = inspector.status(&document).await.expect_err("a status of no cluster");
     assert!(started.elapsed() < VIEW + Duration::from_millis(700), "status took {:?}", started.elapsed());
-    let (kind, reason) = match look {
-        Look::Refused { reason } => ("refused", reason),
-        Look::Silent { reason } => ("silent", reason),
-        Look::Answered { .. } => panic!("{url} passes for a cluster"),
+    let (kind, reason) = match probe {
+        ProbeResult::Refused { reason } => ("refused", reason),
+        ProbeResult::NoAnswer { reason } => ("silent", reason),
+        ProbeResult::Reached { .. } => panic!("{url} passes for a cluster"),
     };
     let (InspectError::Refused(other) | InspectError::Unreachable(other) | InspectError::TimedOut(other)) = status;
     assert_eq!(reason, other);
@@ -281,6 +281,6 @@ async fn a_proxy_in_our_environment_is_not_used() {
         response("200 OK", JSON, if path == "/version" { VERSION } else { r#"{"kind": "List", "items": []}"# })
     })
     .await;
-    assert!(matches!(inspector().look(&at(&peer.url("http"))).await, Look::Answered { .. }));
+    assert!(matches!(inspector().probe(&at(&peer.url("http"))).await, ProbeResult::Reached { .. }));
     assert_eq!(peer.connections(), 2);
 }

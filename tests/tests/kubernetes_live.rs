@@ -8,7 +8,7 @@ use std::{
 
 use kqueen_adapters::inspector::{KubeInspector, Limits};
 use kqueen_domain::{
-    cluster::Look,
+    cluster::ProbeResult,
     kubeconfig::{self, AddressRules},
     kubernetes::{Fault, Section, Topology},
     port::inspector::{ClusterInspector, InspectError},
@@ -46,22 +46,22 @@ async fn shared() -> Option<Arc<ControlPlane>> {
 }
 
 #[track_caller]
-fn answered(look: &Look) {
-    assert_eq!(*look, Look::Answered { version: "v1.37.2".to_owned() });
+fn answered(probe: &ProbeResult) {
+    assert_eq!(*probe, ProbeResult::Reached { version: "v1.37.2".to_owned() });
 }
 
 #[track_caller]
-fn refused(look: Look, word: &str) -> String {
-    match look {
-        Look::Refused { reason } if reason.contains(word) => reason,
+fn refused(probe: ProbeResult, word: &str) -> String {
+    match probe {
+        ProbeResult::Refused { reason } if reason.contains(word) => reason,
         other => panic!("not refused with {word:?}: {other:?}"),
     }
 }
 
 #[track_caller]
-fn silent(look: Look, word: &str) -> String {
-    match look {
-        Look::Silent { reason } if reason.contains(word) => reason,
+fn silent(probe: ProbeResult, word: &str) -> String {
+    match probe {
+        ProbeResult::NoAnswer { reason } if reason.contains(word) => reason,
         other => panic!("not silent with {word:?}: {other:?}"),
     }
 }
@@ -71,21 +71,21 @@ async fn credentials_are_told_apart() {
     let Some(plane) = shared().await else { return };
     let inspector = inspector();
     for who in [Who::Certificate, Who::Token, Who::Reader] {
-        answered(&inspector.look(&checked(&plane.kubeconfig(who))).await);
+        answered(&inspector.probe(&checked(&plane.kubeconfig(who))).await);
     }
-    let unknown = refused(inspector.look(&checked(&plane.kubeconfig(Who::WrongToken))).await, "(401)");
-    let nothing = refused(inspector.look(&checked(&plane.kubeconfig(Who::Stranger))).await, "(403)");
+    let unknown = refused(inspector.probe(&checked(&plane.kubeconfig(Who::WrongToken))).await, "(401)");
+    let nothing = refused(inspector.probe(&checked(&plane.kubeconfig(Who::Stranger))).await, "(403)");
     assert_ne!(unknown, nothing);
     let anonymous = config(&plane.server, Some(&plane.authority()), json!({}));
-    refused(inspector.look(&checked(&anonymous)).await, "(401)");
+    refused(inspector.probe(&checked(&anonymous)).await, "(401)");
     let password = config(&plane.server, Some(&plane.authority()), json!({"username": "ann", "password": "wrong"}));
-    refused(inspector.look(&checked(&password)).await, "(401)");
+    refused(inspector.probe(&checked(&password)).await, "(401)");
     // A client certificate of another authority is the same as none.
     let foreign = Authority::new().client("admin", "system:masters");
     let user = json!({
         "client-certificate-data": base64(&foreign.certificate), "client-key-data": base64(&foreign.key),
     });
-    refused(inspector.look(&checked(&config(&plane.server, Some(&plane.authority()), user))).await, "(401)");
+    refused(inspector.probe(&checked(&config(&plane.server, Some(&plane.authority()), user))).await, "(401)");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,21 +98,21 @@ async fn certificates_are_checked_as_the_kubeconfig_says() {
         checked(&document)
     };
     let named = |name: &'static str| move |cluster: &mut Value| cluster["tls-server-name"] = name.into();
-    answered(&inspector.look(&with(&named("kubernetes.test"))).await);
-    refused(inspector.look(&with(&named("other.test"))).await, "for another name");
+    answered(&inspector.probe(&with(&named("kubernetes.test"))).await);
+    refused(inspector.probe(&with(&named("other.test"))).await, "for another name");
     let without = |cluster: &mut Value| drop(cluster.as_object_mut().unwrap().remove("certificate-authority-data"));
-    refused(inspector.look(&with(&without)).await, "not signed by the authority");
+    refused(inspector.probe(&with(&without)).await, "not signed by the authority");
     let skipping = |cluster: &mut Value| {
         without(cluster);
         cluster["insecure-skip-tls-verify"] = true.into();
     };
-    answered(&inspector.look(&with(&skipping)).await);
+    answered(&inspector.probe(&with(&skipping)).await);
     let plain = |cluster: &mut Value| cluster["server"] = plane.server.replace("https", "http").into();
-    refused(inspector.look(&with(&plain)).await, "wants TLS");
+    refused(inspector.probe(&with(&plain)).await, "wants TLS");
     let elsewhere = |cluster: &mut Value| cluster["server"] = format!("{}/no/such/path", plane.server).into();
-    refused(inspector.look(&with(&elsewhere)).await, "not a Kubernetes API server");
+    refused(inspector.probe(&with(&elsewhere)).await, "not a Kubernetes API server");
     let by_name = |cluster: &mut Value| cluster["server"] = plane.server.replace("127.0.0.1", "localhost").into();
-    answered(&inspector.look(&with(&by_name)).await);
+    answered(&inspector.probe(&with(&by_name)).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,7 +123,7 @@ async fn denied_addresses_are_not_connected_to() {
         let mut document = plane.kubeconfig(Who::Token);
         document["clusters"][0]["cluster"]["server"] = plane.server.replace("127.0.0.1", host).into();
         let document = checked(&document);
-        silent(inspector.look(&document).await, "does not connect to");
+        silent(inspector.probe(&document).await, "does not connect to");
         assert!(matches!(inspector.status(&document).await, Err(InspectError::Unreachable(_))));
     }
 }
@@ -165,38 +165,38 @@ async fn what_may_not_be_read_is_named_and_the_rest_is_shown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn good_and_bad_times_are_told_apart_and_end_by_themselves() {
     let Some(plane) = ControlPlane::start(Options::bare()).await else { return };
-    let limits = Limits { look: Duration::from_secs(3), view: Duration::from_secs(4), ..Limits::default() };
+    let limits = Limits { probe: Duration::from_secs(3), view: Duration::from_secs(4), ..Limits::default() };
     let inspector = KubeInspector::new(anywhere(), limits);
     let token = checked(&plane.kubeconfig(Who::Token));
-    answered(&inspector.look(&token).await);
+    answered(&inspector.probe(&token).await);
     let mut reasons = Vec::new();
 
     plane.freeze();
     let started = Instant::now();
-    reasons.push(silent(inspector.look(&token).await, "did not answer in time"));
+    reasons.push(silent(inspector.probe(&token).await, "did not answer in time"));
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     let started = Instant::now();
     assert!(matches!(inspector.status(&token).await, Err(InspectError::TimedOut(_))));
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
     plane.thaw();
     eventually("the thawed cluster answers", Duration::from_secs(30), || async {
-        matches!(inspector.look(&token).await, Look::Answered { .. })
+        matches!(inspector.probe(&token).await, ProbeResult::Reached { .. })
     })
     .await;
 
     plane.end();
-    reasons.push(silent(inspector.look(&token).await, "connection refused"));
+    reasons.push(silent(inspector.probe(&token).await, "connection refused"));
     assert!(matches!(inspector.status(&token).await, Err(InspectError::Unreachable(_))));
     plane.restart().await;
     // A connection from before the end is among those the inspector keeps.
-    answered(&inspector.look(&token).await);
+    answered(&inspector.probe(&token).await);
     assert!(inspector.status(&token).await.unwrap().snapshot.errors.is_empty());
 
     plane.restart_with_another_authority().await;
-    reasons.push(refused(inspector.look(&token).await, "not signed by the authority"));
+    reasons.push(refused(inspector.probe(&token).await, "not signed by the authority"));
     assert!(matches!(inspector.topology(&token).await, Err(InspectError::Refused(_))));
-    answered(&inspector.look(&checked(&plane.kubeconfig(Who::Token))).await);
-    reasons.push(refused(inspector.look(&checked(&plane.kubeconfig(Who::WrongToken))).await, "(401)"));
+    answered(&inspector.probe(&checked(&plane.kubeconfig(Who::Token))).await);
+    reasons.push(refused(inspector.probe(&checked(&plane.kubeconfig(Who::WrongToken))).await, "(401)"));
 
     let told_apart: std::collections::BTreeSet<_> = reasons.iter().collect();
     assert_eq!(told_apart.len(), reasons.len(), "{reasons:?}");

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use kqueen_adapters::inspector::{KubeInspector, Limits};
 use kqueen_domain::{
-    cluster::Look,
+    cluster::ProbeResult,
     kubeconfig::{self, AddressRules},
     port::inspector::ClusterInspector,
 };
@@ -21,13 +21,13 @@ fn a_kubeconfig_that_names_its_authority_takes_no_thread() {
     let (release, held) = mpsc::channel::<()>();
     // The one thread there is for such work is not to be had.
     runtime.spawn_blocking(move || held.recv());
-    let look = runtime.block_on(async {
+    let probe = runtime.block_on(async {
         let server = ApiServer::start().await;
         let rules = AddressRules::denying(Vec::new());
         let document = config(&server.url, Some(&server.authority), json!({"token": "a-token"}));
         let kubeconfig = kubeconfig::parse(&document, &rules).unwrap();
-        KubeInspector::new(rules, Limits::default()).look(&kubeconfig).await
+        KubeInspector::new(rules, Limits::default()).probe(&kubeconfig).await
     });
     drop(release);
-    assert!(matches!(look, Look::Answered { .. }), "{look:?}");
+    assert!(matches!(probe, ProbeResult::Reached { .. }), "{probe:?}");
 }

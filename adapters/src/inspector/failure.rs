@@ -3,7 +3,7 @@
 use std::{error::Error, io};
 
 use kqueen_domain::{
-    cluster::Look,
+    cluster::ProbeResult,
     kubernetes::{Fault, ReadError, Section},
     port::inspector::InspectError,
 };
@@ -113,12 +113,12 @@ impl Failure {
             Self::Unreached => "the connection to the API server failed: check the server address in the kubeconfig",
             Self::Closed => {
                 "the API server closed the connection without an answer: it may be starting or stopping; if this stays, \
-                 whoever runs the cluster should look at it"
+                 whoever runs the cluster should probe at it"
             }
             Self::Unavailable(code) => {
                 return format!(
                     "the API server, or a proxy in front of it, answers that it cannot serve requests now ({code}): whoever \
-                     runs the cluster should look at it"
+                     runs the cluster should probe at it"
                 );
             }
             Self::NotConnected => {
@@ -127,7 +127,7 @@ impl Failure {
             }
             Self::Silent => {
                 "the API server accepted the connection and did not answer in time: it is overloaded or hangs; whoever runs \
-                 the cluster should look at it"
+                 the cluster should probe at it"
             }
             Self::Crowded => "too many clusters are being read at the same time: try again in a moment",
             Self::Unauthorized => {
@@ -192,11 +192,11 @@ impl Failure {
     }
 
     /// As the outcome of a look.
-    pub(super) fn into_look(self) -> Look {
+    pub(super) fn into_look(self) -> ProbeResult {
         let reason = self.message();
         match self.class() {
-            Class::Unreachable | Class::TimedOut => Look::Silent { reason },
-            Class::Refused => Look::Refused { reason },
+            Class::Unreachable | Class::TimedOut => ProbeResult::NoAnswer { reason },
+            Class::Refused => ProbeResult::Refused { reason },
         }
     }
 

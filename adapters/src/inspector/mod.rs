@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kqueen_domain::{
-    cluster::Look,
+    cluster::ProbeResult,
     kubeconfig::{Access, AddressRules},
     kubernetes::{ClusterStatus, Snapshot, Topology},
     port::inspector::{ClusterInspector, InspectError},
@@ -39,7 +39,7 @@ pub struct Limits {
     /// Until a connection is made.
     pub connect: Duration,
     /// For a whole look.
-    pub look: Duration,
+    pub probe: Duration,
     /// For a whole status or topology.
     pub view: Duration,
     /// How long an unused connection is kept.
@@ -58,7 +58,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            look: Duration::from_secs(10),
+            probe: Duration::from_secs(10),
             view: Duration::from_secs(20),
             idle: Duration::from_secs(90),
             body_bytes: 32 * 1024 * 1024,
@@ -161,10 +161,10 @@ impl Drop for Forget<'_> {
 
 #[async_trait]
 impl ClusterInspector for KubeInspector {
-    async fn look(&self, kubeconfig: &Kubeconfig) -> Look {
-        let read = self.with_client(kubeconfig, read::look);
-        match timeout(self.limits.look, read).await.unwrap_or(Err(Failure::Silent)) {
-            Ok(version) => Look::Answered { version },
+    async fn probe(&self, kubeconfig: &Kubeconfig) -> ProbeResult {
+        let read = self.with_client(kubeconfig, read::probe);
+        match timeout(self.limits.probe, read).await.unwrap_or(Err(Failure::Silent)) {
+            Ok(version) => ProbeResult::Reached { version },
             Err(failure) => failure.into_look(),
         }
     }

@@ -32,7 +32,7 @@ const fn path(section: Section) -> &'static str {
 
 /// The version of a cluster that accepts us. Since the version is told to anybody, lists are asked for as well: one of them that
 /// may be read proves that the credentials are good and of use.
-pub(super) async fn look(client: ApiClient) -> Result<String, Failure> {
+pub(super) async fn probe(client: ApiClient) -> Result<String, Failure> {
     let version = version(&client).await?;
     // Those a restricted user most often may read come first.
     let probes =

@@ -6,7 +6,7 @@ mod observed_status;
 mod phase;
 
 use chrono::{DateTime, Utc};
-pub use observed_status::{Look, ObservedStatus, ProviderStatus};
+pub use observed_status::{ObservedStatus, ProbeResult, ProviderStatus};
 pub use phase::{ClusterEvent, IllegalTransition, Lifecycle, Phase, Standing};
 
 use crate::{

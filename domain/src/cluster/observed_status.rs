@@ -10,9 +10,9 @@ use crate::{cluster::Phase, id::ClusterId, operation::NetworkPolicy, reason::Rea
 /// The outcome of one look at a cluster's API server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Look {
+pub enum ProbeResult {
     /// It answered, and accepted us.
-    Answered {
+    Reached {
         /// What it calls its version: `v1.37.2`.
         version: String,
     },
@@ -22,20 +22,20 @@ pub enum Look {
         reason: String,
     },
     /// Nothing answered: connection refused, time-out, name not found.
-    Silent {
+    NoAnswer {
         /// Why, in plain words.
         reason: String,
     },
 }
 
-impl Look {
+impl ProbeResult {
     /// The phase this makes of a cluster that nothing is being done to.
     #[must_use]
     pub const fn phase(&self) -> Phase {
         match self {
-            Self::Answered { .. } => Phase::Ready,
+            Self::Reached { .. } => Phase::Ready,
             Self::Refused { .. } => Phase::Failed,
-            Self::Silent { .. } => Phase::Unknown,
+            Self::NoAnswer { .. } => Phase::Unknown,
         }
     }
 }
@@ -73,7 +73,7 @@ pub struct ObservedStatus {
     /// The cluster.
     pub cluster: ClusterId,
     /// What the last look at its API found; `None` while there is no kubeconfig.
-    pub look: Option<Look>,
+    pub probe: Option<ProbeResult>,
     /// What its provider said; `None` for a cluster that was attached.
     pub provider: Option<ProviderStatus>,
     /// The version it told when it last answered, kept while it is silent.
@@ -92,20 +92,22 @@ impl ObservedStatus {
     pub fn after(
         before: Option<&Self>,
         cluster: ClusterId,
-        look: Option<Look>,
+        probe: Option<ProbeResult>,
         told: Option<ProviderStatus>,
         now: DateTime<Utc>,
     ) -> Option<Self> {
-        if before.is_some_and(|before| before.look == look && before.provider == told) {
+        if before.is_some_and(|before| before.probe == probe && before.provider == told) {
             return None;
         }
-        let version = match &look {
-            Some(Look::Answered { version }) => Some(version.clone()),
-            Some(Look::Refused { .. } | Look::Silent { .. }) | None => before.and_then(|before| before.version.clone()),
+        let version = match &probe {
+            Some(ProbeResult::Reached { version }) => Some(version.clone()),
+            Some(ProbeResult::Refused { .. } | ProbeResult::NoAnswer { .. }) | None => {
+                before.and_then(|before| before.version.clone())
+            }
         };
         let asked_in_vain = told.as_ref().is_some_and(|told| told.trouble.is_some());
-        let phase = match &look {
-            Some(look) => look.phase(),
+        let phase = match &probe {
+            Some(probe) => probe.phase(),
             None if asked_in_vain => Phase::Unknown,
             None => Phase::Ready,
         };
@@ -113,6 +115,6 @@ impl ObservedStatus {
             Some(before) if before.phase == phase => before.phase_changed_at,
             _ => now,
         };
-        Some(Self { cluster, look, provider: told, version, phase, phase_changed_at, at: now })
+        Some(Self { cluster, probe: probe, provider: told, version, phase, phase_changed_at, at: now })
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Cluster, Look, ObservedStatus};
+use super::{Cluster, ObservedStatus, ProbeResult};
 use crate::reason::Reason;
 
 /// Where a cluster stands in its life, as stored. "Unknown" is not among them: it is a failed look, not a state of the cluster.
@@ -163,12 +163,12 @@ impl Standing {
 
     fn seen(cluster: &Cluster, observed: &ObservedStatus) -> Self {
         let trouble = observed.provider.as_ref().and_then(|told| told.trouble.as_ref());
-        let reason = match (&observed.look, trouble) {
-            (Some(Look::Answered { version }), None) => format!("the cluster answers, Kubernetes {version}"),
-            (Some(Look::Answered { version }), Some(trouble)) => {
+        let reason = match (&observed.probe, trouble) {
+            (Some(ProbeResult::Reached { version }), None) => format!("the cluster answers, Kubernetes {version}"),
+            (Some(ProbeResult::Reached { version }), Some(trouble)) => {
                 format!("the cluster answers, Kubernetes {version}; its provider does not: {trouble}")
             }
-            (Some(Look::Refused { reason } | Look::Silent { reason }), _) => reason.clone(),
+            (Some(ProbeResult::Refused { reason } | ProbeResult::NoAnswer { reason }), _) => reason.clone(),
             (None, Some(trouble)) => trouble.to_string(),
             (None, None) => "the provider says that the cluster runs".to_owned(),
         };

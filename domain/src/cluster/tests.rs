@@ -43,16 +43,16 @@ pub(super) fn cluster(lifecycle: Lifecycle, changed_at: DateTime<Utc>) -> Cluste
     }
 }
 
-fn answered(version: &str) -> Look {
-    Look::Answered { version: version.into() }
+fn answered(version: &str) -> ProbeResult {
+    ProbeResult::Reached { version: version.into() }
 }
 
-fn refused() -> Look {
-    Look::Refused { reason: "the token is not accepted".into() }
+fn refused() -> ProbeResult {
+    ProbeResult::Refused { reason: "the token is not accepted".into() }
 }
 
-fn silent() -> Look {
-    Look::Silent { reason: "connection refused".into() }
+fn silent() -> ProbeResult {
+    ProbeResult::NoAnswer { reason: "connection refused".into() }
 }
 
 fn says(words: &str) -> ProviderStatus {
@@ -65,8 +65,13 @@ fn in_trouble(words: &str) -> ProviderStatus {
 }
 
 /// What a first look and answer make known.
-fn observed(of: &Cluster, look: Option<Look>, told: Option<ProviderStatus>, now: DateTime<Utc>) -> ObservedStatus {
-    ObservedStatus::after(None, of.id, look, told, now).unwrap()
+fn observed(
+    of: &Cluster,
+    probe: Option<ProbeResult>,
+    told: Option<ProviderStatus>,
+    now: DateTime<Utc>,
+) -> ObservedStatus {
+    ObservedStatus::after(None, of.id, probe, told, now).unwrap()
 }
 
 #[test]
@@ -135,11 +140,11 @@ fn what_is_under_way_or_has_failed_is_shown_whatever_was_seen() {
         let cluster = cluster(lifecycle.clone(), at(10));
         let unseen = Standing::of(&cluster, None);
         assert_eq!(unseen, Standing { phase, reason: reason.into(), changed_at: at(10) });
-        for look in [None, Some(answered("v1.37.2")), Some(refused()), Some(silent())] {
-            let seen = observed(&cluster, look.clone(), None, at(20));
-            assert_eq!(Standing::of(&cluster, Some(&seen)), unseen, "{lifecycle:?} {look:?}");
-            let quiet = observed(&cluster, look.clone(), Some(says("")), at(20));
-            assert_eq!(Standing::of(&cluster, Some(&quiet)), unseen, "{lifecycle:?} {look:?}");
+        for probe in [None, Some(answered("v1.37.2")), Some(refused()), Some(silent())] {
+            let seen = observed(&cluster, probe.clone(), None, at(20));
+            assert_eq!(Standing::of(&cluster, Some(&seen)), unseen, "{lifecycle:?} {probe:?}");
+            let quiet = observed(&cluster, probe.clone(), Some(says("")), at(20));
+            assert_eq!(Standing::of(&cluster, Some(&quiet)), unseen, "{lifecycle:?} {probe:?}");
         }
     }
 }
@@ -179,10 +184,10 @@ fn a_cluster_that_nothing_is_done_to_stands_as_it_was_seen() {
     let unseen = Standing::of(&cluster, None);
     assert_eq!((unseen.phase, unseen.changed_at), (Phase::Deploying, at(10)));
     assert_eq!(unseen.reason, "waiting for the first look at the cluster");
-    for (look, told, phase, reason) in rows {
-        let seen = observed(&cluster, look.clone(), told.clone(), at(20));
+    for (probe, told, phase, reason) in rows {
+        let seen = observed(&cluster, probe.clone(), told.clone(), at(20));
         let expected = Standing { phase, reason, changed_at: at(20) };
-        assert_eq!(Standing::of(&cluster, Some(&seen)), expected, "{look:?} {told:?}");
+        assert_eq!(Standing::of(&cluster, Some(&seen)), expected, "{probe:?} {told:?}");
     }
 }
 
@@ -203,7 +208,7 @@ fn the_shown_phase_has_changed_when_the_later_of_state_and_observed_status_did()
 }
 
 /// One turn after another: what is found, and the phase and version known from then on. `None` where nothing new is known.
-type Story = Vec<(Option<Look>, Option<ProviderStatus>, Option<(Phase, Option<&'static str>)>)>;
+type Story = Vec<(Option<ProbeResult>, Option<ProviderStatus>, Option<(Phase, Option<&'static str>)>)>;
 
 #[test]
 fn what_is_known_after_each_look() {
@@ -249,13 +254,17 @@ fn what_is_known_after_each_look() {
     for (story, turns) in stories {
         let id = ClusterId::random();
         let mut known: Option<ObservedStatus> = None;
-        for (second, (look, told, expected)) in (1..).zip(turns) {
-            let next = ObservedStatus::after(known.as_ref(), id, look.clone(), told.clone(), at(second));
+        for (second, (probe, told, expected)) in (1..).zip(turns) {
+            let next = ObservedStatus::after(known.as_ref(), id, probe.clone(), told.clone(), at(second));
             let place = format!("{story}, turn {second}");
             assert_eq!(next.is_some(), expected.is_some(), "{place}");
             let Some((next, (phase, version))) = next.zip(expected) else { continue };
             assert_eq!((next.phase, next.version.as_deref()), (phase, version), "{place}");
-            assert_eq!((next.cluster, &next.look, &next.provider, next.at), (id, &look, &told, at(second)), "{place}");
+            assert_eq!(
+                (next.cluster, &next.probe, &next.provider, next.at),
+                (id, &probe, &told, at(second)),
+                "{place}"
+            );
             let since =
                 known.filter(|before| before.phase == phase).map_or(at(second), |before| before.phase_changed_at);
             assert_eq!(next.phase_changed_at, since, "{place}: a phase that stays keeps its time");
@@ -277,7 +286,7 @@ fn whatever_its_provider_tells_differently_is_news() {
     ];
     for told in changed {
         let after =
-            ObservedStatus::after(Some(&before), before.cluster, before.look.clone(), Some(told.clone()), at(9));
+            ObservedStatus::after(Some(&before), before.cluster, before.probe.clone(), Some(told.clone()), at(9));
         let after = after.unwrap_or_else(|| panic!("{told:?} is not news"));
         assert_eq!((after.phase, after.phase_changed_at, after.at), (Phase::Ready, at(1), at(9)), "{told:?}");
     }

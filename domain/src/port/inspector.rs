@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::{
-    cluster::Look,
+    cluster::ProbeResult,
     kubernetes::{ClusterStatus, Topology},
     secret::Kubeconfig,
 };
@@ -31,7 +31,7 @@ pub enum InspectError {
 #[async_trait]
 pub trait ClusterInspector: Send + Sync {
     /// One cheap look: does it answer, does it accept us, which version is it? A failed look is an outcome too.
-    async fn look(&self, kubeconfig: &Kubeconfig) -> Look;
+    async fn probe(&self, kubeconfig: &Kubeconfig) -> ProbeResult;
     /// What runs in the cluster. A kind that may not be read is named in `errors` and does not fail the rest.
     async fn status(&self, kubeconfig: &Kubeconfig) -> Result<ClusterStatus, InspectError>;
     /// The same as a graph.

@@ -14,7 +14,7 @@ use kqueen_adapters::{
 };
 use kqueen_domain::{
     catalog::Catalog,
-    cluster::{Cluster, Lifecycle, Look, ObservedStatus, Phase},
+    cluster::{Cluster, Lifecycle, ObservedStatus, Phase, ProbeResult},
     document::Document,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     kubeconfig::{self, AddressRules},
@@ -171,14 +171,14 @@ fn cluster(tenants: &[Tenant], number: usize, size: usize, now: DateTime<Utc>) -
 /// Most clusters are well; one in ten did not answer, one in twenty refused us.
 fn observed(cluster: ClusterId, number: usize, now: DateTime<Utc>) -> ObservedStatus {
     let version = "v1.37.2".to_owned();
-    let look = match number % 20 {
-        3 | 13 => Look::Silent { reason: "nothing answers at its address: connection refused".into() },
-        7 => Look::Refused { reason: "its API server does not accept the token of the kubeconfig".into() },
-        _ => Look::Answered { version: version.clone() },
+    let probe = match number % 20 {
+        3 | 13 => ProbeResult::NoAnswer { reason: "nothing answers at its address: connection refused".into() },
+        7 => ProbeResult::Refused { reason: "its API server does not accept the token of the kubeconfig".into() },
+        _ => ProbeResult::Reached { version: version.clone() },
     };
-    let phase = look.phase();
+    let phase = probe.phase();
     let version = (phase != Phase::Failed).then_some(version);
-    ObservedStatus { cluster, look: Some(look), provider: None, version, phase, phase_changed_at: now, at: now }
+    ObservedStatus { cluster, probe: Some(probe), provider: None, version, phase, phase_changed_at: now, at: now }
 }
 
 /// A kubeconfig of 5 kB: an authority and a token, as service accounts have them.

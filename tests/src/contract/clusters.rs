@@ -1,7 +1,7 @@
 //! Promises of [`ClusterStore`](kqueen_domain::port::store::ClusterStore).
 
 use kqueen_domain::{
-    cluster::{Cluster, Lifecycle, Look, ObservedStatus, Phase, ProviderStatus},
+    cluster::{Cluster, Lifecycle, ObservedStatus, Phase, ProbeResult, ProviderStatus},
     document::Document,
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::ResourceName,
@@ -185,13 +185,13 @@ pub async fn observed_statuses_leave_the_revision_alone(site: Site) {
         refusal: Some(Reason::new("a network is in use", Fixer::Admin, "")),
     };
     for (look, told) in [
-        (Some(Look::Answered { version: "v1.37.2".into() }), None),
-        (Some(Look::Refused { reason: "401".into() }), Some(ProviderStatus::default())),
-        (Some(Look::Silent { reason: "time-out".into() }), Some(told.clone())),
+        (Some(ProbeResult::Reached { version: "v1.37.2".into() }), None),
+        (Some(ProbeResult::Refused { reason: "401".into() }), Some(ProviderStatus::default())),
+        (Some(ProbeResult::NoAnswer { reason: "time-out".into() }), Some(told.clone())),
         (None, Some(told)),
     ] {
         let observed = ObservedStatus {
-            look,
+            probe: look,
             provider: told,
             phase: Phase::Unknown,
             phase_changed_at: after(3),

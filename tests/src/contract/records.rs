@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kqueen_domain::{
-    cluster::{Cluster, Lifecycle, Look, ObservedStatus, Phase},
+    cluster::{Cluster, Lifecycle, ObservedStatus, Phase, ProbeResult},
     document::Document,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     ledger::{Ledger, Row, RowState, Thing, ThingName},
@@ -92,7 +92,7 @@ pub fn a_cluster(provisioner: &Provisioner) -> Cluster {
 pub fn an_observed_status(cluster: ClusterId) -> ObservedStatus {
     ObservedStatus {
         cluster,
-        look: Some(Look::Answered { version: "v1.37.2".into() }),
+        probe: Some(ProbeResult::Reached { version: "v1.37.2".into() }),
         provider: None,
         version: Some("v1.37.2".into()),
         phase: Phase::Ready,

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use kqueen_adapters::storage::{self, OpenError, Settings, Stores};
 use kqueen_domain::{
     catalog::Catalog,
-    cluster::Look,
+    cluster::ProbeResult,
     kubeconfig::AddressRules,
     kubernetes::{ClusterStatus, Topology},
     port::{
@@ -154,8 +154,8 @@ struct Answering;
 
 #[async_trait::async_trait]
 impl ClusterInspector for Answering {
-    async fn look(&self, _kubeconfig: &Kubeconfig) -> Look {
-        Look::Answered { version: "v1.37.2".to_owned() }
+    async fn probe(&self, _kubeconfig: &Kubeconfig) -> ProbeResult {
+        ProbeResult::Reached { version: "v1.37.2".to_owned() }
     }
 
     async fn status(&self, _kubeconfig: &Kubeconfig) -> Result<ClusterStatus, InspectError> {

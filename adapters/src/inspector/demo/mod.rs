@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kqueen_domain::{
-    cluster::Look,
+    cluster::ProbeResult,
     id::ClusterId,
     kubeconfig::Access,
     kubernetes::{ClusterStatus, Snapshot, Topology},
@@ -70,12 +70,12 @@ impl DemoInspector {
 
 #[async_trait]
 impl ClusterInspector for DemoInspector {
-    async fn look(&self, kubeconfig: &Kubeconfig) -> Look {
-        let Some((id, access)) = simulated(kubeconfig) else { return self.inner.look(kubeconfig).await };
+    async fn probe(&self, kubeconfig: &Kubeconfig) -> ProbeResult {
+        let Some((id, access)) = simulated(kubeconfig) else { return self.inner.probe(kubeconfig).await };
         match self.reach(id, &access) {
-            Ok((cluster, _)) => Look::Answered { version: cluster.git_version() },
-            Err(InspectError::Refused(reason)) => Look::Refused { reason },
-            Err(InspectError::Unreachable(reason) | InspectError::TimedOut(reason)) => Look::Silent { reason },
+            Ok((cluster, _)) => ProbeResult::Reached { version: cluster.git_version() },
+            Err(InspectError::Refused(reason)) => ProbeResult::Refused { reason },
+            Err(InspectError::Unreachable(reason) | InspectError::TimedOut(reason)) => ProbeResult::NoAnswer { reason },
         }
     }
 

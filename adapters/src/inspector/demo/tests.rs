@@ -37,8 +37,8 @@ impl Elsewhere {
 
 #[async_trait]
 impl ClusterInspector for Elsewhere {
-    async fn look(&self, _: &Kubeconfig) -> Look {
-        Look::Refused { reason: self.refuse().to_string() }
+    async fn probe(&self, _: &Kubeconfig) -> ProbeResult {
+        ProbeResult::Refused { reason: self.refuse().to_string() }
     }
     async fn status(&self, _: &Kubeconfig) -> Result<ClusterStatus, InspectError> {
         Err(self.refuse())
@@ -253,7 +253,7 @@ async fn a_cluster_shows_what_it_was_asked_to_be() {
     let parameters = json!({"node_count": 2, "size": "small", "kubernetes_version": "1.33.6"});
     let (world, kubeconfig) = World::new(parameters).await;
     let version = "v1.33.6-simulated".to_owned();
-    assert_eq!(world.inspector.look(&kubeconfig).await, Look::Answered { version: version.clone() });
+    assert_eq!(world.inspector.probe(&kubeconfig).await, ProbeResult::Reached { version: version.clone() });
     let status = world.inspector.status(&kubeconfig).await.unwrap();
     let told = status.snapshot.version.as_ref().unwrap();
     assert_eq!(
@@ -344,13 +344,16 @@ async fn a_cluster_that_is_not_there_does_not_answer() {
     let (world, kubeconfig) = World::new(json!({})).await;
     world.engine.destroy(&world.access, &world.order).await.unwrap();
     for _ in 0..2 {
-        assert!(matches!(world.inspector.look(&kubeconfig).await, Look::Silent { .. }));
+        assert!(matches!(world.inspector.probe(&kubeconfig).await, ProbeResult::NoAnswer { .. }));
         assert!(matches!(world.inspector.status(&kubeconfig).await, Err(InspectError::Unreachable(_))));
         assert!(matches!(world.inspector.topology(&kubeconfig).await, Err(InspectError::Unreachable(_))));
         world.pass(6);
     }
     world.engine.deploy(&world.access, &world.order).await.unwrap();
-    assert!(matches!(world.inspector.look(&kubeconfig).await, Look::Silent { .. }), "nor while it is being made");
+    assert!(
+        matches!(world.inspector.probe(&kubeconfig).await, ProbeResult::NoAnswer { .. }),
+        "nor while it is being made"
+    );
     assert_eq!(world.elsewhere.asked(), 0);
 }
 
@@ -359,7 +362,9 @@ async fn knowing_a_clusters_id_lets_nobody_in() {
     let (world, _) = World::new(json!({})).await;
     let server = format!("https://{}.demo.kqueen.invalid:6443", world.order.mark.cluster);
     let guessed = leading_to(&server, "simulated-00000000000000000000000000000000");
-    assert!(matches!(world.inspector.look(&guessed).await, Look::Refused { reason } if reason.contains("credentials")));
+    assert!(
+        matches!(world.inspector.probe(&guessed).await, ProbeResult::Refused { reason } if reason.contains("credentials"))
+    );
     assert!(matches!(world.inspector.status(&guessed).await, Err(InspectError::Refused(_))));
 }
 
@@ -373,7 +378,9 @@ async fn other_clusters_are_left_to_the_inspector_behind() {
         "https://00000000-0000-0000-0000-000000000007.demo.kqueen.invalid.example:6443",
     ] {
         let (before, kubeconfig) = (world.elsewhere.asked(), leading_to(server, "t"));
-        assert!(matches!(world.inspector.look(&kubeconfig).await, Look::Refused { reason } if reason == "elsewhere"));
+        assert!(
+            matches!(world.inspector.probe(&kubeconfig).await, ProbeResult::Refused { reason } if reason == "elsewhere")
+        );
         assert!(
             world.inspector.status(&kubeconfig).await.is_err() && world.inspector.topology(&kubeconfig).await.is_err()
         );

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
-    cluster::{Look, ObservedStatus, Phase, ProviderStatus},
+    cluster::{ObservedStatus, Phase, ProbeResult, ProviderStatus},
     id::ClusterId,
     operation::NetworkPolicy,
 };
@@ -15,7 +15,7 @@ use super::{Record, reason::StoredReason, twins};
 pub(crate) struct Form {
     cluster: ClusterId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    look: Option<StoredLook>,
+    probe: Option<StoredProbeResult>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     told: Option<StoredProviderStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,7 +26,7 @@ pub(crate) struct Form {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredLook {
+struct StoredProbeResult {
     outcome: StoredOutcome,
     /// The version of a cluster that answered, the reason of one that did not.
     said: String,
@@ -75,23 +75,23 @@ enum StoredPhase {
 
 twins!(Phase, StoredPhase { Deploying, Ready, Updating, Destroying, Failed, Unknown });
 
-impl From<Look> for StoredLook {
-    fn from(look: Look) -> Self {
-        let (outcome, said) = match look {
-            Look::Answered { version } => (StoredOutcome::Answered, version),
-            Look::Refused { reason } => (StoredOutcome::Refused, reason),
-            Look::Silent { reason } => (StoredOutcome::Silent, reason),
+impl From<ProbeResult> for StoredProbeResult {
+    fn from(probe: ProbeResult) -> Self {
+        let (outcome, said) = match probe {
+            ProbeResult::Reached { version } => (StoredOutcome::Answered, version),
+            ProbeResult::Refused { reason } => (StoredOutcome::Refused, reason),
+            ProbeResult::NoAnswer { reason } => (StoredOutcome::Silent, reason),
         };
         Self { outcome, said }
     }
 }
 
-impl From<StoredLook> for Look {
-    fn from(StoredLook { outcome, said }: StoredLook) -> Self {
+impl From<StoredProbeResult> for ProbeResult {
+    fn from(StoredProbeResult { outcome, said }: StoredProbeResult) -> Self {
         match outcome {
-            StoredOutcome::Answered => Self::Answered { version: said },
+            StoredOutcome::Answered => Self::Reached { version: said },
             StoredOutcome::Refused => Self::Refused { reason: said },
-            StoredOutcome::Silent => Self::Silent { reason: said },
+            StoredOutcome::Silent => Self::NoAnswer { reason: said },
         }
     }
 }
@@ -118,7 +118,7 @@ impl From<&ObservedStatus> for Form {
     fn from(observed: &ObservedStatus) -> Self {
         Self {
             cluster: observed.cluster,
-            look: observed.look.clone().map(Into::into),
+            probe: observed.probe.clone().map(Into::into),
             told: observed.provider.clone().map(Into::into),
             version: observed.version.clone(),
             phase: observed.phase.into(),
@@ -136,7 +136,7 @@ impl Record for ObservedStatus {
     fn restored(form: Form) -> Option<Self> {
         Some(Self {
             cluster: form.cluster,
-            look: form.look.map(Into::into),
+            probe: form.probe.map(Into::into),
             provider: form.told.map(Into::into),
             version: form.version,
             phase: form.phase.into(),
@@ -151,8 +151,8 @@ impl Record for ObservedStatus {
             return None;
         }
         let fields = form.as_object_mut()?;
-        let look = json!({"outcome": fields.remove("outcome")?, "said": fields.remove("said")?});
-        fields.insert("look".to_owned(), look);
+        let probe = json!({"outcome": fields.remove("outcome")?, "said": fields.remove("said")?});
+        fields.insert("probe".to_owned(), probe);
         Some(form)
     }
 }

@@ -1,7 +1,7 @@
 //! Every format that was ever written is kept here as bytes and must stay readable.
 
 use kqueen_domain::{
-    cluster::{Cluster, Lifecycle, Look, ObservedStatus, Phase},
+    cluster::{Cluster, Lifecycle, ObservedStatus, Phase, ProbeResult},
     ledger::{Ledger, RowState},
     operation::{Operation, OperationKind, OperationStatus},
     organization::Organization,
@@ -52,10 +52,10 @@ fn the_newest_formats_stay_as_they_are() {
     assert_eq!(cluster.lifecycle, Lifecycle::Failed { reason });
     assert!(cluster.operation.is_some());
     let observed: ObservedStatus = survives(SIGHTING_2);
-    assert_eq!(observed.look, Some(Look::Silent { reason: "connection refused".into() }));
+    assert_eq!(observed.probe, Some(ProbeResult::NoAnswer { reason: "connection refused".into() }));
     assert_eq!(observed.provider.unwrap().network_policy.unwrap().provider, "CALICO");
     let bare: ObservedStatus = survives(BARE_SIGHTING_2);
-    assert_eq!((bare.look, bare.provider, bare.phase), (None, None, Phase::Ready));
+    assert_eq!((bare.probe, bare.provider, bare.phase), (None, None, Phase::Ready));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_failure_told_in_words_becomes_a_reason() {
 #[test]
 fn a_look_is_kept_when_its_form_changes() {
     let observed: ObservedStatus = read(SIGHTING_1.as_bytes()).unwrap();
-    assert_eq!(observed.look, Some(Look::Silent { reason: "connection refused".into() }));
+    assert_eq!(observed.probe, Some(ProbeResult::NoAnswer { reason: "connection refused".into() }));
     assert_eq!((observed.provider.as_ref(), observed.version.as_deref()), (None, Some("v1.37.2")));
     assert_eq!(observed.phase, Phase::Unknown);
     let again: ObservedStatus = read(&written(&observed).unwrap()).unwrap();

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     access::Policy,
-    cluster::{Cluster, Lifecycle, Look, ObservedStatus, ProviderStatus},
+    cluster::{Cluster, Lifecycle, ObservedStatus, ProbeResult, ProviderStatus},
     document::Document,
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::Namespace,
@@ -310,16 +310,16 @@ fn checked(random: &mut Random) -> Checked {
 }
 
 fn observed(random: &mut Random) -> ObservedStatus {
-    let look = random.pick(&[
-        Some(Look::Answered { version: "v1.37.2".into() }),
-        Some(Look::Refused { reason: "not Kubernetes".into() }),
-        Some(Look::Silent { reason: "connection refused".into() }),
+    let probe = random.pick(&[
+        Some(ProbeResult::Reached { version: "v1.37.2".into() }),
+        Some(ProbeResult::Refused { reason: "not Kubernetes".into() }),
+        Some(ProbeResult::NoAnswer { reason: "connection refused".into() }),
         None,
     ]);
     let trouble = random.one_in(2).then(|| Reason::new("no answer", Fixer::Provider, ""));
     let told =
         random.one_in(2).then(|| ProviderStatus { words: "it runs".into(), trouble, ..ProviderStatus::default() });
     let cluster = random.pick(&clusters());
-    let seen = ObservedStatus::after(None, cluster, look, told, random.time()).unwrap();
+    let seen = ObservedStatus::after(None, cluster, probe, told, random.time()).unwrap();
     ObservedStatus { at: random.time(), ..seen }
 }

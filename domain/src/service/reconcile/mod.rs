@@ -4,7 +4,7 @@
 //! run again by whoever leads then, does the right thing. A write that meets somebody else's change is never forced: the turn is run again.
 
 mod act;
-mod look;
+mod probe;
 mod turn;
 
 use std::{sync::Arc, time::Duration};
@@ -16,7 +16,7 @@ use super::providers::{Providers, known};
 use crate::{
     catalog::{Catalog, ClusterView},
     cluster::{
-        Lifecycle, Look, ObservedStatus, ProviderStatus,
+        Lifecycle, ObservedStatus, ProbeResult, ProviderStatus,
         plan::{Situation, Step, plan},
     },
     id::ClusterId,
@@ -151,19 +151,19 @@ impl Reconciler {
         }
         // While it is being worked on, what it last looked like is kept.
         let is_looked_at = cluster.has_kubeconfig && !cluster.lifecycle.is_transient();
-        let look = if !is_looked_at {
-            view.observed.as_ref().and_then(|observed| observed.look.clone())
+        let probe = if !is_looked_at {
+            view.observed.as_ref().and_then(|observed| observed.probe.clone())
         } else if let Some(kubeconfig) = self.store.kubeconfig(cluster.id).await? {
-            Some(self.inspector.look(&kubeconfig).await)
+            Some(self.inspector.probe(&kubeconfig).await)
         } else {
             None
         };
         let silent = matches!(observation, Err(EngineError::Unreachable(_)))
-            || is_looked_at && matches!(look, Some(Look::Silent { .. }));
+            || is_looked_at && matches!(probe, Some(ProbeResult::NoAnswer { .. }));
         let now = self.clock.now();
         let before = view.observed.as_deref();
         let told = told(before.and_then(|observed| observed.provider.as_ref()), &observation, turn.refusal().cloned());
-        turn.saw(ObservedStatus::after(before, cluster.id, look, Some(told), now));
+        turn.saw(ObservedStatus::after(before, cluster.id, probe, Some(told), now));
         if trouble(&observation).is_none() {
             turn.is_held_up(None);
         }

@@ -138,7 +138,8 @@ impl Turn {
         let refusal = self.refusal().cloned();
         let Some(known) = self.observed.as_ref().or(self.view.observed.as_deref()) else { return };
         let told = ProviderStatus { refusal, ..known.provider.clone().unwrap_or_default() };
-        if let Some(observed) = ObservedStatus::after(Some(known), known.cluster, known.look.clone(), Some(told), now) {
+        if let Some(observed) = ObservedStatus::after(Some(known), known.cluster, known.probe.clone(), Some(told), now)
+        {
             self.saw(Some(observed));
         }
     }

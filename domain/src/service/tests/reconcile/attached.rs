@@ -10,31 +10,31 @@ use crate::{
     },
 };
 
-fn answered(version: &str) -> Look {
-    Look::Answered { version: version.into() }
+fn answered(version: &str) -> ProbeResult {
+    ProbeResult::Reached { version: version.into() }
 }
 
-fn refused(reason: &str) -> Look {
-    Look::Refused { reason: reason.into() }
+fn refused(reason: &str) -> ProbeResult {
+    ProbeResult::Refused { reason: reason.into() }
 }
 
-fn silent(reason: &str) -> Look {
-    Look::Silent { reason: reason.into() }
+fn silent(reason: &str) -> ProbeResult {
+    ProbeResult::NoAnswer { reason: reason.into() }
 }
 
 /// The reconciler with a cluster that was attached.
-fn attached(look: Look) -> Stage {
+fn attached(probe: ProbeResult) -> Stage {
     let stage = Stage::resting(Lifecycle::Ready);
-    stage.look.set(look);
+    stage.probe.set(probe);
     Stage { id: stage.world.cluster, ..stage }
 }
 
 /// What the catalog holds when `look` was found at noon.
-fn known(stage: &Stage, look: Look, version: Option<&str>) {
+fn known(stage: &Stage, probe: ProbeResult, version: Option<&str>) {
     stage.world.put_observed(ObservedStatus {
         cluster: stage.id,
-        phase: look.phase(),
-        look: Some(look),
+        phase: probe.phase(),
+        probe: Some(probe),
         provider: None,
         version: version.map(Into::into),
         phase_changed_at: noon(),
@@ -58,14 +58,14 @@ async fn a_first_look_is_news_whatever_it_finds() {
         (refused("not Kubernetes"), Phase::Failed, None),
         (silent("connection refused"), Phase::Unknown, None),
     ];
-    for (look, phase, version) in rows {
-        let stage = attached(look.clone());
+    for (probe, phase, version) in rows {
+        let stage = attached(probe.clone());
         let turned = stage.turn().await;
         assert_eq!((turned.again, turned.unchanged_at), (Again::Quiet, None));
         assert_eq!((turned.silent, turned.written.is_some()), (phase == Phase::Unknown, true));
         let expected = ObservedStatus {
             cluster: stage.id,
-            look: Some(look),
+            probe: Some(probe),
             provider: None,
             version: version.map(Into::into),
             phase,
@@ -78,13 +78,13 @@ async fn a_first_look_is_news_whatever_it_finds() {
 
 #[tokio::test]
 async fn the_same_look_again_only_moves_the_age() {
-    for look in [answered("v1.37.2"), refused("not Kubernetes"), silent("connection refused")] {
-        let stage = attached(look.clone());
-        known(&stage, look, Some("v1.37.2"));
+    for probe in [answered("v1.37.2"), refused("not Kubernetes"), silent("connection refused")] {
+        let stage = attached(probe.clone());
+        known(&stage, probe, Some("v1.37.2"));
         let turned = stage.turn().await;
         let unchanged = (turned.again, turned.unchanged_at, turned.written);
         assert_eq!(unchanged, (Again::Quiet, Some(stage.world.now()), None));
-        assert_eq!(stage.words(), ["look"], "no provider is asked, and nothing written");
+        assert_eq!(stage.words(), ["probe"], "no provider is asked, and nothing written");
     }
 }
 
@@ -108,7 +108,7 @@ async fn a_phase_has_changed_when_it_changed_and_a_version_is_kept_while_nobody_
         let what = format!("{before:?} then {after:?}");
         assert_eq!(observed.phase_changed_at, if other_phase { stage.world.now() } else { noon() }, "{what}");
         assert_eq!((observed.version.as_deref(), observed.phase), (version, after.phase()), "{what}");
-        assert_eq!((observed.at, observed.look), (stage.world.now(), Some(after)), "{what}");
+        assert_eq!((observed.at, observed.probe), (stage.world.now(), Some(after)), "{what}");
     }
 }
 
@@ -149,14 +149,14 @@ async fn what_cannot_be_stored_is_as_if_it_had_not_been_seen() {
 async fn a_kubeconfig_replaced_during_a_look_is_looked_at_with() {
     let stage = Arc::new(attached(answered("v1.37.2")));
     let others = stage.clone();
-    stage.kept.story.meanwhile("look", move || {
+    stage.kept.story.meanwhile("probe", move || {
         others.cluster_is(|_| ());
-        others.look.set(refused("401"));
+        others.probe.set(refused("401"));
     });
     assert_eq!(stage.turn().await.again, Again::Now);
-    assert_eq!(stage.words(), ["look", "catch up"]);
+    assert_eq!(stage.words(), ["probe", "catch up"]);
     stage.turn().await;
-    assert_eq!(stored(&stage).look, Some(refused("401")));
+    assert_eq!(stored(&stage).probe, Some(refused("401")));
 }
 
 #[tokio::test]

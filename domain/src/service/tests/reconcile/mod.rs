@@ -20,7 +20,7 @@ use super::{
     world::{World, cluster},
 };
 use crate::{
-    cluster::{Cluster, Lifecycle, Look, ObservedStatus},
+    cluster::{Cluster, Lifecycle, ObservedStatus, ProbeResult},
     id::ClusterId,
     kubeconfig::AddressRules,
     ledger::Ledger,
@@ -52,7 +52,7 @@ struct Stage {
     world: Arc<World>,
     kept: Kept,
     provider: Provider,
-    look: Dial<Look>,
+    probe: Dial<ProbeResult>,
     term: Dial<Option<Term>>,
     id: ClusterId,
     reconciler: Reconciler,
@@ -88,14 +88,14 @@ impl Stage {
         world.put_cluster(cluster);
         let kept = Kept::new(&world);
         let provider = Provider::new(&kept.story);
-        let look = Dial::new(Look::Answered { version: "v1.37.2".into() });
+        let probe = Dial::new(ProbeResult::Reached { version: "v1.37.2".into() });
         let term = Dial::new(Some(Term::Held(Revision(7))));
         let engines =
             EngineRegistry::default().with(Arc::new(engine(ATTACHING, Ok(())))).with(Arc::new(provider.engine()));
         let mut inspector = MockClusterInspector::new();
-        let (answer, story) = (look.clone(), kept.story.clone());
-        inspector.expect_look().withf(|given| given.expose() == "of the cluster").returning(move |_| {
-            story.note("look");
+        let (answer, story) = (probe.clone(), kept.story.clone());
+        inspector.expect_probe().withf(|given| given.expose() == "of the cluster").returning(move |_| {
+            story.note("probe");
             answer.get()
         });
         let mut leadership = MockLeadership::new();
@@ -120,7 +120,7 @@ impl Stage {
             addresses: AddressRules::default(),
             clock: world.clock.clone(),
         };
-        Self { world, kept, provider, look, term, id, reconciler }
+        Self { world, kept, provider, probe, term, id, reconciler }
     }
 
     async fn turn(&self) -> Turned {

@@ -25,14 +25,14 @@ async fn a_first_look_is_stored_and_the_same_again_is_not() {
     let turned = stage.turn().await;
     assert_eq!((turned.again, turned.silent, turned.unchanged_at), (Again::Quiet, false, None));
     let events = stage.happened();
-    assert_eq!(words(&events), ["observe", "look", "commit"]);
+    assert_eq!(words(&events), ["observe", "probe", "commit"]);
     let [commit] = &commits(events)[..] else { panic!() };
     assert_eq!(turned.written, Some(commit.revision));
     // A user's change meanwhile is a reason to look again, and not one to be written over.
     assert!(matches!(commit.record, ClusterRecord::Keep(Some(seen)) if seen == read_at), "{commit:?}");
     let observed = ObservedStatus {
         cluster: stage.id,
-        look: Some(Look::Answered { version: "v1.37.2".into() }),
+        probe: Some(ProbeResult::Reached { version: "v1.37.2".into() }),
         provider: Some(told_running()),
         version: Some("v1.37.2".into()),
         phase: Phase::Ready,
@@ -48,16 +48,16 @@ async fn a_first_look_is_stored_and_the_same_again_is_not() {
     let turned = stage.turn().await;
     let unchanged = (turned.again, turned.unchanged_at, turned.written);
     assert_eq!(unchanged, (Again::Quiet, Some(stage.world.now()), None));
-    assert_eq!(stage.words(), ["observe", "look"]);
+    assert_eq!(stage.words(), ["observe", "probe"]);
 }
 
 #[tokio::test]
 async fn whatever_is_new_is_stored() {
     type Happens = fn(&Stage);
     let news: [(&str, Happens); 6] = [
-        ("another version", |stage| stage.look.set(Look::Answered { version: "v1.38.0".into() })),
-        ("silence", |stage| stage.look.set(Look::Silent { reason: "time-out".into() })),
-        ("a refusal", |stage| stage.look.set(Look::Refused { reason: "401".into() })),
+        ("another version", |stage| stage.probe.set(ProbeResult::Reached { version: "v1.38.0".into() })),
+        ("silence", |stage| stage.probe.set(ProbeResult::NoAnswer { reason: "time-out".into() })),
+        ("a refusal", |stage| stage.probe.set(ProbeResult::Refused { reason: "401".into() })),
         ("another size", |stage| {
             let seen = Seen { node_count: Some(4), ..seen(Condition::Running) };
             stage.provider.observation.set(Ok(Observation::Seen(seen)));
@@ -76,10 +76,10 @@ async fn whatever_is_new_is_stored() {
         happens(&stage);
         stage.advance(60);
         stage.turn().await;
-        assert_eq!(stage.words(), ["observe", "look", "commit"], "{what}");
+        assert_eq!(stage.words(), ["observe", "probe", "commit"], "{what}");
         assert_eq!(stage.observed().unwrap().at, stage.world.now(), "{what}");
         stage.turn().await;
-        assert_eq!(stage.words(), ["observe", "look"], "{what}");
+        assert_eq!(stage.words(), ["observe", "probe"], "{what}");
     }
 }
 
@@ -102,19 +102,19 @@ async fn what_a_provider_said_is_kept_while_it_cannot_be_asked() {
 
 #[tokio::test]
 async fn a_cluster_or_a_provider_that_does_not_answer_is_silent() {
-    for (look, provider_is_silent, silent) in [
-        (Look::Answered { version: "v1.37.2".into() }, false, false),
-        (Look::Refused { reason: "401".into() }, false, false),
-        (Look::Silent { reason: "time-out".into() }, false, true),
-        (Look::Answered { version: "v1.37.2".into() }, true, true),
+    for (probe, provider_is_silent, silent) in [
+        (ProbeResult::Reached { version: "v1.37.2".into() }, false, false),
+        (ProbeResult::Refused { reason: "401".into() }, false, false),
+        (ProbeResult::NoAnswer { reason: "time-out".into() }, false, true),
+        (ProbeResult::Reached { version: "v1.37.2".into() }, true, true),
     ] {
         let stage = Stage::resting(Lifecycle::Ready);
         stage.provider.shows(Condition::Running);
         if provider_is_silent {
             stage.provider.is_silent();
         }
-        stage.look.set(look.clone());
-        assert_eq!(stage.turn().await.silent, silent, "{look:?} {provider_is_silent}");
+        stage.probe.set(probe.clone());
+        assert_eq!(stage.turn().await.silent, silent, "{probe:?} {provider_is_silent}");
     }
 }
 
@@ -122,22 +122,22 @@ async fn a_cluster_or_a_provider_that_does_not_answer_is_silent() {
 async fn a_cluster_that_is_worked_on_is_not_looked_at_and_keeps_its_last_look() {
     for kind in [OperationKind::Resize { node_count: 5 }, OperationKind::Destroy] {
         let stage = Stage::asked(kind);
-        let before = Look::Silent { reason: "time-out".into() };
+        let before = ProbeResult::NoAnswer { reason: "time-out".into() };
         let now = stage.world.now();
         let observed =
             ObservedStatus::after(None, stage.id, Some(before.clone()), Some(ProviderStatus::default()), now);
         stage.world.put_observed(observed.unwrap());
         stage.provider.shows(Condition::Working);
         stage.turn().await;
-        assert!(!stage.words().contains(&"look"));
-        assert_eq!(stage.observed().unwrap().look, Some(before));
+        assert!(!stage.words().contains(&"probe"));
+        assert_eq!(stage.observed().unwrap().probe, Some(before));
     }
     // Nor is one without a kubeconfig.
     let stage = Stage::asked(OperationKind::Deploy);
     stage.provider.shows(Condition::Working);
     stage.turn().await;
-    assert!(!stage.words().contains(&"look"));
-    assert_eq!(stage.observed().unwrap().look, None);
+    assert!(!stage.words().contains(&"probe"));
+    assert_eq!(stage.observed().unwrap().probe, None);
 }
 
 #[tokio::test]
@@ -169,9 +169,12 @@ async fn what_somebody_changed_during_a_look_is_looked_at_again() {
     let stage = Arc::new(Stage::resting(Lifecycle::Ready));
     stage.provider.shows(Condition::Running);
     let others = stage.clone();
-    stage.kept.story.meanwhile("look", move || others.cluster_is(|cluster| cluster.name = "other".try_into().unwrap()));
+    stage
+        .kept
+        .story
+        .meanwhile("probe", move || others.cluster_is(|cluster| cluster.name = "other".try_into().unwrap()));
     assert_eq!(stage.turn().await.again, Again::Now);
-    assert_eq!(stage.words(), ["observe", "look", "catch up"]);
+    assert_eq!(stage.words(), ["observe", "probe", "catch up"]);
     assert!(stage.observed().is_none());
 }
 
@@ -181,5 +184,5 @@ async fn a_kubeconfig_that_is_not_stored_after_all_is_no_look() {
     stage.kept.kubeconfig.set(None);
     stage.provider.shows(Condition::Running);
     stage.turn().await;
-    assert_eq!(stage.observed().unwrap().look, None);
+    assert_eq!(stage.observed().unwrap().probe, None);
 }

@@ -34,7 +34,7 @@ async fn becomes(stage: &Stage, observation: Result<Observation, EngineError>) -
     }
     assert_eq!((turned.again, after.changed_at), (Again::Now, stage.world.now()));
     let words: Vec<_> = words(&events).into_iter().filter(|word| *word != "ledger").collect();
-    assert_eq!(words, ["observe", "look", "commit", "prune"]);
+    assert_eq!(words, ["observe", "probe", "commit", "prune"]);
     let commit = &commits(events)[0];
     assert!(matches!(commit.record, ClusterRecord::Put(_, _, seen) if seen == read_at), "{commit:?}");
     assert!(commit.work.operations.is_empty() && commit.work.ledger.is_none(), "{commit:?}");
@@ -121,14 +121,14 @@ async fn a_cluster_whose_engine_is_not_offered_any_more_is_still_looked_at() {
         let mut stage = Stage::resting(lifecycle.clone());
         stage.reconciler.providers.engines = EngineRegistry::default();
         assert_eq!(stage.turn().await.again, Again::Quiet);
-        assert_eq!(stage.words(), ["look", "commit"]);
+        assert_eq!(stage.words(), ["probe", "commit"]);
         assert_eq!(stage.cluster().lifecycle, lifecycle);
         let observed = stage.observed().unwrap();
-        assert!(matches!(observed.look, Some(Look::Answered { .. })));
+        assert!(matches!(observed.probe, Some(ProbeResult::Reached { .. })));
         let trouble = observed.provider.as_ref().unwrap().trouble.clone().unwrap();
         assert!(trouble.cause.contains("does not offer it"), "{}", trouble.cause);
         stage.turn().await;
-        assert_eq!(stage.words(), ["look"], "nothing new");
+        assert_eq!(stage.words(), ["probe"], "nothing new");
     }
 }
 
@@ -160,7 +160,7 @@ async fn what_is_not_where_it_would_be_made_now_is_looked_for_where_it_was_made(
         let (observation, then) = (stage.provider.observation.clone(), second.clone());
         stage.kept.story.meanwhile("ledger", move || observation.set(then));
         stage.turn().await;
-        assert_eq!(words(&stage.happened())[..4], ["observe", "ledger", "observe", "look"], "{second:?}");
+        assert_eq!(words(&stage.happened())[..4], ["observe", "ledger", "observe", "probe"], "{second:?}");
         let known: Vec<_> = stage.provider.asked.take().into_iter().map(|(_, order)| order.known).collect();
         assert_eq!(known, [vec![], vec![thing("net")]], "{second:?}");
         assert_eq!(matches!(stage.cluster().lifecycle, Lifecycle::Failed { .. }), fails, "{second:?}");

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{Again, Reconciler, Turned};
 use crate::{
     catalog::ClusterView,
-    cluster::{Look, ObservedStatus},
+    cluster::{ObservedStatus, ProbeResult},
     id::ClusterId,
     port::{
         leader::Term,
@@ -19,10 +19,10 @@ impl Reconciler {
         let cluster = &view.cluster.record;
         let kubeconfig = if cluster.has_kubeconfig { self.store.kubeconfig(cluster.id).await? } else { None };
         let Some(kubeconfig) = kubeconfig else { return Ok(Turned::after(Again::Never)) };
-        let look = self.inspector.look(&kubeconfig).await;
+        let probe = self.inspector.probe(&kubeconfig).await;
         let now = self.clock.now();
-        let silent = matches!(look, Look::Silent { .. });
-        let observed = ObservedStatus::after(view.observed.as_deref(), cluster.id, Some(look), None, now);
+        let silent = matches!(probe, ProbeResult::NoAnswer { .. });
+        let observed = ObservedStatus::after(view.observed.as_deref(), cluster.id, Some(probe), None, now);
         let unchanged_at = observed.is_none().then_some(now);
         let mut written = None;
         if observed.is_some() {
