@@ -40,7 +40,7 @@ struct Replica {
     stores: Stores,
     leadership: Arc<dyn Leadership>,
     closing: CancellationToken,
-    standing: JoinHandle<()>,
+    display: JoinHandle<()>,
 }
 
 async fn replica(settings: EtcdSettings, ttl: Duration) -> Replica {
@@ -61,8 +61,8 @@ async fn replica(settings: EtcdSettings, ttl: Duration) -> Replica {
     };
     let (leadership, candidate) = stores.leadership(ttl);
     let closing = CancellationToken::new();
-    let standing = tokio::spawn(candidate.run(closing.clone()));
-    Replica { stores, leadership, closing, standing }
+    let display = tokio::spawn(candidate.run(closing.clone()));
+    Replica { stores, leadership, closing, display }
 }
 
 impl Replica {
@@ -98,7 +98,7 @@ impl Replica {
 
     async fn resign(self) -> Stores {
         self.closing.cancel();
-        self.standing.await.unwrap();
+        self.display.await.unwrap();
         assert_eq!(self.leadership.term(), None);
         self.stores
     }
@@ -196,7 +196,7 @@ async fn a_leader_that_vanishes_is_followed_in_time_and_writes_no_more() {
     other.stores.freshness.caught_up().await.unwrap();
     assert_eq!(other.term(), None);
     // As if the process had died: nothing is given back.
-    one.standing.abort();
+    one.display.abort();
     let since = Instant::now();
     eventually("the other leads", HEALING, async || other.term().is_some()).await;
     assert_eq!(one.term(), None, "it still thinks that it leads");

@@ -16,7 +16,7 @@ use crate::storage::etcd::Seat;
 /// How long a leader is waited for that is not heard of any more, unless there is a reason for another time.
 pub const TTL: Duration = Duration::from_secs(5);
 
-/// This replica's standing for election: a worker, to be run for as long as it may lead.
+/// This replica's candidacy in the election: a worker, to be run for as long as it may lead.
 pub struct Candidate(Option<Election>);
 
 impl std::fmt::Debug for Candidate {

@@ -292,19 +292,19 @@ impl Renderer {
                 Lifecycle::Deploying | Lifecycle::Ready | Lifecycle::Updating | Lifecycle::Destroying => None,
             },
         })));
-        let standing = view.standing();
-        member(out, "state", self.caption(standing.phase));
-        member(out, "phase", standing.phase.as_str());
-        member(out, "status_message", &standing.reason);
-        member(out, "state_changed_at", &time(standing.changed_at));
+        let display = view.display_status();
+        member(out, "state", self.caption(display.phase));
+        member(out, "phase", display.phase.as_str());
+        member(out, "status_message", &display.reason);
+        member(out, "state_changed_at", &time(display.changed_at));
         member(out, "observed_at", &view.looked_at.map(time));
         member(out, "version", &view.observed.as_ref().and_then(|observed| observed.version.as_deref()));
-        member(out, "progress", &view.progress(standing.phase, self.abilities(view)));
+        member(out, "progress", &view.progress(display.phase, self.abilities(view)));
         let told = view.told();
         member(out, "node_count", &told.and_then(|told| told.node_count));
         member(out, "network_policy", &told.and_then(|told| told.network_policy.as_ref()));
         out.extend_from_slice(b",\"metadata\":{\"status_message\":");
-        json(out, &standing.reason);
+        json(out, &display.reason);
         if let Some(inside) =
             cluster.metadata.as_ref().map(|metadata| &metadata.as_str()[1..]).filter(|text| *text != "}")
         {

@@ -12,7 +12,7 @@ use super::{
     view::Entry,
 };
 use crate::{
-    cluster::{Cluster, ObservedStatus, Standing},
+    cluster::{Cluster, DisplayStatus, ObservedStatus},
     id::{ClusterId, ProvisionerId},
     organization::Organization,
     port::store::Versioned,
@@ -139,7 +139,7 @@ impl Tables {
 
     fn restate(&mut self, cluster: Uuid) {
         let Some(row) = self.clusters.row(cluster) else { return };
-        let phase = Standing::of(&row.entry.record, row.extra.observed.as_deref()).phase;
+        let phase = DisplayStatus::of(&row.entry.record, row.extra.observed.as_deref()).phase;
         self.clusters.set_state(cluster, phase.as_str());
     }
 
@@ -161,7 +161,7 @@ impl Tables {
             name: lower(value.name.as_str()),
             provisioner: provisioner.map_or_else(empty, |row| row.provisioner.clone()),
             engine: provisioner.map_or_else(empty, |row| row.engine.clone()),
-            state: Standing::of(&value, extra.observed.as_deref()).phase.as_str(),
+            state: DisplayStatus::of(&value, extra.observed.as_deref()).phase.as_str(),
             extra,
             entry: Arc::new(Entry::new(value, revision)),
         }

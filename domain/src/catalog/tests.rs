@@ -99,7 +99,7 @@ fn compare_single_views(catalog: &Catalog, model: &Model, seed: u64) {
     for id in random::clusters() {
         let view = catalog.cluster(id);
         assert_eq!(view.as_ref().map(model::of_cluster), model.cluster(id), "seed {seed}");
-        assert_eq!(view.map(|view| view.standing()), model.standing(id), "seed {seed}");
+        assert_eq!(view.map(|view| view.display_status()), model.display(id), "seed {seed}");
     }
 }
 

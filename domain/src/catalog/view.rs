@@ -9,7 +9,7 @@ use super::{
     table::{Row, Seen},
 };
 use crate::{
-    cluster::{Cluster, ObservedStatus, Phase, ProviderStatus, Standing},
+    cluster::{Cluster, DisplayStatus, ObservedStatus, Phase, ProviderStatus},
     id::{OrganizationId, ProvisionerId, UserId},
     name::ResourceName,
     operation::Operation,
@@ -83,8 +83,8 @@ pub struct ClusterView {
 impl ClusterView {
     /// How the cluster stands.
     #[must_use]
-    pub fn standing(&self) -> Standing {
-        Standing::of(&self.cluster.record, self.observed.as_deref())
+    pub fn display_status(&self) -> DisplayStatus {
+        DisplayStatus::of(&self.cluster.record, self.observed.as_deref())
     }
 
     /// What its provider said of it when it was last asked.

@@ -7,7 +7,7 @@ mod phase;
 
 use chrono::{DateTime, Utc};
 pub use observed_status::{ObservedStatus, ProbeResult, ProviderStatus};
-pub use phase::{ClusterEvent, IllegalTransition, Lifecycle, Phase, Standing};
+pub use phase::{ClusterEvent, DisplayStatus, IllegalTransition, Lifecycle, Phase};
 
 use crate::{
     document::Document,

@@ -126,7 +126,7 @@ impl Lifecycle {
 
 /// A cluster's state as it is shown: phase, reason, times. A pure function of what is stored and the last look.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct DisplayStatus {
     /// The phase.
     pub phase: Phase,
     /// Why, in plain words.
@@ -135,7 +135,7 @@ pub struct Standing {
     pub changed_at: DateTime<Utc>,
 }
 
-impl Standing {
+impl DisplayStatus {
     /// How `cluster` stands given what was last seen of it.
     #[must_use]
     pub fn of(cluster: &Cluster, observed: Option<&ObservedStatus>) -> Self {

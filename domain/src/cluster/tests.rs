@@ -138,13 +138,13 @@ fn what_is_under_way_or_has_failed_is_shown_whatever_was_seen() {
     ];
     for (lifecycle, phase, reason) in rows {
         let cluster = cluster(lifecycle.clone(), at(10));
-        let unseen = Standing::of(&cluster, None);
-        assert_eq!(unseen, Standing { phase, reason: reason.into(), changed_at: at(10) });
+        let unseen = DisplayStatus::of(&cluster, None);
+        assert_eq!(unseen, DisplayStatus { phase, reason: reason.into(), changed_at: at(10) });
         for probe in [None, Some(answered("v1.37.2")), Some(refused()), Some(silent())] {
             let seen = observed(&cluster, probe.clone(), None, at(20));
-            assert_eq!(Standing::of(&cluster, Some(&seen)), unseen, "{lifecycle:?} {probe:?}");
+            assert_eq!(DisplayStatus::of(&cluster, Some(&seen)), unseen, "{lifecycle:?} {probe:?}");
             let quiet = observed(&cluster, probe.clone(), Some(says("")), at(20));
-            assert_eq!(Standing::of(&cluster, Some(&quiet)), unseen, "{lifecycle:?} {probe:?}");
+            assert_eq!(DisplayStatus::of(&cluster, Some(&quiet)), unseen, "{lifecycle:?} {probe:?}");
         }
     }
 }
@@ -153,8 +153,8 @@ fn what_is_under_way_or_has_failed_is_shown_whatever_was_seen() {
 fn while_something_is_under_way_its_provider_is_quoted() {
     for (lifecycle, quoted) in [(Deploying, true), (Updating, true), (Destroying, true), (failed("broken"), false)] {
         let cluster = cluster(lifecycle.clone(), at(10));
-        let said = |told| Standing::of(&cluster, Some(&observed(&cluster, None, Some(told), at(20)))).reason;
-        let nothing = Standing::of(&cluster, None).reason;
+        let said = |told| DisplayStatus::of(&cluster, Some(&observed(&cluster, None, Some(told), at(20)))).reason;
+        let nothing = DisplayStatus::of(&cluster, None).reason;
         let with = |words: &str| if quoted { format!("{nothing}: {words}") } else { nothing.clone() };
         assert_eq!(said(says("2 of 3 nodes are ready")), with("2 of 3 nodes are ready"), "{lifecycle:?}");
         assert_eq!(said(in_trouble("2 of 3 nodes are ready")), with("the provider is away"), "{lifecycle:?}");
@@ -181,20 +181,20 @@ fn a_cluster_that_nothing_is_done_to_stands_as_it_was_seen() {
         (None, Some(in_trouble("fine")), Phase::Unknown, "the provider is away".to_owned()),
     ];
     let cluster = cluster(Ready, at(10));
-    let unseen = Standing::of(&cluster, None);
+    let unseen = DisplayStatus::of(&cluster, None);
     assert_eq!((unseen.phase, unseen.changed_at), (Phase::Deploying, at(10)));
     assert_eq!(unseen.reason, "waiting for the first look at the cluster");
     for (probe, told, phase, reason) in rows {
         let seen = observed(&cluster, probe.clone(), told.clone(), at(20));
-        let expected = Standing { phase, reason, changed_at: at(20) };
-        assert_eq!(Standing::of(&cluster, Some(&seen)), expected, "{probe:?} {told:?}");
+        let expected = DisplayStatus { phase, reason, changed_at: at(20) };
+        assert_eq!(DisplayStatus::of(&cluster, Some(&seen)), expected, "{probe:?} {told:?}");
     }
 }
 
 #[test]
 fn a_failure_says_why_it_failed_and_what_to_do() {
     let reason = Reason::new("the quota is used up", Fixer::Admin, "raise it").with_words("QUOTA_EXCEEDED");
-    let failed = Standing::of(&cluster(Lifecycle::Failed { reason }, at(10)), None);
+    let failed = DisplayStatus::of(&cluster(Lifecycle::Failed { reason }, at(10)), None);
     assert_eq!(failed.reason, "the quota is used up (the provider says: QUOTA_EXCEEDED); raise it");
 }
 
@@ -203,8 +203,8 @@ fn the_shown_phase_has_changed_when_the_later_of_state_and_observed_status_did()
     // It answered since 10, was changed, and is ready again since 50: until then the phase was another.
     let cluster = cluster(Ready, at(50));
     let seen = observed(&cluster, Some(answered("v1.37.2")), None, at(10));
-    let standing = Standing::of(&cluster, Some(&seen));
-    assert_eq!((standing.phase, standing.changed_at), (Phase::Ready, at(50)));
+    let display = DisplayStatus::of(&cluster, Some(&seen));
+    assert_eq!((display.phase, display.changed_at), (Phase::Ready, at(50)));
 }
 
 /// One turn after another: what is found, and the phase and version known from then on. `None` where nothing new is known.

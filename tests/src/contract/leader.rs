@@ -24,7 +24,7 @@ pub async fn an_only_replica_leads_and_its_term_is_good(site: Site) {
     let (.., provisioner, cluster) = replica.one_of_each().await;
     let (leadership, candidate) = replica.leadership(Duration::from_secs(60));
     let closing = CancellationToken::new();
-    let standing = tokio::spawn(candidate.run(closing.clone()));
+    let candidacy = tokio::spawn(candidate.run(closing.clone()));
     eventually("it leads", Duration::from_secs(20), async || leadership.term().is_some()).await;
     let term = leadership.term().unwrap();
     assert_eq!(term == Term::Alone, !matches!(site.place(), Place::Etcd(_)));
@@ -39,7 +39,7 @@ pub async fn an_only_replica_leads_and_its_term_is_good(site: Site) {
     let seen = replica.orphans.put(&orphan, None, Some(term)).await.unwrap();
     replica.orphans.remove(orphan.cluster, seen, Some(term)).await.unwrap();
     closing.cancel();
-    standing.await.unwrap();
+    candidacy.await.unwrap();
 }
 
 /// Also where nobody is ever elected: such a term is none of that store's.

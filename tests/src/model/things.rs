@@ -15,7 +15,7 @@ type Before = (u64, Option<Thing>);
 pub(super) struct Things {
     now: BTreeMap<Key, Thing>,
     labelled: BTreeMap<Labelled, BTreeSet<Key>>,
-    standing: BTreeMap<Key, BTreeSet<Key>>,
+    display: BTreeMap<Key, BTreeSet<Key>>,
     before: BTreeMap<Key, Before>,
     changes: u64,
 }
@@ -41,7 +41,7 @@ impl Things {
 
     /// What stands on a thing.
     pub(super) fn standing_on(&self, key: &Key) -> impl Iterator<Item = &Thing> {
-        self.standing.get(key).into_iter().flatten().filter_map(|key| self.now.get(key))
+        self.display.get(key).into_iter().flatten().filter_map(|key| self.now.get(key))
     }
 
     /// How many changes there were. One thing's versions are never the same.
@@ -58,7 +58,7 @@ impl Things {
             self.labelled.entry(labelled).or_default().insert(key.clone());
         }
         if let Some(below) = below(&thing) {
-            self.standing.entry(below).or_default().insert(key.clone());
+            self.display.entry(below).or_default().insert(key.clone());
         }
         let old = self.now.insert(key.clone(), thing);
         if let Some(old) = &old {
@@ -74,11 +74,11 @@ impl Things {
         self.changes += 1;
         self.unlabel(&thing, &BTreeSet::new());
         if let Some(below) = below(&thing)
-            && let Some(keys) = self.standing.get_mut(&below)
+            && let Some(keys) = self.display.get_mut(&below)
         {
             keys.remove(key);
             if keys.is_empty() {
-                self.standing.remove(&below);
+                self.display.remove(&below);
             }
         }
         self.before.insert(key.clone(), (self.changes, Some(thing.clone())));

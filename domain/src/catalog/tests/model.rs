@@ -14,7 +14,7 @@ use super::super::{
     Change, ClusterView, Entry, Filter, Listing, Page, ProvisionerView, Scope, Sort, UserView, Visibility,
 };
 use crate::{
-    cluster::{Cluster, ObservedStatus, Standing},
+    cluster::{Cluster, DisplayStatus, ObservedStatus},
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     organization::{Organization, Remaining},
     port::store::{Revision, Versioned},
@@ -224,7 +224,7 @@ impl Model {
             name: cluster.name.to_string(),
             provisioner: provisioner.map(|p| p.value.name.to_string()).unwrap_or_default(),
             engine: provisioner.map(|p| p.value.engine.to_string()).unwrap_or_default(),
-            state: self.standing(cluster.id).unwrap().phase.as_str(),
+            state: self.display(cluster.id).unwrap().phase.as_str(),
             created_at: cluster.created_at,
             id: cluster.id.uuid(),
             shown: self.cluster(cluster.id).unwrap(),
@@ -285,9 +285,9 @@ impl Model {
         Some(format!("{id}@{revision:?} in {organization:?} of {owner:?} by {provisioner:?} {observed:?} {age:?}"))
     }
 
-    pub(super) fn standing(&self, id: ClusterId) -> Option<Standing> {
+    pub(super) fn display(&self, id: ClusterId) -> Option<DisplayStatus> {
         let cluster = self.clusters.iter().find(|c| c.value.id == id)?;
-        Some(Standing::of(&cluster.value, self.observed_statuses.get(&id)))
+        Some(DisplayStatus::of(&cluster.value, self.observed_statuses.get(&id)))
     }
 
     /// The records of `kind` that `wanted` picks, as things in the way, in the order of creation.

@@ -262,7 +262,7 @@ impl Clusters {
         let view = self.get(caller, id)?;
         // An engine that is not offered any more cannot tell.
         let abilities = self.engine_of(&view).ok().map(|engine| engine.descriptor().abilities);
-        let phase = view.standing().phase;
+        let phase = view.display_status().phase;
         let percent = view.progress(phase, abilities);
         Ok(Progress { percent, phase })
     }

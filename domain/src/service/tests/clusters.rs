@@ -70,7 +70,7 @@ async fn an_attached_cluster_is_stored_as_ready_with_its_kubeconfig_apart() {
     assert_eq!(work.timeline, [told(&stored, "the cluster was attached")]);
     assert_eq!((&answer.view.cluster.record, answer.view.cluster.revision), (&stored, Revision(77)));
     // Nobody has seen it answer yet.
-    assert_eq!(answer.view.standing().phase, Phase::Deploying);
+    assert_eq!(answer.view.display_status().phase, Phase::Deploying);
     assert!(matches!(answer.kubeconfig, Some(ShownKubeconfig::Present(_))));
 }
 

@@ -20,7 +20,7 @@ impl Model {
     pub(in super::super) fn cluster_counts(&self) -> ClusterCounts {
         let mut counts = ClusterCounts::new();
         for Versioned { value, .. } in &self.clusters {
-            let phase = self.standing(value.id).unwrap().phase;
+            let phase = self.display(value.id).unwrap().phase;
             *counts.entry((phase, self.cluster_line(value).engine)).or_default() += 1;
         }
         counts

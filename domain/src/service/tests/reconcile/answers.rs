@@ -308,7 +308,7 @@ async fn what_is_said_again_in_other_words_is_told_once_in_the_first() {
 #[tokio::test]
 async fn why_it_is_refused_is_shown_while_it_is_tried_again() {
     let stage = calling(OperationKind::Destroy);
-    let shown = || stage.world.catalog.cluster(stage.id).unwrap().standing().reason;
+    let shown = || stage.world.catalog.cluster(stage.id).unwrap().display_status().reason;
     let refusal = reason("a load balancer uses the network");
     stage.provider.answer.set(Err(EngineError::Rejected(refusal.clone())));
     stage.turn().await;
