@@ -17,7 +17,7 @@ use kqueen_domain::{
     operation::NetworkPolicy,
     port::{
         clock::SetClock,
-        engine::{Access, Engine, Observation, Order},
+        engine::{ClusterSpec, Engine, Observation, ProviderCredentials},
     },
 };
 use kqueen_tests::contract::engine::Stage;
@@ -27,7 +27,7 @@ use tempfile::TempDir;
 struct DemoStage {
     clock: Arc<SetClock>,
     engine: DemoEngine,
-    access: Access,
+    credentials: ProviderCredentials,
     file: PathBuf,
     _folder: TempDir,
 }
@@ -37,8 +37,8 @@ async fn stage() -> Option<DemoStage> {
     let file = folder.path().join("kqueen.demo.json");
     let clock = Arc::new(SetClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap()));
     let engine = DemoEngine::new(DemoCloud::open(Some(file.clone()), clock.clone()).await);
-    let access = Access { provisioner: ProvisionerId::random(), parameters: Map::new() };
-    Some(DemoStage { clock, engine, access, file, _folder: folder })
+    let credentials = ProviderCredentials { provisioner: ProvisionerId::random(), parameters: Map::new() };
+    Some(DemoStage { clock, engine, credentials, file, _folder: folder })
 }
 
 impl DemoStage {
@@ -55,15 +55,15 @@ impl Stage for DemoStage {
         &self.engine
     }
 
-    fn access(&self) -> Access {
-        self.access.clone()
+    fn credentials(&self) -> ProviderCredentials {
+        self.credentials.clone()
     }
 
-    fn refused(&self) -> Access {
+    fn refused(&self) -> ProviderCredentials {
         unreachable!("every credential is good")
     }
 
-    fn silent(&self) -> Access {
+    fn silent(&self) -> ProviderCredentials {
         unreachable!("it always answers")
     }
 
@@ -82,8 +82,10 @@ impl Stage for DemoStage {
     async fn look(&self, name: &ThingName) -> Option<Value> {
         for cluster in self.kept() {
             let mark: Mark = serde_json::from_value(cluster["mark"].clone()).unwrap();
-            let order = Order { mark, name: String::new(), parameters: Map::new(), known: Vec::new() };
-            let Observation::Seen(seen) = self.engine.observe(&self.access, &order).await.unwrap() else { continue };
+            let spec = ClusterSpec { mark, name: String::new(), parameters: Map::new(), known: Vec::new() };
+            let Observation::Present(seen) = self.engine.observe(&self.credentials, &spec).await.unwrap() else {
+                continue;
+            };
             if let Some(thing) = seen.things.iter().find(|thing| thing.name == *name) {
                 return Some(json!([thing.provider_id, seen.node_count, seen.words]));
             }

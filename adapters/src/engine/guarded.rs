@@ -15,7 +15,9 @@ use kqueen_domain::{
     id::ProvisionerId,
     ledger::ThingName,
     operation::NetworkPolicy,
-    port::engine::{Access, Engine, EngineDescriptor, EngineError, Found, Observation, Order},
+    port::engine::{
+        ClusterSpec, Engine, EngineDescriptor, EngineError, InventoryItem, Observation, ProviderCredentials,
+    },
 };
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};
@@ -77,21 +79,22 @@ impl Guarded {
 
     async fn guard<T: Send>(
         &self,
-        access: &Access,
+        credentials: &ProviderCredentials,
         call: impl Future<Output = Result<T, EngineError>> + Send,
     ) -> Result<T, EngineError> {
-        self.admit(access.provisioner)?;
+        self.admit(credentials.provisioner)?;
         let result = bounded(self.call, call).await;
         let mut silences = self.lock();
         match &result {
             Err(error @ EngineError::Unreachable(_)) => {
-                let alone = silences.get(&access.provisioner).map_or(ALONE.0, |before| (before.alone * 2).min(ALONE.1));
-                if silences.len() < REMEMBERED || silences.contains_key(&access.provisioner) {
+                let alone =
+                    silences.get(&credentials.provisioner).map_or(ALONE.0, |before| (before.alone * 2).min(ALONE.1));
+                if silences.len() < REMEMBERED || silences.contains_key(&credentials.provisioner) {
                     let silence = Silence { error: error.clone(), until: Instant::now() + alone, alone };
-                    silences.insert(access.provisioner, silence);
+                    silences.insert(credentials.provisioner, silence);
                 }
             }
-            _ => drop(silences.remove(&access.provisioner)),
+            _ => drop(silences.remove(&credentials.provisioner)),
         }
         result
     }
@@ -117,41 +120,50 @@ impl Engine for Guarded {
         bounded(CHECK, self.inner.check(parameters)).await
     }
 
-    fn makes(&self, access: &Access, order: &Order) -> Vec<ThingName> {
-        self.inner.makes(access, order)
+    fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ThingName> {
+        self.inner.makes(credentials, spec)
     }
 
-    async fn observe(&self, access: &Access, order: &Order) -> Result<Observation, EngineError> {
-        self.guard(access, self.inner.observe(access, order)).await
+    async fn observe(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Observation, EngineError> {
+        self.guard(credentials, self.inner.observe(credentials, spec)).await
     }
 
-    async fn deploy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
-        self.guard(access, self.inner.deploy(access, order)).await
+    async fn deploy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
+        self.guard(credentials, self.inner.deploy(credentials, spec)).await
     }
 
-    async fn resize(&self, access: &Access, order: &Order, node_count: u32) -> Result<(), EngineError> {
-        self.guard(access, self.inner.resize(access, order, node_count)).await
+    async fn resize(
+        &self,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
+        node_count: u32,
+    ) -> Result<(), EngineError> {
+        self.guard(credentials, self.inner.resize(credentials, spec, node_count)).await
     }
 
     async fn set_network_policy(
         &self,
-        access: &Access,
-        order: &Order,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
         policy: &NetworkPolicy,
     ) -> Result<(), EngineError> {
-        self.guard(access, self.inner.set_network_policy(access, order, policy)).await
+        self.guard(credentials, self.inner.set_network_policy(credentials, spec, policy)).await
     }
 
-    async fn destroy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
-        self.guard(access, self.inner.destroy(access, order)).await
+    async fn destroy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
+        self.guard(credentials, self.inner.destroy(credentials, spec)).await
     }
 
-    async fn kubeconfig(&self, access: &Access, order: &Order) -> Result<Value, EngineError> {
-        self.guard(access, self.inner.kubeconfig(access, order)).await
+    async fn kubeconfig(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Value, EngineError> {
+        self.guard(credentials, self.inner.kubeconfig(credentials, spec)).await
     }
 
-    async fn inventory(&self, access: &Access, installation: Uuid) -> Result<Vec<Found>, EngineError> {
-        self.guard(access, self.inner.inventory(access, installation)).await
+    async fn inventory(
+        &self,
+        credentials: &ProviderCredentials,
+        installation: Uuid,
+    ) -> Result<Vec<InventoryItem>, EngineError> {
+        self.guard(credentials, self.inner.inventory(credentials, installation)).await
     }
 }
 
@@ -180,40 +192,58 @@ mod tests {
         async fn check(&self, _: &Map<String, Value>) -> Result<(), EngineError> {
             std::future::pending().await
         }
-        fn makes(&self, access: &Access, order: &Order) -> Vec<ThingName> {
-            self.manual.makes(access, order)
+        fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ThingName> {
+            self.manual.makes(credentials, spec)
         }
-        async fn observe(&self, _: &Access, _: &Order) -> Result<Observation, EngineError> {
+        async fn observe(&self, _: &ProviderCredentials, _: &ClusterSpec) -> Result<Observation, EngineError> {
             self.asked.fetch_add(1, SeqCst);
             if self.hangs.load(SeqCst) { std::future::pending().await } else { Ok(Observation::Absent) }
         }
-        async fn deploy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
-            self.manual.deploy(access, order).await
+        async fn deploy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
+            self.manual.deploy(credentials, spec).await
         }
-        async fn resize(&self, access: &Access, order: &Order, nodes: u32) -> Result<(), EngineError> {
-            self.manual.resize(access, order, nodes).await
+        async fn resize(
+            &self,
+            credentials: &ProviderCredentials,
+            spec: &ClusterSpec,
+            nodes: u32,
+        ) -> Result<(), EngineError> {
+            self.manual.resize(credentials, spec, nodes).await
         }
-        async fn set_network_policy(&self, a: &Access, o: &Order, p: &NetworkPolicy) -> Result<(), EngineError> {
+        async fn set_network_policy(
+            &self,
+            a: &ProviderCredentials,
+            o: &ClusterSpec,
+            p: &NetworkPolicy,
+        ) -> Result<(), EngineError> {
             self.manual.set_network_policy(a, o, p).await
         }
-        async fn destroy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
-            self.manual.destroy(access, order).await
+        async fn destroy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
+            self.manual.destroy(credentials, spec).await
         }
-        async fn kubeconfig(&self, access: &Access, order: &Order) -> Result<Value, EngineError> {
-            self.manual.kubeconfig(access, order).await
+        async fn kubeconfig(
+            &self,
+            credentials: &ProviderCredentials,
+            spec: &ClusterSpec,
+        ) -> Result<Value, EngineError> {
+            self.manual.kubeconfig(credentials, spec).await
         }
-        async fn inventory(&self, access: &Access, installation: Uuid) -> Result<Vec<Found>, EngineError> {
-            self.manual.inventory(access, installation).await
+        async fn inventory(
+            &self,
+            credentials: &ProviderCredentials,
+            installation: Uuid,
+        ) -> Result<Vec<InventoryItem>, EngineError> {
+            self.manual.inventory(credentials, installation).await
         }
     }
 
-    fn access() -> Access {
-        Access { provisioner: ProvisionerId::random(), parameters: Map::new() }
+    fn credentials() -> ProviderCredentials {
+        ProviderCredentials { provisioner: ProvisionerId::random(), parameters: Map::new() }
     }
 
-    fn order() -> Order {
+    fn spec() -> ClusterSpec {
         let mark = Mark { installation: Uuid::nil(), cluster: ClusterId::random() };
-        Order { mark, name: "c".into(), parameters: Map::new(), known: Vec::new() }
+        ClusterSpec { mark, name: "c".into(), parameters: Map::new(), known: Vec::new() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -221,16 +251,16 @@ mod tests {
         let moody = Arc::new(Moody::default());
         moody.hangs.store(true, SeqCst);
         let guarded = Guarded::new(moody.clone());
-        let (hanging, healthy) = (access(), access());
-        let first = guarded.observe(&hanging, &order()).await.unwrap_err();
+        let (hanging, healthy) = (credentials(), credentials());
+        let first = guarded.observe(&hanging, &spec()).await.unwrap_err();
         assert!(matches!(&first, EngineError::Unreachable(why) if why.contains("30 s")), "{first}");
         let since = Instant::now();
         for _ in 0..1000 {
-            assert_eq!(guarded.observe(&hanging, &order()).await, Err(first.clone()));
+            assert_eq!(guarded.observe(&hanging, &spec()).await, Err(first.clone()));
         }
         assert_eq!((since.elapsed(), moody.asked.load(SeqCst)), (Duration::ZERO, 1));
         tokio::time::advance(ALONE.0).await;
-        let (order_one, order_other) = (order(), order());
+        let (order_one, order_other) = (spec(), spec());
         let (one, other) = tokio::join!(guarded.observe(&hanging, &order_one), async {
             tokio::task::yield_now().await;
             guarded.observe(&hanging, &order_other).await
@@ -238,10 +268,10 @@ mod tests {
         assert_eq!((one, other), (Err(first.clone()), Err(first)));
         assert_eq!(moody.asked.load(SeqCst), 2, "one was let through");
         moody.hangs.store(false, SeqCst);
-        assert_eq!(guarded.observe(&healthy, &order()).await, Ok(Observation::Absent), "others are not concerned");
+        assert_eq!(guarded.observe(&healthy, &spec()).await, Ok(Observation::Absent), "others are not concerned");
         tokio::time::advance(ALONE.1).await;
         for _ in 0..3 {
-            assert_eq!(guarded.observe(&hanging, &order()).await, Ok(Observation::Absent), "it answers again");
+            assert_eq!(guarded.observe(&hanging, &spec()).await, Ok(Observation::Absent), "it answers again");
         }
     }
 

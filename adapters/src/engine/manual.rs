@@ -5,7 +5,10 @@ use kqueen_domain::{
     ledger::ThingName,
     operation::NetworkPolicy,
     parameter::{Field, FieldKind, ParameterSchema},
-    port::engine::{Abilities, Access, Engine, EngineDescriptor, EngineError, Found, Observation, Order},
+    port::engine::{
+        Capabilities, ClusterSpec, Engine, EngineDescriptor, EngineError, InventoryItem, Observation,
+        ProviderCredentials,
+    },
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -24,7 +27,7 @@ impl Default for ManualEngine {
             verbose_name: "Manual Engine",
             provisioner: ParameterSchema::default(),
             cluster: ParameterSchema::new(&[kubeconfig]),
-            abilities: Abilities { progress: true, ..Abilities::default() },
+            capabilities: Capabilities { progress: true, ..Capabilities::default() },
         })
     }
 }
@@ -40,40 +43,49 @@ impl Engine for ManualEngine {
         Ok(())
     }
 
-    fn makes(&self, _access: &Access, _order: &Order) -> Vec<ThingName> {
+    fn makes(&self, _access: &ProviderCredentials, _order: &ClusterSpec) -> Vec<ThingName> {
         Vec::new()
     }
 
-    async fn observe(&self, _access: &Access, _order: &Order) -> Result<Observation, EngineError> {
+    async fn observe(&self, _access: &ProviderCredentials, _order: &ClusterSpec) -> Result<Observation, EngineError> {
         Err(NOTHING_TO_DRIVE)
     }
 
-    async fn deploy(&self, _access: &Access, _order: &Order) -> Result<(), EngineError> {
+    async fn deploy(&self, _access: &ProviderCredentials, _order: &ClusterSpec) -> Result<(), EngineError> {
         Err(NOTHING_TO_DRIVE)
     }
 
-    async fn resize(&self, _access: &Access, _order: &Order, _node_count: u32) -> Result<(), EngineError> {
+    async fn resize(
+        &self,
+        _access: &ProviderCredentials,
+        _order: &ClusterSpec,
+        _node_count: u32,
+    ) -> Result<(), EngineError> {
         Err(NOTHING_TO_DRIVE)
     }
 
     async fn set_network_policy(
         &self,
-        _access: &Access,
-        _order: &Order,
+        _access: &ProviderCredentials,
+        _order: &ClusterSpec,
         _policy: &NetworkPolicy,
     ) -> Result<(), EngineError> {
         Err(NOTHING_TO_DRIVE)
     }
 
-    async fn destroy(&self, _access: &Access, _order: &Order) -> Result<(), EngineError> {
+    async fn destroy(&self, _access: &ProviderCredentials, _order: &ClusterSpec) -> Result<(), EngineError> {
         Err(NOTHING_TO_DRIVE)
     }
 
-    async fn kubeconfig(&self, _access: &Access, _order: &Order) -> Result<Value, EngineError> {
+    async fn kubeconfig(&self, _access: &ProviderCredentials, _order: &ClusterSpec) -> Result<Value, EngineError> {
         Err(NOTHING_TO_DRIVE)
     }
 
-    async fn inventory(&self, _access: &Access, _installation: Uuid) -> Result<Vec<Found>, EngineError> {
+    async fn inventory(
+        &self,
+        _access: &ProviderCredentials,
+        _installation: Uuid,
+    ) -> Result<Vec<InventoryItem>, EngineError> {
         Err(NOTHING_TO_DRIVE)
     }
 }

@@ -13,7 +13,7 @@ use kqueen_domain::{
     cluster::{Lifecycle, Phase},
     organization::Organization,
     port::{
-        engine::{Abilities, EngineRegistry},
+        engine::{Capabilities, EngineRegistry},
         store::StoreError,
     },
     provisioner::ProvisionerPhase,
@@ -299,7 +299,7 @@ impl Renderer {
         member(out, "state_changed_at", &time(display.changed_at));
         member(out, "observed_at", &view.looked_at.map(time));
         member(out, "version", &view.observed.as_ref().and_then(|observed| observed.version.as_deref()));
-        member(out, "progress", &view.progress(display.phase, self.abilities(view)));
+        member(out, "progress", &view.progress(display.phase, self.capabilities(view)));
         let told = view.told();
         member(out, "node_count", &told.and_then(|told| told.node_count));
         member(out, "network_policy", &told.and_then(|told| told.network_policy.as_ref()));
@@ -327,9 +327,9 @@ impl Renderer {
     }
 
     /// What can be done with a cluster, if its engine is offered.
-    fn abilities(&self, view: &ClusterView) -> Option<Abilities> {
+    fn capabilities(&self, view: &ClusterView) -> Option<Capabilities> {
         let provisioner = view.provisioner.as_ref()?;
-        Some(self.engines.get(&provisioner.provisioner.record.engine)?.descriptor().abilities)
+        Some(self.engines.get(&provisioner.provisioner.record.engine)?.descriptor().capabilities)
     }
 
     /// The word for a cluster's state.

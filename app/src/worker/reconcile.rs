@@ -156,7 +156,7 @@ impl Reconciling {
         self.wake.queue().next(Instant::now(), |cluster| {
             let view = self.catalog.cluster(cluster)?;
             let engine = self.reconciler.providers.engine_of_cluster(&view);
-            let is_attached = engine.is_some_and(|engine| !engine.descriptor().abilities.deploy);
+            let is_attached = engine.is_some_and(|engine| !engine.descriptor().capabilities.deploy);
             Some(if is_attached { Lane::Attached(cluster) } else { Lane::Provider(view.cluster.record.provisioner) })
         })
     }

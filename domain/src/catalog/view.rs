@@ -15,7 +15,7 @@ use crate::{
     operation::Operation,
     organization::Organization,
     orphan::Orphan,
-    port::{engine::Abilities, store::Revision},
+    port::{engine::Capabilities, store::Revision},
     provisioner::Provisioner,
     user::User,
 };
@@ -96,13 +96,13 @@ impl ClusterView {
     /// How far a cluster in that phase is, in percent, given what its engine can do if it is offered; `None` where that cannot be
     /// told.
     #[must_use]
-    pub fn progress(&self, phase: Phase, abilities: Option<Abilities>) -> Option<u8> {
+    pub fn progress(&self, phase: Phase, capabilities: Option<Capabilities>) -> Option<u8> {
         let under_way = matches!(phase, Phase::Deploying | Phase::Updating | Phase::Destroying);
-        match abilities {
+        match capabilities {
             _ if phase == Phase::Ready => Some(100),
             // What is attached is whole from the start; nothing is made that could be half done.
-            Some(abilities) if !abilities.deploy => Some(100),
-            Some(abilities) if abilities.progress && under_way => Some(match self.told() {
+            Some(capabilities) if !capabilities.deploy => Some(100),
+            Some(capabilities) if capabilities.progress && under_way => Some(match self.told() {
                 Some(ProviderStatus { progress: Some(progress), .. }) => *progress,
                 // The provider has made it and is at rest; what is left is ours.
                 Some(ProviderStatus { node_count: Some(_), .. }) if phase == Phase::Deploying => 99,

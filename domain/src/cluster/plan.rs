@@ -13,7 +13,7 @@ use super::{Cluster, ClusterEvent, Lifecycle};
 use crate::{
     ledger::{Ledger, SETTLE},
     operation::{Operation, OperationKind, OperationStatus, StepKind},
-    port::engine::{Condition, EngineError, Observation, Seen},
+    port::engine::{EngineError, Observation, ObservedCluster, ProvisioningState},
     reason::{Fixer, Reason},
 };
 
@@ -147,12 +147,12 @@ fn under_way(situation: &Situation<'_>, operation: &Operation) -> Step {
     let next = match &operation.kind {
         OperationKind::Deploy => deploy(situation, operation),
         OperationKind::Resize { node_count } => {
-            let done = |seen: &Seen| seen.node_count.map(|now| now == *node_count);
+            let done = |seen: &ObservedCluster| seen.node_count.map(|now| now == *node_count);
             change(situation, operation, Call::Resize(*node_count), done)
         }
         OperationKind::SetNetworkPolicy { policy } => {
             // Who enforces a policy that is off does not matter.
-            let done = |seen: &Seen| {
+            let done = |seen: &ObservedCluster| {
                 let now = seen.network_policy.as_ref()?;
                 Some(now.enabled == policy.enabled && (!policy.enabled || now.provider == policy.provider))
             };
@@ -212,7 +212,7 @@ fn unseen(operation: &Operation, error: &EngineError) -> Step {
 fn deploy(situation: &Situation<'_>, operation: &Operation) -> Step {
     let now = situation.now;
     let seen = match situation.observation {
-        Ok(Observation::Seen(seen)) => seen,
+        Ok(Observation::Present(seen)) => seen,
         Ok(Observation::Absent) | Err(EngineError::Missing) => {
             return if is_settling(operation, StepKind::Create, now) {
                 Step::Wait(StepKind::Wait)
@@ -222,41 +222,46 @@ fn deploy(situation: &Situation<'_>, operation: &Operation) -> Step {
         }
         Err(error) => return unseen(operation, error),
     };
-    match &seen.condition {
-        Condition::Working | Condition::Removing => Step::Wait(StepKind::Wait),
-        Condition::Incomplete => Step::Call(Call::Deploy),
-        Condition::Running if situation.cluster.has_kubeconfig => succeeded(),
-        Condition::Running => Step::Call(Call::Kubeconfig),
+    match &seen.state {
+        ProvisioningState::Working | ProvisioningState::Removing => Step::Wait(StepKind::Wait),
+        ProvisioningState::Incomplete => Step::Call(Call::Deploy),
+        ProvisioningState::Running if situation.cluster.has_kubeconfig => succeeded(),
+        ProvisioningState::Running => Step::Call(Call::Kubeconfig),
         // What was broken before is asked for again once; what breaks after that stays broken.
-        Condition::Broken(_) if operation.accepted_at(StepKind::Create).is_none() => Step::Call(Call::Deploy),
-        Condition::Broken(_) if is_from_before(operation, StepKind::Create, now) => Step::Wait(StepKind::Wait),
-        Condition::Broken(reason) => failed(reason.clone()),
+        ProvisioningState::Broken(_) if operation.accepted_at(StepKind::Create).is_none() => Step::Call(Call::Deploy),
+        ProvisioningState::Broken(_) if is_from_before(operation, StepKind::Create, now) => Step::Wait(StepKind::Wait),
+        ProvisioningState::Broken(reason) => failed(reason.clone()),
     }
 }
 
 /// Resizing and the like: `done` tells whether the provider shows what was asked for, or `None` where it cannot tell.
-fn change(situation: &Situation<'_>, operation: &Operation, call: Call, done: impl Fn(&Seen) -> Option<bool>) -> Step {
+fn change(
+    situation: &Situation<'_>,
+    operation: &Operation,
+    call: Call,
+    done: impl Fn(&ObservedCluster) -> Option<bool>,
+) -> Step {
     let step = call.step();
     let seen = match situation.observation {
-        Ok(Observation::Seen(seen)) => seen,
+        Ok(Observation::Present(seen)) => seen,
         Ok(Observation::Absent) | Err(EngineError::Missing) => return failed(vanished()),
         Err(error) => return unseen(operation, error),
     };
     let accepted = operation.accepted_at(step).is_some();
-    match &seen.condition {
+    match &seen.state {
         // It may work on something else: only an answer tells that it has accepted what we ask for.
-        Condition::Working => stay(operation, StepKind::Wait),
-        Condition::Removing => failed(being_removed()),
-        Condition::Incomplete => failed(incomplete()),
-        Condition::Running => match done(seen) {
+        ProvisioningState::Working => stay(operation, StepKind::Wait),
+        ProvisioningState::Removing => failed(being_removed()),
+        ProvisioningState::Incomplete => failed(incomplete()),
+        ProvisioningState::Running => match done(seen) {
             Some(true) => succeeded(),
             _ if is_settling(operation, step, situation.now) => Step::Wait(StepKind::Wait),
             None if accepted => succeeded(),
             Some(false) | None => Step::Call(call),
         },
-        Condition::Broken(_) if is_from_before(operation, step, situation.now) => Step::Wait(StepKind::Wait),
-        Condition::Broken(reason) if accepted => failed(reason.clone()),
-        Condition::Broken(_) => Step::Call(call),
+        ProvisioningState::Broken(_) if is_from_before(operation, step, situation.now) => Step::Wait(StepKind::Wait),
+        ProvisioningState::Broken(reason) if accepted => failed(reason.clone()),
+        ProvisioningState::Broken(_) => Step::Call(call),
     }
 }
 
@@ -270,9 +275,12 @@ fn destroy(situation: &Situation<'_>, operation: &Operation) -> Step {
                 Step::Leave
             }
         }
-        Ok(Observation::Seen(seen)) => match seen.condition {
-            Condition::Removing => Step::Wait(StepKind::Verify),
-            Condition::Working | Condition::Running | Condition::Incomplete | Condition::Broken(_) => {
+        Ok(Observation::Present(seen)) => match seen.state {
+            ProvisioningState::Removing => Step::Wait(StepKind::Verify),
+            ProvisioningState::Working
+            | ProvisioningState::Running
+            | ProvisioningState::Incomplete
+            | ProvisioningState::Broken(_) => {
                 if is_settling(operation, StepKind::Delete, now) {
                     Step::Wait(StepKind::Verify)
                 } else {
@@ -327,8 +335,8 @@ fn overdue(situation: &Situation<'_>, operation: &Operation) -> Step {
         (Ok(observation), None) => {
             let says = match observation {
                 Observation::Absent => "the provider does not have the cluster".to_owned(),
-                Observation::Seen(seen) if seen.words.is_empty() => "the provider is not done".to_owned(),
-                Observation::Seen(seen) => format!("the provider says: {}", seen.words),
+                Observation::Present(seen) if seen.words.is_empty() => "the provider is not done".to_owned(),
+                Observation::Present(seen) => format!("the provider says: {}", seen.words),
             };
             Reason::new(says, Fixer::Provider, "")
         }
@@ -349,7 +357,7 @@ fn at_rest(situation: &Situation<'_>) -> Step {
     let cluster = situation.cluster;
     let condition = match situation.observation {
         Ok(Observation::Absent) | Err(EngineError::Missing) => None,
-        Ok(Observation::Seen(seen)) => Some(&seen.condition),
+        Ok(Observation::Present(seen)) => Some(&seen.state),
         Err(_) if cluster.lifecycle.is_transient() => return Step::Move(ClusterEvent::EngineFailed(interrupted())),
         Err(_) => return Step::Rest,
     };
@@ -358,12 +366,16 @@ fn at_rest(situation: &Situation<'_>) -> Step {
             Step::Move(ClusterEvent::EngineFailed(interrupted()))
         }
         (Lifecycle::Ready, None) => Step::Move(ClusterEvent::EngineFailed(vanished())),
-        (Lifecycle::Ready, Some(Condition::Running)) if !cluster.has_kubeconfig => Step::Call(Call::Kubeconfig),
-        (Lifecycle::Ready, Some(Condition::Running | Condition::Working)) => Step::Rest,
-        (Lifecycle::Ready, Some(Condition::Broken(reason))) => Step::Move(ClusterEvent::EngineFailed(reason.clone())),
-        (Lifecycle::Ready, Some(Condition::Removing)) => Step::Move(ClusterEvent::EngineFailed(being_removed())),
-        (Lifecycle::Ready, Some(Condition::Incomplete)) => Step::Move(ClusterEvent::EngineFailed(incomplete())),
-        (Lifecycle::Failed { .. }, Some(Condition::Running)) if may_recover(situation.operation) => {
+        (Lifecycle::Ready, Some(ProvisioningState::Running)) if !cluster.has_kubeconfig => Step::Call(Call::Kubeconfig),
+        (Lifecycle::Ready, Some(ProvisioningState::Running | ProvisioningState::Working)) => Step::Rest,
+        (Lifecycle::Ready, Some(ProvisioningState::Broken(reason))) => {
+            Step::Move(ClusterEvent::EngineFailed(reason.clone()))
+        }
+        (Lifecycle::Ready, Some(ProvisioningState::Removing)) => {
+            Step::Move(ClusterEvent::EngineFailed(being_removed()))
+        }
+        (Lifecycle::Ready, Some(ProvisioningState::Incomplete)) => Step::Move(ClusterEvent::EngineFailed(incomplete())),
+        (Lifecycle::Failed { .. }, Some(ProvisioningState::Running)) if may_recover(situation.operation) => {
             if cluster.has_kubeconfig { Step::Move(ClusterEvent::Finished) } else { Step::Call(Call::Kubeconfig) }
         }
         (Lifecycle::Failed { .. }, _) => Step::Rest,

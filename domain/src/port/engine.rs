@@ -18,7 +18,7 @@ use crate::{
 /// What an engine can do with a cluster it has made; API and console offer nothing else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent yes or no, named for its reader")]
-pub struct Abilities {
+pub struct Capabilities {
     /// Makes clusters at a provider; otherwise it attaches clusters made elsewhere.
     pub deploy: bool,
     /// Changes the number of nodes.
@@ -43,7 +43,7 @@ pub struct EngineDescriptor {
     /// What a cluster of this engine is described by.
     pub cluster: ParameterSchema,
     /// What it can do.
-    pub abilities: Abilities,
+    pub capabilities: Capabilities,
 }
 
 /// Why an engine did not do what was asked, cut by what can be done about it. Texts name nothing secret.
@@ -110,7 +110,7 @@ impl EngineError {
 
 /// A provider with the credentials to use it.
 #[derive(Clone, PartialEq)]
-pub struct Access {
+pub struct ProviderCredentials {
     /// The provisioner they are from.
     pub provisioner: ProvisionerId,
     /// Its parameters, secrets included.
@@ -118,7 +118,7 @@ pub struct Access {
 }
 
 /// The parameters hold secrets.
-impl fmt::Debug for Access {
+impl fmt::Debug for ProviderCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access").field("provisioner", &self.provisioner).finish_non_exhaustive()
     }
@@ -126,7 +126,7 @@ impl fmt::Debug for Access {
 
 /// A cluster as an engine is asked for it. Every call about one cluster carries the same mark and makes the same names of it.
 #[derive(Clone, PartialEq)]
-pub struct Order {
+pub struct ClusterSpec {
     /// Goes onto everything that is made; nothing without it is touched.
     pub mark: Mark,
     /// What people call it. Not unique; not for names at the provider.
@@ -138,15 +138,15 @@ pub struct Order {
 }
 
 /// The parameters hold secrets.
-impl fmt::Debug for Order {
+impl fmt::Debug for ClusterSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Order").field("mark", &self.mark).field("known", &self.known).finish_non_exhaustive()
+        f.debug_struct("ClusterSpec").field("mark", &self.mark).field("known", &self.known).finish_non_exhaustive()
     }
 }
 
 /// How a cluster is at its provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
+pub enum ProvisioningState {
     /// Some of what deploying makes is not there, and nothing is under way: deploying has to be asked for again.
     Incomplete,
     /// The provider is working on it.
@@ -165,14 +165,14 @@ pub enum Observation {
     /// The provider was read, and nothing there carries the mark.
     Absent,
     /// Something is there.
-    Seen(Seen),
+    Present(ObservedCluster),
 }
 
 /// What was seen of a cluster at its provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct ObservedCluster {
     /// How it is.
-    pub condition: Condition,
+    pub state: ProvisioningState,
     /// How far what is under way is, in percent.
     pub progress: Option<u8>,
     /// How many nodes it has.
@@ -187,7 +187,7 @@ pub struct Seen {
 
 /// Something at a provider that carries the mark of this installation, as an inventory finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct InventoryItem {
     /// The cluster it was made for.
     pub cluster: ClusterId,
     /// The thing.
@@ -200,9 +200,9 @@ pub struct Found {
 /// - `check`, `observe`, `kubeconfig` and `inventory` change nothing at the provider and may be repeated at any time.
 /// - `deploy`, `resize`, `set_network_policy` and `destroy` may be repeated: what is there already, or gone already, is success.
 ///   `deploy` makes what is missing of what [`Engine::makes`] names, and nothing else.
-/// - Only what carries the order's mark is adopted, changed or deleted. A name that something else has taken is `Rejected`.
-/// - What is not seen is taken for gone. So a look is for everything the order knows, where that is, also when the credentials lead
-///   elsewhere by now; one that does not reach there is `Denied` or `Rejected`. What the order knows by the provider's id and is there under
+/// - Only what carries the spec's mark is adopted, changed or deleted. A name that something else has taken is `Rejected`.
+/// - What is not seen is taken for gone. So a look is for everything the spec knows, where that is, also when the credentials lead
+///   elsewhere by now; one that does not reach there is `Denied` or `Rejected`. What the spec knows by the provider's id and is there under
 ///   that id without the mark is told among the things all the same, of a cluster that is `Broken` for that reason; when nothing
 ///   else is left, `destroy` is `Rejected` for it. An inventory is of where the credentials lead now, and proves the end of nothing.
 /// - A call that took effect in part, or may have, is [`EngineError::Unreachable`], never `Rejected`, `Denied` or `Busy`: those, like
@@ -217,27 +217,36 @@ pub trait Engine: Send + Sync {
     fn descriptor(&self) -> &EngineDescriptor;
     /// Whether a provisioner's parameters (secrets included) are accepted by the provider, and what is missing if not.
     async fn check(&self, parameters: &Map<String, Value>) -> Result<(), EngineError>;
-    /// Names of what `deploy` makes, in the order in which it is made: the same for the same order.
-    fn makes(&self, access: &Access, order: &Order) -> Vec<ThingName>;
+    /// Names of what `deploy` makes, in the order in which it is made: the same for the same spec.
+    fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ThingName>;
     /// How the cluster is at its provider. A provider that does not have it is `Absent`, not an error.
-    async fn observe(&self, access: &Access, order: &Order) -> Result<Observation, EngineError>;
+    async fn observe(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Observation, EngineError>;
     /// Begins to make the cluster, or carries on where something is missing.
-    async fn deploy(&self, access: &Access, order: &Order) -> Result<(), EngineError>;
+    async fn deploy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError>;
     /// Begins to change the number of nodes.
-    async fn resize(&self, access: &Access, order: &Order, node_count: u32) -> Result<(), EngineError>;
+    async fn resize(
+        &self,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
+        node_count: u32,
+    ) -> Result<(), EngineError>;
     /// Begins to switch network policy.
     async fn set_network_policy(
         &self,
-        access: &Access,
-        order: &Order,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
         policy: &NetworkPolicy,
     ) -> Result<(), EngineError>;
     /// Begins to take down everything that carries the mark.
-    async fn destroy(&self, access: &Access, order: &Order) -> Result<(), EngineError>;
+    async fn destroy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError>;
     /// The kubeconfig of a cluster that runs, as the provider has it: parsed and checked by the caller.
-    async fn kubeconfig(&self, access: &Access, order: &Order) -> Result<Value, EngineError>;
+    async fn kubeconfig(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Value, EngineError>;
     /// Everything that carries a mark of this installation, of whichever cluster.
-    async fn inventory(&self, access: &Access, installation: Uuid) -> Result<Vec<Found>, EngineError>;
+    async fn inventory(
+        &self,
+        credentials: &ProviderCredentials,
+        installation: Uuid,
+    ) -> Result<Vec<InventoryItem>, EngineError>;
 }
 
 /// The engines this installation offers, by name.

@@ -28,7 +28,7 @@ pub(super) async fn ask(engine: &dyn Engine, parameters: &Map<String, Value>, cl
 fn judged(found: Result<(), EngineError>, engine: Option<&EngineDescriptor>, at: DateTime<Utc>) -> Check {
     let name = engine.map_or("the provider", |engine| engine.verbose_name);
     let (phase, reason) = match found {
-        Ok(()) if engine.is_some_and(|engine| !engine.abilities.deploy) => (
+        Ok(()) if engine.is_some_and(|engine| !engine.capabilities.deploy) => (
             ProvisionerPhase::Ready,
             "there is nothing to check: clusters are attached by their kubeconfigs".to_owned(),
         ),
@@ -75,8 +75,8 @@ impl Checks {
         let engine = self.providers.engine_of(&view);
         let found = match engine {
             Some(engine) => {
-                let access = self.providers.access(&view).await?;
-                engine.check(&access.parameters).await
+                let credentials = self.providers.credentials(&view).await?;
+                engine.check(&credentials.parameters).await
             }
             None => Err(EngineError::Unsupported("be used: this installation does not offer it")),
         };

@@ -14,7 +14,10 @@ use crate::{
     orphan::{Orphan, OrphanState},
     port::{
         clock::Clock,
-        engine::{Access, Condition, Engine, EngineError, Found, Observation, Order, Seen},
+        engine::{
+            ClusterSpec, Engine, EngineError, InventoryItem, Observation, ObservedCluster, ProviderCredentials,
+            ProvisioningState,
+        },
         leader::{Leadership, Term},
         store::{Freshness, OrphanStore, Revision, StoreError},
     },
@@ -151,20 +154,20 @@ impl Sweeps {
         let Some(view) = self.catalog.provisioner(id) else { return Ok(()) };
         let term = self.leadership.term().ok_or(StoreError::Deposed)?;
         let Some(engine) = self.providers.engine_of(&view).cloned() else { return self.cannot_sweep(id, term).await };
-        let abilities = engine.descriptor().abilities;
-        if !abilities.deploy {
+        let capabilities = engine.descriptor().capabilities;
+        if !capabilities.deploy {
             return Ok(());
         }
-        let access = self.providers.access(&view).await?;
+        let credentials = self.providers.credentials(&view).await?;
         // Whatever the provider finds, it has looked no earlier than this.
         let now = self.clock.now();
-        if abilities.inventory
-            && let Ok(found) = engine.inventory(&access, self.providers.installation).await
+        if capabilities.inventory
+            && let Ok(found) = engine.inventory(&credentials, self.providers.installation).await
         {
-            self.compare(&view, &*engine, &access, found, now, term).await?;
+            self.compare(&view, &*engine, &credentials, found, now, term).await?;
         }
         for orphan in self.of(id) {
-            self.take_down(&*engine, &access, &orphan, term).await?;
+            self.take_down(&*engine, &credentials, &orphan, term).await?;
         }
         Ok(())
     }
@@ -188,8 +191,8 @@ impl Sweeps {
         &self,
         provisioner: &ProvisionerView,
         engine: &dyn Engine,
-        access: &Access,
-        found: Vec<Found>,
+        credentials: &ProviderCredentials,
+        found: Vec<InventoryItem>,
         now: DateTime<Utc>,
         term: Term,
     ) -> Result<(), StoreError> {
@@ -224,7 +227,7 @@ impl Sweeps {
         for view in self.of(record.id) {
             let found = things.remove(&view.orphan.record.cluster).unwrap_or_default();
             if self.catalog.cluster(view.orphan.record.cluster).is_none() {
-                self.compare_one(&view, engine, access, found, now, term).await?;
+                self.compare_one(&view, engine, credentials, found, now, term).await?;
             }
         }
         Ok(())
@@ -236,7 +239,7 @@ impl Sweeps {
         &self,
         view: &OrphanView,
         engine: &dyn Engine,
-        access: &Access,
+        credentials: &ProviderCredentials,
         mut found: Vec<Thing>,
         now: DateTime<Utc>,
         term: Term,
@@ -246,9 +249,9 @@ impl Sweeps {
         let mut rows = Vec::new();
         let is_found = |row: &Row, found: &[Thing]| found.iter().any(|thing| thing.name == row.thing.name);
         if orphan.rows.iter().any(|row| !is_found(row, &found)) || found.is_empty() {
-            match engine.observe(access, &self.order(orphan)).await {
+            match engine.observe(credentials, &self.spec(orphan)).await {
                 Ok(Observation::Absent) | Err(EngineError::Missing) => {}
-                Ok(Observation::Seen(seen)) => {
+                Ok(Observation::Present(seen)) => {
                     is_seen = true;
                     for thing in seen.things {
                         if found.iter().all(|known| known.name != thing.name) {
@@ -272,8 +275,8 @@ impl Sweeps {
     }
 
     /// An orphan in the engine's terms.
-    fn order(&self, orphan: &Orphan) -> Order {
-        Order {
+    fn spec(&self, orphan: &Orphan) -> ClusterSpec {
+        ClusterSpec {
             mark: self.providers.mark(orphan.cluster),
             name: orphan.name.clone().unwrap_or_default(),
             parameters: serde_json::Map::new(),
@@ -285,7 +288,7 @@ impl Sweeps {
     async fn take_down(
         &self,
         engine: &dyn Engine,
-        access: &Access,
+        credentials: &ProviderCredentials,
         view: &OrphanView,
         term: Term,
     ) -> Result<(), StoreError> {
@@ -298,17 +301,17 @@ impl Sweeps {
             return Ok(());
         }
         let now = self.clock.now();
-        let order = self.order(orphan);
-        let result = match engine.observe(access, &order).await {
+        let spec = self.spec(orphan);
+        let result = match engine.observe(credentials, &spec).await {
             Ok(Observation::Absent) | Err(EngineError::Missing) if now - orphan.listed_at > UNCERTAIN => {
                 return self.remove(view, term).await;
             }
-            Ok(Observation::Seen(Seen { condition: Condition::Removing, .. })) => Ok(()),
+            Ok(Observation::Present(ObservedCluster { state: ProvisioningState::Removing, .. })) => Ok(()),
             Ok(_) | Err(EngineError::Missing) => {
                 if self.leadership.term() != Some(term) {
                     return Err(StoreError::Deposed);
                 }
-                engine.destroy(access, &order).await
+                engine.destroy(credentials, &spec).await
             }
             Err(error) => Err(error),
         };

@@ -11,7 +11,7 @@ use crate::{
     id::{ClusterId, ProvisionerId},
     ledger::{Ledger, Mark, Thing},
     port::{
-        engine::{Access, Engine, EngineRegistry, Order},
+        engine::{ClusterSpec, Engine, EngineRegistry, ProviderCredentials},
         store::{ClusterStore, ProvisionerStore, StoreError},
     },
     secret::SealedDocument,
@@ -55,10 +55,10 @@ impl Providers {
     ///
     /// # Errors
     /// The store's.
-    pub async fn access(&self, view: &ProvisionerView) -> Result<Access, StoreError> {
+    pub async fn credentials(&self, view: &ProvisionerView) -> Result<ProviderCredentials, StoreError> {
         let record = &view.provisioner.record;
         let parameters = self.parameters(record.id, &record.parameters).await?;
-        Ok(Access { provisioner: record.id, parameters })
+        Ok(ProviderCredentials { provisioner: record.id, parameters })
     }
 
     /// A provisioner's parameters with their secret parts.
@@ -72,7 +72,7 @@ impl Providers {
     ///
     /// # Errors
     /// The store's.
-    pub async fn order(&self, view: &ClusterView, ledger: &Ledger) -> Result<Order, StoreError> {
+    pub async fn spec(&self, view: &ClusterView, ledger: &Ledger) -> Result<ClusterSpec, StoreError> {
         let cluster = &view.cluster.record;
         let parameters = match &cluster.metadata {
             None => Map::new(),
@@ -81,7 +81,12 @@ impl Providers {
                 revealed(shown, sealed.as_ref())?
             }
         };
-        Ok(Order { mark: self.mark(cluster.id), name: cluster.name.to_string(), parameters, known: known(ledger) })
+        Ok(ClusterSpec {
+            mark: self.mark(cluster.id),
+            name: cluster.name.to_string(),
+            parameters,
+            known: known(ledger),
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use kqueen_domain::{
     ledger::{Thing, ThingName},
     operation::NetworkPolicy,
-    port::engine::{Access, Condition, Engine, EngineError, Observation, Order},
+    port::engine::{ClusterSpec, Engine, EngineError, Observation, ProviderCredentials, ProvisioningState},
     reason::Fixer,
 };
 use kqueen_tests::{
@@ -16,7 +16,7 @@ use kqueen_tests::{
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::site::{PASSWORD, PROJECT, Site, access, an_order, by_hand, object};
+use crate::site::{PASSWORD, PROJECT, Site, a_spec, by_hand, credentials, object};
 
 mod contract {
     kqueen_tests::engine_contract!(crate::site::stage);
@@ -35,7 +35,7 @@ async fn a_refusal_says_whose_job_it_is() {
     let site = Site::new().await;
     for (trouble, fixer, cause) in cases {
         site.model.inject(Injection::any(Fault::Answers(trouble, Acts::Never)));
-        let error = site.observe(&an_order()).await.unwrap_err();
+        let error = site.observe(&a_spec()).await.unwrap_err();
         let (EngineError::Rejected(reason) | EngineError::Denied(reason)) = error else { panic!("{error:?}") };
         assert_eq!(reason.fixer, fixer, "{trouble:?}: {reason}");
         assert!(reason.cause.contains(cause), "{trouble:?}: {reason}");
@@ -44,7 +44,7 @@ async fn a_refusal_says_whose_job_it_is() {
     for (seconds, waits) in [(0, 0), (17, 17), (100_000, 600)] {
         let trouble = Trouble::TooManyCalls { retry_after: seconds };
         site.model.inject(Injection::any(Fault::Answers(trouble, Acts::Never)));
-        let error = site.observe(&an_order()).await.unwrap_err();
+        let error = site.observe(&a_spec()).await.unwrap_err();
         assert_eq!(error, EngineError::Throttled { retry_after: Duration::from_secs(waits) });
     }
 }
@@ -52,7 +52,7 @@ async fn a_refusal_says_whose_job_it_is() {
 #[tokio::test]
 async fn a_check_names_the_rights_that_are_lacking() {
     let site = Site::new().await;
-    let order = an_order();
+    let spec = a_spec();
     for right in Right::ALL {
         let others: Vec<Right> = Right::ALL.into_iter().filter(|other| *other != right).collect();
         let limited = site.limited(&others);
@@ -62,10 +62,10 @@ async fn a_check_names_the_rights_that_are_lacking() {
         assert!(others.iter().all(|other| !reason.cause.contains(other.as_str())), "{reason}");
     }
     // And so does the call that needs it.
-    let error = site.engine.deploy(&site.limited(&[Right::Read]), &order).await.unwrap_err();
+    let error = site.engine.deploy(&site.limited(&[Right::Read]), &spec).await.unwrap_err();
     let EngineError::Denied(reason) = error else { panic!("{error:?}") };
     assert!(reason.cause.contains("things.create"), "{reason}");
-    let unknown = site.model.parameters("nowhere", site.access.parameters["token"].as_str().unwrap());
+    let unknown = site.model.parameters("nowhere", site.credentials.parameters["token"].as_str().unwrap());
     let error = site.engine.check(&unknown).await.unwrap_err();
     assert!(matches!(&error, EngineError::Rejected(reason) if reason.cause.contains("project")), "{error:?}");
 }
@@ -73,15 +73,15 @@ async fn a_check_names_the_rights_that_are_lacking() {
 #[tokio::test]
 async fn a_project_that_is_gone_is_not_a_cluster_that_is_gone() {
     let site = Site::new().await;
-    let order = an_order();
-    site.build(&order, 3).await;
+    let spec = a_spec();
+    site.build(&spec, 3).await;
     site.model.drop_project(PROJECT);
-    let (engine, access) = (&site.engine, &site.access);
+    let (engine, credentials) = (&site.engine, &site.credentials);
     let outcomes = [
-        engine.observe(access, &order).await.err(),
-        engine.destroy(access, &order).await.err(),
-        engine.resize(access, &order, 3).await.err(),
-        engine.inventory(access, order.mark.installation).await.err(),
+        engine.observe(credentials, &spec).await.err(),
+        engine.destroy(credentials, &spec).await.err(),
+        engine.resize(credentials, &spec, 3).await.err(),
+        engine.inventory(credentials, spec.mark.installation).await.err(),
     ];
     for outcome in outcomes {
         assert!(matches!(&outcome, Some(EngineError::Rejected(_))), "{outcome:?}");
@@ -91,41 +91,41 @@ async fn a_project_that_is_gone_is_not_a_cluster_that_is_gone() {
 #[tokio::test]
 async fn a_list_that_is_behind_is_made_up_for_by_names() {
     let site = Site::new().await;
-    let order = an_order();
-    site.engine.deploy(&site.access, &order).await.unwrap();
+    let spec = a_spec();
+    site.engine.deploy(&site.credentials, &spec).await.unwrap();
     site.model.inject(Injection::on(CallKind::List, Fault::Stale).until_cleared());
-    let seen = site.seen(&order).await;
-    assert_eq!((seen.condition, seen.things.len()), (Condition::Working, 1));
+    let seen = site.seen(&spec).await;
+    assert_eq!((seen.state, seen.things.len()), (ProvisioningState::Working, 1));
 }
 
 #[tokio::test]
 async fn what_is_left_in_another_project_is_not_lost() {
     let site = Site::new().await;
-    let mut order = an_order();
-    site.build(&order, 3).await;
-    order.known = site.seen(&order).await.things;
-    let moved = access(site.model.provisioner("green"));
+    let mut spec = a_spec();
+    site.build(&spec, 3).await;
+    spec.known = site.seen(&spec).await.things;
+    let moved = credentials(site.model.provisioner("green"));
     // Credentials for one project do not reach into another: that is told, and is not taken for a cluster that is gone.
-    let error = site.engine.observe(&moved, &order).await.unwrap_err();
+    let error = site.engine.observe(&moved, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Denied(_)), "{error:?}");
-    let error = site.engine.destroy(&moved, &order).await.unwrap_err();
+    let error = site.engine.destroy(&moved, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Denied(_)), "{error:?}");
 }
 
 #[tokio::test]
 async fn what_others_have_built_on_ours_is_named() {
     let site = Site::new().await;
-    let order = an_order();
-    site.build(&order, 1).await;
+    let spec = a_spec();
+    site.build(&spec, 1).await;
     // Somebody puts a cluster onto our network, by another way.
-    let name = site.key(Kind::Network, &order).name;
+    let name = site.key(Kind::Network, &spec).name;
     let url = format!("{}/v1/projects/{PROJECT}/clusters", site.model.url);
-    let token = site.access.parameters["token"].as_str().unwrap();
+    let token = site.credentials.parameters["token"].as_str().unwrap();
     let cluster = json!({"name": "theirs", "labels": {}, "network": name});
     let made = by_hand().post(url).bearer_auth(token).json(&cluster).send().await.unwrap();
     assert_eq!(made.status().as_u16(), 202);
     let theirs = site.model.thing(&Key::new(PROJECT, Kind::Cluster, "theirs")).unwrap();
-    let error = site.engine.destroy(&site.access, &order).await.unwrap_err();
+    let error = site.engine.destroy(&site.credentials, &spec).await.unwrap_err();
     let EngineError::Rejected(reason) = error else { panic!("{error:?}") };
     assert!(reason.next_step.contains(&theirs.id), "{reason}");
 }
@@ -133,51 +133,51 @@ async fn what_others_have_built_on_ours_is_named() {
 #[tokio::test]
 async fn our_own_stale_view_of_what_stands_on_ours_is_waited_for() {
     let site = Site::new().await;
-    let order = an_order();
-    site.build(&order, 1).await;
-    site.engine.deploy(&site.access, &order).await.unwrap();
+    let spec = a_spec();
+    site.build(&spec, 1).await;
+    site.engine.deploy(&site.credentials, &spec).await.unwrap();
     // The cluster is not in the list yet, but is found by its name, under way.
     site.model.inject(Injection::on(CallKind::List, Fault::Stale));
-    let error = site.engine.destroy(&site.access, &order).await.unwrap_err();
+    let error = site.engine.destroy(&site.credentials, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Busy(_)), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_failure_at_the_provider_is_told_in_its_words_and_repaired() {
     let site = Site::new().await;
-    let order = an_order();
-    site.build(&order, 1).await;
+    let spec = a_spec();
+    site.build(&spec, 1).await;
     site.model.inject(Injection::on(CallKind::Create(Kind::Cluster), Fault::Doomed));
-    site.engine.deploy(&site.access, &order).await.unwrap();
+    site.engine.deploy(&site.credentials, &spec).await.unwrap();
     site.model.pass(TimeDelta::seconds(120));
-    let seen = site.seen(&order).await;
-    let Condition::Broken(reason) = seen.condition else { panic!("{seen:?}") };
+    let seen = site.seen(&spec).await;
+    let ProvisioningState::Broken(reason) = seen.state else { panic!("{seen:?}") };
     assert_eq!(reason.words.as_deref(), Some("creating the cluster failed"));
     assert_eq!(reason.fixer, Fixer::Provider);
-    site.engine.deploy(&site.access, &order).await.unwrap();
-    assert_eq!(site.seen(&order).await.condition, Condition::Working);
+    site.engine.deploy(&site.credentials, &spec).await.unwrap();
+    assert_eq!(site.seen(&spec).await.state, ProvisioningState::Working);
     site.model.pass(TimeDelta::seconds(120));
-    assert_eq!(site.seen(&order).await.condition, Condition::Incomplete);
+    assert_eq!(site.seen(&spec).await.state, ProvisioningState::Incomplete);
 }
 
 #[tokio::test]
 async fn what_has_lost_its_mark_is_not_touched_any_more() {
     let site = Site::new().await;
-    let mut order = an_order();
-    site.build(&order, 3).await;
-    order.known = site.seen(&order).await.things;
-    site.model.happens(&site.key(Kind::Nodepool, &order), Event::LosesLabels);
-    let seen = site.seen(&order).await;
+    let mut spec = a_spec();
+    site.build(&spec, 3).await;
+    spec.known = site.seen(&spec).await.things;
+    site.model.happens(&site.key(Kind::Nodepool, &spec), Event::LosesLabels);
+    let seen = site.seen(&spec).await;
     assert_eq!((seen.things.len(), seen.node_count), (3, None), "what may cost money stays on the list");
-    let Condition::Broken(reason) = &seen.condition else { panic!("{seen:?}") };
+    let ProvisioningState::Broken(reason) = &seen.state else { panic!("{seen:?}") };
     assert!(reason.cause.contains("does not carry our mark any more"), "{reason}");
     assert!(seen.words.contains("nodepool without its mark"), "{}", seen.words);
-    let before = site.model.thing(&site.key(Kind::Nodepool, &order));
-    assert!(matches!(site.engine.deploy(&site.access, &order).await, Err(EngineError::Rejected(_))));
-    assert!(matches!(site.engine.resize(&site.access, &order, 9).await, Err(EngineError::Rejected(_))));
-    let error = site.engine.destroy(&site.access, &order).await.unwrap_err();
+    let before = site.model.thing(&site.key(Kind::Nodepool, &spec));
+    assert!(matches!(site.engine.deploy(&site.credentials, &spec).await, Err(EngineError::Rejected(_))));
+    assert!(matches!(site.engine.resize(&site.credentials, &spec, 9).await, Err(EngineError::Rejected(_))));
+    let error = site.engine.destroy(&site.credentials, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Rejected(_)), "{error:?}");
-    assert_eq!(site.model.thing(&site.key(Kind::Nodepool, &order)), before);
+    assert_eq!(site.model.thing(&site.key(Kind::Nodepool, &spec)), before);
 }
 
 /// Has `event` happen between the engine's look and its next call of that kind, which is about that thing.
@@ -193,12 +193,12 @@ fn meanwhile(model: &Arc<Model>, kind: CallKind, event: impl Fn(&Model, &Key) + 
 
 #[tokio::test]
 async fn something_else_that_has_taken_a_name_meanwhile_is_not_touched() {
-    let Site { model, engine, access } = Site::new().await;
-    let (model, order) = (Arc::new(model), an_order());
-    let network = engine.makes(&access, &order).swap_remove(0);
+    let Site { model, engine, credentials } = Site::new().await;
+    let (model, spec) = (Arc::new(model), a_spec());
+    let network = engine.makes(&credentials, &spec).swap_remove(0);
     let network = Key::new(PROJECT, Kind::Network, &network.name);
     meanwhile(&model, CallKind::Create(Kind::Network), |model, key| model.plant(key, BTreeMap::new()));
-    let error = engine.deploy(&access, &order).await.unwrap_err();
+    let error = engine.deploy(&credentials, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Rejected(_)), "{error:?}");
     model.happens(&network, Event::Vanishes);
 
@@ -206,33 +206,33 @@ async fn something_else_that_has_taken_a_name_meanwhile_is_not_touched() {
         model.happens(key, Event::Vanishes);
         model.plant(key, BTreeMap::new());
     });
-    engine.deploy(&access, &order).await.unwrap();
+    engine.deploy(&credentials, &spec).await.unwrap();
     model.pass(TimeDelta::seconds(5));
-    let error = engine.destroy(&access, &order).await.unwrap_err();
+    let error = engine.destroy(&credentials, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Busy(_)), "{error:?}");
     assert_eq!(model.thing(&network).unwrap().status, Status::Running);
 }
 
 #[tokio::test]
 async fn what_is_gone_meanwhile_is_gone() {
-    let Site { model, engine, access } = Site::new().await;
-    let (model, order) = (Arc::new(model), an_order());
-    engine.deploy(&access, &order).await.unwrap();
+    let Site { model, engine, credentials } = Site::new().await;
+    let (model, spec) = (Arc::new(model), a_spec());
+    engine.deploy(&credentials, &spec).await.unwrap();
     model.pass(TimeDelta::seconds(5));
     meanwhile(&model, CallKind::Delete(Kind::Network), |model, key| model.happens(key, Event::Vanishes));
-    engine.destroy(&access, &order).await.unwrap();
-    assert_eq!(engine.observe(&access, &order).await, Ok(Observation::Absent));
+    engine.destroy(&credentials, &spec).await.unwrap();
+    assert_eq!(engine.observe(&credentials, &spec).await, Ok(Observation::Absent));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_at_once_make_everything_once() {
     let site = Site::new().await;
-    let orders: Vec<Order> = (0..20).map(|_| an_order()).collect();
+    let specs: Vec<ClusterSpec> = (0..20).map(|_| a_spec()).collect();
     let replicas: Vec<ModelEngine> = (0..4).map(|number| site.model.engine(&format!("replica-{number}"))).collect();
     for _ in Kind::ALL {
-        let deploys = orders.iter().flat_map(|order| {
-            let access = &site.access;
-            replicas.iter().map(move |engine| engine.deploy(access, order))
+        let deploys = specs.iter().flat_map(|spec| {
+            let credentials = &site.credentials;
+            replicas.iter().map(move |engine| engine.deploy(credentials, spec))
         });
         for outcome in futures::future::join_all(deploys).await {
             outcome.unwrap();
@@ -240,29 +240,29 @@ async fn many_at_once_make_everything_once() {
         site.model.pass(TimeDelta::seconds(120));
     }
     let accounts = site.model.accounts();
-    assert_eq!(accounts.len(), orders.len() * 3);
+    assert_eq!(accounts.len(), specs.len() * 3);
     assert!(accounts.values().all(|account| account.made == 1 && account.gone == 0), "{accounts:?}");
 }
 
 #[tokio::test]
 async fn parameters_that_make_no_sense_are_told() {
     let site = Site::new().await;
-    let mut order = an_order();
+    let mut spec = a_spec();
     for (name, value) in [("url", json!("ftp://127.0.0.1")), ("url", json!("what?")), ("token", json!(7))] {
-        let mut wrong = site.access.clone();
+        let mut wrong = site.credentials.clone();
         wrong.parameters.insert(name.into(), value.clone());
-        let error = site.observe_with(&wrong, &order).await;
+        let error = site.observe_with(&wrong, &spec).await;
         assert!(matches!(&error, EngineError::Rejected(reason) if reason.fixer == Fixer::Admin), "{value}: {error:?}");
     }
-    order.parameters.clear();
-    let error = site.engine.deploy(&site.access, &order).await.unwrap_err();
+    spec.parameters.clear();
+    let error = site.engine.deploy(&site.credentials, &spec).await.unwrap_err();
     assert!(matches!(&error, EngineError::Rejected(reason) if reason.fixer == Fixer::Requester), "{error:?}");
     assert_eq!(site.model.calls(), 0);
 }
 
 impl Site {
-    async fn observe_with(&self, access: &Access, order: &Order) -> EngineError {
-        self.engine.observe(access, order).await.unwrap_err()
+    async fn observe_with(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> EngineError {
+        self.engine.observe(credentials, spec).await.unwrap_err()
     }
 }
 
@@ -288,7 +288,7 @@ async fn answers_that_nobody_expects_are_told() {
         let provider = Peer::http(move |_| response(status, "application/json", body)).await;
         let parameters = object(json!({"url": provider.url("http"), "project": PROJECT, "token": "a token"}));
         let engine = ModelEngine::new("somebody", Patience::default());
-        let outcome = match engine.observe(&access(parameters), &an_order()).await.unwrap_err() {
+        let outcome = match engine.observe(&credentials(parameters), &a_spec()).await.unwrap_err() {
             EngineError::Unreachable(_) => "no answer",
             EngineError::Rejected(_) => "refused",
             other => panic!("{status} {body}: {other:?}"),
@@ -298,21 +298,21 @@ async fn answers_that_nobody_expects_are_told() {
 }
 
 /// A provider that answers lists so, and everything else like that.
-async fn provider(list: &'static str, thing: (&'static str, &'static str)) -> (Peer, ModelEngine, Access) {
+async fn provider(list: &'static str, thing: (&'static str, &'static str)) -> (Peer, ModelEngine, ProviderCredentials) {
     let provider = Peer::http(move |path| match path.contains("/things?") {
         true => response("200 OK", "application/json", list),
         false => response(thing.0, "application/json", thing.1),
     })
     .await;
     let parameters = object(json!({"url": provider.url("http"), "project": PROJECT, "token": "a token"}));
-    (provider, ModelEngine::new("somebody", Patience::default()), access(parameters))
+    (provider, ModelEngine::new("somebody", Patience::default()), credentials(parameters))
 }
 
 #[tokio::test]
 async fn an_answer_about_another_thing_is_none() {
     let another = r#"{"kind": "network", "name": "another", "id": "1", "labels": {}, "status": "running"}"#;
-    let (_provider, engine, access) = provider(r#"{"items": [], "next": null}"#, ("200 OK", another)).await;
-    let error = engine.observe(&access, &an_order()).await.unwrap_err();
+    let (_provider, engine, credentials) = provider(r#"{"items": [], "next": null}"#, ("200 OK", another)).await;
+    let error = engine.observe(&credentials, &a_spec()).await.unwrap_err();
     assert!(matches!(&error, EngineError::Unreachable(what) if what.contains("something else")), "{error:?}");
 }
 
@@ -324,11 +324,11 @@ async fn a_list_of_more_than_what_was_asked_for_is_looked_through() {
             {"kqueen-installation": "another", "kqueen-cluster": "6f1c9a4e-3f0b-4a6b-9a55-6f2b6f0c1d2e"}}
     ]}"#;
     let missing = ("404 Not Found", r#"{"error": {"code": "not_found"}}"#);
-    let (_provider, engine, access) = provider(list, missing).await;
-    let order = an_order();
-    assert_eq!(engine.observe(&access, &order).await, Ok(Observation::Absent));
-    assert_eq!(engine.destroy(&access, &order).await, Ok(()));
-    assert_eq!(engine.inventory(&access, order.mark.installation).await, Ok(Vec::new()));
+    let (_provider, engine, credentials) = provider(list, missing).await;
+    let spec = a_spec();
+    assert_eq!(engine.observe(&credentials, &spec).await, Ok(Observation::Absent));
+    assert_eq!(engine.destroy(&credentials, &spec).await, Ok(()));
+    assert_eq!(engine.inventory(&credentials, spec.mark.installation).await, Ok(Vec::new()));
 }
 
 /// Without being told, an engine gives up when its time has run out: for one call, or for everything together.
@@ -344,7 +344,7 @@ async fn patience_runs_out() {
         let engine = ModelEngine::new("impatient", patience);
         for error in [
             engine.check(&parameters).await.unwrap_err(),
-            engine.observe(&access(parameters.clone()), &an_order()).await.unwrap_err(),
+            engine.observe(&credentials(parameters.clone()), &a_spec()).await.unwrap_err(),
         ] {
             assert!(matches!(&error, EngineError::Unreachable(_)), "{error:?}");
         }
@@ -356,15 +356,15 @@ async fn patience_runs_out() {
 #[tokio::test]
 async fn secrets_arrive_and_known_things_of_other_kinds_do_no_harm() {
     let site = Site::new().await;
-    let mut order = an_order();
-    order.parameters.insert("network_policy".into(), "CILIUM".into());
+    let mut spec = a_spec();
+    spec.parameters.insert("network_policy".into(), "CILIUM".into());
     let name = ThingName { kind: "stack".into(), name: "kq".into(), place: "elsewhere".into() };
-    order.known = vec![Thing { name, provider_id: None }];
-    site.build(&order, 3).await;
-    let cluster = site.model.thing(&site.key(Kind::Cluster, &order)).unwrap();
+    spec.known = vec![Thing { name, provider_id: None }];
+    site.build(&spec, 3).await;
+    let cluster = site.model.thing(&site.key(Kind::Cluster, &spec)).unwrap();
     assert_eq!(cluster.admin_password.as_deref(), Some(PASSWORD));
-    let seen = site.seen(&order).await;
-    assert_eq!(seen.condition, Condition::Running);
+    let seen = site.seen(&spec).await;
+    assert_eq!(seen.state, ProvisioningState::Running);
     assert_eq!(seen.network_policy, Some(NetworkPolicy { provider: "CILIUM".into(), enabled: true }));
-    assert!(!format!("{order:?} {:?}", site.access).contains(PASSWORD));
+    assert!(!format!("{spec:?} {:?}", site.credentials).contains(PASSWORD));
 }

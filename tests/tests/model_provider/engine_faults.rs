@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use kqueen_domain::port::engine::{Engine, EngineError, Order};
+use kqueen_domain::port::engine::{ClusterSpec, Engine, EngineError};
 use kqueen_tests::model::{Acts, CallKind, Event, Fault, Injection, Key, Kind, LATE, Settings, Status, Trouble};
 
-use crate::site::{PASSWORD, PROJECT, Site, an_order, calico};
+use crate::site::{PASSWORD, PROJECT, Site, a_spec, calico};
 
 /// Something an engine is asked, in a situation in which it has something to do.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,44 +45,44 @@ impl Ask {
     ];
 
     /// A provider where it has something to do, and nothing is under way.
-    async fn site(self, order: &Order) -> Site {
+    async fn site(self, spec: &ClusterSpec) -> Site {
         let site = Site::with(Settings { page: 2, ..Settings::default() }).await;
         let things = match self {
             Self::Deploy(things) | Self::Destroy(things) => things,
             _ => 3,
         };
-        site.build(order, things).await;
+        site.build(spec, things).await;
         if let Self::Repair(kind) = self {
-            site.model.happens(&site.key(kind, order), Event::Breaks("it burns".into()));
+            site.model.happens(&site.key(kind, spec), Event::Breaks("it burns".into()));
         }
         // Under the same names elsewhere, and with our names' neighbours: none of our business.
         for kind in Kind::ALL {
-            site.model.plant(&Key::new("red", kind, &site.key(kind, order).name), BTreeMap::new());
+            site.model.plant(&Key::new("red", kind, &site.key(kind, spec).name), BTreeMap::new());
             site.model.plant(&Key::new(PROJECT, kind, "somebody-elses"), BTreeMap::new());
         }
         site.model.clear_log();
         site
     }
 
-    async fn ask(self, site: &Site, order: &Order) -> Result<(), EngineError> {
-        let (engine, access) = (&site.engine, &site.access);
+    async fn ask(self, site: &Site, spec: &ClusterSpec) -> Result<(), EngineError> {
+        let (engine, credentials) = (&site.engine, &site.credentials);
         match self {
-            Self::Check => engine.check(&access.parameters).await,
-            Self::Observe => engine.observe(access, order).await.map(drop),
-            Self::Deploy(_) | Self::Repair(_) => engine.deploy(access, order).await,
-            Self::Resize => engine.resize(access, order, 5).await,
-            Self::SetNetworkPolicy => engine.set_network_policy(access, order, &calico()).await,
-            Self::Destroy(_) => engine.destroy(access, order).await,
-            Self::Kubeconfig => engine.kubeconfig(access, order).await.map(drop),
-            Self::Inventory => engine.inventory(access, order.mark.installation).await.map(drop),
+            Self::Check => engine.check(&credentials.parameters).await,
+            Self::Observe => engine.observe(credentials, spec).await.map(drop),
+            Self::Deploy(_) | Self::Repair(_) => engine.deploy(credentials, spec).await,
+            Self::Resize => engine.resize(credentials, spec, 5).await,
+            Self::SetNetworkPolicy => engine.set_network_policy(credentials, spec, &calico()).await,
+            Self::Destroy(_) => engine.destroy(credentials, spec).await,
+            Self::Kubeconfig => engine.kubeconfig(credentials, spec).await.map(drop),
+            Self::Inventory => engine.inventory(credentials, spec.mark.installation).await.map(drop),
         }
     }
 
     /// What it was asked for is so.
-    fn is_done(self, site: &Site, order: &Order) -> bool {
-        let status = |kind| site.model.thing(&site.key(kind, order)).map(|thing| thing.status);
+    fn is_done(self, site: &Site, spec: &ClusterSpec) -> bool {
+        let status = |kind| site.model.thing(&site.key(kind, spec)).map(|thing| thing.status);
         let running = Kind::ALL.into_iter().filter(|kind| status(*kind) == Some(Status::Running)).count();
-        let shape = |kind| site.model.thing(&site.key(kind, order)).unwrap().shape;
+        let shape = |kind| site.model.thing(&site.key(kind, spec)).unwrap().shape;
         match self {
             Self::Check | Self::Observe | Self::Repair(_) | Self::Kubeconfig | Self::Inventory => running == 3,
             Self::Deploy(things) => running > things,
@@ -134,9 +134,9 @@ fn told(outcome: &Result<(), EngineError>) -> &'static str {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_at_every_call_is_told_as_what_it_is_and_mended_by_asking_again() {
     for ask in Ask::ALL {
-        let order = an_order();
-        let site = ask.site(&order).await;
-        ask.ask(&site, &order).await.unwrap();
+        let spec = a_spec();
+        let site = ask.site(&spec).await;
+        ask.ask(&site, &spec).await.unwrap();
         let calls: Vec<CallKind> = site.model.log().iter().map(|call| call.kind).collect();
         assert!(!calls.is_empty(), "{ask:?}");
         for (position, call) in calls.iter().enumerate() {
@@ -153,15 +153,15 @@ async fn every_fault_at_every_call_is_told_as_what_it_is_and_mended_by_asking_ag
 
 async fn trouble(ask: Ask, nth: usize, call: CallKind, fault: Fault, pause: TimeDelta) {
     let at = format!("{ask:?}, call {nth} {call:?}: {fault:?}");
-    let order = an_order();
-    let site = ask.site(&order).await;
+    let spec = a_spec();
+    let site = ask.site(&spec).await;
     let planted = site.model.planted();
     let made = |site: &Site| site.model.accounts().values().map(|account| account.made).collect::<Vec<_>>();
     let before = made(&site);
     site.model.inject(Injection::any(fault).nth(nth));
     let mut deaths = site.model.deaths();
     let outcome = tokio::select! {
-        outcome = ask.ask(&site, &order) => Some(outcome),
+        outcome = ask.ask(&site, &spec) => Some(outcome),
         _ = deaths.changed() => None,
     };
     let log = site.model.log();
@@ -176,7 +176,7 @@ async fn trouble(ask: Ask, nth: usize, call: CallKind, fault: Fault, pause: Time
     }
     if let Some(Err(error)) = &outcome {
         let text = format!("{error} {error:?} {}", error.reason());
-        let token = site.access.parameters["token"].as_str().unwrap();
+        let token = site.credentials.parameters["token"].as_str().unwrap();
         assert!(!text.contains(token) && !text.contains(PASSWORD), "{at}: {text}");
         assert!(error.is_uncertain() || !matches!(fault.acts(), Acts::First | Acts::Later(_)), "{at}: {error:?}");
     }
@@ -186,13 +186,13 @@ async fn trouble(ask: Ask, nth: usize, call: CallKind, fault: Fault, pause: Time
     let site = Site { engine, ..site };
     for _ in 0..10 {
         site.model.pass(pause);
-        if ask.is_done(&site, &order) {
+        if ask.is_done(&site, &spec) {
             break;
         }
-        let _told = ask.ask(&site, &order).await;
+        let _told = ask.ask(&site, &spec).await;
     }
     site.model.pass(TimeDelta::hours(1));
-    assert!(ask.is_done(&site, &order), "{at}: {:?}", site.model.things());
+    assert!(ask.is_done(&site, &spec), "{at}: {:?}", site.model.things());
     let after = made(&site);
     let expected = if let Ask::Deploy(things) = ask { vec![1; things + 1] } else { before };
     assert_eq!(after, expected, "everything is made once: {at}");

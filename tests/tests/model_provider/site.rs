@@ -6,7 +6,7 @@ use kqueen_domain::{
     id::{ClusterId, ProvisionerId},
     ledger::{Mark, ThingName},
     operation::NetworkPolicy,
-    port::engine::{Access, Engine, EngineError, Observation, Order, Seen},
+    port::engine::{ClusterSpec, Engine, EngineError, Observation, ObservedCluster, ProviderCredentials},
 };
 use kqueen_tests::{
     contract::engine::Stage,
@@ -22,7 +22,7 @@ pub(crate) const PASSWORD: &str = "a password of an administrator";
 pub(crate) struct Site {
     pub(crate) model: Model,
     pub(crate) engine: ModelEngine,
-    pub(crate) access: Access,
+    pub(crate) credentials: ProviderCredentials,
 }
 
 impl Site {
@@ -33,44 +33,44 @@ impl Site {
 
     pub(crate) async fn with(settings: Settings) -> Self {
         let model = Model::start(Time::set(), settings).await;
-        let access = access(model.provisioner(PROJECT));
+        let credentials = credentials(model.provisioner(PROJECT));
         let engine = model.engine("replica-1");
-        Self { model, engine, access }
+        Self { model, engine, credentials }
     }
 
     /// Credentials with only these rights.
-    pub(crate) fn limited(&self, rights: &[Right]) -> Access {
-        access(self.model.parameters(PROJECT, &self.model.token(PROJECT, "somebody", rights)))
+    pub(crate) fn limited(&self, rights: &[Right]) -> ProviderCredentials {
+        credentials(self.model.parameters(PROJECT, &self.model.token(PROJECT, "somebody", rights)))
     }
 
-    pub(crate) fn key(&self, kind: Kind, order: &Order) -> Key {
-        let name = self.engine.makes(&self.access, order).swap_remove(kind as usize);
+    pub(crate) fn key(&self, kind: Kind, spec: &ClusterSpec) -> Key {
+        let name = self.engine.makes(&self.credentials, spec).swap_remove(kind as usize);
         Key::new(&name.place, kind, &name.name)
     }
 
-    pub(crate) async fn observe(&self, order: &Order) -> Result<Observation, EngineError> {
-        self.engine.observe(&self.access, order).await
+    pub(crate) async fn observe(&self, spec: &ClusterSpec) -> Result<Observation, EngineError> {
+        self.engine.observe(&self.credentials, spec).await
     }
 
-    pub(crate) async fn seen(&self, order: &Order) -> Seen {
-        match self.observe(order).await.unwrap() {
-            Observation::Seen(seen) => seen,
+    pub(crate) async fn seen(&self, spec: &ClusterSpec) -> ObservedCluster {
+        match self.observe(spec).await.unwrap() {
+            Observation::Present(seen) => seen,
             Observation::Absent => panic!("nothing is there"),
         }
     }
 
     /// Asks for a cluster until so many of its things run.
-    pub(crate) async fn build(&self, order: &Order, things: usize) {
+    pub(crate) async fn build(&self, spec: &ClusterSpec, things: usize) {
         for _ in 0..things {
-            self.engine.deploy(&self.access, order).await.unwrap();
+            self.engine.deploy(&self.credentials, spec).await.unwrap();
             self.model.pass(TimeDelta::seconds(120));
         }
         assert_eq!(self.model.things().iter().filter(|thing| thing.status == Status::Running).count(), things);
     }
 }
 
-pub(crate) fn access(parameters: Map<String, Value>) -> Access {
-    Access { provisioner: ProvisionerId::random(), parameters }
+pub(crate) fn credentials(parameters: Map<String, Value>) -> ProviderCredentials {
+    ProviderCredentials { provisioner: ProvisionerId::random(), parameters }
 }
 
 pub(crate) fn object(value: Value) -> Map<String, Value> {
@@ -80,8 +80,8 @@ pub(crate) fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-pub(crate) fn an_order() -> Order {
-    Order {
+pub(crate) fn a_spec() -> ClusterSpec {
+    ClusterSpec {
         mark: Mark { installation: Uuid::new_v4(), cluster: ClusterId::random() },
         name: "production".into(),
         parameters: object(json!({"node_count": 2, "admin_password": PASSWORD})),
@@ -108,18 +108,18 @@ impl Stage for Site {
         &self.engine
     }
 
-    fn access(&self) -> Access {
-        self.access.clone()
+    fn credentials(&self) -> ProviderCredentials {
+        self.credentials.clone()
     }
 
-    fn refused(&self) -> Access {
-        access(self.model.parameters(PROJECT, "a token nobody knows"))
+    fn refused(&self) -> ProviderCredentials {
+        credentials(self.model.parameters(PROJECT, "a token nobody knows"))
     }
 
-    fn silent(&self) -> Access {
-        let mut parameters = self.access.parameters.clone();
+    fn silent(&self) -> ProviderCredentials {
+        let mut parameters = self.credentials.parameters.clone();
         parameters.insert("url".into(), "http://127.0.0.1:1".into());
-        access(parameters)
+        credentials(parameters)
     }
 
     fn parameters(&self, nodes: u32) -> Map<String, Value> {

@@ -6,7 +6,7 @@ use kqueen_domain::{
     id::ProvisionerId,
     ledger::Mark,
     operation::NetworkPolicy,
-    port::engine::Condition,
+    port::engine::ProvisioningState,
     reason::{Fixer, Reason},
 };
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,7 @@ pub(crate) struct DemoCluster {
 /// A cluster at one time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Moment {
-    pub(crate) condition: Condition,
+    pub(crate) condition: ProvisioningState,
     pub(super) progress: Option<u8>,
     pub(super) words: String,
     /// How many of [`KINDS`] are there.
@@ -148,7 +148,7 @@ impl DemoCluster {
     pub(super) fn claimed_nodes(&self, now: DateTime<Utc>) -> usize {
         let Some(moment) = self.at(now) else { return 0 };
         match (&self.work, &moment.condition) {
-            (Work::Deploy { node_count, .. } | Work::Resize { node_count, .. }, Condition::Working) => {
+            (Work::Deploy { node_count, .. } | Work::Resize { node_count, .. }, ProvisioningState::Working) => {
                 moment.nodes.len().max(*node_count as usize)
             }
             _ => moment.nodes.len(),
@@ -161,7 +161,7 @@ impl DemoCluster {
             count => format!("{count} nodes run (simulated)"),
         };
         Moment {
-            condition: Condition::Running,
+            condition: ProvisioningState::Running,
             progress: None,
             words,
             made: KINDS.len(),
@@ -198,7 +198,7 @@ impl DemoCluster {
             _ => KINDS.len(),
         };
         Moment {
-            condition: if broken { Condition::Broken(self.out_of_quota()) } else { Condition::Working },
+            condition: if broken { ProvisioningState::Broken(self.out_of_quota()) } else { ProvisioningState::Working },
             progress: Some(percent),
             words,
             made: made.max(self.made),
@@ -231,7 +231,7 @@ impl DemoCluster {
             (false, false) => format!("starting node {} of {after} (simulated)", (nodes.len() + 1).min(after)),
         };
         Moment {
-            condition: if broken { Condition::Broken(self.out_of_quota()) } else { Condition::Working },
+            condition: if broken { ProvisioningState::Broken(self.out_of_quota()) } else { ProvisioningState::Working },
             progress: Some(percent),
             words,
             ..self.resting(nodes)
@@ -246,7 +246,7 @@ impl DemoCluster {
         }
         let turned = if policy.enabled { "on" } else { "off" };
         Moment {
-            condition: Condition::Working,
+            condition: ProvisioningState::Working,
             progress: Some(percent),
             words: format!("turning network policy {turned} (simulated)"),
             ..resting
@@ -262,7 +262,7 @@ impl DemoCluster {
             _ => return None,
         };
         Some(Moment {
-            condition: Condition::Removing,
+            condition: ProvisioningState::Removing,
             progress: Some(percent),
             words: words.to_owned(),
             made: self.made.min(left),

@@ -16,7 +16,10 @@ use kqueen_domain::{
     ledger::ThingName,
     operation::NetworkPolicy,
     parameter::ParameterSchema,
-    port::engine::{Abilities, Access, Engine, EngineDescriptor, EngineError, Found, Observation, Order},
+    port::engine::{
+        Capabilities, ClusterSpec, Engine, EngineDescriptor, EngineError, InventoryItem, Observation,
+        ProviderCredentials,
+    },
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -46,7 +49,7 @@ impl DemoEngine {
             verbose_name: "Demo (simulated)",
             provisioner: ParameterSchema::new(parameters::PROVISIONER),
             cluster: ParameterSchema::new(parameters::CLUSTER),
-            abilities: Abilities {
+            capabilities: Capabilities {
                 deploy: true,
                 resize: true,
                 set_network_policy: true,
@@ -58,8 +61,8 @@ impl DemoEngine {
     }
 }
 
-fn caller(access: &Access, order: &Order) -> Caller {
-    Caller { access: access.clone(), mark: order.mark, name: order.name.clone() }
+fn caller(credentials: &ProviderCredentials, spec: &ClusterSpec) -> Caller {
+    Caller { credentials: credentials.clone(), mark: spec.mark, name: spec.name.clone() }
 }
 
 #[async_trait]
@@ -73,51 +76,60 @@ impl Engine for DemoEngine {
         Account::read(parameters).map(drop)
     }
 
-    fn makes(&self, access: &Access, order: &Order) -> Vec<ThingName> {
-        let id = order.mark.cluster;
-        let region = Account::read(&access.parameters).unwrap_or_default().region;
+    fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ThingName> {
+        let id = spec.mark.cluster;
+        let region = Account::read(&credentials.parameters).unwrap_or_default().region;
         // What has been begun in one region is finished there, whatever the provisioner says now.
         let known =
-            order.known.iter().find(|thing| provider::names(id, &thing.name.place).any(|name| name == thing.name));
+            spec.known.iter().find(|thing| provider::names(id, &thing.name.place).any(|name| name == thing.name));
         provider::names(id, known.map_or(&region, |thing| &thing.name.place)).collect()
     }
 
-    async fn observe(&self, access: &Access, order: &Order) -> Result<Observation, EngineError> {
-        Ok(caller(access, order).observe(&self.cloud.clusters(), self.cloud.now()))
+    async fn observe(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Observation, EngineError> {
+        Ok(caller(credentials, spec).observe(&self.cloud.clusters(), self.cloud.now()))
     }
 
-    async fn deploy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
-        let (caller, account) = (caller(access, order), Account::read(&access.parameters)?);
-        let wish = Wish::read(&order.parameters)?;
+    async fn deploy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
+        let (caller, account) = (caller(credentials, spec), Account::read(&credentials.parameters)?);
+        let wish = Wish::read(&spec.parameters)?;
         self.cloud.change(move |clusters, now| caller.deploy(&account, &wish, clusters, now)).await
     }
 
-    async fn resize(&self, access: &Access, order: &Order, node_count: u32) -> Result<(), EngineError> {
-        let (caller, account) = (caller(access, order), Account::read(&access.parameters)?);
+    async fn resize(
+        &self,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
+        node_count: u32,
+    ) -> Result<(), EngineError> {
+        let (caller, account) = (caller(credentials, spec), Account::read(&credentials.parameters)?);
         self.cloud.change(move |clusters, now| caller.resize(&account, node_count, clusters, now)).await
     }
 
     async fn set_network_policy(
         &self,
-        access: &Access,
-        order: &Order,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
         policy: &NetworkPolicy,
     ) -> Result<(), EngineError> {
-        let (caller, policy) = (caller(access, order), policy.clone());
+        let (caller, policy) = (caller(credentials, spec), policy.clone());
         self.cloud.change(move |clusters, now| caller.set_network_policy(policy, clusters, now)).await
     }
 
-    async fn destroy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
-        let caller = caller(access, order);
+    async fn destroy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
+        let caller = caller(credentials, spec);
         self.cloud.change(move |clusters, now| caller.destroy(clusters, now)).await
     }
 
-    async fn kubeconfig(&self, access: &Access, order: &Order) -> Result<Value, EngineError> {
-        caller(access, order).kubeconfig(&self.cloud.clusters(), self.cloud.now())
+    async fn kubeconfig(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Value, EngineError> {
+        caller(credentials, spec).kubeconfig(&self.cloud.clusters(), self.cloud.now())
     }
 
-    async fn inventory(&self, access: &Access, installation: Uuid) -> Result<Vec<Found>, EngineError> {
-        Ok(Caller::inventory(access, installation, &self.cloud.clusters(), self.cloud.now()))
+    async fn inventory(
+        &self,
+        credentials: &ProviderCredentials,
+        installation: Uuid,
+    ) -> Result<Vec<InventoryItem>, EngineError> {
+        Ok(Caller::inventory(credentials, installation, &self.cloud.clusters(), self.cloud.now()))
     }
 }
 

@@ -6,7 +6,7 @@ use kqueen_domain::{
     id::ClusterId,
     ledger::{Mark, Thing, ThingName},
     operation::NetworkPolicy,
-    port::engine::{Access, Condition, EngineError, Found, Observation, Seen},
+    port::engine::{EngineError, InventoryItem, Observation, ObservedCluster, ProviderCredentials, ProvisioningState},
     reason::{Fixer, Reason},
 };
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub(super) const ENFORCERS: [&str; 2] = ["CALICO", "CILIUM"];
 /// What asks, and for which cluster.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
-    pub(super) access: Access,
+    pub(super) credentials: ProviderCredentials,
     pub(super) mark: Mark,
     /// What the cluster is called.
     pub(super) name: String,
@@ -34,7 +34,7 @@ pub(super) struct Caller {
 
 impl Caller {
     fn owns(&self, cluster: &DemoCluster) -> bool {
-        cluster.mark == self.mark && cluster.account == self.access.provisioner
+        cluster.mark == self.mark && cluster.account == self.credentials.provisioner
     }
 
     /// The caller's cluster, if it is there.
@@ -58,9 +58,9 @@ impl Caller {
     pub(super) fn observe(&self, clusters: &Clusters, now: DateTime<Utc>) -> Observation {
         match self.find(clusters, now) {
             None => Observation::Absent,
-            Some((cluster, moment)) => Observation::Seen(Seen {
+            Some((cluster, moment)) => Observation::Present(ObservedCluster {
                 things: things(cluster, &moment),
-                condition: moment.condition,
+                state: moment.condition,
                 progress: moment.progress,
                 node_count: u32::try_from(moment.nodes.len()).ok(),
                 network_policy: Some(moment.network_policy),
@@ -87,8 +87,8 @@ impl Caller {
         }
         let broken = match present.and_then(|cluster| Some((&cluster.work, cluster.at(now)?.condition))) {
             None => false,
-            Some((Work::Deploy { .. }, Condition::Broken(_))) => true,
-            Some((_, Condition::Removing)) => return Err(busy("the cluster is being deleted")),
+            Some((Work::Deploy { .. }, ProvisioningState::Broken(_))) => true,
+            Some((_, ProvisioningState::Removing)) => return Err(busy("the cluster is being deleted")),
             Some(_) => return Ok(()),
         };
         if !broken && clusters.len() >= CLUSTERS {
@@ -109,7 +109,7 @@ impl Caller {
         } else {
             let cluster = DemoCluster {
                 mark: self.mark,
-                account: self.access.provisioner,
+                account: self.credentials.provisioner,
                 region: account.region.clone(),
                 size: wish.size.clone(),
                 kubernetes_version: wish.kubernetes_version.clone(),
@@ -134,13 +134,13 @@ impl Caller {
     ) -> Result<(), EngineError> {
         let (cluster, moment) = self.find_mut(clusters, now)?;
         if matches!(cluster.work, Work::Resize { node_count: to, .. } if to == node_count)
-            && moment.condition == Condition::Working
+            && moment.condition == ProvisioningState::Working
         {
             return Ok(());
         }
         is_at_rest(&cluster.work, &moment)?;
         let now_there = moment.nodes.len() == node_count as usize;
-        if now_there && moment.condition == Condition::Running {
+        if now_there && moment.condition == ProvisioningState::Running {
             return Ok(());
         }
         if !(1..=MOST_NODES).contains(&node_count) {
@@ -165,7 +165,7 @@ impl Caller {
     ) -> Result<(), EngineError> {
         let (cluster, moment) = self.find_mut(clusters, now)?;
         if matches!(&cluster.work, Work::SetNetworkPolicy { policy: to, .. } if *to == policy)
-            && moment.condition == Condition::Working
+            && moment.condition == ProvisioningState::Working
         {
             return Ok(());
         }
@@ -185,7 +185,7 @@ impl Caller {
 
     pub(super) fn destroy(&self, clusters: &mut Clusters, now: DateTime<Utc>) -> Result<(), EngineError> {
         let Ok((cluster, moment)) = self.find_mut(clusters, now) else { return Ok(()) };
-        if moment.condition == Condition::Removing {
+        if moment.condition == ProvisioningState::Removing {
             return Ok(());
         }
         if Mishap::of(&self.name) == Mishap::Deleting && cluster.refusals < REFUSALS {
@@ -223,17 +223,18 @@ impl Caller {
 
     /// Everything with the mark of `installation` in this account.
     pub(super) fn inventory(
-        access: &Access,
+        credentials: &ProviderCredentials,
         installation: Uuid,
         clusters: &Clusters,
         now: DateTime<Utc>,
-    ) -> Vec<Found> {
-        let is_ours =
-            |cluster: &&DemoCluster| cluster.account == access.provisioner && cluster.mark.installation == installation;
+    ) -> Vec<InventoryItem> {
+        let is_ours = |cluster: &&DemoCluster| {
+            cluster.account == credentials.provisioner && cluster.mark.installation == installation
+        };
         let mut found = Vec::new();
         for cluster in clusters.values().filter(is_ours) {
             let there = cluster.at(now).map(|moment| things(cluster, &moment)).unwrap_or_default();
-            found.extend(there.into_iter().map(|thing| Found { cluster: cluster.mark.cluster, thing }));
+            found.extend(there.into_iter().map(|thing| InventoryItem { cluster: cluster.mark.cluster, thing }));
         }
         found
     }
@@ -247,7 +248,7 @@ impl Caller {
         now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
         let others =
-            clusters.values().filter(|other| other.account == self.access.provisioner && other.mark != self.mark);
+            clusters.values().filter(|other| other.account == self.credentials.provisioner && other.mark != self.mark);
         let used: usize = others.map(|other| other.claimed_nodes(now)).sum();
         let quota = account.quota;
         if used + node_count as usize <= quota as usize {
@@ -268,13 +269,13 @@ impl Caller {
 /// Whether something new can be begun.
 fn is_at_rest(work: &Work, moment: &Moment) -> Result<(), EngineError> {
     match (&moment.condition, work) {
-        (Condition::Running, _) | (Condition::Broken(_), Work::Resize { .. }) => Ok(()),
-        (Condition::Broken(_) | Condition::Incomplete, _) => Err(rejected(
+        (ProvisioningState::Running, _) | (ProvisioningState::Broken(_), Work::Resize { .. }) => Ok(()),
+        (ProvisioningState::Broken(_) | ProvisioningState::Incomplete, _) => Err(rejected(
             "the cluster was never made completely (simulated)",
             Fixer::Requester,
             "retry deploying it first",
         )),
-        (Condition::Working | Condition::Removing, _) => Err(busy(&moment.words)),
+        (ProvisioningState::Working | ProvisioningState::Removing, _) => Err(busy(&moment.words)),
     }
 }
 

@@ -7,7 +7,7 @@ use kqueen_domain::{
     ledger::{Mark, Thing},
     port::{
         clock::SetClock,
-        engine::{Condition, Seen},
+        engine::{ObservedCluster, ProvisioningState},
     },
     reason::Fixer,
 };
@@ -22,7 +22,7 @@ mod taking_down;
 struct World {
     clock: Arc<SetClock>,
     engine: DemoEngine,
-    access: Access,
+    credentials: ProviderCredentials,
 }
 
 fn start() -> DateTime<Utc> {
@@ -42,8 +42,9 @@ impl World {
 
     async fn kept_in(file: Option<std::path::PathBuf>, clock: Arc<SetClock>) -> Self {
         let engine = DemoEngine::new(DemoCloud::open(file, clock.clone()).await);
-        let access = Access { provisioner: ProvisionerId::random(), parameters: object(json!({"quota": 10})) };
-        Self { clock, engine, access }
+        let credentials =
+            ProviderCredentials { provisioner: ProvisionerId::random(), parameters: object(json!({"quota": 10})) };
+        Self { clock, engine, credentials }
     }
 
     fn pass(&self, seconds: f64) {
@@ -51,38 +52,38 @@ impl World {
         self.clock.advance(TimeDelta::milliseconds((seconds * 1000.0) as i64));
     }
 
-    async fn observe(&self, order: &Order) -> Observation {
-        self.engine.observe(&self.access, order).await.unwrap()
+    async fn observe(&self, spec: &ClusterSpec) -> Observation {
+        self.engine.observe(&self.credentials, spec).await.unwrap()
     }
 
-    async fn seen(&self, order: &Order) -> Seen {
-        match self.observe(order).await {
-            Observation::Seen(seen) => seen,
+    async fn seen(&self, spec: &ClusterSpec) -> ObservedCluster {
+        match self.observe(spec).await {
+            Observation::Present(seen) => seen,
             Observation::Absent => panic!("it is not there"),
         }
     }
 
-    async fn deploy(&self, order: &Order) -> Result<(), EngineError> {
-        self.engine.deploy(&self.access, order).await
+    async fn deploy(&self, spec: &ClusterSpec) -> Result<(), EngineError> {
+        self.engine.deploy(&self.credentials, spec).await
     }
 
     /// A cluster that runs.
-    async fn running(&self, name: &str) -> Order {
-        let order = order(name);
-        self.deploy(&order).await.unwrap();
+    async fn running(&self, name: &str) -> ClusterSpec {
+        let spec = spec(name);
+        self.deploy(&spec).await.unwrap();
         self.pass(20.0);
-        assert_eq!(self.seen(&order).await.condition, Condition::Running);
-        order
+        assert_eq!(self.seen(&spec).await.state, ProvisioningState::Running);
+        spec
     }
 
-    async fn inventory(&self, installation: Uuid) -> Vec<Found> {
-        self.engine.inventory(&self.access, installation).await.unwrap()
+    async fn inventory(&self, installation: Uuid) -> Vec<InventoryItem> {
+        self.engine.inventory(&self.credentials, installation).await.unwrap()
     }
 }
 
-fn order(name: &str) -> Order {
+fn spec(name: &str) -> ClusterSpec {
     let mark = Mark { installation: Uuid::from_u128(1), cluster: ClusterId::random() };
-    Order { mark, name: name.into(), parameters: object(json!({"node_count": 3})), known: Vec::new() }
+    ClusterSpec { mark, name: name.into(), parameters: object(json!({"node_count": 3})), known: Vec::new() }
 }
 
 fn kinds(things: &[Thing]) -> Vec<&str> {
@@ -99,18 +100,18 @@ fn refusal(result: Result<(), EngineError>) -> kqueen_domain::reason::Reason {
 #[tokio::test]
 async fn deploying_takes_its_time_and_tells_how_far_it_is() {
     let world = World::new().await;
-    let order = order("web");
-    assert_eq!(world.observe(&order).await, Observation::Absent);
-    assert!(matches!(world.engine.kubeconfig(&world.access, &order).await, Err(EngineError::Missing)));
-    world.deploy(&order).await.unwrap();
+    let spec = spec("web");
+    assert_eq!(world.observe(&spec).await, Observation::Absent);
+    assert!(matches!(world.engine.kubeconfig(&world.credentials, &spec).await, Err(EngineError::Missing)));
+    world.deploy(&spec).await.unwrap();
     let mut told = Vec::new();
     for second in 0..20_u8 {
         if second == 7 {
-            world.deploy(&order).await.unwrap();
+            world.deploy(&spec).await.unwrap();
         }
-        let seen = world.seen(&order).await;
-        assert_eq!((&seen.condition, seen.progress), (&Condition::Working, Some(second * 5)));
-        assert!(matches!(world.engine.kubeconfig(&world.access, &order).await, Err(EngineError::Busy(_))));
+        let seen = world.seen(&spec).await;
+        assert_eq!((&seen.state, seen.progress), (&ProvisioningState::Working, Some(second * 5)));
+        assert!(matches!(world.engine.kubeconfig(&world.credentials, &spec).await, Err(EngineError::Busy(_))));
         told.push((seen.words, seen.things.len(), seen.node_count));
         told.dedup();
         world.pass(1.0);
@@ -128,107 +129,107 @@ async fn deploying_takes_its_time_and_tells_how_far_it_is() {
             ("waiting for the nodes to be ready (simulated)", 3, 3),
         ]
     );
-    let seen = world.seen(&order).await;
-    assert_eq!((&seen.condition, seen.progress, seen.node_count), (&Condition::Running, None, Some(3)));
+    let seen = world.seen(&spec).await;
+    assert_eq!((&seen.state, seen.progress, seen.node_count), (&ProvisioningState::Running, None, Some(3)));
     let made: Vec<_> = seen.things.iter().map(|thing| thing.name.clone()).collect();
-    assert_eq!(made, world.engine.makes(&world.access, &order), "it made what it said it would");
-    world.deploy(&order).await.unwrap();
-    assert_eq!(world.seen(&order).await, seen, "deploying again changes nothing");
+    assert_eq!(made, world.engine.makes(&world.credentials, &spec), "it made what it said it would");
+    world.deploy(&spec).await.unwrap();
+    assert_eq!(world.seen(&spec).await, seen, "deploying again changes nothing");
 }
 
 #[tokio::test]
 async fn the_kubeconfig_is_accepted_and_leads_nowhere() {
     let world = World::new().await;
-    let order = world.running("web").await;
-    let given = world.engine.kubeconfig(&world.access, &order).await.unwrap();
+    let spec = world.running("web").await;
+    let given = world.engine.kubeconfig(&world.credentials, &spec).await.unwrap();
     let parsed = kubeconfig::parse(&given, &AddressRules::default()).unwrap();
-    let access = kubeconfig::Access::of(&parsed).unwrap();
-    assert_eq!(access.server.as_str(), format!("https://{}.demo.kqueen.invalid:6443/", order.mark.cluster));
-    assert!(access.credentials.token.is_some());
-    assert_eq!(world.engine.kubeconfig(&world.access, &order).await, Ok(given));
+    let credentials = kubeconfig::Access::of(&parsed).unwrap();
+    assert_eq!(credentials.server.as_str(), format!("https://{}.demo.kqueen.invalid:6443/", spec.mark.cluster));
+    assert!(credentials.credentials.token.is_some());
+    assert_eq!(world.engine.kubeconfig(&world.credentials, &spec).await, Ok(given));
 }
 
 #[tokio::test]
 async fn a_name_makes_deploying_fail_until_it_is_changed() {
     let world = World::new().await;
-    let mut order = order("fail-quota");
-    world.deploy(&order).await.unwrap();
+    let mut spec = spec("fail-quota");
+    world.deploy(&spec).await.unwrap();
     world.pass(11.9);
-    assert_eq!(world.seen(&order).await.condition, Condition::Working);
+    assert_eq!(world.seen(&spec).await.state, ProvisioningState::Working);
     world.pass(0.1);
-    let broken = world.seen(&order).await;
-    let Condition::Broken(reason) = &broken.condition else { panic!("{broken:?}") };
+    let broken = world.seen(&spec).await;
+    let ProvisioningState::Broken(reason) = &broken.state else { panic!("{broken:?}") };
     assert!(reason.cause.contains("quota") && reason.cause.ends_with("(simulated)"), "{reason}");
     assert!(reason.fixer == Fixer::Admin && reason.next_step.contains("rename") && reason.words.is_some(), "{reason}");
     assert_eq!((broken.progress, kinds(&broken.things)), (Some(60), vec!["network", "control plane"]));
     world.pass(3600.0);
-    assert_eq!(world.seen(&order).await, broken, "it stays so");
+    assert_eq!(world.seen(&spec).await, broken, "it stays so");
 
-    world.deploy(&order).await.unwrap();
-    assert_eq!(world.seen(&order).await.progress, Some(50), "it goes on from where it stands");
+    world.deploy(&spec).await.unwrap();
+    assert_eq!(world.seen(&spec).await.progress, Some(50), "it goes on from where it stands");
     world.pass(2.0);
-    assert_eq!(world.seen(&order).await, broken);
+    assert_eq!(world.seen(&spec).await, broken);
 
-    order.name = "quota".into();
-    order.parameters = object(json!({"node_count": 2}));
-    world.deploy(&order).await.unwrap();
-    let again = world.seen(&order).await;
-    assert_eq!((again.condition, again.things.len()), (Condition::Working, 2));
+    spec.name = "quota".into();
+    spec.parameters = object(json!({"node_count": 2}));
+    world.deploy(&spec).await.unwrap();
+    let again = world.seen(&spec).await;
+    assert_eq!((again.state, again.things.len()), (ProvisioningState::Working, 2));
     world.pass(10.0);
-    let seen = world.seen(&order).await;
-    assert_eq!((seen.condition, seen.node_count), (Condition::Running, Some(2)));
+    let seen = world.seen(&spec).await;
+    assert_eq!((seen.state, seen.node_count), (ProvisioningState::Running, Some(2)));
 }
 
 #[tokio::test]
 async fn the_quota_of_a_provisioner_is_kept() {
     let world = World::new().await;
     let first = world.running("first").await;
-    let mut second = order("second");
+    let mut second = spec("second");
     second.parameters = object(json!({"node_count": 7}));
     world.deploy(&second).await.unwrap();
-    let third = order("third");
+    let third = spec("third");
     let reason = refusal(world.deploy(&third).await);
     assert!(reason.fixer == Fixer::Admin && reason.cause.contains("quota of 10 nodes has 10 in use"), "{reason}");
     assert_eq!(world.observe(&third).await, Observation::Absent, "nothing was made");
-    refusal(world.engine.resize(&world.access, &first, 4).await);
-    world.engine.resize(&world.access, &first, 2).await.unwrap();
-    let elsewhere = Access { provisioner: ProvisionerId::random(), ..world.access.clone() };
+    refusal(world.engine.resize(&world.credentials, &first, 4).await);
+    world.engine.resize(&world.credentials, &first, 2).await.unwrap();
+    let elsewhere = ProviderCredentials { provisioner: ProvisionerId::random(), ..world.credentials.clone() };
     assert_eq!(world.engine.deploy(&elsewhere, &third).await, Ok(()), "another account has a quota of its own");
 }
 
 #[tokio::test]
 async fn what_does_not_carry_the_mark_is_left_alone() {
     let world = World::new().await;
-    let order = world.running("web").await;
-    let before = world.seen(&order).await;
-    let mark = Mark { installation: Uuid::from_u128(2), ..order.mark };
-    let foreign = Order { mark, ..order.clone() };
-    let elsewhere = Access { provisioner: ProvisionerId::random(), ..world.access.clone() };
-    for (access, order) in [(&world.access, &foreign), (&elsewhere, &order)] {
-        assert_eq!(world.engine.observe(access, order).await, Ok(Observation::Absent));
-        refusal(world.engine.deploy(access, order).await);
-        assert_eq!(world.engine.resize(access, order, 1).await, Err(EngineError::Missing));
-        assert_eq!(world.engine.kubeconfig(access, order).await, Err(EngineError::Missing));
-        assert_eq!(world.engine.destroy(access, order).await, Ok(()));
+    let spec = world.running("web").await;
+    let before = world.seen(&spec).await;
+    let mark = Mark { installation: Uuid::from_u128(2), ..spec.mark };
+    let foreign = ClusterSpec { mark, ..spec.clone() };
+    let elsewhere = ProviderCredentials { provisioner: ProvisionerId::random(), ..world.credentials.clone() };
+    for (credentials, spec) in [(&world.credentials, &foreign), (&elsewhere, &spec)] {
+        assert_eq!(world.engine.observe(credentials, spec).await, Ok(Observation::Absent));
+        refusal(world.engine.deploy(credentials, spec).await);
+        assert_eq!(world.engine.resize(credentials, spec, 1).await, Err(EngineError::Missing));
+        assert_eq!(world.engine.kubeconfig(credentials, spec).await, Err(EngineError::Missing));
+        assert_eq!(world.engine.destroy(credentials, spec).await, Ok(()));
     }
-    assert_eq!(world.seen(&order).await, before);
+    assert_eq!(world.seen(&spec).await, before);
     assert!(world.inventory(Uuid::from_u128(2)).await.is_empty());
-    assert!(world.engine.inventory(&elsewhere, order.mark.installation).await.unwrap().is_empty());
+    assert!(world.engine.inventory(&elsewhere, spec.mark.installation).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn the_inventory_has_everything_of_the_installation() {
     let world = World::new().await;
     let whole = world.running("whole").await;
-    let half = order("half");
+    let half = spec("half");
     world.deploy(&half).await.unwrap();
     let mut expected = Vec::new();
-    for order in [&whole, &half] {
-        let things = world.seen(order).await.things;
-        expected.extend(things.into_iter().map(|thing| Found { cluster: order.mark.cluster, thing }));
+    for spec in [&whole, &half] {
+        let things = world.seen(spec).await.things;
+        expected.extend(things.into_iter().map(|thing| InventoryItem { cluster: spec.mark.cluster, thing }));
     }
     let mut found = world.inventory(whole.mark.installation).await;
-    let by_name = |found: &Found| found.thing.name.clone();
+    let by_name = |found: &InventoryItem| found.thing.name.clone();
     found.sort_by_key(by_name);
     expected.sort_by_key(by_name);
     assert_eq!((found.len(), found), (4, expected));
@@ -237,43 +238,45 @@ async fn the_inventory_has_everything_of_the_installation() {
 #[tokio::test]
 async fn what_was_begun_in_one_region_is_finished_there() {
     let mut world = World::new().await;
-    let mut order = order("fail-web");
-    world.deploy(&order).await.unwrap();
+    let mut spec = spec("fail-web");
+    world.deploy(&spec).await.unwrap();
     world.pass(20.0);
-    order.known = world.seen(&order).await.things;
-    order.name = "web".into();
-    world.access.parameters = object(json!({"region": "demo-coast"}));
-    world.deploy(&order).await.unwrap();
+    spec.known = world.seen(&spec).await.things;
+    spec.name = "web".into();
+    world.credentials.parameters = object(json!({"region": "demo-coast"}));
+    world.deploy(&spec).await.unwrap();
     world.pass(20.0);
-    let made: Vec<_> = world.seen(&order).await.things.into_iter().map(|thing| thing.name).collect();
-    assert_eq!(made, world.engine.makes(&world.access, &order));
+    let made: Vec<_> = world.seen(&spec).await.things.into_iter().map(|thing| thing.name).collect();
+    assert_eq!(made, world.engine.makes(&world.credentials, &spec));
 }
 
 #[tokio::test]
 async fn everything_it_says_names_itself_simulated() {
     let world = World::new().await;
     assert!(world.engine.descriptor().verbose_name.contains("simulated"));
-    let order = order("fail-delete-web");
+    let spec = spec("fail-delete-web");
     let mut said = Vec::new();
-    world.deploy(&order).await.unwrap();
+    world.deploy(&spec).await.unwrap();
     for step in 0..100 {
-        let seen = world.seen(&order).await;
+        let seen = world.seen(&spec).await;
         said.push(seen.words);
-        if let Condition::Broken(reason) = seen.condition {
+        if let ProvisioningState::Broken(reason) = seen.state {
             said.push(reason.to_string());
         }
         match step {
-            20 => _ = world.engine.resize(&world.access, &order, 1).await,
+            20 => _ = world.engine.resize(&world.credentials, &spec, 1).await,
             30 => {
                 let policy = NetworkPolicy { provider: "CILIUM".into(), enabled: true };
-                _ = world.engine.set_network_policy(&world.access, &order, &policy).await;
+                _ = world.engine.set_network_policy(&world.credentials, &spec, &policy).await;
             }
-            40..43 => said.extend(world.engine.destroy(&world.access, &order).await.err().map(|why| why.to_string())),
+            40..43 => {
+                said.extend(world.engine.destroy(&world.credentials, &spec).await.err().map(|why| why.to_string()))
+            }
             48 => break,
             _ => {}
         }
         world.pass(1.0);
-        if world.observe(&order).await == Observation::Absent {
+        if world.observe(&spec).await == Observation::Absent {
             break;
         }
     }

@@ -11,7 +11,7 @@ use kqueen_domain::{
     operation::NetworkPolicy,
     port::{
         clock::{Clock, SetClock},
-        engine::{Access as ProviderAccess, Engine, Order},
+        engine::{ClusterSpec, Engine, ProviderCredentials as ProviderAccess},
     },
 };
 use serde_json::{Map, Value, json};
@@ -53,8 +53,8 @@ struct World {
     engine: DemoEngine,
     elsewhere: Arc<Elsewhere>,
     inspector: DemoInspector,
-    access: ProviderAccess,
-    order: Order,
+    credentials: ProviderAccess,
+    spec: ClusterSpec,
 }
 
 impl World {
@@ -70,12 +70,12 @@ impl World {
             engine: DemoEngine::new(cloud.clone()),
             inspector: DemoInspector::new(elsewhere.clone(), cloud),
             elsewhere,
-            access: ProviderAccess { provisioner: ProvisionerId::random(), parameters: Map::new() },
-            order: Order { mark, name: "web".into(), parameters, known: Vec::new() },
+            credentials: ProviderAccess { provisioner: ProvisionerId::random(), parameters: Map::new() },
+            spec: ClusterSpec { mark, name: "web".into(), parameters, known: Vec::new() },
         };
-        world.engine.deploy(&world.access, &world.order).await.unwrap();
+        world.engine.deploy(&world.credentials, &world.spec).await.unwrap();
         world.pass(20);
-        let given = world.engine.kubeconfig(&world.access, &world.order).await.unwrap();
+        let given = world.engine.kubeconfig(&world.credentials, &world.spec).await.unwrap();
         (world, kubeconfig(&given))
     }
 
@@ -84,7 +84,7 @@ impl World {
     }
 
     async fn resize(&self, node_count: u32) {
-        self.engine.resize(&self.access, &self.order, node_count).await.unwrap();
+        self.engine.resize(&self.credentials, &self.spec, node_count).await.unwrap();
         self.pass(8);
     }
 }
@@ -334,7 +334,7 @@ async fn who_enforces_network_policy_is_seen() {
     };
     assert!(enforcers().await.is_empty());
     let policy = NetworkPolicy { provider: "CALICO".into(), enabled: true };
-    world.engine.set_network_policy(&world.access, &world.order, &policy).await.unwrap();
+    world.engine.set_network_policy(&world.credentials, &world.spec, &policy).await.unwrap();
     world.pass(5);
     assert_eq!(enforcers().await, ["calico-kube-controllers", "calico-typha"]);
 }
@@ -342,14 +342,14 @@ async fn who_enforces_network_policy_is_seen() {
 #[tokio::test]
 async fn a_cluster_that_is_not_there_does_not_answer() {
     let (world, kubeconfig) = World::new(json!({})).await;
-    world.engine.destroy(&world.access, &world.order).await.unwrap();
+    world.engine.destroy(&world.credentials, &world.spec).await.unwrap();
     for _ in 0..2 {
         assert!(matches!(world.inspector.probe(&kubeconfig).await, ProbeResult::NoAnswer { .. }));
         assert!(matches!(world.inspector.status(&kubeconfig).await, Err(InspectError::Unreachable(_))));
         assert!(matches!(world.inspector.topology(&kubeconfig).await, Err(InspectError::Unreachable(_))));
         world.pass(6);
     }
-    world.engine.deploy(&world.access, &world.order).await.unwrap();
+    world.engine.deploy(&world.credentials, &world.spec).await.unwrap();
     assert!(
         matches!(world.inspector.probe(&kubeconfig).await, ProbeResult::NoAnswer { .. }),
         "nor while it is being made"
@@ -360,7 +360,7 @@ async fn a_cluster_that_is_not_there_does_not_answer() {
 #[tokio::test]
 async fn knowing_a_clusters_id_lets_nobody_in() {
     let (world, _) = World::new(json!({})).await;
-    let server = format!("https://{}.demo.kqueen.invalid:6443", world.order.mark.cluster);
+    let server = format!("https://{}.demo.kqueen.invalid:6443", world.spec.mark.cluster);
     let guessed = leading_to(&server, "simulated-00000000000000000000000000000000");
     assert!(
         matches!(world.inspector.probe(&guessed).await, ProbeResult::Refused { reason } if reason.contains("credentials"))

@@ -130,7 +130,7 @@ pub struct EngineView {
     /// What it asks for.
     pub parameters: EngineParameters,
     /// What it can do with a cluster.
-    pub abilities: EngineAbilities,
+    pub capabilities: EngineCapabilities,
 }
 
 /// What an engine asks for: fields by name, each with type, label, validators and help, from which forms are drawn.
@@ -144,7 +144,7 @@ pub struct EngineParameters {
 
 /// What an engine can do with a cluster.
 #[derive(Debug, Object)]
-pub struct EngineAbilities {
+pub struct EngineCapabilities {
     /// Makes clusters; otherwise it attaches clusters made elsewhere.
     pub deploy: bool,
     /// Changes the number of nodes.
@@ -167,7 +167,7 @@ pub fn engine(descriptor: &EngineDescriptor) -> Value {
             "provisioner": descriptor.provisioner.to_json(),
             "cluster": descriptor.cluster.to_json(),
         },
-        "abilities": descriptor.abilities,
+        "capabilities": descriptor.capabilities,
     })
 }
 

@@ -21,14 +21,14 @@ impl Clusters {
     ) -> Result<(), Invalid> {
         let newest = self.newest(view);
         let newest = newest.as_ref().map(|entry| &entry.record);
-        if !engine.abilities.deploy || is_deployed_by_trying_again(&view.cluster.record, newest) {
+        if !engine.capabilities.deploy || is_deployed_by_trying_again(&view.cluster.record, newest) {
             return Ok(());
         }
         let mut found = Findings::default();
         for field in engine.cluster.changed(before, after) {
             let message = match field.name {
-                NODE_COUNT if engine.abilities.resize => "cannot be changed here: use PATCH /clusters/{id}/resize",
-                NETWORK_POLICY if engine.abilities.set_network_policy => {
+                NODE_COUNT if engine.capabilities.resize => "cannot be changed here: use PATCH /clusters/{id}/resize",
+                NETWORK_POLICY if engine.capabilities.set_network_policy => {
                     "cannot be changed here: use PATCH /clusters/{id}/set_network_policy"
                 }
                 _ => "cannot be changed once the cluster is made",

@@ -220,7 +220,7 @@ impl Clusters {
                 cluster.owner = references::new_owner(&self.catalog, caller, owner, cluster.organization)?;
             }
             if let Some(given) = &given {
-                let is_made = self.engine_of(&view).is_ok_and(|engine| engine.descriptor().abilities.deploy);
+                let is_made = self.engine_of(&view).is_ok_and(|engine| engine.descriptor().capabilities.deploy);
                 if is_made && !cluster.has_kubeconfig {
                     return Err(comes_from_the_provider().into());
                 }
@@ -261,9 +261,9 @@ impl Clusters {
     pub fn progress(&self, caller: &Caller, id: ClusterId) -> Result<Progress, ServiceError> {
         let view = self.get(caller, id)?;
         // An engine that is not offered any more cannot tell.
-        let abilities = self.engine_of(&view).ok().map(|engine| engine.descriptor().abilities);
+        let capabilities = self.engine_of(&view).ok().map(|engine| engine.descriptor().capabilities);
         let phase = view.display_status().phase;
-        let percent = view.progress(phase, abilities);
+        let percent = view.progress(phase, capabilities);
         Ok(Progress { percent, phase })
     }
 
@@ -318,7 +318,7 @@ impl Clusters {
         let wants_kubeconfig = descriptor.cluster.field(KUBECONFIG).is_some_and(|field| field.required == Some(true));
         let checked = schema.validate("metadata", &metadata);
         if !wants_kubeconfig || has_kubeconfig {
-            return Ok((checked?, !descriptor.abilities.deploy));
+            return Ok((checked?, !descriptor.capabilities.deploy));
         }
         let mut missing = Invalid::field(KUBECONFIG, "must be given: a kubeconfig as a JSON object or YAML text");
         if let Err(others) = checked {

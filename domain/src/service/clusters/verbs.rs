@@ -15,7 +15,7 @@ use crate::{
     operation::{NetworkPolicy, Operation, OperationKind, OperationStatus},
     parameter::ParameterSchema,
     port::{
-        engine::{Abilities, Engine},
+        engine::{Capabilities, Engine},
         store::{Change, ClusterRecord, ClusterSecrets, StoreError, Work},
     },
     reason::{Fixer, Reason},
@@ -62,7 +62,7 @@ impl Clusters {
     ) -> Result<ClusterView, ServiceError> {
         let ask =
             |form: &ParameterSchema| form.check_node_count(node_count).map(|()| OperationKind::Resize { node_count });
-        self.change(caller, id, expected, ask, |abilities| abilities.resize, "change the number of nodes").await
+        self.change(caller, id, expected, ask, |capabilities| capabilities.resize, "change the number of nodes").await
     }
 
     /// Asks for network policy to be switched.
@@ -79,7 +79,7 @@ impl Clusters {
         let ask = |form: &ParameterSchema| {
             form.check_network_policy(policy.clone()).map(|policy| OperationKind::SetNetworkPolicy { policy })
         };
-        let can = |abilities: &Abilities| abilities.set_network_policy;
+        let can = |capabilities: &Capabilities| capabilities.set_network_policy;
         self.change(caller, id, expected, ask, can, "switch network policy").await
     }
 
@@ -89,12 +89,12 @@ impl Clusters {
         id: ClusterId,
         expected: Expected,
         ask: impl Fn(&ParameterSchema) -> Result<OperationKind, Invalid> + Sync,
-        can: impl Fn(&Abilities) -> bool + Sync,
+        can: impl Fn(&Capabilities) -> bool + Sync,
         what: &str,
     ) -> Result<ClusterView, ServiceError> {
         self.begin(caller, Action::ClusterUpdate, id, expected, |view, _| {
             let engine = self.engine_of(view)?;
-            if !can(&engine.descriptor().abilities) {
+            if !can(&engine.descriptor().capabilities) {
                 return Err(unsupported(engine, what));
             }
             let kind = ask(&engine.descriptor().cluster)?;
@@ -118,7 +118,7 @@ impl Clusters {
     pub async fn delete(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<(), ServiceError> {
         let view = self.permitted(caller, Action::ClusterDelete, id)?;
         let is_attached = match self.engine_of(&view) {
-            Ok(engine) => !engine.descriptor().abilities.deploy,
+            Ok(engine) => !engine.descriptor().capabilities.deploy,
             // Nobody is left to ask; but whatever was made began with an operation.
             Err(_) => view.cluster.record.operation.is_none(),
         };
@@ -152,7 +152,7 @@ impl Clusters {
             let has_failed = failure.is_some();
             let failed = failed(cluster, newest);
             let engine = self.engine_of(view)?;
-            if !engine.descriptor().abilities.deploy {
+            if !engine.descriptor().capabilities.deploy {
                 return Err(unsupported(engine, "retry: it only attaches clusters"));
             }
             let is_anew = failure.is_some_and(is_mended_by_deploying);

@@ -96,7 +96,7 @@ impl Reconciler {
         }
         let uncertain_before = turn.ledger().uncertain_until;
         match call {
-            Call::Deploy => turn.ledger_mut().intend(line.engine.makes(&line.access, &line.order), now),
+            Call::Deploy => turn.ledger_mut().intend(line.engine.makes(&line.credentials, &line.spec), now),
             Call::Destroy => turn.ledger_mut().condemn(now),
             Call::Resize(_) | Call::SetNetworkPolicy(_) | Call::Kubeconfig => {}
         }
@@ -109,12 +109,14 @@ impl Reconciler {
             return Err(StoreError::Deposed);
         }
         let result = match &call {
-            Call::Deploy => line.engine.deploy(&line.access, &line.order).await,
-            Call::Resize(nodes) => line.engine.resize(&line.access, &line.order, *nodes).await,
-            Call::SetNetworkPolicy(policy) => line.engine.set_network_policy(&line.access, &line.order, policy).await,
-            Call::Destroy => line.engine.destroy(&line.access, &line.order).await,
+            Call::Deploy => line.engine.deploy(&line.credentials, &line.spec).await,
+            Call::Resize(nodes) => line.engine.resize(&line.credentials, &line.spec, *nodes).await,
+            Call::SetNetworkPolicy(policy) => {
+                line.engine.set_network_policy(&line.credentials, &line.spec, policy).await
+            }
+            Call::Destroy => line.engine.destroy(&line.credentials, &line.spec).await,
             Call::Kubeconfig => {
-                let given = line.engine.kubeconfig(&line.access, &line.order).await;
+                let given = line.engine.kubeconfig(&line.credentials, &line.spec).await;
                 let now = self.clock.now();
                 return match given {
                     Ok(given) => self.keep_kubeconfig(turn, &given, now).await,

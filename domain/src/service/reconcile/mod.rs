@@ -24,7 +24,7 @@ use crate::{
     ledger::Ledger,
     port::{
         clock::Clock,
-        engine::{Access, Condition, Engine, EngineError, Observation, Order},
+        engine::{ClusterSpec, Engine, EngineError, Observation, ProviderCredentials, ProvisioningState},
         inspector::ClusterInspector,
         leader::{Leadership, Term},
         store::{ClusterStore, Freshness, Revision, StoreError},
@@ -91,8 +91,8 @@ pub struct Reconciler {
 /// A cluster's engine, ready to be called.
 struct Line<'a> {
     engine: &'a dyn Engine,
-    access: Access,
-    order: Order,
+    credentials: ProviderCredentials,
+    spec: ClusterSpec,
 }
 
 impl Reconciler {
@@ -105,7 +105,7 @@ impl Reconciler {
         let Some(view) = self.catalog.cluster(id) else { return Ok(Turned::after(Again::Never)) };
         let engine = self.providers.engine_of_cluster(&view);
         let turned = match engine {
-            Some(engine) if !engine.descriptor().abilities.deploy => self.look_at(&view, term).await,
+            Some(engine) if !engine.descriptor().capabilities.deploy => self.look_at(&view, term).await,
             _ => self.operate(view, engine.map(|engine| &**engine), term).await,
         };
         match turned {
@@ -128,15 +128,15 @@ impl Reconciler {
         let mut line = match (engine, &view.provisioner) {
             (Some(engine), Some(provisioner)) => Some(Line {
                 engine,
-                access: self.providers.access(provisioner).await?,
-                order: self.providers.order(&view, turn.ledger()).await?,
+                credentials: self.providers.credentials(provisioner).await?,
+                spec: self.providers.spec(&view, turn.ledger()).await?,
             }),
             _ => None,
         };
         // What is seen is as old as the question: what has taken effect since, it need not show.
         let asked_at = self.clock.now();
         let mut observation = match &line {
-            Some(line) => line.engine.observe(&line.access, &line.order).await,
+            Some(line) => line.engine.observe(&line.credentials, &line.spec).await,
             None => Err(EngineError::Unsupported("be used any more: this installation does not offer it")),
         };
         // What is not where it would be made now is looked for where it was made: the provisioner may lead elsewhere since.
@@ -146,8 +146,8 @@ impl Reconciler {
             && let Some(ledger) = self.store.ledger(cluster.id).await?
             && ledger.value.remaining().next().is_some()
         {
-            line.order.known = known(&ledger.value);
-            observation = line.engine.observe(&line.access, &line.order).await;
+            line.spec.known = known(&ledger.value);
+            observation = line.engine.observe(&line.credentials, &line.spec).await;
         }
         // While it is being worked on, what it last looked like is kept.
         let is_looked_at = cluster.has_kubeconfig && !cluster.lifecycle.is_transient();
@@ -175,7 +175,7 @@ impl Reconciler {
         if is_busy && let Some(things) = things(&observation) {
             turn.ledger_mut().observed(things, asked_at);
             if let Some(line) = &mut line {
-                line.order.known = known(turn.ledger());
+                line.spec.known = known(turn.ledger());
             }
         }
         let step = plan(&Situation {
@@ -214,7 +214,7 @@ fn told(
     refusal: Option<Reason>,
 ) -> ProviderStatus {
     match observation {
-        Ok(Observation::Seen(seen)) => ProviderStatus {
+        Ok(Observation::Present(seen)) => ProviderStatus {
             progress: seen.progress,
             node_count: seen.node_count,
             network_policy: seen.network_policy.clone(),
@@ -233,14 +233,14 @@ fn told(
 
 /// Whether the provider does what it was asked for.
 fn is_at_work(observation: &Result<Observation, EngineError>) -> bool {
-    matches!(observation, Ok(Observation::Seen(seen)) if seen.condition == Condition::Working)
+    matches!(observation, Ok(Observation::Present(seen)) if seen.state == ProvisioningState::Working)
 }
 
 /// Whether the provider has nothing of it, or not all.
 fn is_lacking(observation: &Result<Observation, EngineError>) -> bool {
     match observation {
         Ok(Observation::Absent) | Err(EngineError::Missing) => true,
-        Ok(Observation::Seen(seen)) => seen.condition == Condition::Incomplete,
+        Ok(Observation::Present(seen)) => seen.state == ProvisioningState::Incomplete,
         Err(_) => false,
     }
 }
@@ -248,7 +248,7 @@ fn is_lacking(observation: &Result<Observation, EngineError>) -> bool {
 /// Everything that is there, if that is known.
 fn things(observation: &Result<Observation, EngineError>) -> Option<&[crate::ledger::Thing]> {
     match observation {
-        Ok(Observation::Seen(seen)) => Some(&seen.things),
+        Ok(Observation::Present(seen)) => Some(&seen.things),
         Ok(Observation::Absent) | Err(EngineError::Missing) => Some(&[]),
         Err(_) => None,
     }

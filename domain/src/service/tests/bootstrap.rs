@@ -14,7 +14,7 @@ use crate::{
     parameter::{DefaultValue, Field, FieldKind, ParameterSchema},
     port::{
         clock::Clock,
-        engine::{Abilities, EngineDescriptor, EngineError, MockEngine},
+        engine::{Capabilities, EngineDescriptor, EngineError, MockEngine},
         store::{
             Change, Creation, MockFreshness, MockOrganizationStore, MockProvisionerStore, MockUserStore, Revision,
             StoreError, UserSecrets, Versioned,
@@ -96,8 +96,14 @@ fn provisioner(found: Result<(), EngineError>) -> FirstProvisioner {
         Field::new("region", "Region", FieldKind::Text).default(DefaultValue::Text("here")),
     ]);
     let (name, verbose_name) = ("kqueen.engines.TestEngine", "Test");
-    let (cluster, abilities) = (ParameterSchema::default(), Abilities::default());
-    engine.expect_descriptor().return_const(EngineDescriptor { name, verbose_name, provisioner, cluster, abilities });
+    let (cluster, capabilities) = (ParameterSchema::default(), Capabilities::default());
+    engine.expect_descriptor().return_const(EngineDescriptor {
+        name,
+        verbose_name,
+        provisioner,
+        cluster,
+        capabilities: capabilities,
+    });
     engine.expect_check().returning(move |_| found.clone());
     let parameters = Map::from_iter([("key".to_owned(), json!("s3cret"))]);
     FirstProvisioner { name: "first".try_into().unwrap(), engine: Arc::new(engine), parameters }

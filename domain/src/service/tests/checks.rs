@@ -197,10 +197,10 @@ async fn engines_are_asked_with_the_secrets() {
         installation: Uuid::from_u128(42),
     };
     let view = world.catalog.provisioner(masked.id).unwrap();
-    let access = providers.access(&view).await.unwrap();
-    assert_eq!((access.provisioner, &access.parameters), (masked.id, &whole));
-    assert!(!format!("{access:?}").contains("hunter2"));
+    let credentials = providers.credentials(&view).await.unwrap();
+    assert_eq!((credentials.provisioner, &credentials.parameters), (masked.id, &whole));
+    assert!(!format!("{credentials:?}").contains("hunter2"));
     // Where nothing is secret the store is not asked: it would refuse to be, the second time.
     let plain = world.catalog.provisioner(world.making).unwrap();
-    assert!(providers.access(&plain).await.unwrap().parameters.is_empty());
+    assert!(providers.credentials(&plain).await.unwrap().parameters.is_empty());
 }

@@ -17,7 +17,7 @@ use crate::{
     document::MASK,
     id::ClusterId,
     port::{
-        engine::{Abilities, EngineRegistry},
+        engine::{Capabilities, EngineRegistry},
         store::{
             Change, ClusterRecord, ClusterSecrets, MockClusterStore, MockFreshness, MockSealedKubeconfig, Revision,
             StoreError,
@@ -321,7 +321,7 @@ fn progress_is_told_where_it_is_known() {
     let told = clusters.progress(&ann, id).unwrap();
     assert_eq!((told.percent, told.phase), (None, Phase::Deploying));
     // What a provider says of it while it is made, and of what it has made, when only the kubeconfig is left to be fetched.
-    let able = Abilities { progress: true, deploy: true, ..Abilities::default() };
+    let able = Capabilities { progress: true, deploy: true, ..Capabilities::default() };
     let percent = |told: Option<ProviderStatus>| {
         let view = ClusterView {
             observed: ObservedStatus::after(None, id, None, told, DateTime::UNIX_EPOCH).map(Arc::new),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     parameter::{Field, FieldKind, ParameterSchema},
     port::{
-        engine::{Abilities, EngineDescriptor, EngineError, MockEngine},
+        engine::{Capabilities, EngineDescriptor, EngineError, MockEngine},
         password::MockPasswordHasher,
         store::{Change, ClusterSecrets, MockFreshness},
     },
@@ -164,7 +164,7 @@ pub(super) fn descriptor(name: &'static str) -> EngineDescriptor {
         verbose_name: "Engine of the Tests",
         provisioner: if attaches { ParameterSchema::default() } else { ParameterSchema::new(&PROVISIONER) },
         cluster: if attaches { ParameterSchema::new(&[KUBECONFIG]) } else { ParameterSchema::new(&CLUSTER) },
-        abilities: Abilities { deploy: !attaches, ..Abilities::default() },
+        capabilities: Capabilities { deploy: !attaches, ..Capabilities::default() },
     }
 }
 

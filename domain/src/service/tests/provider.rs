@@ -10,14 +10,16 @@ use crate::{
     ledger::{Thing, ThingName},
     operation::NetworkPolicy,
     port::engine::{
-        Abilities, Access, Condition, EngineDescriptor, EngineError, Found, MockEngine, Observation, Order, Seen,
+        Capabilities, ClusterSpec, EngineDescriptor, EngineError, InventoryItem, MockEngine, Observation,
+        ObservedCluster, ProviderCredentials, ProvisioningState,
     },
 };
 
 /// An engine of [`MAKING`] that can do everything.
 pub(super) fn able() -> EngineDescriptor {
-    let abilities = Abilities { deploy: true, resize: true, set_network_policy: true, progress: true, inventory: true };
-    EngineDescriptor { abilities, ..descriptor(MAKING) }
+    let capabilities =
+        Capabilities { deploy: true, resize: true, set_network_policy: true, progress: true, inventory: true };
+    EngineDescriptor { capabilities: capabilities, ..descriptor(MAKING) }
 }
 
 pub(super) fn name(name: &str) -> ThingName {
@@ -33,9 +35,9 @@ pub(super) fn policy(enabled: bool) -> NetworkPolicy {
 }
 
 /// A cluster of three nodes, made of a net and a pool.
-pub(super) fn seen(condition: Condition) -> Seen {
-    Seen {
-        condition,
+pub(super) fn seen(condition: ProvisioningState) -> ObservedCluster {
+    ObservedCluster {
+        state: condition,
         progress: None,
         node_count: Some(3),
         network_policy: Some(policy(false)),
@@ -52,10 +54,10 @@ pub(super) struct Provider {
     /// To each call that changes something.
     pub(super) answer: Dial<Result<(), EngineError>>,
     pub(super) kubeconfig: Dial<Result<Value, EngineError>>,
-    pub(super) inventory: Dial<Result<Vec<Found>, EngineError>>,
+    pub(super) inventory: Dial<Result<Vec<InventoryItem>, EngineError>>,
     pub(super) check: Dial<Result<(), EngineError>>,
     /// What it was asked with.
-    pub(super) asked: Log<(Access, Order)>,
+    pub(super) asked: Log<(ProviderCredentials, ClusterSpec)>,
     story: Story,
 }
 
@@ -73,8 +75,8 @@ impl Provider {
         }
     }
 
-    pub(super) fn shows(&self, condition: Condition) {
-        self.observation.set(Ok(Observation::Seen(seen(condition))));
+    pub(super) fn shows(&self, condition: ProvisioningState) {
+        self.observation.set(Ok(Observation::Present(seen(condition))));
     }
 
     pub(super) fn lacks_it(&self) {
@@ -86,8 +88,8 @@ impl Provider {
     }
 
     /// Notes what was asked, and with what.
-    fn note(&self, word: &'static str, access: &Access, order: &Order) {
-        self.asked.push((access.clone(), order.clone()));
+    fn note(&self, word: &'static str, credentials: &ProviderCredentials, spec: &ClusterSpec) {
+        self.asked.push((credentials.clone(), spec.clone()));
         self.story.note(word);
     }
 
@@ -101,36 +103,36 @@ impl Provider {
             this.check.get()
         });
         let this = self.clone();
-        engine.expect_observe().returning(move |access, order| {
+        engine.expect_observe().returning(move |credentials, spec| {
             let observation = this.observation.get();
-            this.note("observe", access, order);
+            this.note("observe", credentials, spec);
             observation
         });
         let this = self.clone();
-        engine.expect_deploy().returning(move |access, order| {
-            this.note("deploy", access, order);
+        engine.expect_deploy().returning(move |credentials, spec| {
+            this.note("deploy", credentials, spec);
             this.answer.get()
         });
         let this = self.clone();
-        engine.expect_resize().returning(move |access, order, nodes| {
+        engine.expect_resize().returning(move |credentials, spec, nodes| {
             assert_eq!(nodes, 5);
-            this.note("resize", access, order);
+            this.note("resize", credentials, spec);
             this.answer.get()
         });
         let this = self.clone();
-        engine.expect_set_network_policy().returning(move |access, order, wanted| {
+        engine.expect_set_network_policy().returning(move |credentials, spec, wanted| {
             assert_eq!(*wanted, policy(true));
-            this.note("set network policy", access, order);
+            this.note("set network policy", credentials, spec);
             this.answer.get()
         });
         let this = self.clone();
-        engine.expect_destroy().returning(move |access, order| {
-            this.note("destroy", access, order);
+        engine.expect_destroy().returning(move |credentials, spec| {
+            this.note("destroy", credentials, spec);
             this.answer.get()
         });
         let this = self.clone();
-        engine.expect_kubeconfig().returning(move |access, order| {
-            this.note("kubeconfig", access, order);
+        engine.expect_kubeconfig().returning(move |credentials, spec| {
+            this.note("kubeconfig", credentials, spec);
             this.kubeconfig.get()
         });
         let this = self.clone();

@@ -4,7 +4,9 @@ use chrono::TimeDelta;
 use kqueen_domain::{
     id::ClusterId,
     ledger::{Mark, ThingName},
-    port::engine::{Access, Condition, Engine, EngineError, Observation, Order, Seen},
+    port::engine::{
+        ClusterSpec, Engine, EngineError, Observation, ObservedCluster, ProviderCredentials, ProvisioningState,
+    },
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -18,8 +20,8 @@ const ROUNDS: usize = 360;
 pub struct Case<'a> {
     pub engine: &'a dyn Engine,
     pub stage: &'a dyn Stage,
-    pub access: Access,
-    pub order: Order,
+    pub credentials: ProviderCredentials,
+    pub spec: ClusterSpec,
 }
 
 impl<'a> Case<'a> {
@@ -30,23 +32,23 @@ impl<'a> Case<'a> {
 
     /// A cluster with two nodes of that installation.
     pub fn of(engine: &'a dyn Engine, stage: &'a dyn Stage, installation: Uuid) -> Self {
-        let order = Order {
+        let spec = ClusterSpec {
             mark: Mark { installation, cluster: ClusterId::random() },
             name: "production".to_owned(),
             parameters: stage.parameters(2),
             known: Vec::new(),
         };
-        Self { engine, stage, access: stage.access(), order }
+        Self { engine, stage, credentials: stage.credentials(), spec }
     }
 
     /// The same cluster when nothing is known of it but its mark.
     pub fn orphaned(&self) -> Self {
-        let order = Order { mark: self.order.mark, name: String::new(), parameters: Map::new(), known: Vec::new() };
-        Self { order, access: self.access.clone(), ..*self }
+        let spec = ClusterSpec { mark: self.spec.mark, name: String::new(), parameters: Map::new(), known: Vec::new() };
+        Self { spec, credentials: self.credentials.clone(), ..*self }
     }
 
     pub fn names(&self) -> Vec<ThingName> {
-        self.engine.makes(&self.access, &self.order)
+        self.engine.makes(&self.credentials, &self.spec)
     }
 
     /// What there is under the cluster's names.
@@ -59,24 +61,24 @@ impl<'a> Case<'a> {
     }
 
     /// Looks, and remembers what there is.
-    pub async fn observe(&mut self) -> Option<Seen> {
-        match self.engine.observe(&self.access, &self.order).await.unwrap() {
+    pub async fn observe(&mut self) -> Option<ObservedCluster> {
+        match self.engine.observe(&self.credentials, &self.spec).await.unwrap() {
             Observation::Absent => {
-                self.order.known.clear();
+                self.spec.known.clear();
                 None
             }
-            Observation::Seen(seen) => {
-                self.order.known.clone_from(&seen.things);
+            Observation::Present(seen) => {
+                self.spec.known.clone_from(&seen.things);
                 Some(seen)
             }
         }
     }
 
     /// Looks until nothing is under way.
-    pub async fn settled(&mut self) -> Option<Seen> {
+    pub async fn settled(&mut self) -> Option<ObservedCluster> {
         for _ in 0..ROUNDS {
             match self.observe().await {
-                Some(Seen { condition: Condition::Working | Condition::Removing, .. }) => {}
+                Some(ObservedCluster { state: ProvisioningState::Working | ProvisioningState::Removing, .. }) => {}
                 other => return other,
             }
             self.stage.pass(TimeDelta::seconds(10)).await;
@@ -85,13 +87,13 @@ impl<'a> Case<'a> {
     }
 
     /// Asks for it until it runs, as often as `times` each time.
-    pub async fn run(&mut self, times: usize) -> Seen {
+    pub async fn run(&mut self, times: usize) -> ObservedCluster {
         for _ in 0..ROUNDS {
             match self.settled().await {
-                Some(seen) if seen.condition == Condition::Running => return seen,
-                None | Some(Seen { condition: Condition::Incomplete, .. }) => {
+                Some(seen) if seen.state == ProvisioningState::Running => return seen,
+                None | Some(ObservedCluster { state: ProvisioningState::Incomplete, .. }) => {
                     for _ in 0..times {
-                        self.engine.deploy(&self.access, &self.order).await.unwrap();
+                        self.engine.deploy(&self.credentials, &self.spec).await.unwrap();
                     }
                 }
                 Some(seen) => panic!("it does not run: {seen:?}"),
@@ -103,11 +105,11 @@ impl<'a> Case<'a> {
     /// Asks for it until that is refused, having waited for what began each time; why.
     pub async fn refused(&mut self) -> EngineError {
         for _ in 0..ROUNDS {
-            if let Err(error) = self.engine.deploy(&self.access, &self.order).await {
+            if let Err(error) = self.engine.deploy(&self.credentials, &self.spec).await {
                 return error;
             }
             let seen = self.settled().await;
-            let runs = seen.is_some_and(|seen| seen.condition == Condition::Running);
+            let runs = seen.is_some_and(|seen| seen.state == ProvisioningState::Running);
             assert!(!runs, "it runs, though something else has one of its names");
         }
         panic!("it is never refused");
@@ -120,7 +122,7 @@ impl<'a> Case<'a> {
                 return;
             }
             for _ in 0..times {
-                self.engine.destroy(&self.access, &self.order).await.unwrap();
+                self.engine.destroy(&self.credentials, &self.spec).await.unwrap();
             }
         }
         panic!("it does not go, however often it is asked for");
@@ -128,16 +130,16 @@ impl<'a> Case<'a> {
 
     /// Whatever an engine can be asked, each as the error it ends with.
     pub async fn ask_everything(&self) -> Vec<(&'static str, Option<EngineError>)> {
-        let Self { engine, access, order, .. } = self;
+        let Self { engine, credentials, spec, .. } = self;
         vec![
-            ("check", engine.check(&access.parameters).await.err()),
-            ("observe", engine.observe(access, order).await.err()),
-            ("deploy", engine.deploy(access, order).await.err()),
-            ("resize", engine.resize(access, order, 3).await.err()),
-            ("set_network_policy", engine.set_network_policy(access, order, &self.stage.policy()).await.err()),
-            ("destroy", engine.destroy(access, order).await.err()),
-            ("kubeconfig", engine.kubeconfig(access, order).await.err()),
-            ("inventory", engine.inventory(access, order.mark.installation).await.err()),
+            ("check", engine.check(&credentials.parameters).await.err()),
+            ("observe", engine.observe(credentials, spec).await.err()),
+            ("deploy", engine.deploy(credentials, spec).await.err()),
+            ("resize", engine.resize(credentials, spec, 3).await.err()),
+            ("set_network_policy", engine.set_network_policy(credentials, spec, &self.stage.policy()).await.err()),
+            ("destroy", engine.destroy(credentials, spec).await.err()),
+            ("kubeconfig", engine.kubeconfig(credentials, spec).await.err()),
+            ("inventory", engine.inventory(credentials, spec.mark.installation).await.err()),
         ]
     }
 }

@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use kqueen_domain::{
     ledger::{Mark, ThingName},
     operation::NetworkPolicy,
-    port::engine::{Access, Engine},
+    port::engine::{Engine, ProviderCredentials},
 };
 use serde_json::{Map, Value};
 
@@ -23,11 +23,11 @@ pub trait Stage: Send + Sync {
     /// The engine.
     fn engine(&self) -> &dyn Engine;
     /// Credentials that may do everything.
-    fn access(&self) -> Access;
+    fn credentials(&self) -> ProviderCredentials;
     /// Credentials that the provider does not accept.
-    fn refused(&self) -> Access;
+    fn refused(&self) -> ProviderCredentials;
     /// Credentials for a provider that does not answer.
-    fn silent(&self) -> Access;
+    fn silent(&self) -> ProviderCredentials;
     /// Parameters of a cluster with so many nodes, secrets included.
     fn parameters(&self, nodes: u32) -> Map<String, Value>;
     /// A network policy the provider knows, switched on.

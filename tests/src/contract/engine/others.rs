@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kqueen_domain::{
     id::ClusterId,
     ledger::{Mark, ThingName},
-    port::engine::{Condition, Engine, EngineError, Observation},
+    port::engine::{Engine, EngineError, Observation, ProvisioningState},
 };
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use super::{Case, Stage};
 
 /// Marks that are not the case's: none, another installation's for the same cluster, another cluster's of the same installation.
 fn others(case: &Case<'_>) -> [Option<Mark>; 3] {
-    let mark = case.order.mark;
+    let mark = case.spec.mark;
     [None, Some(Mark { installation: Uuid::new_v4(), ..mark }), Some(Mark { cluster: ClusterId::random(), ..mark })]
 }
 
@@ -40,7 +40,7 @@ pub async fn what_others_made_is_not_adopted(engine: &dyn Engine, stage: &dyn St
         assert!(reason.cause.contains(&name.name), "{reason}");
         if let Some(seen) = case.observe().await {
             assert!(seen.things.iter().all(|thing| thing.name != name), "{seen:?}");
-            assert_ne!(seen.condition, Condition::Running);
+            assert_ne!(seen.state, ProvisioningState::Running);
         }
         assert_eq!(stage.look(&name).await, before);
     }
@@ -51,7 +51,7 @@ pub async fn what_others_made_is_not_taken_down(engine: &dyn Engine, stage: &dyn
         let before = stage.look(&name).await;
         case.refused().await;
         case.destroy(2).await;
-        engine.destroy(&case.access, &case.order).await.unwrap();
+        engine.destroy(&case.credentials, &case.spec).await.unwrap();
         assert_eq!(stage.look(&name).await, before);
         for other in case.names().iter().filter(|other| **other != name) {
             assert_eq!(stage.look(other).await, None);
@@ -62,11 +62,11 @@ pub async fn what_others_made_is_not_taken_down(engine: &dyn Engine, stage: &dyn
 pub async fn what_others_made_is_not_changed(engine: &dyn Engine, stage: &dyn Stage) {
     for (case, name) in with_each_name_taken(engine, stage).await {
         let before = stage.look(&name).await;
-        let (access, order) = (&case.access, &case.order);
+        let (credentials, spec) = (&case.credentials, &case.spec);
         let outcomes = [
-            engine.resize(access, order, 3).await.err(),
-            engine.set_network_policy(access, order, &stage.policy()).await.err(),
-            engine.kubeconfig(access, order).await.err(),
+            engine.resize(credentials, spec, 3).await.err(),
+            engine.set_network_policy(credentials, spec, &stage.policy()).await.err(),
+            engine.kubeconfig(credentials, spec).await.err(),
         ];
         for outcome in outcomes {
             let is_told = matches!(outcome, Some(EngineError::Rejected(_) | EngineError::Missing));
@@ -87,16 +87,16 @@ pub async fn what_has_lost_its_mark_is_told_and_left_alone(engine: &dyn Engine, 
         for _ in 0..made.len() {
             let seen = case.settled().await.unwrap();
             assert!(seen.things.iter().any(|thing| thing.name == name), "{seen:?}");
-            let Condition::Broken(reason) = &seen.condition else { panic!("{seen:?}") };
+            let ProvisioningState::Broken(reason) = &seen.state else { panic!("{seen:?}") };
             assert!(reason.cause.contains(&name.name), "{reason}");
-            drop(engine.destroy(&case.access, &case.order).await);
+            drop(engine.destroy(&case.credentials, &case.spec).await);
         }
-        let left = engine.destroy(&case.access, &case.order).await;
+        let left = engine.destroy(&case.credentials, &case.spec).await;
         assert!(matches!(&left, Err(EngineError::Rejected(_))), "{left:?}");
         assert_eq!(stage.look(&name).await, before);
         // For who does not know of it, it is like anything else that is not ours.
         let orphaned = case.orphaned();
-        if let Observation::Seen(seen) = engine.observe(&orphaned.access, &orphaned.order).await.unwrap() {
+        if let Observation::Present(seen) = engine.observe(&orphaned.credentials, &orphaned.spec).await.unwrap() {
             assert!(seen.things.iter().all(|thing| thing.name != name), "{seen:?}");
         }
     }
@@ -104,32 +104,32 @@ pub async fn what_has_lost_its_mark_is_told_and_left_alone(engine: &dyn Engine, 
 
 pub async fn clusters_leave_each_other_alone(engine: &dyn Engine, stage: &dyn Stage) {
     let mut one = Case::new(engine, stage);
-    let mut other = Case::of(engine, stage, one.order.mark.installation);
+    let mut other = Case::of(engine, stage, one.spec.mark.installation);
     let mut stranger = Case::new(engine, stage);
     for case in [&mut one, &mut other, &mut stranger] {
         case.run(1).await;
     }
     let before = (other.there().await, stranger.there().await);
-    engine.resize(&one.access, &one.order, 4).await.unwrap();
+    engine.resize(&one.credentials, &one.spec, 4).await.unwrap();
     assert_eq!(one.settled().await.unwrap().node_count, Some(4));
     one.destroy(1).await;
     assert_eq!((other.there().await, stranger.there().await), before);
-    assert_eq!(other.observe().await.unwrap().condition, Condition::Running);
+    assert_eq!(other.observe().await.unwrap().state, ProvisioningState::Running);
 }
 
 pub async fn an_inventory_is_everything_of_ours_and_nothing_else(engine: &dyn Engine, stage: &dyn Stage) {
-    if !engine.descriptor().abilities.inventory {
+    if !engine.descriptor().capabilities.inventory {
         return;
     }
     let installation = Uuid::new_v4();
-    assert_eq!(engine.inventory(&stage.access(), installation).await, Ok(Vec::new()));
+    assert_eq!(engine.inventory(&stage.credentials(), installation).await, Ok(Vec::new()));
     let mut cases: Vec<Case<'_>> = (0..4).map(|_| Case::of(engine, stage, installation)).collect();
     for case in &mut cases[..3] {
         case.run(1).await;
     }
     // One is on its way, one on its way out, one is gone.
-    engine.deploy(&cases[3].access, &cases[3].order).await.unwrap();
-    engine.destroy(&cases[1].access, &cases[1].order).await.unwrap();
+    engine.deploy(&cases[3].credentials, &cases[3].spec).await.unwrap();
+    engine.destroy(&cases[1].credentials, &cases[1].spec).await.unwrap();
     cases[2].destroy(1).await;
     // And what does not count: another installation's, and somebody's who has no mark but our names.
     Case::new(engine, stage).run(1).await;
@@ -137,12 +137,12 @@ pub async fn an_inventory_is_everything_of_ours_and_nothing_else(engine: &dyn En
 
     let mut expected = BTreeSet::new();
     for case in &mut cases {
-        let cluster = case.order.mark.cluster;
+        let cluster = case.spec.mark.cluster;
         let things = case.observe().await.map(|seen| seen.things).unwrap_or_default();
         expected.extend(things.into_iter().map(|thing| (cluster, thing.name, thing.provider_id)));
     }
     assert!(expected.len() > 2, "{expected:?}");
-    let found = engine.inventory(&stage.access(), installation).await.unwrap();
+    let found = engine.inventory(&stage.credentials(), installation).await.unwrap();
     assert_eq!(found.len(), expected.len(), "{found:?}");
     let found = found.into_iter().map(|found| (found.cluster, found.thing.name, found.thing.provider_id));
     assert_eq!(found.collect::<BTreeSet<_>>(), expected);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Case, Stage};
 
 pub async fn credentials_that_are_refused_are_told(engine: &dyn Engine, stage: &dyn Stage) {
-    let case = Case { access: stage.refused(), ..Case::new(engine, stage) };
+    let case = Case { credentials: stage.refused(), ..Case::new(engine, stage) };
     for (call, error) in case.ask_everything().await {
         let Some(EngineError::Denied(reason)) = error else { panic!("{call}: {error:?}") };
         assert_eq!(reason.fixer, Fixer::Admin, "{call}: {reason}");
@@ -19,7 +19,7 @@ pub async fn credentials_that_are_refused_are_told(engine: &dyn Engine, stage: &
 }
 
 pub async fn silence_is_told(engine: &dyn Engine, stage: &dyn Stage) {
-    let case = Case { access: stage.silent(), ..Case::new(engine, stage) };
+    let case = Case { credentials: stage.silent(), ..Case::new(engine, stage) };
     for (call, error) in case.ask_everything().await {
         assert!(matches!(error, Some(EngineError::Unreachable(_))), "{call}: {error:?}");
     }
@@ -27,10 +27,10 @@ pub async fn silence_is_told(engine: &dyn Engine, stage: &dyn Stage) {
 
 pub async fn no_secret_is_told(engine: &dyn Engine, stage: &dyn Stage) {
     let descriptor = engine.descriptor();
-    for access in [stage.refused(), stage.silent()] {
-        let case = Case { access, ..Case::new(engine, stage) };
-        let parameters = case.access.parameters.iter().map(|given| (&descriptor.provisioner, given));
-        let metadata = case.order.parameters.iter().map(|given| (&descriptor.cluster, given));
+    for credentials in [stage.refused(), stage.silent()] {
+        let case = Case { credentials, ..Case::new(engine, stage) };
+        let parameters = case.credentials.parameters.iter().map(|given| (&descriptor.provisioner, given));
+        let metadata = case.spec.parameters.iter().map(|given| (&descriptor.cluster, given));
         let secrets: Vec<&str> = parameters
             .chain(metadata)
             .filter(|(form, (name, _))| form.is_secret(&[name.as_str()]))

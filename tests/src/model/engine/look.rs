@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kqueen_domain::{
     ledger::ThingName,
-    port::engine::{Condition, Observation, Seen},
+    port::engine::{Observation, ObservedCluster, ProvisioningState},
     reason::{Fixer, Reason},
 };
 
@@ -25,13 +25,13 @@ pub(super) fn observation(names: &[ThingName], gathered: &Gathered) -> Observati
     let parts: Vec<Option<&Thing>> = names.iter().map(|name| things.get(name)).collect();
     let part = |kind: &str| parts.iter().flatten().find(|thing| thing.kind == kind);
     let condition = match (condition(&parts, things), unmarked.keys().next()) {
-        (under_way @ (Condition::Working | Condition::Removing), _) => under_way,
-        (_, Some(name)) => Condition::Broken(lost_its_mark(name)),
+        (under_way @ (ProvisioningState::Working | ProvisioningState::Removing), _) => under_way,
+        (_, Some(name)) => ProvisioningState::Broken(lost_its_mark(name)),
         (condition, None) => condition,
     };
-    Observation::Seen(Seen {
+    Observation::Present(ObservedCluster {
         progress: progress(&condition, &parts),
-        condition,
+        state: condition,
         node_count: part("nodepool").and_then(|pool| pool.shape.node_count),
         network_policy: part("cluster").and_then(|cluster| cluster.shape.network_policy.clone()),
         words: words(names, &parts, gathered),
@@ -39,29 +39,29 @@ pub(super) fn observation(names: &[ThingName], gathered: &Gathered) -> Observati
     })
 }
 
-fn condition(parts: &[Option<&Thing>], things: &BTreeMap<ThingName, Thing>) -> Condition {
+fn condition(parts: &[Option<&Thing>], things: &BTreeMap<ThingName, Thing>) -> ProvisioningState {
     // What carries the mark and is no part of the cluster matters only when nothing else is left.
     let left: Vec<&Thing> = parts.iter().copied().flatten().collect();
     let left = if left.is_empty() { things.values().collect() } else { left };
     let is_any = |statuses: &[Status]| left.iter().any(|thing| statuses.contains(&thing.status));
     if is_any(&[Status::Deleting]) {
-        Condition::Removing
+        ProvisioningState::Removing
     } else if is_any(&[Status::Creating, Status::Updating, Status::Other]) {
-        Condition::Working
+        ProvisioningState::Working
     } else if let Some(broken) = left.iter().find(|thing| thing.status == Status::Error) {
         let cause = format!("the {} at the provider has failed", broken.kind);
         let next = "retry, or destroy the cluster";
-        Condition::Broken(Reason::new(cause, Fixer::Provider, next).with_words(broken.message.as_str()))
+        ProvisioningState::Broken(Reason::new(cause, Fixer::Provider, next).with_words(broken.message.as_str()))
     } else if parts.iter().any(Option::is_none) {
-        Condition::Incomplete
+        ProvisioningState::Incomplete
     } else {
-        Condition::Running
+        ProvisioningState::Running
     }
 }
 
 /// How far the parts are that are being made or changed. What is at rest, or is being taken down, tells no progress.
-fn progress(condition: &Condition, parts: &[Option<&Thing>]) -> Option<u8> {
-    if !matches!(condition, Condition::Working | Condition::Incomplete) {
+fn progress(condition: &ProvisioningState, parts: &[Option<&Thing>]) -> Option<u8> {
+    if !matches!(condition, ProvisioningState::Working | ProvisioningState::Incomplete) {
         return None;
     }
     let of_part = |part: &Option<&Thing>| match part {

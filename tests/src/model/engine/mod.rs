@@ -14,7 +14,10 @@ use kqueen_domain::{
     ledger::{Mark, ThingName},
     operation::NetworkPolicy,
     parameter::{DefaultValue, Field, FieldKind, NOBODY, ParameterSchema},
-    port::engine::{Abilities, Access, Engine, EngineDescriptor, EngineError, Found, Observation, Order},
+    port::engine::{
+        Capabilities, ClusterSpec, Engine, EngineDescriptor, EngineError, InventoryItem, Observation,
+        ProviderCredentials,
+    },
     reason::{Fixer, Reason},
 };
 use reqwest::{Client, Method};
@@ -75,7 +78,7 @@ impl ModelEngine {
             verbose_name: "Model Engine",
             provisioner: ParameterSchema::new(PROVISIONER),
             cluster: ParameterSchema::new(CLUSTER_FIELDS),
-            abilities: Abilities {
+            capabilities: Capabilities {
                 deploy: true,
                 resize: true,
                 set_network_policy: true,
@@ -117,19 +120,19 @@ struct Gathered {
     taken: Vec<ThingName>,
 }
 
-/// Everything that carries the order's mark: what a list shows, and what is found under the names that things were or would be made
+/// Everything that carries the spec's mark: what a list shows, and what is found under the names that things were or would be made
 /// by. A list may be behind; a name that something else has taken is noticed and left alone.
-async fn gather(session: &Session<'_>, order: &Order) -> Result<Gathered, EngineError> {
-    let known = order.known.iter().map(|thing| thing.name.clone());
-    let expected = names(&session.project, &order.mark).into_iter().chain(known);
+async fn gather(session: &Session<'_>, spec: &ClusterSpec) -> Result<Gathered, EngineError> {
+    let known = spec.known.iter().map(|thing| thing.name.clone());
+    let expected = names(&session.project, &spec.mark).into_iter().chain(known);
     let expected: BTreeSet<ThingName> = expected.filter(|name| plural(&name.kind).is_ok()).collect();
     // A provisioner may have moved to another project since something was made.
     let places: BTreeSet<&str> = expected.iter().map(|name| name.place.as_str()).collect();
-    let labels = [(INSTALLATION, order.mark.installation.to_string()), (CLUSTER, order.mark.cluster.to_string())];
+    let labels = [(INSTALLATION, spec.mark.installation.to_string()), (CLUSTER, spec.mark.cluster.to_string())];
     let mut gathered = Gathered { things: BTreeMap::new(), unmarked: BTreeMap::new(), taken: Vec::new() };
     for place in places {
         for thing in session.list(place, &labels).await? {
-            if thing.carries(&order.mark) {
+            if thing.carries(&spec.mark) {
                 gathered.things.insert(made(&thing, place).name, thing);
             }
         }
@@ -139,8 +142,8 @@ async fn gather(session: &Session<'_>, order: &Order) -> Result<Gathered, Engine
             continue;
         }
         match session.find(&name).await? {
-            Some(thing) if thing.carries(&order.mark) => drop(gathered.things.insert(name, thing)),
-            Some(thing) if is_known(order, &name, &thing) => drop(gathered.unmarked.insert(name, thing)),
+            Some(thing) if thing.carries(&spec.mark) => drop(gathered.things.insert(name, thing)),
+            Some(thing) if is_known(spec, &name, &thing) => drop(gathered.unmarked.insert(name, thing)),
             Some(_) => gathered.taken.push(name),
             None => {}
         }
@@ -149,8 +152,8 @@ async fn gather(session: &Session<'_>, order: &Order) -> Result<Gathered, Engine
 }
 
 /// Whether that very thing was made for the order once.
-fn is_known(order: &Order, name: &ThingName, thing: &Thing) -> bool {
-    order.known.iter().any(|known| known.name == *name && known.provider_id.as_ref() == Some(&thing.id))
+fn is_known(spec: &ClusterSpec, name: &ThingName, thing: &Thing) -> bool {
+    spec.known.iter().any(|known| known.name == *name && known.provider_id.as_ref() == Some(&thing.id))
 }
 
 #[async_trait]
@@ -174,32 +177,32 @@ impl Engine for ModelEngine {
         Err(EngineError::Denied(Reason::new(cause, Fixer::Admin, "give the token these rights")))
     }
 
-    fn makes(&self, access: &Access, order: &Order) -> Vec<ThingName> {
-        let project = access.parameters.get("project").and_then(Value::as_str).unwrap_or_default();
-        names(project, &order.mark)
+    fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ThingName> {
+        let project = credentials.parameters.get("project").and_then(Value::as_str).unwrap_or_default();
+        names(project, &spec.mark)
     }
 
-    async fn observe(&self, access: &Access, order: &Order) -> Result<Observation, EngineError> {
-        let session = self.session(&access.parameters)?;
+    async fn observe(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Observation, EngineError> {
+        let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
-            let gathered = gather(&session, order).await?;
-            Ok(look::observation(&names(&session.project, &order.mark), &gathered))
+            let gathered = gather(&session, spec).await?;
+            Ok(look::observation(&names(&session.project, &spec.mark), &gathered))
         })
         .await
     }
 
-    async fn deploy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
-        let mut session = self.session(&access.parameters)?;
-        let wanted: ClusterParameters = wire::read(&order.parameters).ok_or_else(|| {
+    async fn deploy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
+        let mut session = self.session(&credentials.parameters)?;
+        let wanted: ClusterParameters = wire::read(&spec.parameters).ok_or_else(|| {
             let cause = "the cluster's parameters are not complete";
             EngineError::Rejected(Reason::new(cause, Fixer::Requester, "say how many nodes it is to have"))
         })?;
         session.hide(wanted.admin_password.as_deref());
         within(self.patience.whole, async {
-            for name in names(&session.project, &order.mark) {
+            for name in names(&session.project, &spec.mark) {
                 match session.find(&name).await? {
-                    None => return create(&session, &name, &order.mark, &wanted).await,
-                    Some(thing) if !thing.carries(&order.mark) => return Err(taken(&name)),
+                    None => return create(&session, &name, &spec.mark, &wanted).await,
+                    Some(thing) if !thing.carries(&spec.mark) => return Err(taken(&name)),
                     Some(thing) => match thing.status {
                         // On to what stands on it.
                         Status::Running => {}
@@ -218,27 +221,32 @@ impl Engine for ModelEngine {
         .await
     }
 
-    async fn resize(&self, access: &Access, order: &Order, node_count: u32) -> Result<(), EngineError> {
+    async fn resize(
+        &self,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
+        node_count: u32,
+    ) -> Result<(), EngineError> {
         let wanted = |shape: &wire::Shape| shape.node_count == Some(node_count);
         let body = json!({"node_count": node_count});
-        self.change(access, order, Kind::Nodepool, "resize", &body, wanted).await
+        self.change(credentials, spec, Kind::Nodepool, "resize", &body, wanted).await
     }
 
     async fn set_network_policy(
         &self,
-        access: &Access,
-        order: &Order,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
         policy: &NetworkPolicy,
     ) -> Result<(), EngineError> {
         let wanted = |shape: &wire::Shape| shape.network_policy.as_ref() == Some(policy);
         let body = json!({"provider": policy.provider, "enabled": policy.enabled});
-        self.change(access, order, Kind::Cluster, "network-policy", &body, wanted).await
+        self.change(credentials, spec, Kind::Cluster, "network-policy", &body, wanted).await
     }
 
-    async fn destroy(&self, access: &Access, order: &Order) -> Result<(), EngineError> {
-        let session = self.session(&access.parameters)?;
+    async fn destroy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
+        let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
-            let Gathered { things, unmarked, .. } = gather(&session, order).await?;
+            let Gathered { things, unmarked, .. } = gather(&session, spec).await?;
             // What stands on nothing else of ours goes first; the rest when it is asked for again.
             for kind in Kind::ALL.into_iter().rev() {
                 let of_kind: Vec<_> = things.iter().filter(|(name, _)| name.kind == kind.as_str()).collect();
@@ -251,11 +259,11 @@ impl Engine for ModelEngine {
         .await
     }
 
-    async fn kubeconfig(&self, access: &Access, order: &Order) -> Result<Value, EngineError> {
-        let session = self.session(&access.parameters)?;
+    async fn kubeconfig(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Value, EngineError> {
+        let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
-            let name = &names(&session.project, &order.mark)[Kind::Cluster as usize];
-            let cluster = session.ours(name, &order.mark).await?;
+            let name = &names(&session.project, &spec.mark)[Kind::Cluster as usize];
+            let cluster = session.ours(name, &spec.mark).await?;
             let path = [name.place.as_str(), plural(&name.kind)?, &name.name, "kubeconfig"];
             let kubeconfig: Map<String, Value> = session.call(Method::GET, &path, &[("id", &cluster.id)], None).await?;
             if kubeconfig.contains_key("clusters") {
@@ -267,15 +275,19 @@ impl Engine for ModelEngine {
         .await
     }
 
-    async fn inventory(&self, access: &Access, installation: Uuid) -> Result<Vec<Found>, EngineError> {
-        let session = self.session(&access.parameters)?;
+    async fn inventory(
+        &self,
+        credentials: &ProviderCredentials,
+        installation: Uuid,
+    ) -> Result<Vec<InventoryItem>, EngineError> {
+        let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
             let things = session.list(&session.project, &[(INSTALLATION, installation.to_string())]).await?;
             // What carries our mark but no cluster's was not made by this engine.
             let found = things.iter().filter_map(|thing| {
                 let cluster = thing.labels.get(CLUSTER)?.parse().ok()?;
                 let mark = Mark { installation, cluster };
-                thing.carries(&mark).then(|| Found { cluster, thing: made(thing, &session.project) })
+                thing.carries(&mark).then(|| InventoryItem { cluster, thing: made(thing, &session.project) })
             });
             Ok(found.collect())
         })
@@ -287,17 +299,17 @@ impl ModelEngine {
     /// Changes something about a thing, unless it is so already, or is becoming so.
     async fn change(
         &self,
-        access: &Access,
-        order: &Order,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
         kind: Kind,
         verb: &str,
         body: &Value,
         wanted: impl Fn(&wire::Shape) -> bool + Send + Sync,
     ) -> Result<(), EngineError> {
-        let session = self.session(&access.parameters)?;
+        let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
-            let name = &names(&session.project, &order.mark)[kind as usize];
-            let thing = session.ours(name, &order.mark).await?;
+            let name = &names(&session.project, &spec.mark)[kind as usize];
+            let thing = session.ours(name, &spec.mark).await?;
             let is_done = thing.status == Status::Running && wanted(&thing.shape);
             let is_becoming = thing.status == Status::Updating && wanted(&thing.target);
             if !is_done && !is_becoming {

@@ -5,73 +5,76 @@ use super::*;
 #[tokio::test]
 async fn nodes_come_and_go_one_by_one() {
     let world = World::new().await;
-    let order = world.running("web").await;
+    let spec = world.running("web").await;
     for (to, halfway) in [(5, 4), (1, 3)] {
-        world.engine.resize(&world.access, &order, to).await.unwrap();
+        world.engine.resize(&world.credentials, &spec, to).await.unwrap();
         world.pass(4.0);
-        world.engine.resize(&world.access, &order, to).await.unwrap();
-        let seen = world.seen(&order).await;
-        assert_eq!((seen.condition, seen.node_count, seen.progress), (Condition::Working, Some(halfway), Some(50)));
-        let other = world.engine.resize(&world.access, &order, 9).await;
+        world.engine.resize(&world.credentials, &spec, to).await.unwrap();
+        let seen = world.seen(&spec).await;
+        assert_eq!((seen.state, seen.node_count, seen.progress), (ProvisioningState::Working, Some(halfway), Some(50)));
+        let other = world.engine.resize(&world.credentials, &spec, 9).await;
         assert!(matches!(other, Err(EngineError::Busy(_))), "one thing at a time");
         world.pass(4.0);
-        let seen = world.seen(&order).await;
-        assert_eq!((seen.condition, seen.node_count), (Condition::Running, Some(to)));
-        world.engine.resize(&world.access, &order, to).await.unwrap();
-        assert_eq!(world.seen(&order).await.condition, Condition::Running, "there is nothing to do");
+        let seen = world.seen(&spec).await;
+        assert_eq!((seen.state, seen.node_count), (ProvisioningState::Running, Some(to)));
+        world.engine.resize(&world.credentials, &spec, to).await.unwrap();
+        assert_eq!(world.seen(&spec).await.state, ProvisioningState::Running, "there is nothing to do");
     }
     for bad in [0, 21] {
-        assert_eq!(refusal(world.engine.resize(&world.access, &order, bad).await).fixer, Fixer::Requester);
+        assert_eq!(refusal(world.engine.resize(&world.credentials, &spec, bad).await).fixer, Fixer::Requester);
     }
 }
 
 #[tokio::test]
 async fn a_name_makes_resizing_fail_halfway() {
     let world = World::new().await;
-    let mut order = world.running("fail-resize-web").await;
-    world.engine.resize(&world.access, &order, 7).await.unwrap();
+    let mut spec = world.running("fail-resize-web").await;
+    world.engine.resize(&world.credentials, &spec, 7).await.unwrap();
     world.pass(8.0);
-    let seen = world.seen(&order).await;
-    assert!(matches!(seen.condition, Condition::Broken(_)), "{seen:?}");
+    let seen = world.seen(&spec).await;
+    assert!(matches!(seen.state, ProvisioningState::Broken(_)), "{seen:?}");
     assert_eq!(seen.node_count, Some(5));
-    order.name = "web".into();
-    world.engine.resize(&world.access, &order, 7).await.unwrap();
+    spec.name = "web".into();
+    world.engine.resize(&world.credentials, &spec, 7).await.unwrap();
     world.pass(8.0);
-    let seen = world.seen(&order).await;
-    assert_eq!((seen.condition, seen.node_count), (Condition::Running, Some(7)));
+    let seen = world.seen(&spec).await;
+    assert_eq!((seen.state, seen.node_count), (ProvisioningState::Running, Some(7)));
 }
 
 #[tokio::test]
 async fn a_resize_that_broke_is_put_right_by_the_size_there_is() {
     let world = World::new().await;
-    let order = world.running("fail-resize-web").await;
-    world.engine.resize(&world.access, &order, 1).await.unwrap();
+    let spec = world.running("fail-resize-web").await;
+    world.engine.resize(&world.credentials, &spec, 1).await.unwrap();
     world.pass(8.0);
-    assert_eq!(world.seen(&order).await.node_count, Some(2));
-    world.engine.resize(&world.access, &order, 2).await.unwrap();
+    assert_eq!(world.seen(&spec).await.node_count, Some(2));
+    world.engine.resize(&world.credentials, &spec, 2).await.unwrap();
     world.pass(8.0);
-    let seen = world.seen(&order).await;
-    assert_eq!((seen.condition, seen.node_count), (Condition::Running, Some(2)));
+    let seen = world.seen(&spec).await;
+    assert_eq!((seen.state, seen.node_count), (ProvisioningState::Running, Some(2)));
 }
 
 #[tokio::test]
 async fn network_policy_is_switched() {
     let world = World::new().await;
-    let order = world.running("web").await;
-    assert!(!world.seen(&order).await.network_policy.unwrap().enabled);
+    let spec = world.running("web").await;
+    assert!(!world.seen(&spec).await.network_policy.unwrap().enabled);
     let policy = NetworkPolicy { provider: "CALICO".into(), enabled: true };
-    let set = async |policy: &NetworkPolicy| world.engine.set_network_policy(&world.access, &order, policy).await;
+    let set = async |policy: &NetworkPolicy| world.engine.set_network_policy(&world.credentials, &spec, policy).await;
     set(&policy).await.unwrap();
     world.pass(4.9);
     set(&policy).await.unwrap();
-    let seen = world.seen(&order).await;
-    assert_eq!((&seen.condition, seen.words.as_str()), (&Condition::Working, "turning network policy on (simulated)"));
+    let seen = world.seen(&spec).await;
+    assert_eq!(
+        (&seen.state, seen.words.as_str()),
+        (&ProvisioningState::Working, "turning network policy on (simulated)")
+    );
     assert!(!seen.network_policy.unwrap().enabled, "not yet");
     world.pass(0.1);
-    let seen = world.seen(&order).await;
-    assert_eq!((&seen.condition, seen.network_policy.as_ref()), (&Condition::Running, Some(&policy)));
+    let seen = world.seen(&spec).await;
+    assert_eq!((&seen.state, seen.network_policy.as_ref()), (&ProvisioningState::Running, Some(&policy)));
     set(&policy).await.unwrap();
-    assert_eq!(world.seen(&order).await, seen);
+    assert_eq!(world.seen(&spec).await, seen);
     let unknown = NetworkPolicy { provider: "FENCE".into(), enabled: true };
     assert_eq!(refusal(set(&unknown).await).fixer, Fixer::Requester);
 }

@@ -116,13 +116,13 @@ pub(super) fn errors() -> impl Strategy<Value = EngineError> {
     ])
 }
 
-fn conditions() -> impl Strategy<Value = Condition> {
+fn conditions() -> impl Strategy<Value = ProvisioningState> {
     select(vec![
-        Condition::Incomplete,
-        Condition::Working,
-        Condition::Running,
-        Condition::Removing,
-        Condition::Broken(because("broken")),
+        ProvisioningState::Incomplete,
+        ProvisioningState::Working,
+        ProvisioningState::Running,
+        ProvisioningState::Removing,
+        ProvisioningState::Broken(because("broken")),
     ])
 }
 
@@ -134,8 +134,15 @@ pub(super) fn observed() -> impl Strategy<Value = Result<Observation, EngineErro
     let words = select(vec!["", "1 of 3 nodes"]);
     let seen = (conditions(), node_count, network_policy, things, words).prop_map(
         |(condition, node_count, network_policy, things, words)| {
-            let seen = Seen { condition, progress: None, node_count, network_policy, words: words.into(), things };
-            Ok(Observation::Seen(seen))
+            let seen = ObservedCluster {
+                state: condition,
+                progress: None,
+                node_count,
+                network_policy,
+                words: words.into(),
+                things,
+            };
+            Ok(Observation::Present(seen))
         },
     );
     prop_oneof![

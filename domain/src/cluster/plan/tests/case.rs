@@ -48,9 +48,9 @@ pub(super) fn ledger(rows: &[(&str, RowState)], uncertain_until: Option<DateTime
 }
 
 /// What a look finds where both changes of the tables have been made already.
-pub(super) fn seen(condition: Condition) -> Seen {
-    Seen {
-        condition,
+pub(super) fn seen(condition: ProvisioningState) -> ObservedCluster {
+    ObservedCluster {
+        state: condition,
         progress: None,
         node_count: Some(5),
         network_policy: Some(policy("CALICO", true)),
@@ -61,19 +61,20 @@ pub(super) fn seen(condition: Condition) -> Seen {
 
 /// Everything that can be observed. That a cluster is as asked is told in every condition: it must count in no other than `running`.
 pub(super) fn observations() -> Vec<(&'static str, Result<Observation, EngineError>)> {
-    let running = seen(Condition::Running);
-    let otherwise = Seen { node_count: Some(3), network_policy: Some(policy("CALICO", false)), ..running.clone() };
-    let untold = Seen { node_count: None, network_policy: None, ..running.clone() };
-    let saw = |seen| Ok(Observation::Seen(seen));
+    let running = seen(ProvisioningState::Running);
+    let otherwise =
+        ObservedCluster { node_count: Some(3), network_policy: Some(policy("CALICO", false)), ..running.clone() };
+    let untold = ObservedCluster { node_count: None, network_policy: None, ..running.clone() };
+    let saw = |seen| Ok(Observation::Present(seen));
     vec![
         ("absent", Ok(Observation::Absent)),
-        ("incomplete", saw(seen(Condition::Incomplete))),
-        ("working", saw(seen(Condition::Working))),
+        ("incomplete", saw(seen(ProvisioningState::Incomplete))),
+        ("working", saw(seen(ProvisioningState::Working))),
         ("running-as-asked", saw(running)),
         ("running-otherwise", saw(otherwise)),
         ("running-untold", saw(untold)),
-        ("removing", saw(seen(Condition::Removing))),
-        ("broken", saw(seen(Condition::Broken(because("broken"))))),
+        ("removing", saw(seen(ProvisioningState::Removing))),
+        ("broken", saw(seen(ProvisioningState::Broken(because("broken"))))),
         ("unsupported", Err(EngineError::Unsupported("do it"))),
         ("rejected", Err(EngineError::Rejected(because("rejected")))),
         ("denied", Err(EngineError::Denied(because("denied")))),

@@ -132,20 +132,20 @@ impl Provider for Cloud {
         let shown = self.shown(now);
         let Some(newest) = shown.iter().map(|made| made.shows).max() else { return Ok(Observation::Absent) };
         let condition = if shown.iter().any(|made| made.is_going(now)) {
-            Condition::Removing
+            ProvisioningState::Removing
         } else if shown.len() < makes().len() {
-            Condition::Incomplete
+            ProvisioningState::Incomplete
         } else if now < newest + TimeDelta::seconds(WORK) {
-            Condition::Working
+            ProvisioningState::Working
         } else if self.flawed {
-            Condition::Broken(interrupted())
+            ProvisioningState::Broken(interrupted())
         } else {
-            Condition::Running
+            ProvisioningState::Running
         };
         let node_count = self.nodes.iter().rev().find(|(from, _)| *from <= now).map(|(_, nodes)| *nodes);
         let things =
             shown.iter().map(|made| crate::ledger::Thing { name: made.name.clone(), provider_id: None }).collect();
-        Ok(Observation::Seen(Seen { node_count, things, ..seen(condition) }))
+        Ok(Observation::Present(ObservedCluster { node_count, things, ..seen(condition) }))
     }
 
     fn call(&mut self, call: &Call, now: DateTime<Utc>) -> Result<(), EngineError> {

@@ -33,7 +33,7 @@ fn overdue_reason(operation: Operation, observation: Result<Observation, EngineE
 }
 
 fn working(words: &str) -> Result<Observation, EngineError> {
-    Ok(Observation::Seen(Seen { words: words.into(), ..seen(Condition::Working) }))
+    Ok(Observation::Present(ObservedCluster { words: words.into(), ..seen(ProvisioningState::Working) }))
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl Replay {
         let asked_at = self.now;
         let observation = provider.observe(asked_at);
         self.now += TimeDelta::seconds(luck.looking);
-        if busy && matches!(&observation, Ok(Observation::Seen(seen)) if seen.condition == Condition::Working) {
+        if busy && matches!(&observation, Ok(Observation::Present(seen)) if seen.state == ProvisioningState::Working) {
             next.operation.is_seen_at_work();
         }
         if busy && let Some(things) = things(&observation) {
@@ -332,7 +332,7 @@ fn restate(next: &mut Stored, event: ClusterEvent) {
 
 fn things(observation: &Result<Observation, EngineError>) -> Option<&[Thing]> {
     match observation {
-        Ok(Observation::Seen(seen)) => Some(&seen.things),
+        Ok(Observation::Present(seen)) => Some(&seen.things),
         Ok(Observation::Absent) | Err(EngineError::Missing) => Some(&[]),
         Err(_) => None,
     }

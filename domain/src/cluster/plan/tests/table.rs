@@ -344,8 +344,10 @@ fn who_enforces_a_policy_matters_only_while_it_is_on() {
     ];
     for (asked, shown, expected) in rows {
         let operation = requested(OperationKind::SetNetworkPolicy { policy: asked.clone() });
-        let observation =
-            Ok(Observation::Seen(Seen { network_policy: Some(shown.clone()), ..seen(Condition::Running) }));
+        let observation = Ok(Observation::Present(ObservedCluster {
+            network_policy: Some(shown.clone()),
+            ..seen(ProvisioningState::Running)
+        }));
         let decision = plan(&Situation {
             cluster: &cluster(Lifecycle::Updating, now()),
             operation: Some(&operation),
@@ -360,7 +362,7 @@ fn who_enforces_a_policy_matters_only_while_it_is_on() {
 
 #[test]
 fn what_breaks_once_it_was_taken_up_has_failed_at_once() {
-    let observation = Ok(Observation::Seen(seen(Condition::Broken(because("broken")))));
+    let observation = Ok(Observation::Present(seen(ProvisioningState::Broken(because("broken")))));
     for (kind, step, lifecycle) in [
         (OperationKind::Deploy, StepKind::Create, Lifecycle::Deploying),
         (resize(), StepKind::Resize, Lifecycle::Updating),

@@ -5,13 +5,13 @@ use crate::{
     catalog::Scope,
     cluster::Cluster,
     ledger::{Thing, UNCERTAIN},
-    port::engine::{Abilities, Condition, EngineDescriptor, EngineError, Found, Observation},
+    port::engine::{Capabilities, EngineDescriptor, EngineError, InventoryItem, Observation, ProvisioningState},
     service::tests::provider::{able, seen},
     timeline::Departed,
 };
 
-fn found(cluster: ClusterId, names: &[&str]) -> Vec<Found> {
-    names.iter().map(|name| Found { cluster, thing: thing(name) }).collect()
+fn found(cluster: ClusterId, names: &[&str]) -> Vec<InventoryItem> {
+    names.iter().map(|name| InventoryItem { cluster, thing: thing(name) }).collect()
 }
 
 fn departed(yard: &Yard, cluster: ClusterId, ago: TimeDelta) -> Departed {
@@ -99,7 +99,8 @@ async fn the_same_seen_again_is_written_now_and_then_and_anything_new_at_once() 
         yard.sweep().await.unwrap();
         assert!(matches!(yard.written.only(), Write::Put(orphan, ..) if orphan.seen_at == Some(yard.world.now())));
         let renewed = Thing { provider_id: Some("another".into()), ..thing("pool") };
-        for things in [found(orphan.cluster, &["net"]), vec![Found { cluster: orphan.cluster, thing: renewed }]] {
+        for things in [found(orphan.cluster, &["net"]), vec![InventoryItem { cluster: orphan.cluster, thing: renewed }]]
+        {
             yard.provider.inventory.set(Ok(things.clone()));
             yard.sweep().await.unwrap();
             let Write::Put(orphan, ..) = yard.written.only() else { panic!() };
@@ -194,8 +195,8 @@ async fn an_inventory_that_cannot_be_read_changes_nothing() {
 #[tokio::test]
 async fn an_engine_that_lists_nothing_is_not_asked_to() {
     let yard = Yard::new();
-    let abilities = Abilities { deploy: true, ..Abilities::default() };
-    yard.provider.descriptor.set(EngineDescriptor { abilities, ..able() });
+    let capabilities = Capabilities { deploy: true, ..Capabilities::default() };
+    yard.provider.descriptor.set(EngineDescriptor { capabilities, ..able() });
     let listed = yard.put(OrphanState::Listed);
     let going = yard.put(yard.deleting(None));
     yard.sweep().await.unwrap();
@@ -273,7 +274,7 @@ async fn an_orphan_whose_cluster_is_there_after_all_leaves_the_list_and_nothing_
 #[tokio::test]
 async fn what_an_inventory_does_not_show_is_gone_only_when_a_look_for_it_says_so() {
     let elsewhere = Err(EngineError::Denied(reason("the key is for another project")));
-    let there = Ok(Observation::Seen(seen(Condition::Running)));
+    let there = Ok(Observation::Present(seen(ProvisioningState::Running)));
     let gone = [Ok(Observation::Absent), Err(EngineError::Missing)];
     // What the inventory shows, what a look finds, what is listed then.
     let rows = [
@@ -295,8 +296,8 @@ async fn what_an_inventory_does_not_show_is_gone_only_when_a_look_for_it_says_so
         yard.sweep().await.unwrap();
         let what = format!("{inventory:?} and {look:?}");
         assert_eq!(yard.words(), ["inventory", "observe"], "{what}");
-        let [(_, order)] = &yard.provider.asked.take()[..] else { panic!("{what}") };
-        assert_eq!(order.known, [thing("net"), thing("pool")], "where it was made");
+        let [(_, spec)] = &yard.provider.asked.take()[..] else { panic!("{what}") };
+        assert_eq!(spec.known, [thing("net"), thing("pool")], "where it was made");
         let shown = yard.shown(orphan.cluster).map(|orphan| orphan.rows).unwrap_or_default();
         let mut names: Vec<_> = shown.iter().map(|row| row.thing.name.name.as_str()).collect();
         names.sort_unstable();

@@ -3,15 +3,15 @@
 use super::*;
 use crate::{
     ledger::{Mark, UNCERTAIN},
-    port::engine::{Abilities, Condition, EngineDescriptor, EngineError, Observation},
+    port::engine::{Capabilities, EngineDescriptor, EngineError, Observation, ProvisioningState},
     service::tests::provider::{able, seen},
 };
 
 /// With an orphan that is to go, at a provider that lists nothing.
 fn yard(trouble: Option<Reason>) -> (Yard, Orphan) {
     let yard = Yard::new();
-    let abilities = Abilities { deploy: true, ..Abilities::default() };
-    yard.provider.descriptor.set(EngineDescriptor { abilities, ..able() });
+    let capabilities = Capabilities { deploy: true, ..Capabilities::default() };
+    yard.provider.descriptor.set(EngineDescriptor { capabilities: capabilities, ..able() });
     let orphan = yard.put(yard.deleting(trouble));
     (yard, orphan)
 }
@@ -25,19 +25,19 @@ fn trouble(yard: &Yard, orphan: &Orphan) -> Option<Reason> {
 
 #[tokio::test]
 async fn every_look_and_every_answer() {
-    let shown = |condition| Ok(Observation::Seen(seen(condition)));
+    let shown = |condition| Ok(Observation::Present(seen(condition)));
     let denied = || EngineError::Denied(reason("the key was revoked"));
     let busy = || EngineError::Busy("it is rolling out".into());
     // What is seen, what destroying answers; whether it is asked for, and what the trouble is then.
     let rows = [
-        (shown(Condition::Running), Ok(()), true, None),
-        (shown(Condition::Working), Ok(()), true, None),
-        (shown(Condition::Incomplete), Ok(()), true, None),
-        (shown(Condition::Broken(reason("the disk is full"))), Ok(()), true, None),
-        (shown(Condition::Removing), Err(busy()), false, None),
-        (shown(Condition::Running), Err(denied()), true, Some(denied())),
-        (shown(Condition::Running), Err(busy()), true, Some(busy())),
-        (shown(Condition::Running), Err(EngineError::Missing), true, None),
+        (shown(ProvisioningState::Running), Ok(()), true, None),
+        (shown(ProvisioningState::Working), Ok(()), true, None),
+        (shown(ProvisioningState::Incomplete), Ok(()), true, None),
+        (shown(ProvisioningState::Broken(reason("the disk is full"))), Ok(()), true, None),
+        (shown(ProvisioningState::Removing), Err(busy()), false, None),
+        (shown(ProvisioningState::Running), Err(denied()), true, Some(denied())),
+        (shown(ProvisioningState::Running), Err(busy()), true, Some(busy())),
+        (shown(ProvisioningState::Running), Err(EngineError::Missing), true, None),
         (Err(denied()), Ok(()), false, Some(denied())),
         (Err(busy()), Ok(()), false, Some(busy())),
     ];
@@ -80,15 +80,15 @@ async fn only_what_is_to_go_is_touched() {
     let (yard, going) = yard(None);
     yard.put(OrphanState::Listed);
     yard.put(yard.ignored());
-    yard.provider.shows(Condition::Running);
+    yard.provider.shows(ProvisioningState::Running);
     yard.sweep().await.unwrap();
     assert_eq!(yard.words(), ["observe", "destroy"]);
     let mark = Mark { installation: Uuid::from_u128(42), cluster: going.cluster };
     let asked = yard.provider.asked.take();
     assert_eq!(asked.len(), 2);
-    for (access, order) in asked {
-        assert_eq!((access.provisioner, order.mark, order.name.as_str()), (yard.world.making, mark, "left"));
-        assert_eq!(order.known, [thing("net"), thing("pool")]);
+    for (credentials, spec) in asked {
+        assert_eq!((credentials.provisioner, spec.mark, spec.name.as_str()), (yard.world.making, mark, "left"));
+        assert_eq!(spec.known, [thing("net"), thing("pool")]);
     }
 }
 
@@ -96,7 +96,7 @@ async fn only_what_is_to_go_is_touched() {
 async fn whoever_ceased_to_lead_takes_nothing_down() {
     for now in [None, Some(Term::Held(Revision(9)))] {
         let (yard, _) = yard(None);
-        yard.provider.shows(Condition::Running);
+        yard.provider.shows(ProvisioningState::Running);
         let term = yard.term.clone();
         yard.story.meanwhile("observe", move || term.set(now));
         assert!(matches!(yard.sweep().await, Err(StoreError::Deposed)));
@@ -132,7 +132,7 @@ async fn an_engine_that_is_not_offered_any_more_is_why_it_is_not_gone() {
 #[tokio::test]
 async fn the_same_trouble_in_other_words_is_written_once() {
     let (yard, orphan) = yard(None);
-    yard.provider.shows(Condition::Running);
+    yard.provider.shows(ProvisioningState::Running);
     let said = |id: u32| reason("a network is in use").with_words(format!("409, request {id}"));
     for id in 0..3 {
         yard.provider.answer.set(Err(EngineError::Rejected(said(id))));

@@ -9,7 +9,7 @@ use crate::{
     ledger::{RowState, SETTLE, UNCERTAIN},
     operation::{StepKind, StepOutcome},
     port::{
-        engine::{Condition, EngineError},
+        engine::{EngineError, ProvisioningState},
         store::ClusterRecord,
     },
     service::{reconcile::Again, tests::provider::policy},
@@ -41,7 +41,7 @@ fn answers() -> [Result<(), EngineError>; 8] {
 fn calling(kind: OperationKind) -> Stage {
     let stage = Stage::asked(kind.clone());
     if kind != OperationKind::Deploy {
-        stage.provider.shows(Condition::Running);
+        stage.provider.shows(ProvisioningState::Running);
     }
     stage
 }
@@ -228,7 +228,7 @@ async fn a_call_that_nobody_saw_answered_has_not_failed_when_it_shows() {
     stage.operation_is(|operation| operation.begin(StepKind::Create, now));
     stage.provider.is_silent();
     stage.turn().await;
-    stage.provider.shows(Condition::Working);
+    stage.provider.shows(ProvisioningState::Working);
     stage.turn().await;
     let operation = stage.operation();
     assert_eq!(operation.newest(StepKind::Create).unwrap().outcome, Some(StepOutcome::Done));
@@ -240,9 +240,9 @@ async fn a_step_that_calls_is_not_begun_before_its_call() {
     stage.provider.answer.set(Err(EngineError::Busy("it is rolling out".into())));
     stage.turn().await;
     // Something happens there meanwhile, and then some of it is missing: it is asked for again, but not yet.
-    stage.provider.shows(Condition::Working);
+    stage.provider.shows(ProvisioningState::Working);
     stage.turn().await;
-    stage.provider.shows(Condition::Incomplete);
+    stage.provider.shows(ProvisioningState::Incomplete);
     stage.turn().await;
     let count = |stage: &Stage| stage.operation().steps.iter().filter(|step| step.kind == StepKind::Create).count();
     assert_eq!((stage.step().kind, count(&stage)), (StepKind::Wait, 1));
@@ -320,7 +320,7 @@ async fn why_it_is_refused_is_shown_while_it_is_tried_again() {
     stage.provider.is_silent();
     stage.turn().await;
     assert!(shown().contains("connection refused"), "{}", shown());
-    stage.provider.shows(Condition::Running);
+    stage.provider.shows(ProvisioningState::Running);
     stage.provider.answer.set(Ok(()));
     stage.advance(60);
     stage.turn().await;

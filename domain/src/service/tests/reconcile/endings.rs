@@ -9,7 +9,7 @@ use crate::{
     ledger::UNCERTAIN,
     operation::{NetworkPolicy, StepKind, StepOutcome},
     port::{
-        engine::{Condition, EngineError, Observation, Seen},
+        engine::{EngineError, Observation, ObservedCluster, ProvisioningState},
         store::{Change, ClusterRecord, MockClusterStore},
     },
     service::{
@@ -33,17 +33,17 @@ fn nodes(stage: &Stage) -> Option<Value> {
     stage.cluster().metadata.and_then(|metadata| metadata.to_map().get("node_count").cloned())
 }
 
-fn with_nodes(condition: Condition, nodes: u32) -> Observation {
-    Observation::Seen(Seen { node_count: Some(nodes), ..seen(condition) })
+fn with_nodes(condition: ProvisioningState, nodes: u32) -> Observation {
+    Observation::Present(ObservedCluster { node_count: Some(nodes), ..seen(condition) })
 }
 
 #[tokio::test]
 async fn what_the_provider_shows_to_be_done_has_succeeded() {
-    let policy_on = Seen { network_policy: Some(policy(true)), ..seen(Condition::Running) };
+    let policy_on = ObservedCluster { network_policy: Some(policy(true)), ..seen(ProvisioningState::Running) };
     let rows = [
-        (OperationKind::Deploy, Observation::Seen(seen(Condition::Running))),
-        (OperationKind::Resize { node_count: 5 }, with_nodes(Condition::Running, 5)),
-        (OperationKind::SetNetworkPolicy { policy: policy(true) }, Observation::Seen(policy_on)),
+        (OperationKind::Deploy, Observation::Present(seen(ProvisioningState::Running))),
+        (OperationKind::Resize { node_count: 5 }, with_nodes(ProvisioningState::Running, 5)),
+        (OperationKind::SetNetworkPolicy { policy: policy(true) }, Observation::Present(policy_on)),
     ];
     for (kind, shows) in rows {
         let stage = Stage::asked(kind.clone());
@@ -76,7 +76,8 @@ async fn network_policy_that_was_switched_is_what_the_cluster_would_be_made_with
         stage.cluster_is(|cluster| {
             cluster.metadata = Some(document::split(object(before.clone()), &|_| false).shown);
         });
-        let done = Observation::Seen(Seen { network_policy: Some(policy), ..seen(Condition::Running) });
+        let done =
+            Observation::Present(ObservedCluster { network_policy: Some(policy), ..seen(ProvisioningState::Running) });
         stage.provider.observation.set(Ok(done));
         stage.turn().await;
         let ClusterRecord::Put(cluster, ..) = ending(&stage).record else { panic!() };
@@ -90,7 +91,7 @@ async fn a_resize_that_is_done_changes_the_size_that_is_wanted() {
     stage.cluster_is(|cluster| {
         cluster.metadata = Some(document::split(object(json!({"node_count": 3, "size": "small"})), &|_| false).shown);
     });
-    stage.provider.observation.set(Ok(with_nodes(Condition::Running, 5)));
+    stage.provider.observation.set(Ok(with_nodes(ProvisioningState::Running, 5)));
     stage.turn().await;
     let ClusterRecord::Put(cluster, secrets, _) = ending(&stage).record else { panic!() };
     let metadata = cluster.metadata.unwrap().to_map();
@@ -105,7 +106,7 @@ async fn a_resize_changes_what_is_sealed_as_well_as_what_is_shown() {
     let split = document::split(whole, &|path| path == ["admin_password"]);
     stage.kept.metadata.set(split.sealed);
     stage.cluster_is(|cluster| cluster.metadata = Some(split.shown));
-    stage.provider.observation.set(Ok(with_nodes(Condition::Running, 5)));
+    stage.provider.observation.set(Ok(with_nodes(ProvisioningState::Running, 5)));
     stage.turn().await;
     let shown = stage.cluster().metadata.unwrap();
     assert_eq!(shown.to_map(), object(json!({"node_count": 5, "admin_password": MASK})));
@@ -122,8 +123,8 @@ async fn a_resize_that_was_stopped_leaves_the_size_that_was_seen() {
         let stage = Stage::asked(OperationKind::Resize { node_count: 5 });
         let now = stage.world.now();
         stage.operation_is(|operation| operation.cancel = Some((operation.requested_by, now)));
-        let shown = Seen { node_count: observed, ..seen(Condition::Working) };
-        stage.provider.observation.set(Ok(Observation::Seen(shown)));
+        let shown = ObservedCluster { node_count: observed, ..seen(ProvisioningState::Working) };
+        stage.provider.observation.set(Ok(Observation::Present(shown)));
         assert_eq!(stage.turn().await.again, Again::Now);
         let commit = ending(&stage);
         let cancelled = "cancelled: resize the cluster to 5 nodes";
@@ -143,8 +144,10 @@ async fn a_resize_that_failed_wants_what_was_wanted_before() {
 
 #[tokio::test]
 async fn at_its_deadline_everything_ends_with_what_was_waited_for() {
-    let running = || Ok(Observation::Seen(seen(Condition::Running)));
-    let working = || Ok(Observation::Seen(Seen { words: "3 of 5 nodes".into(), ..seen(Condition::Working) }));
+    let running = || Ok(Observation::Present(seen(ProvisioningState::Running)));
+    let working = || {
+        Ok(Observation::Present(ObservedCluster { words: "3 of 5 nodes".into(), ..seen(ProvisioningState::Working) }))
+    };
     let rows = [
         (OperationKind::Deploy, working(), "the provider says: 3 of 5 nodes"),
         (OperationKind::Deploy, Ok(Observation::Absent), "the provider does not have the cluster"),
@@ -201,7 +204,7 @@ async fn what_is_stopped_ends_as_far_as_it_got() {
         }
         match (&kind, sent) {
             (OperationKind::Deploy, None) => stage.provider.lacks_it(),
-            _ => stage.provider.shows(Condition::Working),
+            _ => stage.provider.shows(ProvisioningState::Working),
         }
         stage.operation_is(|operation| operation.cancel = Some((operation.requested_by, now)));
         stage.turn().await;
@@ -307,7 +310,7 @@ async fn something_under_way_of_which_nothing_is_on_record_has_failed() {
             if has_pointer {
                 stage.cluster_is(|cluster| cluster.operation = Some(crate::id::OperationId::random()));
             }
-            stage.provider.shows(Condition::Running);
+            stage.provider.shows(ProvisioningState::Running);
             assert_eq!(stage.turn().await.again, Again::Now, "{lifecycle:?}");
             let commit = ending(&stage);
             assert_eq!(commit.work.operations, [], "{lifecycle:?}");
@@ -321,8 +324,8 @@ async fn something_under_way_of_which_nothing_is_on_record_has_failed() {
 #[tokio::test]
 async fn an_ending_whose_story_cannot_be_shortened_is_stored_all_the_same() {
     let stage = Stage::asked(OperationKind::SetNetworkPolicy { policy: policy(true) });
-    let policy_on = Seen { network_policy: Some(policy(true)), ..seen(Condition::Running) };
-    stage.provider.observation.set(Ok(Observation::Seen(policy_on)));
+    let policy_on = ObservedCluster { network_policy: Some(policy(true)), ..seen(ProvisioningState::Running) };
+    stage.provider.observation.set(Ok(Observation::Present(policy_on)));
     let kept = stage.kept.clone();
     let mut store = MockClusterStore::new();
     store.expect_ledger().returning(|_| Ok(None));
@@ -376,9 +379,9 @@ async fn a_turn_tells_when_what_is_under_way_has_to_end() {
 async fn what_was_seen_at_work_and_breaks_has_failed_at_once() {
     let stage = Stage::asked(OperationKind::Deploy);
     stage.turn().await;
-    stage.provider.shows(Condition::Working);
+    stage.provider.shows(ProvisioningState::Working);
     stage.turn().await;
-    stage.provider.shows(Condition::Broken(reason("the quota is used up")));
+    stage.provider.shows(ProvisioningState::Broken(reason("the quota is used up")));
     stage.turn().await;
     assert_eq!(stage.operation().status, OperationStatus::Failed, "a moment after it was accepted");
 }

@@ -8,7 +8,7 @@ use crate::{
     ledger::{Mark, RowState, UNCERTAIN},
     operation::{OperationStatus, StepKind},
     port::{
-        engine::{Condition, Observation},
+        engine::{Observation, ProvisioningState},
         store::ClusterRecord,
     },
     service::{
@@ -22,7 +22,7 @@ use crate::{
 
 /// Every call that changes something at a provider: what is asked, how the cluster is then, and the step that calls.
 fn calls() -> [(&'static str, OperationKind, Observation, StepKind); 4] {
-    let running = || Observation::Seen(seen(Condition::Running));
+    let running = || Observation::Present(seen(ProvisioningState::Running));
     let policy = policy(true);
     [
         ("deploy", OperationKind::Deploy, Observation::Absent, StepKind::Create),
@@ -207,14 +207,14 @@ async fn an_engine_is_given_the_mark_the_secrets_and_what_is_known() {
     ledger.observed(&[thing("net"), thing("gone")], stage.world.now());
     ledger.observed(&[thing("net")], stage.world.now());
     stage.kept.put_ledger(ledger);
-    stage.provider.shows(Condition::Running);
+    stage.provider.shows(ProvisioningState::Running);
     stage.turn().await;
     let mark = Mark { installation: Uuid::from_u128(42), cluster: stage.id };
     let asked = stage.provider.asked.take();
     assert_eq!(asked.len(), 2, "observe, destroy");
-    for (access, order) in &asked {
-        assert_eq!((access.provisioner, order.mark, order.name.as_str()), (stage.world.making, mark, "made"));
-        assert_eq!(order.parameters, whole);
+    for (credentials, spec) in &asked {
+        assert_eq!((credentials.provisioner, spec.mark, spec.name.as_str()), (stage.world.making, mark, "made"));
+        assert_eq!(spec.parameters, whole);
     }
     assert_eq!(asked[0].1.known, [thing("net")]);
     assert_eq!(asked[1].1.known, [thing("net"), thing("pool")], "and what was seen just now");

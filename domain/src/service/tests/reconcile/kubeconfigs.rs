@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     operation::{StepKind, StepOutcome},
     port::{
-        engine::{Condition, EngineError},
+        engine::{EngineError, ProvisioningState},
         store::{Change, ClusterRecord},
     },
     service::{reconcile::Again, tests::doubles::kubeconfig},
@@ -15,7 +15,7 @@ use crate::{
 /// A cluster that runs since a moment ago.
 fn deployed() -> Stage {
     let stage = Stage::asked(OperationKind::Deploy);
-    stage.provider.shows(Condition::Running);
+    stage.provider.shows(ProvisioningState::Running);
     stage
 }
 
@@ -121,7 +121,7 @@ async fn a_cluster_at_rest_that_has_none_gets_one_and_keeps_its_state_if_it_cann
     for lifecycle in [Lifecycle::Ready, failed()] {
         let stage = Stage::resting(lifecycle.clone());
         stage.cluster_is(|cluster| cluster.has_kubeconfig = false);
-        stage.provider.shows(Condition::Running);
+        stage.provider.shows(ProvisioningState::Running);
         stage.provider.kubeconfig.set(Err(EngineError::Missing));
         assert_eq!(stage.turn().await.again, Again::Quiet, "{lifecycle:?}");
         assert_eq!(stage.words(), ["observe", "commit", "kubeconfig"], "{lifecycle:?}");

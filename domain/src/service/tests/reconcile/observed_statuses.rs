@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     cluster::{Phase, ProviderStatus},
     port::{
-        engine::{Condition, EngineError, Observation, Seen},
+        engine::{EngineError, Observation, ObservedCluster, ProvisioningState},
         store::ClusterRecord,
     },
     service::{
@@ -20,7 +20,7 @@ fn told_running() -> ProviderStatus {
 #[tokio::test]
 async fn a_first_look_is_stored_and_the_same_again_is_not() {
     let stage = Stage::resting(Lifecycle::Ready);
-    stage.provider.shows(Condition::Running);
+    stage.provider.shows(ProvisioningState::Running);
     let read_at = stage.revision();
     let turned = stage.turn().await;
     assert_eq!((turned.again, turned.silent, turned.unchanged_at), (Again::Quiet, false, None));
@@ -59,18 +59,18 @@ async fn whatever_is_new_is_stored() {
         ("silence", |stage| stage.probe.set(ProbeResult::NoAnswer { reason: "time-out".into() })),
         ("a refusal", |stage| stage.probe.set(ProbeResult::Refused { reason: "401".into() })),
         ("another size", |stage| {
-            let seen = Seen { node_count: Some(4), ..seen(Condition::Running) };
-            stage.provider.observation.set(Ok(Observation::Seen(seen)));
+            let seen = ObservedCluster { node_count: Some(4), ..seen(ProvisioningState::Running) };
+            stage.provider.observation.set(Ok(Observation::Present(seen)));
         }),
         ("other words", |stage| {
-            let seen = Seen { words: "repairing a node".into(), ..seen(Condition::Running) };
-            stage.provider.observation.set(Ok(Observation::Seen(seen)));
+            let seen = ObservedCluster { words: "repairing a node".into(), ..seen(ProvisioningState::Running) };
+            stage.provider.observation.set(Ok(Observation::Present(seen)));
         }),
         ("a provider that is silent", |stage| stage.provider.is_silent()),
     ];
     for (what, happens) in news {
         let stage = Stage::resting(Lifecycle::Ready);
-        stage.provider.shows(Condition::Running);
+        stage.provider.shows(ProvisioningState::Running);
         stage.turn().await;
         stage.words();
         happens(&stage);
@@ -86,7 +86,7 @@ async fn whatever_is_new_is_stored() {
 #[tokio::test]
 async fn what_a_provider_said_is_kept_while_it_cannot_be_asked() {
     let stage = Stage::resting(Lifecycle::Ready);
-    stage.provider.shows(Condition::Running);
+    stage.provider.shows(ProvisioningState::Running);
     stage.turn().await;
     stage.provider.is_silent();
     let turned = stage.turn().await;
@@ -109,7 +109,7 @@ async fn a_cluster_or_a_provider_that_does_not_answer_is_silent() {
         (ProbeResult::Reached { version: "v1.37.2".into() }, true, true),
     ] {
         let stage = Stage::resting(Lifecycle::Ready);
-        stage.provider.shows(Condition::Running);
+        stage.provider.shows(ProvisioningState::Running);
         if provider_is_silent {
             stage.provider.is_silent();
         }
@@ -127,14 +127,14 @@ async fn a_cluster_that_is_worked_on_is_not_looked_at_and_keeps_its_last_look() 
         let observed =
             ObservedStatus::after(None, stage.id, Some(before.clone()), Some(ProviderStatus::default()), now);
         stage.world.put_observed(observed.unwrap());
-        stage.provider.shows(Condition::Working);
+        stage.provider.shows(ProvisioningState::Working);
         stage.turn().await;
         assert!(!stage.words().contains(&"probe"));
         assert_eq!(stage.observed().unwrap().probe, Some(before));
     }
     // Nor is one without a kubeconfig.
     let stage = Stage::asked(OperationKind::Deploy);
-    stage.provider.shows(Condition::Working);
+    stage.provider.shows(ProvisioningState::Working);
     stage.turn().await;
     assert!(!stage.words().contains(&"probe"));
     assert_eq!(stage.observed().unwrap().probe, None);
@@ -144,8 +144,8 @@ async fn a_cluster_that_is_worked_on_is_not_looked_at_and_keeps_its_last_look() 
 async fn progress_is_stored_while_something_is_waited_for() {
     let stage = Stage::asked(OperationKind::Deploy);
     for percent in [10, 10, 60] {
-        let seen = Seen { progress: Some(percent), ..seen(Condition::Working) };
-        stage.provider.observation.set(Ok(Observation::Seen(seen)));
+        let seen = ObservedCluster { progress: Some(percent), ..seen(ProvisioningState::Working) };
+        stage.provider.observation.set(Ok(Observation::Present(seen)));
         stage.turn().await;
         assert_eq!(stage.observed().unwrap().provider.as_ref().unwrap().progress, Some(percent));
     }
@@ -167,7 +167,7 @@ async fn the_age_moves_also_while_a_call_is_tried_again_and_again() {
 #[tokio::test]
 async fn what_somebody_changed_during_a_look_is_looked_at_again() {
     let stage = Arc::new(Stage::resting(Lifecycle::Ready));
-    stage.provider.shows(Condition::Running);
+    stage.provider.shows(ProvisioningState::Running);
     let others = stage.clone();
     stage
         .kept
@@ -182,7 +182,7 @@ async fn what_somebody_changed_during_a_look_is_looked_at_again() {
 async fn a_kubeconfig_that_is_not_stored_after_all_is_no_look() {
     let stage = Stage::resting(Lifecycle::Ready);
     stage.kept.kubeconfig.set(None);
-    stage.provider.shows(Condition::Running);
+    stage.provider.shows(ProvisioningState::Running);
     stage.turn().await;
     assert_eq!(stage.observed().unwrap().probe, None);
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     operation::StepKind,
     port::{
-        engine::{Condition, EngineError, Observation},
+        engine::{EngineError, Observation, ProvisioningState},
         store::ClusterRecord,
     },
     service::{
@@ -15,8 +15,8 @@ use crate::{
     },
 };
 
-fn shown(condition: Condition) -> Result<Observation, EngineError> {
-    Ok(Observation::Seen(seen(condition)))
+fn shown(condition: ProvisioningState) -> Result<Observation, EngineError> {
+    Ok(Observation::Present(seen(condition)))
 }
 
 /// What is said of a cluster that failed on its own; `None` where it is left as it is.
@@ -53,13 +53,13 @@ async fn becomes(stage: &Stage, observation: Result<Observation, EngineError>) -
 
 #[tokio::test]
 async fn a_cluster_that_was_well_can_fail_or_vanish() {
-    let broken = Condition::Broken(reason("the disk is full"));
+    let broken = ProvisioningState::Broken(reason("the disk is full"));
     let rows = [
-        (shown(Condition::Running), None),
-        (shown(Condition::Working), None),
+        (shown(ProvisioningState::Running), None),
+        (shown(ProvisioningState::Working), None),
         (shown(broken), Some("the disk is full")),
-        (shown(Condition::Removing), Some("being taken down at the provider")),
-        (shown(Condition::Incomplete), Some("is missing at the provider")),
+        (shown(ProvisioningState::Removing), Some("being taken down at the provider")),
+        (shown(ProvisioningState::Incomplete), Some("is missing at the provider")),
         (Ok(Observation::Absent), Some("does not have the cluster any more")),
         (Err(EngineError::Missing), Some("does not have the cluster any more")),
         (Err(EngineError::Unreachable("connection refused".into())), None),
@@ -78,10 +78,10 @@ async fn a_cluster_that_was_well_can_fail_or_vanish() {
 #[tokio::test]
 async fn a_cluster_that_has_failed_can_be_well_again() {
     let rows = [
-        (shown(Condition::Running), Some("the cluster is well")),
-        (shown(Condition::Working), None),
-        (shown(Condition::Broken(reason("the disk is full"))), None),
-        (shown(Condition::Incomplete), None),
+        (shown(ProvisioningState::Running), Some("the cluster is well")),
+        (shown(ProvisioningState::Working), None),
+        (shown(ProvisioningState::Broken(reason("the disk is full"))), None),
+        (shown(ProvisioningState::Incomplete), None),
         (Ok(Observation::Absent), None),
         (Err(EngineError::Unreachable("connection refused".into())), None),
     ];
@@ -108,11 +108,11 @@ async fn what_somebody_stopped_or_wants_gone_does_not_recover_by_itself() {
             operation.begin(StepKind::Delete, now);
             operation.end(status, Some(reason("it did not work")), now);
         });
-        let became = becomes(&stage, shown(Condition::Running)).await;
+        let became = becomes(&stage, shown(ProvisioningState::Running)).await;
         assert_eq!(became.is_some(), recovers, "{kind:?} {status:?}");
     }
     let stage = Stage::new(failed(), true);
-    assert!(becomes(&stage, shown(Condition::Running)).await.is_some(), "nothing was asked for");
+    assert!(becomes(&stage, shown(ProvisioningState::Running)).await.is_some(), "nothing was asked for");
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn what_is_not_where_it_would_be_made_now_is_looked_for_where_it_was_made(
     let rows = [
         // What a look shows that knows of the things; whether the cluster fails.
         (denied, false),
-        (shown(Condition::Running), false),
+        (shown(ProvisioningState::Running), false),
         (Ok(Observation::Absent), true),
     ];
     for (second, fails) in rows {
@@ -161,7 +161,7 @@ async fn what_is_not_where_it_would_be_made_now_is_looked_for_where_it_was_made(
         stage.kept.story.meanwhile("ledger", move || observation.set(then));
         stage.turn().await;
         assert_eq!(words(&stage.happened())[..4], ["observe", "ledger", "observe", "probe"], "{second:?}");
-        let known: Vec<_> = stage.provider.asked.take().into_iter().map(|(_, order)| order.known).collect();
+        let known: Vec<_> = stage.provider.asked.take().into_iter().map(|(_, spec)| spec.known).collect();
         assert_eq!(known, [vec![], vec![thing("net")]], "{second:?}");
         assert_eq!(matches!(stage.cluster().lifecycle, Lifecycle::Failed { .. }), fails, "{second:?}");
     }

@@ -20,7 +20,7 @@ use crate::{
     id::{ClusterId, OperationId},
     operation::{Operation, OperationKind, OperationStatus},
     port::{
-        engine::{Abilities, EngineDescriptor, EngineRegistry},
+        engine::{Capabilities, EngineDescriptor, EngineRegistry},
         store::Revision,
     },
     reason::{Fixer, Reason},

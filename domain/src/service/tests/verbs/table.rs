@@ -160,10 +160,10 @@ async fn trying_again_to_destroy_is_changing_unless_somebody_had_thought_better_
 
 #[tokio::test]
 async fn what_the_engine_cannot_do_is_said_with_its_name() {
-    let abilities = Abilities { deploy: true, ..Abilities::default() };
+    let capabilities = Capabilities { deploy: true, ..Capabilities::default() };
     for verb in [Verb::Resize, Verb::SetNetworkPolicy] {
         let mut counter = Counter::with(Ready);
-        counter.clusters.engines = engines(EngineDescriptor { abilities, ..able() });
+        counter.clusters.engines = engines(EngineDescriptor { capabilities, ..able() });
         let (me, id) = (counter.ann(), counter.id);
         let error = match verb {
             Verb::Resize => counter.clusters.resize(&me, id, 5, None).await.unwrap_err(),

@@ -11,7 +11,7 @@ use crate::{
     },
     ledger::Ledger,
     operation::NetworkPolicy,
-    port::engine::{Condition, Observation},
+    port::engine::{Observation, ProvisioningState},
     port::store::{Change, ClusterRecord, ClusterSecrets},
     service::tests::{doubles::fields, provider::seen},
     timeline::Departed,
@@ -239,12 +239,12 @@ async fn a_deadline_past_the_end_of_time_is_the_end_of_time() {
 
 /// A cluster that its provider does not have any more, or not all of it: how the reconciler says so.
 fn lacking() -> [Reason; 2] {
-    let missing = |condition: Option<Condition>| {
+    let missing = |condition: Option<ProvisioningState>| {
         let cluster = {
             let world = World::new();
             Cluster { lifecycle: Lifecycle::Ready, ..cluster("made", world.making, &world.people.ann) }
         };
-        let observation = Ok(condition.map_or(Observation::Absent, |condition| Observation::Seen(seen(condition))));
+        let observation = Ok(condition.map_or(Observation::Absent, |condition| Observation::Present(seen(condition))));
         let ledger = Ledger::empty(cluster.id);
         let now = World::new().now();
         let (cluster, observation) = (&cluster, &observation);
@@ -253,7 +253,7 @@ fn lacking() -> [Reason; 2] {
             other => panic!("{other:?}"),
         }
     };
-    [missing(None), missing(Some(Condition::Incomplete))]
+    [missing(None), missing(Some(ProvisioningState::Incomplete))]
 }
 
 #[tokio::test]

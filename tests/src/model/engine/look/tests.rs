@@ -33,17 +33,17 @@ fn look(things: &[&str]) -> Observation {
     observation(&names(), &gathered(things.iter().map(|text| thing(text)).collect(), Vec::new()))
 }
 
-fn seen(things: &[&str]) -> Seen {
+fn seen(things: &[&str]) -> ObservedCluster {
     match look(things) {
-        Observation::Seen(seen) => seen,
+        Observation::Present(seen) => seen,
         Observation::Absent => panic!("{things:?}"),
     }
 }
 
 #[test]
 fn what_is_done_to_a_part_is_done_to_the_cluster() {
-    use Condition::{Incomplete, Removing, Running, Working};
-    let cases: [(&[&str], Condition, Option<u8>); 12] = [
+    use ProvisioningState::{Incomplete, Removing, Running, Working};
+    let cases: [(&[&str], ProvisioningState, Option<u8>); 12] = [
         (&["network creating 60"], Working, Some(20)),
         (&["network running"], Incomplete, Some(33)),
         (&["network running", "cluster creating 50"], Working, Some(50)),
@@ -60,7 +60,7 @@ fn what_is_done_to_a_part_is_done_to_the_cluster() {
     ];
     for (things, condition, progress) in cases {
         let seen = seen(things);
-        assert_eq!((seen.condition, seen.progress), (condition, progress), "{things:?}");
+        assert_eq!((seen.state, seen.progress), (condition, progress), "{things:?}");
         assert_eq!(seen.things.len(), things.len());
     }
     assert_eq!(look(&[]), Observation::Absent);
@@ -70,7 +70,7 @@ fn what_is_done_to_a_part_is_done_to_the_cluster() {
 fn what_has_failed_is_told_in_the_providers_words() {
     for things in [&["network error"][..], &["network running", "cluster error", "nodepool running"]] {
         let seen = seen(things);
-        let Condition::Broken(reason) = &seen.condition else { panic!("{seen:?}") };
+        let ProvisioningState::Broken(reason) = &seen.state else { panic!("{seen:?}") };
         assert_eq!((reason.words.as_deref(), reason.fixer), (Some("it burns"), Fixer::Provider));
         assert_eq!(seen.progress, None);
         assert!(seen.words.contains("failed: it burns"), "{}", seen.words);
@@ -83,16 +83,16 @@ fn what_carries_the_mark_and_is_no_part_counts_when_nothing_else_is_left() {
     for extra in ["network/old running", "network/old deleting", "network/old error"] {
         let things = [&whole[..], &[extra]].concat();
         let seen = seen(&things);
-        assert_eq!((seen.condition, seen.things.len()), (Condition::Running, 4), "{extra}");
+        assert_eq!((seen.state, seen.things.len()), (ProvisioningState::Running, 4), "{extra}");
     }
-    assert_eq!(seen(&["network/old running"]).condition, Condition::Incomplete);
-    assert_eq!(seen(&["network/old deleting"]).condition, Condition::Removing);
+    assert_eq!(seen(&["network/old running"]).state, ProvisioningState::Incomplete);
+    assert_eq!(seen(&["network/old deleting"]).state, ProvisioningState::Removing);
 }
 
 #[test]
 fn words_say_what_is_there_and_what_is_in_the_way() {
     let (network, cluster) = (thing("network running"), name("cluster", "kq"));
-    let Observation::Seen(seen) = observation(&names(), &gathered([network].into(), vec![cluster])) else {
+    let Observation::Present(seen) = observation(&names(), &gathered([network].into(), vec![cluster])) else {
         panic!("it is there")
     };
     assert_eq!(
@@ -108,6 +108,8 @@ fn shape_is_that_of_the_parts() {
     let policy = NetworkPolicy { provider: "CALICO".into(), enabled: true };
     things.get_mut(&name("nodepool", "kq")).unwrap().shape.node_count = Some(5);
     things.get_mut(&name("cluster", "kq")).unwrap().shape.network_policy = Some(policy.clone());
-    let Observation::Seen(seen) = observation(&names(), &gathered(things, Vec::new())) else { panic!("it is there") };
+    let Observation::Present(seen) = observation(&names(), &gathered(things, Vec::new())) else {
+        panic!("it is there")
+    };
     assert_eq!((seen.node_count, seen.network_policy), (Some(5), Some(policy)));
 }
