@@ -12,7 +12,7 @@ use crate::id::ClusterId;
 /// Says that a thing at a provider was made by this installation for one cluster. Engines write it on what they make, as a label or
 /// tag, and touch nothing that does not carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Mark {
+pub struct OwnershipTag {
     /// The installation: two that share a provider's project do not take each other's things for their own.
     pub installation: Uuid,
     /// The cluster.
@@ -22,27 +22,27 @@ pub struct Mark {
 /// Which thing at a provider: its kind, its name, and where it is. Names are made from the cluster's id, so that asking twice for
 /// a thing asks for the same one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ThingName {
+pub struct ResourceRef {
     /// `cluster`, `stack`, `server`, …
     pub kind: String,
     /// Its deterministic name.
     pub name: String,
     /// Project, group, region; empty where the provider knows no places.
-    pub place: String,
+    pub location: String,
 }
 
-impl fmt::Display for ThingName {
+impl fmt::Display for ResourceRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, name, place } = self;
+        let Self { kind, name, location: place } = self;
         if place.is_empty() { write!(f, "{kind} {name}") } else { write!(f, "{kind} {name} in {place}") }
     }
 }
 
-/// A thing that is at a provider and carries our mark.
+/// A thing that is at a provider and carries our ownership tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Thing {
+pub struct ProviderResource {
     /// Which.
-    pub name: ThingName,
+    pub name: ResourceRef,
     /// The provider's own id.
     pub provider_id: Option<String>,
 }
@@ -50,7 +50,7 @@ pub struct Thing {
 /// What is known of a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RowState {
+pub enum RecordState {
     /// We may have asked for it; nobody has seen it.
     Intended,
     /// It was seen.
@@ -61,7 +61,7 @@ pub enum RowState {
     Gone,
 }
 
-impl RowState {
+impl RecordState {
     /// The word programs use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -76,11 +76,11 @@ impl RowState {
 
 /// One thing with what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
+pub struct ResourceRecord {
     /// The thing.
-    pub thing: Thing,
+    pub resource: ProviderResource,
     /// What is known of it.
-    pub state: RowState,
+    pub state: RecordState,
     /// Since when.
     pub since: DateTime<Utc>,
 }
@@ -97,7 +97,7 @@ pub struct Ledger {
     /// The cluster.
     pub cluster: ClusterId,
     /// Its rows, in the order in which the things are made.
-    pub rows: Vec<Row>,
+    pub resources: Vec<ResourceRecord>,
     /// Until then, a call that was sent may still make something, or what it made may not show: that nothing is there proves nothing.
     pub uncertain_until: Option<DateTime<Utc>>,
 }
@@ -106,22 +106,22 @@ impl Ledger {
     /// Nothing was made yet.
     #[must_use]
     pub const fn empty(cluster: ClusterId) -> Self {
-        Self { cluster, rows: Vec::new(), uncertain_until: None }
+        Self { cluster, resources: Vec::new(), uncertain_until: None }
     }
 
     /// `things` are about to be asked for.
-    pub fn intend(&mut self, things: impl IntoIterator<Item = ThingName>, now: DateTime<Utc>) {
+    pub fn intend(&mut self, things: impl IntoIterator<Item = ResourceRef>, now: DateTime<Utc>) {
         for name in things {
-            match self.rows.iter_mut().find(|row| row.thing.name == name) {
-                Some(row) if row.state == RowState::Gone => {
-                    row.thing.provider_id = None;
-                    row.state = RowState::Intended;
+            match self.resources.iter_mut().find(|row| row.resource.name == name) {
+                Some(row) if row.state == RecordState::Gone => {
+                    row.resource.provider_id = None;
+                    row.state = RecordState::Intended;
                     row.since = now;
                 }
                 Some(_) => {}
                 None => {
-                    let thing = Thing { name, provider_id: None };
-                    self.rows.push(Row { thing, state: RowState::Intended, since: now });
+                    let thing = ProviderResource { name, provider_id: None };
+                    self.resources.push(ResourceRecord { resource: thing, state: RecordState::Intended, since: now });
                 }
             }
         }
@@ -130,9 +130,9 @@ impl Ledger {
 
     /// The end of everything is about to be asked for.
     pub fn condemn(&mut self, now: DateTime<Utc>) {
-        for row in &mut self.rows {
-            if matches!(row.state, RowState::Intended | RowState::Present) {
-                row.state = RowState::Deleting;
+        for row in &mut self.resources {
+            if matches!(row.state, RecordState::Intended | RecordState::Present) {
+                row.state = RecordState::Deleting;
                 row.since = now;
             }
         }
@@ -150,25 +150,29 @@ impl Ledger {
     }
 
     /// These things and no others were seen. What was not seen is gone, unless it is still to be made or may still appear.
-    pub fn observed(&mut self, things: &[Thing], now: DateTime<Utc>) {
+    pub fn observed(&mut self, things: &[ProviderResource], now: DateTime<Utc>) {
         let uncertain = self.is_uncertain(now);
-        for row in &mut self.rows {
-            if let Some(seen) = things.iter().find(|thing| thing.name == row.thing.name) {
+        for row in &mut self.resources {
+            if let Some(seen) = things.iter().find(|thing| thing.name == row.resource.name) {
                 if seen.provider_id.is_some() {
-                    row.thing.provider_id.clone_from(&seen.provider_id);
+                    row.resource.provider_id.clone_from(&seen.provider_id);
                 }
-                if matches!(row.state, RowState::Intended | RowState::Gone) {
-                    row.state = RowState::Present;
+                if matches!(row.state, RecordState::Intended | RecordState::Gone) {
+                    row.state = RecordState::Present;
                     row.since = now;
                 }
-            } else if matches!(row.state, RowState::Present | RowState::Deleting) && !uncertain {
-                row.state = RowState::Gone;
+            } else if matches!(row.state, RecordState::Present | RecordState::Deleting) && !uncertain {
+                row.state = RecordState::Gone;
                 row.since = now;
             }
         }
         for thing in things {
-            if !self.rows.iter().any(|row| row.thing.name == thing.name) {
-                self.rows.push(Row { thing: thing.clone(), state: RowState::Present, since: now });
+            if !self.resources.iter().any(|row| row.resource.name == thing.name) {
+                self.resources.push(ResourceRecord {
+                    resource: thing.clone(),
+                    state: RecordState::Present,
+                    since: now,
+                });
             }
         }
     }
@@ -180,8 +184,8 @@ impl Ledger {
     }
 
     /// What may be there.
-    pub fn remaining(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| row.state != RowState::Gone)
+    pub fn remaining(&self) -> impl Iterator<Item = &ResourceRecord> {
+        self.resources.iter().filter(|row| row.state != RecordState::Gone)
     }
 }
 
@@ -193,16 +197,16 @@ mod tests {
         DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
     }
 
-    fn name(name: &str) -> ThingName {
-        ThingName { kind: "server".into(), name: name.into(), place: "here".into() }
+    fn name(name: &str) -> ResourceRef {
+        ResourceRef { kind: "server".into(), name: name.into(), location: "here".into() }
     }
 
-    fn seen(text: &str) -> Thing {
-        Thing { name: name(text), provider_id: Some(format!("id of {text}")) }
+    fn seen(text: &str) -> ProviderResource {
+        ProviderResource { name: name(text), provider_id: Some(format!("id of {text}")) }
     }
 
-    fn states(ledger: &Ledger) -> Vec<(&str, RowState)> {
-        ledger.rows.iter().map(|row| (row.thing.name.name.as_str(), row.state)).collect()
+    fn states(ledger: &Ledger) -> Vec<(&str, RecordState)> {
+        ledger.resources.iter().map(|row| (row.resource.name.name.as_str(), row.state)).collect()
     }
 
     #[test]
@@ -210,14 +214,14 @@ mod tests {
         let mut ledger = Ledger::empty(ClusterId::random());
         ledger.intend([name("a"), name("b")], at(0));
         ledger.observed(&[seen("a")], at(1));
-        assert_eq!(states(&ledger), [("a", RowState::Present), ("b", RowState::Intended)]);
-        assert_eq!(ledger.rows[0].thing.provider_id.as_deref(), Some("id of a"));
+        assert_eq!(states(&ledger), [("a", RecordState::Present), ("b", RecordState::Intended)]);
+        assert_eq!(ledger.resources[0].resource.provider_id.as_deref(), Some("id of a"));
         ledger.condemn(at(200));
         ledger.observed(&[seen("a")], at(201));
-        assert_eq!(states(&ledger), [("a", RowState::Deleting), ("b", RowState::Gone)]);
+        assert_eq!(states(&ledger), [("a", RecordState::Deleting), ("b", RecordState::Gone)]);
         ledger.observed(&[], at(202));
         assert_eq!(ledger.remaining().count(), 0);
-        assert_eq!(ledger.rows[0].since, at(202));
+        assert_eq!(ledger.resources[0].since, at(202));
     }
 
     #[test]
@@ -226,9 +230,9 @@ mod tests {
         ledger.intend([name("a")], at(0));
         ledger.condemn(at(1));
         ledger.observed(&[], at(2));
-        assert_eq!(states(&ledger), [("a", RowState::Deleting)], "the call was not answered");
+        assert_eq!(states(&ledger), [("a", RecordState::Deleting)], "the call was not answered");
         ledger.observed(&[], at(0) + UNCERTAIN);
-        assert_eq!(states(&ledger), [("a", RowState::Gone)]);
+        assert_eq!(states(&ledger), [("a", RecordState::Gone)]);
     }
 
     #[test]
@@ -259,10 +263,10 @@ mod tests {
     }
 
     #[test]
-    fn a_marked_thing_that_no_row_knows_gets_one() {
+    fn a_tagged_resource_that_no_record_knows_gets_one() {
         let mut ledger = Ledger::empty(ClusterId::random());
         ledger.observed(&[seen("left over")], at(1));
-        assert_eq!(states(&ledger), [("left over", RowState::Present)]);
+        assert_eq!(states(&ledger), [("left over", RecordState::Present)]);
     }
 
     #[test]
@@ -271,7 +275,7 @@ mod tests {
         ledger.observed(&[seen("a")], at(1));
         ledger.observed(&[], at(2));
         ledger.intend([name("a")], at(3));
-        assert_eq!(states(&ledger), [("a", RowState::Intended)]);
-        assert_eq!(ledger.rows[0].thing.provider_id, None);
+        assert_eq!(states(&ledger), [("a", RecordState::Intended)]);
+        assert_eq!(ledger.resources[0].resource.provider_id, None);
     }
 }

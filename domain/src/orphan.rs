@@ -1,11 +1,11 @@
-//! Orphans: things at a provider that carry our mark and belong to no cluster any more, or may be there.
+//! Orphans: things at a provider that carry our ownership tag and belong to no cluster any more, or may be there.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
-    ledger::Row,
+    ledger::ResourceRecord,
     reason::Reason,
 };
 
@@ -22,7 +22,7 @@ pub enum OrphanState {
         /// When.
         since: DateTime<Utc>,
         /// Why it is not gone yet.
-        trouble: Option<Reason>,
+        last_error: Option<Reason>,
     },
     /// Somebody decided that it may stay.
     Ignored {
@@ -34,7 +34,7 @@ pub enum OrphanState {
 }
 
 /// Everything at one provider that was made for a cluster that is not there any more. Named by the cluster's id, which it carries
-/// in its mark: however often and by whomever it is found, it is one orphan.
+/// in its ownership tag: however often and by whomever it is found, it is one orphan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orphan {
     /// The cluster it was made for.
@@ -46,7 +46,7 @@ pub struct Orphan {
     /// With whose credentials it can be reached.
     pub provisioner: ProvisionerId,
     /// What is, or may be, there.
-    pub rows: Vec<Row>,
+    pub resources: Vec<ResourceRecord>,
     /// Where it stands.
     pub state: OrphanState,
     /// When it was listed.

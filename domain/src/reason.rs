@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Whose job it is to put something right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fixer {
+pub enum Responsible {
     /// Whoever asked for it: a name, a size, a parameter.
     Requester,
     /// The organization's admins: credentials, rights, quota.
@@ -18,7 +18,7 @@ pub enum Fixer {
     Provider,
 }
 
-impl Fixer {
+impl Responsible {
     /// The word programs use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -40,26 +40,26 @@ pub struct Reason {
     /// What is the matter, in plain words.
     pub cause: String,
     /// Whose job it is.
-    pub fixer: Fixer,
+    pub responsible: Responsible,
     /// What to do next, in plain words.
     pub next_step: String,
     /// What the provider said, in its own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub words: Option<String>,
+    pub provider_message: Option<String>,
 }
 
 impl Reason {
     /// A reason without words of a provider.
     #[must_use]
-    pub fn new(cause: impl Into<String>, fixer: Fixer, next_step: impl Into<String>) -> Self {
-        Self { cause: cause.into(), fixer, next_step: next_step.into(), words: None }
+    pub fn new(cause: impl Into<String>, responsible: Responsible, next_step: impl Into<String>) -> Self {
+        Self { cause: cause.into(), responsible: responsible, next_step: next_step.into(), provider_message: None }
     }
 
     /// Whether both say the same to the people concerned, in whatever words the provider says it: those often differ with every answer, by
     /// a request's id or a time.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
-        (&self.cause, self.fixer, &self.next_step) == (&other.cause, other.fixer, &other.next_step)
+        (&self.cause, self.responsible, &self.next_step) == (&other.cause, other.responsible, &other.next_step)
     }
 
     /// This reason, or the one there was before if that [is like](Self::is_like) it, with the words that were said first.
@@ -73,7 +73,7 @@ impl Reason {
     pub fn with_words(mut self, words: impl Into<String>) -> Self {
         let words = words.into();
         let words = words.trim();
-        self.words = (!words.is_empty()).then(|| words.chars().take(WORDS).collect());
+        self.provider_message = (!words.is_empty()).then(|| words.chars().take(WORDS).collect());
         self
     }
 }
@@ -81,7 +81,7 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.cause)?;
-        if let Some(words) = &self.words {
+        if let Some(words) = &self.provider_message {
             write!(f, " (the provider says: {words})")?;
         }
         if self.next_step.is_empty() { Ok(()) } else { write!(f, "; {}", self.next_step) }
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_reason_reads_as_one_sentence() {
-        let reason = Reason::new("the quota of 3 nodes is used up", Fixer::Admin, "raise it or delete a cluster");
+        let reason = Reason::new("the quota of 3 nodes is used up", Responsible::Admin, "raise it or delete a cluster");
         assert_eq!(reason.to_string(), "the quota of 3 nodes is used up; raise it or delete a cluster");
         let said = reason.with_words("  QUOTA_EXCEEDED\n");
         assert_eq!(
@@ -105,13 +105,13 @@ mod tests {
 
     #[test]
     fn what_was_said_first_stands_for_what_is_said_again_in_other_words() {
-        let quota = |words: &str| Reason::new("the quota is used up", Fixer::Admin, "raise it").with_words(words);
+        let quota = |words: &str| Reason::new("the quota is used up", Responsible::Admin, "raise it").with_words(words);
         let (first, again) = (quota("request 1"), quota("request 2"));
         assert_eq!(again.clone().or_first(Some(&first)), first);
         assert_eq!(again.clone().or_first(None), again);
         for other in [
             Reason { cause: "the disk is full".into(), ..again.clone() },
-            Reason { fixer: Fixer::Provider, ..again.clone() },
+            Reason { responsible: Responsible::Provider, ..again.clone() },
             Reason { next_step: "delete a cluster".into(), ..again.clone() },
         ] {
             assert_eq!(other.clone().or_first(Some(&first)), other);
@@ -120,8 +120,8 @@ mod tests {
 
     #[test]
     fn words_are_kept_short_at_a_character() {
-        let reason = Reason::new("c", Fixer::Provider, "").with_words("ü".repeat(WORDS + 5));
-        assert_eq!(reason.words.unwrap().chars().count(), WORDS);
-        assert_eq!(Reason::new("c", Fixer::Provider, "").with_words("  ").words, None);
+        let reason = Reason::new("c", Responsible::Provider, "").with_words("ü".repeat(WORDS + 5));
+        assert_eq!(reason.provider_message.unwrap().chars().count(), WORDS);
+        assert_eq!(Reason::new("c", Responsible::Provider, "").with_words("  ").provider_message, None);
     }
 }

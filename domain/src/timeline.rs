@@ -16,7 +16,7 @@ pub const KEPT: usize = 200;
 /// What kind of thing happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Happening {
+pub enum EventKind {
     /// Somebody asked for something: an operation, its end, another try.
     Asked,
     /// A step of an operation began, ended, or has to be tried again.
@@ -27,7 +27,7 @@ pub enum Happening {
     State,
 }
 
-impl Happening {
+impl EventKind {
     /// The word programs use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -42,13 +42,13 @@ impl Happening {
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct TimelineEvent {
     /// The cluster.
     pub cluster: ClusterId,
     /// When.
     pub at: DateTime<Utc>,
     /// What kind of thing.
-    pub happening: Happening,
+    pub kind: EventKind,
     /// What, in plain words.
     pub message: String,
     /// The operation it belongs to.
@@ -64,7 +64,7 @@ pub struct Entry {
 
 /// A cluster that is not there any more; its operations and its timeline are kept for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Departed {
+pub struct Tombstone {
     /// The cluster.
     pub cluster: ClusterId,
     /// What it was called.

@@ -56,8 +56,8 @@ async fn looked_at(app: &App, token: &str) {
 async fn steps(app: &App, token: &str, path: &str, size: usize) -> Vec<String> {
     let mut all = Vec::new();
     loop {
-        let mark = if path.contains('?') { '&' } else { '?' };
-        let page = app.get(&format!("{path}{mark}offset={}&limit={size}", all.len()), token).await.ok();
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let page = app.get(&format!("{path}{separator}offset={}&limit={size}", all.len()), token).await.ok();
         let part = ids(&page);
         assert!(part.len() <= size);
         if part.is_empty() {

@@ -146,7 +146,7 @@ async fn a_deletion_takes_over_is_repeatable_and_leaves_a_story() {
     let taken_over = world.get(&format!("/operations/{deploy}")).await;
     assert_eq!(taken_over["status"], "cancelled");
     assert!(text(&taken_over["failure"]["cause"]).contains("destroying"), "{taken_over}");
-    assert!(taken_over["failure"].get("provider_words").is_some());
+    assert!(taken_over["failure"].get("provider_message").is_some());
 
     eventually("it leaves", PATIENCE, || async { world.app.get(&path, &member).await.status == 404 }).await;
     assert_eq!(world.app.delete(&path, &member).await.status, StatusCode::NOT_FOUND);
@@ -223,7 +223,7 @@ async fn what_is_stopped_says_what_exists_and_can_be_run_again() {
     assert_eq!(again.status, StatusCode::CONFLICT, "it has ended: {}", again.body);
 
     let cluster = world.settled(id, "Error").await;
-    for key in ["cause", "fixer", "next_step"] {
+    for key in ["cause", "responsible", "next_step"] {
         assert!(cluster["failure"][key].is_string(), "{cluster}");
     }
     let retried = world.post(&format!("{path}/retry")).await;

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta};
 use kqueen_adapters::engine::{DemoCloud, DemoEngine};
 use kqueen_domain::{
     id::ProvisionerId,
-    ledger::{Mark, ThingName},
+    ledger::{OwnershipTag, ResourceRef},
     operation::NetworkPolicy,
     port::{
         clock::SetClock,
@@ -75,30 +75,30 @@ impl Stage for DemoStage {
         NetworkPolicy { provider: "CALICO".into(), enabled: true }
     }
 
-    async fn plant(&self, _: &ThingName, mark: Option<Mark>) {
-        assert_eq!(mark, None, "nothing there has no mark, which is all this can stand for");
+    async fn plant(&self, _: &ResourceRef, tag: Option<OwnershipTag>) {
+        assert_eq!(tag, None, "nothing there has no ownership tag, which is all this can stand for");
     }
 
-    async fn look(&self, name: &ThingName) -> Option<Value> {
+    async fn look(&self, name: &ResourceRef) -> Option<Value> {
         for cluster in self.kept() {
-            let mark: Mark = serde_json::from_value(cluster["mark"].clone()).unwrap();
-            let spec = ClusterSpec { mark, name: String::new(), parameters: Map::new(), known: Vec::new() };
+            let tag: OwnershipTag = serde_json::from_value(cluster["tag"].clone()).unwrap();
+            let spec = ClusterSpec { tag, name: String::new(), parameters: Map::new(), known: Vec::new() };
             let Observation::Present(seen) = self.engine.observe(&self.credentials, &spec).await.unwrap() else {
                 continue;
             };
-            if let Some(thing) = seen.things.iter().find(|thing| thing.name == *name) {
-                return Some(json!([thing.provider_id, seen.node_count, seen.words]));
+            if let Some(thing) = seen.resources.iter().find(|thing| thing.name == *name) {
+                return Some(json!([thing.provider_id, seen.node_count, seen.message]));
             }
         }
         None
     }
 
-    async fn end(&self, _: &ThingName) {
+    async fn end(&self, _: &ResourceRef) {
         unreachable!("nobody else reaches it")
     }
 
-    async fn unmark(&self, _: &ThingName) {
-        unreachable!("what is there is its mark")
+    async fn untag(&self, _: &ResourceRef) {
+        unreachable!("what is there is its ownership tag")
     }
 
     async fn pass(&self, time: TimeDelta) {
@@ -118,7 +118,7 @@ kqueen_tests::engine_promises! { crate::stage,
         its_forms_are_what_it_reads, good_credentials_are_accepted, names_are_those_of_the_cluster,
         a_cluster_comes_and_goes, deploying_again_makes_nothing_more, resizing_again_is_success,
         switching_network_policy_again_is_success, destroying_again_is_success, what_is_not_there_is_missing,
-        an_orphan_is_taken_down_by_its_mark, asking_changes_nothing, progress_is_told_while_it_is_made,
+        an_orphan_is_taken_down_by_its_tag, asking_changes_nothing, progress_is_told_while_it_is_made,
     ]
     others: [clusters_leave_each_other_alone, an_inventory_is_everything_of_ours_and_nothing_else]
 }

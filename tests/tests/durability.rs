@@ -88,14 +88,14 @@ struct Traces {
     status: OperationStatus,
     rows: usize,
     told: usize,
-    has_departed: bool,
+    has_tombstone: bool,
 }
 
 const fn traces(step: u32) -> Traces {
     match step {
-        1 => Traces { status: OperationStatus::Pending, rows: 0, told: 1, has_departed: false },
-        2 => Traces { status: OperationStatus::Running, rows: 1, told: 3, has_departed: false },
-        _ => Traces { status: OperationStatus::Succeeded, rows: 0, told: 4, has_departed: true },
+        1 => Traces { status: OperationStatus::Pending, rows: 0, told: 1, has_tombstone: false },
+        2 => Traces { status: OperationStatus::Running, rows: 1, told: 3, has_tombstone: false },
+        _ => Traces { status: OperationStatus::Succeeded, rows: 0, told: 4, has_tombstone: true },
     }
 }
 
@@ -143,7 +143,7 @@ async fn write_until_killed(place: &str) {
                         let work = Work {
                             operations: vec![(operation, Some(seen))],
                             timeline: vec![told(2, "gone")],
-                            departed: Some(a_departure(&cluster)),
+                            tombstone: Some(a_departure(&cluster)),
                             ..Work::default()
                         };
                         stores.clusters.commit(id, ClusterRecord::Remove(seen), work).await.unwrap();
@@ -202,9 +202,9 @@ async fn nothing_is_lost(stores: &Stores, catalog: &Catalog, acknowledged: &Ackn
         let ledger = stores.clusters.ledger(*id).await.unwrap();
         let there = Traces {
             status: operation.operation.record.status,
-            rows: ledger.map_or(0, |ledger| ledger.value.rows.len()),
+            rows: ledger.map_or(0, |ledger| ledger.value.resources.len()),
             told: stores.clusters.timeline(*id, None, 10).await.unwrap().entries.len(),
-            has_departed: catalog.departed(*id).is_some(),
+            has_tombstone: catalog.tombstone(*id).is_some(),
         };
         assert_eq!(there, traces(found), "{id}: a commit was torn");
     }

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use kqueen_domain::{
     id::ProvisionerId,
-    ledger::ThingName,
+    ledger::ResourceRef,
     operation::NetworkPolicy,
     port::engine::{
         ClusterSpec, Engine, EngineDescriptor, EngineError, InventoryItem, Observation, ProviderCredentials,
@@ -120,7 +120,7 @@ impl Engine for Guarded {
         bounded(CHECK, self.inner.check(parameters)).await
     }
 
-    fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ThingName> {
+    fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ResourceRef> {
         self.inner.makes(credentials, spec)
     }
 
@@ -171,7 +171,7 @@ impl Engine for Guarded {
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
-    use kqueen_domain::{id::ClusterId, ledger::Mark};
+    use kqueen_domain::{id::ClusterId, ledger::OwnershipTag};
 
     use super::*;
     use crate::engine::ManualEngine;
@@ -192,7 +192,7 @@ mod tests {
         async fn check(&self, _: &Map<String, Value>) -> Result<(), EngineError> {
             std::future::pending().await
         }
-        fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ThingName> {
+        fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ResourceRef> {
             self.manual.makes(credentials, spec)
         }
         async fn observe(&self, _: &ProviderCredentials, _: &ClusterSpec) -> Result<Observation, EngineError> {
@@ -242,8 +242,8 @@ mod tests {
     }
 
     fn spec() -> ClusterSpec {
-        let mark = Mark { installation: Uuid::nil(), cluster: ClusterId::random() };
-        ClusterSpec { mark, name: "c".into(), parameters: Map::new(), known: Vec::new() }
+        let tag = OwnershipTag { installation: Uuid::nil(), cluster: ClusterId::random() };
+        ClusterSpec { tag: tag, name: "c".into(), parameters: Map::new(), known: Vec::new() }
     }
 
     #[tokio::test(start_paused = true)]

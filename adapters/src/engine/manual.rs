@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use kqueen_domain::{
-    ledger::ThingName,
+    ledger::ResourceRef,
     operation::NetworkPolicy,
     parameter::{Field, FieldKind, ParameterSchema},
     port::engine::{
@@ -43,7 +43,7 @@ impl Engine for ManualEngine {
         Ok(())
     }
 
-    fn makes(&self, _access: &ProviderCredentials, _order: &ClusterSpec) -> Vec<ThingName> {
+    fn makes(&self, _access: &ProviderCredentials, _order: &ClusterSpec) -> Vec<ResourceRef> {
         Vec::new()
     }
 

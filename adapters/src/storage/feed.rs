@@ -54,7 +54,7 @@ impl ReadModel {
             Shown::Check(_) => Change::Checked(record::read(&stored.value)?),
             Shown::Operation(_) => Change::Operation(versioned(stored)?),
             Shown::Orphan(_) => Change::Orphan(versioned(stored)?),
-            Shown::Departed(_) => Change::Departed(record::read(&stored.value)?),
+            Shown::Tombstone(_) => Change::Tombstone(record::read(&stored.value)?),
         })
     }
 
@@ -70,7 +70,7 @@ impl ReadModel {
             Shown::ObservedStatus(id) => Change::ObservedStatusGone(id),
             Shown::Operation(id) => Change::OperationGone(id),
             Shown::Orphan(id) => Change::OrphanGone(id),
-            Shown::Departed(id) => Change::DepartedGone(id),
+            Shown::Tombstone(id) => Change::TombstoneGone(id),
             // A check goes only together with its provisioner.
             Shown::Ages(_) | Shown::Check(_) => return None,
         })

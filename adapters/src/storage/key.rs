@@ -91,7 +91,7 @@ pub(crate) enum Shown {
     Check(ProvisionerId),
     Operation(OperationId),
     Orphan(ClusterId),
-    Departed(ClusterId),
+    Tombstone(ClusterId),
 }
 
 impl Shown {
@@ -108,7 +108,7 @@ impl Shown {
             "check" => Self::Check(name.parse().ok()?),
             "operation" => Self::Operation(name.parse().ok()?),
             "orphan" => Self::Orphan(name.parse().ok()?),
-            "departed" => Self::Departed(name.parse().ok()?),
+            "departed" => Self::Tombstone(name.parse().ok()?),
             _ => return None,
         })
     }
@@ -126,7 +126,7 @@ impl From<Shown> for Key {
             Shown::Check(id) => format!("shown/check/{id}"),
             Shown::Operation(id) => format!("shown/operation/{id}"),
             Shown::Orphan(id) => format!("shown/orphan/{id}"),
-            Shown::Departed(id) => format!("shown/departed/{id}"),
+            Shown::Tombstone(id) => format!("shown/departed/{id}"),
         })
     }
 }
@@ -169,8 +169,8 @@ pub(crate) fn orphan(id: ClusterId) -> Key {
     Shown::Orphan(id).into()
 }
 
-pub(crate) fn departed(id: ClusterId) -> Key {
-    Shown::Departed(id).into()
+pub(crate) fn tombstone(id: ClusterId) -> Key {
+    Shown::Tombstone(id).into()
 }
 
 /// What was made at a provider for a cluster.

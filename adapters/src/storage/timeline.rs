@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use kqueen_domain::timeline::Entry;
+use kqueen_domain::timeline::TimelineEvent;
 use uuid::Uuid;
 
 /// Digits of the time, of the place among what was written together, and of the number that tells writers apart.
@@ -39,7 +39,7 @@ impl fmt::Display for Place {
 }
 
 /// Where entries that are written together stand. They keep their order, also if the clock was put back between them.
-pub(crate) fn places(entries: &[Entry]) -> Vec<Place> {
+pub(crate) fn places(entries: &[TimelineEvent]) -> Vec<Place> {
     let number = Uuid::new_v4().as_fields().0;
     let mut newest = DateTime::<Utc>::MIN_UTC;
     let placed = entries.iter().enumerate().map(|(among, entry)| {
@@ -52,15 +52,15 @@ pub(crate) fn places(entries: &[Entry]) -> Vec<Place> {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
-    use kqueen_domain::{id::ClusterId, timeline::Happening};
+    use kqueen_domain::{id::ClusterId, timeline::EventKind};
 
     use super::*;
 
-    fn entry(micros: i64) -> Entry {
-        Entry {
+    fn entry(micros: i64) -> TimelineEvent {
+        TimelineEvent {
             cluster: ClusterId::random(),
             at: DateTime::from_timestamp_micros(1_790_000_000_000_000).unwrap() + TimeDelta::microseconds(micros),
-            happening: Happening::Step,
+            kind: EventKind::Step,
             message: String::new(),
             operation: None,
             by: None,
@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn the_newest_comes_first() {
-        let long_ago = Entry { at: DateTime::from_timestamp(-5, 0).unwrap(), ..entry(0) };
-        let of = |entry: Entry| places(&[entry]).remove(0);
+        let long_ago = TimelineEvent { at: DateTime::from_timestamp(-5, 0).unwrap(), ..entry(0) };
+        let of = |entry: TimelineEvent| places(&[entry]).remove(0);
         let placed = [of(entry(1_000_000)), of(entry(1)), of(entry(0)), of(long_ago)];
         assert!(placed.is_sorted(), "{placed:?}");
     }

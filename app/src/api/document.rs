@@ -154,7 +154,7 @@ fn errors(components: &mut Value) {
 const WHOLE: &[&str] = &[
     "Cluster",
     "Forgotten",
-    "Happening",
+    "TimelineEvent",
     "Operation",
     "Orphan",
     "Reason",

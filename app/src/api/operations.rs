@@ -1,6 +1,6 @@
 //! What runs and ran on clusters, and the verbs that need no body.
 
-use kqueen_domain::{catalog, ledger::Row, service::clusters};
+use kqueen_domain::{catalog, ledger::ResourceRecord, service::clusters};
 use poem_openapi::{
     OpenApi,
     param::{Header, Path, Query},
@@ -12,7 +12,7 @@ use super::{
     dto::{
         cluster::ClusterView,
         operation::{Forgotten, OperationView, resources},
-        timeline::{Happening, Timeline},
+        timeline::{Timeline, TimelineEvent},
     },
     error::Failure,
     expected,
@@ -28,7 +28,12 @@ const ENTRIES: usize = 50;
 
 pub(super) struct OperationsApi(pub(super) Option<Api>);
 
-fn shown(api: &Api, caller: &Authenticated, view: &catalog::OperationView, rows: &[Row]) -> Rendered<OperationView> {
+fn shown(
+    api: &Api,
+    caller: &Authenticated,
+    view: &catalog::OperationView,
+    rows: &[ResourceRecord],
+) -> Rendered<OperationView> {
     let mut body = Vec::with_capacity(4096);
     api.renderer.operation(&mut body, &api.users, &caller.0, view, Some(rows));
     Rendered::at(body, view.operation.revision)
@@ -134,7 +139,7 @@ impl OperationsApi {
         let from = from.0.filter(|from| !from.is_empty());
         let page = api.clusters.timeline(&caller.0, id.0.into(), from, limit.0.unwrap_or(ENTRIES)).await?;
         let by = |user| requester(&api.users, &caller.0, user);
-        let items = page.entries.iter().map(|entry| Happening::of(entry, entry.by.map(by))).collect();
+        let items = page.entries.iter().map(|entry| TimelineEvent::of(entry, entry.by.map(by))).collect();
         Ok(Rendered::of(&Timeline { items, next: page.next }))
     }
 }

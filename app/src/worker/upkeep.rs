@@ -12,7 +12,7 @@ const ROUND: Duration = Duration::from_secs(600);
 /// How long an idempotency key is kept.
 const KEYS_KEPT: TimeDelta = TimeDelta::days(1);
 /// How long the story of a cluster that has left is kept.
-const DEPARTED_KEPT: TimeDelta = TimeDelta::days(30);
+const TOMBSTONES_KEPT: TimeDelta = TimeDelta::days(30);
 
 /// Does the chores.
 pub struct Upkeep {
@@ -34,7 +34,7 @@ impl Upkeep {
             if let Err(error) = self.stores.forget_claims(now - KEYS_KEPT).await {
                 tracing::warn!(%error, "old idempotency keys cannot be removed now");
             }
-            if let Err(error) = self.stores.clusters.forget_departed(now - DEPARTED_KEPT).await {
+            if let Err(error) = self.stores.clusters.forget_tombstones(now - TOMBSTONES_KEPT).await {
                 tracing::warn!(%error, "what was kept of clusters that left cannot be removed now");
             }
         }

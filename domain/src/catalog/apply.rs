@@ -43,8 +43,8 @@ impl Tables {
             Change::OperationGone(id) => drop(self.work.remove_operation(id)),
             Change::Orphan(orphan) => self.work.put_orphan(orphan),
             Change::OrphanGone(id) => drop(self.work.remove_orphan(id)),
-            Change::Departed(departed) => self.work.put_departed(departed),
-            Change::DepartedGone(id) => self.work.remove_departed(id),
+            Change::Tombstone(tombstone) => self.work.put_tombstone(tombstone),
+            Change::TombstoneGone(id) => self.work.remove_tombstone(id),
             Change::Cluster(cluster) => {
                 let seen = self.clusters.extra_mut(cluster.value.id.uuid()).map(std::mem::take).unwrap_or_default();
                 let row = self.cluster_row(cluster, seen);

@@ -52,7 +52,7 @@ impl Filling {
             Change::Checked(found) => drop(self.checks.insert(found.provisioner, found)),
             Change::Operation(operation) => tables.work.put_operation(operation),
             Change::Orphan(orphan) => tables.work.put_orphan(orphan),
-            Change::Departed(departed) => tables.work.put_departed(departed),
+            Change::Tombstone(tombstone) => tables.work.put_tombstone(tombstone),
             Change::OrganizationGone(_)
             | Change::UserGone(_)
             | Change::ProvisionerGone(_)
@@ -60,7 +60,7 @@ impl Filling {
             | Change::ObservedStatusGone(_)
             | Change::OperationGone(_)
             | Change::OrphanGone(_)
-            | Change::DepartedGone(_) => {}
+            | Change::TombstoneGone(_) => {}
         }
     }
 

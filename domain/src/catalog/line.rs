@@ -84,8 +84,8 @@ impl Nested {
             | Change::OperationGone(_)
             | Change::Orphan(_)
             | Change::OrphanGone(_)
-            | Change::Departed(_)
-            | Change::DepartedGone(_) => 0,
+            | Change::Tombstone(_)
+            | Change::TombstoneGone(_) => 0,
         }
     }
 }

@@ -47,7 +47,7 @@ use crate::{
     orphan::Orphan,
     port::store::{Revision, Versioned},
     provisioner::{Checked, Provisioner},
-    timeline::Departed,
+    timeline::Tombstone,
     user::User,
 };
 
@@ -87,9 +87,9 @@ pub enum Change {
     /// An orphan has left the list.
     OrphanGone(ClusterId),
     /// A cluster has left, and is remembered for a while.
-    Departed(Departed),
+    Tombstone(Tombstone),
     /// A cluster that left is not remembered any longer.
-    DepartedGone(ClusterId),
+    TombstoneGone(ClusterId),
 }
 
 #[derive(Default)]

@@ -66,8 +66,8 @@ impl Tables {
             | Change::OrganizationGone(_)
             | Change::Orphan(_)
             | Change::OrphanGone(_)
-            | Change::Departed(_)
-            | Change::DepartedGone(_) => return None,
+            | Change::Tombstone(_)
+            | Change::TombstoneGone(_) => return None,
         })
     }
 

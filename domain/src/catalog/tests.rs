@@ -127,7 +127,7 @@ fn compare_work(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64
     for id in random::clusters() {
         let operations: Vec<_> = catalog.operations_of(id).iter().map(model::of_operation).collect();
         assert_eq!(operations, model.operations_of(id), "seed {seed}");
-        assert_eq!(catalog.departed(id).as_deref(), model.work.departed(id), "seed {seed}");
+        assert_eq!(catalog.tombstone(id).as_deref(), model.work.tombstone(id), "seed {seed}");
         assert_eq!(catalog.orphan(id).map(|view| model::of_orphan(&view)), model.orphan(id), "seed {seed}");
     }
     for scope in random::scopes() {
@@ -136,9 +136,9 @@ fn compare_work(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64
     }
     assert_eq!(catalog.orphan_count(), model.work.orphans.len(), "seed {seed}");
     let before = random.time();
-    let mut left = catalog.departed_before(before);
+    let mut left = catalog.tombstones_before(before);
     left.sort();
-    assert_eq!(left, model.work.departed_before(before), "seed {seed}: {before}");
+    assert_eq!(left, model.work.tombstones_before(before), "seed {seed}: {before}");
 }
 
 fn compare(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64) {

@@ -18,7 +18,7 @@ use crate::{
     organization::Remaining,
     orphan::{Orphan, OrphanState},
     port::store::Versioned,
-    timeline::Departed,
+    timeline::Tombstone,
 };
 
 /// The order of a cluster's operations.
@@ -29,7 +29,7 @@ pub(super) struct WorkTables {
     operations: HashMap<OperationId, Arc<Entry<Operation>>>,
     of_cluster: HashMap<ClusterId, Vec<Place>>,
     orphans: BTreeMap<ClusterId, Arc<Entry<Orphan>>>,
-    departed: HashMap<ClusterId, Arc<Departed>>,
+    tombstone: HashMap<ClusterId, Arc<Tombstone>>,
 }
 
 impl WorkTables {
@@ -61,12 +61,12 @@ impl WorkTables {
         self.orphans.remove(&cluster)
     }
 
-    pub(super) fn put_departed(&mut self, departed: Departed) {
-        self.departed.insert(departed.cluster, Arc::new(departed));
+    pub(super) fn put_tombstone(&mut self, tombstone: Tombstone) {
+        self.tombstone.insert(tombstone.cluster, Arc::new(tombstone));
     }
 
-    pub(super) fn remove_departed(&mut self, cluster: ClusterId) {
-        self.departed.remove(&cluster);
+    pub(super) fn remove_tombstone(&mut self, cluster: ClusterId) {
+        self.tombstone.remove(&cluster);
     }
 
     /// Undecided orphans that keep a provisioner from being deleted.
@@ -88,7 +88,7 @@ impl Tables {
         if let Some(entry) = self.clusters.get(cluster.uuid()) {
             return Some((entry.record.organization, entry.record.owner));
         }
-        self.work.departed.get(&cluster).map(|departed| (departed.organization, departed.owner))
+        self.work.tombstone.get(&cluster).map(|tombstone| (tombstone.organization, tombstone.owner))
     }
 
     fn operation_view(&self, operation: &Arc<Entry<Operation>>) -> Option<OperationView> {
@@ -96,7 +96,7 @@ impl Tables {
         let (organization, owner) = self.tenant_of(cluster)?;
         let cluster_name = match self.clusters.get(cluster.uuid()) {
             Some(entry) => entry.record.name.clone(),
-            None => self.work.departed.get(&cluster)?.name.clone(),
+            None => self.work.tombstone.get(&cluster)?.name.clone(),
         };
         Some(OperationView { operation: operation.clone(), organization, owner, cluster_name })
     }
@@ -129,15 +129,21 @@ impl Catalog {
 
     /// A cluster that has left.
     #[must_use]
-    pub fn departed(&self, cluster: ClusterId) -> Option<Arc<Departed>> {
-        self.read().work.departed.get(&cluster).cloned()
+    pub fn tombstone(&self, cluster: ClusterId) -> Option<Arc<Tombstone>> {
+        self.read().work.tombstone.get(&cluster).cloned()
     }
 
     /// Clusters that left before `before`.
     #[must_use]
-    pub fn departed_before(&self, before: DateTime<Utc>) -> Vec<ClusterId> {
+    pub fn tombstones_before(&self, before: DateTime<Utc>) -> Vec<ClusterId> {
         let tables = self.read();
-        tables.work.departed.values().filter(|departed| departed.at < before).map(|departed| departed.cluster).collect()
+        tables
+            .work
+            .tombstone
+            .values()
+            .filter(|tombstone| tombstone.at < before)
+            .map(|tombstone| tombstone.cluster)
+            .collect()
     }
 
     /// An orphan.

@@ -50,19 +50,19 @@ pub struct ProviderStatus {
     /// Its network policy.
     pub network_policy: Option<NetworkPolicy>,
     /// What the provider says about it, for people; may be empty.
-    pub words: String,
+    pub message: String,
     /// Why the provider could not be asked the last time; what it said before is kept.
-    pub trouble: Option<Reason>,
+    pub last_error: Option<Reason>,
     /// Why it has not accepted what it is asked for; it is asked again.
-    pub refusal: Option<Reason>,
+    pub last_rejection: Option<Reason>,
 }
 
 /// For people: what it says, or why it says nothing or does not do what it is asked for.
 impl fmt::Display for ProviderStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.trouble.as_ref().or(self.refusal.as_ref()) {
+        match self.last_error.as_ref().or(self.last_rejection.as_ref()) {
             Some(trouble) => trouble.fmt(f),
-            None => f.write_str(&self.words),
+            None => f.write_str(&self.message),
         }
     }
 }
@@ -105,7 +105,7 @@ impl ObservedStatus {
                 before.and_then(|before| before.version.clone())
             }
         };
-        let asked_in_vain = told.as_ref().is_some_and(|told| told.trouble.is_some());
+        let asked_in_vain = told.as_ref().is_some_and(|told| told.last_error.is_some());
         let phase = match &probe {
             Some(probe) => probe.phase(),
             None if asked_in_vain => Phase::Unknown,

@@ -162,7 +162,7 @@ impl DisplayStatus {
     }
 
     fn seen(cluster: &Cluster, observed: &ObservedStatus) -> Self {
-        let trouble = observed.provider.as_ref().and_then(|told| told.trouble.as_ref());
+        let trouble = observed.provider.as_ref().and_then(|told| told.last_error.as_ref());
         let reason = match (&observed.probe, trouble) {
             (Some(ProbeResult::Reached { version }), None) => format!("the cluster answers, Kubernetes {version}"),
             (Some(ProbeResult::Reached { version }), Some(trouble)) => {

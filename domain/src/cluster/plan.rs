@@ -14,7 +14,7 @@ use crate::{
     ledger::{Ledger, SETTLE},
     operation::{Operation, OperationKind, OperationStatus, StepKind},
     port::engine::{EngineError, Observation, ObservedCluster, ProvisioningState},
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
 };
 
 /// Everything the decision depends on.
@@ -98,7 +98,7 @@ fn failed(reason: Reason) -> Step {
 fn vanished() -> Reason {
     Reason::new(
         "the provider does not have the cluster any more",
-        Fixer::Admin,
+        Responsible::Admin,
         "deploy it again by retrying, or destroy it to drop its record",
     )
 }
@@ -106,7 +106,7 @@ fn vanished() -> Reason {
 fn being_removed() -> Reason {
     Reason::new(
         "the cluster is being taken down at the provider, which was not asked for here",
-        Fixer::Admin,
+        Responsible::Admin,
         "find out who is deleting it; destroy it here to drop its record",
     )
 }
@@ -114,7 +114,7 @@ fn being_removed() -> Reason {
 fn incomplete() -> Reason {
     Reason::new(
         "some of what makes up the cluster is missing at the provider",
-        Fixer::Admin,
+        Responsible::Admin,
         "retry to make what is missing, or destroy the cluster",
     )
 }
@@ -295,8 +295,8 @@ fn destroy(situation: &Situation<'_>, operation: &Operation) -> Step {
 
 /// Somebody stopped it, and it is not over by itself.
 fn cancelled(situation: &Situation<'_>, operation: &Operation) -> Step {
-    let reason = |cause: String, next_step: &str| Reason::new(cause, Fixer::Requester, next_step);
-    let exists: Vec<String> = situation.ledger.remaining().map(|row| row.thing.name.to_string()).collect();
+    let reason = |cause: String, next_step: &str| Reason::new(cause, Responsible::Requester, next_step);
+    let exists: Vec<String> = situation.ledger.remaining().map(|row| row.resource.name.to_string()).collect();
     let exists = if exists.is_empty() {
         "nothing was made at the provider".to_owned()
     } else {
@@ -335,10 +335,10 @@ fn overdue(situation: &Situation<'_>, operation: &Operation) -> Step {
         (Ok(observation), None) => {
             let says = match observation {
                 Observation::Absent => "the provider does not have the cluster".to_owned(),
-                Observation::Present(seen) if seen.words.is_empty() => "the provider is not done".to_owned(),
-                Observation::Present(seen) => format!("the provider says: {}", seen.words),
+                Observation::Present(seen) if seen.message.is_empty() => "the provider is not done".to_owned(),
+                Observation::Present(seen) => format!("the provider says: {}", seen.message),
             };
-            Reason::new(says, Fixer::Provider, "")
+            Reason::new(says, Responsible::Provider, "")
         }
     };
     let reason = Reason {
@@ -399,7 +399,7 @@ fn may_recover(operation: Option<&Operation>) -> bool {
 fn interrupted() -> Reason {
     Reason::new(
         "something was being done to the cluster that is not on record any more",
-        Fixer::Admin,
+        Responsible::Admin,
         "retry, or destroy the cluster",
     )
 }

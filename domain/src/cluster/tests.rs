@@ -8,7 +8,7 @@ use Lifecycle::{Deploying, Destroying, Ready, Updating};
 use super::*;
 use crate::{
     operation::NetworkPolicy,
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
 };
 
 pub(super) fn at(seconds: i64) -> DateTime<Utc> {
@@ -16,7 +16,7 @@ pub(super) fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 pub(super) fn because(cause: &str) -> Reason {
-    Reason::new(cause, Fixer::Provider, "")
+    Reason::new(cause, Responsible::Provider, "")
 }
 
 fn failed(cause: &str) -> Lifecycle {
@@ -56,12 +56,12 @@ fn silent() -> ProbeResult {
 }
 
 fn says(words: &str) -> ProviderStatus {
-    ProviderStatus { words: words.into(), ..ProviderStatus::default() }
+    ProviderStatus { message: words.into(), ..ProviderStatus::default() }
 }
 
 /// What was told before, and why nothing is told now.
 fn in_trouble(words: &str) -> ProviderStatus {
-    ProviderStatus { trouble: Some(because("the provider is away")), ..says(words) }
+    ProviderStatus { last_error: Some(because("the provider is away")), ..says(words) }
 }
 
 /// What a first look and answer make known.
@@ -193,7 +193,7 @@ fn a_cluster_that_nothing_is_done_to_stands_as_it_was_seen() {
 
 #[test]
 fn a_failure_says_why_it_failed_and_what_to_do() {
-    let reason = Reason::new("the quota is used up", Fixer::Admin, "raise it").with_words("QUOTA_EXCEEDED");
+    let reason = Reason::new("the quota is used up", Responsible::Admin, "raise it").with_words("QUOTA_EXCEEDED");
     let failed = DisplayStatus::of(&cluster(Lifecycle::Failed { reason }, at(10)), None);
     assert_eq!(failed.reason, "the quota is used up (the provider says: QUOTA_EXCEEDED); raise it");
 }

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use proptest::{prelude::*, sample::select};
 
 use super::*;
-use crate::reason::Fixer;
+use crate::reason::Responsible;
 
 const KINDS: [StepKind; 7] = [
     StepKind::Create,
@@ -27,7 +27,7 @@ fn deploy() -> Operation {
 }
 
 fn because(cause: &str) -> Reason {
-    Reason::new(cause, Fixer::Provider, "")
+    Reason::new(cause, Responsible::Provider, "")
 }
 
 #[test]

@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use crate::{
     id::{ClusterId, ProvisionerId},
-    ledger::{Mark, Thing, ThingName},
+    ledger::{OwnershipTag, ProviderResource, ResourceRef},
     operation::NetworkPolicy,
     parameter::ParameterSchema,
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
 };
 
 /// What an engine can do with a cluster it has made; API and console offer nothing else.
@@ -27,7 +27,7 @@ pub struct Capabilities {
     pub set_network_policy: bool,
     /// Tells progress in percent.
     pub progress: bool,
-    /// Lists everything at the provider that carries our mark.
+    /// Lists everything at the provider that carries our ownership tag.
     pub inventory: bool,
 }
 
@@ -82,20 +82,22 @@ impl EngineError {
         match self {
             Self::Rejected(reason) | Self::Denied(reason) => reason.clone(),
             Self::Unsupported(what) => {
-                Reason::new(format!("the engine cannot {what}"), Fixer::Operator, "ask for something it can do")
+                Reason::new(format!("the engine cannot {what}"), Responsible::Operator, "ask for something it can do")
             }
-            Self::Busy(what) => {
-                Reason::new(format!("the provider is busy: {what}"), Fixer::Provider, "it is tried again by itself")
-            }
+            Self::Busy(what) => Reason::new(
+                format!("the provider is busy: {what}"),
+                Responsible::Provider,
+                "it is tried again by itself",
+            ),
             Self::Throttled { .. } => Reason::new(
                 "the provider wants fewer calls",
-                Fixer::Provider,
+                Responsible::Provider,
                 "it is tried again by itself, as late as the provider asked",
             ),
-            Self::Unreachable(what) => Reason::new(what.clone(), Fixer::Provider, "it is tried again by itself"),
+            Self::Unreachable(what) => Reason::new(what.clone(), Responsible::Provider, "it is tried again by itself"),
             Self::Missing => Reason::new(
                 "the provider does not have it",
-                Fixer::Provider,
+                Responsible::Provider,
                 "deploy it again, or destroy it to clean up",
             ),
         }
@@ -124,23 +126,23 @@ impl fmt::Debug for ProviderCredentials {
     }
 }
 
-/// A cluster as an engine is asked for it. Every call about one cluster carries the same mark and makes the same names of it.
+/// A cluster as an engine is asked for it. Every call about one cluster carries the same ownership tag and makes the same names of it.
 #[derive(Clone, PartialEq)]
 pub struct ClusterSpec {
     /// Goes onto everything that is made; nothing without it is touched.
-    pub mark: Mark,
+    pub tag: OwnershipTag,
     /// What people call it. Not unique; not for names at the provider.
     pub name: String,
-    /// The engine's cluster parameters, secrets included; empty where only the mark is known, for an orphan.
+    /// The engine's cluster parameters, secrets included; empty where only the ownership tag is known, for an orphan.
     pub parameters: Map<String, Value>,
     /// What was made so far, as far as we know.
-    pub known: Vec<Thing>,
+    pub known: Vec<ProviderResource>,
 }
 
 /// The parameters hold secrets.
 impl fmt::Debug for ClusterSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClusterSpec").field("mark", &self.mark).field("known", &self.known).finish_non_exhaustive()
+        f.debug_struct("ClusterSpec").field("tag", &self.tag).field("known", &self.known).finish_non_exhaustive()
     }
 }
 
@@ -162,7 +164,7 @@ pub enum ProvisioningState {
 /// What a look through an engine found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
-    /// The provider was read, and nothing there carries the mark.
+    /// The provider was read, and nothing there carries the ownership tag.
     Absent,
     /// Something is there.
     Present(ObservedCluster),
@@ -180,18 +182,18 @@ pub struct ObservedCluster {
     /// Its network policy.
     pub network_policy: Option<NetworkPolicy>,
     /// What the provider says about it, for people; may be empty.
-    pub words: String,
-    /// Everything that carries the mark, the whole of it, and what has lost it; see [`Engine`].
-    pub things: Vec<Thing>,
+    pub message: String,
+    /// Everything that carries the ownership tag, the whole of it, and what has lost it; see [`Engine`].
+    pub resources: Vec<ProviderResource>,
 }
 
-/// Something at a provider that carries the mark of this installation, as an inventory finds it.
+/// Something at a provider that carries the ownership tag of this installation, as an inventory finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InventoryItem {
     /// The cluster it was made for.
     pub cluster: ClusterId,
     /// The thing.
-    pub thing: Thing,
+    pub resource: ProviderResource,
 }
 
 /// Drives one kind of provider.
@@ -200,10 +202,10 @@ pub struct InventoryItem {
 /// - `check`, `observe`, `kubeconfig` and `inventory` change nothing at the provider and may be repeated at any time.
 /// - `deploy`, `resize`, `set_network_policy` and `destroy` may be repeated: what is there already, or gone already, is success.
 ///   `deploy` makes what is missing of what [`Engine::makes`] names, and nothing else.
-/// - Only what carries the spec's mark is adopted, changed or deleted. A name that something else has taken is `Rejected`.
+/// - Only what carries the spec's ownership tag is adopted, changed or deleted. A name that something else has taken is `Rejected`.
 /// - What is not seen is taken for gone. So a look is for everything the spec knows, where that is, also when the credentials lead
 ///   elsewhere by now; one that does not reach there is `Denied` or `Rejected`. What the spec knows by the provider's id and is there under
-///   that id without the mark is told among the things all the same, of a cluster that is `Broken` for that reason; when nothing
+///   that id without the ownership tag is told among the things all the same, of a cluster that is `Broken` for that reason; when nothing
 ///   else is left, `destroy` is `Rejected` for it. An inventory is of where the credentials lead now, and proves the end of nothing.
 /// - A call that took effect in part, or may have, is [`EngineError::Unreachable`], never `Rejected`, `Denied` or `Busy`: those, like
 ///   `Throttled` and `Missing`, are taken as proof that nothing was made. One that took no effect for certain is not `Unreachable`.
@@ -218,7 +220,7 @@ pub trait Engine: Send + Sync {
     /// Whether a provisioner's parameters (secrets included) are accepted by the provider, and what is missing if not.
     async fn check(&self, parameters: &Map<String, Value>) -> Result<(), EngineError>;
     /// Names of what `deploy` makes, in the order in which it is made: the same for the same spec.
-    fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ThingName>;
+    fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ResourceRef>;
     /// How the cluster is at its provider. A provider that does not have it is `Absent`, not an error.
     async fn observe(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Observation, EngineError>;
     /// Begins to make the cluster, or carries on where something is missing.
@@ -237,11 +239,11 @@ pub trait Engine: Send + Sync {
         spec: &ClusterSpec,
         policy: &NetworkPolicy,
     ) -> Result<(), EngineError>;
-    /// Begins to take down everything that carries the mark.
+    /// Begins to take down everything that carries the ownership tag.
     async fn destroy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError>;
     /// The kubeconfig of a cluster that runs, as the provider has it: parsed and checked by the caller.
     async fn kubeconfig(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Value, EngineError>;
-    /// Everything that carries a mark of this installation, of whichever cluster.
+    /// Everything that carries an ownership tag of this installation, of whichever cluster.
     async fn inventory(
         &self,
         credentials: &ProviderCredentials,

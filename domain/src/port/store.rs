@@ -27,7 +27,7 @@ use crate::{
     orphan::Orphan,
     provisioner::{Checked, Provisioner},
     secret::{Kubeconfig, PasswordHash, SealedDocument},
-    timeline::{Departed, Entry},
+    timeline::{TimelineEvent, Tombstone},
     user::User,
 };
 
@@ -222,11 +222,11 @@ pub struct Work {
     /// What is known from looking at it.
     pub observed: Option<ObservedStatus>,
     /// New entries of its timeline, in the order in which it happened.
-    pub timeline: Vec<Entry>,
+    pub timeline: Vec<TimelineEvent>,
     /// What becomes an orphan when the cluster leaves.
     pub orphan: Option<Orphan>,
     /// What is remembered of a cluster that leaves.
-    pub departed: Option<Departed>,
+    pub tombstone: Option<Tombstone>,
     /// The write is refused, as `Deposed`, if this term has ended. `None` for what people ask for.
     pub term: Option<Term>,
 }
@@ -246,7 +246,7 @@ pub enum ClusterRecord {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TimelinePage {
     /// The entries.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<TimelineEvent>,
     /// Where the next page begins, if there is more.
     pub next: Option<String>,
 }
@@ -300,7 +300,7 @@ pub trait ClusterStore: Send + Sync {
     /// Forgets all but the newest `keep` entries of a timeline.
     async fn prune_timeline(&self, id: ClusterId, keep: usize) -> Result<(), StoreError>;
     /// Forgets clusters that left before `before`, with their operations and timelines; how many.
-    async fn forget_departed(&self, before: DateTime<Utc>) -> Result<usize, StoreError>;
+    async fn forget_tombstones(&self, before: DateTime<Utc>) -> Result<usize, StoreError>;
     /// Notes, in few writes, when clusters were last looked at whose observed status did not change. Older times than those known are
     /// ignored; clusters that are gone are skipped. `Deposed`.
     async fn record_ages(

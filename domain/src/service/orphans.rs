@@ -10,7 +10,7 @@ use crate::{
     access::{Action, Caller, Target},
     catalog::{Catalog, Entry, OrphanView, ProvisionerView, Scope},
     id::{ClusterId, ProvisionerId},
-    ledger::{Row, RowState, Thing, ThingName, UNCERTAIN},
+    ledger::{ProviderResource, RecordState, ResourceRecord, ResourceRef, UNCERTAIN},
     orphan::{Orphan, OrphanState},
     port::{
         clock::Clock,
@@ -71,7 +71,7 @@ impl Orphans {
             )),
             OrphanState::Deleting { .. } => Ok(None),
             OrphanState::Listed | OrphanState::Ignored { .. } => {
-                Ok(Some(OrphanState::Deleting { by: caller.user, since: now, trouble: None }))
+                Ok(Some(OrphanState::Deleting { by: caller.user, since: now, last_error: None }))
             }
         })
         .await
@@ -145,7 +145,7 @@ pub struct Sweeps {
 }
 
 impl Sweeps {
-    /// Compares what carries our mark at one provisioner's provider with what is on record: lists what belongs to no cluster, takes off
+    /// Compares what carries our ownership tag at one provisioner's provider with what is on record: lists what belongs to no cluster, takes off
     /// the list what is gone, and sees that what is to go goes. A provider that cannot be read changes nothing.
     ///
     /// # Errors
@@ -197,27 +197,27 @@ impl Sweeps {
         term: Term,
     ) -> Result<(), StoreError> {
         let record = &provisioner.provisioner.record;
-        let mut things: BTreeMap<ClusterId, Vec<Thing>> = BTreeMap::new();
+        let mut things: BTreeMap<ClusterId, Vec<ProviderResource>> = BTreeMap::new();
         for found in found {
-            things.entry(found.cluster).or_default().push(found.thing);
+            things.entry(found.cluster).or_default().push(found.resource);
         }
         for (cluster, things) in &things {
             let is_listed = self.catalog.orphan(*cluster).is_some();
             if is_listed || self.catalog.cluster(*cluster).is_some() {
                 continue;
             }
-            let departed = self.catalog.departed(*cluster);
-            if departed.as_ref().is_some_and(|departed| now - departed.at < JUST_LEFT) {
+            let tombstone = self.catalog.tombstone(*cluster);
+            if tombstone.as_ref().is_some_and(|tombstone| now - tombstone.at < JUST_LEFT) {
                 continue;
             }
             // Marks can be copied: nobody learns from one what somebody else's cluster was called.
-            let departed = departed.filter(|departed| departed.organization == record.organization);
+            let tombstone = tombstone.filter(|tombstone| tombstone.organization == record.organization);
             let orphan = Orphan {
                 cluster: *cluster,
-                name: departed.map(|departed| departed.name.to_string()),
+                name: tombstone.map(|tombstone| tombstone.name.to_string()),
                 organization: record.organization,
                 provisioner: record.id,
-                rows: things.iter().cloned().map(|thing| present(thing, now)).collect(),
+                resources: things.iter().cloned().map(|thing| present(thing, now)).collect(),
                 state: OrphanState::Listed,
                 listed_at: now,
                 seen_at: Some(now),
@@ -240,26 +240,28 @@ impl Sweeps {
         view: &OrphanView,
         engine: &dyn Engine,
         credentials: &ProviderCredentials,
-        mut found: Vec<Thing>,
+        mut found: Vec<ProviderResource>,
         now: DateTime<Utc>,
         term: Term,
     ) -> Result<(), StoreError> {
         let orphan = &view.orphan.record;
         let mut is_seen = !found.is_empty();
         let mut rows = Vec::new();
-        let is_found = |row: &Row, found: &[Thing]| found.iter().any(|thing| thing.name == row.thing.name);
-        if orphan.rows.iter().any(|row| !is_found(row, &found)) || found.is_empty() {
+        let is_found = |row: &ResourceRecord, found: &[ProviderResource]| {
+            found.iter().any(|thing| thing.name == row.resource.name)
+        };
+        if orphan.resources.iter().any(|row| !is_found(row, &found)) || found.is_empty() {
             match engine.observe(credentials, &self.spec(orphan)).await {
                 Ok(Observation::Absent) | Err(EngineError::Missing) => {}
                 Ok(Observation::Present(seen)) => {
                     is_seen = true;
-                    for thing in seen.things {
+                    for thing in seen.resources {
                         if found.iter().all(|known| known.name != thing.name) {
                             found.push(thing);
                         }
                     }
                 }
-                Err(_) => rows.extend(orphan.rows.iter().filter(|row| !is_found(row, &found)).cloned()),
+                Err(_) => rows.extend(orphan.resources.iter().filter(|row| !is_found(row, &found)).cloned()),
             }
         }
         rows.extend(found.into_iter().map(|thing| present(thing, now)));
@@ -267,20 +269,20 @@ impl Sweeps {
             return if now - orphan.listed_at > UNCERTAIN { self.remove(view, term).await } else { Ok(()) };
         }
         let is_recent = !is_seen || orphan.seen_at.is_some_and(|at| now - at < SEEN_AGAIN);
-        if is_recent && things_of(&orphan.rows) == things_of(&rows) {
+        if is_recent && things_of(&orphan.resources) == things_of(&rows) {
             return Ok(());
         }
         let seen_at = if is_seen { Some(now) } else { orphan.seen_at };
-        self.put(&Orphan { rows, seen_at, ..orphan.clone() }, Some(view.orphan.revision), term).await
+        self.put(&Orphan { resources: rows, seen_at, ..orphan.clone() }, Some(view.orphan.revision), term).await
     }
 
     /// An orphan in the engine's terms.
     fn spec(&self, orphan: &Orphan) -> ClusterSpec {
         ClusterSpec {
-            mark: self.providers.mark(orphan.cluster),
+            tag: self.providers.tag(orphan.cluster),
             name: orphan.name.clone().unwrap_or_default(),
             parameters: serde_json::Map::new(),
-            known: orphan.rows.iter().map(|row| row.thing.clone()).collect(),
+            known: orphan.resources.iter().map(|row| row.resource.clone()).collect(),
         }
     }
 
@@ -325,12 +327,12 @@ impl Sweeps {
     /// Says why something that is to go is not gone yet.
     async fn tell(&self, view: &OrphanView, trouble: Option<Reason>, term: Term) -> Result<(), StoreError> {
         let orphan = &view.orphan.record;
-        let OrphanState::Deleting { by, since, trouble: before } = &orphan.state else { return Ok(()) };
+        let OrphanState::Deleting { by, since, last_error: before } = &orphan.state else { return Ok(()) };
         let trouble = trouble.map(|trouble| trouble.or_first(before.as_ref()));
         if trouble == *before {
             return Ok(());
         }
-        let state = OrphanState::Deleting { by: *by, since: *since, trouble };
+        let state = OrphanState::Deleting { by: *by, since: *since, last_error: trouble };
         self.put(&Orphan { state, ..orphan.clone() }, Some(view.orphan.revision), term).await
     }
 
@@ -350,11 +352,11 @@ impl Sweeps {
     }
 }
 
-const fn present(thing: Thing, now: DateTime<Utc>) -> Row {
-    Row { thing, state: RowState::Present, since: now }
+const fn present(thing: ProviderResource, now: DateTime<Utc>) -> ResourceRecord {
+    ResourceRecord { resource: thing, state: RecordState::Present, since: now }
 }
 
 /// The things without their order, which providers do not promise.
-fn things_of(rows: &[Row]) -> BTreeMap<&ThingName, Option<&str>> {
-    rows.iter().map(|row| (&row.thing.name, row.thing.provider_id.as_deref())).collect()
+fn things_of(rows: &[ResourceRecord]) -> BTreeMap<&ResourceRef, Option<&str>> {
+    rows.iter().map(|row| (&row.resource.name, row.resource.provider_id.as_deref())).collect()
 }

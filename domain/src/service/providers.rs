@@ -9,7 +9,7 @@ use crate::{
     catalog::{Catalog, ClusterView, ProvisionerView},
     document::{Document, MASK},
     id::{ClusterId, ProvisionerId},
-    ledger::{Ledger, Mark, Thing},
+    ledger::{Ledger, OwnershipTag, ProviderResource},
     port::{
         engine::{ClusterSpec, Engine, EngineRegistry, ProviderCredentials},
         store::{ClusterStore, ProvisionerStore, StoreError},
@@ -28,7 +28,7 @@ pub struct Providers {
     pub provisioners: Arc<dyn ProvisionerStore>,
     /// What this installation offers.
     pub engines: EngineRegistry,
-    /// This installation's own id, for the marks on what it makes.
+    /// This installation's own id, for the ownership tags on what it makes.
     pub installation: Uuid,
 }
 
@@ -45,10 +45,10 @@ impl Providers {
         self.engine_of(view.provisioner.as_ref()?)
     }
 
-    /// The mark on everything that is made for a cluster.
+    /// The ownership tag on everything that is made for a cluster.
     #[must_use]
-    pub const fn mark(&self, cluster: ClusterId) -> Mark {
-        Mark { installation: self.installation, cluster }
+    pub const fn tag(&self, cluster: ClusterId) -> OwnershipTag {
+        OwnershipTag { installation: self.installation, cluster }
     }
 
     /// A provider with the credentials to use it.
@@ -81,18 +81,13 @@ impl Providers {
                 revealed(shown, sealed.as_ref())?
             }
         };
-        Ok(ClusterSpec {
-            mark: self.mark(cluster.id),
-            name: cluster.name.to_string(),
-            parameters,
-            known: known(ledger),
-        })
+        Ok(ClusterSpec { tag: self.tag(cluster.id), name: cluster.name.to_string(), parameters, known: known(ledger) })
     }
 }
 
 /// What is there, or may be.
-pub(super) fn known(ledger: &Ledger) -> Vec<Thing> {
-    ledger.remaining().map(|row| row.thing.clone()).collect()
+pub(super) fn known(ledger: &Ledger) -> Vec<ProviderResource> {
+    ledger.remaining().map(|row| row.resource.clone()).collect()
 }
 
 fn is_masked(shown: &Document) -> bool {

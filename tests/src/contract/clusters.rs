@@ -7,7 +7,7 @@ use kqueen_domain::{
     name::ResourceName,
     operation::NetworkPolicy,
     port::store::{Change, ClusterSecrets, Creation, Revision, StoreError, Work},
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
     secret::{Kubeconfig, SealedDocument},
 };
 
@@ -53,7 +53,8 @@ pub async fn what_is_stored_is_shown(site: Site) {
         Lifecycle::Ready,
         Lifecycle::Updating,
         Lifecycle::Failed {
-            reason: Reason::new("the quota of 3 \"nodes\" is used up", Fixer::Admin, "raise it").with_words("QUOTA"),
+            reason: Reason::new("the quota of 3 \"nodes\" is used up", Responsible::Admin, "raise it")
+                .with_words("QUOTA"),
         },
         Lifecycle::Destroying,
         Lifecycle::Deploying,
@@ -180,9 +181,9 @@ pub async fn observed_statuses_leave_the_revision_alone(site: Site) {
         progress: Some(40),
         node_count: Some(3),
         network_policy: Some(NetworkPolicy { provider: "CALICO".into(), enabled: true }),
-        words: "RECONCILING".into(),
-        trouble: Some(Reason::new("time-out", Fixer::Provider, "")),
-        refusal: Some(Reason::new("a network is in use", Fixer::Admin, "")),
+        message: "RECONCILING".into(),
+        last_error: Some(Reason::new("time-out", Responsible::Provider, "")),
+        last_rejection: Some(Reason::new("a network is in use", Responsible::Admin, "")),
     };
     for (look, told) in [
         (Some(ProbeResult::Reached { version: "v1.37.2".into() }), None),

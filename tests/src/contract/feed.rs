@@ -186,7 +186,7 @@ pub async fn replicas_hear_the_same(site: Site) {
     ended.end(OperationStatus::Succeeded, None, after(2));
     let work = Work {
         operations: vec![(ended, Some(made))],
-        departed: Some(a_departure(&cluster)),
+        tombstone: Some(a_departure(&cluster)),
         timeline: vec![an_entry(&cluster, 2, "nobody hears of that")],
         ..Work::default()
     };

@@ -7,7 +7,7 @@ use kqueen_domain::{
     orphan::{Orphan, OrphanState},
     port::store::{ClusterRecord, Revision, StoreError, Work},
     provisioner::Provisioner,
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
 };
 
 use super::{
@@ -25,8 +25,8 @@ fn ignored() -> OrphanState {
 }
 
 fn leaving() -> OrphanState {
-    let trouble = Some(Reason::new("the provider is busy", Fixer::Provider, "wait").with_words("BUSY"));
-    OrphanState::Deleting { by: UserId::random(), since: then(), trouble }
+    let trouble = Some(Reason::new("the provider is busy", Responsible::Provider, "wait").with_words("BUSY"));
+    OrphanState::Deleting { by: UserId::random(), since: then(), last_error: trouble }
 }
 
 fn shown(replica: &Replica, cluster: ClusterId) -> Option<(Orphan, Revision)> {
@@ -55,8 +55,13 @@ pub async fn what_is_stored_is_shown(site: Site) {
     let mut seen = replica.orphans.put(&orphan, None, None).await.unwrap();
     assert_eq!(shown(&replica, orphan.cluster), Some((orphan.clone(), seen)));
     for state in [leaving(), ignored(), OrphanState::Listed] {
-        orphan =
-            Orphan { state, rows: vec![a_row("one"), a_row("two")], name: None, seen_at: Some(after(1)), ..orphan };
+        orphan = Orphan {
+            state,
+            resources: vec![a_row("one"), a_row("two")],
+            name: None,
+            seen_at: Some(after(1)),
+            ..orphan
+        };
         seen = replica.orphans.put(&orphan, Some(seen), None).await.unwrap();
         assert_eq!(shown(&replica, orphan.cluster), Some((orphan.clone(), seen)));
     }
@@ -178,7 +183,7 @@ pub async fn a_cluster_that_leaves_replaces_its_orphan(site: Site) {
     let (cluster, seen) = replica.cluster(&provisioner).await;
     for (old, state) in [(elsewhere.id, OrphanState::Listed), (provisioner.id, ignored())] {
         let listed = Work {
-            orphan: Some(Orphan { provisioner: old, state, rows: Vec::new(), ..an_orphan(&cluster) }),
+            orphan: Some(Orphan { provisioner: old, state, resources: Vec::new(), ..an_orphan(&cluster) }),
             ..Work::default()
         };
         replica.clusters.commit(cluster.id, ClusterRecord::Keep(Some(seen)), listed).await.unwrap();

@@ -5,15 +5,15 @@ use kqueen_domain::{
     cluster::{Cluster, Lifecycle, ObservedStatus, Phase, ProbeResult},
     document::Document,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
-    ledger::{Ledger, Row, RowState, Thing, ThingName},
+    ledger::{Ledger, ProviderResource, RecordState, ResourceRecord, ResourceRef},
     name::{EmailAddress, Namespace, OrganizationName, ResourceName, Username},
     operation::{Operation, OperationKind},
     organization::Organization,
     orphan::{Orphan, OrphanState},
     port::store::Claim,
     provisioner::{Check, Provisioner, ProvisionerPhase},
-    reason::{Fixer, Reason},
-    timeline::{Departed, Entry, Happening},
+    reason::{Reason, Responsible},
+    timeline::{EventKind, TimelineEvent, Tombstone},
     user::{AuthMethod, Role, User},
 };
 
@@ -107,34 +107,38 @@ pub fn an_operation(cluster: &Cluster) -> Operation {
 }
 
 /// A thing of that name at a provider, as it stands in a ledger.
-pub fn a_row(name: &str) -> Row {
-    let name = ThingName { kind: "server".into(), name: name.into(), place: "here".into() };
-    Row { thing: Thing { name, provider_id: Some("17".into()) }, state: RowState::Present, since: then() }
+pub fn a_row(name: &str) -> ResourceRecord {
+    let name = ResourceRef { kind: "server".into(), name: name.into(), location: "here".into() };
+    ResourceRecord {
+        resource: ProviderResource { name, provider_id: Some("17".into()) },
+        state: RecordState::Present,
+        since: then(),
+    }
 }
 
 /// A ledger with things of those names.
 pub fn a_ledger(cluster: ClusterId, names: &[&str]) -> Ledger {
     let rows = names.iter().map(|name| a_row(name)).collect();
-    Ledger { rows, uncertain_until: Some(then()), ..Ledger::empty(cluster) }
+    Ledger { resources: rows, uncertain_until: Some(then()), ..Ledger::empty(cluster) }
 }
 
 /// An entry of a timeline, `ms` milliseconds after [`then`].
-pub fn an_entry(cluster: &Cluster, ms: i64, message: &str) -> Entry {
-    Entry {
+pub fn an_entry(cluster: &Cluster, ms: i64, message: &str) -> TimelineEvent {
+    TimelineEvent {
         cluster: cluster.id,
         at: after(ms),
-        happening: Happening::Step,
+        kind: EventKind::Step,
         message: message.into(),
         operation: cluster.operation,
         by: Some(cluster.owner),
-        reason: Some(Reason::new("the provider is busy", Fixer::Provider, "wait")),
+        reason: Some(Reason::new("the provider is busy", Responsible::Provider, "wait")),
     }
 }
 
 /// What is remembered of a cluster that has left.
-pub fn a_departure(cluster: &Cluster) -> Departed {
+pub fn a_departure(cluster: &Cluster) -> Tombstone {
     let Cluster { id, name, organization, owner, .. } = cluster.clone();
-    Departed { cluster: id, name, organization, owner, at: then() }
+    Tombstone { cluster: id, name, organization, owner, at: then() }
 }
 
 /// What is left of a cluster at its provider.
@@ -144,7 +148,7 @@ pub fn an_orphan(cluster: &Cluster) -> Orphan {
         name: Some(cluster.name.to_string()),
         organization: cluster.organization,
         provisioner: cluster.provisioner,
-        rows: vec![a_row("left over")],
+        resources: vec![a_row("left over")],
         state: OrphanState::Listed,
         listed_at: then(),
         seen_at: None,

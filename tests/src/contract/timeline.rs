@@ -6,7 +6,7 @@ use kqueen_domain::{
     cluster::Cluster,
     id::ClusterId,
     port::store::{ClusterRecord, ClusterSecrets, StoreError, TimelinePage, Work},
-    timeline::{Departed, Entry},
+    timeline::{TimelineEvent, Tombstone},
 };
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     records::{a_departure, after, an_entry, an_operation, then},
 };
 
-async fn tell(replica: &Replica, cluster: ClusterId, entries: Vec<Entry>) {
+async fn tell(replica: &Replica, cluster: ClusterId, entries: Vec<TimelineEvent>) {
     let work = Work { timeline: entries, ..Work::default() };
     replica.clusters.commit(cluster, ClusterRecord::Keep(None), work).await.unwrap();
 }
@@ -23,7 +23,7 @@ async fn page(replica: &Replica, cluster: ClusterId, from: Option<&str>, limit: 
     replica.clusters.timeline(cluster, from.map(str::to_owned), limit).await.unwrap()
 }
 
-fn messages(entries: &[Entry]) -> Vec<&str> {
+fn messages(entries: &[TimelineEvent]) -> Vec<&str> {
     entries.iter().map(|entry| entry.message.as_str()).collect()
 }
 
@@ -36,7 +36,7 @@ async fn told(replica: &Replica, cluster: ClusterId) -> Vec<String> {
 /// A cluster with `count` entries, named by their numbers.
 async fn a_story(replica: &Replica, count: i64) -> Cluster {
     let (.., cluster) = replica.one_of_each().await;
-    let entries: Vec<Entry> = (0..count).map(|i| an_entry(&cluster, i, &i.to_string())).collect();
+    let entries: Vec<TimelineEvent> = (0..count).map(|i| an_entry(&cluster, i, &i.to_string())).collect();
     for part in entries.chunks(50) {
         tell(replica, cluster.id, part.to_vec()).await;
     }
@@ -159,15 +159,15 @@ pub async fn a_story_alone_does_not_move_the_clock(site: Site) {
 }
 
 /// A cluster that has left, with its story and operations.
-async fn a_departed(replica: &Replica, left_at: TimeDelta) -> Cluster {
+async fn a_tombstone(replica: &Replica, left_at: TimeDelta) -> Cluster {
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
-    let entries: Vec<Entry> = (0..120).map(|i| an_entry(&cluster, i, &i.to_string())).collect();
+    let entries: Vec<TimelineEvent> = (0..120).map(|i| an_entry(&cluster, i, &i.to_string())).collect();
     tell(replica, cluster.id, entries[..60].to_vec()).await;
     tell(replica, cluster.id, entries[60..].to_vec()).await;
     let work = Work {
         operations: (0..20).map(|_| (an_operation(&cluster), None)).collect(),
-        departed: Some(Departed { at: then() + left_at, ..a_departure(&cluster) }),
+        tombstone: Some(Tombstone { at: then() + left_at, ..a_departure(&cluster) }),
         ..Work::default()
     };
     replica.clusters.commit(cluster.id, ClusterRecord::Remove(revision), work).await.unwrap();
@@ -176,21 +176,21 @@ async fn a_departed(replica: &Replica, left_at: TimeDelta) -> Cluster {
 
 pub async fn those_who_left_long_ago_are_forgotten(site: Site) {
     let replica = site.open().await;
-    let old = a_departed(&replica, TimeDelta::days(-8)).await;
-    let older = a_departed(&replica, TimeDelta::days(-9)).await;
-    let recent = a_departed(&replica, TimeDelta::days(-6)).await;
+    let old = a_tombstone(&replica, TimeDelta::days(-8)).await;
+    let older = a_tombstone(&replica, TimeDelta::days(-9)).await;
+    let recent = a_tombstone(&replica, TimeDelta::days(-6)).await;
     let living = a_story(&replica, 4).await;
     let before = then() - TimeDelta::days(7);
     let replica = site.restart(replica).await;
-    assert_eq!(replica.clusters.forget_departed(before).await.unwrap(), 2);
-    assert_eq!(replica.clusters.forget_departed(before).await.unwrap(), 0);
+    assert_eq!(replica.clusters.forget_tombstones(before).await.unwrap(), 2);
+    assert_eq!(replica.clusters.forget_tombstones(before).await.unwrap(), 0);
     let check = async |replica: &Replica| {
         for gone in [&old, &older] {
-            assert!(replica.catalog.departed(gone.id).is_none());
+            assert!(replica.catalog.tombstone(gone.id).is_none());
             assert!(replica.catalog.operations_of(gone.id).is_empty());
             assert!(told(replica, gone.id).await.is_empty());
         }
-        assert!(replica.catalog.departed(recent.id).is_some());
+        assert!(replica.catalog.tombstone(recent.id).is_some());
         assert_eq!(replica.catalog.operations_of(recent.id).len(), 20);
         assert_eq!(told(replica, recent.id).await.len(), 120);
         assert_eq!(told(replica, living.id).await.len(), 4);
@@ -209,9 +209,9 @@ pub async fn those_who_left_long_ago_are_forgotten(site: Site) {
 
 pub async fn a_cluster_that_is_there_again_keeps_its_story(site: Site) {
     let replica = site.open().await;
-    let cluster = a_departed(&replica, TimeDelta::days(-8)).await;
+    let cluster = a_tombstone(&replica, TimeDelta::days(-8)).await;
     replica.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None).await.unwrap();
-    assert_eq!(replica.clusters.forget_departed(after(0)).await.unwrap(), 0);
+    assert_eq!(replica.clusters.forget_tombstones(after(0)).await.unwrap(), 0);
     assert_eq!(told(&replica, cluster.id).await.len(), 120);
     assert_eq!(replica.catalog.operations_of(cluster.id).len(), 20);
 }

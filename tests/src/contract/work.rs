@@ -10,9 +10,9 @@ use kqueen_domain::{
         leader::Term,
         store::{Change, ClusterRecord, ClusterSecrets, Creation, Revision, StoreError, Versioned, Work},
     },
-    reason::{Fixer, Reason, WORDS},
+    reason::{Reason, Responsible, WORDS},
     secret::{Kubeconfig, SealedDocument},
-    timeline::Entry,
+    timeline::TimelineEvent,
 };
 
 use super::{
@@ -60,9 +60,9 @@ struct Known {
     observed: Option<ObservedStatus>,
     kubeconfig: Option<String>,
     ledger: Option<Versioned<Ledger>>,
-    timeline: Vec<Entry>,
+    timeline: Vec<TimelineEvent>,
     is_orphaned: bool,
-    has_departed: bool,
+    has_tombstone: bool,
 }
 
 async fn known(replica: &Replica, id: ClusterId) -> Known {
@@ -76,7 +76,7 @@ async fn known(replica: &Replica, id: ClusterId) -> Known {
         ledger: replica.clusters.ledger(id).await.unwrap(),
         timeline: replica.clusters.timeline(id, None, 1000).await.unwrap().entries,
         is_orphaned: replica.catalog.orphan(id).is_some(),
-        has_departed: replica.catalog.departed(id).is_some(),
+        has_tombstone: replica.catalog.tombstone(id).is_some(),
     }
 }
 
@@ -126,7 +126,7 @@ pub async fn everything_of_one_commit_has_its_revision(site: Site) {
     assert_eq!(second.kubeconfig.as_deref(), Some("second"));
     let told: Vec<_> = second.timeline.iter().map(|entry| entry.message.as_str()).collect();
     assert_eq!(told, ["made", "begun", "asked for"]);
-    assert!(second.is_orphaned && !second.has_departed);
+    assert!(second.is_orphaned && !second.has_tombstone);
 
     let replica = site.restart(replica).await;
     assert_eq!(known(&replica, id).await, second);
@@ -167,7 +167,7 @@ pub async fn nothing_of_a_refused_commit_is_written(site: Site) {
     for (what, spoil) in spoils {
         let (mut record, mut work) = current();
         spoil(&mut record, &mut work);
-        work.departed = Some(a_departure(&whole.cluster));
+        work.tombstone = Some(a_departure(&whole.cluster));
         let refused = replica.clusters.commit(id, record, work).await;
         assert!(matches!(refused, Err(StoreError::Conflict)), "{what}: {refused:?}");
         assert_eq!(known(&replica, id).await, before, "{what}");
@@ -259,7 +259,7 @@ pub async fn what_leaves_leaves_its_story_and_no_more(site: Site) {
         ledger: Some((a_ledger(id, &["late"]), Some(whole.revision))),
         observed: Some(an_observed_status(id)),
         timeline: vec![an_entry(&whole.cluster, 9, "gone")],
-        departed: Some(a_departure(&whole.cluster)),
+        tombstone: Some(a_departure(&whole.cluster)),
         ..Work::default()
     };
     let revision = replica.clusters.commit(id, ClusterRecord::Remove(whole.revision), work).await.unwrap();
@@ -267,7 +267,7 @@ pub async fn what_leaves_leaves_its_story_and_no_more(site: Site) {
         let left = known(replica, id).await;
         assert_eq!((left.cluster, left.observed, left.kubeconfig, left.ledger), (None, None, None, None));
         assert_eq!(left.operations, [(operation.clone(), revision)]);
-        assert_eq!((left.timeline.len(), left.has_departed, left.is_orphaned), (2, true, false));
+        assert_eq!((left.timeline.len(), left.has_tombstone, left.is_orphaned), (2, true, false));
         let view = replica.catalog.operation(operation.id).unwrap();
         assert_eq!((view.organization, view.owner), (whole.cluster.organization, whole.cluster.owner));
         assert_eq!(view.cluster_name, whole.cluster.name);
@@ -282,7 +282,7 @@ pub async fn what_leaves_leaves_its_story_and_no_more(site: Site) {
     let mut kinds: Vec<_> =
         raw.iter().filter(|(key, _)| key.contains(&id)).map(|(key, _)| key.split(&id).next().unwrap()).collect();
     kinds.dedup();
-    assert_eq!(kinds, ["shown/departed/", "timeline/"]);
+    assert_eq!(kinds, ["shown/tombstone/", "timeline/"]);
 }
 
 pub async fn old_operations_are_forgotten(site: Site) {
@@ -307,7 +307,7 @@ pub async fn the_largest_commit_fits(site: Site) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
-    let reason = Reason::new("c".repeat(500), Fixer::Provider, "n".repeat(200)).with_words("💥".repeat(WORDS));
+    let reason = Reason::new("c".repeat(500), Responsible::Provider, "n".repeat(200)).with_words("💥".repeat(WORDS));
     let mut operation = whole.operation.clone();
     for i in 0..kqueen_domain::operation::STEPS {
         let kind = if i % 2 == 0 { StepKind::Create } else { StepKind::Wait };
@@ -325,11 +325,13 @@ pub async fn the_largest_commit_fits(site: Site) {
     let work = Work {
         operations: vec![(operation.clone(), Some(whole.revision)), (an_operation(&cluster), None)],
         ledger: Some((
-            Ledger { rows: rows.iter().map(|name| a_row(name)).collect(), ..Ledger::empty(id) },
+            Ledger { resources: rows.iter().map(|name| a_row(name)).collect(), ..Ledger::empty(id) },
             Some(whole.revision),
         )),
         observed: Some(an_observed_status(id)),
-        timeline: (0..8).map(|i| Entry { reason: Some(reason.clone()), ..an_entry(&cluster, i, "told") }).collect(),
+        timeline: (0..8)
+            .map(|i| TimelineEvent { reason: Some(reason.clone()), ..an_entry(&cluster, i, "told") })
+            .collect(),
         ..Work::default()
     };
     let record = ClusterRecord::Put(Box::new(cluster), secrets, whole.revision);

@@ -2,7 +2,7 @@
 
 use kqueen_domain::{
     id::ClusterId,
-    ledger::{Row, RowState},
+    ledger::{RecordState, ResourceRecord},
     operation::OperationStatus,
 };
 
@@ -46,18 +46,18 @@ impl World {
                 complaints.push(format!("{key:?} is there {} times", account.made - account.gone));
             }
         }
-        let listed: Vec<Row> = match shown.catalog.cluster(cluster) {
+        let listed: Vec<ResourceRecord> = match shown.catalog.cluster(cluster) {
             Some(_) => {
                 let store = shown.stores.clusters.clone();
-                store.ledger(cluster).await.unwrap().map(|ledger| ledger.value.rows).unwrap_or_default()
+                store.ledger(cluster).await.unwrap().map(|ledger| ledger.value.resources).unwrap_or_default()
             }
-            None => shown.catalog.orphan(cluster).map(|view| view.orphan.record.rows.clone()).unwrap_or_default(),
+            None => shown.catalog.orphan(cluster).map(|view| view.orphan.record.resources.clone()).unwrap_or_default(),
         };
         for thing in self.things(customer, cluster) {
             let is_listed = listed.iter().any(|row| {
-                row.thing.name.kind == thing.key.kind.as_str()
-                    && row.thing.name.name == thing.key.name
-                    && row.state != RowState::Gone
+                row.resource.name.kind == thing.key.kind.as_str()
+                    && row.resource.name.name == thing.key.name
+                    && row.state != RecordState::Gone
             });
             if !is_listed {
                 complaints.push(format!("{:?} is there ({:?}) and nowhere listed", thing.key, thing.status));

@@ -10,7 +10,7 @@ use kqueen_adapters::storage::Settings;
 use kqueen_domain::{
     access::Caller,
     id::{ClusterId, ProvisionerId},
-    ledger::RowState,
+    ledger::RecordState,
     name::ResourceName,
     operation::NetworkPolicy,
     port::store::{Change, UserSecrets},
@@ -114,12 +114,12 @@ impl World {
                 let Some(key) = call.key() else { return };
                 let Some(cluster) = cluster_of(&key) else { return };
                 let ledger = parts.stores.clusters.ledger(cluster).await;
-                let rows = ledger.ok().flatten().map(|ledger| ledger.value.rows).unwrap_or_default();
+                let rows = ledger.ok().flatten().map(|ledger| ledger.value.resources).unwrap_or_default();
                 let is_named = rows.iter().any(|row| {
-                    row.thing.name.name == key.name
-                        && row.thing.name.kind == key.kind.as_str()
-                        && row.thing.name.place == key.project
-                        && row.state != RowState::Gone
+                    row.resource.name.name == key.name
+                        && row.resource.name.kind == key.kind.as_str()
+                        && row.resource.name.location == key.project
+                        && row.state != RecordState::Gone
                 });
                 if !is_named {
                     unwritten.lock().unwrap().push(format!("{key:?}: {rows:?}"));

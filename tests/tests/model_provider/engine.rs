@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use kqueen_domain::{
-    ledger::{Thing, ThingName},
+    ledger::{ProviderResource, ResourceRef},
     operation::NetworkPolicy,
     port::engine::{ClusterSpec, Engine, EngineError, Observation, ProviderCredentials, ProvisioningState},
-    reason::Fixer,
+    reason::Responsible,
 };
 use kqueen_tests::{
     fixture::peer::{Peer, response},
@@ -25,21 +25,21 @@ mod contract {
 #[tokio::test]
 async fn a_refusal_says_whose_job_it_is() {
     let cases = [
-        (Trouble::BadRequest, Fixer::Requester, "does not accept the request"),
-        (Trouble::Unauthenticated, Fixer::Admin, "does not accept the token"),
-        (Trouble::Forbidden, Fixer::Admin, "lacks the right things.read"),
-        (Trouble::ProjectMissing, Fixer::Admin, "does not have the project"),
-        (Trouble::NoSuchRoute, Fixer::Admin, "no such provider at the provisioner's address"),
-        (Trouble::Quota, Fixer::Admin, "quota is used up"),
+        (Trouble::BadRequest, Responsible::Requester, "does not accept the request"),
+        (Trouble::Unauthenticated, Responsible::Admin, "does not accept the token"),
+        (Trouble::Forbidden, Responsible::Admin, "lacks the right things.read"),
+        (Trouble::ProjectMissing, Responsible::Admin, "does not have the project"),
+        (Trouble::NoSuchRoute, Responsible::Admin, "no such provider at the provisioner's address"),
+        (Trouble::Quota, Responsible::Admin, "quota is used up"),
     ];
     let site = Site::new().await;
-    for (trouble, fixer, cause) in cases {
+    for (trouble, responsible, cause) in cases {
         site.model.inject(Injection::any(Fault::Answers(trouble, Acts::Never)));
         let error = site.observe(&a_spec()).await.unwrap_err();
         let (EngineError::Rejected(reason) | EngineError::Denied(reason)) = error else { panic!("{error:?}") };
-        assert_eq!(reason.fixer, fixer, "{trouble:?}: {reason}");
+        assert_eq!(reason.responsible, responsible, "{trouble:?}: {reason}");
         assert!(reason.cause.contains(cause), "{trouble:?}: {reason}");
-        assert_eq!(reason.words.is_some(), trouble != Trouble::NoSuchRoute, "{trouble:?}: {reason}");
+        assert_eq!(reason.provider_message.is_some(), trouble != Trouble::NoSuchRoute, "{trouble:?}: {reason}");
     }
     for (seconds, waits) in [(0, 0), (17, 17), (100_000, 600)] {
         let trouble = Trouble::TooManyCalls { retry_after: seconds };
@@ -81,7 +81,7 @@ async fn a_project_that_is_gone_is_not_a_cluster_that_is_gone() {
         engine.observe(credentials, &spec).await.err(),
         engine.destroy(credentials, &spec).await.err(),
         engine.resize(credentials, &spec, 3).await.err(),
-        engine.inventory(credentials, spec.mark.installation).await.err(),
+        engine.inventory(credentials, spec.tag.installation).await.err(),
     ];
     for outcome in outcomes {
         assert!(matches!(&outcome, Some(EngineError::Rejected(_))), "{outcome:?}");
@@ -95,7 +95,7 @@ async fn a_list_that_is_behind_is_made_up_for_by_names() {
     site.engine.deploy(&site.credentials, &spec).await.unwrap();
     site.model.inject(Injection::on(CallKind::List, Fault::Stale).until_cleared());
     let seen = site.seen(&spec).await;
-    assert_eq!((seen.state, seen.things.len()), (ProvisioningState::Working, 1));
+    assert_eq!((seen.state, seen.resources.len()), (ProvisioningState::Working, 1));
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn what_is_left_in_another_project_is_not_lost() {
     let site = Site::new().await;
     let mut spec = a_spec();
     site.build(&spec, 3).await;
-    spec.known = site.seen(&spec).await.things;
+    spec.known = site.seen(&spec).await.resources;
     let moved = credentials(site.model.provisioner("green"));
     // Credentials for one project do not reach into another: that is told, and is not taken for a cluster that is gone.
     let error = site.engine.observe(&moved, &spec).await.unwrap_err();
@@ -152,8 +152,8 @@ async fn a_failure_at_the_provider_is_told_in_its_words_and_repaired() {
     site.model.pass(TimeDelta::seconds(120));
     let seen = site.seen(&spec).await;
     let ProvisioningState::Broken(reason) = seen.state else { panic!("{seen:?}") };
-    assert_eq!(reason.words.as_deref(), Some("creating the cluster failed"));
-    assert_eq!(reason.fixer, Fixer::Provider);
+    assert_eq!(reason.provider_message.as_deref(), Some("creating the cluster failed"));
+    assert_eq!(reason.responsible, Responsible::Provider);
     site.engine.deploy(&site.credentials, &spec).await.unwrap();
     assert_eq!(site.seen(&spec).await.state, ProvisioningState::Working);
     site.model.pass(TimeDelta::seconds(120));
@@ -161,17 +161,17 @@ async fn a_failure_at_the_provider_is_told_in_its_words_and_repaired() {
 }
 
 #[tokio::test]
-async fn what_has_lost_its_mark_is_not_touched_any_more() {
+async fn what_has_lost_its_tag_is_not_touched_any_more() {
     let site = Site::new().await;
     let mut spec = a_spec();
     site.build(&spec, 3).await;
-    spec.known = site.seen(&spec).await.things;
+    spec.known = site.seen(&spec).await.resources;
     site.model.happens(&site.key(Kind::Nodepool, &spec), Event::LosesLabels);
     let seen = site.seen(&spec).await;
-    assert_eq!((seen.things.len(), seen.node_count), (3, None), "what may cost money stays on the list");
+    assert_eq!((seen.resources.len(), seen.node_count), (3, None), "what may cost money stays on the list");
     let ProvisioningState::Broken(reason) = &seen.state else { panic!("{seen:?}") };
-    assert!(reason.cause.contains("does not carry our mark any more"), "{reason}");
-    assert!(seen.words.contains("nodepool without its mark"), "{}", seen.words);
+    assert!(reason.cause.contains("does not carry our ownership tag any more"), "{reason}");
+    assert!(seen.message.contains("nodepool without its ownership tag"), "{}", seen.message);
     let before = site.model.thing(&site.key(Kind::Nodepool, &spec));
     assert!(matches!(site.engine.deploy(&site.credentials, &spec).await, Err(EngineError::Rejected(_))));
     assert!(matches!(site.engine.resize(&site.credentials, &spec, 9).await, Err(EngineError::Rejected(_))));
@@ -252,11 +252,17 @@ async fn parameters_that_make_no_sense_are_told() {
         let mut wrong = site.credentials.clone();
         wrong.parameters.insert(name.into(), value.clone());
         let error = site.observe_with(&wrong, &spec).await;
-        assert!(matches!(&error, EngineError::Rejected(reason) if reason.fixer == Fixer::Admin), "{value}: {error:?}");
+        assert!(
+            matches!(&error, EngineError::Rejected(reason) if reason.responsible == Responsible::Admin),
+            "{value}: {error:?}"
+        );
     }
     spec.parameters.clear();
     let error = site.engine.deploy(&site.credentials, &spec).await.unwrap_err();
-    assert!(matches!(&error, EngineError::Rejected(reason) if reason.fixer == Fixer::Requester), "{error:?}");
+    assert!(
+        matches!(&error, EngineError::Rejected(reason) if reason.responsible == Responsible::Requester),
+        "{error:?}"
+    );
     assert_eq!(site.model.calls(), 0);
 }
 
@@ -328,7 +334,7 @@ async fn a_list_of_more_than_what_was_asked_for_is_looked_through() {
     let spec = a_spec();
     assert_eq!(engine.observe(&credentials, &spec).await, Ok(Observation::Absent));
     assert_eq!(engine.destroy(&credentials, &spec).await, Ok(()));
-    assert_eq!(engine.inventory(&credentials, spec.mark.installation).await, Ok(Vec::new()));
+    assert_eq!(engine.inventory(&credentials, spec.tag.installation).await, Ok(Vec::new()));
 }
 
 /// Without being told, an engine gives up when its time has run out: for one call, or for everything together.
@@ -358,8 +364,8 @@ async fn secrets_arrive_and_known_things_of_other_kinds_do_no_harm() {
     let site = Site::new().await;
     let mut spec = a_spec();
     spec.parameters.insert("network_policy".into(), "CILIUM".into());
-    let name = ThingName { kind: "stack".into(), name: "kq".into(), place: "elsewhere".into() };
-    spec.known = vec![Thing { name, provider_id: None }];
+    let name = ResourceRef { kind: "stack".into(), name: "kq".into(), location: "elsewhere".into() };
+    spec.known = vec![ProviderResource { name, provider_id: None }];
     site.build(&spec, 3).await;
     let cluster = site.model.thing(&site.key(Kind::Cluster, &spec)).unwrap();
     assert_eq!(cluster.admin_password.as_deref(), Some(PASSWORD));

@@ -74,7 +74,7 @@ impl Ask {
             Self::SetNetworkPolicy => engine.set_network_policy(credentials, spec, &calico()).await,
             Self::Destroy(_) => engine.destroy(credentials, spec).await,
             Self::Kubeconfig => engine.kubeconfig(credentials, spec).await.map(drop),
-            Self::Inventory => engine.inventory(credentials, spec.mark.installation).await.map(drop),
+            Self::Inventory => engine.inventory(credentials, spec.tag.installation).await.map(drop),
         }
     }
 

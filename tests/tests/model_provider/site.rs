@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use kqueen_domain::{
     id::{ClusterId, ProvisionerId},
-    ledger::{Mark, ThingName},
+    ledger::{OwnershipTag, ResourceRef},
     operation::NetworkPolicy,
     port::engine::{ClusterSpec, Engine, EngineError, Observation, ObservedCluster, ProviderCredentials},
 };
@@ -45,7 +45,7 @@ impl Site {
 
     pub(crate) fn key(&self, kind: Kind, spec: &ClusterSpec) -> Key {
         let name = self.engine.makes(&self.credentials, spec).swap_remove(kind as usize);
-        Key::new(&name.place, kind, &name.name)
+        Key::new(&name.location, kind, &name.name)
     }
 
     pub(crate) async fn observe(&self, spec: &ClusterSpec) -> Result<Observation, EngineError> {
@@ -82,7 +82,7 @@ pub(crate) fn object(value: Value) -> Map<String, Value> {
 
 pub(crate) fn a_spec() -> ClusterSpec {
     ClusterSpec {
-        mark: Mark { installation: Uuid::new_v4(), cluster: ClusterId::random() },
+        tag: OwnershipTag { installation: Uuid::new_v4(), cluster: ClusterId::random() },
         name: "production".into(),
         parameters: object(json!({"node_count": 2, "admin_password": PASSWORD})),
         known: Vec::new(),
@@ -130,24 +130,24 @@ impl Stage for Site {
         calico()
     }
 
-    async fn plant(&self, name: &ThingName, mark: Option<Mark>) {
-        let labels = mark.map(|mark| {
+    async fn plant(&self, name: &ResourceRef, tag: Option<OwnershipTag>) {
+        let labels = tag.map(|tag| {
             let labels =
-                [("kqueen-installation", mark.installation.to_string()), ("kqueen-cluster", mark.cluster.to_string())];
+                [("kqueen-installation", tag.installation.to_string()), ("kqueen-cluster", tag.cluster.to_string())];
             labels.map(|(label, value)| (label.to_owned(), value)).into_iter().collect()
         });
         self.model.plant(&key_of(name), labels.unwrap_or_default());
     }
 
-    async fn look(&self, name: &ThingName) -> Option<Value> {
+    async fn look(&self, name: &ResourceRef) -> Option<Value> {
         self.model.thing(&key_of(name)).map(|thing| format!("{thing:?}").into())
     }
 
-    async fn end(&self, name: &ThingName) {
+    async fn end(&self, name: &ResourceRef) {
         self.model.happens(&key_of(name), Event::Vanishes);
     }
 
-    async fn unmark(&self, name: &ThingName) {
+    async fn untag(&self, name: &ResourceRef) {
         self.model.happens(&key_of(name), Event::LosesLabels);
     }
 
@@ -160,7 +160,7 @@ impl Stage for Site {
     }
 }
 
-pub(crate) fn key_of(name: &ThingName) -> Key {
+pub(crate) fn key_of(name: &ResourceRef) -> Key {
     let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == name.kind).unwrap();
-    Key::new(&name.place, kind, &name.name)
+    Key::new(&name.location, kind, &name.name)
 }

@@ -60,7 +60,7 @@ async fn operations_go_on_when_etcd_loses_its_leader() {
         customer.destroy(&one, cluster).await;
     }
     for cluster in &clusters {
-        complaints.extend(customer.departed(&other, &model, cluster).await);
+        complaints.extend(customer.tombstone(&other, &model, cluster).await);
     }
     assert!(complaints.is_empty(), "{complaints:#?}");
     assert_eq!(model.things(), []);

@@ -115,7 +115,7 @@ async fn a_process_killed_at_any_kind_of_call_leaves_nothing_undone_doubled_or_u
             }
             let World { model, app, customer } = &world;
             for (kind, acts, cluster) in leaving {
-                let complaints = customer.departed(app, model, &cluster).await;
+                let complaints = customer.tombstone(app, model, &cluster).await;
                 all.extend(complaints.into_iter().map(|complaint| format!("{kind:?}, {acts:?}: {complaint}")));
             }
             all

@@ -135,7 +135,7 @@ impl Customer {
     }
 
     /// What speaks against how a cluster has left.
-    async fn departed(&self, app: &App, model: &Model, cluster: &str) -> Vec<String> {
+    async fn tombstone(&self, app: &App, model: &Model, cluster: &str) -> Vec<String> {
         let path = format!("/clusters/{cluster}");
         let is_gone = || async { self.ask(app, Method::GET, &path, None).await.status == StatusCode::NOT_FOUND };
         eventually("the cluster leaves", PATIENCE, is_gone).await;

@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 use kqueen_domain::{
     id::ClusterId,
     port::{clock::Clock, engine::EngineError},
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
 };
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
@@ -110,7 +110,7 @@ impl std::fmt::Debug for DemoCloud {
 fn not_kept(path: &Path, error: &io::Error) -> EngineError {
     EngineError::Rejected(Reason::new(
         format!("the simulated cloud cannot be kept in {}: {error}", path.display()),
-        Fixer::Operator,
+        Responsible::Operator,
         "make the folder writable, then retry",
     ))
 }
@@ -142,7 +142,7 @@ fn read(path: &Path) -> io::Result<Clusters> {
     if !kept.clusters.iter().all(DemoCluster::is_sound) {
         return Err(io::Error::other("it has a cluster as none can be"));
     }
-    Ok(kept.clusters.into_iter().map(|cluster| (cluster.mark.cluster, cluster)).collect())
+    Ok(kept.clusters.into_iter().map(|cluster| (cluster.tag.cluster, cluster)).collect())
 }
 
 /// Writes it beside and puts it in place at once: whatever ends us, the file is the old or the new one.

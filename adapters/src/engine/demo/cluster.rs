@@ -4,10 +4,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use kqueen_domain::{
     id::ProvisionerId,
-    ledger::Mark,
+    ledger::OwnershipTag,
     operation::NetworkPolicy,
     port::engine::ProvisioningState,
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -73,7 +73,7 @@ pub(super) enum Work {
 /// A simulated cluster as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DemoCluster {
-    pub(super) mark: Mark,
+    pub(super) tag: OwnershipTag,
     /// Each provisioner is an account of its own.
     pub(super) account: ProvisionerId,
     pub(crate) region: String,
@@ -277,7 +277,7 @@ impl DemoCluster {
         let region = &self.region;
         Reason::new(
             format!("the quota for virtual CPUs in region {region} is used up (simulated)"),
-            Fixer::Admin,
+            Responsible::Admin,
             "it broke because of its name: rename the cluster to one that does not start with `fail-` and retry, or destroy it",
         )
         .with_words(format!(

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kqueen_domain::{
-    ledger::ThingName,
+    ledger::ResourceRef,
     operation::NetworkPolicy,
     parameter::ParameterSchema,
     port::engine::{
@@ -62,7 +62,7 @@ impl DemoEngine {
 }
 
 fn caller(credentials: &ProviderCredentials, spec: &ClusterSpec) -> Caller {
-    Caller { credentials: credentials.clone(), mark: spec.mark, name: spec.name.clone() }
+    Caller { credentials: credentials.clone(), tag: spec.tag, name: spec.name.clone() }
 }
 
 #[async_trait]
@@ -76,13 +76,13 @@ impl Engine for DemoEngine {
         Account::read(parameters).map(drop)
     }
 
-    fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ThingName> {
-        let id = spec.mark.cluster;
+    fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ResourceRef> {
+        let id = spec.tag.cluster;
         let region = Account::read(&credentials.parameters).unwrap_or_default().region;
         // What has been begun in one region is finished there, whatever the provisioner says now.
         let known =
-            spec.known.iter().find(|thing| provider::names(id, &thing.name.place).any(|name| name == thing.name));
-        provider::names(id, known.map_or(&region, |thing| &thing.name.place)).collect()
+            spec.known.iter().find(|thing| provider::names(id, &thing.name.location).any(|name| name == thing.name));
+        provider::names(id, known.map_or(&region, |thing| &thing.name.location)).collect()
     }
 
     async fn observe(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Observation, EngineError> {

@@ -4,10 +4,10 @@
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
     id::ClusterId,
-    ledger::{Mark, Thing, ThingName},
+    ledger::{OwnershipTag, ProviderResource, ResourceRef},
     operation::NetworkPolicy,
     port::engine::{EngineError, InventoryItem, Observation, ObservedCluster, ProviderCredentials, ProvisioningState},
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -27,19 +27,19 @@ pub(super) const ENFORCERS: [&str; 2] = ["CALICO", "CILIUM"];
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     pub(super) credentials: ProviderCredentials,
-    pub(super) mark: Mark,
+    pub(super) tag: OwnershipTag,
     /// What the cluster is called.
     pub(super) name: String,
 }
 
 impl Caller {
     fn owns(&self, cluster: &DemoCluster) -> bool {
-        cluster.mark == self.mark && cluster.account == self.credentials.provisioner
+        cluster.tag == self.tag && cluster.account == self.credentials.provisioner
     }
 
     /// The caller's cluster, if it is there.
     fn find<'a>(&self, clusters: &'a Clusters, now: DateTime<Utc>) -> Option<(&'a DemoCluster, Moment)> {
-        let cluster = clusters.get(&self.mark.cluster).filter(|cluster| self.owns(cluster))?;
+        let cluster = clusters.get(&self.tag.cluster).filter(|cluster| self.owns(cluster))?;
         Some((cluster, cluster.at(now)?))
     }
 
@@ -49,7 +49,7 @@ impl Caller {
         clusters: &'a mut Clusters,
         now: DateTime<Utc>,
     ) -> Result<(&'a mut DemoCluster, Moment), EngineError> {
-        let cluster = clusters.get_mut(&self.mark.cluster).filter(|cluster| self.owns(cluster));
+        let cluster = clusters.get_mut(&self.tag.cluster).filter(|cluster| self.owns(cluster));
         let cluster = cluster.ok_or(EngineError::Missing)?;
         let moment = cluster.at(now).ok_or(EngineError::Missing)?;
         Ok((cluster, moment))
@@ -59,12 +59,12 @@ impl Caller {
         match self.find(clusters, now) {
             None => Observation::Absent,
             Some((cluster, moment)) => Observation::Present(ObservedCluster {
-                things: things(cluster, &moment),
+                resources: things(cluster, &moment),
                 state: moment.condition,
                 progress: moment.progress,
                 node_count: u32::try_from(moment.nodes.len()).ok(),
                 network_policy: Some(moment.network_policy),
-                words: moment.words,
+                message: moment.words,
             }),
         }
     }
@@ -77,11 +77,11 @@ impl Caller {
         now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
         let breaks = Mishap::of(&self.name) == Mishap::Deploying;
-        let present = clusters.get(&self.mark.cluster);
+        let present = clusters.get(&self.tag.cluster);
         if present.is_some_and(|cluster| !self.owns(cluster)) {
             return Err(rejected(
-                format!("the name kqueen-{} is taken by something that is not ours (simulated)", self.mark.cluster),
-                Fixer::Admin,
+                format!("the name kqueen-{} is taken by something that is not ours (simulated)", self.tag.cluster),
+                Responsible::Admin,
                 "find out whose it is; deploy under another name",
             ));
         }
@@ -94,13 +94,13 @@ impl Caller {
         if !broken && clusters.len() >= CLUSTERS {
             return Err(rejected(
                 format!("the simulated provider has its {CLUSTERS} clusters"),
-                Fixer::Requester,
+                Responsible::Requester,
                 "destroy some of them, then retry",
             ));
         }
         self.room_for(account, wish.node_count, clusters, now)?;
         let work = |since| Work::Deploy { since, node_count: wish.node_count, breaks };
-        if let Some(cluster) = clusters.get_mut(&self.mark.cluster) {
+        if let Some(cluster) = clusters.get_mut(&self.tag.cluster) {
             // What was asked for may have been changed since it broke.
             cluster.begin(work(resumed(now)), now);
             cluster.network_policy = wish.network_policy.clone();
@@ -108,7 +108,7 @@ impl Caller {
             cluster.kubernetes_version.clone_from(&wish.kubernetes_version);
         } else {
             let cluster = DemoCluster {
-                mark: self.mark,
+                tag: self.tag,
                 account: self.credentials.provisioner,
                 region: account.region.clone(),
                 size: wish.size.clone(),
@@ -120,7 +120,7 @@ impl Caller {
                 work: work(now),
                 refusals: 0,
             };
-            clusters.insert(self.mark.cluster, cluster);
+            clusters.insert(self.tag.cluster, cluster);
         }
         Ok(())
     }
@@ -146,7 +146,7 @@ impl Caller {
         if !(1..=MOST_NODES).contains(&node_count) {
             return Err(rejected(
                 format!("a simulated cluster has 1 to {MOST_NODES} nodes"),
-                Fixer::Requester,
+                Responsible::Requester,
                 "ask for another number of nodes",
             ));
         }
@@ -173,7 +173,7 @@ impl Caller {
         if policy.enabled && !ENFORCERS.iter().any(|known| known.eq_ignore_ascii_case(&policy.provider)) {
             return Err(rejected(
                 format!("the simulated provider enforces network policy with {}", ENFORCERS.join(" or ")),
-                Fixer::Requester,
+                Responsible::Requester,
                 "choose one of them",
             ));
         }
@@ -195,7 +195,7 @@ impl Caller {
                     "a load balancer still uses the cluster's network (simulated, refusal {} of {REFUSALS})",
                     cluster.refusals
                 ),
-                Fixer::Provider,
+                Responsible::Provider,
                 "it is let go of shortly, and deleting then works",
             );
             let words = "RESOURCE_IN_USE: network is used by forwarding rule 'web'. (This is a simulation.)";
@@ -210,7 +210,7 @@ impl Caller {
         if !moment.answers {
             return Err(busy(&moment.words));
         }
-        let id = cluster.mark.cluster;
+        let id = cluster.tag.cluster;
         Ok(json!({
             "apiVersion": "v1",
             "kind": "Config",
@@ -221,7 +221,7 @@ impl Caller {
         }))
     }
 
-    /// Everything with the mark of `installation` in this account.
+    /// Everything with the ownership tag of `installation` in this account.
     pub(super) fn inventory(
         credentials: &ProviderCredentials,
         installation: Uuid,
@@ -229,12 +229,13 @@ impl Caller {
         now: DateTime<Utc>,
     ) -> Vec<InventoryItem> {
         let is_ours = |cluster: &&DemoCluster| {
-            cluster.account == credentials.provisioner && cluster.mark.installation == installation
+            cluster.account == credentials.provisioner && cluster.tag.installation == installation
         };
         let mut found = Vec::new();
         for cluster in clusters.values().filter(is_ours) {
             let there = cluster.at(now).map(|moment| things(cluster, &moment)).unwrap_or_default();
-            found.extend(there.into_iter().map(|thing| InventoryItem { cluster: cluster.mark.cluster, thing }));
+            found
+                .extend(there.into_iter().map(|thing| InventoryItem { cluster: cluster.tag.cluster, resource: thing }));
         }
         found
     }
@@ -248,7 +249,7 @@ impl Caller {
         now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
         let others =
-            clusters.values().filter(|other| other.account == self.credentials.provisioner && other.mark != self.mark);
+            clusters.values().filter(|other| other.account == self.credentials.provisioner && other.tag != self.tag);
         let used: usize = others.map(|other| other.claimed_nodes(now)).sum();
         let quota = account.quota;
         if used + node_count as usize <= quota as usize {
@@ -258,7 +259,7 @@ impl Caller {
             format!(
                 "the provisioner's quota of {quota} nodes has {used} in use and no room for {node_count} (simulated)"
             ),
-            Fixer::Admin,
+            Responsible::Admin,
             "raise the provisioner's quota, destroy a cluster or ask for fewer nodes, then retry",
         );
         let words = format!("QUOTA_EXCEEDED: Quota 'NODES' exceeded. Limit: {quota}. (This is a simulation.)");
@@ -272,7 +273,7 @@ fn is_at_rest(work: &Work, moment: &Moment) -> Result<(), EngineError> {
         (ProvisioningState::Running, _) | (ProvisioningState::Broken(_), Work::Resize { .. }) => Ok(()),
         (ProvisioningState::Broken(_) | ProvisioningState::Incomplete, _) => Err(rejected(
             "the cluster was never made completely (simulated)",
-            Fixer::Requester,
+            Responsible::Requester,
             "retry deploying it first",
         )),
         (ProvisioningState::Working | ProvisioningState::Removing, _) => Err(busy(&moment.words)),
@@ -283,25 +284,26 @@ fn is_at_rest(work: &Work, moment: &Moment) -> Result<(), EngineError> {
 pub(crate) const DOMAIN: &str = ".demo.kqueen.invalid";
 
 /// The names of what a cluster consists of.
-pub(super) fn names(id: ClusterId, region: &str) -> impl Iterator<Item = ThingName> {
-    KINDS.iter().map(move |kind| ThingName {
+pub(super) fn names(id: ClusterId, region: &str) -> impl Iterator<Item = ResourceRef> {
+    KINDS.iter().map(move |kind| ResourceRef {
         kind: (*kind).to_owned(),
         name: format!("kqueen-{id}"),
-        place: region.to_owned(),
+        location: region.to_owned(),
     })
 }
 
-fn things(cluster: &DemoCluster, moment: &Moment) -> Vec<Thing> {
-    let id = cluster.mark.cluster;
-    let provider_id = |name: &ThingName| format!("simulated/{}/{}/{}", name.place, name.kind.replace(' ', "-"), id);
+fn things(cluster: &DemoCluster, moment: &Moment) -> Vec<ProviderResource> {
+    let id = cluster.tag.cluster;
+    let provider_id =
+        |name: &ResourceRef| format!("simulated/{}/{}/{}", name.location, name.kind.replace(' ', "-"), id);
     names(id, &cluster.region)
         .take(moment.made)
-        .map(|name| Thing { provider_id: Some(provider_id(&name)), name })
+        .map(|name| ProviderResource { provider_id: Some(provider_id(&name)), name })
         .collect()
 }
 
-pub(super) fn rejected(cause: impl Into<String>, fixer: Fixer, next_step: &str) -> EngineError {
-    EngineError::Rejected(Reason::new(cause, fixer, next_step))
+pub(super) fn rejected(cause: impl Into<String>, responsible: Responsible, next_step: &str) -> EngineError {
+    EngineError::Rejected(Reason::new(cause, responsible, next_step))
 }
 
 fn busy(words: &str) -> EngineError {

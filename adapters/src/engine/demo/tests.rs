@@ -4,12 +4,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use kqueen_domain::{
     id::{ClusterId, ProvisionerId},
     kubeconfig::{self, AddressRules},
-    ledger::{Mark, Thing},
+    ledger::{OwnershipTag, ProviderResource},
     port::{
         clock::SetClock,
         engine::{ObservedCluster, ProvisioningState},
     },
-    reason::Fixer,
+    reason::Responsible,
 };
 use serde_json::json;
 
@@ -82,11 +82,11 @@ impl World {
 }
 
 fn spec(name: &str) -> ClusterSpec {
-    let mark = Mark { installation: Uuid::from_u128(1), cluster: ClusterId::random() };
-    ClusterSpec { mark, name: name.into(), parameters: object(json!({"node_count": 3})), known: Vec::new() }
+    let tag = OwnershipTag { installation: Uuid::from_u128(1), cluster: ClusterId::random() };
+    ClusterSpec { tag: tag, name: name.into(), parameters: object(json!({"node_count": 3})), known: Vec::new() }
 }
 
-fn kinds(things: &[Thing]) -> Vec<&str> {
+fn kinds(things: &[ProviderResource]) -> Vec<&str> {
     things.iter().map(|thing| thing.name.kind.as_str()).collect()
 }
 
@@ -112,7 +112,7 @@ async fn deploying_takes_its_time_and_tells_how_far_it_is() {
         let seen = world.seen(&spec).await;
         assert_eq!((&seen.state, seen.progress), (&ProvisioningState::Working, Some(second * 5)));
         assert!(matches!(world.engine.kubeconfig(&world.credentials, &spec).await, Err(EngineError::Busy(_))));
-        told.push((seen.words, seen.things.len(), seen.node_count));
+        told.push((seen.message, seen.resources.len(), seen.node_count));
         told.dedup();
         world.pass(1.0);
     }
@@ -131,7 +131,7 @@ async fn deploying_takes_its_time_and_tells_how_far_it_is() {
     );
     let seen = world.seen(&spec).await;
     assert_eq!((&seen.state, seen.progress, seen.node_count), (&ProvisioningState::Running, None, Some(3)));
-    let made: Vec<_> = seen.things.iter().map(|thing| thing.name.clone()).collect();
+    let made: Vec<_> = seen.resources.iter().map(|thing| thing.name.clone()).collect();
     assert_eq!(made, world.engine.makes(&world.credentials, &spec), "it made what it said it would");
     world.deploy(&spec).await.unwrap();
     assert_eq!(world.seen(&spec).await, seen, "deploying again changes nothing");
@@ -144,7 +144,7 @@ async fn the_kubeconfig_is_accepted_and_leads_nowhere() {
     let given = world.engine.kubeconfig(&world.credentials, &spec).await.unwrap();
     let parsed = kubeconfig::parse(&given, &AddressRules::default()).unwrap();
     let credentials = kubeconfig::Access::of(&parsed).unwrap();
-    assert_eq!(credentials.server.as_str(), format!("https://{}.demo.kqueen.invalid:6443/", spec.mark.cluster));
+    assert_eq!(credentials.server.as_str(), format!("https://{}.demo.kqueen.invalid:6443/", spec.tag.cluster));
     assert!(credentials.credentials.token.is_some());
     assert_eq!(world.engine.kubeconfig(&world.credentials, &spec).await, Ok(given));
 }
@@ -160,8 +160,13 @@ async fn a_name_makes_deploying_fail_until_it_is_changed() {
     let broken = world.seen(&spec).await;
     let ProvisioningState::Broken(reason) = &broken.state else { panic!("{broken:?}") };
     assert!(reason.cause.contains("quota") && reason.cause.ends_with("(simulated)"), "{reason}");
-    assert!(reason.fixer == Fixer::Admin && reason.next_step.contains("rename") && reason.words.is_some(), "{reason}");
-    assert_eq!((broken.progress, kinds(&broken.things)), (Some(60), vec!["network", "control plane"]));
+    assert!(
+        reason.responsible == Responsible::Admin
+            && reason.next_step.contains("rename")
+            && reason.provider_message.is_some(),
+        "{reason}"
+    );
+    assert_eq!((broken.progress, kinds(&broken.resources)), (Some(60), vec!["network", "control plane"]));
     world.pass(3600.0);
     assert_eq!(world.seen(&spec).await, broken, "it stays so");
 
@@ -174,7 +179,7 @@ async fn a_name_makes_deploying_fail_until_it_is_changed() {
     spec.parameters = object(json!({"node_count": 2}));
     world.deploy(&spec).await.unwrap();
     let again = world.seen(&spec).await;
-    assert_eq!((again.state, again.things.len()), (ProvisioningState::Working, 2));
+    assert_eq!((again.state, again.resources.len()), (ProvisioningState::Working, 2));
     world.pass(10.0);
     let seen = world.seen(&spec).await;
     assert_eq!((seen.state, seen.node_count), (ProvisioningState::Running, Some(2)));
@@ -189,7 +194,10 @@ async fn the_quota_of_a_provisioner_is_kept() {
     world.deploy(&second).await.unwrap();
     let third = spec("third");
     let reason = refusal(world.deploy(&third).await);
-    assert!(reason.fixer == Fixer::Admin && reason.cause.contains("quota of 10 nodes has 10 in use"), "{reason}");
+    assert!(
+        reason.responsible == Responsible::Admin && reason.cause.contains("quota of 10 nodes has 10 in use"),
+        "{reason}"
+    );
     assert_eq!(world.observe(&third).await, Observation::Absent, "nothing was made");
     refusal(world.engine.resize(&world.credentials, &first, 4).await);
     world.engine.resize(&world.credentials, &first, 2).await.unwrap();
@@ -198,12 +206,12 @@ async fn the_quota_of_a_provisioner_is_kept() {
 }
 
 #[tokio::test]
-async fn what_does_not_carry_the_mark_is_left_alone() {
+async fn what_does_not_carry_the_tag_is_left_alone() {
     let world = World::new().await;
     let spec = world.running("web").await;
     let before = world.seen(&spec).await;
-    let mark = Mark { installation: Uuid::from_u128(2), ..spec.mark };
-    let foreign = ClusterSpec { mark, ..spec.clone() };
+    let tag = OwnershipTag { installation: Uuid::from_u128(2), ..spec.tag };
+    let foreign = ClusterSpec { tag: tag, ..spec.clone() };
     let elsewhere = ProviderCredentials { provisioner: ProvisionerId::random(), ..world.credentials.clone() };
     for (credentials, spec) in [(&world.credentials, &foreign), (&elsewhere, &spec)] {
         assert_eq!(world.engine.observe(credentials, spec).await, Ok(Observation::Absent));
@@ -214,7 +222,7 @@ async fn what_does_not_carry_the_mark_is_left_alone() {
     }
     assert_eq!(world.seen(&spec).await, before);
     assert!(world.inventory(Uuid::from_u128(2)).await.is_empty());
-    assert!(world.engine.inventory(&elsewhere, spec.mark.installation).await.unwrap().is_empty());
+    assert!(world.engine.inventory(&elsewhere, spec.tag.installation).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -225,11 +233,11 @@ async fn the_inventory_has_everything_of_the_installation() {
     world.deploy(&half).await.unwrap();
     let mut expected = Vec::new();
     for spec in [&whole, &half] {
-        let things = world.seen(spec).await.things;
-        expected.extend(things.into_iter().map(|thing| InventoryItem { cluster: spec.mark.cluster, thing }));
+        let things = world.seen(spec).await.resources;
+        expected.extend(things.into_iter().map(|thing| InventoryItem { cluster: spec.tag.cluster, resource: thing }));
     }
-    let mut found = world.inventory(whole.mark.installation).await;
-    let by_name = |found: &InventoryItem| found.thing.name.clone();
+    let mut found = world.inventory(whole.tag.installation).await;
+    let by_name = |found: &InventoryItem| found.resource.name.clone();
     found.sort_by_key(by_name);
     expected.sort_by_key(by_name);
     assert_eq!((found.len(), found), (4, expected));
@@ -241,12 +249,12 @@ async fn what_was_begun_in_one_region_is_finished_there() {
     let mut spec = spec("fail-web");
     world.deploy(&spec).await.unwrap();
     world.pass(20.0);
-    spec.known = world.seen(&spec).await.things;
+    spec.known = world.seen(&spec).await.resources;
     spec.name = "web".into();
     world.credentials.parameters = object(json!({"region": "demo-coast"}));
     world.deploy(&spec).await.unwrap();
     world.pass(20.0);
-    let made: Vec<_> = world.seen(&spec).await.things.into_iter().map(|thing| thing.name).collect();
+    let made: Vec<_> = world.seen(&spec).await.resources.into_iter().map(|thing| thing.name).collect();
     assert_eq!(made, world.engine.makes(&world.credentials, &spec));
 }
 
@@ -259,7 +267,7 @@ async fn everything_it_says_names_itself_simulated() {
     world.deploy(&spec).await.unwrap();
     for step in 0..100 {
         let seen = world.seen(&spec).await;
-        said.push(seen.words);
+        said.push(seen.message);
         if let ProvisioningState::Broken(reason) = seen.state {
             said.push(reason.to_string());
         }

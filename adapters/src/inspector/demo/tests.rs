@@ -7,7 +7,7 @@ use kqueen_domain::{
     id::ProvisionerId,
     kubeconfig::{AddressRules, parse},
     kubernetes::{ObjectMeta, Pod},
-    ledger::Mark,
+    ledger::OwnershipTag,
     operation::NetworkPolicy,
     port::{
         clock::{Clock, SetClock},
@@ -64,14 +64,14 @@ impl World {
         let cloud = DemoCloud::open(None, clock.clone()).await;
         let elsewhere = Arc::new(Elsewhere::default());
         let Value::Object(parameters) = parameters else { panic!("not an object") };
-        let mark = Mark { installation: Uuid::from_u128(1), cluster: ClusterId::from(Uuid::from_u128(7)) };
+        let mark = OwnershipTag { installation: Uuid::from_u128(1), cluster: ClusterId::from(Uuid::from_u128(7)) };
         let world = Self {
             clock,
             engine: DemoEngine::new(cloud.clone()),
             inspector: DemoInspector::new(elsewhere.clone(), cloud),
             elsewhere,
             credentials: ProviderAccess { provisioner: ProvisionerId::random(), parameters: Map::new() },
-            spec: ClusterSpec { mark, name: "web".into(), parameters, known: Vec::new() },
+            spec: ClusterSpec { tag: mark, name: "web".into(), parameters, known: Vec::new() },
         };
         world.engine.deploy(&world.credentials, &world.spec).await.unwrap();
         world.pass(20);
@@ -360,7 +360,7 @@ async fn a_cluster_that_is_not_there_does_not_answer() {
 #[tokio::test]
 async fn knowing_a_clusters_id_lets_nobody_in() {
     let (world, _) = World::new(json!({})).await;
-    let server = format!("https://{}.demo.kqueen.invalid:6443", world.spec.mark.cluster);
+    let server = format!("https://{}.demo.kqueen.invalid:6443", world.spec.tag.cluster);
     let guessed = leading_to(&server, "simulated-00000000000000000000000000000000");
     assert!(
         matches!(world.inspector.probe(&guessed).await, ProbeResult::Refused { reason } if reason.contains("credentials"))

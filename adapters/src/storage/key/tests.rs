@@ -1,13 +1,13 @@
-use kqueen_domain::timeline::{Entry, Happening};
+use kqueen_domain::timeline::{EventKind, TimelineEvent};
 
 use super::*;
 use crate::storage::timeline::places;
 
-fn entry_at(seconds: i64) -> Entry {
-    Entry {
+fn entry_at(seconds: i64) -> TimelineEvent {
+    TimelineEvent {
         cluster: ClusterId::random(),
         at: chrono::DateTime::from_timestamp(seconds, 0).unwrap(),
-        happening: Happening::State,
+        kind: EventKind::State,
         message: String::new(),
         operation: None,
         by: None,
@@ -28,7 +28,7 @@ fn what_is_shown_is_read_back_from_its_key() {
         Shown::Check(id.into()),
         Shown::Operation(id.into()),
         Shown::Orphan(id.into()),
-        Shown::Departed(id.into()),
+        Shown::Tombstone(id.into()),
     ] {
         let key = Key::from(shown);
         assert!(key.is_shown() && key.starts_with(&all_shown()));
@@ -58,7 +58,7 @@ fn no_key_of_one_kind_lies_below_another() {
         provisioner_check(id.into()),
         operation(id.into()),
         orphan(id.into()),
-        departed(id.into()),
+        tombstone(id.into()),
         ledger(id.into()),
         timeline_entry(id.into(), &places(&[entry_at(1)])[0]),
         timeline_entry(id.into(), &places(&[entry_at(2)])[0]),

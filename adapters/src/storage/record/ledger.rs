@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
     id::ClusterId,
-    ledger::{Ledger, Row, RowState, Thing, ThingName},
+    ledger::{Ledger, ProviderResource, RecordState, ResourceRecord, ResourceRef},
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,45 +12,54 @@ use super::{Record, twins};
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Form {
     cluster: ClusterId,
-    rows: Vec<StoredRow>,
+    #[serde(rename = "rows")]
+    resources: Vec<StoredResourceRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     uncertain_until: Option<DateTime<Utc>>,
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct StoredRow {
+pub(super) struct StoredResourceRecord {
     kind: String,
     name: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    place: String,
+    #[serde(rename = "place", default, skip_serializing_if = "String::is_empty")]
+    location: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     provider_id: Option<String>,
-    state: StoredRowState,
+    state: StoredRecordState,
     since: DateTime<Utc>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum StoredRowState {
+enum StoredRecordState {
     Intended,
     Present,
     Deleting,
     Gone,
 }
 
-twins!(RowState, StoredRowState { Intended, Present, Deleting, Gone });
+twins!(RecordState, StoredRecordState { Intended, Present, Deleting, Gone });
 
-impl From<Row> for StoredRow {
-    fn from(row: Row) -> Self {
-        let Row { thing: Thing { name: ThingName { kind, name, place }, provider_id }, state, since } = row;
-        Self { kind, name, place, provider_id, state: state.into(), since }
+impl From<ResourceRecord> for StoredResourceRecord {
+    fn from(row: ResourceRecord) -> Self {
+        let ResourceRecord {
+            resource: ProviderResource { name: ResourceRef { kind, name, location }, provider_id },
+            state,
+            since,
+        } = row;
+        Self { kind, name, location, provider_id, state: state.into(), since }
     }
 }
 
-impl From<StoredRow> for Row {
-    fn from(row: StoredRow) -> Self {
-        let StoredRow { kind, name, place, provider_id, state, since } = row;
-        Self { thing: Thing { name: ThingName { kind, name, place }, provider_id }, state: state.into(), since }
+impl From<StoredResourceRecord> for ResourceRecord {
+    fn from(row: StoredResourceRecord) -> Self {
+        let StoredResourceRecord { kind, name, location, provider_id, state, since } = row;
+        Self {
+            resource: ProviderResource { name: ResourceRef { kind, name, location }, provider_id },
+            state: state.into(),
+            since,
+        }
     }
 }
 
@@ -58,7 +67,7 @@ impl From<&Ledger> for Form {
     fn from(ledger: &Ledger) -> Self {
         Self {
             cluster: ledger.cluster,
-            rows: ledger.rows.iter().cloned().map(Into::into).collect(),
+            resources: ledger.resources.iter().cloned().map(Into::into).collect(),
             uncertain_until: ledger.uncertain_until,
         }
     }
@@ -72,7 +81,7 @@ impl Record for Ledger {
     fn restored(form: Form) -> Option<Self> {
         Some(Self {
             cluster: form.cluster,
-            rows: form.rows.into_iter().map(Into::into).collect(),
+            resources: form.resources.into_iter().map(Into::into).collect(),
             uncertain_until: form.uncertain_until,
         })
     }

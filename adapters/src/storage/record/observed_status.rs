@@ -14,10 +14,10 @@ use super::{Record, reason::StoredReason, twins};
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Form {
     cluster: ClusterId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "look", default, skip_serializing_if = "Option::is_none")]
     probe: Option<StoredProbeResult>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    told: Option<StoredProviderStatus>,
+    #[serde(rename = "told", default, skip_serializing_if = "Option::is_none")]
+    provider: Option<StoredProviderStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     phase: StoredPhase,
@@ -48,12 +48,12 @@ struct StoredProviderStatus {
     node_count: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     network_policy: Option<StoredPolicy>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    words: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    trouble: Option<StoredReason>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    refusal: Option<StoredReason>,
+    #[serde(rename = "words", default, skip_serializing_if = "String::is_empty")]
+    message: String,
+    #[serde(rename = "trouble", default, skip_serializing_if = "Option::is_none")]
+    last_error: Option<StoredReason>,
+    #[serde(rename = "refusal", default, skip_serializing_if = "Option::is_none")]
+    last_rejection: Option<StoredReason>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,19 +98,19 @@ impl From<StoredProbeResult> for ProbeResult {
 
 impl From<ProviderStatus> for StoredProviderStatus {
     fn from(told: ProviderStatus) -> Self {
-        let ProviderStatus { progress, node_count, network_policy, words, trouble, refusal } = told;
+        let ProviderStatus { progress, node_count, network_policy, message, last_error, last_rejection } = told;
         let policy = network_policy.map(|NetworkPolicy { provider, enabled }| StoredPolicy { provider, enabled });
-        let (trouble, refusal) = (trouble.map(Into::into), refusal.map(Into::into));
-        Self { progress, node_count, network_policy: policy, words, trouble, refusal }
+        let (last_error, last_rejection) = (last_error.map(Into::into), last_rejection.map(Into::into));
+        Self { progress, node_count, network_policy: policy, message, last_error, last_rejection }
     }
 }
 
 impl From<StoredProviderStatus> for ProviderStatus {
     fn from(told: StoredProviderStatus) -> Self {
-        let StoredProviderStatus { progress, node_count, network_policy, words, trouble, refusal } = told;
+        let StoredProviderStatus { progress, node_count, network_policy, message, last_error, last_rejection } = told;
         let policy = network_policy.map(|StoredPolicy { provider, enabled }| NetworkPolicy { provider, enabled });
-        let (trouble, refusal) = (trouble.map(Into::into), refusal.map(Into::into));
-        Self { progress, node_count, network_policy: policy, words, trouble, refusal }
+        let (last_error, last_rejection) = (last_error.map(Into::into), last_rejection.map(Into::into));
+        Self { progress, node_count, network_policy: policy, message, last_error, last_rejection }
     }
 }
 
@@ -119,7 +119,7 @@ impl From<&ObservedStatus> for Form {
         Self {
             cluster: observed.cluster,
             probe: observed.probe.clone().map(Into::into),
-            told: observed.provider.clone().map(Into::into),
+            provider: observed.provider.clone().map(Into::into),
             version: observed.version.clone(),
             phase: observed.phase.into(),
             phase_changed_at: observed.phase_changed_at,
@@ -137,7 +137,7 @@ impl Record for ObservedStatus {
         Some(Self {
             cluster: form.cluster,
             probe: form.probe.map(Into::into),
-            provider: form.told.map(Into::into),
+            provider: form.provider.map(Into::into),
             version: form.version,
             phase: form.phase.into(),
             phase_changed_at: form.phase_changed_at,
@@ -152,7 +152,7 @@ impl Record for ObservedStatus {
         }
         let fields = form.as_object_mut()?;
         let probe = json!({"outcome": fields.remove("outcome")?, "said": fields.remove("said")?});
-        fields.insert("probe".to_owned(), probe);
+        fields.insert("look".to_owned(), probe);
         Some(form)
     }
 }

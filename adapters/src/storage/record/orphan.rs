@@ -7,7 +7,7 @@ use kqueen_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Record, ledger::StoredRow, reason::StoredReason};
+use super::{Record, ledger::StoredResourceRecord, reason::StoredReason};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Form {
@@ -16,7 +16,8 @@ pub(crate) struct Form {
     name: Option<String>,
     organization: OrganizationId,
     provisioner: ProvisionerId,
-    rows: Vec<StoredRow>,
+    #[serde(rename = "rows")]
+    resources: Vec<StoredResourceRecord>,
     stands: StoredState,
     listed_at: DateTime<Utc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,8 +31,8 @@ enum StoredState {
     Deleting {
         by: UserId,
         since: DateTime<Utc>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        trouble: Option<StoredReason>,
+        #[serde(rename = "trouble", default, skip_serializing_if = "Option::is_none")]
+        last_error: Option<StoredReason>,
     },
     Ignored {
         by: UserId,
@@ -43,8 +44,8 @@ impl From<OrphanState> for StoredState {
     fn from(state: OrphanState) -> Self {
         match state {
             OrphanState::Listed => Self::Listed,
-            OrphanState::Deleting { by, since, trouble } => {
-                Self::Deleting { by, since, trouble: trouble.map(Into::into) }
+            OrphanState::Deleting { by, since, last_error } => {
+                Self::Deleting { by, since, last_error: last_error.map(Into::into) }
             }
             OrphanState::Ignored { by, since } => Self::Ignored { by, since },
         }
@@ -55,8 +56,8 @@ impl From<StoredState> for OrphanState {
     fn from(state: StoredState) -> Self {
         match state {
             StoredState::Listed => Self::Listed,
-            StoredState::Deleting { by, since, trouble } => {
-                Self::Deleting { by, since, trouble: trouble.map(Into::into) }
+            StoredState::Deleting { by, since, last_error } => {
+                Self::Deleting { by, since, last_error: last_error.map(Into::into) }
             }
             StoredState::Ignored { by, since } => Self::Ignored { by, since },
         }
@@ -70,7 +71,7 @@ impl From<&Orphan> for Form {
             name: orphan.name.clone(),
             organization: orphan.organization,
             provisioner: orphan.provisioner,
-            rows: orphan.rows.iter().cloned().map(Into::into).collect(),
+            resources: orphan.resources.iter().cloned().map(Into::into).collect(),
             stands: orphan.state.clone().into(),
             listed_at: orphan.listed_at,
             seen_at: orphan.seen_at,
@@ -89,7 +90,7 @@ impl Record for Orphan {
             name: form.name,
             organization: form.organization,
             provisioner: form.provisioner,
-            rows: form.rows.into_iter().map(Into::into).collect(),
+            resources: form.resources.into_iter().map(Into::into).collect(),
             state: form.stands.into(),
             listed_at: form.listed_at,
             seen_at: form.seen_at,

@@ -2,13 +2,13 @@
 
 use kqueen_domain::{
     cluster::{Cluster, Lifecycle, ObservedStatus, Phase, ProbeResult},
-    ledger::{Ledger, RowState},
+    ledger::{Ledger, RecordState},
     operation::{Operation, OperationKind, OperationStatus},
     organization::Organization,
     orphan::{Orphan, OrphanState},
     provisioner::{Checked, Provisioner, ProvisionerPhase},
-    reason::{Fixer, Reason},
-    timeline::{Departed, Entry},
+    reason::{Reason, Responsible},
+    timeline::{TimelineEvent, Tombstone},
     user::{AuthMethod, Role, User},
 };
 
@@ -48,7 +48,7 @@ fn the_newest_formats_stay_as_they_are() {
     let provisioner: Provisioner = survives(PROVISIONER_1);
     assert_eq!(provisioner.check.phase, ProvisionerPhase::NotReachable);
     let cluster: Cluster = survives(CLUSTER_2);
-    let reason = Reason::new("quota", Fixer::Admin, "raise it").with_words("QUOTA_EXCEEDED");
+    let reason = Reason::new("quota", Responsible::Admin, "raise it").with_words("QUOTA_EXCEEDED");
     assert_eq!(cluster.lifecycle, Lifecycle::Failed { reason });
     assert!(cluster.operation.is_some());
     let observed: ObservedStatus = survives(SIGHTING_2);
@@ -66,17 +66,20 @@ fn what_is_done_to_clusters_stays_as_it_is() {
     let bare: Operation = survives(BARE_OPERATION_1);
     assert_eq!((bare.failures, bare.steps.len(), bare.reason), (0, 0, None));
     let ledger: Ledger = survives(LEDGER_1);
-    assert_eq!(ledger.rows[0].thing.provider_id.as_deref(), Some("17"));
-    assert_eq!((ledger.rows[1].state, ledger.rows[1].thing.name.place.as_str()), (RowState::Intended, ""));
-    let entry: Entry = survives(ENTRY_1);
-    assert_eq!(entry.reason.unwrap().fixer, Fixer::Operator);
-    let departed: Departed = survives(DEPARTED_1);
-    assert_eq!(departed.name.as_str(), "prod");
+    assert_eq!(ledger.resources[0].resource.provider_id.as_deref(), Some("17"));
+    assert_eq!(
+        (ledger.resources[1].state, ledger.resources[1].resource.name.location.as_str()),
+        (RecordState::Intended, "")
+    );
+    let entry: TimelineEvent = survives(ENTRY_1);
+    assert_eq!(entry.reason.unwrap().responsible, Responsible::Operator);
+    let tombstone: Tombstone = survives(DEPARTED_1);
+    assert_eq!(tombstone.name.as_str(), "prod");
     let checked: Checked = survives(CHECK_1);
     assert_eq!(checked.check.phase, ProvisionerPhase::Failed);
     let orphan: Orphan = survives(ORPHAN_1);
-    assert!(matches!(orphan.state, OrphanState::Deleting { trouble: Some(_), .. }));
-    for stands in [OrphanState::Listed, OrphanState::Ignored { by: departed.owner, since: departed.at }] {
+    assert!(matches!(orphan.state, OrphanState::Deleting { last_error: Some(_), .. }));
+    for stands in [OrphanState::Listed, OrphanState::Ignored { by: tombstone.owner, since: tombstone.at }] {
         let other = Orphan { state: stands, ..orphan.clone() };
         assert_eq!(read::<Orphan>(&written(&other).unwrap()).unwrap(), other);
     }
@@ -85,7 +88,7 @@ fn what_is_done_to_clusters_stays_as_it_is() {
 #[test]
 fn a_failure_told_in_words_becomes_a_reason() {
     let cluster: Cluster = read(CLUSTER_1.as_bytes()).unwrap();
-    assert_eq!(cluster.lifecycle, Lifecycle::Failed { reason: Reason::new("quota", Fixer::Admin, "") });
+    assert_eq!(cluster.lifecycle, Lifecycle::Failed { reason: Reason::new("quota", Responsible::Admin, "") });
     assert_eq!((cluster.operation, cluster.has_kubeconfig), (None, true));
     assert_eq!(cluster.metadata.as_ref().unwrap().as_str(), r#"{"node_count":3}"#);
     let again: Cluster = read(&written(&cluster).unwrap()).unwrap();

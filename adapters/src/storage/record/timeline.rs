@@ -4,17 +4,18 @@ use chrono::{DateTime, Utc};
 use kqueen_domain::{
     id::{ClusterId, OperationId, OrganizationId, UserId},
     name::ResourceName,
-    timeline::{Departed, Entry, Happening},
+    timeline::{EventKind, TimelineEvent, Tombstone},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{Record, reason::StoredReason, twins};
 
 #[derive(Serialize, Deserialize)]
-pub(crate) struct EntryForm {
+pub(crate) struct EventForm {
     cluster: ClusterId,
     at: DateTime<Utc>,
-    happening: StoredHappening,
+    #[serde(rename = "happening")]
+    kind: StoredEventKind,
     message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     operation: Option<OperationId>,
@@ -26,21 +27,21 @@ pub(crate) struct EntryForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum StoredHappening {
+enum StoredEventKind {
     Asked,
     Step,
     Ended,
     State,
 }
 
-twins!(Happening, StoredHappening { Asked, Step, Ended, State });
+twins!(EventKind, StoredEventKind { Asked, Step, Ended, State });
 
-impl From<&Entry> for EntryForm {
-    fn from(entry: &Entry) -> Self {
+impl From<&TimelineEvent> for EventForm {
+    fn from(entry: &TimelineEvent) -> Self {
         Self {
             cluster: entry.cluster,
             at: entry.at,
-            happening: entry.happening.into(),
+            kind: entry.kind.into(),
             message: entry.message.clone(),
             operation: entry.operation,
             by: entry.by,
@@ -49,16 +50,16 @@ impl From<&Entry> for EntryForm {
     }
 }
 
-impl Record for Entry {
-    type Form = EntryForm;
+impl Record for TimelineEvent {
+    type Form = EventForm;
     const KIND: &'static str = "timeline entry";
     const FORMAT: u32 = 1;
 
-    fn restored(form: EntryForm) -> Option<Self> {
+    fn restored(form: EventForm) -> Option<Self> {
         Some(Self {
             cluster: form.cluster,
             at: form.at,
-            happening: form.happening.into(),
+            kind: form.kind.into(),
             message: form.message,
             operation: form.operation,
             by: form.by,
@@ -68,7 +69,7 @@ impl Record for Entry {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(crate) struct DepartedForm {
+pub(crate) struct TombstoneForm {
     cluster: ClusterId,
     name: ResourceName,
     organization: OrganizationId,
@@ -76,20 +77,20 @@ pub(crate) struct DepartedForm {
     at: DateTime<Utc>,
 }
 
-impl From<&Departed> for DepartedForm {
-    fn from(departed: &Departed) -> Self {
-        let Departed { cluster, name, organization, owner, at } = departed.clone();
+impl From<&Tombstone> for TombstoneForm {
+    fn from(tombstone: &Tombstone) -> Self {
+        let Tombstone { cluster, name, organization, owner, at } = tombstone.clone();
         Self { cluster, name, organization, owner, at }
     }
 }
 
-impl Record for Departed {
-    type Form = DepartedForm;
+impl Record for Tombstone {
+    type Form = TombstoneForm;
     const KIND: &'static str = "departed cluster";
     const FORMAT: u32 = 1;
 
-    fn restored(form: DepartedForm) -> Option<Self> {
-        let DepartedForm { cluster, name, organization, owner, at } = form;
+    fn restored(form: TombstoneForm) -> Option<Self> {
+        let TombstoneForm { cluster, name, organization, owner, at } = form;
         Some(Self { cluster, name, organization, owner, at })
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
-    ledger::{Row, RowState},
+    ledger::{RecordState, ResourceRecord},
     operation::{self, OperationKind, OperationStatus},
     reason,
 };
@@ -16,7 +16,7 @@ use super::cluster::NetworkPolicy;
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
-pub enum Fixer {
+pub enum Responsible {
     /// Whoever asked for it: a name, a size, a parameter.
     Requester,
     /// The organization's admins: credentials, rights, quota.
@@ -33,26 +33,26 @@ pub struct Reason {
     /// What is the matter, in plain words.
     pub cause: String,
     /// Whose job it is.
-    pub fixer: Fixer,
+    pub responsible: Responsible,
     /// What to do next, in plain words; may be empty.
     pub next_step: String,
     /// What the provider said, in its own words.
     #[oai(nullable)]
-    pub provider_words: Option<String>,
+    pub provider_message: Option<String>,
 }
 
 impl From<&reason::Reason> for Reason {
     fn from(it: &reason::Reason) -> Self {
         Self {
             cause: it.cause.clone(),
-            fixer: match it.fixer {
-                reason::Fixer::Requester => Fixer::Requester,
-                reason::Fixer::Admin => Fixer::Admin,
-                reason::Fixer::Operator => Fixer::Operator,
-                reason::Fixer::Provider => Fixer::Provider,
+            responsible: match it.responsible {
+                reason::Responsible::Requester => Responsible::Requester,
+                reason::Responsible::Admin => Responsible::Admin,
+                reason::Responsible::Operator => Responsible::Operator,
+                reason::Responsible::Provider => Responsible::Provider,
             },
             next_step: it.next_step.clone(),
-            provider_words: it.words.clone(),
+            provider_message: it.provider_message.clone(),
         }
     }
 }
@@ -302,8 +302,8 @@ pub struct Resource {
     pub kind: String,
     /// Its name, which is made from the cluster's id.
     pub name: String,
-    /// Project, group or region; empty where the provider knows no places.
-    pub place: String,
+    /// Project, group or region; empty where the provider has no locations.
+    pub location: String,
     /// The provider's own id.
     #[oai(nullable)]
     pub provider_id: Option<String>,
@@ -313,19 +313,19 @@ pub struct Resource {
     pub since: DateTime<Utc>,
 }
 
-impl From<&Row> for Resource {
-    fn from(it: &Row) -> Self {
-        let Row { thing, state, since } = it;
+impl From<&ResourceRecord> for Resource {
+    fn from(it: &ResourceRecord) -> Self {
+        let ResourceRecord { resource: thing, state, since } = it;
         Self {
             kind: thing.name.kind.clone(),
             name: thing.name.name.clone(),
-            place: thing.name.place.clone(),
+            location: thing.name.location.clone(),
             provider_id: thing.provider_id.clone(),
             state: match state {
-                RowState::Intended => ResourceState::Intended,
-                RowState::Present => ResourceState::Present,
-                RowState::Deleting => ResourceState::Deleting,
-                RowState::Gone => ResourceState::Gone,
+                RecordState::Intended => ResourceState::Intended,
+                RecordState::Present => ResourceState::Present,
+                RecordState::Deleting => ResourceState::Deleting,
+                RecordState::Gone => ResourceState::Gone,
             },
             since: *since,
         }
@@ -334,7 +334,7 @@ impl From<&Row> for Resource {
 
 /// Resources as they are answered.
 #[must_use]
-pub fn resources(rows: &[Row]) -> Vec<Resource> {
+pub fn resources(rows: &[ResourceRecord]) -> Vec<Resource> {
     rows.iter().map(Resource::from).collect()
 }
 

@@ -52,13 +52,15 @@ impl From<&Orphan> for OrphanRecord {
     fn from(it: &Orphan) -> Self {
         let (state, state_changed_at, trouble) = match &it.state {
             OrphanState::Listed => (OrphanStateWord::Listed, it.listed_at, None),
-            OrphanState::Deleting { since, trouble, .. } => (OrphanStateWord::Deleting, *since, trouble.as_ref()),
+            OrphanState::Deleting { since, last_error: trouble, .. } => {
+                (OrphanStateWord::Deleting, *since, trouble.as_ref())
+            }
             OrphanState::Ignored { since, .. } => (OrphanStateWord::Ignored, *since, None),
         };
         Self {
             id: it.cluster.uuid(),
             name: it.name.clone(),
-            resources: resources(&it.rows),
+            resources: resources(&it.resources),
             state,
             state_changed_at,
             failure: trouble.map(Reason::from),

@@ -12,7 +12,7 @@ use super::operation::{Reason, Requester};
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
-pub enum HappeningKind {
+pub enum EventKind {
     /// Somebody asked for something.
     Asked,
     /// A step of an operation began, ended, or has to be tried again.
@@ -25,11 +25,11 @@ pub enum HappeningKind {
 
 /// Something that happened to a cluster.
 #[derive(Debug, Object, Serialize)]
-pub struct Happening {
+pub struct TimelineEvent {
     /// When.
     pub at: DateTime<Utc>,
     /// What kind of thing.
-    pub kind: HappeningKind,
+    pub kind: EventKind,
     /// What, in plain words.
     pub message: String,
     /// Id of the operation it belongs to.
@@ -43,17 +43,17 @@ pub struct Happening {
     pub failure: Option<Reason>,
 }
 
-impl Happening {
+impl TimelineEvent {
     /// An entry as it is answered; `by` tells who asked.
     #[must_use]
-    pub fn of(entry: &timeline::Entry, by: Option<Requester>) -> Self {
+    pub fn of(entry: &timeline::TimelineEvent, by: Option<Requester>) -> Self {
         Self {
             at: entry.at,
-            kind: match entry.happening {
-                timeline::Happening::Asked => HappeningKind::Asked,
-                timeline::Happening::Step => HappeningKind::Step,
-                timeline::Happening::Ended => HappeningKind::Ended,
-                timeline::Happening::State => HappeningKind::State,
+            kind: match entry.kind {
+                timeline::EventKind::Asked => EventKind::Asked,
+                timeline::EventKind::Step => EventKind::Step,
+                timeline::EventKind::Ended => EventKind::Ended,
+                timeline::EventKind::State => EventKind::State,
             },
             message: entry.message.clone(),
             operation: entry.operation.map(|operation| operation.uuid()),
@@ -67,7 +67,7 @@ impl Happening {
 #[derive(Debug, Object, Serialize)]
 pub struct Timeline {
     /// What happened, newest first.
-    pub items: Vec<Happening>,
+    pub items: Vec<TimelineEvent>,
     /// Send it as `from` to get what happened before; null at the beginning of the story.
     #[oai(nullable)]
     pub next: Option<String>,

@@ -4,7 +4,7 @@ use kqueen_domain::{
     access::Caller,
     catalog::{OperationView, OrphanView},
     id::UserId,
-    ledger::Row,
+    ledger::ResourceRecord,
     orphan::OrphanState,
     service::users::Users,
 };
@@ -30,7 +30,7 @@ impl Renderer {
         users: &Users,
         caller: &Caller,
         view: &OperationView,
-        rows: Option<&[Row]>,
+        rows: Option<&[ResourceRecord]>,
     ) {
         let operation = &view.operation.record;
         out.extend_from_slice(view.operation.rendered(|operation| part(&OperationRecord::from(operation))));

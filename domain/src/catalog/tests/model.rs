@@ -117,8 +117,8 @@ impl Model {
             | Change::OperationGone(_)
             | Change::Orphan(_)
             | Change::OrphanGone(_)
-            | Change::Departed(_)
-            | Change::DepartedGone(_) => self.work.show(change),
+            | Change::Tombstone(_)
+            | Change::TombstoneGone(_) => self.work.show(change),
         }
     }
 

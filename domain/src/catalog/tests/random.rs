@@ -18,7 +18,7 @@ use crate::{
     organization::Organization,
     port::store::{Revision, Versioned},
     provisioner::{Check, Checked, Provisioner, ProvisionerPhase},
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
     user::{AuthMethod, Role, User},
 };
 
@@ -274,7 +274,7 @@ impl Script {
             Lifecycle::Deploying,
             Lifecycle::Updating,
             Lifecycle::Destroying,
-            Lifecycle::Failed { reason: Reason::new("so it is", Fixer::Provider, "") },
+            Lifecycle::Failed { reason: Reason::new("so it is", Responsible::Provider, "") },
         ]);
         let known = self.model.clusters.iter().find(|c| c.value.id == id).map(|c| c.value.clone());
         let cluster = match known {
@@ -316,9 +316,12 @@ fn observed(random: &mut Random) -> ObservedStatus {
         Some(ProbeResult::NoAnswer { reason: "connection refused".into() }),
         None,
     ]);
-    let trouble = random.one_in(2).then(|| Reason::new("no answer", Fixer::Provider, ""));
-    let told =
-        random.one_in(2).then(|| ProviderStatus { words: "it runs".into(), trouble, ..ProviderStatus::default() });
+    let trouble = random.one_in(2).then(|| Reason::new("no answer", Responsible::Provider, ""));
+    let told = random.one_in(2).then(|| ProviderStatus {
+        message: "it runs".into(),
+        last_error: trouble,
+        ..ProviderStatus::default()
+    });
     let cluster = random.pick(&clusters());
     let seen = ObservedStatus::after(None, cluster, probe, told, random.time()).unwrap();
     ObservedStatus { at: random.time(), ..seen }

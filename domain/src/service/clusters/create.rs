@@ -23,7 +23,7 @@ use crate::{
         provisioners::{Once, used_for_another},
         references,
     },
-    timeline::{Entry as Told, Happening},
+    timeline::{EventKind, TimelineEvent as Told},
 };
 
 /// A cluster as asked for.
@@ -134,7 +134,7 @@ impl Clusters {
         let told = Told {
             cluster: id,
             at: now,
-            happening: Happening::Asked,
+            kind: EventKind::Asked,
             message: message.to_owned(),
             operation: operation.as_ref().map(|operation| operation.id),
             by: Some(caller.user),

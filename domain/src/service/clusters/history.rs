@@ -5,13 +5,13 @@ use crate::{
     access::Caller,
     catalog::OperationView,
     id::{ClusterId, OperationId},
-    ledger::Row,
+    ledger::ResourceRecord,
     port::store::TimelinePage,
     service::ServiceError,
 };
 
 /// What exists, or may exist, at a provider.
-pub type Resources = Vec<Row>;
+pub type Resources = Vec<ResourceRecord>;
 
 /// An operation, with what exists at the provider now.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Clusters {
     ) -> Result<OperationWithResources, ServiceError> {
         let view = self.operation(caller, id)?;
         let ledger = self.store.ledger(view.operation.record.cluster).await?;
-        let resources = ledger.map(|ledger| ledger.value.rows).unwrap_or_default();
+        let resources = ledger.map(|ledger| ledger.value.resources).unwrap_or_default();
         Ok(OperationWithResources { view, resources })
     }
 
@@ -67,8 +67,8 @@ impl Clusters {
         if self.get(caller, id).is_ok() {
             return Ok(());
         }
-        let departed = self.catalog.departed(id);
-        let seen = departed.is_some_and(|departed| self.may_see(caller, departed.organization, departed.owner));
+        let tombstone = self.catalog.tombstone(id);
+        let seen = tombstone.is_some_and(|tombstone| self.may_see(caller, tombstone.organization, tombstone.owner));
         if seen { Ok(()) } else { Err(ServiceError::not_found("cluster", id)) }
     }
 }

@@ -10,12 +10,12 @@ use crate::{
     access::{Action, Caller},
     catalog::ClusterView,
     id::ClusterId,
-    ledger::{Ledger, Row},
+    ledger::{Ledger, ResourceRecord},
     operation::{Operation, OperationKind, OperationStatus},
     orphan::{Orphan, OrphanState},
     port::store::{ClusterRecord, StoreError, Work},
     service::{ATTEMPTS, Expected, ServiceError, organizations::check_expected},
-    timeline::Departed,
+    timeline::Tombstone,
 };
 
 /// What becomes of a cluster that is forgotten.
@@ -24,7 +24,7 @@ pub struct Forgotten {
     /// The cluster.
     pub cluster: ClusterId,
     /// What may remain at the provider; it is listed as an orphan from now on, unless nothing does.
-    pub remaining: Vec<Row>,
+    pub remaining: Vec<ResourceRecord>,
 }
 
 impl Clusters {
@@ -40,7 +40,7 @@ impl Clusters {
             let work = Work {
                 operations: vec![(operation, None)],
                 timeline: vec![told],
-                departed: Some(departed(&view, now)),
+                tombstone: Some(tombstone(&view, now)),
                 ..Work::default()
             };
             match self.store.commit(id, ClusterRecord::Remove(view.cluster.revision), work).await {
@@ -63,10 +63,10 @@ impl Clusters {
             let stored = self.store.ledger(id).await?;
             let revision = stored.as_ref().map(|stored| stored.revision);
             let ledger = stored.map_or_else(|| Ledger::empty(id), |stored| stored.value);
-            let remaining: Vec<Row> = ledger.remaining().cloned().collect();
+            let remaining: Vec<ResourceRecord> = ledger.remaining().cloned().collect();
             let mut work = Work {
                 timeline: vec![told(&view, caller, now, None, "the cluster was forgotten".to_owned())],
-                departed: Some(departed(&view, now)),
+                tombstone: Some(tombstone(&view, now)),
                 // Compared: what is written down meanwhile, which moves neither the record nor always the operation, is not lost.
                 ledger: Some((ledger, revision)),
                 ..Work::default()
@@ -88,9 +88,9 @@ impl Clusters {
     }
 }
 
-fn departed(view: &ClusterView, now: DateTime<Utc>) -> Departed {
+fn tombstone(view: &ClusterView, now: DateTime<Utc>) -> Tombstone {
     let cluster = &view.cluster.record;
-    Departed {
+    Tombstone {
         cluster: cluster.id,
         name: cluster.name.clone(),
         organization: cluster.organization,
@@ -99,14 +99,14 @@ fn departed(view: &ClusterView, now: DateTime<Utc>) -> Departed {
     }
 }
 
-fn orphan(view: &ClusterView, rows: Vec<Row>, now: DateTime<Utc>) -> Orphan {
+fn orphan(view: &ClusterView, rows: Vec<ResourceRecord>, now: DateTime<Utc>) -> Orphan {
     let cluster = &view.cluster.record;
     Orphan {
         cluster: cluster.id,
         name: Some(cluster.name.to_string()),
         organization: cluster.organization,
         provisioner: cluster.provisioner,
-        rows,
+        resources: rows,
         state: OrphanState::Listed,
         listed_at: now,
         seen_at: None,

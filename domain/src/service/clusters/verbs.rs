@@ -18,9 +18,9 @@ use crate::{
         engine::{Capabilities, Engine},
         store::{Change, ClusterRecord, ClusterSecrets, StoreError, Work},
     },
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
     service::{ATTEMPTS, Expected, ServiceError, organizations::check_expected},
-    timeline::{Entry, Happening},
+    timeline::{EventKind, TimelineEvent},
 };
 
 /// How many operations are kept of one cluster.
@@ -348,20 +348,20 @@ pub(super) fn told(
     now: DateTime<Utc>,
     operation: Option<OperationId>,
     message: String,
-) -> Entry {
+) -> TimelineEvent {
     let (cluster, by) = (view.cluster.record.id, Some(caller.user));
-    Entry { cluster, at: now, happening: Happening::Asked, message, operation, by, reason: None }
+    TimelineEvent { cluster, at: now, kind: EventKind::Asked, message, operation, by, reason: None }
 }
 
 /// What was under way ends with what was asked for instead, and the story says so.
 pub(super) fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: DateTime<Utc>, work: &mut Work) {
     let mut operation = entry.record.clone();
-    let reason = Reason::new(why, Fixer::Requester, "");
+    let reason = Reason::new(why, Responsible::Requester, "");
     operation.end(OperationStatus::Cancelled, Some(reason.clone()), now);
-    work.timeline.push(Entry {
+    work.timeline.push(TimelineEvent {
         cluster: operation.cluster,
         at: now,
-        happening: Happening::Ended,
+        kind: EventKind::Ended,
         message: format!("cancelled: {}", operation.kind.infinitive()),
         operation: Some(operation.id),
         by: Some(caller.user),

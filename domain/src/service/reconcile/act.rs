@@ -20,9 +20,9 @@ use crate::{
         engine::{EngineError, Observation},
         store::{Change, ClusterRecord, ClusterSecrets, StoreError},
     },
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
     secret::{Kubeconfig, SealedDocument},
-    timeline::{Happening, KEPT},
+    timeline::{EventKind, KEPT},
 };
 
 /// About how often a cluster at rest is looked at: a provider that wants to be left alone for less has nothing to fear.
@@ -60,13 +60,13 @@ impl Reconciler {
             && operation.current().is_none_or(|current| current.kind != step)
         {
             operation.begin(step, now);
-            turn.tell(now, Happening::Step, step.caption().to_owned(), None);
+            turn.tell(now, EventKind::Step, step.caption().to_owned(), None);
         }
         let trouble = trouble(observation);
         let is_news = turn.is_held_up(trouble.as_ref());
         if let Some(trouble) = trouble.filter(|_| is_news) {
             let message = format!("the provider cannot be asked: {}", trouble.cause);
-            turn.tell(now, Happening::Step, message, Some(trouble));
+            turn.tell(now, EventKind::Step, message, Some(trouble));
         }
         if turn.has_changed() {
             let seen = turn.seen;
@@ -92,7 +92,7 @@ impl Reconciler {
             first = operation.current().is_some_and(|step| step.tries == 1);
         }
         if first {
-            turn.tell(now, Happening::Step, call.step().caption().to_owned(), None);
+            turn.tell(now, EventKind::Step, call.step().caption().to_owned(), None);
         }
         let uncertain_before = turn.ledger().uncertain_until;
         match call {
@@ -178,7 +178,7 @@ impl Reconciler {
         if news {
             turn.tell(
                 now,
-                Happening::Step,
+                EventKind::Step,
                 format!("it did not succeed and is tried again: {}", reason.cause),
                 Some(reason),
             );
@@ -201,13 +201,13 @@ impl Reconciler {
         let kubeconfig: Kubeconfig = match kubeconfig::parse(given, &self.addresses) {
             Ok(kubeconfig) => kubeconfig,
             Err(invalid) => {
-                let (fixer, next_step) = if kubeconfig::parse(given, &AddressRules::denying(Vec::new())).is_ok() {
-                    (Fixer::Operator, "allow the address in CLUSTER_ADDRESS_DENY if it is meant to be reached")
+                let (responsible, next_step) = if kubeconfig::parse(given, &AddressRules::denying(Vec::new())).is_ok() {
+                    (Responsible::Operator, "allow the address in CLUSTER_ADDRESS_DENY if it is meant to be reached")
                 } else {
-                    (Fixer::Provider, "it is fetched again by itself")
+                    (Responsible::Provider, "it is fetched again by itself")
                 };
                 let reason =
-                    Reason::new(format!("the provider's kubeconfig cannot be used: {invalid}"), fixer, next_step);
+                    Reason::new(format!("the provider's kubeconfig cannot be used: {invalid}"), responsible, next_step);
                 return self.hold(turn, &EngineError::Rejected(reason), now).await;
             }
         };
@@ -250,7 +250,7 @@ impl Reconciler {
             (_, Some(reason)) => format!("failed to {what}: {}", reason.cause),
             (_, None) => format!("failed to {what}"),
         };
-        turn.tell(now, Happening::Ended, message, reason);
+        turn.tell(now, EventKind::Ended, message, reason);
         self.restate(turn, event, made, now).await
     }
 
@@ -284,7 +284,7 @@ impl Reconciler {
                 }
                 _ => ("the cluster is well".to_owned(), None),
             };
-            turn.tell(now, Happening::State, message, reason);
+            turn.tell(now, EventKind::State, message, reason);
         }
         cluster.lifecycle = lifecycle;
         let mut secrets = ClusterSecrets::default();
@@ -313,7 +313,7 @@ impl Reconciler {
         }
         turn.tell(
             now,
-            Happening::Ended,
+            EventKind::Ended,
             "the cluster is gone, and nothing of it is left at the provider".to_owned(),
             None,
         );

@@ -218,15 +218,17 @@ fn told(
             progress: seen.progress,
             node_count: seen.node_count,
             network_policy: seen.network_policy.clone(),
-            words: seen.words.clone(),
-            trouble: None,
-            refusal,
+            message: seen.message.clone(),
+            last_error: None,
+            last_rejection: refusal,
         },
-        Ok(Observation::Absent) | Err(EngineError::Missing) => ProviderStatus { refusal, ..ProviderStatus::default() },
+        Ok(Observation::Absent) | Err(EngineError::Missing) => {
+            ProviderStatus { last_rejection: refusal, ..ProviderStatus::default() }
+        }
         Err(_) => {
-            let known = before.and_then(|before| before.trouble.as_ref());
+            let known = before.and_then(|before| before.last_error.as_ref());
             let trouble = trouble(observation).map(|trouble| trouble.or_first(known));
-            ProviderStatus { trouble, refusal, ..before.cloned().unwrap_or_default() }
+            ProviderStatus { last_error: trouble, last_rejection: refusal, ..before.cloned().unwrap_or_default() }
         }
     }
 }
@@ -246,9 +248,9 @@ fn is_lacking(observation: &Result<Observation, EngineError>) -> bool {
 }
 
 /// Everything that is there, if that is known.
-fn things(observation: &Result<Observation, EngineError>) -> Option<&[crate::ledger::Thing]> {
+fn things(observation: &Result<Observation, EngineError>) -> Option<&[crate::ledger::ProviderResource]> {
     match observation {
-        Ok(Observation::Present(seen)) => Some(&seen.things),
+        Ok(Observation::Present(seen)) => Some(&seen.resources),
         Ok(Observation::Absent) | Err(EngineError::Missing) => Some(&[]),
         Err(_) => None,
     }

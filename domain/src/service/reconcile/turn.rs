@@ -17,7 +17,7 @@ use crate::{
         store::{ClusterRecord, ClusterStore, Revision, StoreError, Versioned, Work},
     },
     reason::Reason,
-    timeline::{Departed, Entry, Happening},
+    timeline::{EventKind, TimelineEvent, Tombstone},
 };
 
 /// Something as it is now, and as it was when it was last read or written.
@@ -57,8 +57,8 @@ pub(super) struct Turn {
     observed: Option<ObservedStatus>,
     /// Whether `observed status` waits to be written.
     is_unwritten: bool,
-    timeline: Vec<Entry>,
-    departed: Option<Departed>,
+    timeline: Vec<TimelineEvent>,
+    tombstone: Option<Tombstone>,
     written: Option<Revision>,
 }
 
@@ -79,7 +79,7 @@ impl Turn {
             observed: None,
             is_unwritten: false,
             timeline: Vec::new(),
-            departed: None,
+            tombstone: None,
             written: None,
         }
     }
@@ -101,7 +101,7 @@ impl Turn {
     /// The provider cannot be asked for that reason, or can be again; whether that is news. Only a step that waits is held up by it:
     /// one that calls keeps what its call was answered.
     pub(super) fn is_held_up(&mut self, trouble: Option<&Reason>) -> bool {
-        let known = self.view.observed.as_ref().and_then(|observed| observed.provider.as_ref()?.trouble.clone());
+        let known = self.view.observed.as_ref().and_then(|observed| observed.provider.as_ref()?.last_error.clone());
         let steps = self.operation_mut().and_then(|operation| operation.steps.last_mut());
         let Some(step) = steps.filter(|step| step.ended_at.is_none() && only_waits(step.kind)) else {
             return is_news(known.as_ref(), trouble);
@@ -137,7 +137,7 @@ impl Turn {
     pub(super) fn show_refusal(&mut self, now: DateTime<Utc>) {
         let refusal = self.refusal().cloned();
         let Some(known) = self.observed.as_ref().or(self.view.observed.as_deref()) else { return };
-        let told = ProviderStatus { refusal, ..known.provider.clone().unwrap_or_default() };
+        let told = ProviderStatus { last_rejection: refusal, ..known.provider.clone().unwrap_or_default() };
         if let Some(observed) = ObservedStatus::after(Some(known), known.cluster, known.probe.clone(), Some(told), now)
         {
             self.saw(Some(observed));
@@ -166,18 +166,18 @@ impl Turn {
     }
 
     /// Adds to the timeline.
-    pub(super) fn tell(&mut self, now: DateTime<Utc>, happening: Happening, message: String, reason: Option<Reason>) {
+    pub(super) fn tell(&mut self, now: DateTime<Utc>, kind: EventKind, message: String, reason: Option<Reason>) {
         // What a cluster at rest does on its own is no part of what was once done to it.
         let under_way = self.operation.as_ref().filter(|operation| operation.stored.status.is_unfinished());
         let operation = under_way.map(|operation| operation.now.id);
         let cluster = self.id();
-        self.timeline.push(Entry { cluster, at: now, happening, message, operation, by: None, reason });
+        self.timeline.push(TimelineEvent { cluster, at: now, kind: kind, message, operation, by: None, reason });
     }
 
     /// The cluster leaves with the next write.
     pub(super) fn depart(&mut self, now: DateTime<Utc>) {
         let cluster = &self.view.cluster.record;
-        self.departed = Some(Departed {
+        self.tombstone = Some(Tombstone {
             cluster: cluster.id,
             name: cluster.name.clone(),
             organization: cluster.organization,
@@ -209,7 +209,7 @@ impl Turn {
             ledger: if leaves { None } else { self.ledger.changed() },
             observed: self.observed.clone().filter(|_| self.is_unwritten && !leaves),
             timeline: std::mem::take(&mut self.timeline),
-            departed: self.departed.take(),
+            tombstone: self.tombstone.take(),
             term: Some(self.term),
             ..Work::default()
         };

@@ -22,7 +22,7 @@ use crate::{
         store::{MockProvisionerStore, Revision, StoreError},
     },
     provisioner::{Check, Checked, Provisioner, ProvisionerPhase},
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
     service::{checks::Checks, providers::Providers},
 };
 
@@ -74,7 +74,7 @@ fn office() -> Office {
 }
 
 fn reason(cause: &str) -> Reason {
-    Reason::new(cause, Fixer::Admin, "do something about it")
+    Reason::new(cause, Responsible::Admin, "do something about it")
 }
 
 #[tokio::test]

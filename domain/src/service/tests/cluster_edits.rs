@@ -23,7 +23,7 @@ use crate::{
             StoreError,
         },
     },
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
     secret::{Kubeconfig, SealedDocument},
     service::clusters::{ClusterPatch, NewCluster, ShownKubeconfig},
 };
@@ -76,7 +76,7 @@ fn with_secrets(world: &World, lifecycle: Lifecycle) -> (ClusterId, SealedDocume
 
 /// It is deployed when somebody tries again, so that everything may be changed before.
 fn broken() -> Lifecycle {
-    Lifecycle::Failed { reason: Reason::new("no room", Fixer::Requester, "ask for less") }
+    Lifecycle::Failed { reason: Reason::new("no room", Responsible::Requester, "ask for less") }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::{
         clusters::{NewCluster, ShownKubeconfig},
         provisioners::Once,
     },
-    timeline::{Entry, Happening},
+    timeline::{EventKind, TimelineEvent},
 };
 
 type Created = Log<(Cluster, ClusterSecrets, Work, Option<Claim>)>;
@@ -134,7 +134,7 @@ async fn a_cluster_to_be_made_is_checked_against_its_engine_and_stored_as_deploy
     assert_eq!(*operation, Operation { id: operation.id, ..asked });
     assert_eq!(stored.operation, Some(operation.id));
     assert_eq!(work.timeline, [told(&stored, "the cluster was asked for")]);
-    assert!(work.ledger.is_none() && work.term.is_none() && work.departed.is_none());
+    assert!(work.ledger.is_none() && work.term.is_none() && work.tombstone.is_none());
     let shown = json!({"node_count": 3, "admin_password": MASK, "extra": {"deep": {"token": MASK}}});
     assert_eq!(stored.metadata.unwrap().to_map(), object(shown));
     let whole = json!({"node_count": 3, "admin_password": "hunter2", "extra": {"deep": {"token": "zebra"}}});
@@ -166,11 +166,11 @@ async fn a_provisioner_that_is_not_well_makes_nothing_and_says_why() {
 }
 
 /// How the story of a cluster begins.
-fn told(cluster: &Cluster, message: &str) -> Entry {
-    Entry {
+fn told(cluster: &Cluster, message: &str) -> TimelineEvent {
+    TimelineEvent {
         cluster: cluster.id,
         at: cluster.created_at,
-        happening: Happening::Asked,
+        kind: EventKind::Asked,
         message: message.into(),
         operation: cluster.operation,
         by: Some(cluster.owner),

@@ -161,7 +161,7 @@ impl Kept {
         let revision = self.world.next_revision();
         let shown = |change| (revision, change);
         let mut changes = Vec::new();
-        changes.extend(work.departed.clone().map(catalog::Change::Departed).map(shown));
+        changes.extend(work.tombstone.clone().map(catalog::Change::Tombstone).map(shown));
         match record.clone() {
             ClusterRecord::Keep(_) => {}
             ClusterRecord::Put(value, secrets, _) => {

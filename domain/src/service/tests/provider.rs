@@ -7,7 +7,7 @@ use super::{
     kept::Story,
 };
 use crate::{
-    ledger::{Thing, ThingName},
+    ledger::{ProviderResource, ResourceRef},
     operation::NetworkPolicy,
     port::engine::{
         Capabilities, ClusterSpec, EngineDescriptor, EngineError, InventoryItem, MockEngine, Observation,
@@ -22,12 +22,12 @@ pub(super) fn able() -> EngineDescriptor {
     EngineDescriptor { capabilities: capabilities, ..descriptor(MAKING) }
 }
 
-pub(super) fn name(name: &str) -> ThingName {
-    ThingName { kind: "server".into(), name: name.into(), place: "west".into() }
+pub(super) fn name(name: &str) -> ResourceRef {
+    ResourceRef { kind: "server".into(), name: name.into(), location: "west".into() }
 }
 
-pub(super) fn thing(text: &str) -> Thing {
-    Thing { name: name(text), provider_id: Some(format!("id of {text}")) }
+pub(super) fn thing(text: &str) -> ProviderResource {
+    ProviderResource { name: name(text), provider_id: Some(format!("id of {text}")) }
 }
 
 pub(super) fn policy(enabled: bool) -> NetworkPolicy {
@@ -41,8 +41,8 @@ pub(super) fn seen(condition: ProvisioningState) -> ObservedCluster {
         progress: None,
         node_count: Some(3),
         network_policy: Some(policy(false)),
-        words: String::new(),
-        things: vec![thing("net"), thing("pool")],
+        message: String::new(),
+        resources: vec![thing("net"), thing("pool")],
     }
 }
 

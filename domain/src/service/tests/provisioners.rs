@@ -16,7 +16,7 @@ use crate::{
         store::{Change, Claim, Creation, MockFreshness, MockProvisionerStore, Revision, StoreError},
     },
     provisioner::{Provisioner, ProvisionerPhase},
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
     secret::SealedDocument,
     service::provisioners::{NewProvisioner, Once, ProvisionerPatch},
 };
@@ -73,7 +73,7 @@ fn checking(check: Result<(), EngineError>) -> EngineRegistry {
 
 #[tokio::test]
 async fn it_is_stored_whatever_its_check_finds_and_its_secrets_apart() {
-    let refused = || EngineError::Denied(Reason::new("the password is wrong", Fixer::Admin, "correct it"));
+    let refused = || EngineError::Denied(Reason::new("the password is wrong", Responsible::Admin, "correct it"));
     let silent = || EngineError::Unreachable("connection refused".into());
     let rows = [
         (Ok(()), ProvisionerPhase::Ready, ""),
@@ -215,7 +215,7 @@ async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
 async fn new_parameters_are_checked_and_the_state_tells_since_when_it_holds() {
     let rows = [
         (Ok(()), ProvisionerPhase::Ready, false),
-        (Err(EngineError::Denied(Reason::new("no", Fixer::Admin, ""))), ProvisionerPhase::Failed, true),
+        (Err(EngineError::Denied(Reason::new("no", Responsible::Admin, ""))), ProvisionerPhase::Failed, true),
         (Err(EngineError::Unreachable("no".into())), ProvisionerPhase::NotReachable, true),
     ];
     for (check, phase, changes) in rows {

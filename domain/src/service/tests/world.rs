@@ -28,7 +28,7 @@ use crate::{
     },
     provisioner::{Check, Provisioner, ProvisionerPhase},
     service::{clusters::Clusters, organizations::Organizations, provisioners::Provisioners, users::Users},
-    timeline::Departed,
+    timeline::Tombstone,
     user::{AuthMethod, Role, User},
 };
 
@@ -217,8 +217,8 @@ impl World {
         self.show(orphan, Change::Orphan);
     }
 
-    pub(super) fn put_departed(&self, departed: Departed) {
-        self.show(departed, |departed| Change::Departed(departed.value));
+    pub(super) fn put_tombstone(&self, tombstone: Tombstone) {
+        self.show(tombstone, |tombstone| Change::Tombstone(tombstone.value));
     }
 
     /// Overrides rules of acme.

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use kqueen_domain::{
     id::ClusterId,
-    ledger::{Mark, ThingName},
+    ledger::{OwnershipTag, ResourceRef},
     port::engine::{
         ClusterSpec, Engine, EngineError, Observation, ObservedCluster, ProviderCredentials, ProvisioningState,
     },
@@ -33,7 +33,7 @@ impl<'a> Case<'a> {
     /// A cluster with two nodes of that installation.
     pub fn of(engine: &'a dyn Engine, stage: &'a dyn Stage, installation: Uuid) -> Self {
         let spec = ClusterSpec {
-            mark: Mark { installation, cluster: ClusterId::random() },
+            tag: OwnershipTag { installation, cluster: ClusterId::random() },
             name: "production".to_owned(),
             parameters: stage.parameters(2),
             known: Vec::new(),
@@ -41,13 +41,13 @@ impl<'a> Case<'a> {
         Self { engine, stage, credentials: stage.credentials(), spec }
     }
 
-    /// The same cluster when nothing is known of it but its mark.
+    /// The same cluster when nothing is known of it but its ownership tag.
     pub fn orphaned(&self) -> Self {
-        let spec = ClusterSpec { mark: self.spec.mark, name: String::new(), parameters: Map::new(), known: Vec::new() };
+        let spec = ClusterSpec { tag: self.spec.tag, name: String::new(), parameters: Map::new(), known: Vec::new() };
         Self { spec, credentials: self.credentials.clone(), ..*self }
     }
 
-    pub fn names(&self) -> Vec<ThingName> {
+    pub fn names(&self) -> Vec<ResourceRef> {
         self.engine.makes(&self.credentials, &self.spec)
     }
 
@@ -68,7 +68,7 @@ impl<'a> Case<'a> {
                 None
             }
             Observation::Present(seen) => {
-                self.spec.known.clone_from(&seen.things);
+                self.spec.known.clone_from(&seen.resources);
                 Some(seen)
             }
         }
@@ -139,7 +139,7 @@ impl<'a> Case<'a> {
             ("set_network_policy", engine.set_network_policy(credentials, spec, &self.stage.policy()).await.err()),
             ("destroy", engine.destroy(credentials, spec).await.err()),
             ("kubeconfig", engine.kubeconfig(credentials, spec).await.err()),
-            ("inventory", engine.inventory(credentials, spec.mark.installation).await.err()),
+            ("inventory", engine.inventory(credentials, spec.tag.installation).await.err()),
         ]
     }
 }

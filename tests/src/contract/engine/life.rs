@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use kqueen_domain::{
     id::ClusterId,
     kubeconfig::{self, AddressRules},
-    ledger::{Mark, ThingName},
+    ledger::{OwnershipTag, ResourceRef},
     operation::NetworkPolicy,
     port::engine::{ClusterSpec, Engine, EngineError, ObservedCluster, ProvisioningState},
 };
@@ -43,8 +43,8 @@ pub async fn names_are_those_of_the_cluster(engine: &dyn Engine, stage: &dyn Sta
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
     let renamed = ClusterSpec { name: "something else".into(), parameters: Map::new(), ..case.spec.clone() };
     assert_eq!(engine.makes(&case.credentials, &renamed), names);
-    let other = Mark { cluster: ClusterId::random(), ..case.spec.mark };
-    let others = engine.makes(&case.credentials, &ClusterSpec { mark: other, ..case.spec.clone() });
+    let other = OwnershipTag { cluster: ClusterId::random(), ..case.spec.tag };
+    let others = engine.makes(&case.credentials, &ClusterSpec { tag: other, ..case.spec.clone() });
     assert!(names.iter().all(|name| !others.contains(name)), "{names:?} {others:?}");
 }
 
@@ -57,7 +57,7 @@ pub async fn a_cluster_comes_and_goes(engine: &dyn Engine, stage: &dyn Stage) {
     let seen = case.run(1).await;
     assert_eq!(seen.node_count, Some(2));
     assert_eq!(names_of(&seen), case.names().into_iter().collect());
-    assert!(seen.things.iter().all(|thing| thing.provider_id.is_some()), "{seen:?}");
+    assert!(seen.resources.iter().all(|thing| thing.provider_id.is_some()), "{seen:?}");
     let given = engine.kubeconfig(&case.credentials, &case.spec).await.unwrap();
     kubeconfig::parse(&given, &anywhere()).unwrap();
 
@@ -71,12 +71,12 @@ pub async fn deploying_again_makes_nothing_more(engine: &dyn Engine, stage: &dyn
     let mut case = Case::new(engine, stage);
     let seen = case.run(3).await;
     assert_eq!(names_of(&seen), case.names().into_iter().collect());
-    assert_eq!(seen.things.len(), case.names().len());
+    assert_eq!(seen.resources.len(), case.names().len());
     let before = stage.changes().await;
     engine.deploy(&case.credentials, &case.spec).await.unwrap();
     assert_eq!(stage.changes().await, before);
-    let found = engine.inventory(&case.credentials, case.spec.mark.installation).await.unwrap();
-    assert_eq!(found.len(), seen.things.len(), "{found:?}");
+    let found = engine.inventory(&case.credentials, case.spec.tag.installation).await.unwrap();
+    assert_eq!(found.len(), seen.resources.len(), "{found:?}");
 }
 
 pub async fn deploying_carries_on_where_something_is_missing(engine: &dyn Engine, stage: &dyn Stage) {
@@ -87,13 +87,13 @@ pub async fn deploying_carries_on_where_something_is_missing(engine: &dyn Engine
     if case.names().len() > 1 {
         let seen = case.observe().await.unwrap();
         assert_eq!(seen.state, ProvisioningState::Incomplete);
-        assert!(seen.things.iter().all(|thing| thing.name != last));
+        assert!(seen.resources.iter().all(|thing| thing.name != last));
     } else {
         assert_eq!(case.observe().await, None);
     }
     let after = case.run(1).await;
-    for thing in &after.things {
-        assert_eq!(before.things.contains(thing), thing.name != last, "{thing:?}: {before:?}");
+    for thing in &after.resources {
+        assert_eq!(before.resources.contains(thing), thing.name != last, "{thing:?}: {before:?}");
     }
 }
 
@@ -158,7 +158,7 @@ pub async fn what_is_not_there_is_missing(engine: &dyn Engine, stage: &dyn Stage
     }
 }
 
-pub async fn an_orphan_is_taken_down_by_its_mark(engine: &dyn Engine, stage: &dyn Stage) {
+pub async fn an_orphan_is_taken_down_by_its_tag(engine: &dyn Engine, stage: &dyn Stage) {
     let mut case = Case::new(engine, stage);
     case.run(1).await;
     case.orphaned().destroy(1).await;
@@ -174,7 +174,7 @@ pub async fn asking_changes_nothing(engine: &dyn Engine, stage: &dyn Stage) {
         engine.check(&case.credentials.parameters).await.unwrap();
         engine.observe(&case.credentials, &case.spec).await.unwrap();
         engine.kubeconfig(&case.credentials, &case.spec).await.unwrap();
-        engine.inventory(&case.credentials, case.spec.mark.installation).await.unwrap();
+        engine.inventory(&case.credentials, case.spec.tag.installation).await.unwrap();
     }
     assert_eq!(stage.changes().await, before);
     assert_eq!(case.there().await, there);
@@ -205,8 +205,8 @@ pub async fn progress_is_told_while_it_is_made(engine: &dyn Engine, stage: &dyn 
     assert!(last > 0);
 }
 
-fn names_of(seen: &ObservedCluster) -> BTreeSet<ThingName> {
-    seen.things.iter().map(|thing| thing.name.clone()).collect()
+fn names_of(seen: &ObservedCluster) -> BTreeSet<ResourceRef> {
+    seen.resources.iter().map(|thing| thing.name.clone()).collect()
 }
 
 /// Stages are on loopback.

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 pub use case::Case;
 use chrono::TimeDelta;
 use kqueen_domain::{
-    ledger::{Mark, ThingName},
+    ledger::{OwnershipTag, ResourceRef},
     operation::NetworkPolicy,
     port::engine::{Engine, ProviderCredentials},
 };
@@ -32,14 +32,14 @@ pub trait Stage: Send + Sync {
     fn parameters(&self, nodes: u32) -> Map<String, Value>;
     /// A network policy the provider knows, switched on.
     fn policy(&self) -> NetworkPolicy;
-    /// Puts something there that somebody else has made, under that name and with that mark, if any; it runs.
-    async fn plant(&self, name: &ThingName, mark: Option<Mark>);
+    /// Puts something there that somebody else has made, under that name and with that ownership tag, if any; it runs.
+    async fn plant(&self, name: &ResourceRef, tag: Option<OwnershipTag>);
     /// Everything the provider knows of what has that name.
-    async fn look(&self, name: &ThingName) -> Option<Value>;
+    async fn look(&self, name: &ResourceRef) -> Option<Value>;
     /// Ends something without the engine.
-    async fn end(&self, name: &ThingName);
-    /// Takes the mark off something.
-    async fn unmark(&self, name: &ThingName);
+    async fn end(&self, name: &ResourceRef);
+    /// Takes the ownership tag off something.
+    async fn untag(&self, name: &ResourceRef);
     /// Lets time pass at the provider.
     async fn pass(&self, time: TimeDelta);
     /// Grows with every change at the provider.
@@ -55,12 +55,12 @@ macro_rules! engine_contract {
                 its_forms_are_what_it_reads, good_credentials_are_accepted, names_are_those_of_the_cluster,
                 a_cluster_comes_and_goes, deploying_again_makes_nothing_more, deploying_carries_on_where_something_is_missing,
                 resizing_again_is_success, switching_network_policy_again_is_success, destroying_again_is_success,
-                what_is_not_there_is_missing, an_orphan_is_taken_down_by_its_mark, asking_changes_nothing,
+                what_is_not_there_is_missing, an_orphan_is_taken_down_by_its_tag, asking_changes_nothing,
                 progress_is_told_while_it_is_made,
             ]
             others: [
                 what_others_made_is_not_adopted, what_others_made_is_not_taken_down, what_others_made_is_not_changed,
-                what_has_lost_its_mark_is_told_and_left_alone, clusters_leave_each_other_alone,
+                what_has_lost_its_tag_is_reported_and_left_alone, clusters_leave_each_other_alone,
                 an_inventory_is_everything_of_ours_and_nothing_else,
             ]
             trouble: [

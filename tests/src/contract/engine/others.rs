@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kqueen_domain::{
     id::ClusterId,
-    ledger::{Mark, ThingName},
+    ledger::{OwnershipTag, ResourceRef},
     port::engine::{Engine, EngineError, Observation, ProvisioningState},
 };
 use uuid::Uuid;
@@ -12,13 +12,17 @@ use uuid::Uuid;
 use super::{Case, Stage};
 
 /// Marks that are not the case's: none, another installation's for the same cluster, another cluster's of the same installation.
-fn others(case: &Case<'_>) -> [Option<Mark>; 3] {
-    let mark = case.spec.mark;
-    [None, Some(Mark { installation: Uuid::new_v4(), ..mark }), Some(Mark { cluster: ClusterId::random(), ..mark })]
+fn others(case: &Case<'_>) -> [Option<OwnershipTag>; 3] {
+    let tag = case.spec.tag;
+    [
+        None,
+        Some(OwnershipTag { installation: Uuid::new_v4(), ..tag }),
+        Some(OwnershipTag { cluster: ClusterId::random(), ..tag }),
+    ]
 }
 
-/// Somebody else has one of the cluster's names: every name, with every mark that is not ours.
-async fn with_each_name_taken<'a>(engine: &'a dyn Engine, stage: &'a dyn Stage) -> Vec<(Case<'a>, ThingName)> {
+/// Somebody else has one of the cluster's names: every name, with every ownership tag that is not ours.
+async fn with_each_name_taken<'a>(engine: &'a dyn Engine, stage: &'a dyn Stage) -> Vec<(Case<'a>, ResourceRef)> {
     let mut cases = Vec::new();
     for position in 0..Case::new(engine, stage).names().len() {
         for other in 0..3 {
@@ -39,7 +43,7 @@ pub async fn what_others_made_is_not_adopted(engine: &dyn Engine, stage: &dyn St
         let EngineError::Rejected(reason) = refusal else { panic!("{name}: {refusal:?}") };
         assert!(reason.cause.contains(&name.name), "{reason}");
         if let Some(seen) = case.observe().await {
-            assert!(seen.things.iter().all(|thing| thing.name != name), "{seen:?}");
+            assert!(seen.resources.iter().all(|thing| thing.name != name), "{seen:?}");
             assert_ne!(seen.state, ProvisioningState::Running);
         }
         assert_eq!(stage.look(&name).await, before);
@@ -76,17 +80,17 @@ pub async fn what_others_made_is_not_changed(engine: &dyn Engine, stage: &dyn St
     }
 }
 
-pub async fn what_has_lost_its_mark_is_told_and_left_alone(engine: &dyn Engine, stage: &dyn Stage) {
+pub async fn what_has_lost_its_tag_is_reported_and_left_alone(engine: &dyn Engine, stage: &dyn Stage) {
     for position in 0..Case::new(engine, stage).names().len() {
         let mut case = Case::new(engine, stage);
-        let made = case.run(1).await.things;
+        let made = case.run(1).await.resources;
         let name = case.names()[position].clone();
-        stage.unmark(&name).await;
+        stage.untag(&name).await;
         let before = stage.look(&name).await;
         // Whatever is still ours goes.
         for _ in 0..made.len() {
             let seen = case.settled().await.unwrap();
-            assert!(seen.things.iter().any(|thing| thing.name == name), "{seen:?}");
+            assert!(seen.resources.iter().any(|thing| thing.name == name), "{seen:?}");
             let ProvisioningState::Broken(reason) = &seen.state else { panic!("{seen:?}") };
             assert!(reason.cause.contains(&name.name), "{reason}");
             drop(engine.destroy(&case.credentials, &case.spec).await);
@@ -97,14 +101,14 @@ pub async fn what_has_lost_its_mark_is_told_and_left_alone(engine: &dyn Engine, 
         // For who does not know of it, it is like anything else that is not ours.
         let orphaned = case.orphaned();
         if let Observation::Present(seen) = engine.observe(&orphaned.credentials, &orphaned.spec).await.unwrap() {
-            assert!(seen.things.iter().all(|thing| thing.name != name), "{seen:?}");
+            assert!(seen.resources.iter().all(|thing| thing.name != name), "{seen:?}");
         }
     }
 }
 
 pub async fn clusters_leave_each_other_alone(engine: &dyn Engine, stage: &dyn Stage) {
     let mut one = Case::new(engine, stage);
-    let mut other = Case::of(engine, stage, one.spec.mark.installation);
+    let mut other = Case::of(engine, stage, one.spec.tag.installation);
     let mut stranger = Case::new(engine, stage);
     for case in [&mut one, &mut other, &mut stranger] {
         case.run(1).await;
@@ -131,19 +135,19 @@ pub async fn an_inventory_is_everything_of_ours_and_nothing_else(engine: &dyn En
     engine.deploy(&cases[3].credentials, &cases[3].spec).await.unwrap();
     engine.destroy(&cases[1].credentials, &cases[1].spec).await.unwrap();
     cases[2].destroy(1).await;
-    // And what does not count: another installation's, and somebody's who has no mark but our names.
+    // And what does not count: another installation's, and somebody's who has no ownership tag but our names.
     Case::new(engine, stage).run(1).await;
     stage.plant(&Case::of(engine, stage, installation).names()[0], None).await;
 
     let mut expected = BTreeSet::new();
     for case in &mut cases {
-        let cluster = case.spec.mark.cluster;
-        let things = case.observe().await.map(|seen| seen.things).unwrap_or_default();
+        let cluster = case.spec.tag.cluster;
+        let things = case.observe().await.map(|seen| seen.resources).unwrap_or_default();
         expected.extend(things.into_iter().map(|thing| (cluster, thing.name, thing.provider_id)));
     }
     assert!(expected.len() > 2, "{expected:?}");
     let found = engine.inventory(&stage.credentials(), installation).await.unwrap();
     assert_eq!(found.len(), expected.len(), "{found:?}");
-    let found = found.into_iter().map(|found| (found.cluster, found.thing.name, found.thing.provider_id));
+    let found = found.into_iter().map(|found| (found.cluster, found.resource.name, found.resource.provider_id));
     assert_eq!(found.collect::<BTreeSet<_>>(), expected);
 }

@@ -3,7 +3,7 @@
 use kqueen_domain::{
     document::MASK,
     port::engine::{Engine, EngineError},
-    reason::Fixer,
+    reason::Responsible,
 };
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ pub async fn credentials_that_are_refused_are_told(engine: &dyn Engine, stage: &
     let case = Case { credentials: stage.refused(), ..Case::new(engine, stage) };
     for (call, error) in case.ask_everything().await {
         let Some(EngineError::Denied(reason)) = error else { panic!("{call}: {error:?}") };
-        assert_eq!(reason.fixer, Fixer::Admin, "{call}: {reason}");
+        assert_eq!(reason.responsible, Responsible::Admin, "{call}: {reason}");
         assert!(!reason.next_step.is_empty(), "{call}: {reason}");
     }
 }

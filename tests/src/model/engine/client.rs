@@ -3,9 +3,9 @@
 use std::{borrow::Cow, time::Duration};
 
 use kqueen_domain::{
-    ledger::{Mark, Thing as Made, ThingName},
+    ledger::{OwnershipTag, ProviderResource as Made, ResourceRef},
     port::engine::EngineError,
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
 };
 use reqwest::{Method, Response, StatusCode, Url, header};
 use serde::de::DeserializeOwned;
@@ -70,12 +70,12 @@ impl<'a> Session<'a> {
     ) -> Result<Self, EngineError> {
         let incomplete = || {
             let cause = "the provisioner's parameters are not complete";
-            EngineError::Rejected(Reason::new(cause, Fixer::Admin, "fill in address, project and token"))
+            EngineError::Rejected(Reason::new(cause, Responsible::Admin, "fill in address, project and token"))
         };
         let ProvisionerParameters { url, token, project } = wire::read(parameters).ok_or_else(incomplete)?;
         let base = Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(|| {
             let cause = "the provisioner's address is not that of a provider";
-            EngineError::Rejected(Reason::new(cause, Fixer::Admin, "correct the provisioner's url"))
+            EngineError::Rejected(Reason::new(cause, Responsible::Admin, "correct the provisioner's url"))
         })?;
         Ok(Self { http, patience, base, secrets: vec![token.clone()], token, project })
     }
@@ -127,43 +127,45 @@ impl<'a> Session<'a> {
     /// What a refusal means.
     fn refused(&self, status: StatusCode, retry_after: Option<Duration>, why: Explanation) -> Failure {
         let words = self.without_secrets(&why.message);
-        let reason = |cause: &str, fixer, next: &str| Reason::new(cause, fixer, next).with_words(words.as_ref());
-        let rejected =
-            |cause: &str, fixer, next: &str| Failure::Other(EngineError::Rejected(reason(cause, fixer, next)));
+        let reason =
+            |cause: &str, responsible, next: &str| Reason::new(cause, responsible, next).with_words(words.as_ref());
+        let rejected = |cause: &str, responsible, next: &str| {
+            Failure::Other(EngineError::Rejected(reason(cause, responsible, next)))
+        };
         let busy = || Failure::Other(EngineError::Busy(words.clone().into_owned()));
         match (status.as_u16(), why.code.as_str()) {
             (401, _) => Failure::Other(EngineError::Denied(reason(
                 "the provider does not accept the token",
-                Fixer::Admin,
+                Responsible::Admin,
                 "give the provisioner a token that is valid",
             ))),
             (403, _) => {
                 let right = if why.right.is_empty() { "a right" } else { &why.right };
                 let cause = format!("the token lacks the right {right}");
-                Failure::Other(EngineError::Denied(reason(&cause, Fixer::Admin, "give the token that right")))
+                Failure::Other(EngineError::Denied(reason(&cause, Responsible::Admin, "give the token that right")))
             }
             (404, "not_found") => Failure::NotFound,
             (404, "project_not_found") => rejected(
                 "the provider does not have the project",
-                Fixer::Admin,
+                Responsible::Admin,
                 "correct the provisioner's project, or make it at the provider",
             ),
             (404 | 405, _) => rejected(
                 "there is no such provider at the provisioner's address",
-                Fixer::Admin,
+                Responsible::Admin,
                 "correct the provisioner's url",
             ),
             (409, "already_exists") => Failure::AlreadyExists,
             (409, "in_use") => Failure::InUse(why.used_by),
             (409, "never_ran") => rejected(
                 "it has never run, so that it cannot be changed",
-                Fixer::Requester,
+                Responsible::Requester,
                 "destroy the cluster, and deploy another one",
             ),
             (409 | 412, _) => busy(),
             (422, "quota_exceeded") => rejected(
                 "the project's quota is used up",
-                Fixer::Admin,
+                Responsible::Admin,
                 "raise the quota at the provider, or ask for less",
             ),
             (429, _) => {
@@ -171,9 +173,11 @@ impl<'a> Session<'a> {
                 Failure::Other(EngineError::Throttled { retry_after })
             }
             (408, _) => unreachable("the provider did not wait for the request").into(),
-            (400..=499, _) => {
-                rejected("the provider does not accept the request", Fixer::Requester, "check the cluster's parameters")
-            }
+            (400..=499, _) => rejected(
+                "the provider does not accept the request",
+                Responsible::Requester,
+                "check the cluster's parameters",
+            ),
             // It may have been done all the same.
             (status, _) => unreachable(&format!("the provider failed with status {status}")).into(),
         }
@@ -185,8 +189,8 @@ impl<'a> Session<'a> {
     }
 
     /// The thing of that name, whoever made it.
-    pub(super) async fn find(&self, name: &ThingName) -> Result<Option<Thing>, EngineError> {
-        let path = [name.place.as_str(), plural(&name.kind)?, &name.name];
+    pub(super) async fn find(&self, name: &ResourceRef) -> Result<Option<Thing>, EngineError> {
+        let path = [name.location.as_str(), plural(&name.kind)?, &name.name];
         match self.call::<Thing>(Method::GET, &path, &[], None).await {
             Ok(thing) => Ok(Some(named(thing, name)?)),
             Err(Failure::NotFound) => Ok(None),
@@ -194,11 +198,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The thing of that name, which must carry the mark.
-    pub(super) async fn ours(&self, name: &ThingName, mark: &Mark) -> Result<Thing, EngineError> {
+    /// The thing of that name, which must carry the ownership tag.
+    pub(super) async fn ours(&self, name: &ResourceRef, tag: &OwnershipTag) -> Result<Thing, EngineError> {
         match self.find(name).await? {
             None => Err(EngineError::Missing),
-            Some(thing) if thing.carries(mark) => Ok(thing),
+            Some(thing) if thing.carries(tag) => Ok(thing),
             Some(_) => Err(taken(name)),
         }
     }
@@ -225,12 +229,12 @@ impl<'a> Session<'a> {
     pub(super) async fn ask(
         &self,
         method: Method,
-        name: &ThingName,
+        name: &ResourceRef,
         thing: &Thing,
         verb: Option<&str>,
         body: Option<&Value>,
     ) -> Result<Thing, Failure> {
-        let mut path = vec![name.place.as_str(), plural(&name.kind)?, &name.name];
+        let mut path = vec![name.location.as_str(), plural(&name.kind)?, &name.name];
         path.extend(verb);
         let done: Thing = self.call(method, &path, &[("id", &thing.id)], body).await?;
         Ok(named(done, name)?)
@@ -244,7 +248,7 @@ pub(super) fn plural(kind: &str) -> Result<&'static str, EngineError> {
 }
 
 /// The answer is about what was asked.
-pub(super) fn named(thing: Thing, name: &ThingName) -> Result<Thing, EngineError> {
+pub(super) fn named(thing: Thing, name: &ResourceRef) -> Result<Thing, EngineError> {
     if thing.kind == name.kind && thing.name == name.name {
         Ok(thing)
     } else {
@@ -254,15 +258,15 @@ pub(super) fn named(thing: Thing, name: &ThingName) -> Result<Thing, EngineError
 
 /// A thing in the terms of the ledger.
 pub(super) fn made(thing: &Thing, place: &str) -> Made {
-    let name = ThingName { kind: thing.kind.clone(), name: thing.name.clone(), place: place.to_owned() };
+    let name = ResourceRef { kind: thing.kind.clone(), name: thing.name.clone(), location: place.to_owned() };
     Made { name, provider_id: Some(thing.id.clone()) }
 }
 
 /// Somebody else has the name.
-pub(super) fn taken(name: &ThingName) -> EngineError {
+pub(super) fn taken(name: &ResourceRef) -> EngineError {
     EngineError::Rejected(Reason::new(
         format!("the provider has a {name} that was not made for this cluster"),
-        Fixer::Admin,
+        Responsible::Admin,
         "remove or rename it at the provider; it is not touched from here",
     ))
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use kqueen_domain::{
-    ledger::ThingName,
+    ledger::ResourceRef,
     port::engine::{Observation, ObservedCluster, ProvisioningState},
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
 };
 
 use super::{
@@ -17,16 +17,16 @@ use super::{
 /// How a cluster is.
 ///
 /// `names` is what it is made of.
-pub(super) fn observation(names: &[ThingName], gathered: &Gathered) -> Observation {
-    let Gathered { things, unmarked, .. } = gathered;
-    if things.is_empty() && unmarked.is_empty() {
+pub(super) fn observation(names: &[ResourceRef], gathered: &Gathered) -> Observation {
+    let Gathered { things, untagged, .. } = gathered;
+    if things.is_empty() && untagged.is_empty() {
         return Observation::Absent;
     }
     let parts: Vec<Option<&Thing>> = names.iter().map(|name| things.get(name)).collect();
     let part = |kind: &str| parts.iter().flatten().find(|thing| thing.kind == kind);
-    let condition = match (condition(&parts, things), unmarked.keys().next()) {
+    let condition = match (condition(&parts, things), untagged.keys().next()) {
         (under_way @ (ProvisioningState::Working | ProvisioningState::Removing), _) => under_way,
-        (_, Some(name)) => ProvisioningState::Broken(lost_its_mark(name)),
+        (_, Some(name)) => ProvisioningState::Broken(lost_its_tag(name)),
         (condition, None) => condition,
     };
     Observation::Present(ObservedCluster {
@@ -34,13 +34,13 @@ pub(super) fn observation(names: &[ThingName], gathered: &Gathered) -> Observati
         state: condition,
         node_count: part("nodepool").and_then(|pool| pool.shape.node_count),
         network_policy: part("cluster").and_then(|cluster| cluster.shape.network_policy.clone()),
-        words: words(names, &parts, gathered),
-        things: things.iter().chain(unmarked).map(|(name, thing)| made(thing, &name.place)).collect(),
+        message: words(names, &parts, gathered),
+        resources: things.iter().chain(untagged).map(|(name, thing)| made(thing, &name.location)).collect(),
     })
 }
 
-fn condition(parts: &[Option<&Thing>], things: &BTreeMap<ThingName, Thing>) -> ProvisioningState {
-    // What carries the mark and is no part of the cluster matters only when nothing else is left.
+fn condition(parts: &[Option<&Thing>], things: &BTreeMap<ResourceRef, Thing>) -> ProvisioningState {
+    // What carries the ownership tag and is no part of the cluster matters only when nothing else is left.
     let left: Vec<&Thing> = parts.iter().copied().flatten().collect();
     let left = if left.is_empty() { things.values().collect() } else { left };
     let is_any = |statuses: &[Status]| left.iter().any(|thing| statuses.contains(&thing.status));
@@ -51,7 +51,7 @@ fn condition(parts: &[Option<&Thing>], things: &BTreeMap<ThingName, Thing>) -> P
     } else if let Some(broken) = left.iter().find(|thing| thing.status == Status::Error) {
         let cause = format!("the {} at the provider has failed", broken.kind);
         let next = "retry, or destroy the cluster";
-        ProvisioningState::Broken(Reason::new(cause, Fixer::Provider, next).with_words(broken.message.as_str()))
+        ProvisioningState::Broken(Reason::new(cause, Responsible::Provider, next).with_words(broken.message.as_str()))
     } else if parts.iter().any(Option::is_none) {
         ProvisioningState::Incomplete
     } else {
@@ -73,21 +73,21 @@ fn progress(condition: &ProvisioningState, parts: &[Option<&Thing>]) -> Option<u
 }
 
 /// Why something that was made for the cluster is not touched.
-pub(super) fn lost_its_mark(name: &ThingName) -> Reason {
+pub(super) fn lost_its_tag(name: &ResourceRef) -> Reason {
     Reason::new(
-        format!("{name} is there and does not carry our mark any more"),
-        Fixer::Admin,
+        format!("{name} is there and does not carry our ownership tag any more"),
+        Responsible::Admin,
         "put its labels back, or take it down at the provider",
     )
 }
 
-fn words(names: &[ThingName], parts: &[Option<&Thing>], gathered: &Gathered) -> String {
+fn words(names: &[ResourceRef], parts: &[Option<&Thing>], gathered: &Gathered) -> String {
     let told = names.iter().zip(parts).map(|(name, part)| match part {
         Some(thing) if thing.status == Status::Error && !thing.message.is_empty() => {
             format!("{} failed: {}", name.kind, thing.message)
         }
         Some(thing) => format!("{} {}", name.kind, thing.status.as_str()),
-        None if gathered.unmarked.contains_key(name) => format!("{} without its mark", name.kind),
+        None if gathered.untagged.contains_key(name) => format!("{} without its ownership tag", name.kind),
         None if gathered.taken.contains(name) => {
             format!("{} not there, and its name is taken by something else", name.kind)
         }

@@ -11,14 +11,14 @@ use std::{
 
 use async_trait::async_trait;
 use kqueen_domain::{
-    ledger::{Mark, ThingName},
+    ledger::{OwnershipTag, ResourceRef},
     operation::NetworkPolicy,
     parameter::{DefaultValue, Field, FieldKind, NOBODY, ParameterSchema},
     port::engine::{
         Capabilities, ClusterSpec, Engine, EngineDescriptor, EngineError, InventoryItem, Observation,
         ProviderCredentials,
     },
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
 };
 use reqwest::{Client, Method};
 use serde_json::{Map, Value, json};
@@ -95,10 +95,10 @@ impl ModelEngine {
 }
 
 /// What a cluster is made of, in the order in which it is made. Each name is that of the cluster's id and of nothing else.
-fn names(project: &str, mark: &Mark) -> Vec<ThingName> {
-    let name = format!("kq-{}", mark.cluster.uuid().simple());
+fn names(project: &str, tag: &OwnershipTag) -> Vec<ResourceRef> {
+    let name = format!("kq-{}", tag.cluster.uuid().simple());
     let named =
-        |kind: Kind| ThingName { kind: kind.as_str().to_owned(), name: name.clone(), place: project.to_owned() };
+        |kind: Kind| ResourceRef { kind: kind.as_str().to_owned(), name: name.clone(), location: project.to_owned() };
     Kind::ALL.map(named).into()
 }
 
@@ -113,26 +113,26 @@ async fn within<T>(
 
 /// What is at the provider for one cluster.
 struct Gathered {
-    things: BTreeMap<ThingName, Thing>,
-    /// What was known of and is there without its mark: it is told, and left alone.
-    unmarked: BTreeMap<ThingName, Thing>,
+    things: BTreeMap<ResourceRef, Thing>,
+    /// What was known of and is there without its ownership tag: it is told, and left alone.
+    untagged: BTreeMap<ResourceRef, Thing>,
     /// Names of the cluster's under which there is something else.
-    taken: Vec<ThingName>,
+    taken: Vec<ResourceRef>,
 }
 
-/// Everything that carries the spec's mark: what a list shows, and what is found under the names that things were or would be made
+/// Everything that carries the spec's ownership tag: what a list shows, and what is found under the names that things were or would be made
 /// by. A list may be behind; a name that something else has taken is noticed and left alone.
 async fn gather(session: &Session<'_>, spec: &ClusterSpec) -> Result<Gathered, EngineError> {
     let known = spec.known.iter().map(|thing| thing.name.clone());
-    let expected = names(&session.project, &spec.mark).into_iter().chain(known);
-    let expected: BTreeSet<ThingName> = expected.filter(|name| plural(&name.kind).is_ok()).collect();
+    let expected = names(&session.project, &spec.tag).into_iter().chain(known);
+    let expected: BTreeSet<ResourceRef> = expected.filter(|name| plural(&name.kind).is_ok()).collect();
     // A provisioner may have moved to another project since something was made.
-    let places: BTreeSet<&str> = expected.iter().map(|name| name.place.as_str()).collect();
-    let labels = [(INSTALLATION, spec.mark.installation.to_string()), (CLUSTER, spec.mark.cluster.to_string())];
-    let mut gathered = Gathered { things: BTreeMap::new(), unmarked: BTreeMap::new(), taken: Vec::new() };
+    let places: BTreeSet<&str> = expected.iter().map(|name| name.location.as_str()).collect();
+    let labels = [(INSTALLATION, spec.tag.installation.to_string()), (CLUSTER, spec.tag.cluster.to_string())];
+    let mut gathered = Gathered { things: BTreeMap::new(), untagged: BTreeMap::new(), taken: Vec::new() };
     for place in places {
         for thing in session.list(place, &labels).await? {
-            if thing.carries(&spec.mark) {
+            if thing.carries(&spec.tag) {
                 gathered.things.insert(made(&thing, place).name, thing);
             }
         }
@@ -142,8 +142,8 @@ async fn gather(session: &Session<'_>, spec: &ClusterSpec) -> Result<Gathered, E
             continue;
         }
         match session.find(&name).await? {
-            Some(thing) if thing.carries(&spec.mark) => drop(gathered.things.insert(name, thing)),
-            Some(thing) if is_known(spec, &name, &thing) => drop(gathered.unmarked.insert(name, thing)),
+            Some(thing) if thing.carries(&spec.tag) => drop(gathered.things.insert(name, thing)),
+            Some(thing) if is_known(spec, &name, &thing) => drop(gathered.untagged.insert(name, thing)),
             Some(_) => gathered.taken.push(name),
             None => {}
         }
@@ -152,7 +152,7 @@ async fn gather(session: &Session<'_>, spec: &ClusterSpec) -> Result<Gathered, E
 }
 
 /// Whether that very thing was made for the order once.
-fn is_known(spec: &ClusterSpec, name: &ThingName, thing: &Thing) -> bool {
+fn is_known(spec: &ClusterSpec, name: &ResourceRef, thing: &Thing) -> bool {
     spec.known.iter().any(|known| known.name == *name && known.provider_id.as_ref() == Some(&thing.id))
 }
 
@@ -174,19 +174,19 @@ impl Engine for ModelEngine {
             return Ok(());
         }
         let cause = format!("the token lacks the rights {}", lacking.join(", "));
-        Err(EngineError::Denied(Reason::new(cause, Fixer::Admin, "give the token these rights")))
+        Err(EngineError::Denied(Reason::new(cause, Responsible::Admin, "give the token these rights")))
     }
 
-    fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ThingName> {
+    fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ResourceRef> {
         let project = credentials.parameters.get("project").and_then(Value::as_str).unwrap_or_default();
-        names(project, &spec.mark)
+        names(project, &spec.tag)
     }
 
     async fn observe(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Observation, EngineError> {
         let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
             let gathered = gather(&session, spec).await?;
-            Ok(look::observation(&names(&session.project, &spec.mark), &gathered))
+            Ok(look::observation(&names(&session.project, &spec.tag), &gathered))
         })
         .await
     }
@@ -195,14 +195,14 @@ impl Engine for ModelEngine {
         let mut session = self.session(&credentials.parameters)?;
         let wanted: ClusterParameters = wire::read(&spec.parameters).ok_or_else(|| {
             let cause = "the cluster's parameters are not complete";
-            EngineError::Rejected(Reason::new(cause, Fixer::Requester, "say how many nodes it is to have"))
+            EngineError::Rejected(Reason::new(cause, Responsible::Requester, "say how many nodes it is to have"))
         })?;
         session.hide(wanted.admin_password.as_deref());
         within(self.patience.whole, async {
-            for name in names(&session.project, &spec.mark) {
+            for name in names(&session.project, &spec.tag) {
                 match session.find(&name).await? {
-                    None => return create(&session, &name, &spec.mark, &wanted).await,
-                    Some(thing) if !thing.carries(&spec.mark) => return Err(taken(&name)),
+                    None => return create(&session, &name, &spec.tag, &wanted).await,
+                    Some(thing) if !thing.carries(&spec.tag) => return Err(taken(&name)),
                     Some(thing) => match thing.status {
                         // On to what stands on it.
                         Status::Running => {}
@@ -246,7 +246,7 @@ impl Engine for ModelEngine {
     async fn destroy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
         let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
-            let Gathered { things, unmarked, .. } = gather(&session, spec).await?;
+            let Gathered { things, untagged, .. } = gather(&session, spec).await?;
             // What stands on nothing else of ours goes first; the rest when it is asked for again.
             for kind in Kind::ALL.into_iter().rev() {
                 let of_kind: Vec<_> = things.iter().filter(|(name, _)| name.kind == kind.as_str()).collect();
@@ -254,7 +254,7 @@ impl Engine for ModelEngine {
                     return take_down(&session, &of_kind, &things).await;
                 }
             }
-            unmarked.keys().next().map_or(Ok(()), |name| Err(EngineError::Rejected(look::lost_its_mark(name))))
+            untagged.keys().next().map_or(Ok(()), |name| Err(EngineError::Rejected(look::lost_its_tag(name))))
         })
         .await
     }
@@ -262,9 +262,9 @@ impl Engine for ModelEngine {
     async fn kubeconfig(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Value, EngineError> {
         let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
-            let name = &names(&session.project, &spec.mark)[Kind::Cluster as usize];
-            let cluster = session.ours(name, &spec.mark).await?;
-            let path = [name.place.as_str(), plural(&name.kind)?, &name.name, "kubeconfig"];
+            let name = &names(&session.project, &spec.tag)[Kind::Cluster as usize];
+            let cluster = session.ours(name, &spec.tag).await?;
+            let path = [name.location.as_str(), plural(&name.kind)?, &name.name, "kubeconfig"];
             let kubeconfig: Map<String, Value> = session.call(Method::GET, &path, &[("id", &cluster.id)], None).await?;
             if kubeconfig.contains_key("clusters") {
                 Ok(Value::Object(kubeconfig))
@@ -283,11 +283,11 @@ impl Engine for ModelEngine {
         let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
             let things = session.list(&session.project, &[(INSTALLATION, installation.to_string())]).await?;
-            // What carries our mark but no cluster's was not made by this engine.
+            // What carries our ownership tag but no cluster's was not made by this engine.
             let found = things.iter().filter_map(|thing| {
                 let cluster = thing.labels.get(CLUSTER)?.parse().ok()?;
-                let mark = Mark { installation, cluster };
-                thing.carries(&mark).then(|| InventoryItem { cluster, thing: made(thing, &session.project) })
+                let tag = OwnershipTag { installation, cluster };
+                thing.carries(&tag).then(|| InventoryItem { cluster, resource: made(thing, &session.project) })
             });
             Ok(found.collect())
         })
@@ -308,8 +308,8 @@ impl ModelEngine {
     ) -> Result<(), EngineError> {
         let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
-            let name = &names(&session.project, &spec.mark)[kind as usize];
-            let thing = session.ours(name, &spec.mark).await?;
+            let name = &names(&session.project, &spec.tag)[kind as usize];
+            let thing = session.ours(name, &spec.tag).await?;
             let is_done = thing.status == Status::Running && wanted(&thing.shape);
             let is_becoming = thing.status == Status::Updating && wanted(&thing.target);
             if !is_done && !is_becoming {
@@ -321,14 +321,14 @@ impl ModelEngine {
     }
 }
 
-/// Makes one thing. If it is there already, it is only ours if it carries the mark.
+/// Makes one thing. If it is there already, it is only ours if it carries the ownership tag.
 async fn create(
     session: &Session<'_>,
-    name: &ThingName,
-    mark: &Mark,
+    name: &ResourceRef,
+    tag: &OwnershipTag,
     wanted: &ClusterParameters,
 ) -> Result<(), EngineError> {
-    let mut body = json!({"name": name.name, "labels": wire::labels(mark)});
+    let mut body = json!({"name": name.name, "labels": wire::labels(tag)});
     if name.kind == Kind::Cluster.as_str() {
         body["network"] = name.name.clone().into();
         body["admin_password"] = wanted.admin_password.clone().into();
@@ -337,10 +337,10 @@ async fn create(
         body["cluster"] = name.name.clone().into();
         body["node_count"] = wanted.node_count.into();
     }
-    let path = [name.place.as_str(), plural(&name.kind)?];
+    let path = [name.location.as_str(), plural(&name.kind)?];
     match session.call::<Thing>(Method::POST, &path, &[], Some(&body)).await {
         Ok(thing) => named(thing, name).map(drop),
-        Err(Failure::AlreadyExists) => match session.ours(name, mark).await {
+        Err(Failure::AlreadyExists) => match session.ours(name, tag).await {
             Ok(_) => Ok(()),
             Err(EngineError::Missing) => Err(Failure::AlreadyExists.into()),
             Err(error) => Err(error),
@@ -352,8 +352,8 @@ async fn create(
 /// Takes down things that stand on nothing but each other's neighbours. One that cannot go now does not keep the others.
 async fn take_down(
     session: &Session<'_>,
-    condemned: &[(&ThingName, &Thing)],
-    ours: &BTreeMap<ThingName, Thing>,
+    condemned: &[(&ResourceRef, &Thing)],
+    ours: &BTreeMap<ResourceRef, Thing>,
 ) -> Result<(), EngineError> {
     let mut trouble = None;
     for (name, thing) in condemned.iter().filter(|(_, thing)| thing.status != Status::Deleting) {
@@ -363,7 +363,7 @@ async fn take_down(
             Err(Failure::InUse(users)) if !users.iter().all(|user| ours.values().any(|thing| thing.id == *user)) => {
                 EngineError::Rejected(Reason::new(
                     format!("something that was not made for this cluster stands on {name}"),
-                    Fixer::Admin,
+                    Responsible::Admin,
                     format!("take it down at the provider: {}", users.join(", ")),
                 ))
             }

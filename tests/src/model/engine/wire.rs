@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use kqueen_domain::{ledger::Mark, operation::NetworkPolicy, parameter::NOBODY};
+use kqueen_domain::{ledger::OwnershipTag, operation::NetworkPolicy, parameter::NOBODY};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// Labels that hold the mark.
+/// Labels that hold the ownership tag.
 pub(super) const INSTALLATION: &str = "kqueen-installation";
 pub(super) const CLUSTER: &str = "kqueen-cluster";
 
@@ -80,15 +80,15 @@ impl Status {
 
 impl Thing {
     /// Whether it was made for that cluster by that installation.
-    pub(super) fn carries(&self, mark: &Mark) -> bool {
+    pub(super) fn carries(&self, tag: &OwnershipTag) -> bool {
         let is = |label: &str, value: String| self.labels.get(label) == Some(&value);
-        is(INSTALLATION, mark.installation.to_string()) && is(CLUSTER, mark.cluster.to_string())
+        is(INSTALLATION, tag.installation.to_string()) && is(CLUSTER, tag.cluster.to_string())
     }
 }
 
-/// The labels that hold a mark.
-pub(super) fn labels(mark: &Mark) -> Value {
-    json!({INSTALLATION: mark.installation, CLUSTER: mark.cluster})
+/// The labels that hold an ownership tag.
+pub(super) fn labels(tag: &OwnershipTag) -> Value {
+    json!({INSTALLATION: tag.installation, CLUSTER: tag.cluster})
 }
 
 /// Why the provider refuses.

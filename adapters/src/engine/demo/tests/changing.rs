@@ -21,7 +21,10 @@ async fn nodes_come_and_go_one_by_one() {
         assert_eq!(world.seen(&spec).await.state, ProvisioningState::Running, "there is nothing to do");
     }
     for bad in [0, 21] {
-        assert_eq!(refusal(world.engine.resize(&world.credentials, &spec, bad).await).fixer, Fixer::Requester);
+        assert_eq!(
+            refusal(world.engine.resize(&world.credentials, &spec, bad).await).responsible,
+            Responsible::Requester
+        );
     }
 }
 
@@ -66,7 +69,7 @@ async fn network_policy_is_switched() {
     set(&policy).await.unwrap();
     let seen = world.seen(&spec).await;
     assert_eq!(
-        (&seen.state, seen.words.as_str()),
+        (&seen.state, seen.message.as_str()),
         (&ProvisioningState::Working, "turning network policy on (simulated)")
     );
     assert!(!seen.network_policy.unwrap().enabled, "not yet");
@@ -76,5 +79,5 @@ async fn network_policy_is_switched() {
     set(&policy).await.unwrap();
     assert_eq!(world.seen(&spec).await, seen);
     let unknown = NetworkPolicy { provider: "FENCE".into(), enabled: true };
-    assert_eq!(refusal(set(&unknown).await).fixer, Fixer::Requester);
+    assert_eq!(refusal(set(&unknown).await).responsible, Responsible::Requester);
 }

@@ -59,6 +59,6 @@ async fn what_cannot_be_kept_has_not_happened() {
     let world = World::kept_in(Some(blocked.join("kqueen.demo.json")), clock).await;
     let spec = spec("web");
     let reason = refusal(world.deploy(&spec).await);
-    assert!(reason.fixer == Fixer::Operator && reason.cause.contains("kqueen.demo.json"), "{reason}");
+    assert!(reason.responsible == Responsible::Operator && reason.cause.contains("kqueen.demo.json"), "{reason}");
     assert_eq!(world.observe(&spec).await, Observation::Absent);
 }

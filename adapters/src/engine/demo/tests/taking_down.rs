@@ -11,8 +11,8 @@ async fn destroying_takes_away_what_was_made_last_first() {
     for _ in 0..12 {
         let seen = world.seen(&spec).await;
         assert_eq!(seen.state, ProvisioningState::Removing);
-        assert!(seen.words.ends_with("(simulated)"), "{}", seen.words);
-        left.push(kinds(&seen.things).len());
+        assert!(seen.message.ends_with("(simulated)"), "{}", seen.message);
+        left.push(kinds(&seen.resources).len());
         world.engine.destroy(&world.credentials, &spec).await.unwrap();
         assert!(matches!(world.deploy(&spec).await, Err(EngineError::Busy(_))));
         world.pass(0.5);
@@ -22,7 +22,7 @@ async fn destroying_takes_away_what_was_made_last_first() {
     assert_eq!(world.observe(&spec).await, Observation::Absent);
     assert_eq!(world.engine.destroy(&world.credentials, &spec).await, Ok(()), "gone already is success");
     assert_eq!(world.engine.resize(&world.credentials, &spec, 2).await, Err(EngineError::Missing));
-    assert!(world.inventory(spec.mark.installation).await.is_empty());
+    assert!(world.inventory(spec.tag.installation).await.is_empty());
 }
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn what_is_being_made_can_be_destroyed() {
     world.deploy(&spec).await.unwrap();
     world.pass(6.0);
     world.engine.destroy(&world.credentials, &spec).await.unwrap();
-    assert_eq!(kinds(&world.seen(&spec).await.things), ["network", "control plane"], "no more than there was");
+    assert_eq!(kinds(&world.seen(&spec).await.resources), ["network", "control plane"], "no more than there was");
     world.pass(6.0);
     assert_eq!(world.observe(&spec).await, Observation::Absent);
     world.deploy(&spec).await.unwrap();

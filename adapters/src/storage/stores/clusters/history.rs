@@ -91,9 +91,9 @@ fn is_done<T>(result: Result<T, CommitError>) -> Result<bool, StoreError> {
 }
 
 /// Forgets clusters that left before `before`; how many.
-pub(super) async fn forget_departed(core: &Core, before: DateTime<Utc>) -> Result<usize, StoreError> {
+pub(super) async fn forget_tombstones(core: &Core, before: DateTime<Utc>) -> Result<usize, StoreError> {
     let mut forgotten = 0;
-    for id in core.model.catalog.departed_before(before) {
+    for id in core.model.catalog.tombstones_before(before) {
         forgotten += usize::from(forget(core, id).await?);
     }
     Ok(forgotten)
@@ -106,7 +106,7 @@ async fn forget(core: &Core, id: ClusterId) -> Result<bool, StoreError> {
         return Ok(false);
     }
     let operations = core.model.catalog.operations_of(id);
-    let mut keys: Vec<Key> = vec![key::departed(id)];
+    let mut keys: Vec<Key> = vec![key::tombstone(id)];
     keys.extend(operations.iter().map(|view| key::operation(view.operation.record.id)));
     while !keys.is_empty() {
         let mut transaction = Transaction::default();

@@ -193,8 +193,8 @@ impl ClusterStore for Clusters {
         history::prune(&self.0, id, keep).await
     }
 
-    async fn forget_departed(&self, before: DateTime<Utc>) -> Result<usize, StoreError> {
-        history::forget_departed(&self.0, before).await
+    async fn forget_tombstones(&self, before: DateTime<Utc>) -> Result<usize, StoreError> {
+        history::forget_tombstones(&self.0, before).await
     }
 
     async fn record_ages(&self, looked_at: ages::Looks, term: Option<Term>) -> Result<(), StoreError> {

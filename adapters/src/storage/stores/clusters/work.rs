@@ -37,8 +37,8 @@ pub(super) fn fits(transaction: &Transaction) -> Result<(), CommitError> {
 
 /// Adds what is remembered of a cluster that leaves.
 pub(super) fn remember(transaction: &mut Transaction, work: &Work) -> Result<(), StoreError> {
-    if let Some(departed) = &work.departed {
-        transaction.put(key::departed(departed.cluster), record::written(departed)?);
+    if let Some(tombstone) = &work.tombstone {
+        transaction.put(key::tombstone(tombstone.cluster), record::written(tombstone)?);
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::{
     organization::Remaining,
     orphan::{Orphan, OrphanState},
     port::store::{Revision, Versioned},
-    timeline::Departed,
+    timeline::Tombstone,
 };
 
 /// Who may hear of something.
@@ -30,7 +30,7 @@ pub(super) struct Told {
 pub(in super::super) struct Work {
     pub(in super::super) operations: Vec<Versioned<Operation>>,
     pub(in super::super) orphans: Vec<Versioned<Orphan>>,
-    departed: Vec<Departed>,
+    tombstone: Vec<Tombstone>,
 }
 
 impl Work {
@@ -40,11 +40,11 @@ impl Work {
             Change::OperationGone(id) => self.operations.retain(|o| o.value.id != *id),
             Change::Orphan(orphan) => put(&mut self.orphans, orphan, |o| o.cluster.uuid()),
             Change::OrphanGone(id) => self.orphans.retain(|o| o.value.cluster != *id),
-            Change::Departed(departed) => {
-                self.departed.retain(|other| other.cluster != departed.cluster);
-                self.departed.push(departed.clone());
+            Change::Tombstone(tombstone) => {
+                self.tombstone.retain(|other| other.cluster != tombstone.cluster);
+                self.tombstone.push(tombstone.clone());
             }
-            Change::DepartedGone(id) => self.departed.retain(|departed| departed.cluster != *id),
+            Change::TombstoneGone(id) => self.tombstone.retain(|tombstone| tombstone.cluster != *id),
             other => panic!("{other:?}"),
         }
     }
@@ -52,16 +52,16 @@ impl Work {
     pub(super) fn everything(&self) -> impl Iterator<Item = Change> {
         let operations = self.operations.iter().cloned().map(Change::Operation);
         let orphans = self.orphans.iter().cloned().map(Change::Orphan);
-        operations.chain(orphans).chain(self.departed.iter().cloned().map(Change::Departed))
+        operations.chain(orphans).chain(self.tombstone.iter().cloned().map(Change::Tombstone))
     }
 
-    pub(in super::super) fn departed(&self, id: ClusterId) -> Option<&Departed> {
-        self.departed.iter().find(|departed| departed.cluster == id)
+    pub(in super::super) fn tombstone(&self, id: ClusterId) -> Option<&Tombstone> {
+        self.tombstone.iter().find(|tombstone| tombstone.cluster == id)
     }
 
-    pub(in super::super) fn departed_before(&self, before: DateTime<Utc>) -> Vec<ClusterId> {
-        let left = self.departed.iter().filter(|departed| departed.at < before);
-        let mut left: Vec<_> = left.map(|departed| departed.cluster).collect();
+    pub(in super::super) fn tombstones_before(&self, before: DateTime<Utc>) -> Vec<ClusterId> {
+        let left = self.tombstone.iter().filter(|tombstone| tombstone.at < before);
+        let mut left: Vec<_> = left.map(|tombstone| tombstone.cluster).collect();
         left.sort();
         left
     }
@@ -85,7 +85,7 @@ impl Model {
     fn home(&self, id: ClusterId) -> Option<(Tenant, String)> {
         let there = self.clusters.iter().map(|c| &c.value).find(|cluster| cluster.id == id);
         let there = there.map(|cluster| ((cluster.organization, cluster.owner), cluster.name.to_string()));
-        let left = || self.work.departed(id).map(|left| ((left.organization, left.owner), left.name.to_string()));
+        let left = || self.work.tombstone(id).map(|left| ((left.organization, left.owner), left.name.to_string()));
         there.or_else(left)
     }
 
@@ -178,8 +178,8 @@ fn subject(change: &Change) -> Option<(Subject, bool)> {
         | Change::OperationGone(_)
         | Change::Orphan(_)
         | Change::OrphanGone(_)
-        | Change::Departed(_)
-        | Change::DepartedGone(_) => return None,
+        | Change::Tombstone(_)
+        | Change::TombstoneGone(_) => return None,
     })
 }
 

@@ -6,7 +6,7 @@ use crate::{
     operation::{Operation, OperationKind, OperationStatus},
     orphan::{Orphan, OrphanState},
     port::store::Revision,
-    timeline::Departed,
+    timeline::Tombstone,
 };
 
 impl Script {
@@ -16,8 +16,8 @@ impl Script {
             5..=7 => Change::OperationGone(random.pick(&operations())),
             8 | 9 => self.orphan(random),
             10 => Change::OrphanGone(random.pick(&clusters())),
-            11 | 12 => Change::Departed(departed(random)),
-            _ => Change::DepartedGone(random.pick(&clusters())),
+            11 | 12 => Change::Tombstone(tombstone(random)),
+            _ => Change::TombstoneGone(random.pick(&clusters())),
         }
     }
 
@@ -46,7 +46,7 @@ impl Script {
         let (by, since) = (random.pick(&users()), random.time());
         let state = random.pick(&[
             OrphanState::Listed,
-            OrphanState::Deleting { by, since, trouble: None },
+            OrphanState::Deleting { by, since, last_error: None },
             OrphanState::Ignored { by, since },
         ]);
         let orphan = Orphan {
@@ -54,7 +54,7 @@ impl Script {
             name: random.one_in(2).then(|| random.pick(&NAMES).to_owned()),
             organization: random.pick(&organizations()),
             provisioner: random.pick(&provisioners()),
-            rows: Vec::new(),
+            resources: Vec::new(),
             state,
             listed_at: random.time(),
             seen_at: None,
@@ -69,14 +69,14 @@ impl Script {
             return Vec::new();
         }
         let cluster = random.pick(&there);
-        let departed = Departed {
+        let tombstone = Tombstone {
             cluster: cluster.id,
             name: cluster.name.clone(),
             organization: cluster.organization,
             owner: cluster.owner,
             at: random.time(),
         };
-        let mut changes = vec![Change::ClusterGone(cluster.id), Change::Departed(departed)];
+        let mut changes = vec![Change::ClusterGone(cluster.id), Change::Tombstone(tombstone)];
         let newest = self.model.work.operations.iter().find(|o| o.value.cluster == cluster.id).map(|o| o.value.clone());
         if let Some(newest) = newest {
             changes.push(Change::Operation(self.at_new_revision(newest)));
@@ -85,8 +85,8 @@ impl Script {
     }
 }
 
-fn departed(random: &mut Random) -> Departed {
-    Departed {
+fn tombstone(random: &mut Random) -> Tombstone {
+    Tombstone {
         cluster: random.pick(&clusters()),
         name: random.pick(&NAMES).try_into().unwrap(),
         organization: random.pick(&organizations()),

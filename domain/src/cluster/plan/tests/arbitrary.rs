@@ -8,7 +8,7 @@ use super::{super::*, case::*};
 use crate::{
     cluster::tests::{because, cluster, states},
     id::UserId,
-    ledger::{Row, RowState},
+    ledger::{RecordState, ResourceRecord},
     operation::{self, StepOutcome},
 };
 
@@ -95,11 +95,11 @@ fn steps() -> impl Strategy<Value = operation::Step> {
 }
 
 fn ledgers() -> impl Strategy<Value = Ledger> {
-    let state = select(vec![RowState::Intended, RowState::Present, RowState::Deleting, RowState::Gone]);
+    let state = select(vec![RecordState::Intended, RecordState::Present, RecordState::Deleting, RecordState::Gone]);
     let row = (select(vec!["a", "b"]), state, times());
-    let rows = row.prop_map(|(name, state, since)| Row { thing: thing(name), state, since });
+    let rows = row.prop_map(|(name, state, since)| ResourceRecord { resource: thing(name), state, since });
     (prop::collection::vec(rows, 0..3), prop::option::of(times()))
-        .prop_map(|(rows, uncertain_until)| Ledger { rows, ..ledger(&[], uncertain_until) })
+        .prop_map(|(rows, uncertain_until)| Ledger { resources: rows, ..ledger(&[], uncertain_until) })
 }
 
 /// Errors of a provider, as answers to whatever was asked.
@@ -139,8 +139,8 @@ pub(super) fn observed() -> impl Strategy<Value = Result<Observation, EngineErro
                 progress: None,
                 node_count,
                 network_policy,
-                words: words.into(),
-                things,
+                message: words.into(),
+                resources: things,
             };
             Ok(Observation::Present(seen))
         },

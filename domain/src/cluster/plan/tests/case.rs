@@ -9,7 +9,7 @@ use super::super::*;
 use crate::{
     cluster::tests::{at, because},
     id::{ClusterId, UserId},
-    ledger::{Row, RowState, Thing, ThingName},
+    ledger::{ProviderResource, RecordState, ResourceRecord, ResourceRef},
     operation::{NetworkPolicy, StepOutcome},
 };
 
@@ -37,14 +37,15 @@ pub(super) fn set_policy() -> OperationKind {
     OperationKind::SetNetworkPolicy { policy: policy("CALICO", true) }
 }
 
-pub(super) fn thing(name: &str) -> Thing {
-    let name = ThingName { kind: "server".into(), name: name.into(), place: "here".into() };
-    Thing { name, provider_id: None }
+pub(super) fn thing(name: &str) -> ProviderResource {
+    let name = ResourceRef { kind: "server".into(), name: name.into(), location: "here".into() };
+    ProviderResource { name, provider_id: None }
 }
 
-pub(super) fn ledger(rows: &[(&str, RowState)], uncertain_until: Option<DateTime<Utc>>) -> Ledger {
-    let row = |(name, state): &(&str, RowState)| Row { thing: thing(name), state: *state, since: ago(HOUR) };
-    Ledger { cluster: ClusterId::random(), rows: rows.iter().map(row).collect(), uncertain_until }
+pub(super) fn ledger(rows: &[(&str, RecordState)], uncertain_until: Option<DateTime<Utc>>) -> Ledger {
+    let row =
+        |(name, state): &(&str, RecordState)| ResourceRecord { resource: thing(name), state: *state, since: ago(HOUR) };
+    Ledger { cluster: ClusterId::random(), resources: rows.iter().map(row).collect(), uncertain_until }
 }
 
 /// What a look finds where both changes of the tables have been made already.
@@ -54,8 +55,8 @@ pub(super) fn seen(condition: ProvisioningState) -> ObservedCluster {
         progress: None,
         node_count: Some(5),
         network_policy: Some(policy("CALICO", true)),
-        words: String::new(),
-        things: vec![thing("a")],
+        message: String::new(),
+        resources: vec![thing("a")],
     }
 }
 
@@ -141,7 +142,7 @@ pub(super) fn progress(kind: &OperationKind, step: StepKind) -> Vec<(&'static st
 }
 
 /// The word for a decision: a call by the step that makes it, waiting by that step in parentheses, a failed operation by an exclamation
-/// mark and why.
+/// ownership tag and why.
 pub(super) fn word(step: &Step) -> String {
     match step {
         Step::Rest => "rest".into(),

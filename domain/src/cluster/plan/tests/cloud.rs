@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use proptest::{prelude::*, sample::select, test_runner::TestCaseResult};
 
 use super::{super::*, case::*, replay::*};
-use crate::ledger::{RowState, ThingName, UNCERTAIN};
+use crate::ledger::{RecordState, ResourceRef, UNCERTAIN};
 
 /// How long the provider works on what it makes, and how long a thing takes to go.
 const WORK: i64 = 40;
@@ -36,7 +36,7 @@ enum Fate {
 /// A thing that was made, or will be.
 #[derive(Debug, Clone)]
 struct Made {
-    name: ThingName,
+    name: ResourceRef,
     /// When it is there and costs money.
     from: DateTime<Utc>,
     /// When it shows.
@@ -100,7 +100,7 @@ impl Cloud {
         let shows = effect + TimeDelta::seconds(self.weather.lag);
         match call {
             Call::Deploy => {
-                let gone = |name: &ThingName| {
+                let gone = |name: &ResourceRef| {
                     self.made.iter().all(|made| made.name != *name || made.goes.is_some_and(|(_, gone)| gone <= now))
                 };
                 let missing: Vec<_> = makes().into_iter().filter(gone).take(self.at_once).collect();
@@ -143,9 +143,11 @@ impl Provider for Cloud {
             ProvisioningState::Running
         };
         let node_count = self.nodes.iter().rev().find(|(from, _)| *from <= now).map(|(_, nodes)| *nodes);
-        let things =
-            shown.iter().map(|made| crate::ledger::Thing { name: made.name.clone(), provider_id: None }).collect();
-        Ok(Observation::Present(ObservedCluster { node_count, things, ..seen(condition) }))
+        let things = shown
+            .iter()
+            .map(|made| crate::ledger::ProviderResource { name: made.name.clone(), provider_id: None })
+            .collect();
+        Ok(Observation::Present(ObservedCluster { node_count, resources: things, ..seen(condition) }))
     }
 
     fn call(&mut self, call: &Call, now: DateTime<Utc>) -> Result<(), EngineError> {
@@ -225,8 +227,9 @@ impl World {
     fn check(&self) -> TestCaseResult {
         let now = self.replay.now;
         let ledger = &self.replay.stored.ledger;
-        let listed =
-            |made: &Made| ledger.rows.iter().any(|row| row.thing.name == made.name && row.state != RowState::Gone);
+        let listed = |made: &Made| {
+            ledger.resources.iter().any(|row| row.resource.name == made.name && row.state != RecordState::Gone)
+        };
         if self.replay.has_left() {
             prop_assert!(self.cloud.is_clean(now), "left behind at {}: {:?}", now, self.cloud.made);
         } else {

@@ -8,7 +8,7 @@ use super::{super::*, case::*};
 use crate::{
     cluster::tests::{because, cluster},
     id::UserId,
-    ledger::RowState,
+    ledger::RecordState,
 };
 
 /// The reason with which `operation` ends now.
@@ -33,7 +33,7 @@ fn overdue_reason(operation: Operation, observation: Result<Observation, EngineE
 }
 
 fn working(words: &str) -> Result<Observation, EngineError> {
-    Ok(Observation::Present(ObservedCluster { words: words.into(), ..seen(ProvisioningState::Working) }))
+    Ok(Observation::Present(ObservedCluster { message: words.into(), ..seen(ProvisioningState::Working) }))
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_missed_deadline_tells_how_long_was_waited_for_what() {
     ];
     for (kind, cause) in rows {
         let reason = overdue_reason(requested(kind), working("1 of 3 nodes"));
-        assert_eq!((reason.cause.as_str(), reason.fixer), (cause, Fixer::Provider));
+        assert_eq!((reason.cause.as_str(), reason.responsible), (cause, Responsible::Provider));
         assert_eq!(reason.next_step, "retry when that is put right; an admin can forget the cluster");
     }
 }
@@ -54,7 +54,7 @@ fn a_missed_deadline_tells_how_long_was_waited_for_what() {
 #[test]
 fn a_missed_deadline_tells_the_newest_thing_that_is_known() {
     let asked = || requested(OperationKind::Deploy);
-    let quota = Reason::new("the quota is used up", Fixer::Admin, "raise it").with_words("QUOTA_EXCEEDED");
+    let quota = Reason::new("the quota is used up", Responsible::Admin, "raise it").with_words("QUOTA_EXCEEDED");
     let mut held = asked();
     held.begin(StepKind::Create, now());
     held.hold(quota.clone(), now());
@@ -77,12 +77,17 @@ fn a_missed_deadline_tells_the_newest_thing_that_is_known() {
     }
     // Whose job it is, and the provider's own words, are kept.
     let reason = overdue_reason(held, Ok(Observation::Absent));
-    assert_eq!((reason.fixer, reason.words), (quota.fixer, quota.words));
+    assert_eq!((reason.responsible, reason.provider_message), (quota.responsible, quota.provider_message));
 }
 
 #[test]
 fn a_cancelled_operation_tells_what_exists_now() {
-    let rows = [("a", RowState::Present), ("b", RowState::Intended), ("c", RowState::Deleting), ("d", RowState::Gone)];
+    let rows = [
+        ("a", RecordState::Present),
+        ("b", RecordState::Intended),
+        ("c", RecordState::Deleting),
+        ("d", RecordState::Gone),
+    ];
     let exists = "what may exist at the provider: server a in here, server b in here, server c in here";
     let nothing = "nothing was made at the provider";
     let mut begun = requested(OperationKind::Destroy);
@@ -99,6 +104,6 @@ fn a_cancelled_operation_tells_what_exists_now() {
     for (operation, rows, cause) in table {
         let operation = Operation { cancel: Some((UserId::random(), now())), ..operation };
         let reason = reason(&operation, &ledger(rows, None), working(""));
-        assert_eq!((reason.cause, reason.fixer), (cause, Fixer::Requester));
+        assert_eq!((reason.cause, reason.responsible), (cause, Responsible::Requester));
     }
 }

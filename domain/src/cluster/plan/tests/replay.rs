@@ -14,7 +14,7 @@ use super::{super::*, case::*};
 use crate::{
     cluster::tests::cluster,
     id::UserId,
-    ledger::{RowState, Thing, ThingName},
+    ledger::{ProviderResource, RecordState, ResourceRef},
     operation::StepOutcome,
 };
 
@@ -34,7 +34,7 @@ pub(super) trait Provider {
 }
 
 /// The names of what deploying makes.
-pub(super) fn makes() -> Vec<ThingName> {
+pub(super) fn makes() -> Vec<ResourceRef> {
     ["a", "b"].map(|name| thing(name).name).to_vec()
 }
 
@@ -280,17 +280,20 @@ impl Replay {
     /// No call is sent that is not written down with what may come of it.
     fn check_intent(&self, call: &Call) -> TestCaseResult {
         let Stored { operation, ledger, .. } = &self.stored;
-        let has = |name: &ThingName, states: &[RowState]| {
-            ledger.rows.iter().any(|row| row.thing.name == *name && states.contains(&row.state))
+        let has = |name: &ResourceRef, states: &[RecordState]| {
+            ledger.resources.iter().any(|row| row.resource.name == *name && states.contains(&row.state))
         };
         match call {
             Call::Deploy => {
-                let may_be_there = [RowState::Intended, RowState::Present, RowState::Deleting];
+                let may_be_there = [RecordState::Intended, RecordState::Present, RecordState::Deleting];
                 prop_assert!(makes().iter().all(|name| has(name, &may_be_there)), "{:?}", ledger);
                 prop_assert!(ledger.is_uncertain(self.now), "{:?}", ledger);
             }
             Call::Destroy => {
-                let kept = ledger.rows.iter().any(|row| matches!(row.state, RowState::Intended | RowState::Present));
+                let kept = ledger
+                    .resources
+                    .iter()
+                    .any(|row| matches!(row.state, RecordState::Intended | RecordState::Present));
                 prop_assert!(!kept, "{:?}", ledger);
             }
             Call::Resize(_) | Call::SetNetworkPolicy(_) => {}
@@ -330,9 +333,9 @@ fn restate(next: &mut Stored, event: ClusterEvent) {
     }
 }
 
-fn things(observation: &Result<Observation, EngineError>) -> Option<&[Thing]> {
+fn things(observation: &Result<Observation, EngineError>) -> Option<&[ProviderResource]> {
     match observation {
-        Ok(Observation::Present(seen)) => Some(&seen.things),
+        Ok(Observation::Present(seen)) => Some(&seen.resources),
         Ok(Observation::Absent) | Err(EngineError::Missing) => Some(&[]),
         Err(_) => None,
     }

@@ -9,7 +9,7 @@ use super::{super::*, case::*};
 use crate::{
     cluster::tests::{because, cluster, states},
     id::UserId,
-    ledger::RowState,
+    ledger::RecordState,
     operation::StepOutcome,
 };
 
@@ -135,7 +135,7 @@ fn check(
 
 /// Ledgers, whether there is a kubeconfig, and which facts that makes: the ledger is `unsure` while a call may still make something.
 fn surroundings() -> impl Iterator<Item = (Ledger, bool, Vec<&'static str>)> {
-    let rows = [("a", RowState::Present), ("b", RowState::Intended)];
+    let rows = [("a", RecordState::Present), ("b", RecordState::Intended)];
     let second = TimeDelta::seconds(1);
     let ledgers = [
         (ledger(&[], None), None),

@@ -104,13 +104,13 @@ async fn lists_are_of_the_own_organization_unless_superadmins_look_further() {
 async fn what_is_decided_is_stored_with_who_decided() {
     let yard = Yard::new();
     let (ada, now) = (caller(&yard.world.people.ada), yard.world.now());
-    let deleting = OrphanState::Deleting { by: ada.user, since: now, trouble: None };
+    let deleting = OrphanState::Deleting { by: ada.user, since: now, last_error: None };
     let ignored = OrphanState::Ignored { by: ada.user, since: now };
     let by_amy = || OrphanState::Ignored { by: yard.world.people.amy.id, since: now - TimeDelta::hours(1) };
     let stuck = || OrphanState::Deleting {
         by: yard.world.people.amy.id,
         since: now - TimeDelta::hours(1),
-        trouble: Some(reason("the key was revoked")),
+        last_error: Some(reason("the key was revoked")),
     };
     // How it stands, what is asked, what becomes of it; `None` where it is as asked for already.
     let rows = [
@@ -162,12 +162,12 @@ async fn who_was_overtaken_decides_of_what_is_there_now() {
     let orphan = yard.put(OrphanState::Listed);
     yard.refusals.push(StoreError::Conflict);
     // A sweep has seen less of it meanwhile.
-    let (world, newer) = (yard.world.clone(), Orphan { rows: rows(&["net"], yard.world.now()), ..orphan.clone() });
+    let (world, newer) = (yard.world.clone(), Orphan { resources: rows(&["net"], yard.world.now()), ..orphan.clone() });
     yard.story.meanwhile("catch up", move || world.put_orphan(newer));
     let ada = caller(&yard.world.people.ada);
     yard.orphans().delete(&ada, orphan.cluster).await.unwrap();
     let Write::Put(stored, ..) = yard.written.only() else { panic!() };
-    assert_eq!(stored.rows.len(), 1);
+    assert_eq!(stored.resources.len(), 1);
 
     // It has left the list.
     yard.refusals.push(StoreError::Conflict);

@@ -18,14 +18,14 @@ use super::{
 use crate::{
     catalog::Change,
     id::{ClusterId, ProvisionerId},
-    ledger::{Row, RowState},
+    ledger::{RecordState, ResourceRecord},
     orphan::{Orphan, OrphanState},
     port::{
         engine::EngineRegistry,
         leader::{MockLeadership, Term},
         store::{MockOrphanStore, MockProvisionerStore, Revision, StoreError, Versioned},
     },
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
     service::{
         orphans::{Orphans, Sweeps},
         providers::Providers,
@@ -33,7 +33,7 @@ use crate::{
 };
 
 fn reason(cause: &str) -> Reason {
-    Reason::new(cause, Fixer::Admin, "do something about it")
+    Reason::new(cause, Responsible::Admin, "do something about it")
 }
 
 /// What was written, with the term it was written in.
@@ -148,7 +148,7 @@ impl Yard {
             name: Some("left".into()),
             organization: self.world.acme,
             provisioner: self.world.making,
-            rows: rows(&["net", "pool"], at),
+            resources: rows(&["net", "pool"], at),
             state,
             listed_at: at,
             seen_at: Some(at),
@@ -162,7 +162,7 @@ impl Yard {
     }
 
     fn deleting(&self, trouble: Option<Reason>) -> OrphanState {
-        OrphanState::Deleting { by: self.world.people.ada.id, since: self.world.now(), trouble }
+        OrphanState::Deleting { by: self.world.people.ada.id, since: self.world.now(), last_error: trouble }
     }
 
     fn ignored(&self) -> OrphanState {
@@ -179,6 +179,6 @@ impl Yard {
 }
 
 /// Rows of things that are there.
-fn rows(names: &[&str], since: chrono::DateTime<chrono::Utc>) -> Vec<Row> {
-    names.iter().map(|name| Row { thing: thing(name), state: RowState::Present, since }).collect()
+fn rows(names: &[&str], since: chrono::DateTime<chrono::Utc>) -> Vec<ResourceRecord> {
+    names.iter().map(|name| ResourceRecord { resource: thing(name), state: RecordState::Present, since }).collect()
 }

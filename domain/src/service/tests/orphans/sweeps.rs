@@ -4,18 +4,18 @@ use super::*;
 use crate::{
     catalog::Scope,
     cluster::Cluster,
-    ledger::{Thing, UNCERTAIN},
+    ledger::{ProviderResource, UNCERTAIN},
     port::engine::{Capabilities, EngineDescriptor, EngineError, InventoryItem, Observation, ProvisioningState},
     service::tests::provider::{able, seen},
-    timeline::Departed,
+    timeline::Tombstone,
 };
 
 fn found(cluster: ClusterId, names: &[&str]) -> Vec<InventoryItem> {
-    names.iter().map(|name| InventoryItem { cluster, thing: thing(name) }).collect()
+    names.iter().map(|name| InventoryItem { cluster, resource: thing(name) }).collect()
 }
 
-fn departed(yard: &Yard, cluster: ClusterId, ago: TimeDelta) -> Departed {
-    Departed {
+fn tombstone(yard: &Yard, cluster: ClusterId, ago: TimeDelta) -> Tombstone {
+    Tombstone {
         cluster,
         name: "left".try_into().unwrap(),
         organization: yard.world.acme,
@@ -42,7 +42,7 @@ async fn what_belongs_to_no_cluster_is_listed() {
         let yard = Yard::new();
         let cluster = ClusterId::random();
         if let Some(ago) = left {
-            yard.world.put_departed(departed(&yard, cluster, ago));
+            yard.world.put_tombstone(tombstone(&yard, cluster, ago));
         }
         yard.provider.inventory.set(Ok(found(cluster, &["pool", "net"])));
         yard.sweep().await.unwrap();
@@ -54,7 +54,7 @@ async fn what_belongs_to_no_cluster_is_listed() {
                 name: name.map(Into::into),
                 organization: yard.world.acme,
                 provisioner: yard.world.making,
-                rows: rows_of(&["pool", "net"], now),
+                resources: rows_of(&["pool", "net"], now),
                 state: OrphanState::Listed,
                 listed_at: now,
                 seen_at: Some(now),
@@ -65,7 +65,7 @@ async fn what_belongs_to_no_cluster_is_listed() {
     }
 }
 
-fn rows_of(names: &[&str], since: chrono::DateTime<chrono::Utc>) -> Vec<Row> {
+fn rows_of(names: &[&str], since: chrono::DateTime<chrono::Utc>) -> Vec<ResourceRecord> {
     super::rows(names, since)
 }
 
@@ -88,7 +88,7 @@ async fn the_same_seen_again_is_written_now_and_then_and_anything_new_at_once() 
         yard.provider.inventory.set(Ok(found(orphan.cluster, &["net", "pool"])));
         let at = yard.world.now();
         yard.sweep().await.unwrap();
-        let expected = Orphan { rows: rows(&["net", "pool"], at), seen_at: Some(at), ..orphan.clone() };
+        let expected = Orphan { resources: rows(&["net", "pool"], at), seen_at: Some(at), ..orphan.clone() };
         assert!(matches!(yard.written.only(), Write::Put(orphan, Some(_), TERM) if *orphan == expected));
         // In whatever order.
         yard.provider.inventory.set(Ok(found(orphan.cluster, &["pool", "net"])));
@@ -98,14 +98,15 @@ async fn the_same_seen_again_is_written_now_and_then_and_anything_new_at_once() 
         yard.world.clock.advance(TimeDelta::minutes(1));
         yard.sweep().await.unwrap();
         assert!(matches!(yard.written.only(), Write::Put(orphan, ..) if orphan.seen_at == Some(yard.world.now())));
-        let renewed = Thing { provider_id: Some("another".into()), ..thing("pool") };
-        for things in [found(orphan.cluster, &["net"]), vec![InventoryItem { cluster: orphan.cluster, thing: renewed }]]
+        let renewed = ProviderResource { provider_id: Some("another".into()), ..thing("pool") };
+        for things in
+            [found(orphan.cluster, &["net"]), vec![InventoryItem { cluster: orphan.cluster, resource: renewed }]]
         {
             yard.provider.inventory.set(Ok(things.clone()));
             yard.sweep().await.unwrap();
             let Write::Put(orphan, ..) = yard.written.only() else { panic!() };
-            let stored: Vec<_> = orphan.rows.iter().map(|row| &row.thing).collect();
-            assert_eq!(stored, things.iter().map(|found| &found.thing).collect::<Vec<_>>());
+            let stored: Vec<_> = orphan.resources.iter().map(|row| &row.resource).collect();
+            assert_eq!(stored, things.iter().map(|found| &found.resource).collect::<Vec<_>>());
         }
     }
 }
@@ -165,11 +166,11 @@ async fn what_can_be_reached_through_another_provisioner_is_left_to_that_one() {
 }
 
 #[tokio::test]
-async fn a_copied_mark_tells_nobody_what_somebody_else_s_cluster_was_called() {
+async fn a_copied_tag_tells_nobody_what_somebody_else_s_cluster_was_called() {
     let yard = Yard::new();
     let cluster = ClusterId::random();
-    let theirs = Departed { organization: yard.world.other, ..departed(&yard, cluster, TimeDelta::days(1)) };
-    yard.world.put_departed(theirs);
+    let theirs = Tombstone { organization: yard.world.other, ..tombstone(&yard, cluster, TimeDelta::days(1)) };
+    yard.world.put_tombstone(theirs);
     yard.provider.inventory.set(Ok(found(cluster, &["net"])));
     yard.sweep().await.unwrap();
     assert_eq!(yard.shown(cluster).unwrap().name, None);
@@ -298,8 +299,8 @@ async fn what_an_inventory_does_not_show_is_gone_only_when_a_look_for_it_says_so
         assert_eq!(yard.words(), ["inventory", "observe"], "{what}");
         let [(_, spec)] = &yard.provider.asked.take()[..] else { panic!("{what}") };
         assert_eq!(spec.known, [thing("net"), thing("pool")], "where it was made");
-        let shown = yard.shown(orphan.cluster).map(|orphan| orphan.rows).unwrap_or_default();
-        let mut names: Vec<_> = shown.iter().map(|row| row.thing.name.name.as_str()).collect();
+        let shown = yard.shown(orphan.cluster).map(|orphan| orphan.resources).unwrap_or_default();
+        let mut names: Vec<_> = shown.iter().map(|row| row.resource.name.name.as_str()).collect();
         names.sort_unstable();
         assert_eq!(names, listed, "{what}");
     }

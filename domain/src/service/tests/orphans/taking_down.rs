@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    ledger::{Mark, UNCERTAIN},
+    ledger::{OwnershipTag, UNCERTAIN},
     port::engine::{Capabilities, EngineDescriptor, EngineError, Observation, ProvisioningState},
     service::tests::provider::{able, seen},
 };
@@ -18,7 +18,7 @@ fn yard(trouble: Option<Reason>) -> (Yard, Orphan) {
 
 fn trouble(yard: &Yard, orphan: &Orphan) -> Option<Reason> {
     match yard.shown(orphan.cluster).unwrap().state {
-        OrphanState::Deleting { trouble, .. } => trouble,
+        OrphanState::Deleting { last_error: trouble, .. } => trouble,
         other => panic!("{other:?}"),
     }
 }
@@ -83,11 +83,11 @@ async fn only_what_is_to_go_is_touched() {
     yard.provider.shows(ProvisioningState::Running);
     yard.sweep().await.unwrap();
     assert_eq!(yard.words(), ["observe", "destroy"]);
-    let mark = Mark { installation: Uuid::from_u128(42), cluster: going.cluster };
+    let tag = OwnershipTag { installation: Uuid::from_u128(42), cluster: going.cluster };
     let asked = yard.provider.asked.take();
     assert_eq!(asked.len(), 2);
     for (credentials, spec) in asked {
-        assert_eq!((credentials.provisioner, spec.mark, spec.name.as_str()), (yard.world.making, mark, "left"));
+        assert_eq!((credentials.provisioner, spec.tag, spec.name.as_str()), (yard.world.making, tag, "left"));
         assert_eq!(spec.known, [thing("net"), thing("pool")]);
     }
 }

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::{
-    ledger::{RowState, SETTLE, UNCERTAIN},
+    ledger::{RecordState, SETTLE, UNCERTAIN},
     operation::{StepKind, StepOutcome},
     port::{
         engine::{EngineError, ProvisioningState},
@@ -86,7 +86,7 @@ async fn every_call_with_every_answer() {
                     assert_eq!((operation.failures, operation.next_attempt_at), (1, Some(until)), "{what}");
                     assert_eq!((&step.reason, step.ended_at), (&reason, None), "{what}");
                     let message = format!("it did not succeed and is tried again: {}", reason.as_ref().unwrap().cause);
-                    assert_eq!(told(&commits[1]), [(Happening::Step, message.as_str())], "{what}");
+                    assert_eq!(told(&commits[1]), [(EventKind::Step, message.as_str())], "{what}");
                     assert_eq!(commits[1].work.timeline[0].reason, reason, "{what}");
                 }
                 Failed => {
@@ -106,7 +106,7 @@ async fn every_call_with_every_answer() {
                         format!("failed to {}: {}", kind.infinitive(), reason.cause),
                         format!("the cluster has failed: {}", reason.cause),
                     ];
-                    let expected = [(Happening::Ended, &*messages[0]), (Happening::State, &*messages[1])];
+                    let expected = [(EventKind::Ended, &*messages[0]), (EventKind::State, &*messages[1])];
                     assert_eq!(told(&commits[1]), expected, "{what}");
                     let after =
                         Cluster { lifecycle: Lifecycle::Failed { reason }, changed_at: stage.world.now(), ..before };
@@ -137,7 +137,7 @@ async fn what_was_accepted_shows_soon_what_was_refused_never_and_after_silence_n
             Err(_) => None,
         };
         assert_eq!(stage.ledger().uncertain_until, expected, "{answer:?}");
-        assert!(stage.ledger().rows.iter().all(|row| row.state == RowState::Intended), "{answer:?}");
+        assert!(stage.ledger().resources.iter().all(|row| row.state == RecordState::Intended), "{answer:?}");
     }
 }
 
@@ -206,7 +206,7 @@ async fn a_look_that_fails_is_waited_for_and_told_once() {
     assert_eq!((turned.again, turned.silent), (Again::Soon, true));
     let [commit] = &stage.commits()[..] else { panic!() };
     let trouble = "the provider cannot be asked: connection refused";
-    assert_eq!(told(commit), [(Happening::Step, StepKind::Wait.caption()), (Happening::Step, trouble)]);
+    assert_eq!(told(commit), [(EventKind::Step, StepKind::Wait.caption()), (EventKind::Step, trouble)]);
     assert_eq!(stage.step().kind, StepKind::Wait);
     let turned = stage.turn().await;
     assert_eq!((turned.again, turned.written, turned.unchanged_at), (Again::Soon, None, Some(stage.world.now())));
@@ -292,7 +292,7 @@ async fn what_is_said_again_in_other_words_is_told_once_in_the_first() {
         assert_eq!(reasons, [said(0)], "looks: {looks}");
         assert_eq!(stage.step().reason, Some(said(0)), "looks: {looks}");
         if looks {
-            assert_eq!(stage.observed().unwrap().provider.as_ref().unwrap().trouble, Some(said(0)));
+            assert_eq!(stage.observed().unwrap().provider.as_ref().unwrap().last_error, Some(said(0)));
             stage.advance(1);
             assert_eq!(stage.turn().await.written, None, "nothing new");
         }

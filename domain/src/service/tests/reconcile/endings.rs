@@ -19,7 +19,7 @@ use crate::{
             provider::{policy, seen, thing},
         },
     },
-    timeline::Departed,
+    timeline::Tombstone,
 };
 
 /// The last transaction, in which the operation has ended.
@@ -55,7 +55,7 @@ async fn what_the_provider_shows_to_be_done_has_succeeded() {
         let commit = ending(&stage);
         assert!(matches!(commit.record, ClusterRecord::Put(_, _, seen) if seen == read_at), "{kind:?}");
         let done = format!("done: {}", kind.infinitive());
-        assert_eq!(told(&commit), [(Happening::Ended, &*done), (Happening::State, "the cluster is well")]);
+        assert_eq!(told(&commit), [(EventKind::Ended, &*done), (EventKind::State, "the cluster is well")]);
         let operation = stage.operation();
         let ended = (operation.status, operation.reason, operation.ended_at);
         assert_eq!(ended, (OperationStatus::Succeeded, None, Some(stage.world.now())), "{kind:?}");
@@ -128,7 +128,7 @@ async fn a_resize_that_was_stopped_leaves_the_size_that_was_seen() {
         assert_eq!(stage.turn().await.again, Again::Now);
         let commit = ending(&stage);
         let cancelled = "cancelled: resize the cluster to 5 nodes";
-        assert_eq!(told(&commit), [(Happening::Ended, cancelled), (Happening::State, "the cluster is well")]);
+        assert_eq!(told(&commit), [(EventKind::Ended, cancelled), (EventKind::State, "the cluster is well")]);
         assert_eq!((stage.cluster().lifecycle, nodes(&stage)), (Lifecycle::Ready, expected));
         assert_eq!(stage.operation().status, OperationStatus::Cancelled);
     }
@@ -146,7 +146,7 @@ async fn a_resize_that_failed_wants_what_was_wanted_before() {
 async fn at_its_deadline_everything_ends_with_what_was_waited_for() {
     let running = || Ok(Observation::Present(seen(ProvisioningState::Running)));
     let working = || {
-        Ok(Observation::Present(ObservedCluster { words: "3 of 5 nodes".into(), ..seen(ProvisioningState::Working) }))
+        Ok(Observation::Present(ObservedCluster { message: "3 of 5 nodes".into(), ..seen(ProvisioningState::Working) }))
     };
     let rows = [
         (OperationKind::Deploy, working(), "the provider says: 3 of 5 nodes"),
@@ -163,7 +163,7 @@ async fn at_its_deadline_everything_ends_with_what_was_waited_for() {
         assert_eq!(stage.turn().await.again, Again::Now, "{kind:?}");
         let commit = ending(&stage);
         let (ended, became) = (&commit.work.timeline[0], &commit.work.timeline[1]);
-        assert_eq!((ended.happening, became.happening), (Happening::Ended, Happening::State), "{kind:?}");
+        assert_eq!((ended.kind, became.kind), (EventKind::Ended, EventKind::State), "{kind:?}");
         let operation = stage.operation();
         assert_eq!(operation.status, OperationStatus::Failed, "{kind:?}");
         let reason = operation.reason.unwrap();
@@ -243,16 +243,16 @@ async fn a_cluster_seen_to_be_gone_leaves_and_is_remembered() {
         let [(operation, Some(_))] = &commit.work.operations[..] else { panic!("{commit:?}") };
         assert_eq!((operation.status, operation.ended_at), (OperationStatus::Succeeded, Some(stage.world.now())));
         let gone = "the cluster is gone, and nothing of it is left at the provider";
-        assert_eq!(told(&commit), [(Happening::Ended, gone)]);
+        assert_eq!(told(&commit), [(EventKind::Ended, gone)]);
         assert_eq!(commit.work.timeline[0].operation, Some(operation.id));
-        let departed = Departed {
+        let tombstone = Tombstone {
             cluster: cluster.id,
             name: cluster.name,
             organization: cluster.organization,
             owner: cluster.owner,
             at: stage.world.now(),
         };
-        assert_eq!(commit.work.departed, Some(departed));
+        assert_eq!(commit.work.tombstone, Some(tombstone));
         assert!(stage.world.catalog.cluster(stage.id).is_none());
     }
 }
@@ -299,7 +299,7 @@ async fn an_ending_that_somebody_overtook_is_decided_again() {
     assert_eq!(stage.turn().await.again, Again::Now);
     assert_eq!(stage.words(), ["observe", "catch up"]);
     assert_eq!(stage.turn().await.again, Again::Never);
-    assert_eq!(stage.world.catalog.departed(stage.id).unwrap().name.as_str(), "other");
+    assert_eq!(stage.world.catalog.tombstone(stage.id).unwrap().name.as_str(), "other");
 }
 
 #[tokio::test]
@@ -316,7 +316,7 @@ async fn something_under_way_of_which_nothing_is_on_record_has_failed() {
             assert_eq!(commit.work.operations, [], "{lifecycle:?}");
             let Lifecycle::Failed { reason } = stage.cluster().lifecycle else { panic!("{lifecycle:?}") };
             assert!(reason.cause.contains("not on record"), "{}", reason.cause);
-            assert_eq!(commit.work.timeline[0].happening, Happening::State);
+            assert_eq!(commit.work.timeline[0].kind, EventKind::State);
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     document,
-    ledger::{Mark, RowState, UNCERTAIN},
+    ledger::{OwnershipTag, RecordState, UNCERTAIN},
     operation::{OperationStatus, StepKind},
     port::{
         engine::{Observation, ProvisioningState},
@@ -52,7 +52,7 @@ async fn before_every_call_its_intent_is_stored() {
         assert_eq!(operation.status, OperationStatus::Running, "{call}");
         let begun = operation.current().unwrap();
         assert_eq!((begun.kind, begun.tries, begun.started_at), (step, 1, stage.world.now()), "{call}");
-        assert_eq!(told(intent), [(Happening::Step, step.caption())], "{call}");
+        assert_eq!(told(intent), [(EventKind::Step, step.caption())], "{call}");
         assert_eq!(intent.work.timeline[0].operation, Some(operation.id), "{call}");
         assert_eq!(turned.again, Again::Soon, "{call}");
     }
@@ -65,12 +65,12 @@ async fn what_may_come_of_a_call_is_in_the_ledger_before_it() {
         stage.turn().await;
         let intent = stage.commits().remove(0);
         let (ledger, before) = intent.work.ledger.unwrap();
-        let rows: Vec<_> = ledger.rows.iter().map(|row| (row.thing.name.name.as_str(), row.state)).collect();
+        let rows: Vec<_> = ledger.resources.iter().map(|row| (row.resource.name.name.as_str(), row.state)).collect();
         let state = match call {
-            "deploy" => RowState::Intended,
-            "destroy" => RowState::Deleting,
+            "deploy" => RecordState::Intended,
+            "destroy" => RecordState::Deleting,
             // They change what is there.
-            _ => RowState::Present,
+            _ => RecordState::Present,
         };
         assert_eq!(rows, [("net", state), ("pool", state)], "{call}");
         assert_eq!(before, None, "{call}");
@@ -197,7 +197,7 @@ async fn a_step_tried_again_is_counted_and_told_once() {
 }
 
 #[tokio::test]
-async fn an_engine_is_given_the_mark_the_secrets_and_what_is_known() {
+async fn an_engine_is_given_the_tag_the_secrets_and_what_is_known() {
     let stage = Stage::asked(OperationKind::Destroy);
     let whole = object(json!({"node_count": 3, "admin_password": "hunter2"}));
     let split = document::split(whole.clone(), &|path| path == ["admin_password"]);
@@ -209,11 +209,11 @@ async fn an_engine_is_given_the_mark_the_secrets_and_what_is_known() {
     stage.kept.put_ledger(ledger);
     stage.provider.shows(ProvisioningState::Running);
     stage.turn().await;
-    let mark = Mark { installation: Uuid::from_u128(42), cluster: stage.id };
+    let tag = OwnershipTag { installation: Uuid::from_u128(42), cluster: stage.id };
     let asked = stage.provider.asked.take();
     assert_eq!(asked.len(), 2, "observe, destroy");
     for (credentials, spec) in &asked {
-        assert_eq!((credentials.provisioner, spec.mark, spec.name.as_str()), (stage.world.making, mark, "made"));
+        assert_eq!((credentials.provisioner, spec.tag, spec.name.as_str()), (stage.world.making, tag, "made"));
         assert_eq!(spec.parameters, whole);
     }
     assert_eq!(asked[0].1.known, [thing("net")]);

@@ -27,7 +27,7 @@ async fn it_is_fetched_once_the_cluster_runs_and_then_the_deployment_has_succeed
     let events = stage.happened();
     assert_eq!(words(&events), ["ledger", "observe", "commit", "kubeconfig", "commit"]);
     let [intent, fetched] = &commits(events)[..] else { panic!() };
-    assert_eq!(told(intent), [(Happening::Step, StepKind::Kubeconfig.caption())]);
+    assert_eq!(told(intent), [(EventKind::Step, StepKind::Kubeconfig.caption())]);
     let ClusterRecord::Put(cluster, secrets, seen) = &fetched.record else { panic!("{fetched:?}") };
     assert_eq!((cluster.has_kubeconfig, &cluster.lifecycle, *seen), (true, &Lifecycle::Deploying, read_at));
     let Change::Set(stored) = &secrets.kubeconfig else { panic!() };
@@ -58,13 +58,13 @@ async fn one_that_may_not_be_used_is_not_stored_and_the_step_says_why() {
     running_commands["users"][0]["user"] = json!({"exec": {"command": "sh"}});
     let rows = [
         // Whoever runs the installation says where kubeconfigs may point to.
-        (pointing_to("https://127.0.0.1:6443"), "leads to an address", Fixer::Operator),
-        (pointing_to("https://169.254.169.254"), "leads to an address", Fixer::Operator),
-        (running_commands, "exec", Fixer::Provider),
-        (json!("<html>502</html>"), "kubeconfig", Fixer::Provider),
-        (Value::Null, "kubeconfig", Fixer::Provider),
+        (pointing_to("https://127.0.0.1:6443"), "leads to an address", Responsible::Operator),
+        (pointing_to("https://169.254.169.254"), "leads to an address", Responsible::Operator),
+        (running_commands, "exec", Responsible::Provider),
+        (json!("<html>502</html>"), "kubeconfig", Responsible::Provider),
+        (Value::Null, "kubeconfig", Responsible::Provider),
     ];
-    for (given, said, fixer) in rows {
+    for (given, said, responsible) in rows {
         let stage = deployed();
         stage.provider.kubeconfig.set(Ok(given.clone()));
         let Again::After(_) = stage.turn().await.again else { panic!("{given}") };
@@ -72,7 +72,7 @@ async fn one_that_may_not_be_used_is_not_stored_and_the_step_says_why() {
         let reason = step.reason.unwrap();
         assert!(reason.cause.starts_with("the provider's kubeconfig cannot be used: "), "{}", reason.cause);
         assert!(reason.cause.contains(said), "{} does not name {said}", reason.cause);
-        assert_eq!((reason.fixer, step.ended_at), (fixer, None));
+        assert_eq!((reason.responsible, step.ended_at), (responsible, None));
         let commits = stage.commits();
         assert!(commits.iter().all(|commit| matches!(commit.record, ClusterRecord::Keep(_))), "{given}");
         assert_eq!(commits[1].work.timeline[0].reason, Some(reason), "{given}");

@@ -31,16 +31,16 @@ use crate::{
         leader::{MockLeadership, Term},
         store::{MockProvisionerStore, Revision, StoreError},
     },
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
     service::{
         providers::Providers,
         reconcile::{Reconciler, Turned},
     },
-    timeline::Happening,
+    timeline::EventKind,
 };
 
 fn reason(cause: &str) -> Reason {
-    Reason::new(cause, Fixer::Admin, "do something about it")
+    Reason::new(cause, Responsible::Admin, "do something about it")
 }
 
 fn failed() -> Lifecycle {
@@ -207,6 +207,6 @@ impl Stage {
 }
 
 /// What is told, without the times.
-fn told(commit: &Commit) -> Vec<(Happening, &str)> {
-    commit.work.timeline.iter().map(|entry| (entry.happening, entry.message.as_str())).collect()
+fn told(commit: &Commit) -> Vec<(EventKind, &str)> {
+    commit.work.timeline.iter().map(|entry| (entry.kind, entry.message.as_str())).collect()
 }

@@ -63,7 +63,7 @@ async fn whatever_is_new_is_stored() {
             stage.provider.observation.set(Ok(Observation::Present(seen)));
         }),
         ("other words", |stage| {
-            let seen = ObservedCluster { words: "repairing a node".into(), ..seen(ProvisioningState::Running) };
+            let seen = ObservedCluster { message: "repairing a node".into(), ..seen(ProvisioningState::Running) };
             stage.provider.observation.set(Ok(Observation::Present(seen)));
         }),
         ("a provider that is silent", |stage| stage.provider.is_silent()),
@@ -93,7 +93,7 @@ async fn what_a_provider_said_is_kept_while_it_cannot_be_asked() {
     assert!(turned.silent);
     let trouble = EngineError::Unreachable("connection refused".into()).reason();
     let told = stage.observed().unwrap().provider.clone();
-    assert_eq!(told, Some(ProviderStatus { trouble: Some(trouble), ..told_running() }));
+    assert_eq!(told, Some(ProviderStatus { last_error: Some(trouble), ..told_running() }));
     // What is gone has nothing to say.
     stage.provider.lacks_it();
     stage.turn().await;

@@ -39,7 +39,7 @@ async fn becomes(stage: &Stage, observation: Result<Observation, EngineError>) -
     assert!(matches!(commit.record, ClusterRecord::Put(_, _, seen) if seen == read_at), "{commit:?}");
     assert!(commit.work.operations.is_empty() && commit.work.ledger.is_none(), "{commit:?}");
     let [entry] = &commit.work.timeline[..] else { panic!("{commit:?}") };
-    assert_eq!((entry.happening, entry.operation), (Happening::State, None), "nothing was asked for");
+    assert_eq!((entry.kind, entry.operation), (EventKind::State, None), "nothing was asked for");
     match after.lifecycle {
         Lifecycle::Failed { reason } => {
             assert_eq!(entry.message, format!("the cluster has failed: {}", reason.cause));
@@ -125,7 +125,7 @@ async fn a_cluster_whose_engine_is_not_offered_any_more_is_still_looked_at() {
         assert_eq!(stage.cluster().lifecycle, lifecycle);
         let observed = stage.observed().unwrap();
         assert!(matches!(observed.probe, Some(ProbeResult::Reached { .. })));
-        let trouble = observed.provider.as_ref().unwrap().trouble.clone().unwrap();
+        let trouble = observed.provider.as_ref().unwrap().last_error.clone().unwrap();
         assert!(trouble.cause.contains("does not offer it"), "{}", trouble.cause);
         stage.turn().await;
         assert_eq!(stage.words(), ["probe"], "nothing new");

@@ -3,11 +3,11 @@
 use super::*;
 use crate::{
     catalog::Scope,
-    ledger::{Ledger, RowState},
+    ledger::{Ledger, RecordState},
     orphan::{Orphan, OrphanState},
     port::store::ClusterRecord,
     service::tests::provider::{name, thing},
-    timeline::Departed,
+    timeline::Tombstone,
 };
 
 fn ada(counter: &Counter) -> Caller {
@@ -35,8 +35,9 @@ async fn what_may_remain_is_answered_and_listed_as_an_orphan() {
         let forgotten = counter.clusters.forget(&ada(&counter), counter.id, None).await.unwrap();
         let (commit, now) = (counter.commit(), counter.world.now());
         let rows: Vec<_> = ledger.remaining().cloned().collect();
-        let states: Vec<_> = rows.iter().map(|row| (row.thing.name.name.as_str(), row.state)).collect();
-        let expected = [("going", RowState::Deleting), ("there", RowState::Present), ("may be", RowState::Intended)];
+        let states: Vec<_> = rows.iter().map(|row| (row.resource.name.name.as_str(), row.state)).collect();
+        let expected =
+            [("going", RecordState::Deleting), ("there", RecordState::Present), ("may be", RecordState::Intended)];
         assert_eq!(states, expected, "the fixture");
         assert_eq!((forgotten.cluster, &forgotten.remaining), (counter.id, &rows), "{state:?}");
         let orphan = Orphan {
@@ -44,7 +45,7 @@ async fn what_may_remain_is_answered_and_listed_as_an_orphan() {
             name: Some(before.name.to_string()),
             organization: before.organization,
             provisioner: before.provisioner,
-            rows,
+            resources: rows,
             state: OrphanState::Listed,
             listed_at: now,
             seen_at: None,
@@ -54,8 +55,8 @@ async fn what_may_remain_is_answered_and_listed_as_an_orphan() {
         let told = counter.told(&counter.world.people.ada, None, "the cluster was forgotten");
         assert_eq!(commit.work.timeline[0], told, "{state:?}");
         let (name, organization, owner) = (before.name, before.organization, before.owner);
-        let departed = Departed { cluster: counter.id, name, organization, owner, at: now };
-        assert_eq!(commit.work.departed, Some(departed), "{state:?}");
+        let tombstone = Tombstone { cluster: counter.id, name, organization, owner, at: now };
+        assert_eq!(commit.work.tombstone, Some(tombstone), "{state:?}");
     }
 }
 
@@ -122,7 +123,7 @@ async fn what_is_written_down_while_a_cluster_is_forgotten_is_listed_all_the_sam
         let forgotten = counter.clusters.forget(&ada(&counter), counter.id, None).await.unwrap();
         assert_eq!(forgotten.remaining.len(), 1, "{has_ledger} {moves_operation}");
         let orphan = counter.world.catalog.orphan(counter.id).unwrap();
-        assert_eq!(orphan.orphan.record.rows, forgotten.remaining);
+        assert_eq!(orphan.orphan.record.resources, forgotten.remaining);
     }
 }
 

@@ -23,9 +23,9 @@ use crate::{
         engine::{Capabilities, EngineDescriptor, EngineRegistry},
         store::Revision,
     },
-    reason::{Fixer, Reason},
+    reason::{Reason, Responsible},
     service::{ServiceError, clusters::Clusters},
-    timeline::{Entry, Happening},
+    timeline::{EventKind, TimelineEvent},
     user::User,
 };
 
@@ -45,7 +45,7 @@ use State::{Attached, Deploying, Destroying, Failed, Ready, Updating};
 const STATES: [State; 6] = [Attached, Deploying, Ready, Updating, Destroying, Failed];
 
 fn failure() -> Reason {
-    Reason::new("it broke", Fixer::Provider, "retry")
+    Reason::new("it broke", Responsible::Provider, "retry")
 }
 
 /// Somebody at the counter, with one cluster of ann's.
@@ -142,11 +142,11 @@ impl Counter {
     }
 
     /// What the timeline says when `by` has asked for something.
-    fn told(&self, by: &User, operation: Option<OperationId>, message: &str) -> Entry {
-        Entry {
+    fn told(&self, by: &User, operation: Option<OperationId>, message: &str) -> TimelineEvent {
+        TimelineEvent {
             cluster: self.id,
             at: self.world.now(),
-            happening: Happening::Asked,
+            kind: EventKind::Asked,
             message: message.into(),
             operation,
             by: Some(by.id),
@@ -156,13 +156,13 @@ impl Counter {
 }
 
 /// An operation that something else that was asked for has stopped, and what the timeline says of that.
-fn stopped(operation: &Operation, why: &str, by: &User, counter: &Counter) -> (Operation, Entry) {
-    let (now, reason) = (counter.world.now(), Reason::new(why, Fixer::Requester, ""));
+fn stopped(operation: &Operation, why: &str, by: &User, counter: &Counter) -> (Operation, TimelineEvent) {
+    let (now, reason) = (counter.world.now(), Reason::new(why, Responsible::Requester, ""));
     let mut operation = operation.clone();
     operation.end(OperationStatus::Cancelled, Some(reason.clone()), now);
     let message = format!("cancelled: {}", operation.kind.infinitive());
     let told = counter.told(by, Some(operation.id), &message);
-    (operation, Entry { happening: Happening::Ended, reason: Some(reason), ..told })
+    (operation, TimelineEvent { kind: EventKind::Ended, reason: Some(reason), ..told })
 }
 
 fn engines(descriptor: EngineDescriptor) -> EngineRegistry {

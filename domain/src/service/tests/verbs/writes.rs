@@ -14,7 +14,7 @@ use crate::{
     port::engine::{Observation, ProvisioningState},
     port::store::{Change, ClusterRecord, ClusterSecrets},
     service::tests::{doubles::fields, provider::seen},
-    timeline::Departed,
+    timeline::Tombstone,
 };
 
 /// What `Put` puts, with nothing done to secrets.
@@ -110,7 +110,7 @@ async fn whatever_is_asked_for_becomes_the_operation_of_the_cluster() {
         assert_eq!(commit.work.operations.len(), 1, "{what}: what has ended is left alone");
         let work = &commit.work;
         assert!(work.forgotten.is_empty() && work.ledger.is_none() && work.observed.is_none(), "{what}");
-        assert!(work.orphan.is_none() && work.departed.is_none(), "{what}");
+        assert!(work.orphan.is_none() && work.tombstone.is_none(), "{what}");
     }
 }
 
@@ -166,14 +166,14 @@ async fn detaching_is_done_at_once() {
     assert_eq!(*operation, Operation { id: operation.id, ..expected });
     let told = counter.told(&counter.world.people.ann, Some(operation.id), "the cluster was detached");
     assert_eq!(commit.work.timeline, [told]);
-    let departed = Departed {
+    let tombstone = Tombstone {
         cluster: counter.id,
         name: before.name,
         organization: before.organization,
         owner: before.owner,
         at: now,
     };
-    assert_eq!(commit.work.departed, Some(departed));
+    assert_eq!(commit.work.tombstone, Some(tombstone));
     assert!(commit.work.orphan.is_none(), "nothing was made");
 }
 

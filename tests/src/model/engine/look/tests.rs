@@ -3,16 +3,16 @@ use serde_json::json;
 
 use super::*;
 
-fn name(kind: &str, name: &str) -> ThingName {
-    ThingName { kind: kind.into(), name: name.into(), place: "here".into() }
+fn name(kind: &str, name: &str) -> ResourceRef {
+    ResourceRef { kind: kind.into(), name: name.into(), location: "here".into() }
 }
 
-fn names() -> Vec<ThingName> {
+fn names() -> Vec<ResourceRef> {
     ["network", "cluster", "nodepool"].map(|kind| name(kind, "kq")).into()
 }
 
 /// A thing as the provider answers it: `cluster running`, or `nodepool creating 40`, or with another name `network/other running`.
-fn thing(text: &str) -> (ThingName, Thing) {
+fn thing(text: &str) -> (ResourceRef, Thing) {
     let mut words = text.split(' ');
     let first = words.next().unwrap();
     let (kind, named) = first.split_once('/').unwrap_or((first, "kq"));
@@ -25,8 +25,8 @@ fn thing(text: &str) -> (ThingName, Thing) {
     (name(kind, named), serde_json::from_value(thing).unwrap())
 }
 
-fn gathered(things: BTreeMap<ThingName, Thing>, taken: Vec<ThingName>) -> Gathered {
-    Gathered { things, unmarked: BTreeMap::new(), taken }
+fn gathered(things: BTreeMap<ResourceRef, Thing>, taken: Vec<ResourceRef>) -> Gathered {
+    Gathered { things, untagged: BTreeMap::new(), taken }
 }
 
 fn look(things: &[&str]) -> Observation {
@@ -61,7 +61,7 @@ fn what_is_done_to_a_part_is_done_to_the_cluster() {
     for (things, condition, progress) in cases {
         let seen = seen(things);
         assert_eq!((seen.state, seen.progress), (condition, progress), "{things:?}");
-        assert_eq!(seen.things.len(), things.len());
+        assert_eq!(seen.resources.len(), things.len());
     }
     assert_eq!(look(&[]), Observation::Absent);
 }
@@ -71,19 +71,19 @@ fn what_has_failed_is_told_in_the_providers_words() {
     for things in [&["network error"][..], &["network running", "cluster error", "nodepool running"]] {
         let seen = seen(things);
         let ProvisioningState::Broken(reason) = &seen.state else { panic!("{seen:?}") };
-        assert_eq!((reason.words.as_deref(), reason.fixer), (Some("it burns"), Fixer::Provider));
+        assert_eq!((reason.provider_message.as_deref(), reason.responsible), (Some("it burns"), Responsible::Provider));
         assert_eq!(seen.progress, None);
-        assert!(seen.words.contains("failed: it burns"), "{}", seen.words);
+        assert!(seen.message.contains("failed: it burns"), "{}", seen.message);
     }
 }
 
 #[test]
-fn what_carries_the_mark_and_is_no_part_counts_when_nothing_else_is_left() {
+fn what_carries_the_tag_and_is_no_part_counts_when_nothing_else_is_left() {
     let whole = ["network running", "cluster running", "nodepool running"];
     for extra in ["network/old running", "network/old deleting", "network/old error"] {
         let things = [&whole[..], &[extra]].concat();
         let seen = seen(&things);
-        assert_eq!((seen.state, seen.things.len()), (ProvisioningState::Running, 4), "{extra}");
+        assert_eq!((seen.state, seen.resources.len()), (ProvisioningState::Running, 4), "{extra}");
     }
     assert_eq!(seen(&["network/old running"]).state, ProvisioningState::Incomplete);
     assert_eq!(seen(&["network/old deleting"]).state, ProvisioningState::Removing);
@@ -96,7 +96,7 @@ fn words_say_what_is_there_and_what_is_in_the_way() {
         panic!("it is there")
     };
     assert_eq!(
-        seen.words,
+        seen.message,
         "network running, cluster not there, and its name is taken by something else, nodepool not there"
     );
 }
@@ -104,7 +104,7 @@ fn words_say_what_is_there_and_what_is_in_the_way() {
 #[test]
 fn shape_is_that_of_the_parts() {
     let whole = ["network running", "cluster running", "nodepool running"];
-    let mut things: BTreeMap<ThingName, Thing> = whole.into_iter().map(thing).collect();
+    let mut things: BTreeMap<ResourceRef, Thing> = whole.into_iter().map(thing).collect();
     let policy = NetworkPolicy { provider: "CALICO".into(), enabled: true };
     things.get_mut(&name("nodepool", "kq")).unwrap().shape.node_count = Some(5);
     things.get_mut(&name("cluster", "kq")).unwrap().shape.network_policy = Some(policy.clone());
