@@ -21,7 +21,7 @@ use kqueen_domain::{
         clusters::Clusters,
         live::LiveViews,
         organizations::Organizations,
-        orphans::{Orphans, Sweeps},
+        orphans::{OrphanCollector, Orphans},
         providers::Providers,
         provisioners::Provisioners,
         reconcile::Reconciler,
@@ -47,11 +47,11 @@ use crate::{
     metrics::Metrics,
     shutdown,
     worker::{
-        probe::Probe,
+        probe::ProvisionerMonitor,
         queue::Limits,
         reconcile::{ReconcilerFigures, Reconciling},
-        upkeep::Upkeep,
-        wake::Wake,
+        upkeep::Maintenance,
+        wake::Trigger,
     },
 };
 
@@ -146,8 +146,8 @@ struct Service {
     pipeline: Pipeline,
     candidate: Candidate,
     reconciling: Reconciling,
-    probe: Probe,
-    upkeep: Upkeep,
+    probe: ProvisionerMonitor,
+    upkeep: Maintenance,
 }
 
 impl Service {
@@ -207,7 +207,7 @@ impl Service {
         let metrics = Metrics::new(catalog.clone(), figures.clone(), stores.meters.clone());
         let metrics = Arc::new(metrics.map_err(|error| setup(Box::new(error)))?);
         let limits = Limits { lane: config.observe.per_provisioner, quick: config.observe.parallel, slow: SLOW_TURNS };
-        let wake = Wake::new(clock.clone(), limits);
+        let wake = Trigger::new(clock.clone(), limits);
         catalog.listen(Arc::new(wake.clone()));
         let document: Arc<str> = api::document().into();
         let users = Arc::new(Users {
@@ -292,7 +292,7 @@ impl Service {
         };
         let reconciling =
             Reconciling { reconciler, catalog: catalog.clone(), wake, interval: config.observe.interval, figures };
-        let probe = Probe {
+        let probe = ProvisionerMonitor {
             catalog: catalog.clone(),
             checks: Arc::new(Checks {
                 catalog: catalog.clone(),
@@ -301,7 +301,7 @@ impl Service {
                 leadership: leadership.clone(),
                 clock: clock.clone(),
             }),
-            sweeps: Arc::new(Sweeps {
+            sweeps: Arc::new(OrphanCollector {
                 catalog: catalog.clone(),
                 store: stores.orphans.clone(),
                 providers,
@@ -311,7 +311,7 @@ impl Service {
             check_every: config.provisioners.check_interval,
             sweep_every: config.provisioners.inventory_interval,
         };
-        let upkeep = Upkeep { stores: stores.clone(), clock: clock.clone() };
+        let upkeep = Maintenance { stores: stores.clone(), clock: clock.clone() };
         Ok(Self { pipeline, candidate, reconciling, probe, upkeep })
     }
 }

@@ -299,7 +299,7 @@ impl Operation {
     }
 
     /// The provider is seen at work.
-    pub fn is_seen_at_work(&mut self) {
+    pub fn note_progress(&mut self) {
         self.was_taken_up = self.has_sent();
     }
 

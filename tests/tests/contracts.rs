@@ -1,13 +1,13 @@
 //! Every store keeps every promise.
 
 mod memory {
-    kqueen_tests::storage_contract!(kqueen_tests::contract::Site::memory);
+    kqueen_tests::storage_contract!(kqueen_tests::contract::TestStore::memory);
 }
 
 mod sled {
-    kqueen_tests::storage_contract!(kqueen_tests::contract::Site::sled);
+    kqueen_tests::storage_contract!(kqueen_tests::contract::TestStore::sled);
 }
 
 mod etcd {
-    kqueen_tests::storage_contract!(kqueen_tests::contract::Site::etcd);
+    kqueen_tests::storage_contract!(kqueen_tests::contract::TestStore::etcd);
 }

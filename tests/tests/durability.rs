@@ -24,7 +24,7 @@ use kqueen_domain::{
     id::ClusterId,
     name::ResourceName,
     operation::{OperationStatus, StepKind},
-    port::store::{Change, ClusterRecord, ClusterSecrets, Creation, StoreError, UserSecrets, Work},
+    port::store::{ClusterCommit, ClusterSecrets, Creation, RecordChange, SecretUpdate, StoreError, UserSecrets},
     secret::Kubeconfig,
 };
 use kqueen_tests::{
@@ -79,7 +79,7 @@ fn kubeconfig_of(id: ClusterId, version: u32) -> String {
 }
 
 fn secrets(id: ClusterId, version: u32) -> ClusterSecrets {
-    ClusterSecrets { kubeconfig: Change::Set(Kubeconfig::new(kubeconfig_of(id, version))), ..Default::default() }
+    ClusterSecrets { kubeconfig: SecretUpdate::Set(Kubeconfig::new(kubeconfig_of(id, version))), ..Default::default() }
 }
 
 /// What is done to a cluster's operation, ledger and story with each of the steps it can take: all of it has to be there afterwards.
@@ -108,7 +108,7 @@ async fn write_until_killed(place: &str) {
     let user = a_user(organization.id);
     stores.users.create(&user, UserSecrets::default()).await.unwrap();
     let provisioner = a_provisioner(&user);
-    stores.provisioners.create(&provisioner, Change::Keep, None).await.unwrap();
+    stores.provisioners.create(&provisioner, SecretUpdate::Keep, None).await.unwrap();
     let writers: Vec<_> = (0..16)
         .map(|_| {
             let (stores, provisioner) = (stores.clone(), provisioner.clone());
@@ -119,34 +119,34 @@ async fn write_until_killed(place: &str) {
                     let mut operation = an_operation(&cluster);
                     cluster.operation = Some(operation.id);
                     let told = |i, what| an_entry(&cluster, i, what);
-                    let work = Work {
+                    let work = ClusterCommit {
                         operations: vec![(operation.clone(), None)],
                         timeline: vec![told(0, "asked for")],
-                        ..Work::default()
+                        ..ClusterCommit::default()
                     };
                     let created = stores.clusters.create(&cluster, secrets(id, 1), work, None).await.unwrap();
                     let Creation::New(seen) = created else { panic!("nothing was claimed") };
                     say(&format!("{id} 1"));
                     operation.begin(StepKind::Create, after(1));
-                    let work = Work {
+                    let work = ClusterCommit {
                         operations: vec![(operation.clone(), Some(seen))],
                         ledger: Some((a_ledger(id, &["server"]), None)),
                         timeline: vec![told(1, "begun"), told(1, "made")],
-                        ..Work::default()
+                        ..ClusterCommit::default()
                     };
                     let renamed = Cluster { name: ResourceName::try_from("2").unwrap(), ..cluster.clone() };
-                    let record = ClusterRecord::Put(Box::new(renamed), secrets(id, 2), seen);
+                    let record = RecordChange::Put(Box::new(renamed), secrets(id, 2), seen);
                     let seen = stores.clusters.commit(id, record, work).await.unwrap();
                     say(&format!("{id} 2"));
                     if i.is_multiple_of(3) {
                         operation.end(OperationStatus::Succeeded, None, after(2));
-                        let work = Work {
+                        let work = ClusterCommit {
                             operations: vec![(operation, Some(seen))],
                             timeline: vec![told(2, "gone")],
                             tombstone: Some(a_departure(&cluster)),
-                            ..Work::default()
+                            ..ClusterCommit::default()
                         };
-                        stores.clusters.commit(id, ClusterRecord::Remove(seen), work).await.unwrap();
+                        stores.clusters.commit(id, RecordChange::Remove(seen), work).await.unwrap();
                         say(&format!("{id} 3"));
                     }
                 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use chrono::TimeDelta;
 use kqueen_domain::{id::ClusterId, service::ServiceError};
 use kqueen_tests::{
-    contract::site::Site,
+    contract::site::TestStore,
     model::{Acts, CallKind, Fault, Injection},
     walk::{Customer, Rest, World},
 };
@@ -122,7 +122,7 @@ async fn nothing_remains(world: &mut World, customer: &Customer, cluster: Cluste
     complaints
 }
 
-async fn histories(site: Site, place: &str) {
+async fn histories(site: TestStore, place: &str) {
     let began = Instant::now();
     let mut world = World::new(site).await;
     let chosen = std::env::var("KQUEEN_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
@@ -146,12 +146,12 @@ async fn histories(site: Site, place: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_histories_by_chance_on_sled() {
-    histories(Site::sled().await.unwrap(), "sled").await;
+    histories(TestStore::sled().await.unwrap(), "sled").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_histories_by_chance_on_etcd_with_two_replicas() {
-    let Some(site) = Site::etcd().await else { return };
+    let Some(site) = TestStore::etcd().await else { return };
     histories(site, "etcd").await;
 }
 
@@ -159,7 +159,7 @@ async fn long_histories_by_chance_on_etcd_with_two_replicas() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_lives_that_begin_with_the_end_of_a_process_leave_nothing() {
     let began = Instant::now();
-    let mut world = World::new(Site::sled().await.unwrap()).await;
+    let mut world = World::new(TestStore::sled().await.unwrap()).await;
     let customer = world.customer().await;
     for life in 0..CYCLES {
         let mut chance = Chance::new(u64::try_from(life).unwrap() + 1);

@@ -15,7 +15,7 @@ use kqueen_domain::{
     cluster::Cluster,
     port::{
         leader::{Leadership, Term},
-        store::{Change, ClusterRecord, ClusterSecrets, Revision, StoreError, UserSecrets, Work},
+        store::{ClusterCommit, ClusterSecrets, RecordChange, Revision, SecretUpdate, StoreError, UserSecrets},
     },
 };
 use kqueen_tests::{
@@ -82,9 +82,9 @@ impl Replica {
         let user = a_user(organization.id);
         self.stores.users.create(&user, UserSecrets::default()).await.unwrap();
         let provisioner = a_provisioner(&user);
-        self.stores.provisioners.create(&provisioner, Change::Keep, None).await.unwrap();
+        self.stores.provisioners.create(&provisioner, SecretUpdate::Keep, None).await.unwrap();
         let cluster = a_cluster(&provisioner);
-        self.stores.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None).await.unwrap();
+        self.stores.clusters.create(&cluster, ClusterSecrets::default(), ClusterCommit::default(), None).await.unwrap();
         cluster
     }
 
@@ -92,8 +92,8 @@ impl Replica {
     async fn works(&self, cluster: &Cluster, term: Term) -> Result<Revision, StoreError> {
         let seen = self.stores.clusters.ledger(cluster.id).await?.map(|ledger| ledger.revision);
         let ledger = Some((a_ledger(cluster.id, &["server"]), seen));
-        let work = Work { ledger, term: Some(term), ..Work::default() };
-        self.stores.clusters.commit(cluster.id, ClusterRecord::Keep(None), work).await
+        let work = ClusterCommit { ledger, term: Some(term), ..ClusterCommit::default() };
+        self.stores.clusters.commit(cluster.id, RecordChange::Keep(None), work).await
     }
 
     async fn resign(self) -> Stores {
@@ -150,7 +150,7 @@ async fn of_several_one_leads_and_hands_over_at_once() {
         replicas[leading].works(&cluster, term).await.unwrap();
         for old in &terms {
             let late = replicas[leading].works(&cluster, *old).await;
-            assert!(matches!(late, Err(StoreError::Deposed)), "{late:?}");
+            assert!(matches!(late, Err(StoreError::NotLeader)), "{late:?}");
         }
         terms.push(term);
         replicas.swap_remove(leading).resign().await;
@@ -203,7 +203,7 @@ async fn a_leader_that_vanishes_is_followed_in_time_and_writes_no_more() {
     assert!(since.elapsed() < FAIL_OVER, "{:?}", since.elapsed());
     let seen = one.stores.clusters.ledger(cluster.id).await.unwrap().unwrap();
     let late = one.works(&cluster, term).await;
-    assert!(matches!(late, Err(StoreError::Deposed)), "{late:?}");
+    assert!(matches!(late, Err(StoreError::NotLeader)), "{late:?}");
     assert_eq!(one.stores.clusters.ledger(cluster.id).await.unwrap(), Some(seen), "something was written");
     other.works(&cluster, other.term().unwrap()).await.unwrap();
 }
@@ -248,7 +248,7 @@ async fn a_leader_that_is_cut_off_gives_way() {
     gate.mend();
     eventually("it is back", HEALING, async || one.stores.freshness.ready().await.is_ok()).await;
     let late = one.works(&cluster, term).await;
-    assert!(matches!(late, Err(StoreError::Deposed)), "{late:?}");
+    assert!(matches!(late, Err(StoreError::NotLeader)), "{late:?}");
     // It stands again: when the other goes it follows.
     other.resign().await;
     assert_ne!(one.leads().await, term);
@@ -277,7 +277,7 @@ async fn a_key_or_a_lease_that_somebody_takes_away_is_noticed() {
             }
         }
         let late = one.works(&cluster, term).await;
-        assert!(matches!(late, Err(StoreError::Deposed)), "round {round}: {late:?}");
+        assert!(matches!(late, Err(StoreError::NotLeader)), "round {round}: {late:?}");
         eventually("it leads again", HEALING, async || one.term().is_some_and(|now| now != term)).await;
         term = one.term().unwrap();
         one.works(&cluster, term).await.unwrap();

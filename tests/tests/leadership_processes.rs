@@ -17,7 +17,7 @@ use kqueen_domain::{
     id::ClusterId,
     port::{
         leader::Leadership,
-        store::{Change, ClusterRecord, ClusterSecrets, UserSecrets, Work},
+        store::{ClusterCommit, ClusterSecrets, RecordChange, SecretUpdate, UserSecrets},
     },
 };
 use kqueen_tests::{
@@ -68,12 +68,12 @@ async fn lead(place: &str, cluster: ClusterId) {
     tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
     let still = leadership.term() == Some(term);
     let ledger = stores.clusters.ledger(cluster).await.unwrap();
-    let work = Work {
+    let work = ClusterCommit {
         ledger: Some((a_ledger(cluster, &["made by the old one"]), ledger.map(|ledger| ledger.revision))),
         term: Some(term),
-        ..Work::default()
+        ..ClusterCommit::default()
     };
-    let written = stores.clusters.commit(cluster, ClusterRecord::Keep(None), work).await.map(drop);
+    let written = stores.clusters.commit(cluster, RecordChange::Keep(None), work).await.map(drop);
     say(&format!("{still} {written:?}"));
 }
 
@@ -94,9 +94,9 @@ async fn pair(settings: EtcdSettings) -> Pair {
     let user = a_user(organization.id);
     stores.users.create(&user, UserSecrets::default()).await.unwrap();
     let provisioner = a_provisioner(&user);
-    stores.provisioners.create(&provisioner, Change::Keep, None).await.unwrap();
+    stores.provisioners.create(&provisioner, SecretUpdate::Keep, None).await.unwrap();
     let cluster = a_cluster(&provisioner);
-    stores.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None).await.unwrap();
+    stores.clusters.create(&cluster, ClusterSecrets::default(), ClusterCommit::default(), None).await.unwrap();
     let mut command = this_binary(&cluster.id.to_string(), &on_etcd(&settings));
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut said = told(&mut child);
@@ -146,8 +146,8 @@ async fn a_frozen_leader_wakes_up_knowing_that_it_is_one_no_more() {
     pair.takes_over().await;
     let term = pair.leadership.term();
     let ledger = (a_ledger(pair.cluster, &["made by the new one"]), None);
-    let work = Work { ledger: Some(ledger.clone()), term, ..Work::default() };
-    let written = pair.stores.clusters.commit(pair.cluster, ClusterRecord::Keep(None), work).await.unwrap();
+    let work = ClusterCommit { ledger: Some(ledger.clone()), term, ..ClusterCommit::default() };
+    let written = pair.stores.clusters.commit(pair.cluster, RecordChange::Keep(None), work).await.unwrap();
     // It goes on where it stood: just before it writes.
     pair.child.stdin.take().unwrap().write_all(b"go on\n").unwrap();
     pair.signal(Signal::SIGCONT);

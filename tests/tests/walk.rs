@@ -10,7 +10,7 @@ use std::time::Instant;
 use chrono::TimeDelta;
 use kqueen_domain::{cluster::Lifecycle, id::ClusterId};
 use kqueen_tests::{
-    contract::site::Site,
+    contract::site::TestStore,
     model::{CallKind, Fault, Injection},
     walk::{Customer, Rest, World},
 };
@@ -107,7 +107,7 @@ async fn case(world: &mut World, verb: Verb, nth: usize, fault: Fault) -> Vec<St
 }
 
 /// Walks, and tells how far it was.
-async fn walk(site: Site, place: &str) {
+async fn walk(site: TestStore, place: &str) {
     let began = Instant::now();
     let mut world = World::new(site).await;
     let (mut cases, mut failures) = (0, Vec::new());
@@ -141,11 +141,11 @@ async fn walk(site: Site, place: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_through_every_fault_on_sled() {
-    walk(Site::sled().await.unwrap(), "sled").await;
+    walk(TestStore::sled().await.unwrap(), "sled").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_through_every_fault_on_etcd_with_two_replicas() {
-    let Some(site) = Site::etcd().await else { return };
+    let Some(site) = TestStore::etcd().await else { return };
     walk(site, "etcd").await;
 }

@@ -8,7 +8,7 @@ use hyper_util::{
     client::legacy,
     rt::{TokioExecutor, TokioTimer},
 };
-use kqueen_domain::kubeconfig::{Access, Credentials};
+use kqueen_domain::kubeconfig::{ApiAccess, Credentials};
 use kube::{
     Client, Config,
     client::{Body, ClientBuilder, ConfigExt},
@@ -34,7 +34,7 @@ pub(super) struct ApiClient {
 impl ApiClient {
     /// A client that reaches the cluster as `access` says. Connects to nothing yet; reads the system's certificates where the
     /// kubeconfig names no authority, so it belongs onto a thread that may block.
-    pub(super) fn new(access: &Access, connector: Connector, limits: &Limits) -> Result<Self, Failure> {
+    pub(super) fn new(access: &ApiAccess, connector: Connector, limits: &Limits) -> Result<Self, Failure> {
         let config = config(access)?;
         // Only the parts that make TLS and headers are taken from the library: its own stack would use a proxy from our
         // environment, has no bound on answers, and logs answers it cannot read.
@@ -116,7 +116,7 @@ fn continuation(body: Option<Bytes>) -> Option<String> {
 }
 
 /// `access` in the library's terms. Nothing else of a kubeconfig reaches it: no command, no file, no proxy.
-fn config(access: &Access) -> Result<Config, Failure> {
+fn config(access: &ApiAccess) -> Result<Config, Failure> {
     let server: Uri = access
         .server
         .as_str()

@@ -15,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kqueen_domain::{
     cluster::ProbeResult,
-    kubeconfig::{Access, AddressRules},
+    kubeconfig::{AddressRules, ApiAccess},
     kubernetes::{ClusterStatus, Snapshot, Topology},
     port::inspector::{ClusterInspector, InspectError},
     secret::Kubeconfig,
@@ -99,7 +99,7 @@ impl KubeInspector {
         if let Some(client) = self.clients.get(&fingerprint) {
             return Ok((fingerprint, client));
         }
-        let access = Access::of(kubeconfig).ok_or(Failure::UnusableKubeconfig("it is not a checked one"))?;
+        let access = ApiAccess::of(kubeconfig).ok_or(Failure::UnusableKubeconfig("it is not a checked one"))?;
         let (connector, limits) = (self.connector.clone(), self.limits.clone());
         // Only the system's certificates are read from files. Threads for nothing cost memory: each has a heap of its own.
         let client = if access.authorities.is_some() {

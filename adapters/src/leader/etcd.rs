@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::tenure::{Moment, Tenure};
+use super::tenure::{LeaseState, Moment};
 use crate::storage::etcd::{
     Seat,
     connection::{CallError, reason},
@@ -32,7 +32,7 @@ pub(super) struct Election {
     /// The value of the key, for people who look at it.
     name: String,
     ttl: Duration,
-    tenure: Arc<Tenure>,
+    tenure: Arc<LeaseState>,
     /// The lease that was asked for last, if it has not been given back.
     lease: Option<i64>,
     /// Whether the last attempt failed: only the first of a row is told.
@@ -61,7 +61,7 @@ impl Won {
 }
 
 impl Election {
-    pub(super) fn new(seat: Seat, ttl: Duration, tenure: Arc<Tenure>) -> Self {
+    pub(super) fn new(seat: Seat, ttl: Duration, tenure: Arc<LeaseState>) -> Self {
         let name = format!("{} (process {})", Uuid::new_v4(), std::process::id());
         let ttl = Duration::from_secs(ttl.as_secs().max(1));
         Self { seat, name, ttl, tenure, lease: None, troubled: false }

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use kqueen_domain::port::leader::Leadership;
 use tokio_util::sync::CancellationToken;
 
-use self::{etcd::Election, single::Single, tenure::Tenure};
+use self::{etcd::Election, single::Single, tenure::LeaseState};
 use crate::storage::etcd::Seat;
 
 /// How long a leader is waited for that is not heard of any more, unless there is a reason for another time.
@@ -32,7 +32,7 @@ impl Candidate {
     }
 
     pub(crate) fn on_etcd(seat: Seat, ttl: Duration) -> (Arc<dyn Leadership>, Self) {
-        let tenure = Arc::new(Tenure::default());
+        let tenure = Arc::new(LeaseState::default());
         (tenure.clone(), Self(Some(Election::new(seat, ttl, tenure))))
     }
 

@@ -42,9 +42,9 @@ struct Held {
 /// The term that was last confirmed, and until when that counts. It ends by itself: whoever asks is answered by the clock, also if
 /// nobody could confirm anything meanwhile, since this process, or this machine, stood still.
 #[derive(Debug, Default)]
-pub(super) struct Tenure(Mutex<Option<Held>>);
+pub(super) struct LeaseState(Mutex<Option<Held>>);
 
-impl Tenure {
+impl LeaseState {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,7 +64,7 @@ impl Tenure {
     }
 }
 
-impl Leadership for Tenure {
+impl Leadership for LeaseState {
     fn term(&self) -> Option<Term> {
         self.term_at(Moment::now())
     }
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_term_ends_by_the_clock_and_is_renewed_by_confirming() {
-        let tenure = Tenure::default();
+        let tenure = LeaseState::default();
         let start = Moment::now();
         let at = |seconds| start.after(Duration::from_secs(seconds));
         assert_eq!(tenure.term_at(start), None);

@@ -55,13 +55,13 @@ impl From<Refusal> for StoreError {
             Refusal::Taken(field) => Self::Taken { field },
             Refusal::InUse => Self::InUse,
             Refusal::Dangling(field) => Self::Dangling { field },
-            Refusal::Deposed => Self::Deposed,
+            Refusal::Deposed => Self::NotLeader,
         }
     }
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Condition {
+pub(crate) struct Precondition {
     pub(crate) key: Key,
     pub(crate) test: Test,
     refusal: Refusal,
@@ -78,20 +78,20 @@ pub(crate) enum Write {
 /// Conditions and writes that happen together or not at all. Conditions are judged in order: the first that fails names the reason.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Transaction {
-    pub(crate) conditions: Vec<Condition>,
+    pub(crate) conditions: Vec<Precondition>,
     pub(crate) writes: Vec<Write>,
 }
 
 impl Transaction {
     pub(crate) fn require(&mut self, key: Key, test: Test, refusal: Refusal) -> &mut Self {
-        self.conditions.push(Condition { key, test, refusal, gone: refusal });
+        self.conditions.push(Precondition { key, test, refusal, gone: refusal });
         self
     }
 
     /// The key must be there as it was seen: `Missing` if it is gone, `Conflict` if it is newer.
     pub(crate) fn unchanged(&mut self, key: Key, seen: Revision) -> &mut Self {
         let (test, refusal) = (Test::At(seen.0), Refusal::Conflict);
-        self.conditions.push(Condition { key, test, refusal, gone: Refusal::Missing });
+        self.conditions.push(Precondition { key, test, refusal, gone: Refusal::Missing });
         self
     }
 

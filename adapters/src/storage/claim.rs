@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
-use kqueen_domain::port::store::{Claim, Creation, StoreError};
+use kqueen_domain::port::store::{Creation, IdempotencyRecord, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -49,7 +49,7 @@ impl Core {
         &self,
         record: &T,
         transaction: Transaction,
-        claim: Option<Claim>,
+        claim: Option<IdempotencyRecord>,
     ) -> Result<Creation<T>, StoreError> {
         let Some(claim) = claim else { return Ok(Creation::New(self.commit(transaction).await?)) };
         let key = key::claim(T::KIND, claim.caller, &claim.key);
@@ -82,7 +82,10 @@ impl Core {
     }
 
     /// What was created with the claim's key, and the hash of that request, unless that is too long ago.
-    pub(crate) async fn claimed<T: Record>(&self, claim: &Claim) -> Result<Option<(T, [u8; 32])>, StoreError> {
+    pub(crate) async fn claimed<T: Record>(
+        &self,
+        claim: &IdempotencyRecord,
+    ) -> Result<Option<(T, [u8; 32])>, StoreError> {
         let key = key::claim(T::KIND, claim.caller, &claim.key);
         let Some(stored) = self.backend.get(&key).await.map_err(StoreError::Unavailable)? else { return Ok(None) };
         let earlier = read(&stored)?;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use kqueen_domain::port::store::{Change, Revision, StoreError};
+use kqueen_domain::port::store::{Revision, SecretUpdate, StoreError};
 use quick_cache::{Weighter, sync::Cache};
 use zeroize::Zeroizing;
 
@@ -84,14 +84,14 @@ impl Core {
         &self,
         transaction: &mut Transaction,
         secret: Secret,
-        change: &Change<T>,
+        change: &SecretUpdate<T>,
         expose: impl FnOnce(&T) -> &str,
     ) -> Result<(), StoreError> {
         let key = Key::from(secret);
         match change {
-            Change::Keep => {}
-            Change::Remove => drop(transaction.delete(key)),
-            Change::Set(value) => {
+            SecretUpdate::Keep => {}
+            SecretUpdate::Remove => drop(transaction.delete(key)),
+            SecretUpdate::Set(value) => {
                 let sealed = self.cipher.seal(&key, expose(value).as_bytes())?;
                 transaction.put(key, sealed);
             }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use kqueen_domain::{
-    catalog::{Catalog, Change, Filling},
+    catalog::{Catalog, Change, SnapshotBuilder},
     id::ClusterId,
     port::store::{Revision, StoreError, Versioned},
 };
@@ -122,7 +122,7 @@ impl Feed for ReadModel {
     }
 
     fn replace(&self, everything: &mut Everything<'_>) -> Result<(), StoreError> {
-        let mut filling = Filling::default();
+        let mut filling = SnapshotBuilder::default();
         let mut clusters: BTreeSet<ClusterId> = BTreeSet::new();
         let mut pages: BTreeMap<Shard, Page> = BTreeMap::new();
         let mut newest = 0;

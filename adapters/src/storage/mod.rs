@@ -29,7 +29,7 @@ use kqueen_domain::{
     port::{
         BoxError,
         leader::Leadership,
-        store::{ClusterStore, Freshness, OrganizationStore, OrphanStore, ProvisionerStore, StoreError, UserStore},
+        store::{ClusterStore, OrganizationStore, OrphanStore, ProvisionerStore, ReadBarrier, StoreError, UserStore},
     },
 };
 use secrecy::SecretString;
@@ -135,7 +135,7 @@ pub struct Stores {
     /// Orphans.
     pub orphans: Arc<dyn OrphanStore>,
     /// How far the catalog is.
-    pub freshness: Arc<dyn Freshness>,
+    pub freshness: Arc<dyn ReadBarrier>,
     /// Counters.
     pub meters: Arc<Meters>,
     core: Arc<core::Core>,

@@ -7,11 +7,11 @@ use super::{
     Api, Tag,
     body::Body,
     dto::session::{Credentials, Token},
-    error::Failure,
+    error::ApiError,
     ready,
     rendered::Rendered,
 };
-use crate::http::Surroundings;
+use crate::http::RequestContext;
 
 pub(super) struct AuthApi(pub(super) Option<Api>);
 
@@ -21,9 +21,9 @@ impl AuthApi {
     ///
     /// Attempts are limited per user name and per address; beyond that the answer is 429 with `Retry-After`.
     #[oai(path = "/auth", method = "post", operation_id = "auth")]
-    async fn auth(&self, request: &Request, body: Body<Credentials>) -> Result<Rendered<Token>, Failure> {
+    async fn auth(&self, request: &Request, body: Body<Credentials>) -> Result<Rendered<Token>, ApiError> {
         let (username, password) = body.read()?;
-        let address = Surroundings::of(request)?.peer.address;
+        let address = RequestContext::of(request)?.peer.address;
         let access_token = ready(self.0.as_ref())?.sessions.log_in(&username, password, address).await?;
         Ok(Rendered::of(&Token { access_token }))
     }

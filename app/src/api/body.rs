@@ -15,8 +15,8 @@ use poem_openapi::{
 };
 use serde_json::{Map, Value};
 
-use super::{error::Failure, json};
-use crate::http::Surroundings;
+use super::{error::ApiError, json};
+use crate::http::RequestContext;
 
 /// A JSON object of the shape `T`, which is what the document declares.
 pub struct Body<T> {
@@ -52,17 +52,17 @@ impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
     ) -> Result<Self> {
         let media_type = request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
         if media_type.is_some_and(|media_type| !is_json(media_type)) {
-            return Err(Failure::unsupported_media_type().into());
+            return Err(ApiError::unsupported_media_type().into());
         }
         let encoding = request.headers().get(header::CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            return Err(Failure::unsupported_encoding().into());
+            return Err(ApiError::unsupported_encoding().into());
         }
         let bytes = read(request, body).await?;
         let value = json::read(&bytes)
-            .map_err(|wrong| Failure::bad_request(format!("the body cannot be read as JSON: {wrong}")))?;
+            .map_err(|wrong| ApiError::bad_request(format!("the body cannot be read as JSON: {wrong}")))?;
         let Value::Object(map) = value else {
-            return Err(Failure::from(Invalid::field("body", "must be a JSON object")).into());
+            return Err(ApiError::from(Invalid::field("body", "must be a JSON object")).into());
         };
         Ok(Self { fields: Fields { map, findings: Findings::default() }, bytes: bytes.into(), shape: PhantomData })
     }
@@ -70,8 +70,8 @@ impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
 
 /// The bytes of a request's body, if they are not too many.
 pub(super) async fn read(request: &Request, body: &mut RequestBody) -> Result<Bytes> {
-    let limit = Surroundings::of(request)?.body_limit;
-    let too_large = || Failure::too_large(limit);
+    let limit = RequestContext::of(request)?.body_limit;
+    let too_large = || ApiError::too_large(limit);
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: usize| length > limit) {
         return Err(too_large().into());
@@ -79,7 +79,7 @@ pub(super) async fn read(request: &Request, body: &mut RequestBody) -> Result<By
     // Boxed, as it takes 4 kB, which every request to the same path would carry from hand to hand, with a body or without.
     let bytes = Box::pin(body.take()?.into_bytes_limit(limit)).await.map_err(|error| match error {
         poem::error::ReadBodyError::PayloadTooLarge => too_large(),
-        _ => Failure::bad_request("the body could not be read to its end"),
+        _ => ApiError::bad_request("the body could not be read to its end"),
     })?;
     Ok(bytes)
 }

@@ -23,7 +23,7 @@ use super::{
         status::ClusterStatusView,
         topology::TopologyView,
     },
-    error::Failure,
+    error::ApiError,
     expected, once,
     page::ListQuery,
     ready, render,
@@ -35,7 +35,7 @@ pub(super) struct ClustersApi(pub(super) Option<Api>);
 
 impl ClustersApi {
     /// The revision a request expects.
-    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, Failure> {
+    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, ApiError> {
         let clusters = &ready(self.0.as_ref())?.clusters;
         let now = || clusters.get(caller, id.0.into()).ok().map(|view| view.cluster.revision);
         Ok(expected(tags.0.as_deref(), now))
@@ -56,7 +56,7 @@ pub(super) fn without_kubeconfig(api: &Api, caller: &Caller, view: &catalog::Clu
 impl ClustersApi {
     /// List clusters.
     #[oai(path = "/", method = "get", operation_id = "cluster_list")]
-    async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<ClusterView>>, Failure> {
+    async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<ClusterView>>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let page = api.clusters.list(&caller.0, &query.list, |view| api.renderer.cluster_text(&caller.0, view))?;
         if api.wake_on_list {
@@ -73,7 +73,7 @@ impl ClustersApi {
         caller: Authenticated,
         #[oai(name = "Idempotency-Key")] key: Header<Option<String>>,
         body: Body<ClusterCreate>,
-    ) -> Result<Rendered<ClusterView>, Failure> {
+    ) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let once = once(key.0, &body.bytes)?;
         let new = body.read()?;
@@ -84,14 +84,14 @@ impl ClustersApi {
 
     /// Tell how many clusters there are and which share of them is well.
     #[oai(path = "/health", method = "get", operation_id = "cluster_health")]
-    async fn health(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Health>, Failure> {
+    async fn health(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Health>, ApiError> {
         let tally = ready(self.0.as_ref())?.clusters.health(&caller.0, &query.list)?;
         Ok(Rendered::of(&Health::from(tally)))
     }
 
     /// Show one cluster, with its kubeconfig where the policy lets the caller read it.
     #[oai(path = "/:id", method = "get", operation_id = "cluster_get")]
-    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterView>, Failure> {
+    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let text = |view: &catalog::ClusterView| api.renderer.cluster_text(&caller.0, view);
         let shown = api.clusters.show(&caller.0, id.0.into(), text).await?;
@@ -107,7 +107,7 @@ impl ClustersApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<ClusterUpdate>,
-    ) -> Result<Rendered<ClusterView>, Failure> {
+    ) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let patch = body.read()?;
@@ -126,7 +126,7 @@ impl ClustersApi {
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
-    ) -> Result<Rendered<Deleted>, Failure> {
+    ) -> Result<Rendered<Deleted>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         ready(self.0.as_ref())?.clusters.delete(&caller.0, id.0.into(), expected).await?;
         Ok(Rendered::of(&Deleted::of(id.0)))
@@ -137,21 +137,21 @@ impl ClustersApi {
     /// A kind that may not be read is named in `errors`. 502 when the cluster refuses us or cannot be reached, 504 when it does not answer
     /// in time.
     #[oai(path = "/:id/status", method = "get", operation_id = "cluster_status")]
-    async fn status(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterStatusView>, Failure> {
+    async fn status(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterStatusView>, ApiError> {
         let status = ready(self.0.as_ref())?.live.status(&caller.0, id.0.into()).await?;
         Ok(Rendered::aside(|| ClusterStatusView::from(status)).await)
     }
 
     /// Show what runs in a cluster as a graph, live: items by uid, and relations from one to another.
     #[oai(path = "/:id/topology-data", method = "get", operation_id = "cluster_topology")]
-    async fn topology(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<TopologyView>, Failure> {
+    async fn topology(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<TopologyView>, ApiError> {
         let topology = ready(self.0.as_ref())?.live.topology(&caller.0, id.0.into()).await?;
         Ok(Rendered::aside(|| TopologyView::from(topology)).await)
     }
 
     /// Show the kubeconfig, where the policy lets the caller read it.
     #[oai(path = "/:id/kubeconfig", method = "get", operation_id = "cluster_kubeconfig")]
-    async fn kubeconfig(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Free>, Failure> {
+    async fn kubeconfig(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Free>, ApiError> {
         let kubeconfig = ready(self.0.as_ref())?.clusters.kubeconfig(&caller.0, id.0.into()).await?;
         let mut answer = Vec::with_capacity(kubeconfig.length());
         kubeconfig.open_into(&mut answer).map_err(ServiceError::from)?;
@@ -160,7 +160,7 @@ impl ClustersApi {
 
     /// Tell how far the making of a cluster is. `response` is 501 where the engine cannot tell.
     #[oai(path = "/:id/progress", method = "get", operation_id = "cluster_progress")]
-    async fn progress(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ProgressView>, Failure> {
+    async fn progress(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ProgressView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let Progress { percent, phase } = api.clusters.progress(&caller.0, id.0.into())?;
         let (response, progress) = percent.map_or((501, 0), |percent| (200, percent));
@@ -176,7 +176,7 @@ impl ClustersApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<Resize>,
-    ) -> Result<Rendered<ClusterView>, Failure> {
+    ) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let node_count = body.read()?;
@@ -192,7 +192,7 @@ impl ClustersApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<NetworkPolicy>,
-    ) -> Result<Rendered<ClusterView>, Failure> {
+    ) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let policy = body.read()?;

@@ -7,7 +7,7 @@ use poem_openapi::OpenApi;
 use super::{
     Api, Tag,
     dto::configuration::{AuthModule, auth_modules},
-    error::Failure,
+    error::ApiError,
     ready,
     rendered::Rendered,
     security::Authenticated,
@@ -19,7 +19,7 @@ pub(super) struct ConfigurationApi(pub(super) Option<Api>);
 impl ConfigurationApi {
     /// Show the enabled ways of authenticating, with the fields an invitation asks for.
     #[oai(path = "/auth", method = "get", operation_id = "configuration_auth")]
-    async fn auth(&self, _caller: Authenticated) -> Result<Rendered<HashMap<String, AuthModule>>, Failure> {
+    async fn auth(&self, _caller: Authenticated) -> Result<Rendered<HashMap<String, AuthModule>>, ApiError> {
         Ok(Rendered::of(&auth_modules(&ready(self.0.as_ref())?.auth)))
     }
 }

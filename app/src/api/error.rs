@@ -54,7 +54,7 @@ pub struct ErrorBody {
 /// Why a request is not answered with what was asked for.
 #[derive(Debug, thiserror::Error)]
 #[error("{description}")]
-pub struct Failure {
+pub struct ApiError {
     status: StatusCode,
     word: &'static str,
     description: String,
@@ -65,7 +65,7 @@ pub struct Failure {
     cause: Option<kqueen_domain::port::BoxError>,
 }
 
-impl Failure {
+impl ApiError {
     /// A failure with that status, word and sentence.
     #[must_use]
     pub fn new(status: StatusCode, word: &'static str, description: impl Into<String>) -> Self {
@@ -224,11 +224,11 @@ fn in_our_words(reason: &str) -> String {
     }
 }
 
-fn unauthenticated(description: &str) -> Failure {
-    Failure::new(StatusCode::UNAUTHORIZED, "unauthenticated", description)
+fn unauthenticated(description: &str) -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", description)
 }
 
-impl From<Invalid> for Failure {
+impl From<Invalid> for ApiError {
     fn from(invalid: Invalid) -> Self {
         let mut details = invalid.0;
         let description = match &details[..] {
@@ -244,7 +244,7 @@ impl From<Invalid> for Failure {
     }
 }
 
-impl From<ServiceError> for Failure {
+impl From<ServiceError> for ApiError {
     fn from(error: ServiceError) -> Self {
         let description = error.to_string();
         match error {
@@ -275,14 +275,14 @@ impl From<ServiceError> for Failure {
     }
 }
 
-impl ResponseError for Failure {
+impl ResponseError for ApiError {
     fn status(&self) -> StatusCode {
         self.status
     }
 }
 
 /// Which statuses an operation answers with, and the body, are declared in [`super::document`], one by one.
-impl ApiResponse for Failure {
+impl ApiResponse for ApiError {
     fn meta() -> MetaResponses {
         MetaResponses { responses: Vec::new() }
     }

@@ -12,7 +12,7 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
 };
 
-use super::{Api, Tag, error::Failure, ready, security::Watching};
+use super::{Api, Tag, error::ApiError, ready, security::Watching};
 use crate::http::Endless;
 
 pub(super) struct EventsApi(pub(super) Option<Api>);
@@ -42,14 +42,14 @@ impl EventsApi {
         /// The same, for clients that cannot send the header. The header counts where both are sent.
         #[oai(name = "last_event_id")]
         last_event: Query<Option<String>>,
-    ) -> Result<EventStream, Failure> {
+    ) -> Result<EventStream, ApiError> {
         if !takes_events(request.headers()) {
-            return Err(Failure::not_acceptable("text/event-stream"));
+            return Err(ApiError::not_acceptable("text/event-stream"));
         }
         let api = ready(self.0.as_ref())?;
         let last = last_event_id.0.filter(|id| !id.is_empty()).or(last_event.0.filter(|id| !id.is_empty()));
         let session: Session = watching.0;
-        let events = api.events.watch(session, last.as_deref()).map_err(Failure::too_many_streams)?;
+        let events = api.events.watch(session, last.as_deref()).map_err(ApiError::too_many_streams)?;
         let mut response = SSE::new(events).keep_alive(api.events.heartbeat()).into_response();
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response.set_data(Endless);

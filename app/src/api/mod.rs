@@ -25,7 +25,7 @@ mod users;
 use std::sync::Arc;
 
 use kqueen_domain::{
-    port::store::{Freshness, Revision},
+    port::store::{ReadBarrier, Revision},
     service::{
         Expected, clusters::Clusters, live::LiveViews, organizations::Organizations, orphans::Orphans,
         provisioners::Provisioners, sessions::Sessions, users::Users,
@@ -36,10 +36,10 @@ use poem_openapi::{LicenseObject, OpenApiService, ServerObject, Tags};
 use serde_json::Value;
 
 pub use document::document;
-use error::Failure;
+use error::ApiError;
 use render::Renderer;
 
-use crate::{config::Auth, events::Events, http::API, worker::wake::Wake};
+use crate::{config::Auth, events::Events, http::API, worker::wake::Trigger};
 
 /// Everything handlers use.
 #[derive(Clone)]
@@ -61,11 +61,11 @@ pub struct Api {
     /// Live views of clusters.
     pub live: Arc<LiveViews>,
     /// Whether the store answers.
-    pub freshness: Arc<dyn Freshness>,
+    pub freshness: Arc<dyn ReadBarrier>,
     /// Puts answers together.
     pub renderer: Arc<Renderer>,
     /// Asks for clusters to be looked at soon.
-    pub wake: Wake,
+    pub wake: Trigger,
     /// Whether a list of clusters asks for those it shows to be looked at.
     pub wake_on_list: bool,
     /// Ways of authenticating.
@@ -147,8 +147,8 @@ pub fn endpoint(api: Api) -> BoxEndpoint<'static> {
 }
 
 /// What handlers use. The service that only describes itself has none of it and is never called.
-fn ready(api: Option<&Api>) -> Result<&Api, Failure> {
-    api.ok_or_else(|| Failure::internal("the handlers were made for the document alone".into()))
+fn ready(api: Option<&Api>) -> Result<&Api, ApiError> {
+    api.ok_or_else(|| ApiError::internal("the handlers were made for the document alone".into()))
 }
 
 /// The revision that `If-Match` names: one of our entity tags, or `*` for any. Of several tags it is the one the record is at `now`, if
@@ -172,7 +172,10 @@ fn expected(if_match: Option<&str>, now: impl FnOnce() -> Option<Revision>) -> E
 const NEVER: Revision = Revision(0);
 
 /// A key that makes a creation happen once, with a hash of the request.
-fn once(key: Option<String>, body: &[u8]) -> Result<Option<kqueen_domain::service::provisioners::Once>, Failure> {
+fn once(
+    key: Option<String>,
+    body: &[u8],
+) -> Result<Option<kqueen_domain::service::provisioners::IdempotencyKey>, ApiError> {
     let Some(key) = key else { return Ok(None) };
     if key.is_empty() || key.len() > 255 || !key.chars().all(|c| c.is_ascii_graphic()) {
         let message = "must have 1 to 255 visible ASCII characters";
@@ -183,7 +186,7 @@ fn once(key: Option<String>, body: &[u8]) -> Result<Option<kqueen_domain::servic
     let digest = ring::digest::digest(&ring::digest::SHA256, canonical.as_bytes());
     let mut fingerprint = [0; 32];
     fingerprint.copy_from_slice(digest.as_ref());
-    Ok(Some(kqueen_domain::service::provisioners::Once { key, fingerprint }))
+    Ok(Some(kqueen_domain::service::provisioners::IdempotencyKey { key, fingerprint }))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use poem_openapi::{ApiExtractor, ExtractParamOptions};
 use super::{
     body::{self, Body},
     dto::Free,
-    error::Failure,
+    error::ApiError,
 };
 
 /// No body, or an empty object.
@@ -19,7 +19,7 @@ impl<'a> FromRequest<'a> for NoBody {
         if !bytes.trim_ascii().is_empty() {
             let mut again = RequestBody::new(bytes.into());
             let body = Body::<Free>::from_request(request, &mut again, ExtractParamOptions::default()).await?;
-            body.fields.finish(Some(())).map_err(Failure::from)?;
+            body.fields.finish(Some(())).map_err(ApiError::from)?;
         }
         Ok(Self)
     }

@@ -14,7 +14,7 @@ use super::{
         operation::{Forgotten, OperationView, resources},
         timeline::{Timeline, TimelineEvent},
     },
-    error::Failure,
+    error::ApiError,
     expected,
     no_body::NoBody,
     ready,
@@ -43,7 +43,7 @@ fn shown(
 impl OperationsApi {
     /// List the operations on a cluster, newest first; also on one that has left, for a while.
     #[oai(path = "/clusters/:id/operations", method = "get", operation_id = "operation_list")]
-    async fn list(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Vec<OperationView>>, Failure> {
+    async fn list(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Vec<OperationView>>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let views = api.clusters.operations(&caller.0, id.0.into())?;
         let mut body = Vec::with_capacity(64 + views.len() * 2048);
@@ -60,7 +60,7 @@ impl OperationsApi {
 
     /// Show one operation, with what exists or may exist at the provider.
     #[oai(path = "/operations/:id", method = "get", operation_id = "operation_get")]
-    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<OperationView>, Failure> {
+    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<OperationView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let clusters::OperationWithResources { view, resources } =
             api.clusters.operation_with_resources(&caller.0, id.0.into()).await?;
@@ -77,7 +77,7 @@ impl OperationsApi {
         caller: Authenticated,
         id: Path<Uuid>,
         _body: NoBody,
-    ) -> Result<Rendered<OperationView>, Failure> {
+    ) -> Result<Rendered<OperationView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         api.clusters.cancel(&caller.0, id.0.into()).await?;
         let clusters::OperationWithResources { view, resources } =
@@ -95,7 +95,7 @@ impl OperationsApi {
         caller: Authenticated,
         id: Path<Uuid>,
         _body: NoBody,
-    ) -> Result<Rendered<ClusterView>, Failure> {
+    ) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let view = api.clusters.retry(&caller.0, id.0.into()).await?;
         Ok(shapes::without_kubeconfig(api, &caller.0, &view))
@@ -110,7 +110,7 @@ impl OperationsApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         _body: NoBody,
-    ) -> Result<Rendered<Forgotten>, Failure> {
+    ) -> Result<Rendered<Forgotten>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let now = || api.clusters.get(&caller.0, id.0.into()).ok().map(|view| view.cluster.revision);
         let expected = expected(if_match.0.as_deref(), now);
@@ -134,7 +134,7 @@ impl OperationsApi {
         limit: Query<Option<usize>>,
         /// Where to go on: `next` of the answer before.
         from: Query<Option<String>>,
-    ) -> Result<Rendered<Timeline>, Failure> {
+    ) -> Result<Rendered<Timeline>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let from = from.0.filter(|from| !from.is_empty());
         let page = api.clusters.timeline(&caller.0, id.0.into(), from, limit.0.unwrap_or(ENTRIES)).await?;

@@ -16,7 +16,7 @@ use super::{
             Deletable, OrganizationCreate, OrganizationUpdate, OrganizationView, PolicyUpdate, PolicyView, effective,
         },
     },
-    error::Failure,
+    error::ApiError,
     expected,
     page::ListQuery,
     ready, render,
@@ -28,14 +28,14 @@ pub(super) struct OrganizationsApi(pub(super) Option<Api>);
 
 impl OrganizationsApi {
     /// The revision a request expects.
-    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, Failure> {
+    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, ApiError> {
         let organizations = &ready(self.0.as_ref())?.organizations;
         let now = || organizations.get(caller, id.0.into()).ok().map(|view| view.revision);
         Ok(expected(tags.0.as_deref(), now))
     }
 }
 
-type Entry = kqueen_domain::catalog::Entry<kqueen_domain::organization::Organization>;
+type Entry = kqueen_domain::catalog::Stored<kqueen_domain::organization::Organization>;
 
 fn shown(entry: &Entry) -> Rendered<OrganizationView> {
     let mut body = Vec::new();
@@ -51,7 +51,7 @@ impl OrganizationsApi {
         &self,
         caller: Authenticated,
         query: ListQuery,
-    ) -> Result<Rendered<Listed<OrganizationView>>, Failure> {
+    ) -> Result<Rendered<Listed<OrganizationView>>, ApiError> {
         let page = ready(self.0.as_ref())?.organizations.list(&caller.0, &query.list)?;
         Ok(Rendered::new(render::list(&page, query.paged, |out, entry| render::organization(out, entry))))
     }
@@ -62,14 +62,14 @@ impl OrganizationsApi {
         &self,
         caller: Authenticated,
         body: Body<OrganizationCreate>,
-    ) -> Result<Rendered<OrganizationView>, Failure> {
+    ) -> Result<Rendered<OrganizationView>, ApiError> {
         let (name, namespace) = body.read()?;
         Ok(shown(&*ready(self.0.as_ref())?.organizations.create(&caller.0, name, namespace).await?))
     }
 
     /// Show one organization.
     #[oai(path = "/:id", method = "get", operation_id = "organization_get")]
-    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<OrganizationView>, Failure> {
+    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<OrganizationView>, ApiError> {
         Ok(shown(&*ready(self.0.as_ref())?.organizations.get(&caller.0, id.0.into())?))
     }
 
@@ -81,7 +81,7 @@ impl OrganizationsApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<OrganizationUpdate>,
-    ) -> Result<Rendered<OrganizationView>, Failure> {
+    ) -> Result<Rendered<OrganizationView>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let name = body.read()?;
         Ok(shown(&*ready(self.0.as_ref())?.organizations.rename(&caller.0, id.0.into(), name, expected).await?))
@@ -94,7 +94,7 @@ impl OrganizationsApi {
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
-    ) -> Result<Rendered<Deleted>, Failure> {
+    ) -> Result<Rendered<Deleted>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         ready(self.0.as_ref())?.organizations.delete(&caller.0, id.0.into(), expected).await?;
         Ok(Rendered::of(&Deleted::of(id.0)))
@@ -102,7 +102,7 @@ impl OrganizationsApi {
 
     /// Show the rules in force in an organization, by action.
     #[oai(path = "/:id/policy", method = "get", operation_id = "organization_policy_get")]
-    async fn policy(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<PolicyView>, Failure> {
+    async fn policy(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<PolicyView>, ApiError> {
         let entry = ready(self.0.as_ref())?.organizations.get(&caller.0, id.0.into())?;
         Ok(policy(&entry))
     }
@@ -117,7 +117,7 @@ impl OrganizationsApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<PolicyUpdate>,
-    ) -> Result<Rendered<PolicyView>, Failure> {
+    ) -> Result<Rendered<PolicyView>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let changes = body.read()?;
         let organizations = &ready(self.0.as_ref())?.organizations;
@@ -126,7 +126,7 @@ impl OrganizationsApi {
 
     /// Tell whether an organization can be deleted, and what is left in it; superadmins only.
     #[oai(path = "/:id/deletable", method = "get", operation_id = "organization_deletable")]
-    async fn deletable(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Deletable>, Failure> {
+    async fn deletable(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Deletable>, ApiError> {
         let remaining = ready(self.0.as_ref())?.organizations.remaining(&caller.0, id.0.into())?;
         Ok(Rendered::of(&Deletable::from(remaining)))
     }

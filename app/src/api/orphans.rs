@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     Api, Tag,
     dto::orphan::OrphanView,
-    error::Failure,
+    error::ApiError,
     no_body::NoBody,
     page::ListQuery,
     ready, render,
@@ -27,7 +27,7 @@ fn shown(api: &Api, caller: &Authenticated, view: &catalog::OrphanView) -> Rende
 impl OrphansApi {
     /// List what is, or may be, at providers without a cluster, oldest first.
     #[oai(path = "/", method = "get", operation_id = "orphan_list")]
-    async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<OrphanView>>, Failure> {
+    async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<OrphanView>>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let mut items = api.orphans.list(&caller.0, &query.list)?;
         let total = items.len();
@@ -48,7 +48,7 @@ impl OrphansApi {
         caller: Authenticated,
         id: Path<Uuid>,
         _body: NoBody,
-    ) -> Result<Rendered<OrphanView>, Failure> {
+    ) -> Result<Rendered<OrphanView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let view = api.orphans.delete(&caller.0, id.0.into()).await?;
         Ok(shown(api, &caller, &view))
@@ -63,7 +63,7 @@ impl OrphansApi {
         caller: Authenticated,
         id: Path<Uuid>,
         _body: NoBody,
-    ) -> Result<Rendered<OrphanView>, Failure> {
+    ) -> Result<Rendered<OrphanView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let view = api.orphans.ignore(&caller.0, id.0.into()).await?;
         Ok(shown(api, &caller, &view))

@@ -8,7 +8,7 @@ use kqueen_domain::{
 use poem::{FromRequest, Request, RequestBody, Result};
 use url::form_urlencoded;
 
-use super::error::Failure;
+use super::error::ApiError;
 
 /// How many items a page has where `limit` is not given.
 const DEFAULT_LIMIT: usize = 20;
@@ -29,7 +29,7 @@ pub struct ListQuery {
 
 impl<'a> FromRequest<'a> for ListQuery {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
-        Ok(read(request.uri().query().unwrap_or_default()).map_err(Failure::from)?)
+        Ok(read(request.uri().query().unwrap_or_default()).map_err(ApiError::from)?)
     }
 }
 

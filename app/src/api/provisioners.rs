@@ -14,7 +14,7 @@ use super::{
         Deleted, Health,
         provisioner::{EngineView, ProvisionerCreate, ProvisionerUpdate, ProvisionerView, engine},
     },
-    error::Failure,
+    error::ApiError,
     expected, once,
     page::ListQuery,
     ready, render,
@@ -26,7 +26,7 @@ pub(super) struct ProvisionersApi(pub(super) Option<Api>);
 
 impl ProvisionersApi {
     /// The revision a request expects.
-    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, Failure> {
+    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, ApiError> {
         let provisioners = &ready(self.0.as_ref())?.provisioners;
         let now = || provisioners.get(caller, id.0.into()).ok().map(|view| view.provisioner.revision);
         Ok(expected(tags.0.as_deref(), now))
@@ -47,7 +47,7 @@ impl ProvisionersApi {
         &self,
         caller: Authenticated,
         query: ListQuery,
-    ) -> Result<Rendered<Listed<ProvisionerView>>, Failure> {
+    ) -> Result<Rendered<Listed<ProvisionerView>>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let page = api.provisioners.list(&caller.0, &query.list)?;
         let named = query.list.names_namespaces();
@@ -63,7 +63,7 @@ impl ProvisionersApi {
         caller: Authenticated,
         #[oai(name = "Idempotency-Key")] key: Header<Option<String>>,
         body: Body<ProvisionerCreate>,
-    ) -> Result<Rendered<ProvisionerView>, Failure> {
+    ) -> Result<Rendered<ProvisionerView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let once = once(key.0, &body.bytes)?;
         let new = body.read()?;
@@ -72,21 +72,21 @@ impl ProvisionersApi {
 
     /// List the engines that are offered, with what they ask for and can do.
     #[oai(path = "/engines", method = "get", operation_id = "engine_list")]
-    async fn engines(&self, _caller: Authenticated) -> Result<Rendered<Vec<EngineView>>, Failure> {
+    async fn engines(&self, _caller: Authenticated) -> Result<Rendered<Vec<EngineView>>, ApiError> {
         let engines: Vec<_> = ready(self.0.as_ref())?.provisioners.engines().map(engine).collect();
         Ok(Rendered::of(&engines))
     }
 
     /// Tell how many provisioners there are and which share of them is well.
     #[oai(path = "/health", method = "get", operation_id = "provisioner_health")]
-    async fn health(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Health>, Failure> {
+    async fn health(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Health>, ApiError> {
         let tally = ready(self.0.as_ref())?.provisioners.health(&caller.0, &query.list)?;
         Ok(Rendered::of(&Health::from(tally)))
     }
 
     /// Show one provisioner.
     #[oai(path = "/:id", method = "get", operation_id = "provisioner_get")]
-    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ProvisionerView>, Failure> {
+    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ProvisionerView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         Ok(shown(api, &caller.0, &api.provisioners.get(&caller.0, id.0.into())?))
     }
@@ -99,7 +99,7 @@ impl ProvisionersApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<ProvisionerUpdate>,
-    ) -> Result<Rendered<ProvisionerView>, Failure> {
+    ) -> Result<Rendered<ProvisionerView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let patch = body.read()?;
@@ -113,7 +113,7 @@ impl ProvisionersApi {
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
-    ) -> Result<Rendered<Deleted>, Failure> {
+    ) -> Result<Rendered<Deleted>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         ready(self.0.as_ref())?.provisioners.delete(&caller.0, id.0.into(), expected).await?;
         Ok(Rendered::of(&Deleted::of(id.0)))

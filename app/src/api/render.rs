@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat, Utc};
 use kqueen_domain::{
     access::Caller,
-    catalog::{ClusterLine, ClusterView, Entry, Page, ProvisionerView, UserView},
+    catalog::{ClusterLine, ClusterView, Page, ProvisionerView, Stored, UserView},
     cluster::{Lifecycle, Phase},
     organization::Organization,
     port::{
@@ -76,7 +76,7 @@ fn json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let _ = serde_json::to_writer(out, value);
 }
 
-fn namespace(out: &mut Vec<u8>, named: bool, organization: Option<&Arc<Entry<Organization>>>) {
+fn namespace(out: &mut Vec<u8>, named: bool, organization: Option<&Arc<Stored<Organization>>>) {
     if let Some(organization) = organization.filter(|_| named) {
         out.extend_from_slice(b",\"_namespace\":\"");
         // A slug of a-z, 0-9, - and _, whoever made it: there is nothing to escape.
@@ -120,7 +120,7 @@ fn list_in<T>(mut out: Vec<u8>, page: &Page<T>, paged: bool, mut item: impl FnMu
 }
 
 /// An organization.
-pub fn organization(out: &mut Vec<u8>, entry: &Entry<Organization>) {
+pub fn organization(out: &mut Vec<u8>, entry: &Stored<Organization>) {
     out.extend_from_slice(entry.rendered(|organization| {
         let Organization { id, name, namespace, created_at, .. } = organization;
         serde_json::json!({

@@ -4,8 +4,8 @@ use kqueen_domain::{access::Caller, service::sessions::Session};
 use poem::Request;
 use poem_openapi::{SecurityScheme, auth::Bearer};
 
-use super::error::Failure;
-use crate::http::Surroundings;
+use super::error::ApiError;
+use crate::http::RequestContext;
 
 /// A token from `POST /api/v1/auth`, sent as `Authorization: Bearer <token>`. It ends after an hour by default, and at once when the
 /// user is deactivated or deleted or the password is changed.
@@ -25,6 +25,6 @@ async fn recognise(request: &Request, bearer: Bearer) -> poem::Result<Caller> {
 
 /// The same scheme where the answer goes on: the session is kept, to end with it.
 async fn open(request: &Request, bearer: Bearer) -> poem::Result<Session> {
-    let sessions = &Surroundings::of(request)?.sessions;
-    Ok(sessions.open(&bearer.token).await.map_err(Failure::from)?)
+    let sessions = &RequestContext::of(request)?.sessions;
+    Ok(sessions.open(&bearer.token).await.map_err(ApiError::from)?)
 }

@@ -3,7 +3,7 @@
 use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
 
-use super::{Api, Tag, dto::Free, error::Failure, ready, rendered::Rendered};
+use super::{Api, Tag, dto::Free, error::ApiError, ready, rendered::Rendered};
 
 pub(super) struct ServiceApi(pub(super) Option<Api>);
 
@@ -34,7 +34,7 @@ impl ServiceApi {
 
     /// Tell that requests can be served: the store answers and what it holds has been read.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
-    async fn ready(&self) -> Result<Rendered<Liveness>, Failure> {
+    async fn ready(&self) -> Result<Rendered<Liveness>, ApiError> {
         let api = ready(self.0.as_ref())?;
         api.freshness.ready().await.map_err(kqueen_domain::service::ServiceError::from)?;
         Ok(alive())
@@ -42,7 +42,7 @@ impl ServiceApi {
 
     /// Show this document.
     #[oai(path = "/swagger", method = "get", operation_id = "swagger")]
-    async fn swagger(&self) -> Result<Rendered<Free>, Failure> {
+    async fn swagger(&self) -> Result<Rendered<Free>, ApiError> {
         let api = ready(self.0.as_ref())?;
         Ok(Rendered::new(api.document.as_bytes().to_vec()))
     }

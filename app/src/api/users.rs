@@ -19,7 +19,7 @@ use super::{
         Deleted,
         user::{PasswordUpdate, UserCreate, UserUpdate, UserView},
     },
-    error::Failure,
+    error::ApiError,
     expected,
     page::ListQuery,
     ready, render,
@@ -31,7 +31,7 @@ pub(super) struct UsersApi(pub(super) Option<Api>);
 
 impl UsersApi {
     /// The revision a request expects.
-    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, Failure> {
+    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, ApiError> {
         let users = &ready(self.0.as_ref())?.users;
         let now = || users.get(caller, id.0.into()).ok().map(|view| view.user.revision);
         Ok(expected(tags.0.as_deref(), now))
@@ -48,27 +48,27 @@ fn shown(view: &catalog::UserView) -> Rendered<UserView> {
 impl UsersApi {
     /// List users: superadmins see all, others those of their organization.
     #[oai(path = "/", method = "get", operation_id = "user_list")]
-    async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<UserView>>, Failure> {
+    async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<UserView>>, ApiError> {
         let page = ready(self.0.as_ref())?.users.list(&caller.0, &query.list)?;
         Ok(Rendered::new(render::list(&page, query.paged, render::user)))
     }
 
     /// Create a user. Nobody gives a role above the own one.
     #[oai(path = "/", method = "post", operation_id = "user_create")]
-    async fn create(&self, caller: Authenticated, body: Body<UserCreate>) -> Result<Rendered<UserView>, Failure> {
+    async fn create(&self, caller: Authenticated, body: Body<UserCreate>) -> Result<Rendered<UserView>, ApiError> {
         let new = body.read()?;
         Ok(shown(&ready(self.0.as_ref())?.users.create(&caller.0, new).await?))
     }
 
     /// Show the user the token belongs to.
     #[oai(path = "/whoami", method = "get", operation_id = "user_whoami")]
-    async fn whoami(&self, caller: Authenticated) -> Result<Rendered<UserView>, Failure> {
+    async fn whoami(&self, caller: Authenticated) -> Result<Rendered<UserView>, ApiError> {
         Ok(shown(&self.get_one(&caller.0, caller.0.user)?))
     }
 
     /// Show one user.
     #[oai(path = "/:id", method = "get", operation_id = "user_get")]
-    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<UserView>, Failure> {
+    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<UserView>, ApiError> {
         Ok(shown(&self.get_one(&caller.0, id.0.into())?))
     }
 
@@ -80,7 +80,7 @@ impl UsersApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<UserUpdate>,
-    ) -> Result<Rendered<UserView>, Failure> {
+    ) -> Result<Rendered<UserView>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let patch: UserPatch = body.read()?;
         Ok(shown(&ready(self.0.as_ref())?.users.update(&caller.0, id.0.into(), patch, expected).await?))
@@ -93,7 +93,7 @@ impl UsersApi {
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
-    ) -> Result<Rendered<Deleted>, Failure> {
+    ) -> Result<Rendered<Deleted>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         ready(self.0.as_ref())?.users.delete(&caller.0, id.0.into(), expected).await?;
         Ok(Rendered::of(&Deleted::of(id.0)))
@@ -107,14 +107,14 @@ impl UsersApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: Header<Option<String>>,
         body: Body<PasswordUpdate>,
-    ) -> Result<Rendered<UserView>, Failure> {
+    ) -> Result<Rendered<UserView>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let password = body.read()?;
         let users = &ready(self.0.as_ref())?.users;
         Ok(shown(&users.set_password(&caller.0, id.0.into(), password, expected).await?))
     }
 
-    fn get_one(&self, caller: &Caller, id: UserId) -> Result<catalog::UserView, Failure> {
+    fn get_one(&self, caller: &Caller, id: UserId) -> Result<catalog::UserView, ApiError> {
         let view: Result<_, ServiceError> = ready(self.0.as_ref())?.users.get(caller, id);
         Ok(view?)
     }

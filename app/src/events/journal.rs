@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use kqueen_domain::catalog::{Listener, Notice, Subject};
+use kqueen_domain::catalog::{ChangeEvent, Subject, Subscriber};
 use rand::Rng;
 use tokio::sync::watch;
 
@@ -46,7 +46,7 @@ impl FromStr for Place {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Record {
     pub(super) place: Place,
-    pub(super) notice: Notice,
+    pub(super) notice: ChangeEvent,
 }
 
 /// How far somebody has read.
@@ -133,7 +133,7 @@ impl State {
         Bookmark { next: self.dropped + self.records.len() as u64, place }
     }
 
-    fn push(&mut self, notice: Notice, kept: usize) {
+    fn push(&mut self, notice: ChangeEvent, kept: usize) {
         let revision = notice.revision.0;
         let last = self.end().place;
         let among = if last.revision == revision { last.among + 1 } else { 0 };
@@ -147,8 +147,8 @@ impl State {
     }
 }
 
-impl Listener for Journal {
-    fn changed(&self, notices: &[Notice]) {
+impl Subscriber for Journal {
+    fn changed(&self, notices: &[ChangeEvent]) {
         let mut state = self.state();
         for notice in notices {
             match notice.subject {
@@ -183,12 +183,12 @@ mod tests {
 
     use super::*;
 
-    fn notice(revision: u64, subject: Subject) -> Notice {
+    fn notice(revision: u64, subject: Subject) -> ChangeEvent {
         let (organization, owner) = (OrganizationId::random(), UserId::random());
-        Notice { revision: Revision(revision), subject, gone: false, organization, owner }
+        ChangeEvent { revision: Revision(revision), subject, gone: false, organization, owner }
     }
 
-    fn cluster(revision: u64) -> Notice {
+    fn cluster(revision: u64) -> ChangeEvent {
         notice(revision, Subject::Cluster(ClusterId::random()))
     }
 
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(ids(&piecemeal.read(from.1, 100)), expected, "the same on every replica");
     }
 
-    fn notice_of_a_user(revision: u64) -> Notice {
+    fn notice_of_a_user(revision: u64) -> ChangeEvent {
         notice(revision, Subject::User(UserId::random()))
     }
 

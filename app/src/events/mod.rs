@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::Stream;
 use kqueen_domain::{
-    catalog::{Catalog, Listener},
+    catalog::{Catalog, Subscriber},
     service::{
         clusters::Clusters,
         provisioners::Provisioners,
@@ -66,7 +66,7 @@ impl Events {
     pub fn new(sources: Sources, streams: usize, idle: Duration) -> Self {
         let heartbeat = HEARTBEAT.min(idle / 3);
         let journal = Arc::new(Journal::new(KEPT));
-        sources.catalog.listen(journal.clone() as Arc<dyn Listener>);
+        sources.catalog.listen(journal.clone() as Arc<dyn Subscriber>);
         Self { sources: Arc::new(sources), journal, seats: Seats::new(EACH, streams), heartbeat }
     }
 

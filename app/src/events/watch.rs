@@ -8,7 +8,7 @@ use std::{
 
 use kqueen_domain::{
     access::{Action, Target, allows},
-    catalog::{Notice, Subject},
+    catalog::{ChangeEvent, Subject},
     service::sessions::Session,
     user::Role,
 };
@@ -172,7 +172,7 @@ impl Watch {
     }
 
     /// What this person is shown of a change, as the policy is now.
-    fn show(&self, notice: &Notice) -> Option<Event> {
+    fn show(&self, notice: &ChangeEvent) -> Option<Event> {
         let caller = &self.session.caller;
         if caller.role != Role::Superadmin && caller.organization != notice.organization {
             return None;
@@ -195,7 +195,7 @@ impl Watch {
     }
 
     /// Whether this person could see what is gone, going by whose it was.
-    fn saw(&self, notice: &Notice) -> bool {
+    fn saw(&self, notice: &ChangeEvent) -> bool {
         let action = match notice.subject {
             Subject::Cluster(_) | Subject::Operation(..) => Action::ClusterGet,
             Subject::Provisioner(_) => Action::ProvisionerGet,
@@ -235,7 +235,7 @@ fn last_of_each(records: Vec<Record>) -> VecDeque<Record> {
 #[cfg(test)]
 mod tests {
     use kqueen_domain::{
-        catalog::Listener,
+        catalog::Subscriber,
         id::{ClusterId, OperationId, OrganizationId, UserId},
         port::store::Revision,
     };
@@ -257,7 +257,7 @@ mod tests {
         let journal = Journal::new(10);
         let start = journal.end();
         let (organization, owner) = (OrganizationId::random(), UserId::random());
-        let changes = subjects.iter().zip(7..).map(|((subject, gone), revision)| Notice {
+        let changes = subjects.iter().zip(7..).map(|((subject, gone), revision)| ChangeEvent {
             revision: Revision(revision),
             subject: *subject,
             gone: *gone,

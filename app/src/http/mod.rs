@@ -28,7 +28,7 @@ use poem::{
 use routes::Routes;
 use uuid::Uuid;
 
-use crate::{api::error::Failure, metrics::Metrics};
+use crate::{api::error::ApiError, metrics::Metrics};
 
 /// Header that names a request.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -46,7 +46,7 @@ pub const AUTH: &str = "/api/v1/auth";
 
 /// What handlers may ask about a request besides what it says.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct RequestContext {
     /// Recognises callers.
     pub sessions: Arc<Sessions>,
     /// Whose request it is, by address.
@@ -55,13 +55,13 @@ pub struct Surroundings {
     pub body_limit: usize,
 }
 
-impl Surroundings {
+impl RequestContext {
     /// Those of a request that came through the pipeline, as all do.
     ///
     /// # Errors
     /// It did not: our fault.
-    pub fn of(request: &Request) -> Result<&Self, Failure> {
-        request.data().ok_or_else(|| Failure::internal("the request came past the pipeline".into()))
+    pub fn of(request: &Request) -> Result<&Self, ApiError> {
+        request.data().ok_or_else(|| ApiError::internal("the request came past the pipeline".into()))
     }
 }
 
@@ -107,10 +107,10 @@ impl Endpoint for Pipeline {
         let route = self.routes.find(request.uri().path());
         let figures = route.map_or(&self.routes.unknown, |route| &route.figures);
         let mut response = match route {
-            _ if head_length(&request) > MAX_HEAD => Err(Failure::head_too_large(MAX_HEAD)),
-            None => Err(Failure::no_such_path()),
+            _ if head_length(&request) > MAX_HEAD => Err(ApiError::head_too_large(MAX_HEAD)),
+            None => Err(ApiError::no_such_path()),
             Some(route) if !route.takes(&method) => {
-                Err(Failure::method_not_allowed(&route.allow)).or_else(|failure: Failure| {
+                Err(ApiError::method_not_allowed(&route.allow)).or_else(|failure: ApiError| {
                     let mut response = failure.into_response(id, &self.realm);
                     allow(&mut response, &route.allow);
                     Ok(response)
@@ -126,7 +126,7 @@ impl Endpoint for Pipeline {
                     request.set_method(Method::GET);
                 }
                 let (sessions, body_limit) = (self.sessions.clone(), self.body_limit);
-                request.set_data(Surroundings { sessions, peer, body_limit });
+                request.set_data(RequestContext { sessions, peer, body_limit });
                 self.answer(request).await
             }
         }
@@ -150,15 +150,15 @@ impl Endpoint for Pipeline {
 
 impl Pipeline {
     /// The answer of the routes.
-    async fn answer(&self, request: Request) -> Result<Response, Failure> {
+    async fn answer(&self, request: Request) -> Result<Response, ApiError> {
         match bounded(self.handed_on(request), self.time_limit).await? {
             Ok(response) => Ok(response),
-            Err(error) if error.is::<Failure>() => match error.downcast::<Failure>() {
+            Err(error) if error.is::<ApiError>() => match error.downcast::<ApiError>() {
                 Ok(failure) => Err(failure),
-                Err(error) => Err(Failure::from_framework(&error)),
+                Err(error) => Err(ApiError::from_framework(&error)),
             },
             Err(error) if error.is_from_response() => Ok(error.into_response()),
-            Err(error) => Err(Failure::from_framework(&error)),
+            Err(error) => Err(ApiError::from_framework(&error)),
         }
     }
 
@@ -193,14 +193,14 @@ impl Pipeline {
 }
 
 /// What a handler answers, within `limit`; where it panics or takes longer, that is the answer.
-async fn bounded<T>(answer: BoxFuture<'_, T>, limit: Duration) -> Result<T, Failure> {
+async fn bounded<T>(answer: BoxFuture<'_, T>, limit: Duration) -> Result<T, ApiError> {
     let mut answer = AssertUnwindSafe(answer).catch_unwind();
     // Most answers wait for nothing, and need no timer.
     let answered = match futures::poll!(&mut answer) {
         Poll::Ready(answered) => answered,
-        Poll::Pending => tokio::time::timeout(limit, answer).await.map_err(|_late| Failure::timed_out())?,
+        Poll::Pending => tokio::time::timeout(limit, answer).await.map_err(|_late| ApiError::timed_out())?,
     };
-    answered.map_err(|_panic| Failure::internal("a handler panicked".into()))
+    answered.map_err(|_panic| ApiError::internal("a handler panicked".into()))
 }
 
 /// Says what became of a request. Consoles ask the same again and again: what was read without trouble is for those who look closely.
@@ -270,7 +270,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_handler_that_panics_or_takes_too_long_has_an_answer() {
         let limit = Duration::from_secs(30);
-        let status = |failure: Failure| failure.into_response("id", "realm").status().as_u16();
+        let status = |failure: ApiError| failure.into_response("id", "realm").status().as_u16();
         let wait = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
         assert_eq!(bounded(async { 1 }.boxed(), limit).await.map_err(status), Ok(1));
         assert_eq!(bounded(wait(29).map(|()| 2).boxed(), limit).await.map_err(status), Ok(2));

@@ -32,7 +32,7 @@ pub struct Times {
 }
 
 /// What is known of one connection.
-pub struct Pace {
+pub struct ConnectionDeadlines {
     times: Times,
     state: Mutex<State>,
 }
@@ -50,7 +50,7 @@ struct State {
     multiplexed: bool,
 }
 
-impl Pace {
+impl ConnectionDeadlines {
     /// The pace of a new connection.
     #[must_use]
     pub fn new(times: Times) -> Arc<Self> {
@@ -129,7 +129,7 @@ impl State {
 }
 
 /// A request that is worked on.
-pub struct InHand(Arc<Pace>);
+pub struct InHand(Arc<ConnectionDeadlines>);
 
 impl Drop for InHand {
     fn drop(&mut self) {
@@ -142,12 +142,12 @@ impl Drop for InHand {
 /// A stream whose pace is noted.
 pub struct Paced<S> {
     stream: S,
-    pace: Arc<Pace>,
+    pace: Arc<ConnectionDeadlines>,
 }
 
 impl<S> Paced<S> {
     /// Notes the pace of `stream`.
-    pub const fn new(stream: S, pace: Arc<Pace>) -> Self {
+    pub const fn new(stream: S, pace: Arc<ConnectionDeadlines>) -> Self {
         Self { stream, pace }
     }
 
@@ -219,7 +219,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_is_cut_off_begins_nothing() {
         let times = Times { head: Duration::from_secs(10), idle: Duration::from_secs(60) };
-        let (pace, stop) = (Pace::new(times), CancellationToken::new());
+        let (pace, stop) = (ConnectionDeadlines::new(times), CancellationToken::new());
         let in_hand = pace.in_hand(Version::HTTP_11).unwrap();
         let overdue = pace.overdue(&stop);
         tokio::pin!(overdue);
@@ -242,7 +242,7 @@ mod tests {
                 received
             });
             let sent = [b'a', b'b', b'c'].map(|byte| vec![byte; length]);
-            let mut paced = Paced::new(near, Pace::new(times));
+            let mut paced = Paced::new(near, ConnectionDeadlines::new(times));
             let mut pieces = [0, 1, 2].map(|number| IoSlice::new(&sent[number]));
             let mut left = &mut pieces[..];
             while !left.is_empty() {

@@ -20,7 +20,7 @@ const MOST: usize = 16 << 20;
 type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// A body that is read on when it is dropped, until it ends or is too long. How long that may take is up to the connection's pace.
-struct Rest(Option<Pieces>);
+struct DrainBody(Option<Pieces>);
 
 /// `body`, with what is left of it taken off the connection in any case.
 #[must_use]
@@ -30,10 +30,10 @@ pub fn read_to_its_end(body: Body, headers: &HeaderMap) -> Body {
     if !has_body || headers.contains_key(header::EXPECT) {
         return body;
     }
-    Body::from_bytes_stream(Rest(Some(Box::pin(body.into_bytes_stream()))))
+    Body::from_bytes_stream(DrainBody(Some(Box::pin(body.into_bytes_stream()))))
 }
 
-impl Stream for Rest {
+impl Stream for DrainBody {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
@@ -46,7 +46,7 @@ impl Stream for Rest {
     }
 }
 
-impl Drop for Rest {
+impl Drop for DrainBody {
     fn drop(&mut self) {
         let (Some(mut pieces), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else { return };
         runtime.spawn(async move {

@@ -8,8 +8,8 @@ use poem::{
     web::headers::{Authorization, HeaderMapExt, authorization::Bearer},
 };
 
-use super::Surroundings;
-use crate::{api::error::Failure, metrics::Metrics};
+use super::RequestContext;
+use crate::{api::error::ApiError, metrics::Metrics};
 
 /// Answers Prometheus.
 pub struct Scrape {
@@ -23,18 +23,18 @@ impl Endpoint for Scrape {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
-        let Surroundings { sessions, peer, .. } = Surroundings::of(&request)?;
+        let RequestContext { sessions, peer, .. } = RequestContext::of(&request)?;
         let free = !peer.doubtful && self.whitelist.iter().any(|network| network.contains(&peer.address));
         if !free {
             let token = request.headers().typed_get::<Authorization<Bearer>>();
             let token = token.ok_or_else(|| {
-                Failure::from(kqueen_domain::service::ServiceError::Unauthenticated(
+                ApiError::from(kqueen_domain::service::ServiceError::Unauthenticated(
                     "metrics are free for the addresses of PROMETHEUS_WHITELIST; send a token from elsewhere",
                 ))
             })?;
-            sessions.recognise(token.token()).await.map_err(Failure::from)?;
+            sessions.recognise(token.token()).await.map_err(ApiError::from)?;
         }
-        let text = self.metrics.text().map_err(|error| Failure::internal(error.into()))?;
+        let text = self.metrics.text().map_err(|error| ApiError::internal(error.into()))?;
         Ok(Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
     }
 }

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use super::{
-    pace::{Pace, Paced, Times},
+    pace::{ConnectionDeadlines, Paced, Times},
     rest,
 };
 use hyper::{Request, body::Incoming, service::service_fn};
@@ -79,7 +79,7 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         let (endpoint, local) = (endpoint.clone(), local.clone());
         let remote = RemoteAddr(Addr::from(remote));
-        let pace = Pace::new(limits.times);
+        let pace = ConnectionDeadlines::new(limits.times);
         let paced = Paced::new(stream, pace.clone());
         let noted = pace.clone();
         let service = service_fn(move |request: Request<Incoming>| {

@@ -14,7 +14,7 @@ use kqueen_domain::{
     orphan::OrphanState,
     port::store::StoreError,
     provisioner::ProvisionerPhase,
-    service::{checks::Checks, orphans::Sweeps},
+    service::{checks::Checks, orphans::OrphanCollector},
 };
 use tokio::{
     task::JoinSet,
@@ -32,13 +32,13 @@ const TAKING_DOWN: Duration = Duration::from_secs(5);
 const PARALLEL: usize = 64;
 
 /// Checks and sweeps in the background.
-pub struct Probe {
+pub struct ProvisionerMonitor {
     /// Knows the provisioners.
     pub catalog: Arc<Catalog>,
     /// Checks credentials.
     pub checks: Arc<Checks>,
     /// Looks for orphans.
-    pub sweeps: Arc<Sweeps>,
+    pub sweeps: Arc<OrphanCollector>,
     /// How often a provisioner that is well is checked.
     pub check_every: Duration,
     /// How often a provider is swept.
@@ -52,7 +52,7 @@ enum Chore {
     Sweep,
 }
 
-impl Probe {
+impl ProvisionerMonitor {
     /// Works until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let this = Arc::new(self);
@@ -124,7 +124,7 @@ impl Probe {
             Chore::Sweep => self.sweeps.sweep(id).await.map(|()| self.sweep_every),
         };
         result.unwrap_or_else(|error| {
-            if !matches!(error, StoreError::Deposed) {
+            if !matches!(error, StoreError::NotLeader) {
                 tracing::warn!(provisioner.id = %id, %error, ?chore, "what was found cannot be stored");
             }
             UNWELL

@@ -178,7 +178,7 @@ impl Queue {
     }
 
     /// A turn takes long: it does not keep quick ones waiting any more, as far as the number of slow ones allows.
-    pub fn is_slow(&mut self, cluster: ClusterId) {
+    pub fn move_to_slow_lane(&mut self, cluster: ClusterId) {
         if self.slow < self.limits.slow
             && let Some(running) = self.running.get_mut(&cluster).filter(|running| !running.slow)
         {
@@ -311,7 +311,7 @@ mod tests {
         world.queue.schedule(well, world.start);
         assert_eq!(world.all(1), [], "everything is taken");
         for cluster in &begun {
-            world.queue.is_slow(*cluster);
+            world.queue.move_to_slow_lane(*cluster);
         }
         assert_eq!(world.all(2).len(), LIMITS.slow, "as many as may be slow have made room");
         for cluster in &begun {

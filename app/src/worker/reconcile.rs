@@ -15,12 +15,12 @@ use kqueen_domain::{
     catalog::Catalog,
     id::ClusterId,
     port::store::StoreError,
-    service::reconcile::{Again, Reconciler, Turned},
+    service::reconcile::{Outcome, Reconciler, Requeue},
 };
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{queue::Lane, wake::Wake};
+use super::{queue::Lane, wake::Trigger};
 
 /// How often the ages of unchanged observed statuses are written.
 const AGES_EVERY: Duration = Duration::from_secs(5);
@@ -59,7 +59,7 @@ pub struct Reconciling {
     /// Knows the clusters.
     pub catalog: Arc<Catalog>,
     /// Whose turn it is.
-    pub wake: Wake,
+    pub wake: Trigger,
     /// How often a cluster at rest is looked at.
     pub interval: Duration,
     /// For metrics.
@@ -163,11 +163,11 @@ impl Reconciling {
 
     /// One turn, with what it leaves behind.
     async fn turn(self: Arc<Self>, cluster: ClusterId, left: Shared) {
-        let mut turn = std::pin::pin!(self.reconciler.turn(cluster));
+        let mut turn = std::pin::pin!(self.reconciler.reconcile(cluster));
         let turned = match tokio::time::timeout(SLOW, &mut turn).await {
             Ok(turned) => turned,
             Err(_) => {
-                self.wake.queue().is_slow(cluster);
+                self.wake.queue().move_to_slow_lane(cluster);
                 self.wake.ring();
                 turn.await
             }
@@ -182,7 +182,7 @@ impl Reconciling {
                 (turned.written, self.next_turn(cluster, &turned, &left).map(|pause| now + pause))
             }
             // Whoever leads now goes through all clusters, unless it is this replica again before anybody saw that it was not.
-            Err(StoreError::Deposed) => (None, Some(now + STORE_AWAY)),
+            Err(StoreError::NotLeader) => (None, Some(now + STORE_AWAY)),
             Err(error) => {
                 self.figures.failures.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(cluster.id = %cluster, %error, cause = ?std::error::Error::source(&error), "a turn could not be stored");
@@ -194,12 +194,12 @@ impl Reconciling {
     }
 
     /// After how long the next turn is due.
-    fn next_turn(&self, cluster: ClusterId, turned: &Turned, left: &Shared) -> Option<Duration> {
+    fn next_turn(&self, cluster: ClusterId, turned: &Outcome, left: &Shared) -> Option<Duration> {
         let mut left = lock(left);
         if let Some(at) = turned.unchanged_at {
             left.unwritten.push((cluster, at));
         }
-        let waits_in_vain = turned.again == Again::Soon && turned.written.is_none();
+        let waits_in_vain = turned.requeue == Requeue::Soon && turned.written.is_none();
         let times = if waits_in_vain {
             let times = left.patience.entry(cluster).or_default();
             *times = times.saturating_add(1);
@@ -210,13 +210,13 @@ impl Reconciling {
         };
         drop(left);
         let remaining = turned.deadline.map(|at| (at - self.reconciler.clock.now()).to_std().unwrap_or_default());
-        pause(turned.again, times, self.interval, remaining, cluster)
+        pause(turned.requeue, times, self.interval, remaining, cluster)
     }
 
     async fn write_ages(&self, left: &Shared) {
         let batch = std::mem::take(&mut lock(left).unwritten);
         match self.reconciler.note_ages(batch.clone()).await {
-            Ok(()) | Err(StoreError::Deposed) => {}
+            Ok(()) | Err(StoreError::NotLeader) => {}
             Err(error) => {
                 tracing::warn!(%error, clusters = batch.len(), "ages cannot be stored; trying again");
                 // Older times than those known are ignored when they are written later, so the order does not matter.
@@ -241,18 +241,18 @@ impl Reconciling {
 /// After how long the next turn is due after so many in which nothing moved; at the latest when what is under way has to end, which is
 /// after `remaining`.
 fn pause(
-    again: Again,
+    again: Requeue,
     times: u32,
     interval: Duration,
     remaining: Option<Duration>,
     cluster: ClusterId,
 ) -> Option<Duration> {
     let pause = match again {
-        Again::Never => return None,
-        Again::Now => Duration::ZERO,
-        Again::Soon => spread(soon(times).min(interval.max(Duration::from_millis(200))), cluster),
-        Again::After(pause) => pause.min(interval.max(SOON.1) * 5),
-        Again::Quiet => spread(interval, cluster),
+        Requeue::Never => return None,
+        Requeue::Now => Duration::ZERO,
+        Requeue::Soon => spread(soon(times).min(interval.max(Duration::from_millis(200))), cluster),
+        Requeue::After(pause) => pause.min(interval.max(SOON.1) * 5),
+        Requeue::Quiet => spread(interval, cluster),
     };
     Some(remaining.map_or(pause, |remaining| pause.min(remaining)))
 }
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn nothing_is_looked_at_later_than_it_has_to_end() {
         let (interval, hour, cluster) = (Duration::from_secs(60), Duration::from_secs(3600), ClusterId::random());
-        for again in [Again::Now, Again::Soon, Again::After(hour), Again::Quiet] {
+        for again in [Requeue::Now, Requeue::Soon, Requeue::After(hour), Requeue::Quiet] {
             for times in [0, 50] {
                 for remaining in [0, 1, 4, 29, 59, 290].map(Duration::from_secs) {
                     let pause = pause(again, times, interval, Some(remaining), cluster).unwrap();
@@ -294,7 +294,7 @@ mod tests {
                 assert_eq!(pause(again, times, interval, Some(hour), cluster), unhurried, "{again:?}");
             }
         }
-        assert_eq!(pause(Again::Never, 0, interval, Some(Duration::ZERO), cluster), None);
+        assert_eq!(pause(Requeue::Never, 0, interval, Some(Duration::ZERO), cluster), None);
     }
 
     #[test]

@@ -15,14 +15,14 @@ const KEYS_KEPT: TimeDelta = TimeDelta::days(1);
 const TOMBSTONES_KEPT: TimeDelta = TimeDelta::days(30);
 
 /// Does the chores.
-pub struct Upkeep {
+pub struct Maintenance {
     /// Where things are kept.
     pub stores: Arc<Stores>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
-impl Upkeep {
+impl Maintenance {
     /// Works until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         loop {

@@ -7,7 +7,7 @@ use std::sync::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kqueen_domain::{
-    catalog::{Listener, Notice, Subject},
+    catalog::{ChangeEvent, Subject, Subscriber},
     id::ClusterId,
     port::clock::Clock,
 };
@@ -22,7 +22,7 @@ const OF_A_LIST: usize = 100;
 
 /// The queue, shared between the one who serves it and all who ask.
 #[derive(Clone)]
-pub struct Wake {
+pub struct Trigger {
     clock: Arc<dyn Clock>,
     queue: Arc<Mutex<Queue>>,
     bell: Arc<Notify>,
@@ -30,7 +30,7 @@ pub struct Wake {
     missed: Arc<AtomicBool>,
 }
 
-impl Wake {
+impl Trigger {
     /// Nobody waits yet.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, limits: Limits) -> Self {
@@ -82,8 +82,8 @@ impl Wake {
 }
 
 /// What was committed, by whichever replica, wakes the clusters concerned.
-impl Listener for Wake {
-    fn changed(&self, notices: &[Notice]) {
+impl Subscriber for Trigger {
+    fn changed(&self, notices: &[ChangeEvent]) {
         let now = Instant::now();
         let mut queue = self.queue();
         for notice in notices {
@@ -115,7 +115,7 @@ mod tests {
     #[tokio::test]
     async fn a_list_asks_for_what_was_not_looked_at_lately() {
         let now = Utc::now();
-        let wake = Wake::new(Arc::new(SetClock::at(now)), Limits { lane: 1, quick: 1000, slow: 1 });
+        let wake = Trigger::new(Arc::new(SetClock::at(now)), Limits { lane: 1, quick: 1000, slow: 1 });
         let looked_at = |number, seconds| vec![Some(now - TimeDelta::seconds(seconds)); number];
         let ids: Vec<_> = std::iter::repeat_with(ClusterId::random).take(OF_A_LIST + 1).collect();
         let list =

@@ -9,7 +9,7 @@ use super::{
     Change, Tables,
     list::Sort,
     table::{Checks, Row, Seen},
-    view::Entry,
+    view::Stored,
 };
 use crate::{
     cluster::{Cluster, DisplayStatus, ObservedStatus},
@@ -163,7 +163,7 @@ impl Tables {
             engine: provisioner.map_or_else(empty, |row| row.engine.clone()),
             state: DisplayStatus::of(&value, extra.observed.as_deref()).phase.as_str(),
             extra,
-            entry: Arc::new(Entry::new(value, revision)),
+            entry: Arc::new(Stored::new(value, revision)),
         }
     }
 }
@@ -183,7 +183,7 @@ pub(super) fn organization_row(Versioned { value, revision }: Versioned<Organiza
         engine: Arc::from(""),
         state: "",
         extra: (),
-        entry: Arc::new(Entry::new(value, revision)),
+        entry: Arc::new(Stored::new(value, revision)),
     }
 }
 
@@ -198,7 +198,7 @@ pub(super) fn user_row(Versioned { value, revision }: Versioned<User>) -> Row<Us
         engine: Arc::from(""),
         state: "",
         extra: (),
-        entry: Arc::new(Entry::new(value, revision)),
+        entry: Arc::new(Stored::new(value, revision)),
     }
 }
 
@@ -228,6 +228,6 @@ pub(super) fn provisioner_row(
             ProvisionerPhase::NotReachable => "not reachable",
         },
         extra: Checks { own, own_changed_at, found: checked },
-        entry: Arc::new(Entry::new(value, revision)),
+        entry: Arc::new(Stored::new(value, revision)),
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 
 /// Everything the catalog is to show, put together piece by piece in any order: what is stored is never in memory twice.
 #[derive(Default)]
-pub struct Filling {
+pub struct SnapshotBuilder {
     tables: Tables,
     provisioners: Vec<Versioned<Provisioner>>,
     clusters: Vec<Versioned<Cluster>>,
@@ -26,7 +26,7 @@ pub struct Filling {
     seen: HashMap<Uuid, Seen>,
 }
 
-impl Filling {
+impl SnapshotBuilder {
     /// Adds what was stored. That something is gone says nothing here.
     pub fn put(&mut self, change: Change) {
         let tables = &mut self.tables;
@@ -83,7 +83,7 @@ impl Filling {
     }
 }
 
-impl FromIterator<Change> for Filling {
+impl FromIterator<Change> for SnapshotBuilder {
     fn from_iter<T: IntoIterator<Item = Change>>(everything: T) -> Self {
         let mut filling = Self::default();
         everything.into_iter().for_each(|change| filling.put(change));

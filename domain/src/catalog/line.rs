@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Change, ClusterView, Entry, Tables,
+    Change, ClusterView, Stored, Tables,
     table::{Row, Seen},
     view::Lookup,
 };
@@ -23,9 +23,9 @@ use crate::{
 #[derive(Debug)]
 pub struct ClusterLine {
     /// The cluster.
-    pub cluster: Arc<Entry<Cluster>>,
+    pub cluster: Arc<Stored<Cluster>>,
     /// The organization it lives in.
-    pub organization: Option<Arc<Entry<Organization>>>,
+    pub organization: Option<Arc<Stored<Organization>>>,
     /// When it was last looked at.
     pub looked_at: Option<DateTime<Utc>>,
     /// What was put together of it and all it nests.
@@ -101,7 +101,7 @@ pub(super) enum Found {
 
 impl Found {
     /// The cluster and the organization it lives in.
-    pub(super) fn subject(&self) -> (&Cluster, Option<&Entry<Organization>>) {
+    pub(super) fn subject(&self) -> (&Cluster, Option<&Stored<Organization>>) {
         match self {
             Self::Line(line) => (&line.cluster.record, line.organization.as_deref()),
             Self::View(view, ..) => (&view.cluster.record, view.organization.as_deref()),

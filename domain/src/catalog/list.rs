@@ -67,7 +67,7 @@ pub struct Window {
 
 /// A question for a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
+pub struct Query {
     /// Where.
     pub scope: Scope,
     /// What the caller may see.
@@ -82,7 +82,7 @@ pub struct Listing {
     pub window: Window,
 }
 
-impl Listing {
+impl Query {
     /// Everything in `scope` in the order of creation.
     #[must_use]
     pub fn everything(scope: Scope) -> Self {

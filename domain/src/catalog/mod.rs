@@ -26,11 +26,11 @@ use uuid::Uuid;
 
 pub use self::{
     count::{ClusterCounts, ProvisionerCounts, Tally, UserCounts},
-    filling::Filling,
+    filling::SnapshotBuilder,
     line::{Audience, ClusterLine},
-    list::{Filter, Listing, Page, Scope, Sort, Visibility, Window},
-    notice::{Listener, Notice, Subject},
-    view::{ClusterView, Entry, OperationView, OrphanView, ProvisionerView, UserView},
+    list::{Filter, Page, Query, Scope, Sort, Visibility, Window},
+    notice::{ChangeEvent, Subject, Subscriber},
+    view::{ClusterView, OperationView, OrphanView, ProvisionerView, Stored, UserView},
 };
 use self::{
     line::Nested,
@@ -109,7 +109,7 @@ struct Tables {
 pub struct Catalog {
     /// Of a kind that is cheap to read for threads that all read: every request does, several times.
     tables: ShardedLock<Tables>,
-    listeners: RwLock<Vec<Arc<dyn Listener>>>,
+    listeners: RwLock<Vec<Arc<dyn Subscriber>>>,
 }
 
 impl Catalog {
@@ -120,13 +120,13 @@ impl Catalog {
     }
 
     /// Tells `listener` of every change from now on.
-    pub fn listen(&self, listener: Arc<dyn Listener>) {
+    pub fn listen(&self, listener: Arc<dyn Subscriber>) {
         self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
     /// Shows `changes` with the revisions they were committed at, all at once. Called by one task at a time, in the order of commits.
     pub fn apply(&self, changes: Vec<(Revision, Change)>) {
-        let notices: Vec<Notice> = {
+        let notices: Vec<ChangeEvent> = {
             let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
             let mut told = Vec::new();
             for (revision, change) in changes {
@@ -138,7 +138,7 @@ impl Catalog {
                 told.extend(subject.map(|subject| (subject, revision, tables.notice(subject, revision))));
             }
             // Whose an operation was, on a cluster that left in the same transaction, may be known only at the end of that.
-            let late = |(subject, revision, notice): (_, _, Option<Notice>)| {
+            let late = |(subject, revision, notice): (_, _, Option<ChangeEvent>)| {
                 notice.or_else(|| tables.notice(subject, revision))
             };
             told.into_iter().filter_map(late).collect()
@@ -149,7 +149,7 @@ impl Catalog {
     }
 
     /// Forgets everything and shows what was put together instead: at the start, and after a gap in the feed.
-    pub fn replace(&self, everything: Filling) {
+    pub fn replace(&self, everything: SnapshotBuilder) {
         let tables = everything.into_tables();
         let former = std::mem::replace(&mut *self.tables.write().unwrap_or_else(PoisonError::into_inner), tables);
         self.tell(|listener| listener.replaced());
@@ -157,7 +157,7 @@ impl Catalog {
         drop(former);
     }
 
-    fn tell(&self, what: impl Fn(&dyn Listener)) {
+    fn tell(&self, what: impl Fn(&dyn Subscriber)) {
         for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
             what(&**listener);
         }
@@ -169,13 +169,13 @@ impl Catalog {
 
     /// An organization.
     #[must_use]
-    pub fn organization(&self, id: OrganizationId) -> Option<Arc<Entry<Organization>>> {
+    pub fn organization(&self, id: OrganizationId) -> Option<Arc<Stored<Organization>>> {
         self.read().organizations.get(id.uuid()).cloned()
     }
 
     /// The organization with that namespace.
     #[must_use]
-    pub fn organization_by_namespace(&self, namespace: &str) -> Option<Arc<Entry<Organization>>> {
+    pub fn organization_by_namespace(&self, namespace: &str) -> Option<Arc<Stored<Organization>>> {
         self.read().organizations.find(|row| row.entry.record.namespace.as_str() == namespace)
     }
 
@@ -187,7 +187,7 @@ impl Catalog {
 
     /// A user.
     #[must_use]
-    pub fn user(&self, id: UserId) -> Option<Arc<Entry<User>>> {
+    pub fn user(&self, id: UserId) -> Option<Arc<Stored<User>>> {
         self.read().users.get(id.uuid()).cloned()
     }
 
@@ -199,7 +199,7 @@ impl Catalog {
 
     /// The user who logs in with that name.
     #[must_use]
-    pub fn user_by_name(&self, username: &str) -> Option<Arc<Entry<User>>> {
+    pub fn user_by_name(&self, username: &str) -> Option<Arc<Stored<User>>> {
         let tables = self.read();
         tables.usernames.get(username).and_then(|id| tables.users.get(*id)).cloned()
     }
@@ -220,13 +220,13 @@ impl Catalog {
 
     /// A page of organizations.
     #[must_use]
-    pub fn organizations(&self, listing: &Listing) -> Page<Arc<Entry<Organization>>> {
+    pub fn organizations(&self, listing: &Query) -> Page<Arc<Stored<Organization>>> {
         self.read().organizations.page(listing, |row| row.entry.clone())
     }
 
     /// A page of users.
     #[must_use]
-    pub fn users(&self, listing: &Listing) -> Page<UserView> {
+    pub fn users(&self, listing: &Query) -> Page<UserView> {
         let tables = self.read();
         tables.users.page(listing, |row| UserView {
             organization: tables.organizations.get(row.entry.record.organization.uuid()).cloned(),
@@ -236,7 +236,7 @@ impl Catalog {
 
     /// A page of provisioners.
     #[must_use]
-    pub fn provisioners(&self, listing: &Listing) -> Page<ProvisionerView> {
+    pub fn provisioners(&self, listing: &Query) -> Page<ProvisionerView> {
         let tables = self.read();
         tables.provisioners.page(listing, |row| tables.provisioner_view_of(row.entry.clone()))
     }
@@ -247,7 +247,7 @@ impl Catalog {
         &self,
         id: ClusterId,
         audience: Audience,
-        allowed: impl FnOnce(&Cluster, Option<&Entry<Organization>>) -> bool,
+        allowed: impl FnOnce(&Cluster, Option<&Stored<Organization>>) -> bool,
         render: impl FnOnce(&ClusterView) -> Vec<u8>,
     ) -> Option<Arc<ClusterLine>> {
         let (audience, found) = {
@@ -276,7 +276,7 @@ impl Catalog {
     #[must_use]
     pub fn clusters(
         &self,
-        listing: &Listing,
+        listing: &Query,
         audience: Audience,
         render: impl Fn(&ClusterView) -> Vec<u8>,
     ) -> Page<Arc<ClusterLine>> {

@@ -22,7 +22,7 @@ pub enum Subject {
 
 /// One change that was committed, with what decides who may hear of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Notice {
+pub struct ChangeEvent {
     /// The revision it was committed at: the same on every replica. Several changes of one transaction have the same.
     pub revision: Revision,
     /// What has changed.
@@ -36,9 +36,9 @@ pub struct Notice {
 }
 
 /// Hears of changes. Called on the task that feeds the catalog, after the catalog shows them: it must not wait.
-pub trait Listener: Send + Sync {
+pub trait Subscriber: Send + Sync {
     /// These changes were committed, in this order.
-    fn changed(&self, notices: &[Notice]);
+    fn changed(&self, notices: &[ChangeEvent]);
     /// Changes may have been missed: everything was read anew.
     fn replaced(&self);
 }
@@ -84,7 +84,7 @@ impl Tables {
     }
 
     /// The notice of something that is shown.
-    pub(super) fn notice(&self, subject: Subject, revision: Revision) -> Option<Notice> {
+    pub(super) fn notice(&self, subject: Subject, revision: Revision) -> Option<ChangeEvent> {
         let (organization, owner) = match subject {
             Subject::Cluster(id) => {
                 let cluster = &self.clusters.get(id.uuid())?.record;
@@ -97,17 +97,17 @@ impl Tables {
             }
             Subject::User(id) => (self.users.get(id.uuid())?.record.organization, id),
         };
-        Some(Notice { revision, subject, gone: false, organization, owner })
+        Some(ChangeEvent { revision, subject, gone: false, organization, owner })
     }
 
     /// The notice of something that is about to go.
-    pub(super) fn farewell(&self, change: &Change, revision: Revision) -> Option<Notice> {
+    pub(super) fn farewell(&self, change: &Change, revision: Revision) -> Option<ChangeEvent> {
         let subject = match change {
             Change::ClusterGone(id) => Subject::Cluster(*id),
             Change::ProvisionerGone(id) => Subject::Provisioner(*id),
             Change::UserGone(id) => Subject::User(*id),
             _ => return None,
         };
-        Some(Notice { gone: true, ..self.notice(subject, revision)? })
+        Some(ChangeEvent { gone: true, ..self.notice(subject, revision)? })
     }
 }

@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use super::{
     line::Kept,
-    list::{Listing, Matcher, Page, Scope, Sort, Visibility},
+    list::{Matcher, Page, Query, Scope, Sort, Visibility},
     names::Names,
     order::Order,
-    view::Entry,
+    view::Stored,
 };
 use crate::{
     cluster::ObservedStatus,
@@ -24,7 +24,7 @@ use crate::{
 
 /// A record with the texts it is sorted and filtered by, in lower case.
 pub(super) struct Row<T, X> {
-    pub(super) entry: Arc<Entry<T>>,
+    pub(super) entry: Arc<Stored<T>>,
     pub(super) id: Uuid,
     pub(super) created_at: DateTime<Utc>,
     pub(super) organization: OrganizationId,
@@ -106,11 +106,11 @@ impl<T, X> Table<T, X> {
         row_at(&self.slots, *self.by_id.get(&id)?)
     }
 
-    pub(super) fn get(&self, id: Uuid) -> Option<&Arc<Entry<T>>> {
+    pub(super) fn get(&self, id: Uuid) -> Option<&Arc<Stored<T>>> {
         self.row(id).map(|row| &row.entry)
     }
 
-    pub(super) fn find(&self, wanted: impl Fn(&Row<T, X>) -> bool) -> Option<Arc<Entry<T>>> {
+    pub(super) fn find(&self, wanted: impl Fn(&Row<T, X>) -> bool) -> Option<Arc<Stored<T>>> {
         self.slots.iter().flatten().find(|row| wanted(row)).map(|row| row.entry.clone())
     }
 
@@ -236,7 +236,7 @@ impl<T, X> Table<T, X> {
     }
 
     /// The part of the list that is asked for, each row made into what the caller wants.
-    pub(super) fn page<V>(&self, listing: &Listing, view: impl Fn(&Row<T, X>) -> V) -> Page<V> {
+    pub(super) fn page<V>(&self, listing: &Query, view: impl Fn(&Row<T, X>) -> V) -> Page<V> {
         let none = Page { items: Vec::new(), total: 0 };
         let Some(orders) = self.scopes.get(&listing.scope) else { return none };
         let slots = orders[listing.sort as usize].slots();

@@ -10,7 +10,7 @@ use random::{Random, Script};
 use super::*;
 
 /// What `catalog` answers, in the words of the model.
-fn answer(catalog: &Catalog, kind: Kind, listing: &Listing) -> Page<String> {
+fn answer(catalog: &Catalog, kind: Kind, listing: &Query) -> Page<String> {
     fn named<T>(page: Page<T>, name: impl Fn(&T) -> String) -> Page<String> {
         Page { items: page.items.iter().map(name).collect(), total: page.total }
     }
@@ -27,7 +27,7 @@ fn text(view: &ClusterView) -> Vec<u8> {
 }
 
 /// Clusters as they are shown to somebody for whom nothing is kept.
-fn put_together(catalog: &Catalog, listing: &Listing) -> Page<Arc<ClusterLine>> {
+fn put_together(catalog: &Catalog, listing: &Query) -> Page<Arc<ClusterLine>> {
     catalog.clusters(listing, Audience::Nowhere, text)
 }
 
@@ -206,7 +206,7 @@ fn a_line_is_put_together_once_for_as_long_as_nothing_in_it_changes() {
     let mut script = Script::default();
     let catalog = Catalog::new();
     let organization = random::organizations()[0];
-    let listing = Listing::everything(Scope::Organization(organization));
+    let listing = Query::everything(Scope::Organization(organization));
     while put_together(&catalog, &listing).total == 0 {
         catalog.apply(vec![script.next(&mut random)]);
     }

@@ -22,7 +22,7 @@ use crate::{
 
 /// A record at one revision, with a slot for the form it is presented in, which is made at most once per revision.
 #[derive(Debug)]
-pub struct Entry<T> {
+pub struct Stored<T> {
     /// The record.
     pub record: T,
     /// Its revision.
@@ -30,7 +30,7 @@ pub struct Entry<T> {
     rendered: OnceLock<Box<[u8]>>,
 }
 
-impl<T> Entry<T> {
+impl<T> Stored<T> {
     /// An entry not yet rendered.
     #[must_use]
     pub const fn new(record: T, revision: Revision) -> Self {
@@ -47,18 +47,18 @@ impl<T> Entry<T> {
 #[derive(Debug, Clone)]
 pub struct UserView {
     /// The user.
-    pub user: Arc<Entry<User>>,
+    pub user: Arc<Stored<User>>,
     /// The organization; `None` only for a moment while a deletion is under way.
-    pub organization: Option<Arc<Entry<Organization>>>,
+    pub organization: Option<Arc<Stored<Organization>>>,
 }
 
 /// A provisioner and its owner.
 #[derive(Debug, Clone)]
 pub struct ProvisionerView {
     /// The provisioner.
-    pub provisioner: Arc<Entry<Provisioner>>,
+    pub provisioner: Arc<Stored<Provisioner>>,
     /// The organization it lives in.
-    pub organization: Option<Arc<Entry<Organization>>>,
+    pub organization: Option<Arc<Stored<Organization>>>,
     /// Its owner.
     pub owner: Option<UserView>,
 }
@@ -67,9 +67,9 @@ pub struct ProvisionerView {
 #[derive(Debug, Clone)]
 pub struct ClusterView {
     /// The cluster.
-    pub cluster: Arc<Entry<Cluster>>,
+    pub cluster: Arc<Stored<Cluster>>,
     /// The organization it lives in.
-    pub organization: Option<Arc<Entry<Organization>>>,
+    pub organization: Option<Arc<Stored<Organization>>>,
     /// Its provisioner.
     pub provisioner: Option<ProvisionerView>,
     /// Its owner.
@@ -117,7 +117,7 @@ impl ClusterView {
 #[derive(Debug, Clone)]
 pub struct OperationView {
     /// The operation.
-    pub operation: Arc<Entry<Operation>>,
+    pub operation: Arc<Stored<Operation>>,
     /// The tenant of its cluster.
     pub organization: OrganizationId,
     /// Who owns, or owned, its cluster.
@@ -130,9 +130,9 @@ pub struct OperationView {
 #[derive(Debug, Clone)]
 pub struct OrphanView {
     /// The orphan.
-    pub orphan: Arc<Entry<Orphan>>,
+    pub orphan: Arc<Stored<Orphan>>,
     /// The organization it belongs to.
-    pub organization: Option<Arc<Entry<Organization>>>,
+    pub organization: Option<Arc<Stored<Organization>>>,
     /// Its provisioner, unless that is gone.
     pub provisioner: Option<ProvisionerView>,
 }
@@ -141,7 +141,7 @@ pub struct OrphanView {
 pub(super) trait Lookup {
     fn user_view(&self, id: UserId) -> Option<UserView>;
     fn provisioner_view(&self, id: ProvisionerId) -> Option<ProvisionerView>;
-    fn provisioner_view_of(&self, provisioner: Arc<Entry<Provisioner>>) -> ProvisionerView;
+    fn provisioner_view_of(&self, provisioner: Arc<Stored<Provisioner>>) -> ProvisionerView;
     fn cluster_view(&self, row: &Row<Cluster, Seen>) -> ClusterView;
 }
 
@@ -156,7 +156,7 @@ impl Lookup for Tables {
         Some(self.provisioner_view_of(self.provisioners.get(id.uuid())?.clone()))
     }
 
-    fn provisioner_view_of(&self, provisioner: Arc<Entry<Provisioner>>) -> ProvisionerView {
+    fn provisioner_view_of(&self, provisioner: Arc<Stored<Provisioner>>) -> ProvisionerView {
         ProvisionerView {
             organization: self.organizations.get(provisioner.record.organization.uuid()).cloned(),
             owner: self.user_view(provisioner.record.owner),

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::{
     Catalog, Tables,
     list::Scope,
-    view::{Entry, Lookup, OperationView, OrphanView},
+    view::{Lookup, OperationView, OrphanView, Stored},
 };
 use crate::{
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
@@ -26,9 +26,9 @@ type Place = (DateTime<Utc>, OperationId);
 
 #[derive(Default)]
 pub(super) struct WorkTables {
-    operations: HashMap<OperationId, Arc<Entry<Operation>>>,
+    operations: HashMap<OperationId, Arc<Stored<Operation>>>,
     of_cluster: HashMap<ClusterId, Vec<Place>>,
-    orphans: BTreeMap<ClusterId, Arc<Entry<Orphan>>>,
+    orphans: BTreeMap<ClusterId, Arc<Stored<Orphan>>>,
     tombstone: HashMap<ClusterId, Arc<Tombstone>>,
 }
 
@@ -39,10 +39,10 @@ impl WorkTables {
         if let Err(at) = places.binary_search(&place) {
             places.insert(at, place);
         }
-        self.operations.insert(value.id, Arc::new(Entry::new(value, revision)));
+        self.operations.insert(value.id, Arc::new(Stored::new(value, revision)));
     }
 
-    pub(super) fn remove_operation(&mut self, id: OperationId) -> Option<Arc<Entry<Operation>>> {
+    pub(super) fn remove_operation(&mut self, id: OperationId) -> Option<Arc<Stored<Operation>>> {
         let gone = self.operations.remove(&id)?;
         if let Some(places) = self.of_cluster.get_mut(&gone.record.cluster) {
             places.retain(|(_, other)| *other != id);
@@ -54,10 +54,10 @@ impl WorkTables {
     }
 
     pub(super) fn put_orphan(&mut self, Versioned { value, revision }: Versioned<Orphan>) {
-        self.orphans.insert(value.cluster, Arc::new(Entry::new(value, revision)));
+        self.orphans.insert(value.cluster, Arc::new(Stored::new(value, revision)));
     }
 
-    pub(super) fn remove_orphan(&mut self, cluster: ClusterId) -> Option<Arc<Entry<Orphan>>> {
+    pub(super) fn remove_orphan(&mut self, cluster: ClusterId) -> Option<Arc<Stored<Orphan>>> {
         self.orphans.remove(&cluster)
     }
 
@@ -91,7 +91,7 @@ impl Tables {
         self.work.tombstone.get(&cluster).map(|tombstone| (tombstone.organization, tombstone.owner))
     }
 
-    fn operation_view(&self, operation: &Arc<Entry<Operation>>) -> Option<OperationView> {
+    fn operation_view(&self, operation: &Arc<Stored<Operation>>) -> Option<OperationView> {
         let cluster = operation.record.cluster;
         let (organization, owner) = self.tenant_of(cluster)?;
         let cluster_name = match self.clusters.get(cluster.uuid()) {
@@ -101,7 +101,7 @@ impl Tables {
         Some(OperationView { operation: operation.clone(), organization, owner, cluster_name })
     }
 
-    fn orphan_view(&self, orphan: &Arc<Entry<Orphan>>) -> OrphanView {
+    fn orphan_view(&self, orphan: &Arc<Stored<Orphan>>) -> OrphanView {
         OrphanView {
             organization: self.organizations.get(orphan.record.organization.uuid()).cloned(),
             provisioner: self.provisioner_view(orphan.record.provisioner),

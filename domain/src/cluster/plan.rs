@@ -63,7 +63,7 @@ impl Call {
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum Decision {
     /// Nothing; look again when it is due.
     Rest,
     /// Nothing but waiting, in that step of the operation.
@@ -85,13 +85,13 @@ pub enum Step {
     Leave,
 }
 
-fn succeeded() -> Step {
-    Step::End { status: OperationStatus::Succeeded, reason: None, event: ClusterEvent::Finished }
+fn succeeded() -> Decision {
+    Decision::End { status: OperationStatus::Succeeded, reason: None, event: ClusterEvent::Finished }
 }
 
-fn failed(reason: Reason) -> Step {
+fn failed(reason: Reason) -> Decision {
     let event = ClusterEvent::EngineFailed(reason.clone());
-    Step::End { status: OperationStatus::Failed, reason: Some(reason), event }
+    Decision::End { status: OperationStatus::Failed, reason: Some(reason), event }
 }
 
 /// Why a cluster that the provider does not have any more has failed.
@@ -128,22 +128,22 @@ pub fn is_mended_by_deploying(reason: &Reason) -> bool {
 
 /// What to do next.
 #[must_use]
-pub fn plan(situation: &Situation<'_>) -> Step {
+pub fn plan(situation: &Situation<'_>) -> Decision {
     let step = match situation.operation.filter(|operation| operation.status.is_unfinished()) {
         None => at_rest(situation),
         Some(operation) => under_way(situation, operation),
     };
     match step {
         // A stored state that does not go with the operation: the end of the operation is a failure of the cluster.
-        Step::End { status, reason, event } if situation.cluster.lifecycle.clone().on(event.clone()).is_err() => {
+        Decision::End { status, reason, event } if situation.cluster.lifecycle.clone().on(event.clone()).is_err() => {
             let event = ClusterEvent::EngineFailed(reason.clone().unwrap_or_else(interrupted));
-            Step::End { status, reason, event }
+            Decision::End { status, reason, event }
         }
         other => other,
     }
 }
 
-fn under_way(situation: &Situation<'_>, operation: &Operation) -> Step {
+fn under_way(situation: &Situation<'_>, operation: &Operation) -> Decision {
     let next = match &operation.kind {
         OperationKind::Deploy => deploy(situation, operation),
         OperationKind::Resize { node_count } => {
@@ -159,20 +159,20 @@ fn under_way(situation: &Situation<'_>, operation: &Operation) -> Step {
             change(situation, operation, Call::SetNetworkPolicy(policy.clone()), done)
         }
         OperationKind::Destroy => destroy(situation, operation),
-        OperationKind::Detach => Step::Leave,
+        OperationKind::Detach => Decision::Leave,
     };
     match next {
         // It is over anyway.
-        Step::End { .. } | Step::Leave => next,
-        Step::Rest | Step::Wait(_) | Step::Call(_) | Step::Move(_) => {
+        Decision::End { .. } | Decision::Leave => next,
+        Decision::Rest | Decision::Wait(_) | Decision::Call(_) | Decision::Move(_) => {
             if operation.cancel.is_some() {
                 cancelled(situation, operation)
             } else if situation.now >= operation.deadline {
                 overdue(situation, operation)
-            } else if let Step::Call(call) = &next
+            } else if let Decision::Call(call) = &next
                 && operation.next_attempt_at.is_some_and(|at| at > situation.now)
             {
-                Step::Wait(call.step())
+                Decision::Wait(call.step())
             } else {
                 next
             }
@@ -191,12 +191,12 @@ fn is_from_before(operation: &Operation, step: StepKind, now: DateTime<Utc>) -> 
 }
 
 /// Waits in the step that is under way, or in `otherwise` if none is.
-fn stay(operation: &Operation, otherwise: StepKind) -> Step {
-    Step::Wait(operation.current().map_or(otherwise, |step| step.kind))
+fn stay(operation: &Operation, otherwise: StepKind) -> Decision {
+    Decision::Wait(operation.current().map_or(otherwise, |step| step.kind))
 }
 
 /// What a look that failed means for an operation that was begun: waiting, unless the provider refuses us and nothing was sent yet.
-fn unseen(operation: &Operation, error: &EngineError) -> Step {
+fn unseen(operation: &Operation, error: &EngineError) -> Decision {
     match error {
         EngineError::Unsupported(_) => failed(error.reason()),
         EngineError::Denied(reason) | EngineError::Rejected(reason) if !operation.has_sent() => failed(reason.clone()),
@@ -209,27 +209,31 @@ fn unseen(operation: &Operation, error: &EngineError) -> Step {
     }
 }
 
-fn deploy(situation: &Situation<'_>, operation: &Operation) -> Step {
+fn deploy(situation: &Situation<'_>, operation: &Operation) -> Decision {
     let now = situation.now;
     let seen = match situation.observation {
         Ok(Observation::Present(seen)) => seen,
         Ok(Observation::Absent) | Err(EngineError::Missing) => {
             return if is_settling(operation, StepKind::Create, now) {
-                Step::Wait(StepKind::Wait)
+                Decision::Wait(StepKind::Wait)
             } else {
-                Step::Call(Call::Deploy)
+                Decision::Call(Call::Deploy)
             };
         }
         Err(error) => return unseen(operation, error),
     };
     match &seen.state {
-        ProvisioningState::Working | ProvisioningState::Removing => Step::Wait(StepKind::Wait),
-        ProvisioningState::Incomplete => Step::Call(Call::Deploy),
+        ProvisioningState::Working | ProvisioningState::Removing => Decision::Wait(StepKind::Wait),
+        ProvisioningState::Incomplete => Decision::Call(Call::Deploy),
         ProvisioningState::Running if situation.cluster.has_kubeconfig => succeeded(),
-        ProvisioningState::Running => Step::Call(Call::Kubeconfig),
+        ProvisioningState::Running => Decision::Call(Call::Kubeconfig),
         // What was broken before is asked for again once; what breaks after that stays broken.
-        ProvisioningState::Broken(_) if operation.accepted_at(StepKind::Create).is_none() => Step::Call(Call::Deploy),
-        ProvisioningState::Broken(_) if is_from_before(operation, StepKind::Create, now) => Step::Wait(StepKind::Wait),
+        ProvisioningState::Broken(_) if operation.accepted_at(StepKind::Create).is_none() => {
+            Decision::Call(Call::Deploy)
+        }
+        ProvisioningState::Broken(_) if is_from_before(operation, StepKind::Create, now) => {
+            Decision::Wait(StepKind::Wait)
+        }
         ProvisioningState::Broken(reason) => failed(reason.clone()),
     }
 }
@@ -240,7 +244,7 @@ fn change(
     operation: &Operation,
     call: Call,
     done: impl Fn(&ObservedCluster) -> Option<bool>,
-) -> Step {
+) -> Decision {
     let step = call.step();
     let seen = match situation.observation {
         Ok(Observation::Present(seen)) => seen,
@@ -255,36 +259,38 @@ fn change(
         ProvisioningState::Incomplete => failed(incomplete()),
         ProvisioningState::Running => match done(seen) {
             Some(true) => succeeded(),
-            _ if is_settling(operation, step, situation.now) => Step::Wait(StepKind::Wait),
+            _ if is_settling(operation, step, situation.now) => Decision::Wait(StepKind::Wait),
             None if accepted => succeeded(),
-            Some(false) | None => Step::Call(call),
+            Some(false) | None => Decision::Call(call),
         },
-        ProvisioningState::Broken(_) if is_from_before(operation, step, situation.now) => Step::Wait(StepKind::Wait),
+        ProvisioningState::Broken(_) if is_from_before(operation, step, situation.now) => {
+            Decision::Wait(StepKind::Wait)
+        }
         ProvisioningState::Broken(reason) if accepted => failed(reason.clone()),
-        ProvisioningState::Broken(_) => Step::Call(call),
+        ProvisioningState::Broken(_) => Decision::Call(call),
     }
 }
 
-fn destroy(situation: &Situation<'_>, operation: &Operation) -> Step {
+fn destroy(situation: &Situation<'_>, operation: &Operation) -> Decision {
     let now = situation.now;
     match situation.observation {
         Ok(Observation::Absent) | Err(EngineError::Missing) => {
             if situation.ledger.is_uncertain(now) {
-                Step::Wait(StepKind::Verify)
+                Decision::Wait(StepKind::Verify)
             } else {
-                Step::Leave
+                Decision::Leave
             }
         }
         Ok(Observation::Present(seen)) => match seen.state {
-            ProvisioningState::Removing => Step::Wait(StepKind::Verify),
+            ProvisioningState::Removing => Decision::Wait(StepKind::Verify),
             ProvisioningState::Working
             | ProvisioningState::Running
             | ProvisioningState::Incomplete
             | ProvisioningState::Broken(_) => {
                 if is_settling(operation, StepKind::Delete, now) {
-                    Step::Wait(StepKind::Verify)
+                    Decision::Wait(StepKind::Verify)
                 } else {
-                    Step::Call(Call::Destroy)
+                    Decision::Call(Call::Destroy)
                 }
             }
         },
@@ -294,7 +300,7 @@ fn destroy(situation: &Situation<'_>, operation: &Operation) -> Step {
 }
 
 /// Somebody stopped it, and it is not over by itself.
-fn cancelled(situation: &Situation<'_>, operation: &Operation) -> Step {
+fn cancelled(situation: &Situation<'_>, operation: &Operation) -> Decision {
     let reason = |cause: String, next_step: &str| Reason::new(cause, Responsible::Requester, next_step);
     let exists: Vec<String> = situation.ledger.remaining().map(|row| row.resource.name.to_string()).collect();
     let exists = if exists.is_empty() {
@@ -322,11 +328,11 @@ fn cancelled(situation: &Situation<'_>, operation: &Operation) -> Step {
             (reason.clone(), ClusterEvent::Stopped(reason))
         }
     };
-    Step::End { status: OperationStatus::Cancelled, reason: Some(reason), event }
+    Decision::End { status: OperationStatus::Cancelled, reason: Some(reason), event }
 }
 
 /// The deadline has passed, and it is not over by itself.
-fn overdue(situation: &Situation<'_>, operation: &Operation) -> Step {
+fn overdue(situation: &Situation<'_>, operation: &Operation) -> Decision {
     let waited = (operation.deadline - operation.requested_at).num_seconds();
     let last = operation.current().and_then(|step| step.reason.clone());
     let reason = match (situation.observation, last) {
@@ -350,35 +356,43 @@ fn overdue(situation: &Situation<'_>, operation: &Operation) -> Step {
     // A cluster at rest, whose operation should have ended long ago, has no deadline to miss.
     let event =
         if situation.cluster.lifecycle.is_transient() { event } else { ClusterEvent::EngineFailed(reason.clone()) };
-    Step::End { status: OperationStatus::Failed, reason: Some(reason), event }
+    Decision::End { status: OperationStatus::Failed, reason: Some(reason), event }
 }
 
-fn at_rest(situation: &Situation<'_>) -> Step {
+fn at_rest(situation: &Situation<'_>) -> Decision {
     let cluster = situation.cluster;
     let condition = match situation.observation {
         Ok(Observation::Absent) | Err(EngineError::Missing) => None,
         Ok(Observation::Present(seen)) => Some(&seen.state),
-        Err(_) if cluster.lifecycle.is_transient() => return Step::Move(ClusterEvent::EngineFailed(interrupted())),
-        Err(_) => return Step::Rest,
+        Err(_) if cluster.lifecycle.is_transient() => return Decision::Move(ClusterEvent::EngineFailed(interrupted())),
+        Err(_) => return Decision::Rest,
     };
     match (&cluster.lifecycle, condition) {
         (Lifecycle::Deploying | Lifecycle::Updating | Lifecycle::Destroying, _) => {
-            Step::Move(ClusterEvent::EngineFailed(interrupted()))
+            Decision::Move(ClusterEvent::EngineFailed(interrupted()))
         }
-        (Lifecycle::Ready, None) => Step::Move(ClusterEvent::EngineFailed(vanished())),
-        (Lifecycle::Ready, Some(ProvisioningState::Running)) if !cluster.has_kubeconfig => Step::Call(Call::Kubeconfig),
-        (Lifecycle::Ready, Some(ProvisioningState::Running | ProvisioningState::Working)) => Step::Rest,
+        (Lifecycle::Ready, None) => Decision::Move(ClusterEvent::EngineFailed(vanished())),
+        (Lifecycle::Ready, Some(ProvisioningState::Running)) if !cluster.has_kubeconfig => {
+            Decision::Call(Call::Kubeconfig)
+        }
+        (Lifecycle::Ready, Some(ProvisioningState::Running | ProvisioningState::Working)) => Decision::Rest,
         (Lifecycle::Ready, Some(ProvisioningState::Broken(reason))) => {
-            Step::Move(ClusterEvent::EngineFailed(reason.clone()))
+            Decision::Move(ClusterEvent::EngineFailed(reason.clone()))
         }
         (Lifecycle::Ready, Some(ProvisioningState::Removing)) => {
-            Step::Move(ClusterEvent::EngineFailed(being_removed()))
+            Decision::Move(ClusterEvent::EngineFailed(being_removed()))
         }
-        (Lifecycle::Ready, Some(ProvisioningState::Incomplete)) => Step::Move(ClusterEvent::EngineFailed(incomplete())),
+        (Lifecycle::Ready, Some(ProvisioningState::Incomplete)) => {
+            Decision::Move(ClusterEvent::EngineFailed(incomplete()))
+        }
         (Lifecycle::Failed { .. }, Some(ProvisioningState::Running)) if may_recover(situation.operation) => {
-            if cluster.has_kubeconfig { Step::Move(ClusterEvent::Finished) } else { Step::Call(Call::Kubeconfig) }
+            if cluster.has_kubeconfig {
+                Decision::Move(ClusterEvent::Finished)
+            } else {
+                Decision::Call(Call::Kubeconfig)
+            }
         }
-        (Lifecycle::Failed { .. }, _) => Step::Rest,
+        (Lifecycle::Failed { .. }, _) => Decision::Rest,
     }
 }
 

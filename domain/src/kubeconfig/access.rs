@@ -8,7 +8,7 @@ use crate::secret::Kubeconfig;
 
 /// How to reach a cluster.
 #[derive(Debug, Clone)]
-pub struct Access {
+pub struct ApiAccess {
     /// Address of the API server, with a path where a gateway serves several clusters.
     pub server: Url,
     /// Certificates of the authorities to trust, in PEM; without them those the system trusts.
@@ -32,7 +32,7 @@ pub struct Credentials {
     pub certificate: Option<(String, SecretString)>,
 }
 
-impl Access {
+impl ApiAccess {
     /// What `kubeconfig` says. `None` if it is not one that [`super::parse`] has made.
     #[must_use]
     pub fn of(kubeconfig: &Kubeconfig) -> Option<Self> {

@@ -11,7 +11,7 @@ mod check;
 
 use serde_json::Value;
 
-pub use access::{Access, Credentials};
+pub use access::{ApiAccess, Credentials};
 pub use address::AddressRules;
 
 use crate::{invalid::Invalid, secret::Kubeconfig};

@@ -66,7 +66,7 @@ fn every_credential_we_use_comes_back() {
         }),
     );
     assert_eq!(accepted(&sent), sent);
-    let access = Access::of(&parse(&sent, &lenient()).unwrap()).unwrap();
+    let access = ApiAccess::of(&parse(&sent, &lenient()).unwrap()).unwrap();
     assert_eq!(access.server.as_str(), "https://10.0.0.1:6443/k8s/clusters/c-1");
     assert_eq!(access.tls_server_name.as_deref(), Some("kubernetes.default"));
     assert!(access.authorities.unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
@@ -255,7 +255,7 @@ fn verification_is_either_skipped_or_done() {
     });
     assert_eq!(problems(&with(cluster, json!({}))), ["kubeconfig.clusters[0].cluster.insecure-skip-tls-verify"]);
     let cluster = json!({"server": "https://10.0.0.1", "insecure-skip-tls-verify": true});
-    assert!(Access::of(&parse(&with(cluster, json!({})), &lenient()).unwrap()).unwrap().skip_verification);
+    assert!(ApiAccess::of(&parse(&with(cluster, json!({})), &lenient()).unwrap()).unwrap().skip_verification);
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn arbitrary_input_never_panics() {
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Ok(kubeconfig) = parse_yaml(&text, &AddressRules::default()) {
-            assert!(Access::of(&kubeconfig).is_some(), "{text}");
+            assert!(ApiAccess::of(&kubeconfig).is_some(), "{text}");
             assert!(parse(&document(&kubeconfig), &AddressRules::default()).is_ok(), "{text}");
         }
     }

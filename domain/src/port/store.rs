@@ -73,7 +73,7 @@ pub enum StoreError {
     Unavailable(#[source] BoxError),
     /// The write carried a [`Term`] that has ended: another replica leads.
     #[error("another replica leads")]
-    Deposed,
+    NotLeader,
     /// What is stored cannot be read: damaged, of a newer format, or sealed with a key we do not have.
     #[error("a stored record cannot be read")]
     Unreadable(#[source] BoxError),
@@ -81,7 +81,7 @@ pub enum StoreError {
 
 /// What to do with a secret that belongs to a record.
 #[derive(Debug, Clone, Default)]
-pub enum Change<T> {
+pub enum SecretUpdate<T> {
     /// Leave it as it is.
     #[default]
     Keep,
@@ -91,7 +91,7 @@ pub enum Change<T> {
     Remove,
 }
 
-impl<T> From<Option<T>> for Change<T> {
+impl<T> From<Option<T>> for SecretUpdate<T> {
     /// `None` removes.
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Remove, Self::Set)
@@ -100,7 +100,7 @@ impl<T> From<Option<T>> for Change<T> {
 
 /// Asks that a creation be done once, however often it is requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
+pub struct IdempotencyRecord {
     /// Who asks; keys of different users are different.
     pub caller: UserId,
     /// The key the client chose, at most 255 bytes.
@@ -141,9 +141,9 @@ pub trait OrganizationStore: Send + Sync {
 #[derive(Debug, Clone, Default)]
 pub struct UserSecrets {
     /// The password's hash.
-    pub password: Change<PasswordHash>,
+    pub password: SecretUpdate<PasswordHash>,
     /// `metadata` with its secret parts.
-    pub metadata: Change<SealedDocument>,
+    pub metadata: SecretUpdate<SealedDocument>,
 }
 
 /// Stores users.
@@ -179,17 +179,17 @@ pub trait ProvisionerStore: Send + Sync {
     async fn create(
         &self,
         provisioner: &Provisioner,
-        secrets: Change<SealedDocument>,
-        claim: Option<Claim>,
+        secrets: SecretUpdate<SealedDocument>,
+        claim: Option<IdempotencyRecord>,
     ) -> Result<Creation<Provisioner>, StoreError>;
     /// The provisioner that the claim's caller made with its key within a day before, with the hash of that request; so that a repeated
     /// request is answered as the first was, whatever has changed since.
-    async fn claimed(&self, claim: &Claim) -> Result<Option<(Provisioner, [u8; 32])>, StoreError>;
+    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Provisioner, [u8; 32])>, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Engine and organization never change.
     async fn update(
         &self,
         provisioner: &Provisioner,
-        secrets: Change<SealedDocument>,
+        secrets: SecretUpdate<SealedDocument>,
         seen: Revision,
     ) -> Result<Revision, StoreError>;
     /// Replaces what the last check found; does not touch the provisioner's revision. `Missing`, `Deposed`.
@@ -204,14 +204,14 @@ pub trait ProvisionerStore: Send + Sync {
 #[derive(Debug, Clone, Default)]
 pub struct ClusterSecrets {
     /// Its kubeconfig.
-    pub kubeconfig: Change<Kubeconfig>,
+    pub kubeconfig: SecretUpdate<Kubeconfig>,
     /// `metadata` with its secret parts.
-    pub metadata: Change<SealedDocument>,
+    pub metadata: SecretUpdate<SealedDocument>,
 }
 
 /// What is written together with a cluster, in the same transaction.
 #[derive(Debug, Clone, Default)]
-pub struct Work {
+pub struct ClusterCommit {
     /// Operations, each with the revision it was read at, or `None` for a new one. `Conflict` when one has changed meanwhile.
     pub operations: Vec<(Operation, Option<Revision>)>,
     /// Old operations that are not kept any longer.
@@ -233,7 +233,7 @@ pub struct Work {
 
 /// What happens to a cluster's own record in a [`Work`]'s transaction.
 #[derive(Debug, Clone)]
-pub enum ClusterRecord {
+pub enum RecordChange {
     /// It is not touched; it must be there, and with a revision it must not have changed since.
     Keep(Option<Revision>),
     /// It is replaced.
@@ -276,17 +276,17 @@ pub trait ClusterStore: Send + Sync {
         &self,
         cluster: &Cluster,
         secrets: ClusterSecrets,
-        work: Work,
-        claim: Option<Claim>,
+        work: ClusterCommit,
+        claim: Option<IdempotencyRecord>,
     ) -> Result<Creation<Cluster>, StoreError>;
     /// The cluster that the claim's caller made with its key within a day before, with the hash of that request; so that a repeated
     /// request is answered as the first was, whatever has changed since.
-    async fn claimed(&self, claim: &Claim) -> Result<Option<(Cluster, [u8; 32])>, StoreError>;
+    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Cluster, [u8; 32])>, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Provisioner and organization never change.
     async fn update(&self, cluster: &Cluster, secrets: ClusterSecrets, seen: Revision) -> Result<Revision, StoreError>;
     /// Writes what belongs to a cluster, all of it or nothing. `Missing`, `Conflict`, `Deposed`. The revision is that of everything
     /// that was written.
-    async fn commit(&self, id: ClusterId, record: ClusterRecord, work: Work) -> Result<Revision, StoreError>;
+    async fn commit(&self, id: ClusterId, record: RecordChange, work: ClusterCommit) -> Result<Revision, StoreError>;
     /// Its kubeconfig, if it has one.
     async fn kubeconfig(&self, id: ClusterId) -> Result<Option<Kubeconfig>, StoreError>;
     /// Its kubeconfig, if it has one, for whoever only hands it on.
@@ -324,7 +324,7 @@ pub trait OrphanStore: Send + Sync {
 /// Tells how far the catalog is.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
-pub trait Freshness: Send + Sync {
+pub trait ReadBarrier: Send + Sync {
     /// Returns once the catalog shows every write that any replica acknowledged before this call. `Unavailable` when that cannot be
     /// known within a few seconds.
     async fn caught_up(&self) -> Result<(), StoreError>;

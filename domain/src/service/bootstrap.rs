@@ -15,7 +15,7 @@ use crate::{
         clock::Clock,
         engine::Engine,
         password::PasswordHasher,
-        store::{Change, Freshness, OrganizationStore, ProvisionerStore, StoreError, UserSecrets, UserStore},
+        store::{OrganizationStore, ProvisionerStore, ReadBarrier, SecretUpdate, StoreError, UserSecrets, UserStore},
     },
     provisioner::Provisioner,
     secret::Password,
@@ -59,7 +59,7 @@ pub struct Bootstrap {
     /// Where provisioners are stored.
     pub provisioners: Arc<dyn ProvisionerStore>,
     /// How far the read model is.
-    pub freshness: Arc<dyn Freshness>,
+    pub freshness: Arc<dyn ReadBarrier>,
     /// Hashes passwords.
     pub passwords: Arc<dyn PasswordHasher>,
     /// The time.
@@ -133,7 +133,7 @@ impl Bootstrap {
             token_generation: 0,
             created_at: self.clock.now(),
         };
-        let secrets = UserSecrets { password: Change::Set(hash), metadata: Change::Keep };
+        let secrets = UserSecrets { password: SecretUpdate::Set(hash), metadata: SecretUpdate::Keep };
         self.users.create(&user, secrets).await?;
         Ok(user)
     }

@@ -68,7 +68,7 @@ impl Checks {
     /// # Errors
     /// `Deposed`, `Unavailable`.
     pub async fn check(&self, id: ProvisionerId) -> Result<Option<ProvisionerPhase>, StoreError> {
-        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+        let term = self.leadership.term().ok_or(StoreError::NotLeader)?;
         // What others find with newer credentials while we ask is newer than what we find.
         let asked_at = self.clock.now();
         let Some(view) = self.catalog.provisioner(id) else { return Ok(None) };

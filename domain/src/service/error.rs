@@ -89,7 +89,7 @@ impl From<StoreError> for ServiceError {
             StoreError::Dangling { field } => Self::field(field, super::references::NOT_THERE),
             StoreError::Unavailable(cause) => Self::Unavailable(cause),
             // Only what the reconciler writes carries a term.
-            StoreError::Deposed => Self::Unavailable(Box::new(error)),
+            StoreError::NotLeader => Self::Unavailable(Box::new(error)),
             StoreError::Unreadable(cause) => Self::Internal(cause),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     access::{Action, Caller, Rule},
-    catalog::{Audience, Catalog, Filter, Listing, Scope, Sort, Visibility, Window},
+    catalog::{Audience, Catalog, Filter, Query, Scope, Sort, Visibility, Window},
     service::ServiceError,
     user::Role,
 };
@@ -55,8 +55,8 @@ impl ListRequest {
     }
 
     /// The question for the catalog.
-    pub(super) fn listing(&self, scope: Scope, visibility: Visibility) -> Listing {
-        Listing {
+    pub(super) fn listing(&self, scope: Scope, visibility: Visibility) -> Query {
+        Query {
             scope,
             visibility,
             filter: self.filter.clone(),

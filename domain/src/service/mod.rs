@@ -24,7 +24,7 @@ pub use lists::ListRequest;
 
 use crate::{
     access::{Action, Caller, Target, allows},
-    catalog::Entry,
+    catalog::Stored,
     id::OrganizationId,
     organization::Organization,
     port::store::Revision,
@@ -44,7 +44,7 @@ fn acts_in(caller: &Caller, organization: OrganizationId) -> bool {
 
 /// Whether `caller` may do `action` to something in `organization`. Where the organization is not there, its policy is not known,
 /// and the answer is no to everybody whom a policy binds.
-fn may(caller: &Caller, action: Action, target: Target, organization: Option<&Entry<Organization>>) -> bool {
+fn may(caller: &Caller, action: Action, target: Target, organization: Option<&Stored<Organization>>) -> bool {
     match organization {
         Some(organization) => allows(caller, action, target, &organization.record.policy),
         None => caller.role == Role::Superadmin,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::{ATTEMPTS, Expected, ListRequest, ServiceError, acts_in, may};
 use crate::{
     access::{Action, Caller, Policy, Target},
-    catalog::{Catalog, Entry, Page, Scope, Visibility},
+    catalog::{Catalog, Page, Scope, Stored, Visibility},
     id::OrganizationId,
     invalid::FieldError,
     name::{Namespace, OrganizationName},
     organization::{Organization, Remaining},
     port::{
         clock::Clock,
-        store::{Freshness, OrganizationStore, Revision, StoreError},
+        store::{OrganizationStore, ReadBarrier, Revision, StoreError},
     },
     user::Role,
 };
@@ -29,12 +29,12 @@ pub struct Organizations {
     /// Where they are stored.
     pub store: Arc<dyn OrganizationStore>,
     /// How far the read model is.
-    pub freshness: Arc<dyn Freshness>,
+    pub freshness: Arc<dyn ReadBarrier>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
-type OrganizationEntry = Arc<Entry<Organization>>;
+type OrganizationEntry = Arc<Stored<Organization>>;
 
 impl Organizations {
     /// Creates one.
@@ -58,7 +58,7 @@ impl Organizations {
             created_at: self.clock.now(),
         };
         let revision = self.store.create(&organization).await?;
-        Ok(Arc::new(Entry::new(organization, revision)))
+        Ok(Arc::new(Stored::new(organization, revision)))
     }
 
     /// Those the caller may see: superadmins all, others their own.
@@ -181,7 +181,7 @@ impl Organizations {
             let mut organization = entry.record.clone();
             edit(&mut organization)?;
             match self.store.update(&organization, entry.revision).await {
-                Ok(revision) => return Ok(Arc::new(Entry::new(organization, revision))),
+                Ok(revision) => return Ok(Arc::new(Stored::new(organization, revision))),
                 Err(StoreError::Conflict) => self.freshness.caught_up().await?,
                 Err(error) => return Err(error.into()),
             }

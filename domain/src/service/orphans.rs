@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{ATTEMPTS, ListRequest, ServiceError, may, providers::Providers};
 use crate::{
     access::{Action, Caller, Target},
-    catalog::{Catalog, Entry, OrphanView, ProvisionerView, Scope},
+    catalog::{Catalog, OrphanView, ProvisionerView, Scope, Stored},
     id::{ClusterId, ProvisionerId},
     ledger::{ProviderResource, RecordState, ResourceRecord, ResourceRef, UNCERTAIN},
     orphan::{Orphan, OrphanState},
@@ -19,7 +19,7 @@ use crate::{
             ProvisioningState,
         },
         leader::{Leadership, Term},
-        store::{Freshness, OrphanStore, Revision, StoreError},
+        store::{OrphanStore, ReadBarrier, Revision, StoreError},
     },
     reason::Reason,
 };
@@ -36,7 +36,7 @@ pub struct Orphans {
     /// Where they are stored.
     pub store: Arc<dyn OrphanStore>,
     /// How far the read model is.
-    pub freshness: Arc<dyn Freshness>,
+    pub freshness: Arc<dyn ReadBarrier>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -118,7 +118,7 @@ impl Orphans {
             };
             match stored {
                 Ok(()) if leaves => {
-                    let orphan = Arc::new(Entry::new(orphan, view.orphan.revision));
+                    let orphan = Arc::new(Stored::new(orphan, view.orphan.revision));
                     return Ok(OrphanView { orphan, ..view });
                 }
                 Ok(()) => return self.catalog.orphan(id).ok_or_else(missing),
@@ -131,7 +131,7 @@ impl Orphans {
 }
 
 /// Looks for orphans, and takes down those that are to go. Done by the replica that reconciles.
-pub struct Sweeps {
+pub struct OrphanCollector {
     /// The read model.
     pub catalog: Arc<Catalog>,
     /// Where orphans are stored.
@@ -144,7 +144,7 @@ pub struct Sweeps {
     pub clock: Arc<dyn Clock>,
 }
 
-impl Sweeps {
+impl OrphanCollector {
     /// Compares what carries our ownership tag at one provisioner's provider with what is on record: lists what belongs to no cluster, takes off
     /// the list what is gone, and sees that what is to go goes. A provider that cannot be read changes nothing.
     ///
@@ -152,7 +152,7 @@ impl Sweeps {
     /// `Deposed`, `Unavailable`.
     pub async fn sweep(&self, id: ProvisionerId) -> Result<(), StoreError> {
         let Some(view) = self.catalog.provisioner(id) else { return Ok(()) };
-        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+        let term = self.leadership.term().ok_or(StoreError::NotLeader)?;
         let Some(engine) = self.providers.engine_of(&view).cloned() else { return self.cannot_sweep(id, term).await };
         let capabilities = engine.descriptor().capabilities;
         if !capabilities.deploy {
@@ -311,7 +311,7 @@ impl Sweeps {
             Ok(Observation::Present(ObservedCluster { state: ProvisioningState::Removing, .. })) => Ok(()),
             Ok(_) | Err(EngineError::Missing) => {
                 if self.leadership.term() != Some(term) {
-                    return Err(StoreError::Deposed);
+                    return Err(StoreError::NotLeader);
                 }
                 engine.destroy(credentials, &spec).await
             }

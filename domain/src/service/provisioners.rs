@@ -14,14 +14,14 @@ use super::{
 };
 use crate::{
     access::{Action, Caller, Target},
-    catalog::{Catalog, Entry, Page, ProvisionerView, Tally},
+    catalog::{Catalog, Page, ProvisionerView, Stored, Tally},
     document,
     id::{ProvisionerId, UserId},
     name::ResourceName,
     port::{
         clock::Clock,
         engine::{EngineDescriptor, EngineRegistry},
-        store::{Claim, Creation, Freshness, ProvisionerStore, Revision, StoreError},
+        store::{Creation, IdempotencyRecord, ProvisionerStore, ReadBarrier, Revision, StoreError},
     },
     provisioner::Provisioner,
 };
@@ -55,16 +55,16 @@ pub struct ProvisionerPatch {
 
 /// A key that makes a creation happen once, with a hash of the request it came with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Once {
+pub struct IdempotencyKey {
     /// The key.
     pub key: String,
     /// The hash.
     pub fingerprint: [u8; 32],
 }
 
-impl Once {
-    pub(super) fn claim(self, caller: UserId, at: DateTime<Utc>) -> Claim {
-        Claim { caller, key: self.key, fingerprint: self.fingerprint, at }
+impl IdempotencyKey {
+    pub(super) fn claim(self, caller: UserId, at: DateTime<Utc>) -> IdempotencyRecord {
+        IdempotencyRecord { caller, key: self.key, fingerprint: self.fingerprint, at }
     }
 }
 
@@ -75,7 +75,7 @@ pub struct Provisioners {
     /// Where they are stored.
     pub store: Arc<dyn ProvisionerStore>,
     /// How far the read model is.
-    pub freshness: Arc<dyn Freshness>,
+    pub freshness: Arc<dyn ReadBarrier>,
     /// What this installation offers.
     pub engines: EngineRegistry,
     /// The time.
@@ -96,7 +96,7 @@ impl Provisioners {
         &self,
         caller: &Caller,
         new: NewProvisioner,
-        once: Option<Once>,
+        once: Option<IdempotencyKey>,
     ) -> Result<ProvisionerView, ServiceError> {
         let claim = once.map(|once| once.claim(caller.user, self.clock.now()));
         if let Some(claim) = &claim
@@ -192,7 +192,7 @@ impl Provisioners {
             let view = self.permitted(caller, Action::ProvisionerUpdate, id)?;
             check_expected(expected, view.provisioner.revision, "the provisioner")?;
             let mut provisioner = view.provisioner.record.clone();
-            let mut secrets = crate::port::store::Change::Keep;
+            let mut secrets = crate::port::store::SecretUpdate::Keep;
             if let Some(name) = &patch.name {
                 provisioner.name = name.clone();
             }
@@ -266,7 +266,7 @@ impl Provisioners {
         ProvisionerView {
             organization: self.catalog.organization(provisioner.organization),
             owner: self.catalog.user_view(provisioner.owner),
-            provisioner: Arc::new(Entry::new(provisioner, revision)),
+            provisioner: Arc::new(Stored::new(provisioner, revision)),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     port::{
         clock::Clock,
         password::PasswordHasher,
-        store::{Freshness, UserStore},
+        store::{ReadBarrier, UserStore},
         token::{Claims, TokenSigner},
     },
     secret::Password,
@@ -25,7 +25,7 @@ pub struct Sessions {
     /// Holds password hashes.
     pub users: Arc<dyn UserStore>,
     /// How far the read model is.
-    pub freshness: Arc<dyn Freshness>,
+    pub freshness: Arc<dyn ReadBarrier>,
     /// Checks passwords.
     pub passwords: Arc<dyn PasswordHasher>,
     /// Makes tokens.

@@ -13,14 +13,14 @@ use super::{
 };
 use crate::{
     access::{Action, Caller, Target},
-    catalog::{Catalog, Entry, Page, Scope, UserView, Visibility},
+    catalog::{Catalog, Page, Scope, Stored, UserView, Visibility},
     document,
     id::{OrganizationId, UserId},
     name::{EmailAddress, Username},
     port::{
         clock::Clock,
         password::PasswordHasher,
-        store::{Change, Freshness, StoreError, UserSecrets, UserStore, Versioned},
+        store::{ReadBarrier, SecretUpdate, StoreError, UserSecrets, UserStore, Versioned},
     },
     secret::Password,
     user::{AuthMethod, Role, User},
@@ -74,7 +74,7 @@ pub struct Users {
     /// Where they are stored.
     pub store: Arc<dyn UserStore>,
     /// How far the read model is.
-    pub freshness: Arc<dyn Freshness>,
+    pub freshness: Arc<dyn ReadBarrier>,
     /// Hashes passwords.
     pub passwords: Arc<dyn PasswordHasher>,
     /// The time.
@@ -105,7 +105,7 @@ impl Users {
         let mut secrets = UserSecrets::default();
         match (new.auth, new.password) {
             (AuthMethod::Local, Some(password)) => {
-                secrets.password = Change::Set(self.passwords.hash(acceptable(password)?).await?);
+                secrets.password = SecretUpdate::Set(self.passwords.hash(acceptable(password)?).await?);
             }
             (AuthMethod::Local, None) => return Err(ServiceError::field("password", "must be given for a local user")),
             (AuthMethod::Ldap, Some(_)) => {
@@ -135,7 +135,7 @@ impl Users {
             created_at: self.clock.now(),
         };
         let revision = self.store.create(&user, secrets).await?;
-        Ok(UserView { user: Arc::new(Entry::new(user, revision)), organization: Some(home) })
+        Ok(UserView { user: Arc::new(Stored::new(user, revision)), organization: Some(home) })
     }
 
     /// Those the caller may see: superadmins all, others those of their organization.
@@ -212,7 +212,7 @@ impl Users {
             match self.store.update(&user, secrets, view.user.revision, beside).await {
                 Ok(revision) => {
                     let organization = self.catalog.organization(user.organization);
-                    return Ok(UserView { user: Arc::new(Entry::new(user, revision)), organization });
+                    return Ok(UserView { user: Arc::new(Stored::new(user, revision)), organization });
                 }
                 Err(StoreError::Conflict) => self.freshness.caught_up().await?,
                 Err(StoreError::InUse) => {
@@ -253,11 +253,11 @@ impl Users {
                 )));
             }
             user.token_generation += 1;
-            let secrets = UserSecrets { password: Change::Set(hash.clone()), metadata: Change::Keep };
+            let secrets = UserSecrets { password: SecretUpdate::Set(hash.clone()), metadata: SecretUpdate::Keep };
             match self.store.update(&user, secrets, view.user.revision, None).await {
                 Ok(revision) => {
                     return Ok(UserView {
-                        user: Arc::new(Entry::new(user, revision)),
+                        user: Arc::new(Stored::new(user, revision)),
                         organization: view.organization,
                     });
                 }

@@ -22,7 +22,7 @@ use kqueen_domain::{
     organization::Organization,
     port::{
         password::PasswordHasher,
-        store::{Change, ClusterRecord, ClusterSecrets, StoreError, UserSecrets, Work},
+        store::{ClusterCommit, ClusterSecrets, RecordChange, SecretUpdate, StoreError, UserSecrets},
     },
     provisioner::{Check, Provisioner, ProvisionerPhase},
     secret::{Password, PasswordHash},
@@ -80,12 +80,13 @@ pub async fn fill(place: Place, secret_key: &str, size: usize, server: &str) -> 
     let kubeconfig = kubeconfig::parse(&kubeconfig(server), &AddressRules::denying(Vec::new())).unwrap();
     let clusters: Vec<Cluster> = (0..size).map(|number| cluster(&tenants, number, size, now)).collect();
     let storing = stream::iter(clusters.iter().enumerate()).map(|(number, cluster)| {
-        let secrets = ClusterSecrets { kubeconfig: Change::Set(kubeconfig.clone()), metadata: Change::Keep };
+        let secrets =
+            ClusterSecrets { kubeconfig: SecretUpdate::Set(kubeconfig.clone()), metadata: SecretUpdate::Keep };
         let stores = &stores;
         async move {
-            stores.clusters.create(cluster, secrets, Work::default(), None).await?;
-            let work = Work { observed: Some(observed(cluster.id, number, now)), ..Work::default() };
-            stores.clusters.commit(cluster.id, ClusterRecord::Keep(None), work).await.map(drop)
+            stores.clusters.create(cluster, secrets, ClusterCommit::default(), None).await?;
+            let work = ClusterCommit { observed: Some(observed(cluster.id, number, now)), ..ClusterCommit::default() };
+            stores.clusters.commit(cluster.id, RecordChange::Keep(None), work).await.map(drop)
         }
     });
     storing.buffer_unordered(AT_ONCE).try_collect::<()>().await.unwrap();
@@ -123,7 +124,7 @@ async fn tenant(stores: &Stores, number: usize, hash: &PasswordHash, now: DateTi
             token_generation: 0,
             created_at,
         };
-        let secrets = UserSecrets { password: Change::Set(hash.clone()), metadata: Change::Keep };
+        let secrets = UserSecrets { password: SecretUpdate::Set(hash.clone()), metadata: SecretUpdate::Keep };
         stores.users.create(&user, secrets).await?;
         people.push(user.id);
     }
@@ -140,7 +141,7 @@ async fn tenant(stores: &Stores, number: usize, hash: &PasswordHash, now: DateTi
             state_changed_at: created_at,
             created_at,
         };
-        stores.provisioners.create(&provisioner, Change::Keep, None).await?;
+        stores.provisioners.create(&provisioner, SecretUpdate::Keep, None).await?;
         provisioners.push(provisioner.id);
     }
     Ok(Tenant { organization, people, provisioners })

@@ -3,13 +3,13 @@
 use kqueen_domain::{
     port::{
         leader::Term,
-        store::{Change, StoreError},
+        store::{SecretUpdate, StoreError},
     },
     provisioner::{Check, Checked, Provisioner, ProvisionerPhase},
 };
 
 use super::{
-    Site,
+    TestStore,
     records::{a_provisioner, a_user, after, an_organization, then},
 };
 
@@ -18,7 +18,7 @@ fn found(provisioner: &Provisioner, phase: ProvisionerPhase, ms: i64) -> Checked
     Checked { provisioner: provisioner.id, check, state_changed_at: after(ms - 1) }
 }
 
-pub async fn a_check_leaves_the_revision_alone(site: Site) {
+pub async fn a_check_leaves_the_revision_alone(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let revision = replica.catalog.provisioner(provisioner.id).unwrap().provisioner.revision;
@@ -37,11 +37,11 @@ pub async fn a_check_leaves_the_revision_alone(site: Site) {
     // Somebody changed it, and it was checked then.
     let check = Check { phase: ProvisionerPhase::Failed, reason: "changed".into(), at: after(9) };
     let changed = Provisioner { check, ..provisioner };
-    replica.provisioners.update(&changed, Change::Keep, revision).await.unwrap();
+    replica.provisioners.update(&changed, SecretUpdate::Keep, revision).await.unwrap();
     assert_eq!(replica.catalog.provisioner(changed.id).unwrap().provisioner.record.check, changed.check);
 }
 
-pub async fn a_check_needs_its_provisioner(site: Site) {
+pub async fn a_check_needs_its_provisioner(site: TestStore) {
     let replica = site.open().await;
     let provisioner = a_provisioner(&a_user(an_organization().id));
     let checked = found(&provisioner, ProvisionerPhase::Ready, 1);
@@ -49,7 +49,7 @@ pub async fn a_check_needs_its_provisioner(site: Site) {
     assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
 }
 
-pub async fn a_check_goes_with_its_provisioner(site: Site) {
+pub async fn a_check_goes_with_its_provisioner(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, _) = replica.user(&organization).await;
@@ -58,7 +58,7 @@ pub async fn a_check_goes_with_its_provisioner(site: Site) {
     replica.provisioners.delete(provisioner.id, revision).await.unwrap();
     assert!(replica.catalog.provisioner(provisioner.id).is_none());
     // One that is made under the same id has not been checked since.
-    replica.provisioners.create(&provisioner, Change::Keep, None).await.unwrap();
+    replica.provisioners.create(&provisioner, SecretUpdate::Keep, None).await.unwrap();
     let replica = site.restart(replica).await;
     assert_eq!(replica.catalog.provisioner(provisioner.id).unwrap().provisioner.record.check.at, then());
 }

@@ -5,25 +5,29 @@ use futures::future::join_all;
 use kqueen_domain::{
     cluster::Cluster,
     id::UserId,
-    port::store::{Change, Claim, ClusterSecrets, Creation, StoreError, Work},
+    port::store::{ClusterCommit, ClusterSecrets, Creation, IdempotencyRecord, SecretUpdate, StoreError},
     provisioner::Provisioner,
     secret::SealedDocument,
 };
 
 use super::{
-    Replica, Site,
+    Replica, TestStore,
     records::{a_claim, a_cluster, a_provisioner, then},
 };
 
-async fn create(replica: &Replica, cluster: &Cluster, claim: Claim) -> Result<Creation<Cluster>, StoreError> {
-    replica.clusters.create(cluster, ClusterSecrets::default(), Work::default(), Some(claim)).await
+async fn create(
+    replica: &Replica,
+    cluster: &Cluster,
+    claim: IdempotencyRecord,
+) -> Result<Creation<Cluster>, StoreError> {
+    replica.clusters.create(cluster, ClusterSecrets::default(), ClusterCommit::default(), Some(claim)).await
 }
 
 fn is_new<T>(creation: &Result<Creation<T>, StoreError>) -> bool {
     matches!(creation, Ok(Creation::New(_)))
 }
 
-pub async fn a_repeated_request_gets_the_first_answer(site: Site) {
+pub async fn a_repeated_request_gets_the_first_answer(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
     let claim = a_claim(user.id, "k");
@@ -32,7 +36,11 @@ pub async fn a_repeated_request_gets_the_first_answer(site: Site) {
     assert!(is_new(&create(&replica, &first, claim.clone()).await));
     assert_eq!(replica.clusters.claimed(&claim).await.unwrap(), Some((first.clone(), claim.fingerprint)));
     assert_eq!(
-        replica.clusters.claimed(&Claim { at: then() + TimeDelta::days(40), ..claim.clone() }).await.unwrap(),
+        replica
+            .clusters
+            .claimed(&IdempotencyRecord { at: then() + TimeDelta::days(40), ..claim.clone() })
+            .await
+            .unwrap(),
         None
     );
     let repeated = create(&replica, &second, claim.clone()).await.unwrap();
@@ -40,23 +48,23 @@ pub async fn a_repeated_request_gets_the_first_answer(site: Site) {
     assert!(replica.catalog.cluster(second.id).is_none());
 
     let (first, second) = (a_provisioner(&user), a_provisioner(&user));
-    let created = replica.provisioners.create(&first, Change::Keep, Some(claim.clone())).await;
+    let created = replica.provisioners.create(&first, SecretUpdate::Keep, Some(claim.clone())).await;
     assert!(is_new(&created), "{created:?}");
-    let repeated = replica.provisioners.create(&second, Change::Keep, Some(claim.clone())).await.unwrap();
+    let repeated = replica.provisioners.create(&second, SecretUpdate::Keep, Some(claim.clone())).await.unwrap();
     assert_eq!(repeated, Creation::Repeated { first, fingerprint: claim.fingerprint });
     assert!(replica.catalog.provisioner(second.id).is_none());
 }
 
-pub async fn another_request_is_told_apart(site: Site) {
+pub async fn another_request_is_told_apart(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
     assert!(is_new(&create(&replica, &a_cluster(&provisioner), a_claim(user.id, "k")).await));
-    let other = Claim { fingerprint: [8; 32], ..a_claim(user.id, "k") };
+    let other = IdempotencyRecord { fingerprint: [8; 32], ..a_claim(user.id, "k") };
     let repeated = create(&replica, &a_cluster(&provisioner), other).await.unwrap();
     assert!(matches!(repeated, Creation::Repeated { fingerprint, .. } if fingerprint == [7; 32]), "{repeated:?}");
 }
 
-pub async fn keys_of_others_are_other_keys(site: Site) {
+pub async fn keys_of_others_are_other_keys(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
     for claim in
@@ -66,7 +74,7 @@ pub async fn keys_of_others_are_other_keys(site: Site) {
     }
 }
 
-pub async fn a_refused_creation_claims_nothing(site: Site) {
+pub async fn a_refused_creation_claims_nothing(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
     let lost = Cluster { owner: UserId::random(), ..a_cluster(&provisioner) };
@@ -75,7 +83,7 @@ pub async fn a_refused_creation_claims_nothing(site: Site) {
     assert!(is_new(&create(&replica, &a_cluster(&provisioner), a_claim(user.id, "k")).await));
 }
 
-pub async fn at_the_same_time_only_one_creates(site: Site) {
+pub async fn at_the_same_time_only_one_creates(site: TestStore) {
     let (one, other) = site.pair().await;
     let (_, user, provisioner, _) = one.one_of_each().await;
     for round in 0..10 {
@@ -100,7 +108,7 @@ pub async fn at_the_same_time_only_one_creates(site: Site) {
     }
 }
 
-pub async fn a_claim_outlives_what_it_made(site: Site) {
+pub async fn a_claim_outlives_what_it_made(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
     let first = a_cluster(&provisioner);
@@ -112,41 +120,42 @@ pub async fn a_claim_outlives_what_it_made(site: Site) {
     assert!(matches!(repeated, Creation::Repeated { first: told, .. } if told == first));
 }
 
-pub async fn claims_run_out(site: Site) {
+pub async fn claims_run_out(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
     assert!(is_new(&create(&replica, &a_cluster(&provisioner), a_claim(user.id, "k")).await));
-    let just = Claim { at: then() + TimeDelta::hours(24) - TimeDelta::seconds(1), ..a_claim(user.id, "k") };
+    let just = IdempotencyRecord { at: then() + TimeDelta::hours(24) - TimeDelta::seconds(1), ..a_claim(user.id, "k") };
     assert!(!is_new(&create(&replica, &a_cluster(&provisioner), just).await));
-    let later = Claim { at: then() + TimeDelta::hours(24), ..a_claim(user.id, "k") };
+    let later = IdempotencyRecord { at: then() + TimeDelta::hours(24), ..a_claim(user.id, "k") };
     let second = a_cluster(&provisioner);
     assert!(is_new(&create(&replica, &second, later.clone()).await));
     let repeated = create(&replica, &a_cluster(&provisioner), later).await.unwrap();
     assert!(matches!(repeated, Creation::Repeated { first, .. } if first == second));
 }
 
-pub async fn old_claims_are_forgotten(site: Site) {
+pub async fn old_claims_are_forgotten(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
     for i in 0..30 {
-        let claim = Claim { at: then() + TimeDelta::minutes(i), ..a_claim(user.id, &i.to_string()) };
+        let claim = IdempotencyRecord { at: then() + TimeDelta::minutes(i), ..a_claim(user.id, &i.to_string()) };
         assert!(is_new(&create(&replica, &a_cluster(&provisioner), claim).await));
     }
     assert_eq!(replica.forget_claims(then() + TimeDelta::minutes(10)).await.unwrap(), 10);
     assert_eq!(replica.forget_claims(then() + TimeDelta::minutes(10)).await.unwrap(), 0);
     for (i, forgotten) in [(9, true), (10, false)] {
-        let claim = Claim { at: then() + TimeDelta::minutes(40), ..a_claim(user.id, &i.to_string()) };
+        let claim = IdempotencyRecord { at: then() + TimeDelta::minutes(40), ..a_claim(user.id, &i.to_string()) };
         assert_eq!(is_new(&create(&replica, &a_cluster(&provisioner), claim).await), forgotten, "{i}");
     }
 }
 
-pub async fn claims_survive_a_restart(site: Site) {
+pub async fn claims_survive_a_restart(site: TestStore) {
     let replica = site.open().await;
     let (_, user, _, _) = replica.one_of_each().await;
-    let secret = Change::Set(SealedDocument::new(r#"{"token":"never shown"}"#.into()));
+    let secret = SecretUpdate::Set(SealedDocument::new(r#"{"token":"never shown"}"#.into()));
     let first: Provisioner = a_provisioner(&user);
     replica.provisioners.create(&first, secret, Some(a_claim(user.id, "k"))).await.unwrap();
     let replica = site.restart(replica).await;
-    let again = replica.provisioners.create(&a_provisioner(&user), Change::Keep, Some(a_claim(user.id, "k"))).await;
+    let again =
+        replica.provisioners.create(&a_provisioner(&user), SecretUpdate::Keep, Some(a_claim(user.id, "k"))).await;
     assert!(matches!(again, Ok(Creation::Repeated { first: told, .. }) if told == first));
 }

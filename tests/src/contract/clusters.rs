@@ -6,18 +6,18 @@ use kqueen_domain::{
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::ResourceName,
     operation::NetworkPolicy,
-    port::store::{Change, ClusterSecrets, Creation, Revision, StoreError, Work},
+    port::store::{ClusterCommit, ClusterSecrets, Creation, Revision, SecretUpdate, StoreError},
     reason::{Reason, Responsible},
     secret::{Kubeconfig, SealedDocument},
 };
 
 use super::{
-    Replica, Site,
+    Replica, TestStore,
     records::{a_cluster, a_provisioner, a_user, after, an_observed_status, an_organization, then},
 };
 
 fn with_kubeconfig(text: &str) -> ClusterSecrets {
-    ClusterSecrets { kubeconfig: Change::Set(Kubeconfig::new(text.into())), metadata: Change::Keep }
+    ClusterSecrets { kubeconfig: SecretUpdate::Set(Kubeconfig::new(text.into())), metadata: SecretUpdate::Keep }
 }
 
 async fn kubeconfig(replica: &Replica, id: ClusterId) -> Option<String> {
@@ -33,7 +33,7 @@ async fn kubeconfig(replica: &Replica, id: ClusterId) -> Option<String> {
     open
 }
 
-pub async fn what_is_stored_is_shown(site: Site) {
+pub async fn what_is_stored_is_shown(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
@@ -68,7 +68,7 @@ pub async fn what_is_stored_is_shown(site: Site) {
     assert!(replica.catalog.cluster(changed.id).is_none());
 }
 
-pub async fn stale_revision_is_refused(site: Site) {
+pub async fn stale_revision_is_refused(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, first) = replica.cluster(&provisioner).await;
@@ -80,7 +80,7 @@ pub async fn stale_revision_is_refused(site: Site) {
     assert!(matches!(delete, Err(StoreError::Conflict)), "{delete:?}");
 }
 
-pub async fn missing_is_told(site: Site) {
+pub async fn missing_is_told(site: TestStore) {
     let replica = site.open().await;
     let cluster = a_cluster(&a_provisioner(&a_user(an_organization().id)));
     let update = replica.clusters.update(&cluster, ClusterSecrets::default(), Revision(1)).await;
@@ -91,7 +91,7 @@ pub async fn missing_is_told(site: Site) {
     assert!(replica.clusters.metadata(cluster.id).await.unwrap().is_none());
 }
 
-pub async fn references_must_exist(site: Site) {
+pub async fn references_must_exist(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     for (field, cluster) in [
@@ -99,7 +99,7 @@ pub async fn references_must_exist(site: Site) {
         ("owner", Cluster { owner: UserId::random(), ..a_cluster(&provisioner) }),
         ("provisioner", Cluster { provisioner: ProvisionerId::random(), ..a_cluster(&provisioner) }),
     ] {
-        let created = replica.clusters.create(&cluster, with_kubeconfig("k"), Work::default(), None).await;
+        let created = replica.clusters.create(&cluster, with_kubeconfig("k"), ClusterCommit::default(), None).await;
         assert!(matches!(created, Err(StoreError::Dangling { field: told }) if told == field), "{field}: {created:?}");
         assert!(replica.catalog.cluster(cluster.id).is_none());
         assert_eq!(kubeconfig(&replica, cluster.id).await, None);
@@ -110,15 +110,15 @@ pub async fn references_must_exist(site: Site) {
     assert!(matches!(updated, Err(StoreError::Dangling { field: "owner" })), "{updated:?}");
 }
 
-pub async fn kubeconfigs_are_kept_set_and_removed(site: Site) {
+pub async fn kubeconfigs_are_kept_set_and_removed(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let cluster = a_cluster(&provisioner);
     let secrets = ClusterSecrets {
-        metadata: Change::Set(SealedDocument::new(r#"{"token":"t"}"#.into())),
+        metadata: SecretUpdate::Set(SealedDocument::new(r#"{"token":"t"}"#.into())),
         ..with_kubeconfig("one")
     };
-    let created = replica.clusters.create(&cluster, secrets, Work::default(), None).await.unwrap();
+    let created = replica.clusters.create(&cluster, secrets, ClusterCommit::default(), None).await.unwrap();
     let Creation::New(revision) = created else { panic!("nothing was claimed") };
     // Twice: the second may come from memory.
     for _ in 0..2 {
@@ -129,7 +129,7 @@ pub async fn kubeconfigs_are_kept_set_and_removed(site: Site) {
     let revision = replica.clusters.update(&cluster, with_kubeconfig("two"), revision).await.unwrap();
     assert_eq!(kubeconfig(&replica, cluster.id).await.as_deref(), Some("two"));
     assert_eq!(replica.clusters.metadata(cluster.id).await.unwrap().unwrap().expose(), r#"{"token":"t"}"#);
-    let none = ClusterSecrets { kubeconfig: Change::Remove, metadata: Change::Remove };
+    let none = ClusterSecrets { kubeconfig: SecretUpdate::Remove, metadata: SecretUpdate::Remove };
     let revision = replica.clusters.update(&cluster, none, revision).await.unwrap();
     assert_eq!(kubeconfig(&replica, cluster.id).await, None);
     assert!(replica.clusters.metadata(cluster.id).await.unwrap().is_none());
@@ -138,7 +138,7 @@ pub async fn kubeconfigs_are_kept_set_and_removed(site: Site) {
     assert_eq!(kubeconfig(&replica, cluster.id).await, None);
 }
 
-pub async fn a_new_owner_takes_over(site: Site) {
+pub async fn a_new_owner_takes_over(site: TestStore) {
     let replica = site.open().await;
     let (organization, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
@@ -151,7 +151,7 @@ pub async fn a_new_owner_takes_over(site: Site) {
     replica.users.delete(bob.id, bob_revision, None).await.unwrap();
 }
 
-pub async fn provisioner_and_organization_never_change(site: Site) {
+pub async fn provisioner_and_organization_never_change(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (other, _, other_provisioner, _) = replica.one_of_each().await;
@@ -161,7 +161,7 @@ pub async fn provisioner_and_organization_never_change(site: Site) {
     assert_eq!(replica.catalog.cluster(cluster.id).unwrap().cluster.record, cluster);
 }
 
-pub async fn deleting_frees_what_it_used(site: Site) {
+pub async fn deleting_frees_what_it_used(site: TestStore) {
     let replica = site.open().await;
     let (organization, organization_revision) = replica.organization().await;
     let (user, user_revision) = replica.user(&organization).await;
@@ -173,7 +173,7 @@ pub async fn deleting_frees_what_it_used(site: Site) {
     replica.organizations.delete(organization.id, organization_revision).await.unwrap();
 }
 
-pub async fn observed_statuses_leave_the_revision_alone(site: Site) {
+pub async fn observed_statuses_leave_the_revision_alone(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
@@ -207,25 +207,25 @@ pub async fn observed_statuses_leave_the_revision_alone(site: Site) {
     assert!(replica.catalog.cluster(cluster.id).unwrap().observed.is_some());
 }
 
-pub async fn an_observed_status_needs_its_cluster(site: Site) {
+pub async fn an_observed_status_needs_its_cluster(site: TestStore) {
     let replica = site.open().await;
     let recorded = replica.saw(&an_observed_status(ClusterId::random())).await;
     assert!(matches!(recorded, Err(StoreError::Missing)), "{recorded:?}");
 }
 
-pub async fn deleting_takes_the_observed_status(site: Site) {
+pub async fn deleting_takes_the_observed_status(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
     replica.saw(&an_observed_status(cluster.id)).await.unwrap();
     replica.remove(cluster.id, revision).await.unwrap();
-    replica.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None).await.unwrap();
+    replica.clusters.create(&cluster, ClusterSecrets::default(), ClusterCommit::default(), None).await.unwrap();
     assert!(replica.catalog.cluster(cluster.id).unwrap().observed.is_none());
     let replica = site.restart(replica).await;
     assert!(replica.catalog.cluster(cluster.id).unwrap().observed.is_none());
 }
 
-pub async fn ages_only_grow(site: Site) {
+pub async fn ages_only_grow(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, first) = replica.one_of_each().await;
     let (second, revision) = replica.cluster(&provisioner).await;
@@ -240,7 +240,7 @@ pub async fn ages_only_grow(site: Site) {
     assert_eq!(replica.catalog.cluster(second.id).unwrap().cluster.revision, revision);
 }
 
-pub async fn ages_of_clusters_that_are_gone_are_skipped(site: Site) {
+pub async fn ages_of_clusters_that_are_gone_are_skipped(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, cluster) = replica.one_of_each().await;
     let (gone, revision) = replica.cluster(&provisioner).await;
@@ -255,7 +255,7 @@ pub async fn ages_of_clusters_that_are_gone_are_skipped(site: Site) {
     assert!(replica.catalog.cluster(gone.id).is_none());
 }
 
-pub async fn ages_survive_a_restart(site: Site) {
+pub async fn ages_survive_a_restart(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let mut looks = Vec::new();
@@ -271,12 +271,12 @@ pub async fn ages_survive_a_restart(site: Site) {
     }
 }
 
-pub async fn large_kubeconfigs_are_stored(site: Site) {
+pub async fn large_kubeconfigs_are_stored(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let cluster = Cluster { created_at: then(), ..a_cluster(&provisioner) };
     let large = "k".repeat(900 * 1024);
-    replica.clusters.create(&cluster, with_kubeconfig(&large), Work::default(), None).await.unwrap();
+    replica.clusters.create(&cluster, with_kubeconfig(&large), ClusterCommit::default(), None).await.unwrap();
     assert!(kubeconfig(&replica, cluster.id).await.as_ref() == Some(&large));
     let replica = site.restart(replica).await;
     assert!(kubeconfig(&replica, cluster.id).await == Some(large));

@@ -4,28 +4,28 @@ use std::sync::{Arc, Mutex, atomic::Ordering::Relaxed};
 
 use futures::future::join_all;
 use kqueen_domain::{
-    catalog::{Listener, Notice, Subject},
+    catalog::{ChangeEvent, Subject, Subscriber},
     name::ResourceName,
     operation::OperationStatus,
     port::{
         leader::Term,
-        store::{Change, ClusterRecord, ClusterSecrets, Creation, StoreError, UserSecrets, Work},
+        store::{ClusterCommit, ClusterSecrets, Creation, RecordChange, SecretUpdate, StoreError, UserSecrets},
     },
     provisioner::{Check, Checked, ProvisionerPhase},
     secret::{Kubeconfig, SealedDocument},
 };
 
 use super::{
-    Replica, Site,
+    Replica, TestStore,
     records::{a_cluster, a_departure, a_user, after, an_entry, an_observed_status, an_operation},
 };
 
-pub async fn a_write_is_shown_when_it_returns(site: Site) {
+pub async fn a_write_is_shown_when_it_returns(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let clusters: Vec<_> = (0..100).map(|_| a_cluster(&provisioner)).collect();
     join_all(clusters.iter().map(|cluster| async {
-        replica.clusters.create(cluster, ClusterSecrets::default(), Work::default(), None).await.unwrap();
+        replica.clusters.create(cluster, ClusterSecrets::default(), ClusterCommit::default(), None).await.unwrap();
         assert!(replica.catalog.cluster(cluster.id).is_some());
         replica.saw(&an_observed_status(cluster.id)).await.unwrap();
         assert!(replica.catalog.cluster(cluster.id).unwrap().observed.is_some());
@@ -33,7 +33,7 @@ pub async fn a_write_is_shown_when_it_returns(site: Site) {
     .await;
 }
 
-pub async fn the_other_replica_shows_it_once_caught_up(site: Site) {
+pub async fn the_other_replica_shows_it_once_caught_up(site: TestStore) {
     let (one, other) = site.pair().await;
     let (_, _, provisioner, _) = one.one_of_each().await;
     let (mut cluster, mut seen) = one.cluster(&provisioner).await;
@@ -47,7 +47,7 @@ pub async fn the_other_replica_shows_it_once_caught_up(site: Site) {
     }
 }
 
-pub async fn a_restart_shows_everything(site: Site) {
+pub async fn a_restart_shows_everything(site: TestStore) {
     let replica = site.open().await;
     let (organization, user, provisioner, cluster) = replica.one_of_each().await;
     let observed = an_observed_status(cluster.id);
@@ -56,7 +56,7 @@ pub async fn a_restart_shows_everything(site: Site) {
     replica.remove(gone.id, revision).await.unwrap();
     let secret = a_user(organization.id);
     let password = kqueen_domain::secret::PasswordHash::new("hash".into());
-    let secrets = UserSecrets { password: Change::Set(password), metadata: Change::Keep };
+    let secrets = UserSecrets { password: SecretUpdate::Set(password), metadata: SecretUpdate::Keep };
     replica.users.create(&secret, secrets).await.unwrap();
 
     let replica = site.restart(replica).await;
@@ -70,7 +70,7 @@ pub async fn a_restart_shows_everything(site: Site) {
     assert_eq!(replica.users.password_hash(secret.id).await.unwrap().unwrap().expose(), "hash");
 }
 
-pub async fn revisions_survive_a_restart(site: Site) {
+pub async fn revisions_survive_a_restart(site: TestStore) {
     let replica = site.open().await;
     let (organization, first) = replica.organization().await;
     let second = replica.organizations.update(&organization, first).await.unwrap();
@@ -82,7 +82,7 @@ pub async fn revisions_survive_a_restart(site: Site) {
     assert!(third > second);
 }
 
-pub async fn a_closed_store_refuses(site: Site) {
+pub async fn a_closed_store_refuses(site: TestStore) {
     // Memory has nothing to let go of.
     let replica = site.open().await;
     let (organization, revision) = replica.organization().await;
@@ -94,14 +94,16 @@ pub async fn a_closed_store_refuses(site: Site) {
     assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
 }
 
-pub async fn the_other_replica_reads_new_kubeconfigs(site: Site) {
+pub async fn the_other_replica_reads_new_kubeconfigs(site: TestStore) {
     let (one, other) = site.pair().await;
     let (_, _, provisioner, _) = one.one_of_each().await;
     let (cluster, mut seen) = one.cluster(&provisioner).await;
     for round in 0..50 {
         let text = format!("kubeconfig {round}");
-        let secrets =
-            ClusterSecrets { kubeconfig: Change::Set(Kubeconfig::new(text.clone())), ..ClusterSecrets::default() };
+        let secrets = ClusterSecrets {
+            kubeconfig: SecretUpdate::Set(Kubeconfig::new(text.clone())),
+            ..ClusterSecrets::default()
+        };
         seen = one.clusters.update(&cluster, secrets, seen).await.unwrap();
         other.freshness.caught_up().await.unwrap();
         for replica in [&one, &other, &other] {
@@ -110,7 +112,7 @@ pub async fn the_other_replica_reads_new_kubeconfigs(site: Site) {
     }
 }
 
-pub async fn the_other_replica_reads_new_parameters(site: Site) {
+pub async fn the_other_replica_reads_new_parameters(site: TestStore) {
     let (one, other) = site.pair().await;
     let (_, _, provisioner, cluster) = one.one_of_each().await;
     let mut revision = one.catalog.provisioner(provisioner.id).unwrap().provisioner.revision;
@@ -118,7 +120,7 @@ pub async fn the_other_replica_reads_new_parameters(site: Site) {
     for round in 0..30 {
         // Some rounds take the secrets away.
         let text = (round % 4 != 3).then(|| format!("{{\"token\":\"{round}\"}}"));
-        let document = || Change::from(text.clone().map(SealedDocument::new));
+        let document = || SecretUpdate::from(text.clone().map(SealedDocument::new));
         revision = one.provisioners.update(&provisioner, document(), revision).await.unwrap();
         let secrets = ClusterSecrets { metadata: document(), ..ClusterSecrets::default() };
         seen = one.clusters.update(&cluster, secrets, seen).await.unwrap();
@@ -132,7 +134,7 @@ pub async fn the_other_replica_reads_new_parameters(site: Site) {
 }
 
 /// The reconciler needs them on every turn.
-pub async fn secrets_are_read_once(site: Site) {
+pub async fn secrets_are_read_once(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, cluster) = replica.one_of_each().await;
     let read = async |replica: &Replica| {
@@ -153,17 +155,17 @@ pub async fn secrets_are_read_once(site: Site) {
 
 /// Remembers what it is told.
 #[derive(Default)]
-struct Ear(Mutex<Vec<Notice>>);
+struct Ear(Mutex<Vec<ChangeEvent>>);
 
-impl Listener for Ear {
-    fn changed(&self, notices: &[Notice]) {
+impl Subscriber for Ear {
+    fn changed(&self, notices: &[ChangeEvent]) {
         self.0.lock().unwrap().extend_from_slice(notices);
     }
 
     fn replaced(&self) {}
 }
 
-pub async fn replicas_hear_the_same(site: Site) {
+pub async fn replicas_hear_the_same(site: TestStore) {
     let (one, other) = site.pair().await;
     let (organization, _) = one.organization().await;
     let (user, user_revision) = one.user(&organization).await;
@@ -175,7 +177,7 @@ pub async fn replicas_hear_the_same(site: Site) {
 
     let cluster = a_cluster(&provisioner);
     let operation = an_operation(&cluster);
-    let work = Work { operations: vec![(operation.clone(), None)], ..Work::default() };
+    let work = ClusterCommit { operations: vec![(operation.clone(), None)], ..ClusterCommit::default() };
     let created = one.clusters.create(&cluster, ClusterSecrets::default(), work, None).await.unwrap();
     let Creation::New(made) = created else { panic!("nothing was claimed") };
     let seen = one.saw(&an_observed_status(cluster.id)).await.unwrap();
@@ -184,13 +186,13 @@ pub async fn replicas_hear_the_same(site: Site) {
     one.provisioners.record_check(&checked, Term::Alone).await.unwrap();
     let mut ended = operation.clone();
     ended.end(OperationStatus::Succeeded, None, after(2));
-    let work = Work {
+    let work = ClusterCommit {
         operations: vec![(ended, Some(made))],
         tombstone: Some(a_departure(&cluster)),
         timeline: vec![an_entry(&cluster, 2, "nobody hears of that")],
-        ..Work::default()
+        ..ClusterCommit::default()
     };
-    let left = one.clusters.commit(cluster.id, ClusterRecord::Remove(made), work).await.unwrap();
+    let left = one.clusters.commit(cluster.id, RecordChange::Remove(made), work).await.unwrap();
     one.provisioners.delete(provisioner.id, provisioner_revision).await.unwrap();
     one.users.delete(user.id, user_revision, None).await.unwrap();
     other.freshness.caught_up().await.unwrap();
@@ -220,7 +222,7 @@ pub async fn replicas_hear_the_same(site: Site) {
     assert_eq!(*there.0.lock().unwrap(), heard);
 }
 
-pub async fn an_open_store_is_ready(site: Site) {
+pub async fn an_open_store_is_ready(site: TestStore) {
     let replica = site.open().await;
     replica.freshness.ready().await.unwrap();
     replica.freshness.caught_up().await.unwrap();

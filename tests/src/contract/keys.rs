@@ -6,12 +6,12 @@ use futures::future::join;
 use kqueen_adapters::storage::{OpenError, Rotated};
 use kqueen_domain::{
     cluster::Cluster,
-    port::store::{Change, ClusterSecrets, Creation, Revision, StoreError, UserSecrets, Work},
+    port::store::{ClusterCommit, ClusterSecrets, Creation, Revision, SecretUpdate, StoreError, UserSecrets},
     secret::{Kubeconfig, PasswordHash, SealedDocument},
 };
 
 use super::{
-    Replica, Site,
+    Replica, TestStore,
     records::{a_claim, a_cluster, a_provisioner, a_user},
     site::KEY,
 };
@@ -19,7 +19,7 @@ use super::{
 const NEXT: &str = "the secret key after that";
 
 fn secrets(text: &str) -> ClusterSecrets {
-    ClusterSecrets { kubeconfig: Change::Set(Kubeconfig::new(text.into())), ..ClusterSecrets::default() }
+    ClusterSecrets { kubeconfig: SecretUpdate::Set(Kubeconfig::new(text.into())), ..ClusterSecrets::default() }
 }
 
 async fn some_clusters(replica: &Replica, count: usize) -> Vec<(Cluster, Revision)> {
@@ -27,7 +27,8 @@ async fn some_clusters(replica: &Replica, count: usize) -> Vec<(Cluster, Revisio
     let mut clusters = Vec::new();
     for i in 0..count {
         let cluster = a_cluster(&provisioner);
-        let created = replica.clusters.create(&cluster, secrets(&i.to_string()), Work::default(), None).await.unwrap();
+        let created =
+            replica.clusters.create(&cluster, secrets(&i.to_string()), ClusterCommit::default(), None).await.unwrap();
         let Creation::New(revision) = created else { panic!("nothing was claimed") };
         clusters.push((cluster, revision));
     }
@@ -45,7 +46,7 @@ async fn close(replica: Replica) {
     replica.close().await;
 }
 
-pub async fn a_wrong_key_is_refused_with_what_to_do(site: Site) {
+pub async fn a_wrong_key_is_refused_with_what_to_do(site: TestStore) {
     close(site.open().await).await;
     let refused = site.try_open(NEXT, &[]).await.map(drop);
     let Err(OpenError::WrongKey(message)) = refused else { panic!("{refused:?}") };
@@ -53,7 +54,7 @@ pub async fn a_wrong_key_is_refused_with_what_to_do(site: Site) {
     close(site.open().await).await;
 }
 
-pub async fn two_that_set_up_one_store_agree(site: Site) {
+pub async fn two_that_set_up_one_store_agree(site: TestStore) {
     if !site.is_shareable() {
         return;
     }
@@ -63,7 +64,7 @@ pub async fn two_that_set_up_one_store_agree(site: Site) {
     all_readable(&other, &clusters).await;
 }
 
-pub async fn an_earlier_key_reads(site: Site) {
+pub async fn an_earlier_key_reads(site: TestStore) {
     let replica = site.open().await;
     let clusters = some_clusters(&replica, 3).await;
     close(replica).await;
@@ -74,7 +75,7 @@ pub async fn an_earlier_key_reads(site: Site) {
     all_readable(&replica, &clusters).await;
 }
 
-pub async fn rotation_seals_everything_anew(site: Site) {
+pub async fn rotation_seals_everything_anew(site: TestStore) {
     let replica = site.open().await;
     let clusters = some_clusters(&replica, 150).await;
     close(replica).await;
@@ -94,7 +95,7 @@ pub async fn rotation_seals_everything_anew(site: Site) {
     all_readable(&replica, &clusters).await;
 }
 
-pub async fn an_earlier_key_must_not_be_left_out(site: Site) {
+pub async fn an_earlier_key_must_not_be_left_out(site: TestStore) {
     let replica = site.open().await;
     let clusters = some_clusters(&replica, 1).await;
     close(replica).await;
@@ -108,7 +109,7 @@ pub async fn an_earlier_key_must_not_be_left_out(site: Site) {
     all_readable(&replica, &clusters).await;
 }
 
-pub async fn rotation_and_changes_get_along(site: Site) {
+pub async fn rotation_and_changes_get_along(site: TestStore) {
     let replica = site.open().await;
     let clusters = some_clusters(&replica, 60).await;
     close(replica).await;
@@ -137,12 +138,12 @@ pub async fn rotation_and_changes_get_along(site: Site) {
     close(site.try_open(NEXT, &[]).await.unwrap()).await;
 }
 
-pub async fn no_secret_is_stored_in_the_open(site: Site) {
+pub async fn no_secret_is_stored_in_the_open(site: TestStore) {
     const SECRET: &str = "a-very-secret-text";
     let replica = site.open().await;
     let (organization, user, provisioner, _) = replica.one_of_each().await;
-    let document = || Change::Set(SealedDocument::new(format!("{{\"token\":\"{SECRET}\"}}")));
-    let password = Change::Set(PasswordHash::new(SECRET.into()));
+    let document = || SecretUpdate::Set(SealedDocument::new(format!("{{\"token\":\"{SECRET}\"}}")));
+    let password = SecretUpdate::Set(PasswordHash::new(SECRET.into()));
     let user_secrets = UserSecrets { password, metadata: document() };
     replica.users.create(&a_user(organization.id), user_secrets).await.unwrap();
     let claim = Some(a_claim(user.id, SECRET));
@@ -150,7 +151,7 @@ pub async fn no_secret_is_stored_in_the_open(site: Site) {
     let cluster_secrets = ClusterSecrets { metadata: document(), ..secrets(SECRET) };
     replica
         .clusters
-        .create(&a_cluster(&provisioner), cluster_secrets, Work::default(), Some(a_claim(user.id, SECRET)))
+        .create(&a_cluster(&provisioner), cluster_secrets, ClusterCommit::default(), Some(a_claim(user.id, SECRET)))
         .await
         .unwrap();
     close(replica).await;
@@ -164,7 +165,7 @@ pub async fn no_secret_is_stored_in_the_open(site: Site) {
     }
 }
 
-pub async fn a_secret_moved_to_another_key_does_not_open(site: Site) {
+pub async fn a_secret_moved_to_another_key_does_not_open(site: TestStore) {
     let replica = site.open().await;
     let clusters = some_clusters(&replica, 2).await;
     close(replica).await;
@@ -187,7 +188,7 @@ pub async fn a_secret_moved_to_another_key_does_not_open(site: Site) {
     assert_eq!(replica.clusters.kubeconfig(clusters[1].0.id).await.unwrap().unwrap().expose(), "1");
 }
 
-pub async fn damage_is_told_and_nothing_is_guessed(site: Site) {
+pub async fn damage_is_told_and_nothing_is_guessed(site: TestStore) {
     let replica = site.open().await;
     let (cluster, _) = some_clusters(&replica, 1).await.remove(0);
     close(replica).await;
@@ -203,7 +204,7 @@ pub async fn damage_is_told_and_nothing_is_guessed(site: Site) {
     assert_eq!(site.open().await.catalog.cluster(cluster.id).unwrap().cluster.record, cluster);
 }
 
-pub async fn derived_keys_are_the_same_everywhere(site: Site) {
+pub async fn derived_keys_are_the_same_everywhere(site: TestStore) {
     let (one, other) = site.pair().await;
     let key = one.derive_key("session tokens").unwrap();
     assert_eq!(key, other.derive_key("session tokens").unwrap());
@@ -211,6 +212,6 @@ pub async fn derived_keys_are_the_same_everywhere(site: Site) {
     close(other).await;
     let again = site.restart(one).await;
     assert_eq!(key, again.derive_key("session tokens").unwrap());
-    let elsewhere = Site::memory().await.unwrap().open().await;
+    let elsewhere = TestStore::memory().await.unwrap().open().await;
     assert_ne!(key, elsewhere.derive_key("session tokens").unwrap());
 }

@@ -7,19 +7,19 @@ use kqueen_domain::{
     orphan::Orphan,
     port::{
         leader::Term,
-        store::{ClusterRecord, ClusterSecrets, Revision, StoreError, Work},
+        store::{ClusterCommit, ClusterSecrets, RecordChange, Revision, StoreError},
     },
     provisioner::{Check, Checked, ProvisionerPhase},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Site,
+    TestStore,
     records::{a_cluster, a_ledger, after, an_entry, an_observed_status, an_operation, an_orphan, then},
 };
 use crate::fixture::process::eventually;
 
-pub async fn an_only_replica_leads_and_its_term_is_good(site: Site) {
+pub async fn an_only_replica_leads_and_its_term_is_good(site: TestStore) {
     let replica = site.open().await;
     let (.., provisioner, cluster) = replica.one_of_each().await;
     let (leadership, candidate) = replica.leadership(Duration::from_secs(60));
@@ -29,8 +29,9 @@ pub async fn an_only_replica_leads_and_its_term_is_good(site: Site) {
     let term = leadership.term().unwrap();
     assert_eq!(term == Term::Alone, !matches!(site.place(), Place::Etcd(_)));
 
-    let work = Work { observed: Some(an_observed_status(cluster.id)), term: Some(term), ..Work::default() };
-    replica.clusters.commit(cluster.id, ClusterRecord::Keep(None), work).await.unwrap();
+    let work =
+        ClusterCommit { observed: Some(an_observed_status(cluster.id)), term: Some(term), ..ClusterCommit::default() };
+    replica.clusters.commit(cluster.id, RecordChange::Keep(None), work).await.unwrap();
     replica.clusters.record_ages(vec![(cluster.id, after(5))], Some(term)).await.unwrap();
     let check = Check { phase: ProvisionerPhase::Failed, reason: "401".into(), at: after(1) };
     let checked = Checked { provisioner: provisioner.id, check, state_changed_at: after(1) };
@@ -43,28 +44,28 @@ pub async fn an_only_replica_leads_and_its_term_is_good(site: Site) {
 }
 
 /// Also where nobody is ever elected: such a term is none of that store's.
-pub async fn who_does_not_lead_writes_nothing(site: Site) {
+pub async fn who_does_not_lead_writes_nothing(site: TestStore) {
     let replica = site.open().await;
     let (.., provisioner, cluster) = replica.one_of_each().await;
     let orphan = an_orphan(&a_cluster(&provisioner));
     let listed = replica.orphans.put(&orphan, None, None).await.unwrap();
     let revision = replica.catalog.cluster(cluster.id).unwrap().cluster.revision;
-    let deposed = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Deposed)), "{result:?}");
+    let deposed = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::NotLeader)), "{result:?}");
     for term in [Term::Held(revision), Term::Held(Revision(0)), Term::Held(Revision(u64::MAX))] {
-        let everything = || Work {
+        let everything = || ClusterCommit {
             operations: vec![(an_operation(&cluster), None)],
             ledger: Some((a_ledger(cluster.id, &["a"]), None)),
             observed: Some(an_observed_status(cluster.id)),
             timeline: vec![an_entry(&cluster, 1, "told")],
             term: Some(term),
-            ..Work::default()
+            ..ClusterCommit::default()
         };
         for record in [
-            ClusterRecord::Keep(None),
+            RecordChange::Keep(None),
             // Whoever does not lead any more is told so, whatever else has changed.
-            ClusterRecord::Keep(Some(Revision(revision.0 + 100))),
-            ClusterRecord::Put(Box::new(cluster.clone()), ClusterSecrets::default(), revision),
-            ClusterRecord::Remove(revision),
+            RecordChange::Keep(Some(Revision(revision.0 + 100))),
+            RecordChange::Put(Box::new(cluster.clone()), ClusterSecrets::default(), revision),
+            RecordChange::Remove(revision),
         ] {
             deposed(replica.clusters.commit(cluster.id, record, everything()).await.map(drop));
         }
@@ -90,7 +91,7 @@ pub async fn who_does_not_lead_writes_nothing(site: Site) {
     assert_eq!(replica.catalog.orphan(orphan.cluster).unwrap().orphan.record, orphan);
 }
 
-pub async fn an_installation_keeps_its_id(site: Site) {
+pub async fn an_installation_keeps_its_id(site: TestStore) {
     let (one, other) = site.pair().await;
     let id = one.installation();
     assert_eq!(other.installation(), id);
@@ -98,11 +99,11 @@ pub async fn an_installation_keeps_its_id(site: Site) {
     drop(other);
     let again = site.restart(one).await;
     assert_eq!(again.installation(), id);
-    let elsewhere = Site::memory().await.unwrap().open().await;
+    let elsewhere = TestStore::memory().await.unwrap().open().await;
     assert_ne!(elsewhere.installation(), id);
 }
 
-pub async fn two_that_set_up_one_store_are_one_installation(site: Site) {
+pub async fn two_that_set_up_one_store_are_one_installation(site: TestStore) {
     if !site.is_shareable() {
         return;
     }

@@ -18,7 +18,7 @@ pub mod timeline;
 pub mod users;
 pub mod work;
 
-pub use site::{Replica, Site};
+pub use site::{Replica, TestStore};
 
 /// Makes a test of every promise, over sites that `$site` makes.
 #[macro_export]

@@ -7,9 +7,9 @@ use kqueen_domain::{
     port::store::{Revision, StoreError},
 };
 
-use super::{Site, records::an_organization};
+use super::{TestStore, records::an_organization};
 
-pub async fn what_is_stored_is_shown(site: Site) {
+pub async fn what_is_stored_is_shown(site: TestStore) {
     let replica = site.open().await;
     let organization =
         Organization { policy: [(Action::ClusterCreate, Rule::IsAdmin)].into_iter().collect(), ..an_organization() };
@@ -27,7 +27,7 @@ pub async fn what_is_stored_is_shown(site: Site) {
     assert!(replica.catalog.organization(renamed.id).is_none());
 }
 
-pub async fn stale_revision_is_refused(site: Site) {
+pub async fn stale_revision_is_refused(site: TestStore) {
     let replica = site.open().await;
     let (organization, first) = replica.organization().await;
     let second = replica.organizations.update(&organization, first).await.unwrap();
@@ -38,7 +38,7 @@ pub async fn stale_revision_is_refused(site: Site) {
     replica.organizations.delete(organization.id, second).await.unwrap();
 }
 
-pub async fn missing_is_told(site: Site) {
+pub async fn missing_is_told(site: TestStore) {
     let replica = site.open().await;
     let organization = an_organization();
     let update = replica.organizations.update(&organization, Revision(1)).await;
@@ -47,7 +47,7 @@ pub async fn missing_is_told(site: Site) {
     assert!(matches!(delete, Err(StoreError::Missing)), "{delete:?}");
 }
 
-pub async fn namespaces_are_unique(site: Site) {
+pub async fn namespaces_are_unique(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let other = Organization { namespace: organization.namespace, ..an_organization() };
@@ -56,7 +56,7 @@ pub async fn namespaces_are_unique(site: Site) {
     assert!(replica.catalog.organization(other.id).is_none());
 }
 
-pub async fn a_namespace_never_changes(site: Site) {
+pub async fn a_namespace_never_changes(site: TestStore) {
     let replica = site.open().await;
     let (organization, revision) = replica.organization().await;
     let moved = Organization { namespace: Namespace::try_from("elsewhere").unwrap(), ..organization.clone() };
@@ -64,7 +64,7 @@ pub async fn a_namespace_never_changes(site: Site) {
     assert_eq!(replica.catalog.organization(organization.id).unwrap().record.namespace, organization.namespace);
 }
 
-pub async fn deleting_frees_the_namespace(site: Site) {
+pub async fn deleting_frees_the_namespace(site: TestStore) {
     let replica = site.open().await;
     let (organization, revision) = replica.organization().await;
     replica.organizations.delete(organization.id, revision).await.unwrap();
@@ -72,7 +72,7 @@ pub async fn deleting_frees_the_namespace(site: Site) {
     replica.organizations.create(&next).await.unwrap();
 }
 
-pub async fn in_use_cannot_be_deleted(site: Site) {
+pub async fn in_use_cannot_be_deleted(site: TestStore) {
     let replica = site.open().await;
     let (organization, revision) = replica.organization().await;
     let (user, user_revision) = replica.user(&organization).await;

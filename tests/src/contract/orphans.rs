@@ -5,13 +5,13 @@ use kqueen_domain::{
     cluster::Cluster,
     id::{ClusterId, ProvisionerId, UserId},
     orphan::{Orphan, OrphanState},
-    port::store::{ClusterRecord, Revision, StoreError, Work},
+    port::store::{ClusterCommit, RecordChange, Revision, StoreError},
     provisioner::Provisioner,
     reason::{Reason, Responsible},
 };
 
 use super::{
-    Replica, Site,
+    Replica, TestStore,
     records::{a_cluster, a_ledger, a_row, after, an_orphan, then},
 };
 
@@ -48,7 +48,7 @@ async fn is_held(replica: &Replica, provisioner: ProvisionerId, seen: Revision) 
     }
 }
 
-pub async fn what_is_stored_is_shown(site: Site) {
+pub async fn what_is_stored_is_shown(site: TestStore) {
     let replica = site.open().await;
     let (provisioner, _) = a_provisioner(&replica).await;
     let mut orphan = found(&provisioner);
@@ -74,7 +74,7 @@ pub async fn what_is_stored_is_shown(site: Site) {
     replica.orphans.put(&orphan, None, None).await.unwrap();
 }
 
-pub async fn stale_revision_is_refused(site: Site) {
+pub async fn stale_revision_is_refused(site: TestStore) {
     let replica = site.open().await;
     let (provisioner, _) = a_provisioner(&replica).await;
     let orphan = found(&provisioner);
@@ -90,7 +90,7 @@ pub async fn stale_revision_is_refused(site: Site) {
     replica.orphans.remove(orphan.cluster, second, None).await.unwrap();
 }
 
-pub async fn missing_is_told(site: Site) {
+pub async fn missing_is_told(site: TestStore) {
     let replica = site.open().await;
     let (provisioner, _) = a_provisioner(&replica).await;
     let orphan = found(&provisioner);
@@ -100,7 +100,7 @@ pub async fn missing_is_told(site: Site) {
     assert!(matches!(removed, Err(StoreError::Missing)), "{removed:?}");
 }
 
-pub async fn undecided_orphans_hold_their_provisioner(site: Site) {
+pub async fn undecided_orphans_hold_their_provisioner(site: TestStore) {
     let replica = site.open().await;
     let (provisioner, revision) = a_provisioner(&replica).await;
     let orphan = found(&provisioner);
@@ -122,7 +122,7 @@ pub async fn undecided_orphans_hold_their_provisioner(site: Site) {
     replica.orphans.remove(orphan.cluster, seen, None).await.unwrap();
 }
 
-pub async fn an_orphan_that_leaves_lets_go(site: Site) {
+pub async fn an_orphan_that_leaves_lets_go(site: TestStore) {
     let replica = site.open().await;
     let (provisioner, revision) = a_provisioner(&replica).await;
     let (one, other) = (found(&provisioner), found(&provisioner));
@@ -134,7 +134,7 @@ pub async fn an_orphan_that_leaves_lets_go(site: Site) {
     assert!(!is_held(&replica, provisioner.id, revision).await);
 }
 
-pub async fn another_provisioner_takes_over_the_hold(site: Site) {
+pub async fn another_provisioner_takes_over_the_hold(site: TestStore) {
     let replica = site.open().await;
     let (first, first_revision) = a_provisioner(&replica).await;
     let (second, second_revision) = a_provisioner(&replica).await;
@@ -146,7 +146,7 @@ pub async fn another_provisioner_takes_over_the_hold(site: Site) {
     assert!(!is_held(&replica, first.id, first_revision).await);
 }
 
-pub async fn what_belongs_to_a_cluster_is_no_orphan(site: Site) {
+pub async fn what_belongs_to_a_cluster_is_no_orphan(site: TestStore) {
     let replica = site.open().await;
     let (.., cluster) = replica.one_of_each().await;
     let refused = replica.orphans.put(&an_orphan(&cluster), None, None).await;
@@ -156,16 +156,16 @@ pub async fn what_belongs_to_a_cluster_is_no_orphan(site: Site) {
 
 /// Leaves a cluster behind, with an orphan.
 async fn orphaned(replica: &Replica, cluster: &Cluster, seen: Revision, orphan: Orphan) -> Revision {
-    let work = Work { orphan: Some(orphan), ..Work::default() };
-    replica.clusters.commit(cluster.id, ClusterRecord::Remove(seen), work).await.unwrap()
+    let work = ClusterCommit { orphan: Some(orphan), ..ClusterCommit::default() };
+    replica.clusters.commit(cluster.id, RecordChange::Remove(seen), work).await.unwrap()
 }
 
-pub async fn a_cluster_that_leaves_hands_its_hold_over(site: Site) {
+pub async fn a_cluster_that_leaves_hands_its_hold_over(site: TestStore) {
     let replica = site.open().await;
     let (provisioner, revision) = a_provisioner(&replica).await;
     let (cluster, seen) = replica.cluster(&provisioner).await;
-    let ledger = Work { ledger: Some((a_ledger(cluster.id, &["a"]), None)), ..Work::default() };
-    replica.clusters.commit(cluster.id, ClusterRecord::Keep(Some(seen)), ledger).await.unwrap();
+    let ledger = ClusterCommit { ledger: Some((a_ledger(cluster.id, &["a"]), None)), ..ClusterCommit::default() };
+    replica.clusters.commit(cluster.id, RecordChange::Keep(Some(seen)), ledger).await.unwrap();
     let orphan = an_orphan(&cluster);
     let put = orphaned(&replica, &cluster, seen, orphan.clone()).await;
     assert_eq!(shown(&replica, cluster.id), Some((orphan.clone(), put)));
@@ -176,17 +176,17 @@ pub async fn a_cluster_that_leaves_hands_its_hold_over(site: Site) {
 }
 
 /// Whatever was listed before, by an older release or after a crash, what its ledger says counts.
-pub async fn a_cluster_that_leaves_replaces_its_orphan(site: Site) {
+pub async fn a_cluster_that_leaves_replaces_its_orphan(site: TestStore) {
     let replica = site.open().await;
     let (provisioner, revision) = a_provisioner(&replica).await;
     let (elsewhere, elsewhere_revision) = a_provisioner(&replica).await;
     let (cluster, seen) = replica.cluster(&provisioner).await;
     for (old, state) in [(elsewhere.id, OrphanState::Listed), (provisioner.id, ignored())] {
-        let listed = Work {
+        let listed = ClusterCommit {
             orphan: Some(Orphan { provisioner: old, state, resources: Vec::new(), ..an_orphan(&cluster) }),
-            ..Work::default()
+            ..ClusterCommit::default()
         };
-        replica.clusters.commit(cluster.id, ClusterRecord::Keep(Some(seen)), listed).await.unwrap();
+        replica.clusters.commit(cluster.id, RecordChange::Keep(Some(seen)), listed).await.unwrap();
     }
     let orphan = an_orphan(&cluster);
     let put = orphaned(&replica, &cluster, seen, orphan.clone()).await;
@@ -195,7 +195,7 @@ pub async fn a_cluster_that_leaves_replaces_its_orphan(site: Site) {
     assert!(is_held(&replica, provisioner.id, revision).await);
 }
 
-pub async fn nothing_dangles_when_a_provisioner_is_deleted(site: Site) {
+pub async fn nothing_dangles_when_a_provisioner_is_deleted(site: TestStore) {
     let pair = site.pair().await;
     for round in 0..20 {
         let (provisioner, revision) = a_provisioner(&pair.0).await;

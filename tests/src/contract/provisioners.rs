@@ -4,17 +4,17 @@ use kqueen_domain::{
     document::Document,
     id::{OrganizationId, UserId},
     name::ResourceName,
-    port::store::{Change, Creation, Revision, StoreError},
+    port::store::{Creation, Revision, SecretUpdate, StoreError},
     provisioner::{Check, Provisioner, ProvisionerPhase},
     secret::SealedDocument,
 };
 
 use super::{
-    Site,
+    TestStore,
     records::{a_provisioner, a_user, after, an_organization},
 };
 
-pub async fn what_is_stored_is_shown(site: Site) {
+pub async fn what_is_stored_is_shown(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, _) = replica.user(&organization).await;
@@ -29,7 +29,7 @@ pub async fn what_is_stored_is_shown(site: Site) {
         state_changed_at: after(5),
         ..provisioner
     };
-    let next = replica.provisioners.update(&changed, Change::Keep, revision).await.unwrap();
+    let next = replica.provisioners.update(&changed, SecretUpdate::Keep, revision).await.unwrap();
     let entry = replica.catalog.provisioner(changed.id).unwrap().provisioner;
     assert_eq!((&entry.record, entry.revision), (&changed, next));
 
@@ -37,13 +37,13 @@ pub async fn what_is_stored_is_shown(site: Site) {
     assert!(replica.catalog.provisioner(changed.id).is_none());
 }
 
-pub async fn stale_revision_is_refused(site: Site) {
+pub async fn stale_revision_is_refused(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, _) = replica.user(&organization).await;
     let (provisioner, first) = replica.provisioner(&user).await;
-    replica.provisioners.update(&provisioner, Change::Keep, first).await.unwrap();
-    let late = Change::Set(SealedDocument::new("{}".into()));
+    replica.provisioners.update(&provisioner, SecretUpdate::Keep, first).await.unwrap();
+    let late = SecretUpdate::Set(SealedDocument::new("{}".into()));
     let update = replica.provisioners.update(&provisioner, late, first).await;
     assert!(matches!(update, Err(StoreError::Conflict)), "{update:?}");
     assert!(replica.provisioners.secrets(provisioner.id).await.unwrap().is_none());
@@ -51,67 +51,67 @@ pub async fn stale_revision_is_refused(site: Site) {
     assert!(matches!(delete, Err(StoreError::Conflict)), "{delete:?}");
 }
 
-pub async fn missing_is_told(site: Site) {
+pub async fn missing_is_told(site: TestStore) {
     let replica = site.open().await;
     let provisioner = a_provisioner(&a_user(an_organization().id));
-    let update = replica.provisioners.update(&provisioner, Change::Keep, Revision(1)).await;
+    let update = replica.provisioners.update(&provisioner, SecretUpdate::Keep, Revision(1)).await;
     assert!(matches!(update, Err(StoreError::Missing)), "{update:?}");
     let delete = replica.provisioners.delete(provisioner.id, Revision(1)).await;
     assert!(matches!(delete, Err(StoreError::Missing)), "{delete:?}");
     assert!(replica.provisioners.secrets(provisioner.id).await.unwrap().is_none());
 }
 
-pub async fn references_must_exist(site: Site) {
+pub async fn references_must_exist(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, _) = replica.user(&organization).await;
     let homeless = Provisioner { organization: OrganizationId::random(), ..a_provisioner(&user) };
-    let created = replica.provisioners.create(&homeless, Change::Keep, None).await;
+    let created = replica.provisioners.create(&homeless, SecretUpdate::Keep, None).await;
     assert!(matches!(created, Err(StoreError::Dangling { field: "organization" })), "{created:?}");
     let orphan = Provisioner { owner: UserId::random(), ..a_provisioner(&user) };
-    let created = replica.provisioners.create(&orphan, Change::Keep, None).await;
+    let created = replica.provisioners.create(&orphan, SecretUpdate::Keep, None).await;
     assert!(matches!(created, Err(StoreError::Dangling { field: "owner" })), "{created:?}");
     let (provisioner, revision) = replica.provisioner(&user).await;
     let given_away = Provisioner { owner: UserId::random(), ..provisioner };
-    let updated = replica.provisioners.update(&given_away, Change::Keep, revision).await;
+    let updated = replica.provisioners.update(&given_away, SecretUpdate::Keep, revision).await;
     assert!(matches!(updated, Err(StoreError::Dangling { field: "owner" })), "{updated:?}");
 }
 
-pub async fn secrets_are_kept_set_and_removed(site: Site) {
+pub async fn secrets_are_kept_set_and_removed(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, _) = replica.user(&organization).await;
     let provisioner = a_provisioner(&user);
-    let secret = Change::Set(SealedDocument::new(r#"{"token":"t"}"#.into()));
+    let secret = SecretUpdate::Set(SealedDocument::new(r#"{"token":"t"}"#.into()));
     let created = replica.provisioners.create(&provisioner, secret, None).await.unwrap();
     let Creation::New(revision) = created else { panic!("nothing was claimed") };
     let read = || async { replica.provisioners.secrets(provisioner.id).await.unwrap().map(|s| s.expose().to_owned()) };
     assert_eq!(read().await.as_deref(), Some(r#"{"token":"t"}"#));
-    let revision = replica.provisioners.update(&provisioner, Change::Keep, revision).await.unwrap();
+    let revision = replica.provisioners.update(&provisioner, SecretUpdate::Keep, revision).await.unwrap();
     assert_eq!(read().await.as_deref(), Some(r#"{"token":"t"}"#));
-    let revision = replica.provisioners.update(&provisioner, Change::Remove, revision).await.unwrap();
+    let revision = replica.provisioners.update(&provisioner, SecretUpdate::Remove, revision).await.unwrap();
     assert_eq!(read().await, None);
-    let secret = Change::Set(SealedDocument::new("{}".into()));
+    let secret = SecretUpdate::Set(SealedDocument::new("{}".into()));
     let revision = replica.provisioners.update(&provisioner, secret, revision).await.unwrap();
     assert_eq!(read().await.as_deref(), Some("{}"));
     replica.provisioners.delete(provisioner.id, revision).await.unwrap();
     assert_eq!(read().await, None);
 }
 
-pub async fn a_new_owner_takes_over(site: Site) {
+pub async fn a_new_owner_takes_over(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (ann, ann_revision) = replica.user(&organization).await;
     let (bob, bob_revision) = replica.user(&organization).await;
     let (provisioner, revision) = replica.provisioner(&ann).await;
     let given = Provisioner { owner: bob.id, ..provisioner };
-    replica.provisioners.update(&given, Change::Keep, revision).await.unwrap();
+    replica.provisioners.update(&given, SecretUpdate::Keep, revision).await.unwrap();
     replica.users.delete(ann.id, ann_revision, None).await.unwrap();
     let delete = replica.users.delete(bob.id, bob_revision, None).await;
     assert!(matches!(delete, Err(StoreError::InUse)), "{delete:?}");
 }
 
-pub async fn in_use_cannot_be_deleted(site: Site) {
+pub async fn in_use_cannot_be_deleted(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, _) = replica.user(&organization).await;
@@ -123,14 +123,14 @@ pub async fn in_use_cannot_be_deleted(site: Site) {
     replica.provisioners.delete(provisioner.id, revision).await.unwrap();
 }
 
-pub async fn engine_and_organization_never_change(site: Site) {
+pub async fn engine_and_organization_never_change(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (other, _) = replica.organization().await;
     let (user, _) = replica.user(&organization).await;
     let (provisioner, revision) = replica.provisioner(&user).await;
     let moved = Provisioner { organization: other.id, engine: "another".into(), ..provisioner.clone() };
-    let revision = replica.provisioners.update(&moved, Change::Keep, revision).await.unwrap();
+    let revision = replica.provisioners.update(&moved, SecretUpdate::Keep, revision).await.unwrap();
     let entry = replica.catalog.provisioner(provisioner.id).unwrap().provisioner;
     assert_eq!((&entry.record, entry.revision), (&provisioner, revision));
 }

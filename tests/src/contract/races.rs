@@ -4,12 +4,12 @@ use futures::future::{join, join_all};
 use kqueen_domain::{
     name::ResourceName,
     organization::Organization,
-    port::store::{Change, ClusterSecrets, Creation, StoreError, UserSecrets, Versioned, Work},
+    port::store::{ClusterCommit, ClusterSecrets, Creation, SecretUpdate, StoreError, UserSecrets, Versioned},
     user::User,
 };
 
 use super::{
-    Replica, Site,
+    Replica, TestStore,
     records::{a_cluster, a_provisioner, a_user, after, an_organization},
 };
 
@@ -26,7 +26,7 @@ fn one_wins<T: std::fmt::Debug>(results: &[Result<T, StoreError>], lost: impl Fn
     assert!(results.iter().all(|result| result.as_ref().err().is_none_or(&lost)), "{results:?}");
 }
 
-pub async fn one_of_many_gets_the_username(site: Site) {
+pub async fn one_of_many_gets_the_username(site: TestStore) {
     let pair = site.pair().await;
     let (organization, _) = pair.0.organization().await;
     for _ in 0..ROUNDS {
@@ -39,7 +39,7 @@ pub async fn one_of_many_gets_the_username(site: Site) {
     }
 }
 
-pub async fn one_of_many_gets_the_address(site: Site) {
+pub async fn one_of_many_gets_the_address(site: TestStore) {
     let pair = site.pair().await;
     let (organization, _) = pair.0.organization().await;
     for _ in 0..ROUNDS {
@@ -64,7 +64,7 @@ pub async fn one_of_many_gets_the_address(site: Site) {
     }
 }
 
-pub async fn one_of_many_gets_the_namespace(site: Site) {
+pub async fn one_of_many_gets_the_namespace(site: TestStore) {
     let pair = site.pair().await;
     for _ in 0..ROUNDS {
         let wanted = an_organization().namespace;
@@ -75,7 +75,7 @@ pub async fn one_of_many_gets_the_namespace(site: Site) {
     }
 }
 
-pub async fn one_of_many_updates_wins(site: Site) {
+pub async fn one_of_many_updates_wins(site: TestStore) {
     let pair = site.pair().await;
     let (_, _, provisioner, _) = pair.0.one_of_each().await;
     let (mut cluster, mut seen) = pair.0.cluster(&provisioner).await;
@@ -113,7 +113,7 @@ fn exactly_one<A, B>(deleted: &Result<A, StoreError>, created: &Result<B, StoreE
     created
 }
 
-pub async fn nothing_dangles_when_an_organization_is_deleted(site: Site) {
+pub async fn nothing_dangles_when_an_organization_is_deleted(site: TestStore) {
     let pair = site.pair().await;
     for round in 0..ROUNDS * 2 {
         let (organization, revision) = pair.0.organization().await;
@@ -131,7 +131,7 @@ pub async fn nothing_dangles_when_an_organization_is_deleted(site: Site) {
     }
 }
 
-pub async fn nothing_dangles_when_an_owner_is_deleted(site: Site) {
+pub async fn nothing_dangles_when_an_owner_is_deleted(site: TestStore) {
     let pair = site.pair().await;
     let (organization, _) = pair.0.organization().await;
     let (provider, _) = pair.0.user(&organization).await;
@@ -151,14 +151,16 @@ pub async fn nothing_dangles_when_an_owner_is_deleted(site: Site) {
         if round % 3 == 0 {
             let mut cluster = a_cluster(&provisioner);
             cluster.owner = owner.id;
-            let (left, created) =
-                join(leaving, creator.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None))
-                    .await;
+            let (left, created) = join(
+                leaving,
+                creator.clusters.create(&cluster, ClusterSecrets::default(), ClusterCommit::default(), None),
+            )
+            .await;
             owned_or_left(&left, &created);
         } else {
             let mut given = a_provisioner(&provider);
             given.owner = owner.id;
-            let (left, created) = join(leaving, creator.provisioners.create(&given, Change::Keep, None)).await;
+            let (left, created) = join(leaving, creator.provisioners.create(&given, SecretUpdate::Keep, None)).await;
             owned_or_left(&left, &created);
         }
     }
@@ -174,7 +176,7 @@ pub async fn nothing_dangles_when_an_owner_is_deleted(site: Site) {
     }
 }
 
-pub async fn nothing_dangles_when_a_provisioner_is_deleted(site: Site) {
+pub async fn nothing_dangles_when_a_provisioner_is_deleted(site: TestStore) {
     let pair = site.pair().await;
     let (organization, _) = pair.0.organization().await;
     let (user, _) = pair.0.user(&organization).await;
@@ -184,7 +186,7 @@ pub async fn nothing_dangles_when_a_provisioner_is_deleted(site: Site) {
         let (deleter, creator) = (either(&pair, round), either(&pair, round + 1));
         let (deleted, created) = join(
             deleter.provisioners.delete(provisioner.id, revision),
-            creator.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None),
+            creator.clusters.create(&cluster, ClusterSecrets::default(), ClusterCommit::default(), None),
         )
         .await;
         let there = exactly_one(&deleted, &created);
@@ -194,7 +196,7 @@ pub async fn nothing_dangles_when_a_provisioner_is_deleted(site: Site) {
     }
 }
 
-pub async fn of_two_who_take_each_other_out_one_stays(site: Site) {
+pub async fn of_two_who_take_each_other_out_one_stays(site: TestStore) {
     let pair = site.pair().await;
     let (organization, _) = pair.0.organization().await;
     for round in 0..ROUNDS * 2 {
@@ -221,7 +223,7 @@ pub async fn of_two_who_take_each_other_out_one_stays(site: Site) {
     }
 }
 
-pub async fn ages_of_two_writers_both_count(site: Site) {
+pub async fn ages_of_two_writers_both_count(site: TestStore) {
     let pair = site.pair().await;
     let (_, _, provisioner, _) = pair.0.one_of_each().await;
     let mut clusters = Vec::new();

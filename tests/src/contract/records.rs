@@ -10,7 +10,7 @@ use kqueen_domain::{
     operation::{Operation, OperationKind},
     organization::Organization,
     orphan::{Orphan, OrphanState},
-    port::store::Claim,
+    port::store::IdempotencyRecord,
     provisioner::{Check, Provisioner, ProvisionerPhase},
     reason::{Reason, Responsible},
     timeline::{EventKind, TimelineEvent, Tombstone},
@@ -156,6 +156,6 @@ pub fn an_orphan(cluster: &Cluster) -> Orphan {
 }
 
 /// A claim.
-pub fn a_claim(caller: UserId, key: &str) -> Claim {
-    Claim { caller, key: key.into(), fingerprint: [7; 32], at: then() }
+pub fn a_claim(caller: UserId, key: &str) -> IdempotencyRecord {
+    IdempotencyRecord { caller, key: key.into(), fingerprint: [7; 32], at: then() }
 }

@@ -15,7 +15,9 @@ use kqueen_domain::{
     cluster::ObservedStatus,
     id::ClusterId,
     organization::Organization,
-    port::store::{Change, ClusterRecord, ClusterSecrets, Creation, Revision, StoreError, UserSecrets, Work},
+    port::store::{
+        ClusterCommit, ClusterSecrets, Creation, RecordChange, Revision, SecretUpdate, StoreError, UserSecrets,
+    },
     provisioner::Provisioner,
     user::User,
 };
@@ -30,7 +32,7 @@ use crate::fixture::{
 pub const KEY: &str = "a secret key for tests";
 
 /// A place to keep bytes, with whatever has to live as long.
-pub struct Site {
+pub struct TestStore {
     place: Place,
     shareable: bool,
     /// The server, if it is one.
@@ -54,7 +56,7 @@ impl Deref for Replica {
     }
 }
 
-impl Site {
+impl TestStore {
     /// In memory.
     pub async fn memory() -> Option<Self> {
         Some(Self { place: Place::Memory(Memory::default()), shareable: true, etcd: None, _kept: Box::new(()) })
@@ -185,7 +187,7 @@ impl Replica {
     /// Stores a new provisioner.
     pub async fn provisioner(&self, owner: &User) -> (Provisioner, Revision) {
         let provisioner = a_provisioner(owner);
-        let created = self.provisioners.create(&provisioner, Change::Keep, None).await.unwrap();
+        let created = self.provisioners.create(&provisioner, SecretUpdate::Keep, None).await.unwrap();
         let Creation::New(revision) = created else { panic!("nothing was claimed") };
         (provisioner, revision)
     }
@@ -193,20 +195,21 @@ impl Replica {
     /// Stores a new cluster.
     pub async fn cluster(&self, provisioner: &Provisioner) -> (Cluster, Revision) {
         let cluster = a_cluster(provisioner);
-        let created = self.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None).await.unwrap();
+        let created =
+            self.clusters.create(&cluster, ClusterSecrets::default(), ClusterCommit::default(), None).await.unwrap();
         let Creation::New(revision) = created else { panic!("nothing was claimed") };
         (cluster, revision)
     }
 
     /// Takes a cluster's record away.
     pub async fn remove(&self, id: ClusterId, seen: Revision) -> Result<Revision, StoreError> {
-        self.clusters.commit(id, ClusterRecord::Remove(seen), Work::default()).await
+        self.clusters.commit(id, RecordChange::Remove(seen), ClusterCommit::default()).await
     }
 
     /// Stores what was seen of a cluster.
     pub async fn saw(&self, observed: &ObservedStatus) -> Result<Revision, StoreError> {
-        let work = Work { observed: Some(observed.clone()), ..Work::default() };
-        self.clusters.commit(observed.cluster, ClusterRecord::Keep(None), work).await
+        let work = ClusterCommit { observed: Some(observed.clone()), ..ClusterCommit::default() };
+        self.clusters.commit(observed.cluster, RecordChange::Keep(None), work).await
     }
 
     /// Stores one of each.

@@ -5,18 +5,18 @@ use futures::future::join_all;
 use kqueen_domain::{
     cluster::Cluster,
     id::ClusterId,
-    port::store::{ClusterRecord, ClusterSecrets, StoreError, TimelinePage, Work},
+    port::store::{ClusterCommit, ClusterSecrets, RecordChange, StoreError, TimelinePage},
     timeline::{TimelineEvent, Tombstone},
 };
 
 use super::{
-    Replica, Site,
+    Replica, TestStore,
     records::{a_departure, after, an_entry, an_operation, then},
 };
 
 async fn tell(replica: &Replica, cluster: ClusterId, entries: Vec<TimelineEvent>) {
-    let work = Work { timeline: entries, ..Work::default() };
-    replica.clusters.commit(cluster, ClusterRecord::Keep(None), work).await.unwrap();
+    let work = ClusterCommit { timeline: entries, ..ClusterCommit::default() };
+    replica.clusters.commit(cluster, RecordChange::Keep(None), work).await.unwrap();
 }
 
 async fn page(replica: &Replica, cluster: ClusterId, from: Option<&str>, limit: usize) -> TimelinePage {
@@ -43,7 +43,7 @@ async fn a_story(replica: &Replica, count: i64) -> Cluster {
     cluster
 }
 
-pub async fn the_newest_comes_first(site: Site) {
+pub async fn the_newest_comes_first(site: TestStore) {
     let replica = site.open().await;
     let (.., cluster) = replica.one_of_each().await;
     assert_eq!(page(&replica, cluster.id, None, 10).await, TimelinePage::default());
@@ -62,7 +62,7 @@ pub async fn the_newest_comes_first(site: Site) {
     assert_eq!(told(&replica, cluster.id).await, expected);
 }
 
-pub async fn pages_meet_without_a_gap(site: Site) {
+pub async fn pages_meet_without_a_gap(site: TestStore) {
     let replica = site.open().await;
     let cluster = a_story(&replica, 25).await;
     let (.., neighbour) = replica.one_of_each().await;
@@ -89,7 +89,7 @@ pub async fn pages_meet_without_a_gap(site: Site) {
     assert_eq!(messages(&second.entries), ["14", "13"]);
 }
 
-pub async fn a_place_that_is_none_of_ours_is_refused(site: Site) {
+pub async fn a_place_that_is_none_of_ours_is_refused(site: TestStore) {
     let replica = site.open().await;
     let cluster = a_story(&replica, 3).await;
     let ours = page(&replica, cluster.id, None, 1).await.next.unwrap();
@@ -106,7 +106,7 @@ pub async fn a_place_that_is_none_of_ours_is_refused(site: Site) {
     }
 }
 
-pub async fn pruning_keeps_the_newest(site: Site) {
+pub async fn pruning_keeps_the_newest(site: TestStore) {
     let replica = site.open().await;
     let cluster = a_story(&replica, 230).await;
     let other = a_story(&replica, 5).await;
@@ -124,7 +124,7 @@ pub async fn pruning_keeps_the_newest(site: Site) {
     assert_eq!(told(&replica, other.id).await.len(), 5);
 }
 
-pub async fn writers_at_the_same_moment_lose_nothing(site: Site) {
+pub async fn writers_at_the_same_moment_lose_nothing(site: TestStore) {
     let pair = site.pair().await;
     let (.., cluster) = pair.0.one_of_each().await;
     pair.1.freshness.caught_up().await.unwrap();
@@ -139,7 +139,7 @@ pub async fn writers_at_the_same_moment_lose_nothing(site: Site) {
 }
 
 /// What is not shown does not make every replica look for news.
-pub async fn a_story_alone_does_not_move_the_clock(site: Site) {
+pub async fn a_story_alone_does_not_move_the_clock(site: TestStore) {
     let replica = site.open().await;
     let Some(etcd) = site.etcd.clone() else { return };
     let kqueen_adapters::storage::Place::Etcd(settings) = site.place() else { panic!("it is etcd") };
@@ -150,8 +150,12 @@ pub async fn a_story_alone_does_not_move_the_clock(site: Site) {
     };
     let before = clock().await;
     let ledger = super::records::a_ledger(cluster.id, &["a"]);
-    let work = Work { ledger: Some((ledger, None)), timeline: vec![an_entry(&cluster, 9, "x")], ..Work::default() };
-    replica.clusters.commit(cluster.id, ClusterRecord::Keep(None), work).await.unwrap();
+    let work = ClusterCommit {
+        ledger: Some((ledger, None)),
+        timeline: vec![an_entry(&cluster, 9, "x")],
+        ..ClusterCommit::default()
+    };
+    replica.clusters.commit(cluster.id, RecordChange::Keep(None), work).await.unwrap();
     replica.clusters.prune_timeline(cluster.id, 1).await.unwrap();
     assert_eq!(clock().await, before);
     replica.saw(&super::records::an_observed_status(cluster.id)).await.unwrap();
@@ -165,16 +169,16 @@ async fn a_tombstone(replica: &Replica, left_at: TimeDelta) -> Cluster {
     let entries: Vec<TimelineEvent> = (0..120).map(|i| an_entry(&cluster, i, &i.to_string())).collect();
     tell(replica, cluster.id, entries[..60].to_vec()).await;
     tell(replica, cluster.id, entries[60..].to_vec()).await;
-    let work = Work {
+    let work = ClusterCommit {
         operations: (0..20).map(|_| (an_operation(&cluster), None)).collect(),
         tombstone: Some(Tombstone { at: then() + left_at, ..a_departure(&cluster) }),
-        ..Work::default()
+        ..ClusterCommit::default()
     };
-    replica.clusters.commit(cluster.id, ClusterRecord::Remove(revision), work).await.unwrap();
+    replica.clusters.commit(cluster.id, RecordChange::Remove(revision), work).await.unwrap();
     cluster
 }
 
-pub async fn those_who_left_long_ago_are_forgotten(site: Site) {
+pub async fn those_who_left_long_ago_are_forgotten(site: TestStore) {
     let replica = site.open().await;
     let old = a_tombstone(&replica, TimeDelta::days(-8)).await;
     let older = a_tombstone(&replica, TimeDelta::days(-9)).await;
@@ -207,10 +211,10 @@ pub async fn those_who_left_long_ago_are_forgotten(site: Site) {
     }
 }
 
-pub async fn a_cluster_that_is_there_again_keeps_its_story(site: Site) {
+pub async fn a_cluster_that_is_there_again_keeps_its_story(site: TestStore) {
     let replica = site.open().await;
     let cluster = a_tombstone(&replica, TimeDelta::days(-8)).await;
-    replica.clusters.create(&cluster, ClusterSecrets::default(), Work::default(), None).await.unwrap();
+    replica.clusters.create(&cluster, ClusterSecrets::default(), ClusterCommit::default(), None).await.unwrap();
     assert_eq!(replica.clusters.forget_tombstones(after(0)).await.unwrap(), 0);
     assert_eq!(told(&replica, cluster.id).await.len(), 120);
     assert_eq!(replica.catalog.operations_of(cluster.id).len(), 20);

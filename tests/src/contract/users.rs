@@ -2,24 +2,24 @@
 
 use kqueen_domain::{
     name::{EmailAddress, Username},
-    port::store::{Change, Revision, StoreError, UserSecrets, Versioned},
+    port::store::{Revision, SecretUpdate, StoreError, UserSecrets, Versioned},
     secret::{PasswordHash, SealedDocument},
     user::{AuthMethod, Role, User},
 };
 
 use super::{
-    Site,
+    TestStore,
     records::{a_user, an_organization},
 };
 
 fn secrets(password: &str, metadata: &str) -> UserSecrets {
     UserSecrets {
-        password: Change::Set(PasswordHash::new(password.into())),
-        metadata: Change::Set(SealedDocument::new(metadata.into())),
+        password: SecretUpdate::Set(PasswordHash::new(password.into())),
+        metadata: SecretUpdate::Set(SealedDocument::new(metadata.into())),
     }
 }
 
-pub async fn what_is_stored_is_shown(site: Site) {
+pub async fn what_is_stored_is_shown(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let user = a_user(organization.id);
@@ -45,7 +45,7 @@ pub async fn what_is_stored_is_shown(site: Site) {
     assert!(replica.catalog.user(changed.id).is_none());
 }
 
-pub async fn stale_revision_is_refused(site: Site) {
+pub async fn stale_revision_is_refused(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, first) = replica.user(&organization).await;
@@ -57,7 +57,7 @@ pub async fn stale_revision_is_refused(site: Site) {
     assert!(matches!(delete, Err(StoreError::Conflict)), "{delete:?}");
 }
 
-pub async fn missing_is_told(site: Site) {
+pub async fn missing_is_told(site: TestStore) {
     let replica = site.open().await;
     let user = a_user(an_organization().id);
     let update = replica.users.update(&user, UserSecrets::default(), Revision(1), None).await;
@@ -68,7 +68,7 @@ pub async fn missing_is_told(site: Site) {
     assert!(replica.users.metadata(user.id).await.unwrap().is_none());
 }
 
-pub async fn usernames_are_unique(site: Site) {
+pub async fn usernames_are_unique(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (ann, _) = replica.user(&organization).await;
@@ -81,7 +81,7 @@ pub async fn usernames_are_unique(site: Site) {
     assert!(matches!(updated, Err(StoreError::Taken { field: "username" })), "{updated:?}");
 }
 
-pub async fn addresses_are_unique_without_regard_to_capitals(site: Site) {
+pub async fn addresses_are_unique_without_regard_to_capitals(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (ann, _) = replica.user(&organization).await;
@@ -104,7 +104,7 @@ pub async fn addresses_are_unique_without_regard_to_capitals(site: Site) {
     }
 }
 
-pub async fn renaming_frees_the_name(site: Site) {
+pub async fn renaming_frees_the_name(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (ann, revision) = replica.user(&organization).await;
@@ -118,7 +118,7 @@ pub async fn renaming_frees_the_name(site: Site) {
     replica.users.create(&again, UserSecrets::default()).await.unwrap();
 }
 
-pub async fn an_organization_is_needed(site: Site) {
+pub async fn an_organization_is_needed(site: TestStore) {
     let replica = site.open().await;
     let created = replica.users.create(&a_user(an_organization().id), UserSecrets::default()).await;
     assert!(matches!(created, Err(StoreError::Dangling { field: "organization" })), "{created:?}");
@@ -137,7 +137,7 @@ pub async fn an_organization_is_needed(site: Site) {
     assert!(matches!(delete, Err(StoreError::InUse)), "{delete:?}");
 }
 
-pub async fn secrets_are_kept_set_and_removed(site: Site) {
+pub async fn secrets_are_kept_set_and_removed(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let user = a_user(organization.id);
@@ -145,18 +145,19 @@ pub async fn secrets_are_kept_set_and_removed(site: Site) {
     assert_eq!(replica.users.password_hash(user.id).await.unwrap().unwrap().expose(), "one");
     assert_eq!(replica.users.metadata(user.id).await.unwrap().unwrap().expose(), r#"{"a":1}"#);
 
-    let only_password = UserSecrets { password: Change::Set(PasswordHash::new("two".into())), metadata: Change::Keep };
+    let only_password =
+        UserSecrets { password: SecretUpdate::Set(PasswordHash::new("two".into())), metadata: SecretUpdate::Keep };
     let revision = replica.users.update(&user, only_password, revision, None).await.unwrap();
     assert_eq!(replica.users.password_hash(user.id).await.unwrap().unwrap().expose(), "two");
     assert_eq!(replica.users.metadata(user.id).await.unwrap().unwrap().expose(), r#"{"a":1}"#);
 
-    let none = UserSecrets { password: Change::Remove, metadata: Change::Remove };
+    let none = UserSecrets { password: SecretUpdate::Remove, metadata: SecretUpdate::Remove };
     replica.users.update(&user, none, revision, None).await.unwrap();
     assert!(replica.users.password_hash(user.id).await.unwrap().is_none());
     assert!(replica.users.metadata(user.id).await.unwrap().is_none());
 }
 
-pub async fn deleting_takes_the_secrets(site: Site) {
+pub async fn deleting_takes_the_secrets(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let user = a_user(organization.id);
@@ -166,7 +167,7 @@ pub async fn deleting_takes_the_secrets(site: Site) {
     assert!(replica.users.metadata(user.id).await.unwrap().is_none());
 }
 
-pub async fn owners_cannot_be_deleted(site: Site) {
+pub async fn owners_cannot_be_deleted(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, revision) = replica.user(&organization).await;
@@ -177,7 +178,7 @@ pub async fn owners_cannot_be_deleted(site: Site) {
     replica.users.delete(user.id, revision, None).await.unwrap();
 }
 
-pub async fn owners_cannot_move(site: Site) {
+pub async fn owners_cannot_move(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (other, _) = replica.organization().await;
@@ -190,7 +191,7 @@ pub async fn owners_cannot_move(site: Site) {
     replica.users.update(&moved, UserSecrets::default(), revision, None).await.unwrap();
 }
 
-pub async fn a_write_may_depend_on_another_user(site: Site) {
+pub async fn a_write_may_depend_on_another_user(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (ann, ann_seen) = replica.user(&organization).await;

@@ -8,7 +8,7 @@ use kqueen_domain::{
     operation::{Operation, OperationStatus, StepKind, StepOutcome},
     port::{
         leader::Term,
-        store::{Change, ClusterRecord, ClusterSecrets, Creation, Revision, StoreError, Versioned, Work},
+        store::{ClusterCommit, ClusterSecrets, Creation, RecordChange, Revision, SecretUpdate, StoreError, Versioned},
     },
     reason::{Reason, Responsible, WORDS},
     secret::{Kubeconfig, SealedDocument},
@@ -16,7 +16,7 @@ use kqueen_domain::{
 };
 
 use super::{
-    Replica, Site,
+    Replica, TestStore,
     records::{a_cluster, a_departure, a_ledger, a_row, after, an_entry, an_observed_status, an_operation, an_orphan},
 };
 
@@ -30,8 +30,8 @@ struct Whole {
 
 fn secrets(text: &str) -> ClusterSecrets {
     ClusterSecrets {
-        kubeconfig: Change::Set(Kubeconfig::new(text.into())),
-        metadata: Change::Set(SealedDocument::new(format!("{{\"token\":\"{text}\"}}"))),
+        kubeconfig: SecretUpdate::Set(Kubeconfig::new(text.into())),
+        metadata: SecretUpdate::Set(SealedDocument::new(format!("{{\"token\":\"{text}\"}}"))),
     }
 }
 
@@ -40,12 +40,12 @@ async fn whole(replica: &Replica) -> Whole {
     let mut cluster = a_cluster(&provisioner);
     let operation = an_operation(&cluster);
     cluster.operation = Some(operation.id);
-    let work = Work {
+    let work = ClusterCommit {
         operations: vec![(operation.clone(), None)],
         ledger: Some((a_ledger(cluster.id, &["a"]), None)),
         observed: Some(an_observed_status(cluster.id)),
         timeline: vec![an_entry(&cluster, 0, "asked for")],
-        ..Work::default()
+        ..ClusterCommit::default()
     };
     let created = replica.clusters.create(&cluster, secrets("first"), work, None).await.unwrap();
     let Creation::New(revision) = created else { panic!("nothing was claimed") };
@@ -81,24 +81,24 @@ async fn known(replica: &Replica, id: ClusterId) -> Known {
 }
 
 /// A next step of everything.
-fn next(whole: &Whole, seen: Revision) -> (ClusterRecord, Work) {
+fn next(whole: &Whole, seen: Revision) -> (RecordChange, ClusterCommit) {
     let Whole { cluster, operation, revision } = whole;
     let lifecycle = Lifecycle::Updating;
     let cluster = Cluster { lifecycle, changed_at: after(5), ..cluster.clone() };
     let mut moved = operation.clone();
     moved.begin(StepKind::Create, after(5));
-    let work = Work {
+    let work = ClusterCommit {
         operations: vec![(moved, Some(*revision)), (an_operation(&cluster), None)],
         ledger: Some((a_ledger(cluster.id, &["a", "b"]), Some(*revision))),
         observed: Some(ObservedStatus { at: after(5), ..an_observed_status(cluster.id) }),
         timeline: vec![an_entry(&cluster, 5, "begun"), an_entry(&cluster, 5, "made")],
         orphan: Some(an_orphan(&cluster)),
-        ..Work::default()
+        ..ClusterCommit::default()
     };
-    (ClusterRecord::Put(Box::new(cluster), secrets("second"), seen), work)
+    (RecordChange::Put(Box::new(cluster), secrets("second"), seen), work)
 }
 
-pub async fn everything_of_one_commit_has_its_revision(site: Site) {
+pub async fn everything_of_one_commit_has_its_revision(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
@@ -132,7 +132,7 @@ pub async fn everything_of_one_commit_has_its_revision(site: Site) {
     assert_eq!(known(&replica, id).await, second);
 }
 
-pub async fn nothing_of_a_refused_commit_is_written(site: Site) {
+pub async fn nothing_of_a_refused_commit_is_written(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
@@ -147,10 +147,10 @@ pub async fn nothing_of_a_refused_commit_is_written(site: Site) {
         (record, work)
     };
     let stale = Some(whole.revision);
-    type Spoil<'a> = (&'a str, Box<dyn Fn(&mut ClusterRecord, &mut Work) + Send + Sync + 'a>);
+    type Spoil<'a> = (&'a str, Box<dyn Fn(&mut RecordChange, &mut ClusterCommit) + Send + Sync + 'a>);
     let spoils: Vec<Spoil<'_>> = vec![
         ("the record has changed", Box::new(|record, _| *record = next(&whole, whole.revision).0)),
-        ("the record that is kept has changed", Box::new(|record, _| *record = ClusterRecord::Keep(stale))),
+        ("the record that is kept has changed", Box::new(|record, _| *record = RecordChange::Keep(stale))),
         ("an operation has changed", Box::new(|_, work| work.operations[0].1 = stale)),
         ("an operation is not new", Box::new(|_, work| work.operations[0].1 = None)),
         ("an operation is gone", Box::new(|_, work| work.operations[1].1 = Some(now))),
@@ -159,7 +159,7 @@ pub async fn nothing_of_a_refused_commit_is_written(site: Site) {
         (
             "a removal saw another ledger",
             Box::new(|record, work| {
-                *record = ClusterRecord::Remove(now);
+                *record = RecordChange::Remove(now);
                 work.ledger.as_mut().unwrap().1 = stale;
             }),
         ),
@@ -174,14 +174,14 @@ pub async fn nothing_of_a_refused_commit_is_written(site: Site) {
     }
     let (record, work) = current();
     let owner = kqueen_domain::id::UserId::random();
-    let ClusterRecord::Put(cluster, secrets, seen) = record else { panic!("it is put") };
-    let lost = ClusterRecord::Put(Box::new(Cluster { owner, ..*cluster }), secrets, seen);
+    let RecordChange::Put(cluster, secrets, seen) = record else { panic!("it is put") };
+    let lost = RecordChange::Put(Box::new(Cluster { owner, ..*cluster }), secrets, seen);
     let refused = replica.clusters.commit(id, lost, work).await;
     assert!(matches!(refused, Err(StoreError::Dangling { field: "owner" })), "{refused:?}");
     let (record, work) = current();
-    let deposed = Work { term: Some(Term::Held(now)), ..work };
+    let deposed = ClusterCommit { term: Some(Term::Held(now)), ..work };
     let refused = replica.clusters.commit(id, record, deposed).await;
-    assert!(matches!(refused, Err(StoreError::Deposed)), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::NotLeader)), "{refused:?}");
     assert_eq!(known(&replica, id).await, before);
     let replica = site.restart(replica).await;
     assert_eq!(known(&replica, id).await, before);
@@ -191,78 +191,81 @@ pub async fn nothing_of_a_refused_commit_is_written(site: Site) {
 
 /// What may cost money is never forgotten: what was written down between a look at the ledger and the cluster's removal is noticed,
 /// though neither touches the cluster's record.
-pub async fn a_removal_notices_what_was_made_meanwhile(site: Site) {
+pub async fn a_removal_notices_what_was_made_meanwhile(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
     let id = cluster.id;
     let mut seen = None;
     for round in 0..3 {
-        let intent = Work { ledger: Some((a_ledger(id, &["a"]), seen)), ..Work::default() };
-        let written = replica.clusters.commit(id, ClusterRecord::Keep(Some(revision)), intent).await.unwrap();
-        let removal = |seen| Work { ledger: Some((Ledger::empty(id), seen)), ..Work::default() };
-        let refused = replica.clusters.commit(id, ClusterRecord::Remove(revision), removal(seen)).await;
+        let intent = ClusterCommit { ledger: Some((a_ledger(id, &["a"]), seen)), ..ClusterCommit::default() };
+        let written = replica.clusters.commit(id, RecordChange::Keep(Some(revision)), intent).await.unwrap();
+        let removal = |seen| ClusterCommit { ledger: Some((Ledger::empty(id), seen)), ..ClusterCommit::default() };
+        let refused = replica.clusters.commit(id, RecordChange::Remove(revision), removal(seen)).await;
         assert!(matches!(refused, Err(StoreError::Conflict)), "{round}: {refused:?}");
         seen = Some(written);
         if round == 2 {
-            replica.clusters.commit(id, ClusterRecord::Remove(revision), removal(seen)).await.unwrap();
+            replica.clusters.commit(id, RecordChange::Remove(revision), removal(seen)).await.unwrap();
         }
     }
     assert!(replica.clusters.ledger(id).await.unwrap().is_none());
 }
 
-pub async fn a_commit_needs_its_cluster(site: Site) {
+pub async fn a_commit_needs_its_cluster(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let gone = Cluster { id: ClusterId::random(), ..whole.cluster.clone() };
     for record in [
-        ClusterRecord::Keep(None),
-        ClusterRecord::Keep(Some(whole.revision)),
-        ClusterRecord::Remove(whole.revision),
-        ClusterRecord::Put(Box::new(gone.clone()), ClusterSecrets::default(), whole.revision),
+        RecordChange::Keep(None),
+        RecordChange::Keep(Some(whole.revision)),
+        RecordChange::Remove(whole.revision),
+        RecordChange::Put(Box::new(gone.clone()), ClusterSecrets::default(), whole.revision),
     ] {
-        let work = Work { operations: vec![(an_operation(&gone), None)], ..Work::default() };
+        let work = ClusterCommit { operations: vec![(an_operation(&gone), None)], ..ClusterCommit::default() };
         let refused = replica.clusters.commit(gone.id, record, work).await;
         assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
         assert!(replica.catalog.operations_of(gone.id).is_empty());
     }
 }
 
-pub async fn what_is_kept_keeps_its_revision(site: Site) {
+pub async fn what_is_kept_keeps_its_revision(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
     let mut operation = whole.operation.clone();
     operation.begin(StepKind::Create, after(1));
-    let work = |operation: &Operation, seen| Work { operations: vec![(operation.clone(), seen)], ..Work::default() };
+    let work = |operation: &Operation, seen| ClusterCommit {
+        operations: vec![(operation.clone(), seen)],
+        ..ClusterCommit::default()
+    };
     let first = work(&operation, Some(whole.revision));
-    let revision = replica.clusters.commit(id, ClusterRecord::Keep(Some(whole.revision)), first).await.unwrap();
+    let revision = replica.clusters.commit(id, RecordChange::Keep(Some(whole.revision)), first).await.unwrap();
     operation.end(OperationStatus::Succeeded, None, after(2));
     let second = work(&operation, Some(revision));
-    let last = replica.clusters.commit(id, ClusterRecord::Keep(None), second).await.unwrap();
+    let last = replica.clusters.commit(id, RecordChange::Keep(None), second).await.unwrap();
     let now = known(&replica, id).await;
     assert_eq!(now.cluster, Some((whole.cluster, whole.revision)));
     assert_eq!(now.operations, [(operation, last)]);
     assert_eq!(now.ledger.unwrap().revision, whole.revision);
 }
 
-pub async fn what_leaves_leaves_its_story_and_no_more(site: Site) {
+pub async fn what_leaves_leaves_its_story_and_no_more(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
     replica.clusters.record_ages(vec![(id, after(1))], None).await.unwrap();
     let mut operation = whole.operation.clone();
     operation.end(OperationStatus::Succeeded, None, after(9));
-    let work = Work {
+    let work = ClusterCommit {
         operations: vec![(operation.clone(), Some(whole.revision))],
         // Neither of them outlives it, whoever still wrote them.
         ledger: Some((a_ledger(id, &["late"]), Some(whole.revision))),
         observed: Some(an_observed_status(id)),
         timeline: vec![an_entry(&whole.cluster, 9, "gone")],
         tombstone: Some(a_departure(&whole.cluster)),
-        ..Work::default()
+        ..ClusterCommit::default()
     };
-    let revision = replica.clusters.commit(id, ClusterRecord::Remove(whole.revision), work).await.unwrap();
+    let revision = replica.clusters.commit(id, RecordChange::Remove(whole.revision), work).await.unwrap();
     let check = async |replica: &Replica| {
         let left = known(replica, id).await;
         assert_eq!((left.cluster, left.observed, left.kubeconfig, left.ledger), (None, None, None, None));
@@ -285,25 +288,25 @@ pub async fn what_leaves_leaves_its_story_and_no_more(site: Site) {
     assert_eq!(kinds, ["shown/tombstone/", "timeline/"]);
 }
 
-pub async fn old_operations_are_forgotten(site: Site) {
+pub async fn old_operations_are_forgotten(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
     let newer = an_operation(&whole.cluster);
-    let work = Work {
+    let work = ClusterCommit {
         operations: vec![(newer.clone(), None)],
         // One that is written is not forgotten, and one that was never there is no obstacle.
         forgotten: vec![whole.operation.id, newer.id, kqueen_domain::id::OperationId::random()],
-        ..Work::default()
+        ..ClusterCommit::default()
     };
-    let revision = replica.clusters.commit(id, ClusterRecord::Keep(None), work).await.unwrap();
+    let revision = replica.clusters.commit(id, RecordChange::Keep(None), work).await.unwrap();
     assert_eq!(known(&replica, id).await.operations, [(newer.clone(), revision)]);
     let replica = site.restart(replica).await;
     assert_eq!(known(&replica, id).await.operations, [(newer, revision)]);
 }
 
 /// The largest things that the domain lets through, together.
-pub async fn the_largest_commit_fits(site: Site) {
+pub async fn the_largest_commit_fits(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
@@ -316,13 +319,13 @@ pub async fn the_largest_commit_fits(site: Site) {
     }
     let rows: Vec<String> = (0..200).map(|i| format!("{i}-{}", "x".repeat(60))).collect();
     let secrets = ClusterSecrets {
-        kubeconfig: Change::Set(Kubeconfig::new("k".repeat(256 << 10))),
-        metadata: Change::Set(SealedDocument::new("m".repeat(64 << 10))),
+        kubeconfig: SecretUpdate::Set(Kubeconfig::new("k".repeat(256 << 10))),
+        metadata: SecretUpdate::Set(SealedDocument::new("m".repeat(64 << 10))),
     };
     let metadata = format!("{{\"m\":\"{}\"}}", "m".repeat((64 << 10) - 8));
     let metadata = Some(kqueen_domain::document::Document::from_stored(metadata).unwrap());
     let cluster = Cluster { metadata, ..whole.cluster.clone() };
-    let work = Work {
+    let work = ClusterCommit {
         operations: vec![(operation.clone(), Some(whole.revision)), (an_operation(&cluster), None)],
         ledger: Some((
             Ledger { resources: rows.iter().map(|name| a_row(name)).collect(), ..Ledger::empty(id) },
@@ -332,30 +335,31 @@ pub async fn the_largest_commit_fits(site: Site) {
         timeline: (0..8)
             .map(|i| TimelineEvent { reason: Some(reason.clone()), ..an_entry(&cluster, i, "told") })
             .collect(),
-        ..Work::default()
+        ..ClusterCommit::default()
     };
-    let record = ClusterRecord::Put(Box::new(cluster), secrets, whole.revision);
+    let record = RecordChange::Put(Box::new(cluster), secrets, whole.revision);
     replica.clusters.commit(id, record, work).await.unwrap();
     assert_eq!(known(&replica, id).await.timeline.len(), 9);
 }
 
-pub async fn as_many_as_one_commit_takes(site: Site) {
+pub async fn as_many_as_one_commit_takes(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
-    let many = |count: i64| Work {
+    let many = |count: i64| ClusterCommit {
         timeline: (0..count).map(|i| an_entry(&whole.cluster, i, "told")).collect(),
-        ..Work::default()
+        ..ClusterCommit::default()
     };
     let (record, work) = next(&whole, whole.revision);
-    let revision = replica.clusters.commit(id, record, Work { timeline: many(100).timeline, ..work }).await.unwrap();
+    let revision =
+        replica.clusters.commit(id, record, ClusterCommit { timeline: many(100).timeline, ..work }).await.unwrap();
     assert_eq!(known(&replica, id).await.timeline.len(), 101);
-    let refused = replica.clusters.commit(id, ClusterRecord::Keep(Some(revision)), many(200)).await;
+    let refused = replica.clusters.commit(id, RecordChange::Keep(Some(revision)), many(200)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert_eq!(known(&replica, id).await.timeline.len(), 101);
 }
 
-pub async fn of_commits_at_the_same_time_one_wins(site: Site) {
+pub async fn of_commits_at_the_same_time_one_wins(site: TestStore) {
     let pair = site.pair().await;
     let whole = whole(&pair.0).await;
     let (id, mut seen) = (whole.cluster.id, whole.revision);
@@ -368,15 +372,15 @@ pub async fn of_commits_at_the_same_time_one_wins(site: Site) {
             let ledger = a_ledger(id, &[&operation.attempt.to_string()]);
             // Some are about the operation, some about the ledger, and most about both.
             let work = match i {
-                0 => Work { operations: vec![(operation, Some(seen))], ..Work::default() },
-                1 => Work { ledger: Some((ledger, Some(seen))), ..Work::default() },
-                _ => Work {
+                0 => ClusterCommit { operations: vec![(operation, Some(seen))], ..ClusterCommit::default() },
+                1 => ClusterCommit { ledger: Some((ledger, Some(seen))), ..ClusterCommit::default() },
+                _ => ClusterCommit {
                     operations: vec![(operation, Some(seen))],
                     ledger: Some((ledger, Some(seen))),
-                    ..Work::default()
+                    ..ClusterCommit::default()
                 },
             };
-            async move { (i, replica.clusters.commit(id, ClusterRecord::Keep(None), work).await) }
+            async move { (i, replica.clusters.commit(id, RecordChange::Keep(None), work).await) }
         });
         let results = join_all(tried).await;
         let won: Vec<_> = results.iter().filter_map(|(i, result)| Some((*i, *result.as_ref().ok()?))).collect();
@@ -387,12 +391,12 @@ pub async fn of_commits_at_the_same_time_one_wins(site: Site) {
         pair.0.freshness.caught_up().await.unwrap();
         let operation = pair.0.catalog.operation(whole.operation.id).unwrap().operation;
         let ledger = pair.0.clusters.ledger(id).await.unwrap().unwrap();
-        let both = Work {
+        let both = ClusterCommit {
             operations: vec![(whole.operation.clone(), Some(operation.revision))],
             ledger: Some((ledger.value, Some(ledger.revision))),
-            ..Work::default()
+            ..ClusterCommit::default()
         };
-        seen = pair.0.clusters.commit(id, ClusterRecord::Keep(None), both).await.unwrap();
+        seen = pair.0.clusters.commit(id, RecordChange::Keep(None), both).await.unwrap();
         pair.1.freshness.caught_up().await.unwrap();
     }
 }

@@ -18,7 +18,7 @@ use kqueen_domain::{
     secret::Kubeconfig,
     service::{
         clusters::Clusters,
-        orphans::{Orphans, Sweeps},
+        orphans::{OrphanCollector, Orphans},
         providers::Providers,
         provisioners::Provisioners,
         reconcile::Reconciler,
@@ -39,7 +39,7 @@ pub struct Parts {
     pub clusters: Clusters,
     pub provisioners: Provisioners,
     pub orphans: Orphans,
-    pub sweeps: Sweeps,
+    pub sweeps: OrphanCollector,
 }
 
 /// A process. Dropping it ends it at whatever it is doing.
@@ -134,7 +134,13 @@ impl Parts {
                 freshness: stores.freshness.clone(),
                 clock: clock.clone(),
             },
-            sweeps: Sweeps { catalog: catalog.clone(), store: stores.orphans.clone(), providers, leadership, clock },
+            sweeps: OrphanCollector {
+                catalog: catalog.clone(),
+                store: stores.orphans.clone(),
+                providers,
+                leadership,
+                clock,
+            },
             stores,
             catalog,
         }

@@ -13,8 +13,8 @@ use kqueen_domain::{
     ledger::RecordState,
     name::ResourceName,
     operation::NetworkPolicy,
-    port::store::{Change, UserSecrets},
-    service::{clusters::NewCluster, provisioners::NewProvisioner, reconcile::Again},
+    port::store::{SecretUpdate, UserSecrets},
+    service::{clusters::NewCluster, provisioners::NewProvisioner, reconcile::Requeue},
     user::{Role, User},
 };
 use serde_json::{Map, json};
@@ -23,7 +23,7 @@ use super::process::{Parts, Process};
 use crate::{
     contract::{
         records::{a_user, an_organization},
-        site::{KEY, Site},
+        site::{KEY, TestStore},
     },
     model::{CallKind, Key, Kind, Model, Settings as Cloud, Time},
 };
@@ -48,7 +48,7 @@ pub struct Customer {
 pub struct World {
     pub model: Model,
     pub time: Time,
-    pub site: Site,
+    pub site: TestStore,
     pub caller: Caller,
     /// How often a process was ended.
     pub crashes: usize,
@@ -68,7 +68,7 @@ const MOST_TURNS: usize = 3_000;
 
 impl World {
     /// A new world on that store: one process where only one may have it, two where several may.
-    pub async fn new(site: Site) -> Self {
+    pub async fn new(site: TestStore) -> Self {
         let time = Time::set();
         // Quick, so that an operation is waited for in few turns: a walk goes through every call of each.
         let cloud = Cloud {
@@ -255,15 +255,15 @@ impl World {
     }
 
     /// One turn of a cluster by the process whose turn it is; `None` if the process ended in it.
-    pub async fn turn(&mut self, cluster: ClusterId) -> Option<Again> {
+    pub async fn turn(&mut self, cluster: ClusterId) -> Option<Requeue> {
         self.turns += 1;
         let mut deaths = self.model.deaths();
         let turn = self.process().run(move |parts| async move {
             parts.stores.freshness.caught_up().await.unwrap();
-            parts.reconciler.turn(cluster).await
+            parts.reconciler.reconcile(cluster).await
         });
         let turned = tokio::select! {
-            turned = turn => Some(turned.unwrap().again),
+            turned = turn => Some(turned.unwrap().requeue),
             _ = deaths.changed() => None,
         };
         if turned.is_none() {
@@ -277,13 +277,13 @@ impl World {
         for _ in 0..MOST_TURNS {
             let again = self.turn(cluster).await;
             match again {
-                None | Some(Again::Now) => {}
-                Some(Again::Soon) => self.time.pass(TimeDelta::seconds(5)),
-                Some(Again::After(pause)) => {
+                None | Some(Requeue::Now) => {}
+                Some(Requeue::Soon) => self.time.pass(TimeDelta::seconds(5)),
+                Some(Requeue::After(pause)) => {
                     self.time.pass(TimeDelta::from_std(pause).unwrap().max(TimeDelta::seconds(1)))
                 }
-                Some(Again::Never) => return Rest::Gone,
-                Some(Again::Quiet) => {
+                Some(Requeue::Never) => return Rest::Gone,
+                Some(Requeue::Quiet) => {
                     let shown = self.shown().await;
                     let view = shown.catalog.cluster(cluster);
                     match view {
@@ -305,7 +305,7 @@ impl World {
     }
 }
 
-fn settings(site: &Site) -> Settings {
+fn settings(site: &TestStore) -> Settings {
     site.settings(KEY, &[])
 }
 
@@ -321,7 +321,7 @@ async fn found(process: &Process) -> Caller {
             let organization = an_organization();
             parts.stores.organizations.create(&organization).await.unwrap();
             let user = User { role: Role::Admin, ..a_user(organization.id) };
-            let secrets = UserSecrets { password: Change::Keep, metadata: Change::Keep };
+            let secrets = UserSecrets { password: SecretUpdate::Keep, metadata: SecretUpdate::Keep };
             parts.stores.users.create(&user, secrets).await.unwrap();
             Caller { user: user.id, organization: organization.id, role: Role::Admin }
         })

@@ -143,7 +143,7 @@ async fn the_kubeconfig_is_accepted_and_leads_nowhere() {
     let spec = world.running("web").await;
     let given = world.engine.kubeconfig(&world.credentials, &spec).await.unwrap();
     let parsed = kubeconfig::parse(&given, &AddressRules::default()).unwrap();
-    let credentials = kubeconfig::Access::of(&parsed).unwrap();
+    let credentials = kubeconfig::ApiAccess::of(&parsed).unwrap();
     assert_eq!(credentials.server.as_str(), format!("https://{}.demo.kqueen.invalid:6443/", spec.tag.cluster));
     assert!(credentials.credentials.token.is_some());
     assert_eq!(world.engine.kubeconfig(&world.credentials, &spec).await, Ok(given));

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use kqueen_domain::{
     cluster::ProbeResult,
     id::ClusterId,
-    kubeconfig::Access,
+    kubeconfig::ApiAccess,
     kubernetes::{ClusterStatus, Snapshot, Topology},
     port::inspector::{ClusterInspector, InspectError},
     secret::Kubeconfig,
@@ -29,12 +29,12 @@ pub struct DemoInspector {
 }
 
 /// The simulated cluster a kubeconfig leads to, if it is one.
-fn simulated(kubeconfig: &Kubeconfig) -> Option<(ClusterId, Access)> {
+fn simulated(kubeconfig: &Kubeconfig) -> Option<(ClusterId, ApiAccess)> {
     // Nearly all lead elsewhere, and reading them costs something.
     if !kubeconfig.expose().contains(DEMO_DOMAIN) {
         return None;
     }
-    let access = Access::of(kubeconfig)?;
+    let access = ApiAccess::of(kubeconfig)?;
     let id = access.server.host_str()?.strip_suffix(DEMO_DOMAIN)?.parse().ok()?;
     Some((id, access))
 }
@@ -47,7 +47,7 @@ impl DemoInspector {
     }
 
     /// The cluster, if it answers and lets in who asks.
-    fn reach(&self, id: ClusterId, access: &Access) -> Result<(DemoCluster, DemoMoment), InspectError> {
+    fn reach(&self, id: ClusterId, access: &ApiAccess) -> Result<(DemoCluster, DemoMoment), InspectError> {
         let silent = |why: &str| InspectError::Unreachable(format!("the simulated cluster does not answer: {why}"));
         let (cluster, moment) = self.cloud.cluster(id).ok_or_else(|| silent("it is not there any more"))?;
         if !moment.answers {
@@ -60,7 +60,7 @@ impl DemoInspector {
         Ok((cluster, moment))
     }
 
-    fn snapshot(&self, id: ClusterId, access: &Access) -> Result<Snapshot, InspectError> {
+    fn snapshot(&self, id: ClusterId, access: &ApiAccess) -> Result<Snapshot, InspectError> {
         let (cluster, moment) = self.reach(id, access)?;
         let unreadable =
             |_| InspectError::Refused("the simulated cluster answers something that cannot be read".to_owned());

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kqueen_domain::port::store::{Freshness, StoreError};
+use kqueen_domain::port::store::{ReadBarrier, StoreError};
 
 use crate::storage::core::Core;
 
 pub(crate) struct Fresh(pub(crate) Arc<Core>);
 
 #[async_trait]
-impl Freshness for Fresh {
+impl ReadBarrier for Fresh {
     async fn caught_up(&self) -> Result<(), StoreError> {
         if self.0.backend.is_caught_up() {
             return Ok(());

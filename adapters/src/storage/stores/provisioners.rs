@@ -7,7 +7,7 @@ use kqueen_domain::{
     id::ProvisionerId,
     port::{
         leader::Term,
-        store::{Change, Claim, Creation, ProvisionerStore, Revision, StoreError},
+        store::{Creation, IdempotencyRecord, ProvisionerStore, Revision, SecretUpdate, StoreError},
     },
     provisioner::{Checked, Provisioner},
     secret::SealedDocument,
@@ -36,8 +36,8 @@ impl ProvisionerStore for Provisioners {
     async fn create(
         &self,
         provisioner: &Provisioner,
-        secrets: Change<SealedDocument>,
-        claim: Option<Claim>,
+        secrets: SecretUpdate<SealedDocument>,
+        claim: Option<IdempotencyRecord>,
     ) -> Result<Creation<Provisioner>, StoreError> {
         let id = provisioner.id;
         let key = key::provisioner(id);
@@ -55,14 +55,14 @@ impl ProvisionerStore for Provisioners {
         self.0.create(provisioner, transaction, claim).await
     }
 
-    async fn claimed(&self, claim: &Claim) -> Result<Option<(Provisioner, [u8; 32])>, StoreError> {
+    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Provisioner, [u8; 32])>, StoreError> {
         self.0.claimed(claim).await
     }
 
     async fn update(
         &self,
         provisioner: &Provisioner,
-        secrets: Change<SealedDocument>,
+        secrets: SecretUpdate<SealedDocument>,
         seen: Revision,
     ) -> Result<Revision, StoreError> {
         let id = provisioner.id;

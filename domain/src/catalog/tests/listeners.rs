@@ -14,7 +14,7 @@ use crate::{
 /// One call of a listener.
 #[derive(Debug, Clone, PartialEq)]
 enum Call {
-    Changed(Vec<Notice>),
+    Changed(Vec<ChangeEvent>),
     Replaced,
 }
 
@@ -38,7 +38,7 @@ impl Heard {
     }
 
     /// The notices of all calls since the last time. None of them may have been empty.
-    pub(super) fn take_notices(&self) -> Vec<Notice> {
+    pub(super) fn take_notices(&self) -> Vec<ChangeEvent> {
         let notices = |call| match call {
             Call::Changed(notices) if !notices.is_empty() => notices,
             other => panic!("{other:?}"),
@@ -47,8 +47,8 @@ impl Heard {
     }
 }
 
-impl Listener for Heard {
-    fn changed(&self, notices: &[Notice]) {
+impl Subscriber for Heard {
+    fn changed(&self, notices: &[ChangeEvent]) {
         self.calls().push(Call::Changed(notices.to_vec()));
     }
 
@@ -126,11 +126,11 @@ fn after_a_gap_it_is_told_that_changes_may_have_been_missed() {
 /// Looks up what it hears of while it hears of it, as the reconciler's queue does.
 struct Reader {
     catalog: Weak<Catalog>,
-    read: Mutex<Vec<(Notice, Option<Revision>)>>,
+    read: Mutex<Vec<(ChangeEvent, Option<Revision>)>>,
 }
 
-impl Listener for Reader {
-    fn changed(&self, notices: &[Notice]) {
+impl Subscriber for Reader {
+    fn changed(&self, notices: &[ChangeEvent]) {
         let catalog = self.catalog.upgrade().unwrap();
         for notice in notices {
             let shown = match notice.subject {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use self::work::{Told, Work};
 pub(super) use self::work::{of_operation, of_orphan};
 use super::super::{
-    Change, ClusterView, Entry, Filter, Listing, Page, ProvisionerView, Scope, Sort, UserView, Visibility,
+    Change, ClusterView, Filter, Page, ProvisionerView, Query, Scope, Sort, Stored, UserView, Visibility,
 };
 use crate::{
     cluster::{Cluster, DisplayStatus, ObservedStatus},
@@ -231,7 +231,7 @@ impl Model {
         }
     }
 
-    pub(super) fn answer(&self, kind: Kind, listing: &Listing) -> Page<String> {
+    pub(super) fn answer(&self, kind: Kind, listing: &Query) -> Page<String> {
         let mut lines: Vec<Line> = self
             .lines(kind)
             .into_iter()
@@ -375,7 +375,7 @@ fn passes(line: &Line, filter: &Filter) -> bool {
         && contains(&line.engine, &filter.engine)
 }
 
-pub(super) fn of_organization(entry: &Entry<Organization>) -> String {
+pub(super) fn of_organization(entry: &Stored<Organization>) -> String {
     format!("{}@{:?}", entry.record.id, entry.revision)
 }
 
@@ -387,7 +387,7 @@ pub(super) fn of_user(view: &UserView) -> String {
 pub(super) fn of_provisioner(view: &ProvisionerView) -> String {
     let organization = view.organization.as_deref().map(of_organization);
     let owner = view.owner.as_ref().map(of_user);
-    let Entry { record: Provisioner { id, check, state_changed_at, .. }, revision, .. } = &*view.provisioner;
+    let Stored { record: Provisioner { id, check, state_changed_at, .. }, revision, .. } = &*view.provisioner;
     format!("{id}@{revision:?} in {organization:?} of {owner:?} {check:?} since {state_changed_at}")
 }
 

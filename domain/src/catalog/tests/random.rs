@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    super::{Change, Filter, Listing, Scope, Sort, Visibility, Window},
+    super::{Change, Filter, Query, Scope, Sort, Visibility, Window},
     model::Model,
 };
 use crate::{
@@ -130,8 +130,8 @@ impl Random {
         self.one_in(3).then(|| self.pick(&WANTED).to_owned())
     }
 
-    pub(super) fn listing(&mut self, sort: Sort) -> Listing {
-        Listing {
+    pub(super) fn listing(&mut self, sort: Sort) -> Query {
+        Query {
             scope: self.pick(&scopes()),
             visibility: self.visibility(),
             filter: Filter { name: self.wanted(), provisioner: self.wanted(), engine: self.wanted() },

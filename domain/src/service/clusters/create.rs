@@ -8,19 +8,19 @@ use serde_json::{Map, Value};
 use super::{ClusterWithKubeconfig, Clusters, comes_from_the_provider, permits, take_kubeconfig};
 use crate::{
     access::{Action, Caller, Target},
-    catalog::{ClusterView, Entry},
+    catalog::{ClusterView, Stored},
     cluster::{Cluster, Lifecycle},
     document,
     id::{ClusterId, OperationId, ProvisionerId, UserId},
     kubeconfig,
     name::ResourceName,
     operation::{Operation, OperationKind},
-    port::store::{Change, ClusterSecrets, Creation, Revision, Work},
+    port::store::{ClusterCommit, ClusterSecrets, Creation, Revision, SecretUpdate},
     provisioner::ProvisionerPhase,
     secret::Kubeconfig,
     service::{
         ServiceError, may,
-        provisioners::{Once, used_for_another},
+        provisioners::{IdempotencyKey, used_for_another},
         references,
     },
     timeline::{EventKind, TimelineEvent as Told},
@@ -50,7 +50,7 @@ impl Clusters {
         &self,
         caller: &Caller,
         new: NewCluster,
-        once: Option<Once>,
+        once: Option<IdempotencyKey>,
     ) -> Result<ClusterWithKubeconfig, ServiceError> {
         let claim = once.map(|once| once.claim(caller.user, self.clock.now()));
         if let Some(claim) = &claim
@@ -108,7 +108,7 @@ impl Clusters {
             created_at: now,
         };
         let secrets = ClusterSecrets {
-            kubeconfig: kubeconfig.clone().map_or(Change::Keep, Change::Set),
+            kubeconfig: kubeconfig.clone().map_or(SecretUpdate::Keep, SecretUpdate::Set),
             metadata: split.sealed.into(),
         };
         let fingerprint = claim.as_ref().map(|claim| claim.fingerprint);
@@ -127,7 +127,7 @@ impl Clusters {
         caller: &Caller,
         is_attached: bool,
         now: DateTime<Utc>,
-    ) -> (Option<OperationId>, Work) {
+    ) -> (Option<OperationId>, ClusterCommit) {
         let operation = (!is_attached)
             .then(|| Operation::requested(id, OperationKind::Deploy, caller.user, now, self.deadline(now)));
         let message = if is_attached { "the cluster was attached" } else { "the cluster was asked for" };
@@ -142,7 +142,7 @@ impl Clusters {
         };
         let begun = operation.as_ref().map(|operation| operation.id);
         let operations = operation.into_iter().map(|operation| (operation, None)).collect();
-        (begun, Work { operations, timeline: vec![told], ..Work::default() })
+        (begun, ClusterCommit { operations, timeline: vec![told], ..ClusterCommit::default() })
     }
 
     /// The answer to a request that was made before with the same key.
@@ -177,7 +177,7 @@ impl Clusters {
             owner: self.catalog.user_view(cluster.owner),
             observed: None,
             looked_at: None,
-            cluster: Arc::new(Entry::new(cluster, revision)),
+            cluster: Arc::new(Stored::new(cluster, revision)),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     ledger::{Ledger, ResourceRecord},
     operation::{Operation, OperationKind, OperationStatus},
     orphan::{Orphan, OrphanState},
-    port::store::{ClusterRecord, StoreError, Work},
+    port::store::{ClusterCommit, RecordChange, StoreError},
     service::{ATTEMPTS, Expected, ServiceError, organizations::check_expected},
     timeline::Tombstone,
 };
@@ -37,13 +37,13 @@ impl Clusters {
             let mut operation = Operation::requested(id, OperationKind::Detach, caller.user, now, now);
             operation.end(OperationStatus::Succeeded, None, now);
             let told = told(&view, caller, now, Some(operation.id), "the cluster was detached".to_owned());
-            let work = Work {
+            let work = ClusterCommit {
                 operations: vec![(operation, None)],
                 timeline: vec![told],
                 tombstone: Some(tombstone(&view, now)),
-                ..Work::default()
+                ..ClusterCommit::default()
             };
-            match self.store.commit(id, ClusterRecord::Remove(view.cluster.revision), work).await {
+            match self.store.commit(id, RecordChange::Remove(view.cluster.revision), work).await {
                 Err(StoreError::Conflict) => self.freshness.caught_up().await?,
                 other => return Ok(other.map(drop)?),
             }
@@ -64,12 +64,12 @@ impl Clusters {
             let revision = stored.as_ref().map(|stored| stored.revision);
             let ledger = stored.map_or_else(|| Ledger::empty(id), |stored| stored.value);
             let remaining: Vec<ResourceRecord> = ledger.remaining().cloned().collect();
-            let mut work = Work {
+            let mut work = ClusterCommit {
                 timeline: vec![told(&view, caller, now, None, "the cluster was forgotten".to_owned())],
                 tombstone: Some(tombstone(&view, now)),
                 // Compared: what is written down meanwhile, which moves neither the record nor always the operation, is not lost.
                 ledger: Some((ledger, revision)),
-                ..Work::default()
+                ..ClusterCommit::default()
             };
             let unfinished = self.newest(&view).filter(|entry| entry.record.status.is_unfinished());
             if let Some(entry) = &unfinished {
@@ -78,7 +78,7 @@ impl Clusters {
             if !remaining.is_empty() {
                 work.orphan = Some(orphan(&view, remaining.clone(), now));
             }
-            match self.store.commit(id, ClusterRecord::Remove(view.cluster.revision), work).await {
+            match self.store.commit(id, RecordChange::Remove(view.cluster.revision), work).await {
                 Ok(_) => return Ok(Forgotten { cluster: id, remaining }),
                 Err(StoreError::Conflict) => self.freshness.caught_up().await?,
                 Err(error) => return Err(error.into()),

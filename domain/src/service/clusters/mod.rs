@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     access::{Action, Caller, Target},
-    catalog::{Catalog, ClusterLine, ClusterView, Entry, Page, Tally},
+    catalog::{Catalog, ClusterLine, ClusterView, Page, Stored, Tally},
     cluster::{Cluster, Phase},
     document,
     id::{ClusterId, UserId},
@@ -38,7 +38,7 @@ use crate::{
     port::{
         clock::Clock,
         engine::{Engine, EngineRegistry},
-        store::{Change, ClusterSecrets, ClusterStore, Freshness, SealedKubeconfig, StoreError},
+        store::{ClusterSecrets, ClusterStore, ReadBarrier, SealedKubeconfig, SecretUpdate, StoreError},
     },
     secret::Kubeconfig,
 };
@@ -109,7 +109,7 @@ pub struct Clusters {
     /// Where they are stored.
     pub store: Arc<dyn ClusterStore>,
     /// How far the read model is.
-    pub freshness: Arc<dyn Freshness>,
+    pub freshness: Arc<dyn ReadBarrier>,
     /// What this installation offers.
     pub engines: EngineRegistry,
     /// Where kubeconfigs may point to.
@@ -167,7 +167,7 @@ impl Clusters {
         id: ClusterId,
         render: impl FnOnce(&ClusterView) -> Vec<u8>,
     ) -> Result<ShownCluster, ServiceError> {
-        let allowed = |cluster: &Cluster, organization: Option<&Entry<Organization>>| {
+        let allowed = |cluster: &Cluster, organization: Option<&Stored<Organization>>| {
             permits_on(caller, Action::ClusterGet, cluster, organization)
         };
         let line = self.catalog.cluster_line(id, audience(&self.catalog, caller), allowed, render);
@@ -224,7 +224,7 @@ impl Clusters {
                 if is_made && !cluster.has_kubeconfig {
                     return Err(comes_from_the_provider().into());
                 }
-                secrets.kubeconfig = Change::Set(kubeconfig::parse(given, &self.addresses)?);
+                secrets.kubeconfig = SecretUpdate::Set(kubeconfig::parse(given, &self.addresses)?);
                 cluster.has_kubeconfig = true;
             }
             if let Some(changes) = &changes {
@@ -244,7 +244,7 @@ impl Clusters {
             match self.store.update(&cluster, secrets, view.cluster.revision).await {
                 Ok(revision) => {
                     let owner = self.catalog.user_view(cluster.owner);
-                    let view = ClusterView { cluster: Arc::new(Entry::new(cluster, revision)), owner, ..view };
+                    let view = ClusterView { cluster: Arc::new(Stored::new(cluster, revision)), owner, ..view };
                     return self.with_kubeconfig(caller, view).await;
                 }
                 Err(StoreError::Conflict) => self.freshness.caught_up().await?,
@@ -357,7 +357,7 @@ fn permits(caller: &Caller, action: Action, view: &ClusterView) -> bool {
     permits_on(caller, action, &view.cluster.record, view.organization.as_deref())
 }
 
-fn permits_on(caller: &Caller, action: Action, cluster: &Cluster, organization: Option<&Entry<Organization>>) -> bool {
+fn permits_on(caller: &Caller, action: Action, cluster: &Cluster, organization: Option<&Stored<Organization>>) -> bool {
     let target = Target { organization: cluster.organization, owner: Some(cluster.owner) };
     may(caller, action, target, organization)
 }

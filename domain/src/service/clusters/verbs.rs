@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{Clusters, permits};
 use crate::{
     access::{Action, Caller},
-    catalog::{ClusterView, Entry as Shown, OperationView},
+    catalog::{ClusterView, OperationView, Stored as Shown},
     cluster::{Cluster, ClusterEvent, Lifecycle, plan::is_mended_by_deploying},
     id::{ClusterId, OperationId},
     invalid::{FieldError, Invalid},
@@ -16,7 +16,7 @@ use crate::{
     parameter::ParameterSchema,
     port::{
         engine::{Capabilities, Engine},
-        store::{Change, ClusterRecord, ClusterSecrets, StoreError, Work},
+        store::{ClusterCommit, ClusterSecrets, RecordChange, SecretUpdate, StoreError},
     },
     reason::{Reason, Responsible},
     service::{ATTEMPTS, Expected, ServiceError, organizations::check_expected},
@@ -209,12 +209,12 @@ impl Clusters {
             let now = self.clock.now();
             operation.cancel = Some((caller.user, now));
             let message = format!("asked to stop: {}", operation.kind.infinitive());
-            let work = Work {
+            let work = ClusterCommit {
                 timeline: vec![told(&shown, caller, now, Some(id), message)],
                 operations: vec![(operation, Some(view.operation.revision))],
-                ..Work::default()
+                ..ClusterCommit::default()
             };
-            match self.store.commit(cluster, ClusterRecord::Keep(None), work).await {
+            match self.store.commit(cluster, RecordChange::Keep(None), work).await {
                 Ok(_) => return self.operation(caller, id),
                 Err(StoreError::Conflict) => self.freshness.caught_up().await?,
                 Err(error) => return Err(error.into()),
@@ -254,19 +254,19 @@ impl Clusters {
             let mut secrets = ClusterSecrets::default();
             if request.is_anew && cluster.has_kubeconfig {
                 cluster.has_kubeconfig = false;
-                secrets.kubeconfig = Change::Remove;
+                secrets.kubeconfig = SecretUpdate::Remove;
             }
-            let mut work = Work {
+            let mut work = ClusterCommit {
                 timeline: vec![told(&view, caller, now, Some(operation.id), request.message)],
                 forgotten: self.outdated(id),
-                ..Work::default()
+                ..ClusterCommit::default()
             };
             if let Some(entry) = unfinished {
                 stop(entry, "destroying the cluster was asked for", caller, now, &mut work);
             }
             work.operations.push((operation, None));
             let put = Box::new(cluster.clone());
-            let record = ClusterRecord::Put(put, secrets, view.cluster.revision);
+            let record = RecordChange::Put(put, secrets, view.cluster.revision);
             match self.store.commit(id, record, work).await {
                 // As it was written: by now the reconciler may be done with it.
                 Ok(revision) => return Ok(ClusterView { cluster: Arc::new(Shown::new(cluster, revision)), ..view }),
@@ -354,7 +354,7 @@ pub(super) fn told(
 }
 
 /// What was under way ends with what was asked for instead, and the story says so.
-pub(super) fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: DateTime<Utc>, work: &mut Work) {
+pub(super) fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: DateTime<Utc>, work: &mut ClusterCommit) {
     let mut operation = entry.record.clone();
     let reason = Reason::new(why, Responsible::Requester, "");
     operation.end(OperationStatus::Cancelled, Some(reason.clone()), now);

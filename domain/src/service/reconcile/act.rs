@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use super::{
-    Again, Line, Reconciler, trouble,
-    turn::{Turn, only_waits},
+    Line, Reconciler, Requeue, trouble,
+    turn::{Reconciliation, only_waits},
 };
 use crate::{
     cluster::{Cluster, ClusterEvent, Lifecycle, plan::Call},
@@ -18,7 +18,7 @@ use crate::{
     parameter::{NETWORK_POLICY, NOBODY, NODE_COUNT},
     port::{
         engine::{EngineError, Observation},
-        store::{Change, ClusterRecord, ClusterSecrets, StoreError},
+        store::{ClusterSecrets, RecordChange, SecretUpdate, StoreError},
     },
     reason::{Reason, Responsible},
     secret::{Kubeconfig, SealedDocument},
@@ -32,28 +32,28 @@ impl Reconciler {
     /// Nothing to do; only what was seen is stored.
     pub(super) async fn rest(
         &self,
-        turn: &mut Turn,
+        turn: &mut Reconciliation,
         observation: &Result<Observation, EngineError>,
-    ) -> Result<Again, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         if turn.has_changed() {
             // The record is not touched. Somebody else's change to it meanwhile is a reason to look again.
             let seen = turn.seen;
-            turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
+            turn.save(&*self.store, RecordChange::Keep(Some(seen))).await?;
         }
         Ok(match observation {
-            Err(EngineError::Throttled { retry_after }) if *retry_after > QUIET => Again::After(*retry_after),
-            _ => Again::Quiet,
+            Err(EngineError::Throttled { retry_after }) if *retry_after > QUIET => Requeue::After(*retry_after),
+            _ => Requeue::Quiet,
         })
     }
 
     /// Waits in a step.
     pub(super) async fn wait(
         &self,
-        turn: &mut Turn,
+        turn: &mut Reconciliation,
         step: StepKind,
         observation: &Result<Observation, EngineError>,
         now: DateTime<Utc>,
-    ) -> Result<Again, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         // A step that calls begins with its call.
         if only_waits(step)
             && let Some(operation) = turn.operation_mut()
@@ -63,29 +63,29 @@ impl Reconciler {
             turn.tell(now, EventKind::Step, step.caption().to_owned(), None);
         }
         let trouble = trouble(observation);
-        let is_news = turn.is_held_up(trouble.as_ref());
+        let is_news = turn.note_last_error(trouble.as_ref());
         if let Some(trouble) = trouble.filter(|_| is_news) {
             let message = format!("the provider cannot be asked: {}", trouble.cause);
             turn.tell(now, EventKind::Step, message, Some(trouble));
         }
         if turn.has_changed() {
             let seen = turn.seen;
-            turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
+            turn.save(&*self.store, RecordChange::Keep(Some(seen))).await?;
         }
         Ok(match observation {
-            Err(EngineError::Throttled { retry_after }) => Again::After(turn.until_deadline(*retry_after, now)),
-            _ => Again::Soon,
+            Err(EngineError::Throttled { retry_after }) => Requeue::After(turn.until_deadline(*retry_after, now)),
+            _ => Requeue::Soon,
         })
     }
 
     /// Writes down what may come of a call, makes it, and writes down what came of it.
     pub(super) async fn call(
         &self,
-        turn: &mut Turn,
+        turn: &mut Reconciliation,
         line: &Line<'_>,
         call: Call,
         now: DateTime<Utc>,
-    ) -> Result<Again, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let mut first = false;
         if let Some(operation) = turn.operation_mut() {
             operation.begin(call.step(), now);
@@ -102,11 +102,11 @@ impl Reconciler {
         }
         if turn.has_changed() {
             let seen = turn.seen;
-            turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
+            turn.save(&*self.store, RecordChange::Keep(Some(seen))).await?;
         }
         // The write has proven that we lead; what is sent from here on, the lease vouches for.
         if self.leadership.term() != Some(turn.term) {
-            return Err(StoreError::Deposed);
+            return Err(StoreError::NotLeader);
         }
         let result = match &call {
             Call::Deploy => line.engine.deploy(&line.credentials, &line.spec).await,
@@ -146,21 +146,26 @@ impl Reconciler {
     }
 
     /// The provider has accepted what was asked.
-    async fn accepted(&self, turn: &mut Turn, now: DateTime<Utc>) -> Result<Again, StoreError> {
+    async fn accepted(&self, turn: &mut Reconciliation, now: DateTime<Utc>) -> Result<Requeue, StoreError> {
         if let Some(operation) = turn.operation_mut() {
             operation.end_step(StepOutcome::Done, None, now);
         }
         turn.show_refusal(now);
         let seen = turn.seen;
-        turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
-        Ok(Again::Soon)
+        turn.save(&*self.store, RecordChange::Keep(Some(seen))).await?;
+        Ok(Requeue::Soon)
     }
 
     /// A call did not succeed and is made again later.
-    async fn hold(&self, turn: &mut Turn, error: &EngineError, now: DateTime<Utc>) -> Result<Again, StoreError> {
+    async fn hold(
+        &self,
+        turn: &mut Reconciliation,
+        error: &EngineError,
+        now: DateTime<Utc>,
+    ) -> Result<Requeue, StoreError> {
         let id = turn.id();
         let mut reason = error.reason();
-        let mut again = Again::Soon;
+        let mut again = Requeue::Soon;
         let mut news = false;
         let failures = turn.operation().map_or(0, |operation| operation.failures);
         let pause = match error {
@@ -173,7 +178,7 @@ impl Reconciler {
             news = before.is_none_or(|before| !before.is_like(&reason));
             reason = reason.or_first(before);
             operation.hold(reason.clone(), now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::minutes(1)));
-            again = Again::After(pause);
+            again = Requeue::After(pause);
         }
         if news {
             turn.tell(
@@ -186,18 +191,23 @@ impl Reconciler {
         turn.show_refusal(now);
         if turn.has_changed() {
             let seen = turn.seen;
-            turn.save(&*self.store, ClusterRecord::Keep(Some(seen))).await?;
+            turn.save(&*self.store, RecordChange::Keep(Some(seen))).await?;
         }
         // Without an operation there is nowhere to note it, and the next look tries again.
         Ok(if turn.operation().is_some_and(|operation| operation.status.is_unfinished()) {
             again
         } else {
-            Again::Quiet
+            Requeue::Quiet
         })
     }
 
     /// Stores a kubeconfig as the provider gave it, once it has been checked like one that a person sends.
-    async fn keep_kubeconfig(&self, turn: &mut Turn, given: &Value, now: DateTime<Utc>) -> Result<Again, StoreError> {
+    async fn keep_kubeconfig(
+        &self,
+        turn: &mut Reconciliation,
+        given: &Value,
+        now: DateTime<Utc>,
+    ) -> Result<Requeue, StoreError> {
         let kubeconfig: Kubeconfig = match kubeconfig::parse(given, &self.addresses) {
             Ok(kubeconfig) => kubeconfig,
             Err(invalid) => {
@@ -215,23 +225,23 @@ impl Reconciler {
             operation.end_step(StepOutcome::Done, None, now);
         }
         let cluster = Cluster { has_kubeconfig: true, ..turn.view.cluster.record.clone() };
-        let secrets = ClusterSecrets { kubeconfig: Change::Set(kubeconfig), metadata: Change::Keep };
+        let secrets = ClusterSecrets { kubeconfig: SecretUpdate::Set(kubeconfig), metadata: SecretUpdate::Keep };
         let seen = turn.seen;
-        turn.save(&*self.store, ClusterRecord::Put(Box::new(cluster), secrets, seen)).await?;
-        Ok(Again::Now)
+        turn.save(&*self.store, RecordChange::Put(Box::new(cluster), secrets, seen)).await?;
+        Ok(Requeue::Now)
     }
 
     /// Ends the operation.
     pub(super) async fn end(
         &self,
-        turn: &mut Turn,
+        turn: &mut Reconciliation,
         status: OperationStatus,
         reason: Option<Reason>,
         event: ClusterEvent,
         now: DateTime<Utc>,
-    ) -> Result<Again, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let observed = turn.observed_nodes();
-        let Some(operation) = turn.operation_mut() else { return Ok(Again::Quiet) };
+        let Some(operation) = turn.operation_mut() else { return Ok(Requeue::Quiet) };
         operation.end(status, reason.clone(), now);
         let what = operation.kind.infinitive();
         let nodes = |nodes: u32| (NODE_COUNT, Value::from(nodes));
@@ -257,25 +267,25 @@ impl Reconciler {
     /// A cluster at rest has changed on its own.
     pub(super) async fn move_on(
         &self,
-        turn: &mut Turn,
+        turn: &mut Reconciliation,
         event: ClusterEvent,
         now: DateTime<Utc>,
-    ) -> Result<Again, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         self.restate(turn, event, None, now).await
     }
 
     /// Stores the cluster's next state, and with it what it is `made` of from now on, by which it would be made again.
     async fn restate(
         &self,
-        turn: &mut Turn,
+        turn: &mut Reconciliation,
         event: ClusterEvent,
         made: Option<(&str, Value)>,
         now: DateTime<Utc>,
-    ) -> Result<Again, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let before = &turn.view.cluster.record;
         let mut cluster = before.clone();
         // The decision proposes nothing that the state machine refuses.
-        let Ok(lifecycle) = before.lifecycle.clone().on(event) else { return Ok(Again::Quiet) };
+        let Ok(lifecycle) = before.lifecycle.clone().on(event) else { return Ok(Requeue::Quiet) };
         if lifecycle != before.lifecycle {
             cluster.changed_at = now;
             let (message, reason) = match &lifecycle {
@@ -294,20 +304,20 @@ impl Reconciler {
                 let whole = cluster.metadata.clone().unwrap_or_default().reveal(Some(&sealed));
                 let whole = whole.map_err(|error| StoreError::Unreadable(Box::new(error)))?;
                 let whole = Value::Object(with(whole, &made)).to_string();
-                secrets.metadata = Change::Set(SealedDocument::new(whole));
+                secrets.metadata = SecretUpdate::Set(SealedDocument::new(whole));
             }
             let shown = cluster.metadata.take().unwrap_or_default().to_map();
             // Secret parts are masked already.
             cluster.metadata = Some(document::split(with(shown, &made), &|_| false).shown);
         }
         let seen = turn.seen;
-        turn.save(&*self.store, ClusterRecord::Put(Box::new(cluster), secrets, seen)).await?;
+        turn.save(&*self.store, RecordChange::Put(Box::new(cluster), secrets, seen)).await?;
         self.store.prune_timeline(turn.id(), KEPT).await?;
-        Ok(Again::Now)
+        Ok(Requeue::Now)
     }
 
     /// Everything is gone: the record leaves.
-    pub(super) async fn leave(&self, turn: &mut Turn, now: DateTime<Utc>) -> Result<Again, StoreError> {
+    pub(super) async fn leave(&self, turn: &mut Reconciliation, now: DateTime<Utc>) -> Result<Requeue, StoreError> {
         if let Some(operation) = turn.operation_mut() {
             operation.end(OperationStatus::Succeeded, None, now);
         }
@@ -319,9 +329,9 @@ impl Reconciler {
         );
         turn.depart(now);
         let seen = turn.seen;
-        turn.save(&*self.store, ClusterRecord::Remove(seen)).await?;
+        turn.save(&*self.store, RecordChange::Remove(seen)).await?;
         self.store.prune_timeline(turn.id(), KEPT).await?;
-        Ok(Again::Never)
+        Ok(Requeue::Never)
     }
 }
 

@@ -11,13 +11,13 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use self::turn::Turn;
+use self::turn::Reconciliation;
 use super::providers::{Providers, known};
 use crate::{
     catalog::{Catalog, ClusterView},
     cluster::{
         Lifecycle, ObservedStatus, ProbeResult, ProviderStatus,
-        plan::{Situation, Step, plan},
+        plan::{Decision, Situation, plan},
     },
     id::ClusterId,
     kubeconfig::AddressRules,
@@ -27,14 +27,14 @@ use crate::{
         engine::{ClusterSpec, Engine, EngineError, Observation, ProviderCredentials, ProvisioningState},
         inspector::ClusterInspector,
         leader::{Leadership, Term},
-        store::{ClusterStore, Freshness, Revision, StoreError},
+        store::{ClusterStore, ReadBarrier, Revision, StoreError},
     },
     reason::Reason,
 };
 
 /// When a cluster's next turn is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
+pub enum Requeue {
     /// At once: something has moved on.
     Now,
     /// Soon: something is under way, or being waited for.
@@ -49,9 +49,9 @@ pub enum Again {
 
 /// What became of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Turned {
+pub struct Outcome {
     /// When the next one is due.
-    pub again: Again,
+    pub requeue: Requeue,
     /// Whether the provider, or the cluster, did not answer.
     pub silent: bool,
     /// When it was looked at without anything new being seen; the age is to be noted, which is done for many clusters at once.
@@ -62,9 +62,9 @@ pub struct Turned {
     pub deadline: Option<DateTime<Utc>>,
 }
 
-impl Turned {
-    const fn after(again: Again) -> Self {
-        Self { again, silent: false, unchanged_at: None, written: None, deadline: None }
+impl Outcome {
+    const fn after(again: Requeue) -> Self {
+        Self { requeue: again, silent: false, unchanged_at: None, written: None, deadline: None }
     }
 }
 
@@ -75,7 +75,7 @@ pub struct Reconciler {
     /// Where clusters and what is done to them are stored.
     pub store: Arc<dyn ClusterStore>,
     /// How far the read model is.
-    pub freshness: Arc<dyn Freshness>,
+    pub freshness: Arc<dyn ReadBarrier>,
     /// Reaches providers.
     pub providers: Providers,
     /// Reads live clusters.
@@ -100,9 +100,9 @@ impl Reconciler {
     ///
     /// # Errors
     /// `Deposed` if this replica does not lead; `Unavailable` while the store is away. Nothing was done then that is not written down.
-    pub async fn turn(&self, id: ClusterId) -> Result<Turned, StoreError> {
-        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
-        let Some(view) = self.catalog.cluster(id) else { return Ok(Turned::after(Again::Never)) };
+    pub async fn reconcile(&self, id: ClusterId) -> Result<Outcome, StoreError> {
+        let term = self.leadership.term().ok_or(StoreError::NotLeader)?;
+        let Some(view) = self.catalog.cluster(id) else { return Ok(Outcome::after(Requeue::Never)) };
         let engine = self.providers.engine_of_cluster(&view);
         let turned = match engine {
             Some(engine) if !engine.descriptor().capabilities.deploy => self.look_at(&view, term).await,
@@ -111,20 +111,20 @@ impl Reconciler {
         match turned {
             Err(StoreError::Conflict) => {
                 self.freshness.caught_up().await?;
-                Ok(Turned::after(Again::Now))
+                Ok(Outcome::after(Requeue::Now))
             }
-            Err(StoreError::Missing) => Ok(Turned::after(Again::Never)),
+            Err(StoreError::Missing) => Ok(Outcome::after(Requeue::Never)),
             other => other,
         }
     }
 
     /// A turn for a cluster that an engine makes.
-    async fn operate(&self, view: ClusterView, engine: Option<&dyn Engine>, term: Term) -> Result<Turned, StoreError> {
+    async fn operate(&self, view: ClusterView, engine: Option<&dyn Engine>, term: Term) -> Result<Outcome, StoreError> {
         let cluster = &view.cluster.record;
         let operation = cluster.operation.and_then(|id| self.catalog.operation(id)).map(|view| view.operation);
         let is_busy = operation.as_ref().is_some_and(|entry| entry.record.status.is_unfinished());
         let ledger = if is_busy { self.store.ledger(cluster.id).await? } else { None };
-        let mut turn = Turn::new(view.clone(), operation, ledger, term);
+        let mut turn = Reconciliation::new(view.clone(), operation, ledger, term);
         let mut line = match (engine, &view.provisioner) {
             (Some(engine), Some(provisioner)) => Some(Line {
                 engine,
@@ -165,12 +165,12 @@ impl Reconciler {
         let told = told(before.and_then(|observed| observed.provider.as_ref()), &observation, turn.refusal().cloned());
         turn.saw(ObservedStatus::after(before, cluster.id, probe, Some(told), now));
         if trouble(&observation).is_none() {
-            turn.is_held_up(None);
+            turn.note_last_error(None);
         }
         if is_at_work(&observation)
             && let Some(operation) = turn.operation_mut()
         {
-            operation.is_seen_at_work();
+            operation.note_progress();
         }
         if is_busy && let Some(things) = things(&observation) {
             turn.ledger_mut().observed(things, asked_at);
@@ -186,19 +186,19 @@ impl Reconciler {
             now: asked_at,
         });
         let again = match step {
-            Step::Rest => self.rest(&mut turn, &observation).await?,
-            Step::Wait(kind) => self.wait(&mut turn, kind, &observation, now).await?,
-            Step::Call(call) => match &line {
+            Decision::Rest => self.rest(&mut turn, &observation).await?,
+            Decision::Wait(kind) => self.wait(&mut turn, kind, &observation, now).await?,
+            Decision::Call(call) => match &line {
                 Some(line) => self.call(&mut turn, line, call, now).await?,
                 None => self.rest(&mut turn, &observation).await?,
             },
-            Step::End { status, reason, event } => self.end(&mut turn, status, reason, event, now).await?,
-            Step::Move(event) => self.move_on(&mut turn, event, now).await?,
-            Step::Leave => self.leave(&mut turn, now).await?,
+            Decision::End { status, reason, event } => self.end(&mut turn, status, reason, event, now).await?,
+            Decision::Move(event) => self.move_on(&mut turn, event, now).await?,
+            Decision::Leave => self.leave(&mut turn, now).await?,
         };
         // A cluster that has left has no age.
-        let unchanged_at = (!turn.has_news() && again != Again::Never).then_some(now);
-        Ok(Turned { again, silent, unchanged_at, written: turn.written(), deadline: turn.deadline() })
+        let unchanged_at = (!turn.has_news() && again != Requeue::Never).then_some(now);
+        Ok(Outcome { requeue: again, silent, unchanged_at, written: turn.written(), deadline: turn.deadline() })
     }
 }
 

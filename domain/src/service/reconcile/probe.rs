@@ -2,23 +2,23 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Again, Reconciler, Turned};
+use super::{Outcome, Reconciler, Requeue};
 use crate::{
     catalog::ClusterView,
     cluster::{ObservedStatus, ProbeResult},
     id::ClusterId,
     port::{
         leader::Term,
-        store::{ClusterRecord, StoreError, Work},
+        store::{ClusterCommit, RecordChange, StoreError},
     },
 };
 
 impl Reconciler {
     /// Looks at one attached cluster and stores what has changed.
-    pub(super) async fn look_at(&self, view: &ClusterView, term: Term) -> Result<Turned, StoreError> {
+    pub(super) async fn look_at(&self, view: &ClusterView, term: Term) -> Result<Outcome, StoreError> {
         let cluster = &view.cluster.record;
         let kubeconfig = if cluster.has_kubeconfig { self.store.kubeconfig(cluster.id).await? } else { None };
-        let Some(kubeconfig) = kubeconfig else { return Ok(Turned::after(Again::Never)) };
+        let Some(kubeconfig) = kubeconfig else { return Ok(Outcome::after(Requeue::Never)) };
         let probe = self.inspector.probe(&kubeconfig).await;
         let now = self.clock.now();
         let silent = matches!(probe, ProbeResult::NoAnswer { .. });
@@ -26,12 +26,12 @@ impl Reconciler {
         let unchanged_at = observed.is_none().then_some(now);
         let mut written = None;
         if observed.is_some() {
-            let work = Work { observed, term: Some(term), ..Work::default() };
+            let work = ClusterCommit { observed, term: Some(term), ..ClusterCommit::default() };
             // What was seen with a kubeconfig that was replaced meanwhile is not true any more.
-            let record = ClusterRecord::Keep(Some(view.cluster.revision));
+            let record = RecordChange::Keep(Some(view.cluster.revision));
             written = Some(self.store.commit(cluster.id, record, work).await?);
         }
-        Ok(Turned { again: Again::Quiet, silent, unchanged_at, written, deadline: None })
+        Ok(Outcome { requeue: Requeue::Quiet, silent, unchanged_at, written, deadline: None })
     }
 
     /// Notes when clusters were last looked at whose observed status did not change.
@@ -42,7 +42,7 @@ impl Reconciler {
         if looked_at.is_empty() {
             return Ok(());
         }
-        let term = self.leadership.term().ok_or(StoreError::Deposed)?;
+        let term = self.leadership.term().ok_or(StoreError::NotLeader)?;
         self.store.record_ages(looked_at, Some(term)).await
     }
 }

@@ -7,14 +7,14 @@ use chrono::{DateTime, Utc};
 
 use super::opened;
 use crate::{
-    catalog::{ClusterView, Entry as Shown},
+    catalog::{ClusterView, Stored as Shown},
     cluster::{ObservedStatus, ProviderStatus},
     id::ClusterId,
     ledger::Ledger,
     operation::{Operation, StepKind},
     port::{
         leader::Term,
-        store::{ClusterRecord, ClusterStore, Revision, StoreError, Versioned, Work},
+        store::{ClusterCommit, ClusterStore, RecordChange, Revision, StoreError, Versioned},
     },
     reason::Reason,
     timeline::{EventKind, TimelineEvent, Tombstone},
@@ -46,7 +46,7 @@ impl<T: Clone + PartialEq> Tracked<T> {
 }
 
 /// One turn.
-pub(super) struct Turn {
+pub(super) struct Reconciliation {
     pub(super) view: ClusterView,
     pub(super) term: Term,
     /// The revision of the cluster's record.
@@ -62,7 +62,7 @@ pub(super) struct Turn {
     written: Option<Revision>,
 }
 
-impl Turn {
+impl Reconciliation {
     pub(super) fn new(
         view: ClusterView,
         operation: Option<Arc<Shown<Operation>>>,
@@ -100,7 +100,7 @@ impl Turn {
 
     /// The provider cannot be asked for that reason, or can be again; whether that is news. Only a step that waits is held up by it:
     /// one that calls keeps what its call was answered.
-    pub(super) fn is_held_up(&mut self, trouble: Option<&Reason>) -> bool {
+    pub(super) fn note_last_error(&mut self, trouble: Option<&Reason>) -> bool {
         let known = self.view.observed.as_ref().and_then(|observed| observed.provider.as_ref()?.last_error.clone());
         let steps = self.operation_mut().and_then(|operation| operation.steps.last_mut());
         let Some(step) = steps.filter(|step| step.ended_at.is_none() && only_waits(step.kind)) else {
@@ -200,10 +200,10 @@ impl Turn {
     }
 
     /// Writes what has changed, and what becomes of the cluster's record.
-    pub(super) async fn save(&mut self, store: &dyn ClusterStore, record: ClusterRecord) -> Result<(), StoreError> {
-        let puts = matches!(record, ClusterRecord::Put(..));
-        let leaves = matches!(record, ClusterRecord::Remove(_));
-        let work = Work {
+    pub(super) async fn save(&mut self, store: &dyn ClusterStore, record: RecordChange) -> Result<(), StoreError> {
+        let puts = matches!(record, RecordChange::Put(..));
+        let leaves = matches!(record, RecordChange::Remove(_));
+        let work = ClusterCommit {
             operations: self.operation.as_ref().and_then(Tracked::changed).into_iter().collect(),
             // What leaves takes its ledger along.
             ledger: if leaves { None } else { self.ledger.changed() },
@@ -211,7 +211,7 @@ impl Turn {
             timeline: std::mem::take(&mut self.timeline),
             tombstone: self.tombstone.take(),
             term: Some(self.term),
-            ..Work::default()
+            ..ClusterCommit::default()
         };
         let revision = store.commit(self.id(), record, work).await?;
         self.written = Some(revision);

@@ -16,8 +16,8 @@ use crate::{
         clock::Clock,
         engine::{Capabilities, EngineDescriptor, EngineError, MockEngine},
         store::{
-            Change, Creation, MockFreshness, MockOrganizationStore, MockProvisionerStore, MockUserStore, Revision,
-            StoreError, UserSecrets, Versioned,
+            Creation, MockOrganizationStore, MockProvisionerStore, MockReadBarrier, MockUserStore, Revision,
+            SecretUpdate, StoreError, UserSecrets, Versioned,
         },
     },
     provisioner::{Provisioner, ProvisionerPhase},
@@ -61,7 +61,7 @@ fn bootstrap(
     catalog: Arc<Catalog>,
     organizations: MockOrganizationStore,
     users: MockUserStore,
-    freshness: MockFreshness,
+    freshness: MockReadBarrier,
 ) -> Bootstrap {
     Bootstrap {
         catalog,
@@ -84,7 +84,7 @@ async fn an_empty_store_gets_an_organization_and_its_superadmin() {
     assert_eq!((home.name.as_str(), home.namespace.as_str()), ("Demo", "acme"));
     assert_eq!((user.organization, user.role, user.active), (home.id, Role::Superadmin, true));
     assert_eq!(user.created_at, world.clock.now());
-    let Change::Set(hash) = secrets.password else { panic!("no password") };
+    let SecretUpdate::Set(hash) = secrets.password else { panic!("no password") };
     assert_eq!(hash.expose(), hashed("secret").expose());
 }
 
@@ -118,7 +118,7 @@ async fn the_first_superadmin_finds_provisioners() {
     for (found, phase) in found {
         let world = World::new();
         let (homes, people) = (Log::default(), Created::default());
-        let made: Log<(Provisioner, Change<SealedDocument>)> = Log::default();
+        let made: Log<(Provisioner, SecretUpdate<SealedDocument>)> = Log::default();
         let mut bootstrap = bootstrap(&world, Arc::default(), organizations(&homes), users(&people), fresh());
         let (mut store, log) = (MockProvisionerStore::new(), made.clone());
         store.expect_create().returning(move |provisioner, secrets, _| {
@@ -133,7 +133,7 @@ async fn the_first_superadmin_finds_provisioners() {
         assert_eq!(provisioner.check.phase, phase);
         let shown = provisioner.parameters.to_map();
         assert_eq!((&shown["region"], shown["key"] == "s3cret"), (&json!("here"), false));
-        let Change::Set(sealed) = secrets else { panic!("the secret is not kept") };
+        let SecretUpdate::Set(sealed) = secrets else { panic!("the secret is not kept") };
         assert!(sealed.expose().contains("s3cret"));
     }
 }
@@ -161,7 +161,7 @@ async fn of_two_replicas_one_makes_the_admin() {
     let world = World::new();
     let catalog: Arc<Catalog> = Arc::default();
     let theirs = world.catalog.organization(world.acme).unwrap().record.clone();
-    let (mut freshness, shown, mut rounds) = (MockFreshness::new(), catalog.clone(), 0);
+    let (mut freshness, shown, mut rounds) = (MockReadBarrier::new(), catalog.clone(), 0);
     freshness.expect_caught_up().returning(move || {
         rounds += 1;
         if rounds > 2 {
@@ -195,7 +195,7 @@ async fn a_name_in_use_is_told_to_whoever_asks_for_that_admin() {
 #[tokio::test]
 async fn a_store_that_is_away_makes_no_second_admin() {
     let world = World::new();
-    let mut freshness = MockFreshness::new();
+    let mut freshness = MockReadBarrier::new();
     freshness.expect_caught_up().returning(|| Err(StoreError::Unavailable("down".into())));
     let (organizations, users) = (MockOrganizationStore::new(), MockUserStore::new());
     let bootstrap = bootstrap(&world, Arc::default(), organizations, users, freshness);

@@ -161,7 +161,7 @@ async fn an_engine_that_is_not_offered_any_more_is_a_failure_of_the_provisioner(
 async fn whoever_does_not_lead_asks_nobody() {
     let office = office();
     office.term.set(None);
-    assert!(matches!(office.checks.check(office.world.making).await, Err(StoreError::Deposed)));
+    assert!(matches!(office.checks.check(office.world.making).await, Err(StoreError::NotLeader)));
     assert!(office.story.take().is_empty());
 }
 
@@ -172,7 +172,7 @@ async fn what_is_gone_is_not_checked_and_what_went_meanwhile_is_none() {
     assert!(office.story.take().is_empty());
     office.refusals.push(StoreError::Missing);
     assert_eq!(office.checks.check(office.world.making).await.unwrap(), None);
-    for error in [StoreError::Deposed, StoreError::Unavailable("down".into())] {
+    for error in [StoreError::NotLeader, StoreError::Unavailable("down".into())] {
         let expected = error.to_string();
         office.refusals.push(error);
         assert_eq!(office.checks.check(office.world.making).await.unwrap_err().to_string(), expected);

@@ -19,8 +19,8 @@ use crate::{
     port::{
         engine::{Capabilities, EngineRegistry},
         store::{
-            Change, ClusterRecord, ClusterSecrets, MockClusterStore, MockFreshness, MockSealedKubeconfig, Revision,
-            StoreError,
+            ClusterSecrets, MockClusterStore, MockReadBarrier, MockSealedKubeconfig, RecordChange, Revision,
+            SecretUpdate, StoreError,
         },
     },
     reason::{Reason, Responsible},
@@ -58,7 +58,7 @@ async fn a_new_name_touches_no_secret() {
     let answer = clusters.update(&caller(&world.people.ann), world.cluster, renamed(), None).await.unwrap();
     let (stored, secrets, seen) = written.only();
     assert_eq!(stored.name.as_str(), "other");
-    assert!(matches!((&secrets.kubeconfig, &secrets.metadata), (Change::Keep, Change::Keep)));
+    assert!(matches!((&secrets.kubeconfig, &secrets.metadata), (SecretUpdate::Keep, SecretUpdate::Keep)));
     assert_eq!(seen, world.catalog.cluster(world.cluster).unwrap().cluster.revision);
     assert_eq!((&answer.view.cluster.record, answer.view.cluster.revision), (&stored, Revision(seen.0 + 1)));
 }
@@ -153,10 +153,10 @@ async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
     assert_eq!(cluster.metadata.unwrap().to_map(), object(shown));
     let whole = json!({"node_count": 5, "admin_password": "hunter2", "size": "small"});
     assert_eq!(sealed(&secrets.metadata), Some(object(whole)));
-    assert!(matches!(secrets.kubeconfig, Change::Keep));
+    assert!(matches!(secrets.kubeconfig, SecretUpdate::Keep));
     // The secret itself removed: nothing stays sealed.
     clusters.update(&ann, id, patch(json!({"admin_password": null})), None).await.unwrap();
-    assert!(matches!(written.only().1.metadata, Change::Remove));
+    assert!(matches!(written.only().1.metadata, SecretUpdate::Remove));
     for (wrong, field) in
         [(json!({"node_count": -1}), "metadata.node_count"), (json!({"other_token": MASK}), "metadata.other_token")]
     {
@@ -183,7 +183,7 @@ async fn a_new_kubeconfig_replaces_the_stored_one_and_its_mask_does_not() {
         let what = format!("{patch:?}");
         let got = clusters.update(&ann, world.cluster, patch, None).await;
         assert_eq!(status(&got), 200, "{what}");
-        assert!(matches!(written.only().1.kubeconfig, Change::Keep), "{what}");
+        assert!(matches!(written.only().1.kubeconfig, SecretUpdate::Keep), "{what}");
     }
     assert_eq!(status(&clusters.update(&ann, world.cluster, top(json!("nonsense")), None).await), 422);
 }
@@ -192,7 +192,7 @@ async fn a_new_kubeconfig_replaces_the_stored_one_and_its_mask_does_not() {
 async fn an_edit_is_made_again_on_what_others_have_made_of_the_record() {
     let world = Arc::new(World::new());
     let written = Written::default();
-    let (mut freshness, others, mut rounds) = (MockFreshness::new(), world.clone(), 0);
+    let (mut freshness, others, mut rounds) = (MockReadBarrier::new(), world.clone(), 0);
     freshness.expect_caught_up().returning(move || {
         rounds += 1;
         let record = others.catalog.cluster(others.cluster).unwrap().cluster.record.clone();
@@ -244,11 +244,11 @@ async fn a_delete_that_was_overtaken_deletes_what_is_there_now() {
     let seen: Log<Revision> = Log::default();
     let (mut store, log) = (MockClusterStore::new(), seen.clone());
     store.expect_commit().returning(move |_, record, _| {
-        let ClusterRecord::Remove(revision) = record else { panic!("{record:?}") };
+        let RecordChange::Remove(revision) = record else { panic!("{record:?}") };
         log.push(revision);
         if log.len() < 3 { Err(StoreError::Conflict) } else { Ok(Revision(99)) }
     });
-    let (mut freshness, others) = (MockFreshness::new(), world.clone());
+    let (mut freshness, others) = (MockReadBarrier::new(), world.clone());
     freshness.expect_caught_up().returning(move || {
         others.put_cluster(others.catalog.cluster(others.cluster).unwrap().cluster.record.clone());
         Ok(())

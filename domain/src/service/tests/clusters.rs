@@ -10,16 +10,16 @@ use crate::{
     cluster::{Cluster, Lifecycle, Phase},
     document::MASK,
     operation::{Operation, OperationKind},
-    port::store::{Claim, ClusterSecrets, Creation, MockClusterStore, Revision, StoreError, Work},
+    port::store::{ClusterCommit, ClusterSecrets, Creation, IdempotencyRecord, MockClusterStore, Revision, StoreError},
     provisioner::{Check, Provisioner, ProvisionerPhase},
     service::{
         clusters::{NewCluster, ShownKubeconfig},
-        provisioners::Once,
+        provisioners::IdempotencyKey,
     },
     timeline::{EventKind, TimelineEvent},
 };
 
-type Created = Log<(Cluster, ClusterSecrets, Work, Option<Claim>)>;
+type Created = Log<(Cluster, ClusterSecrets, ClusterCommit, Option<IdempotencyRecord>)>;
 
 fn creating(created: &Created) -> MockClusterStore {
     let mut store = MockClusterStore::new();
@@ -178,8 +178,8 @@ fn told(cluster: &Cluster, message: &str) -> TimelineEvent {
     }
 }
 
-fn once(key: &str, fingerprint: u8) -> Option<Once> {
-    Some(Once { key: key.into(), fingerprint: [fingerprint; 32] })
+fn once(key: &str, fingerprint: u8) -> Option<IdempotencyKey> {
+    Some(IdempotencyKey { key: key.into(), fingerprint: [fingerprint; 32] })
 }
 
 #[tokio::test]
@@ -189,7 +189,7 @@ async fn a_key_is_claimed_for_the_caller_and_a_repeat_answers_as_the_first_did()
     let bob = &world.people.bob;
     world.clusters(creating(&created)).create(&caller(bob), attached(&world), once("k", 1)).await.unwrap();
     let claim = created.only().3.unwrap();
-    let expected = Claim { caller: bob.id, key: "k".into(), fingerprint: [1; 32], at: world.now() };
+    let expected = IdempotencyRecord { caller: bob.id, key: "k".into(), fingerprint: [1; 32], at: world.now() };
     assert_eq!(claim, expected);
 
     let first = cluster("first", world.provisioner, bob);

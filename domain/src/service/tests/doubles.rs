@@ -10,7 +10,7 @@ use crate::{
     port::{
         engine::{Capabilities, EngineDescriptor, EngineError, MockEngine},
         password::MockPasswordHasher,
-        store::{Change, ClusterSecrets, MockFreshness},
+        store::{ClusterSecrets, MockReadBarrier, SecretUpdate},
     },
     secret::{PasswordHash, SealedDocument},
     service::ServiceError,
@@ -169,8 +169,8 @@ pub(super) fn descriptor(name: &'static str) -> EngineDescriptor {
 }
 
 /// Always caught up.
-pub(super) fn fresh() -> MockFreshness {
-    let mut freshness = MockFreshness::new();
+pub(super) fn fresh() -> MockReadBarrier {
+    let mut freshness = MockReadBarrier::new();
     freshness.expect_caught_up().returning(|| Ok(()));
     freshness
 }
@@ -191,15 +191,15 @@ pub(super) fn hashed(password: &str) -> PasswordHash {
 /// The kubeconfig that is to be stored.
 pub(super) fn kubeconfig_of(secrets: &ClusterSecrets) -> Option<&str> {
     match &secrets.kubeconfig {
-        Change::Set(kubeconfig) => Some(kubeconfig.expose()),
-        Change::Keep | Change::Remove => None,
+        SecretUpdate::Set(kubeconfig) => Some(kubeconfig.expose()),
+        SecretUpdate::Keep | SecretUpdate::Remove => None,
     }
 }
 
 /// What is to be sealed of a document.
-pub(super) fn sealed(change: &Change<SealedDocument>) -> Option<Map<String, Value>> {
+pub(super) fn sealed(change: &SecretUpdate<SealedDocument>) -> Option<Map<String, Value>> {
     match change {
-        Change::Set(sealed) => Some(serde_json::from_str(sealed.expose()).unwrap()),
-        Change::Keep | Change::Remove => None,
+        SecretUpdate::Set(sealed) => Some(serde_json::from_str(sealed.expose()).unwrap()),
+        SecretUpdate::Keep | SecretUpdate::Remove => None,
     }
 }

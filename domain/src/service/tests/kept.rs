@@ -15,7 +15,8 @@ use crate::{
     id::ClusterId,
     ledger::Ledger,
     port::store::{
-        Change, ClusterRecord, ClusterSecrets, MockClusterStore, MockFreshness, Revision, StoreError, Versioned, Work,
+        ClusterCommit, ClusterSecrets, MockClusterStore, MockReadBarrier, RecordChange, Revision, SecretUpdate,
+        StoreError, Versioned,
     },
     secret::{Kubeconfig, SealedDocument},
 };
@@ -23,8 +24,8 @@ use crate::{
 /// One transaction.
 #[derive(Debug, Clone)]
 pub(super) struct Commit {
-    pub(super) record: ClusterRecord,
-    pub(super) work: Work,
+    pub(super) record: RecordChange,
+    pub(super) work: ClusterCommit,
     pub(super) revision: Revision,
 }
 
@@ -136,8 +137,8 @@ impl Kept {
         store
     }
 
-    pub(super) fn freshness(&self) -> MockFreshness {
-        let mut freshness = MockFreshness::new();
+    pub(super) fn freshness(&self) -> MockReadBarrier {
+        let mut freshness = MockReadBarrier::new();
         let story = self.story.clone();
         freshness.expect_caught_up().returning(move || {
             story.note("catch up");
@@ -152,7 +153,12 @@ impl Kept {
         self.ledger.set(Some(Versioned { value, revision }));
     }
 
-    pub(super) fn commit(&self, id: ClusterId, record: ClusterRecord, work: Work) -> Result<Revision, StoreError> {
+    pub(super) fn commit(
+        &self,
+        id: ClusterId,
+        record: RecordChange,
+        work: ClusterCommit,
+    ) -> Result<Revision, StoreError> {
         if let Some(refusal) = self.refusals.next() {
             self.story.note("refused");
             return Err(refusal);
@@ -163,12 +169,12 @@ impl Kept {
         let mut changes = Vec::new();
         changes.extend(work.tombstone.clone().map(catalog::Change::Tombstone).map(shown));
         match record.clone() {
-            ClusterRecord::Keep(_) => {}
-            ClusterRecord::Put(value, secrets, _) => {
+            RecordChange::Keep(_) => {}
+            RecordChange::Put(value, secrets, _) => {
                 changes.push(shown(catalog::Change::Cluster(Versioned { value: *value, revision })));
                 self.keep_secrets(secrets);
             }
-            ClusterRecord::Remove(_) => changes.push(shown(catalog::Change::ClusterGone(id))),
+            RecordChange::Remove(_) => changes.push(shown(catalog::Change::ClusterGone(id))),
         }
         for (value, _) in work.operations.clone() {
             changes.push(shown(catalog::Change::Operation(Versioned { value, revision })));
@@ -179,7 +185,7 @@ impl Kept {
         changes.extend(orphan.map(shown));
         match (&record, work.ledger.clone()) {
             // It goes with the record, and is only compared.
-            (ClusterRecord::Remove(_), _) => self.ledger.set(None),
+            (RecordChange::Remove(_), _) => self.ledger.set(None),
             (_, Some((value, _))) => self.ledger.set(Some(Versioned { value, revision })),
             (_, None) => {}
         }
@@ -189,12 +195,12 @@ impl Kept {
     }
 
     /// Whether everything is as it was when it was read.
-    fn conditions(&self, id: ClusterId, record: &ClusterRecord, work: &Work) -> Result<(), StoreError> {
+    fn conditions(&self, id: ClusterId, record: &RecordChange, work: &ClusterCommit) -> Result<(), StoreError> {
         let catalog = &self.world.catalog;
         let cluster = catalog.cluster(id).ok_or(StoreError::Missing)?.cluster;
         let seen = match record {
-            ClusterRecord::Keep(seen) => *seen,
-            ClusterRecord::Put(_, _, seen) | ClusterRecord::Remove(seen) => Some(*seen),
+            RecordChange::Keep(seen) => *seen,
+            RecordChange::Put(_, _, seen) | RecordChange::Remove(seen) => Some(*seen),
         };
         let mut holds = seen.is_none_or(|seen| seen == cluster.revision);
         for (operation, seen) in &work.operations {
@@ -208,14 +214,14 @@ impl Kept {
 
     fn keep_secrets(&self, secrets: ClusterSecrets) {
         match secrets.kubeconfig {
-            Change::Keep => {}
-            Change::Set(kubeconfig) => self.kubeconfig.set(Some(kubeconfig)),
-            Change::Remove => self.kubeconfig.set(None),
+            SecretUpdate::Keep => {}
+            SecretUpdate::Set(kubeconfig) => self.kubeconfig.set(Some(kubeconfig)),
+            SecretUpdate::Remove => self.kubeconfig.set(None),
         }
         match secrets.metadata {
-            Change::Keep => {}
-            Change::Set(metadata) => self.metadata.set(Some(metadata)),
-            Change::Remove => self.metadata.set(None),
+            SecretUpdate::Keep => {}
+            SecretUpdate::Set(metadata) => self.metadata.set(Some(metadata)),
+            SecretUpdate::Remove => self.metadata.set(None),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     access::{Action, Policy, Rule},
     id::OrganizationId,
     organization::Organization,
-    port::store::{MockFreshness, MockOrganizationStore, Revision, StoreError},
+    port::store::{MockOrganizationStore, MockReadBarrier, Revision, StoreError},
     service::ListRequest,
     user::Role,
 };
@@ -133,7 +133,7 @@ async fn a_policy_change_is_stored_whole_or_refused_whole() {
 async fn two_admins_who_change_different_rules_both_succeed() {
     let world = Arc::new(World::new());
     let written = Written::default();
-    let (mut freshness, others) = (MockFreshness::new(), world.clone());
+    let (mut freshness, others) = (MockReadBarrier::new(), world.clone());
     freshness.expect_caught_up().returning(move || {
         others.policy(&[(Action::UserList, Rule::IsAdmin)]);
         Ok(())
@@ -185,7 +185,7 @@ async fn one_that_is_not_empty_is_not_deleted_and_the_answer_names_what_is_in_it
     assert!(organizations.remaining(&root, empty).unwrap().is_empty());
     let mut store = MockOrganizationStore::new();
     store.expect_delete().returning(|_, _| Err(StoreError::InUse));
-    let (mut freshness, others) = (MockFreshness::new(), world.clone());
+    let (mut freshness, others) = (MockReadBarrier::new(), world.clone());
     freshness.expect_caught_up().returning(move || {
         others.put_user(user("fresh", Role::Member, empty));
         Ok(())

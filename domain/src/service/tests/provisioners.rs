@@ -13,16 +13,18 @@ use crate::{
     document::MASK,
     port::{
         engine::{EngineError, EngineRegistry},
-        store::{Change, Claim, Creation, MockFreshness, MockProvisionerStore, Revision, StoreError},
+        store::{
+            Creation, IdempotencyRecord, MockProvisionerStore, MockReadBarrier, Revision, SecretUpdate, StoreError,
+        },
     },
     provisioner::{Provisioner, ProvisionerPhase},
     reason::{Reason, Responsible},
     secret::SealedDocument,
-    service::provisioners::{NewProvisioner, Once, ProvisionerPatch},
+    service::provisioners::{IdempotencyKey, NewProvisioner, ProvisionerPatch},
 };
 
-type Created = Log<(Provisioner, Change<SealedDocument>, Option<Claim>)>;
-type Written = Log<(Provisioner, Change<SealedDocument>, Revision)>;
+type Created = Log<(Provisioner, SecretUpdate<SealedDocument>, Option<IdempotencyRecord>)>;
+type Written = Log<(Provisioner, SecretUpdate<SealedDocument>, Revision)>;
 
 fn creating(created: &Created) -> MockProvisionerStore {
     let mut store = MockProvisionerStore::new();
@@ -142,11 +144,11 @@ async fn what_is_wrong_is_said_of_the_field_and_nobody_is_asked() {
 async fn a_key_is_claimed_for_the_caller_and_a_repeat_answers_as_the_first_did() {
     let world = World::new();
     let ada = &world.people.ada;
-    let once = |fingerprint| Some(Once { key: "k".into(), fingerprint: [fingerprint; 32] });
+    let once = |fingerprint| Some(IdempotencyKey { key: "k".into(), fingerprint: [fingerprint; 32] });
     let new = || new_provisioner(json!({"url": "https://cloud"}));
     let created = Created::default();
     world.provisioners(creating(&created)).create(&caller(ada), new(), once(1)).await.unwrap();
-    let expected = Claim { caller: ada.id, key: "k".into(), fingerprint: [1; 32], at: world.now() };
+    let expected = IdempotencyRecord { caller: ada.id, key: "k".into(), fingerprint: [1; 32], at: world.now() };
     assert_eq!(created.only().2, Some(expected));
 
     let first = provisioner("first", MAKING, ada);
@@ -176,7 +178,7 @@ async fn a_new_name_touches_no_secret_and_asks_no_provider() {
     let (stored, secrets, _) = written.only();
     let before = world.catalog.provisioner(world.making).unwrap().provisioner.record.clone();
     assert_eq!((stored.name.as_str(), &stored.check), ("other", &before.check));
-    assert!(matches!(secrets, Change::Keep));
+    assert!(matches!(secrets, SecretUpdate::Keep));
     assert_eq!(status(&provisioners.update(&ada, world.making, described(json!({})), None).await), 409);
 }
 
@@ -204,7 +206,7 @@ async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
     assert_eq!(after.parameters.to_map(), object(json!({"url": "https://other", "password": MASK})));
     assert_eq!(sealed(&secrets), Some(object(json!({"url": "https://other", "password": "hunter2"}))));
     provisioners.update(&ada, before.id, described(json!({"password": null})), None).await.unwrap();
-    assert!(matches!(written.only().1, Change::Remove));
+    assert!(matches!(written.only().1, SecretUpdate::Remove));
     let wrong = provisioners.update(&ada, before.id, described(json!({"url": null})), None).await;
     assert_eq!(fields(wrong)[0].0, "parameters.url");
     let wrong = provisioners.update(&ada, before.id, described(json!({"other_secret": MASK})), None).await;
@@ -238,7 +240,7 @@ async fn new_parameters_are_checked_and_the_state_tells_since_when_it_holds() {
 async fn an_edit_is_made_again_on_what_others_have_made_of_the_record() {
     let world = Arc::new(World::new());
     let written = Written::default();
-    let (mut freshness, others, mut rounds) = (MockFreshness::new(), world.clone(), 0);
+    let (mut freshness, others, mut rounds) = (MockReadBarrier::new(), world.clone(), 0);
     freshness.expect_caught_up().returning(move || {
         rounds += 1;
         let record = others.catalog.provisioner(others.making).unwrap().provisioner.record.clone();
@@ -296,7 +298,7 @@ async fn one_in_use_is_not_deleted_and_the_answer_names_what_uses_it() {
     // A cluster that came through another replica a moment ago.
     let mut store = MockProvisionerStore::new();
     store.expect_delete().returning(|_, _| Err(StoreError::InUse));
-    let (mut freshness, others) = (MockFreshness::new(), world.clone());
+    let (mut freshness, others) = (MockReadBarrier::new(), world.clone());
     freshness.expect_caught_up().returning(move || {
         others.put_cluster(cluster("fresh", others.making, &others.people.bob));
         Ok(())

@@ -13,7 +13,7 @@ use crate::{
     catalog::Change,
     port::{
         password::{MockPasswordHasher, PasswordError},
-        store::{Freshness, MockFreshness, MockUserStore, Revision, StoreError, Versioned},
+        store::{MockReadBarrier, MockUserStore, ReadBarrier, Revision, StoreError, Versioned},
         token::{Claims, MockTokenSigner, TokenError},
     },
     secret::{Password, PasswordHash},
@@ -74,7 +74,7 @@ struct Fixture {
     verified: Log<String>,
 }
 
-fn with(world: World, store: MockUserStore, freshness: impl Freshness + 'static) -> Fixture {
+fn with(world: World, store: MockUserStore, freshness: impl ReadBarrier + 'static) -> Fixture {
     let verified = Log::default();
     let sessions = Sessions {
         catalog: world.catalog.clone(),
@@ -169,7 +169,7 @@ async fn a_password_of_a_moment_ago_is_known_on_every_replica() {
     let world = World::new();
     let late = User { username: "late".try_into().unwrap(), ..world.people.bob.clone() };
     let catalog = world.catalog.clone();
-    let mut freshness = MockFreshness::new();
+    let mut freshness = MockReadBarrier::new();
     freshness.expect_caught_up().returning(move || {
         let value = late.clone();
         let revision = Revision(99);
@@ -214,7 +214,7 @@ async fn who_was_deactivated_elsewhere_a_moment_ago_is_out() {
     let world = World::new();
     let bob = world.people.bob.clone();
     let catalog = world.catalog.clone();
-    let mut freshness = MockFreshness::new();
+    let mut freshness = MockReadBarrier::new();
     freshness.expect_caught_up().returning(move || {
         catalog.apply(vec![(Revision(99), Change::UserGone(bob.id))]);
         Ok(())
@@ -225,7 +225,7 @@ async fn who_was_deactivated_elsewhere_a_moment_ago_is_out() {
 
 #[tokio::test]
 async fn while_it_cannot_be_known_who_is_still_in_nobody_is_let_in() {
-    let mut freshness = MockFreshness::new();
+    let mut freshness = MockReadBarrier::new();
     freshness.expect_caught_up().returning(|| Err(StoreError::Unavailable("down".into())));
     let Fixture { sessions, verified, .. } = with(World::new(), store_of(true), freshness);
     assert_eq!(status(&sessions.recognise("ours").await), 503);

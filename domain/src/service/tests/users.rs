@@ -16,7 +16,7 @@ use crate::{
     id::UserId,
     port::{
         password::MockPasswordHasher,
-        store::{Change, MockFreshness, MockUserStore, Revision, StoreError, UserSecrets},
+        store::{MockReadBarrier, MockUserStore, Revision, SecretUpdate, StoreError, UserSecrets},
     },
     secret::{Password, SealedDocument},
     service::{
@@ -71,10 +71,10 @@ fn password(text: &str) -> Password {
     Password::new(text.into())
 }
 
-fn hash_of(change: &Change<crate::secret::PasswordHash>) -> Option<&str> {
+fn hash_of(change: &SecretUpdate<crate::secret::PasswordHash>) -> Option<&str> {
     match change {
-        Change::Set(hash) => Some(hash.expose()),
-        Change::Keep | Change::Remove => None,
+        SecretUpdate::Set(hash) => Some(hash.expose()),
+        SecretUpdate::Keep | SecretUpdate::Remove => None,
     }
 }
 
@@ -94,7 +94,7 @@ async fn a_new_user_is_stored_with_a_hash_and_without_the_secrets_in_the_metadat
     assert_eq!(hash_of(&secrets.password), Some(hashed("secret").expose()));
     let shown = stored.metadata.clone().unwrap().to_map();
     assert_eq!(shown, object(json!({"team": "blue", "api_token": MASK})));
-    let Change::Set(sealed) = secrets.metadata else { panic!("the token is not kept") };
+    let SecretUpdate::Set(sealed) = secrets.metadata else { panic!("the token is not kept") };
     assert!(sealed.expose().contains("abc"));
     assert_eq!((stored.organization, stored.created_at, stored.token_generation), (world.acme, world.now(), 0));
     assert_eq!((&view.user.record, view.user.revision), (&stored, Revision(77)));
@@ -193,7 +193,7 @@ async fn a_new_password_is_hashed_once_and_ends_tokens() {
     let (stored, secrets, _) = written.only();
     assert_eq!(stored.token_generation, bob.token_generation + 1);
     assert_eq!(hash_of(&secrets.password), Some(hashed("new").expose()));
-    assert!(matches!(secrets.metadata, Change::Keep));
+    assert!(matches!(secrets.metadata, SecretUpdate::Keep));
 }
 
 #[tokio::test]
@@ -236,12 +236,12 @@ async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
     world.users(store).update(&caller(bob), bob.id, patch, None).await.unwrap();
     let (user, secrets, _) = written.only();
     assert_eq!(user.metadata.unwrap().to_map(), object(json!({"api_token": MASK, "team": "red"})));
-    let Change::Set(sealed) = secrets.metadata else { panic!("not kept") };
+    let SecretUpdate::Set(sealed) = secrets.metadata else { panic!("not kept") };
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(sealed.expose()).unwrap(),
         json!({"api_token": "abc", "team": "red"})
     );
-    assert!(matches!(secrets.password, Change::Keep));
+    assert!(matches!(secrets.password, SecretUpdate::Keep));
 }
 
 #[tokio::test]

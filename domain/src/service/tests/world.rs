@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::doubles::{ATTACHING, MAKING, engine, fresh, noon, passwords};
 use crate::{
     access::{Action, Caller, Rule},
-    catalog::{Catalog, Change, Entry},
+    catalog::{Catalog, Change, Stored},
     cluster::{Cluster, Lifecycle, ObservedStatus},
     document::Document,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
@@ -22,7 +22,7 @@ use crate::{
         clock::{Clock, SetClock},
         engine::EngineRegistry,
         store::{
-            MockClusterStore, MockFreshness, MockOrganizationStore, MockProvisionerStore, MockUserStore, Revision,
+            MockClusterStore, MockOrganizationStore, MockProvisionerStore, MockReadBarrier, MockUserStore, Revision,
             Versioned,
         },
     },
@@ -227,7 +227,7 @@ impl World {
         self.put_organization(Organization { policy: rules.iter().copied().collect(), ..acme });
     }
 
-    pub(super) fn user(&self, id: UserId) -> Arc<Entry<User>> {
+    pub(super) fn user(&self, id: UserId) -> Arc<Stored<User>> {
         self.catalog.user(id).unwrap()
     }
 
@@ -243,7 +243,7 @@ impl World {
         self.users_with(store, fresh())
     }
 
-    pub(super) fn users_with(&self, store: MockUserStore, freshness: MockFreshness) -> Users {
+    pub(super) fn users_with(&self, store: MockUserStore, freshness: MockReadBarrier) -> Users {
         Users {
             catalog: self.catalog.clone(),
             store: Arc::new(store),
@@ -254,7 +254,7 @@ impl World {
         }
     }
 
-    pub(super) fn organizations(&self, store: MockOrganizationStore, freshness: MockFreshness) -> Organizations {
+    pub(super) fn organizations(&self, store: MockOrganizationStore, freshness: MockReadBarrier) -> Organizations {
         Organizations {
             catalog: self.catalog.clone(),
             store: Arc::new(store),
@@ -270,7 +270,7 @@ impl World {
     pub(super) fn provisioners_with(
         &self,
         store: MockProvisionerStore,
-        freshness: MockFreshness,
+        freshness: MockReadBarrier,
         engines: EngineRegistry,
     ) -> Provisioners {
         Provisioners {
@@ -286,7 +286,7 @@ impl World {
         self.clusters_with(store, fresh())
     }
 
-    pub(super) fn clusters_with(&self, store: MockClusterStore, freshness: MockFreshness) -> Clusters {
+    pub(super) fn clusters_with(&self, store: MockClusterStore, freshness: MockReadBarrier) -> Clusters {
         Clusters {
             catalog: self.catalog.clone(),
             store: Arc::new(store),

@@ -16,8 +16,8 @@ use kqueen_domain::{
     port::{
         leader::Term,
         store::{
-            Claim, ClusterRecord, ClusterSecrets, ClusterStore, Creation, Revision, SealedKubeconfig, StoreError,
-            TimelinePage, Versioned, Work,
+            ClusterCommit, ClusterSecrets, ClusterStore, Creation, IdempotencyRecord, RecordChange, Revision,
+            SealedKubeconfig, StoreError, TimelinePage, Versioned,
         },
     },
     secret::{Kubeconfig, SealedDocument},
@@ -56,17 +56,17 @@ impl Clusters {
         &self,
         transaction: &mut Transaction,
         id: ClusterId,
-        record: ClusterRecord,
+        record: RecordChange,
     ) -> Result<(), StoreError> {
         let key = key::cluster(id);
         match record {
-            ClusterRecord::Keep(None) => {
+            RecordChange::Keep(None) => {
                 transaction.require(key, Test::Present, Refusal::Missing);
             }
-            ClusterRecord::Keep(Some(seen)) => {
+            RecordChange::Keep(Some(seen)) => {
                 transaction.unchanged(key, seen);
             }
-            ClusterRecord::Put(cluster, secrets, seen) => {
+            RecordChange::Put(cluster, secrets, seen) => {
                 let old = self.as_seen(id, seen).await?;
                 let (provisioner, organization) = (old.provisioner, old.organization);
                 let next = Cluster { id, provisioner, organization, ..*cluster };
@@ -79,7 +79,7 @@ impl Clusters {
                 }
                 self.change_secrets(transaction, id, &secrets)?;
             }
-            ClusterRecord::Remove(seen) => {
+            RecordChange::Remove(seen) => {
                 let old = self.as_seen(id, seen).await?;
                 transaction
                     .unchanged(key.clone(), seen)
@@ -121,8 +121,8 @@ impl ClusterStore for Clusters {
         &self,
         cluster: &Cluster,
         secrets: ClusterSecrets,
-        work: Work,
-        claim: Option<Claim>,
+        work: ClusterCommit,
+        claim: Option<IdempotencyRecord>,
     ) -> Result<Creation<Cluster>, StoreError> {
         let id = cluster.id;
         let key = key::cluster(id);
@@ -142,17 +142,17 @@ impl ClusterStore for Clusters {
         self.0.create(cluster, transaction, claim).await
     }
 
-    async fn claimed(&self, claim: &Claim) -> Result<Option<(Cluster, [u8; 32])>, StoreError> {
+    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Cluster, [u8; 32])>, StoreError> {
         self.0.claimed(claim).await
     }
 
     async fn update(&self, cluster: &Cluster, secrets: ClusterSecrets, seen: Revision) -> Result<Revision, StoreError> {
-        let record = ClusterRecord::Put(Box::new(cluster.clone()), secrets, seen);
-        self.commit(cluster.id, record, Work::default()).await
+        let record = RecordChange::Put(Box::new(cluster.clone()), secrets, seen);
+        self.commit(cluster.id, record, ClusterCommit::default()).await
     }
 
-    async fn commit(&self, id: ClusterId, record: ClusterRecord, work: Work) -> Result<Revision, StoreError> {
-        let leaves = matches!(record, ClusterRecord::Remove(_));
+    async fn commit(&self, id: ClusterId, record: RecordChange, work: ClusterCommit) -> Result<Revision, StoreError> {
+        let leaves = matches!(record, RecordChange::Remove(_));
         let mut transaction = Transaction::default();
         transaction.within(work.term);
         // In this order also in the feed: whoever hears of an operation that ends with its cluster can tell whose the cluster was.

@@ -11,7 +11,7 @@
 use kqueen_domain::{
     id::ClusterId,
     orphan::Orphan,
-    port::store::{StoreError, Work},
+    port::store::{ClusterCommit, StoreError},
 };
 
 use super::Clusters;
@@ -36,7 +36,7 @@ pub(super) fn fits(transaction: &Transaction) -> Result<(), CommitError> {
 }
 
 /// Adds what is remembered of a cluster that leaves.
-pub(super) fn remember(transaction: &mut Transaction, work: &Work) -> Result<(), StoreError> {
+pub(super) fn remember(transaction: &mut Transaction, work: &ClusterCommit) -> Result<(), StoreError> {
     if let Some(tombstone) = &work.tombstone {
         transaction.put(key::tombstone(tombstone.cluster), record::written(tombstone)?);
     }
@@ -50,7 +50,7 @@ impl Clusters {
         &self,
         transaction: &mut Transaction,
         id: ClusterId,
-        work: &Work,
+        work: &ClusterCommit,
         leaves: bool,
     ) -> Result<(), StoreError> {
         for (operation, seen) in &work.operations {

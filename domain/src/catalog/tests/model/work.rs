@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    super::super::{Change, Notice, OperationView, OrphanView, Scope, Subject},
+    super::super::{Change, ChangeEvent, OperationView, OrphanView, Scope, Subject},
     Model, of_organization, of_provisioner, put,
 };
 use crate::{
@@ -148,12 +148,12 @@ impl Model {
 
     /// What listeners are told of everything since the last time, which was shown at once: of each change once, in order. The cluster of an
     /// operation may have left before that was known. What belongs to nothing that was ever there concerns nobody.
-    pub(in super::super) fn take_notices(&mut self) -> Vec<Notice> {
+    pub(in super::super) fn take_notices(&mut self) -> Vec<ChangeEvent> {
         let told = std::mem::take(&mut self.told);
         let notice = |Told { revision, subject, gone, tenant }: Told| {
             let late = || self.tenant(subject).filter(|_| !gone);
             let (organization, owner) = tenant.or_else(late)?;
-            Some(Notice { revision, subject, gone, organization, owner })
+            Some(ChangeEvent { revision, subject, gone, organization, owner })
         };
         told.into_iter().filter_map(notice).collect()
     }

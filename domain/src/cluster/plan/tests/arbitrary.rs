@@ -23,7 +23,7 @@ pub(super) struct Case {
 }
 
 impl Case {
-    pub(super) fn decide(&self) -> Step {
+    pub(super) fn decide(&self) -> Decision {
         plan(&Situation {
             cluster: &self.cluster,
             operation: self.operation.as_ref(),

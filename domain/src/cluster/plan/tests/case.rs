@@ -143,26 +143,28 @@ pub(super) fn progress(kind: &OperationKind, step: StepKind) -> Vec<(&'static st
 
 /// The word for a decision: a call by the step that makes it, waiting by that step in parentheses, a failed operation by an exclamation
 /// ownership tag and why.
-pub(super) fn word(step: &Step) -> String {
+pub(super) fn word(step: &Decision) -> String {
     match step {
-        Step::Rest => "rest".into(),
-        Step::Wait(kind) => format!("({})", kind.as_str()),
-        Step::Call(call) => match call {
+        Decision::Rest => "rest".into(),
+        Decision::Wait(kind) => format!("({})", kind.as_str()),
+        Decision::Call(call) => match call {
             Call::Resize(5) => "resize".into(),
             Call::SetNetworkPolicy(to) if *to == policy("CALICO", true) => "set_network_policy".into(),
             Call::Deploy | Call::Destroy | Call::Kubeconfig => call.step().as_str().into(),
             other => format!("{other:?}"),
         },
-        Step::Move(ClusterEvent::Finished) => "well".into(),
-        Step::Move(ClusterEvent::EngineFailed(reason)) => format!("fails:{}", word_of(reason)),
-        Step::Leave => "leave".into(),
-        Step::End { status: OperationStatus::Succeeded, reason: None, event: ClusterEvent::Finished } => "done".into(),
-        Step::End { status: OperationStatus::Failed, reason: Some(reason), event } => match event {
+        Decision::Move(ClusterEvent::Finished) => "well".into(),
+        Decision::Move(ClusterEvent::EngineFailed(reason)) => format!("fails:{}", word_of(reason)),
+        Decision::Leave => "leave".into(),
+        Decision::End { status: OperationStatus::Succeeded, reason: None, event: ClusterEvent::Finished } => {
+            "done".into()
+        }
+        Decision::End { status: OperationStatus::Failed, reason: Some(reason), event } => match event {
             ClusterEvent::EngineFailed(told) if told == reason => format!("!{}", word_of(reason)),
             ClusterEvent::TimedOut(told) if told == reason => "timed-out".into(),
             _ => format!("{step:?}"),
         },
-        Step::End { status: OperationStatus::Cancelled, reason: Some(reason), event } => match event {
+        Decision::End { status: OperationStatus::Cancelled, reason: Some(reason), event } => match event {
             ClusterEvent::Released => "released".into(),
             ClusterEvent::Stopped(told) if told == reason => "stopped".into(),
             _ => format!("{step:?}"),

@@ -21,7 +21,7 @@ fn reason(operation: &Operation, ledger: &Ledger, observation: Result<Observatio
         now: now(),
     });
     match decision {
-        Step::End { reason: Some(reason), .. } => reason,
+        Decision::End { reason: Some(reason), .. } => reason,
         other => panic!("{other:?}"),
     }
 }

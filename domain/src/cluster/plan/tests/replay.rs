@@ -133,7 +133,7 @@ impl Replay {
         let observation = provider.observe(asked_at);
         self.now += TimeDelta::seconds(luck.looking);
         if busy && matches!(&observation, Ok(Observation::Present(seen)) if seen.state == ProvisioningState::Working) {
-            next.operation.is_seen_at_work();
+            next.operation.note_progress();
         }
         if busy && let Some(things) = things(&observation) {
             next.ledger.observed(things, asked_at);
@@ -146,7 +146,7 @@ impl Replay {
             now: asked_at,
         });
         let pause = match step {
-            Step::Call(call) => self.call(next, &call, provider, luck)?,
+            Decision::Call(call) => self.call(next, &call, provider, luck)?,
             step => {
                 let pause = self.carry_out(&mut next, step, &observation);
                 self.save(next, luck).unwrap_or(pause)
@@ -163,11 +163,16 @@ impl Replay {
     }
 
     /// Everything but calls.
-    fn carry_out(&self, next: &mut Stored, step: Step, observation: &Result<Observation, EngineError>) -> TimeDelta {
+    fn carry_out(
+        &self,
+        next: &mut Stored,
+        step: Decision,
+        observation: &Result<Observation, EngineError>,
+    ) -> TimeDelta {
         let now = self.now;
         match step {
-            Step::Rest => TimeDelta::minutes(1),
-            Step::Wait(kind) => {
+            Decision::Rest => TimeDelta::minutes(1),
+            Decision::Wait(kind) => {
                 if next.operation.current().is_none_or(|current| current.kind != kind) {
                     next.operation.begin(kind, now);
                 }
@@ -176,21 +181,21 @@ impl Replay {
                     _ => TimeDelta::seconds(5),
                 }
             }
-            Step::End { status, reason, event } => {
+            Decision::End { status, reason, event } => {
                 next.operation.end(status, reason, now);
                 restate(next, event);
                 TimeDelta::zero()
             }
-            Step::Move(event) => {
+            Decision::Move(event) => {
                 restate(next, event);
                 TimeDelta::zero()
             }
-            Step::Leave => {
+            Decision::Leave => {
                 next.operation.end(OperationStatus::Succeeded, None, now);
                 next.cluster = None;
                 TimeDelta::zero()
             }
-            Step::Call(call) => unreachable!("{call:?}"),
+            Decision::Call(call) => unreachable!("{call:?}"),
         }
     }
 

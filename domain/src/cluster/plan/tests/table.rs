@@ -152,11 +152,11 @@ fn surroundings() -> impl Iterator<Item = (Ledger, bool, Vec<&'static str>)> {
 
 /// The decision for a cluster that is stored in a state that does not go with its operation: the same, but when the operation ends,
 /// what cannot happen in that state is a failure.
-fn fitting(decision: Step, lifecycle: &Lifecycle) -> Step {
+fn fitting(decision: Decision, lifecycle: &Lifecycle) -> Decision {
     match decision {
-        Step::End { status, reason, event } if lifecycle.clone().on(event.clone()).is_err() => {
+        Decision::End { status, reason, event } if lifecycle.clone().on(event.clone()).is_err() => {
             let event = ClusterEvent::EngineFailed(reason.clone().unwrap_or_else(interrupted));
-            Step::End { status, reason, event }
+            Decision::End { status, reason, event }
         }
         other => other,
     }
@@ -355,7 +355,8 @@ fn who_enforces_a_policy_matters_only_while_it_is_on() {
             observation: &observation,
             now: now(),
         });
-        let expected = if expected == "done" { succeeded() } else { Step::Call(Call::SetNetworkPolicy(asked.clone())) };
+        let expected =
+            if expected == "done" { succeeded() } else { Decision::Call(Call::SetNetworkPolicy(asked.clone())) };
         assert_eq!(decision, expected, "{asked:?} {shown:?}");
     }
 }
@@ -369,7 +370,7 @@ fn what_breaks_once_it_was_taken_up_has_failed_at_once() {
         (set_policy(), StepKind::SetNetworkPolicy, Lifecycle::Updating),
     ] {
         let mut operation = requested(kind);
-        operation.is_seen_at_work();
+        operation.note_progress();
         let decide = |operation: &Operation| {
             let (cluster, ledger) = (cluster(lifecycle.clone(), now()), ledger(&[], None));
             let operation = Some(operation);
@@ -385,7 +386,7 @@ fn what_breaks_once_it_was_taken_up_has_failed_at_once() {
         operation.begin(step, now() - TimeDelta::seconds(2));
         operation.end_step(StepOutcome::Done, None, now() - TimeDelta::seconds(1));
         assert_eq!(decide(&operation), "(wait)", "it may be from before");
-        operation.is_seen_at_work();
+        operation.note_progress();
         operation.begin(StepKind::Wait, now());
         assert_eq!(decide(&operation), "!broken");
         // What is asked for once more is one more thing to be taken up.

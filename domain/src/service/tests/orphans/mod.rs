@@ -27,7 +27,7 @@ use crate::{
     },
     reason::{Reason, Responsible},
     service::{
-        orphans::{Orphans, Sweeps},
+        orphans::{OrphanCollector, Orphans},
         providers::Providers,
     },
 };
@@ -98,7 +98,7 @@ impl Yard {
 
     /// The use cases of people.
     fn orphans(&self) -> Orphans {
-        let mut freshness = crate::port::store::MockFreshness::new();
+        let mut freshness = crate::port::store::MockReadBarrier::new();
         let story = self.story.clone();
         freshness.expect_caught_up().returning(move || {
             story.note("catch up");
@@ -113,7 +113,7 @@ impl Yard {
     }
 
     /// The work of the replica that reconciles.
-    fn sweeps(&self) -> Sweeps {
+    fn sweeps(&self) -> OrphanCollector {
         let mut leadership = MockLeadership::new();
         let term = self.term.clone();
         leadership.expect_term().returning(move || term.get());
@@ -121,7 +121,7 @@ impl Yard {
         provisioners.expect_secrets().returning(|_| Ok(None));
         let engines =
             EngineRegistry::default().with(Arc::new(engine(ATTACHING, Ok(())))).with(Arc::new(self.provider.engine()));
-        Sweeps {
+        OrphanCollector {
             catalog: self.world.catalog.clone(),
             store: Arc::new(self.store()),
             providers: Providers {

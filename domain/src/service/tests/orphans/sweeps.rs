@@ -220,7 +220,7 @@ async fn whoever_does_not_lead_asks_nobody_and_writes_nothing() {
     let yard = Yard::new();
     yard.term.set(None);
     yard.put(yard.deleting(None));
-    assert!(matches!(yard.sweep().await, Err(StoreError::Deposed)));
+    assert!(matches!(yard.sweep().await, Err(StoreError::NotLeader)));
     assert!(yard.words().is_empty());
 }
 
@@ -247,7 +247,7 @@ async fn who_was_overtaken_leaves_it_to_the_next_sweep() {
         yard.sweep().await.unwrap();
         assert_eq!(yard.world.catalog.orphans(Scope::All).len(), 1);
     }
-    for error in [StoreError::Deposed, StoreError::Unavailable("down".into())] {
+    for error in [StoreError::NotLeader, StoreError::Unavailable("down".into())] {
         let yard = Yard::new();
         let expected = error.to_string();
         yard.put(OrphanState::Listed);

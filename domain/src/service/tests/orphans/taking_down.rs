@@ -99,7 +99,7 @@ async fn whoever_ceased_to_lead_takes_nothing_down() {
         yard.provider.shows(ProvisioningState::Running);
         let term = yard.term.clone();
         yard.story.meanwhile("observe", move || term.set(now));
-        assert!(matches!(yard.sweep().await, Err(StoreError::Deposed)));
+        assert!(matches!(yard.sweep().await, Err(StoreError::NotLeader)));
         assert_eq!(yard.words(), ["observe"]);
     }
 }

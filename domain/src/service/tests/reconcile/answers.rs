@@ -10,9 +10,9 @@ use crate::{
     operation::{StepKind, StepOutcome},
     port::{
         engine::{EngineError, ProvisioningState},
-        store::ClusterRecord,
+        store::RecordChange,
     },
-    service::{reconcile::Again, tests::provider::policy},
+    service::{reconcile::Requeue, tests::provider::policy},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -76,10 +76,10 @@ async fn every_call_with_every_answer() {
                         "{what}"
                     );
                     assert_eq!((operation.failures, operation.next_attempt_at), (0, None), "{what}");
-                    assert_eq!((turned.again, &operation.reason), (Again::Soon, &None), "{what}");
+                    assert_eq!((turned.requeue, &operation.reason), (Requeue::Soon, &None), "{what}");
                 }
                 Held(seconds) => {
-                    let Again::After(pause) = turned.again else { panic!("{what}: {turned:?}") };
+                    let Requeue::After(pause) = turned.requeue else { panic!("{what}: {turned:?}") };
                     let longest = if seconds == 5 { Duration::from_secs(6) } else { Duration::from_secs(seconds) };
                     assert!((Duration::from_secs(seconds)..=longest).contains(&pause), "{what}: {pause:?}");
                     let until = stage.world.now() + TimeDelta::from_std(pause).unwrap();
@@ -111,12 +111,12 @@ async fn every_call_with_every_answer() {
                     let after =
                         Cluster { lifecycle: Lifecycle::Failed { reason }, changed_at: stage.world.now(), ..before };
                     assert_eq!(stage.cluster(), after, "{what}");
-                    assert_eq!(turned.again, Again::Now, "{what}");
+                    assert_eq!(turned.requeue, Requeue::Now, "{what}");
                     continue;
                 }
             }
             assert!(operation.status.is_unfinished(), "{what}");
-            assert!(matches!(commits[1].record, ClusterRecord::Keep(Some(_))), "{what}");
+            assert!(matches!(commits[1].record, RecordChange::Keep(Some(_))), "{what}");
             assert_eq!(stage.cluster(), before, "{what}");
         }
     }
@@ -165,13 +165,13 @@ async fn pauses_grow_with_every_failure_in_a_row_up_to_a_minute_and_begin_anew_a
     let stage = calling(OperationKind::Resize { node_count: 5 });
     stage.provider.answer.set(Err(EngineError::Busy("it is rolling out".into())));
     for seconds in [5, 10, 20, 40, 60, 60, 60] {
-        let Again::After(pause) = stage.turn().await.again else { panic!("at {seconds}") };
+        let Requeue::After(pause) = stage.turn().await.requeue else { panic!("at {seconds}") };
         let (least, most) = (Duration::from_secs(seconds), Duration::from_secs(seconds * 6 / 5));
         assert!((least..=most).contains(&pause), "{pause:?} at {seconds}");
         stage.words();
         // Woken before, it waits.
         stage.advance(1);
-        assert_eq!(stage.turn().await.again, Again::Soon);
+        assert_eq!(stage.turn().await.requeue, Requeue::Soon);
         assert_eq!(stage.words(), ["observe"], "at {seconds}");
         stage.advance(i64::try_from(pause.as_secs()).unwrap());
     }
@@ -188,10 +188,10 @@ async fn the_pause_a_provider_asks_for_is_kept_but_not_past_the_deadline() {
         let throttled = EngineError::Throttled { retry_after: Duration::from_secs(retry_after) };
         stage.provider.answer.set(Err(throttled.clone()));
         let turned = stage.turn().await;
-        assert_eq!(turned.again, Again::After(Duration::from_secs(expected)));
+        assert_eq!(turned.requeue, Requeue::After(Duration::from_secs(expected)));
         // The same when already the look is answered so.
         stage.provider.observation.set(Err(throttled));
-        assert_eq!(stage.turn().await.again, Again::After(Duration::from_secs(retry_after).min(longest)));
+        assert_eq!(stage.turn().await.requeue, Requeue::After(Duration::from_secs(retry_after).min(longest)));
         stage.advance(3600);
         stage.turn().await;
         assert_eq!(stage.operation().status, OperationStatus::Failed, "it ends at its deadline");
@@ -203,13 +203,13 @@ async fn a_look_that_fails_is_waited_for_and_told_once() {
     let stage = calling(OperationKind::Deploy);
     stage.provider.is_silent();
     let turned = stage.turn().await;
-    assert_eq!((turned.again, turned.silent), (Again::Soon, true));
+    assert_eq!((turned.requeue, turned.silent), (Requeue::Soon, true));
     let [commit] = &stage.commits()[..] else { panic!() };
     let trouble = "the provider cannot be asked: connection refused";
     assert_eq!(told(commit), [(EventKind::Step, StepKind::Wait.caption()), (EventKind::Step, trouble)]);
     assert_eq!(stage.step().kind, StepKind::Wait);
     let turned = stage.turn().await;
-    assert_eq!((turned.again, turned.written, turned.unchanged_at), (Again::Soon, None, Some(stage.world.now())));
+    assert_eq!((turned.requeue, turned.written, turned.unchanged_at), (Requeue::Soon, None, Some(stage.world.now())));
     assert_eq!(stage.words(), ["observe"], "nothing new");
     // It answers again, and the step has not failed for that.
     stage.provider.lacks_it();

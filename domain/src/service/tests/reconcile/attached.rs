@@ -3,9 +3,9 @@
 use super::*;
 use crate::{
     cluster::Phase,
-    port::store::{ClusterRecord, MockClusterStore},
+    port::store::{MockClusterStore, RecordChange},
     service::{
-        reconcile::Again,
+        reconcile::Requeue,
         tests::{doubles::noon, world},
     },
 };
@@ -45,7 +45,7 @@ fn known(stage: &Stage, probe: ProbeResult, version: Option<&str>) {
 /// The observed status that a turn has stored, and nothing else.
 fn stored(stage: &Stage) -> ObservedStatus {
     let [commit] = &stage.commits()[..] else { panic!() };
-    assert!(matches!(commit.record, ClusterRecord::Keep(Some(seen)) if seen == stage.revision()), "{commit:?}");
+    assert!(matches!(commit.record, RecordChange::Keep(Some(seen)) if seen == stage.revision()), "{commit:?}");
     let work = &commit.work;
     assert!(work.operations.is_empty() && work.ledger.is_none() && work.timeline.is_empty(), "{work:?}");
     work.observed.clone().unwrap()
@@ -61,7 +61,7 @@ async fn a_first_look_is_news_whatever_it_finds() {
     for (probe, phase, version) in rows {
         let stage = attached(probe.clone());
         let turned = stage.turn().await;
-        assert_eq!((turned.again, turned.unchanged_at), (Again::Quiet, None));
+        assert_eq!((turned.requeue, turned.unchanged_at), (Requeue::Quiet, None));
         assert_eq!((turned.silent, turned.written.is_some()), (phase == Phase::Unknown, true));
         let expected = ObservedStatus {
             cluster: stage.id,
@@ -82,8 +82,8 @@ async fn the_same_look_again_only_moves_the_age() {
         let stage = attached(probe.clone());
         known(&stage, probe, Some("v1.37.2"));
         let turned = stage.turn().await;
-        let unchanged = (turned.again, turned.unchanged_at, turned.written);
-        assert_eq!(unchanged, (Again::Quiet, Some(stage.world.now()), None));
+        let unchanged = (turned.requeue, turned.unchanged_at, turned.written);
+        assert_eq!(unchanged, (Requeue::Quiet, Some(stage.world.now()), None));
         assert_eq!(stage.words(), ["probe"], "no provider is asked, and nothing written");
     }
 }
@@ -118,27 +118,27 @@ async fn there_is_nothing_to_look_at_without_a_kubeconfig() {
     let bare =
         Cluster { has_kubeconfig: false, ..world::cluster("bare", stage.world.provisioner, &stage.world.people.ann) };
     stage.world.put_cluster(bare.clone());
-    assert_eq!(stage.reconciler.turn(bare.id).await.unwrap().again, Again::Never);
+    assert_eq!(stage.reconciler.reconcile(bare.id).await.unwrap().requeue, Requeue::Never);
     // Nor when it went a moment ago.
     stage.kept.kubeconfig.set(None);
-    assert_eq!(stage.turn().await.again, Again::Never);
+    assert_eq!(stage.turn().await.requeue, Requeue::Never);
     assert!(stage.words().is_empty());
 }
 
 #[tokio::test]
 async fn what_cannot_be_stored_is_as_if_it_had_not_been_seen() {
     let rows = [
-        (StoreError::Missing, Some(Again::Never)),
-        (StoreError::Conflict, Some(Again::Now)),
-        (StoreError::Deposed, None),
+        (StoreError::Missing, Some(Requeue::Never)),
+        (StoreError::Conflict, Some(Requeue::Now)),
+        (StoreError::NotLeader, None),
         (StoreError::Unavailable("down".into()), None),
     ];
     for (error, expected) in rows {
         let what = format!("{error:?}");
         let stage = attached(silent("time-out"));
         stage.kept.refusals.push(error);
-        let turned = stage.reconciler.turn(stage.id).await;
-        assert_eq!(turned.as_ref().ok().map(|turned| turned.again), expected, "{what}");
+        let turned = stage.reconciler.reconcile(stage.id).await;
+        assert_eq!(turned.as_ref().ok().map(|turned| turned.requeue), expected, "{what}");
         if let Ok(turned) = turned {
             assert_eq!((turned.unchanged_at, turned.written), (None, None), "{what}");
         }
@@ -153,7 +153,7 @@ async fn a_kubeconfig_replaced_during_a_look_is_looked_at_with() {
         others.cluster_is(|_| ());
         others.probe.set(refused("401"));
     });
-    assert_eq!(stage.turn().await.again, Again::Now);
+    assert_eq!(stage.turn().await.requeue, Requeue::Now);
     assert_eq!(stage.words(), ["probe", "catch up"]);
     stage.turn().await;
     assert_eq!(stored(&stage).probe, Some(refused("401")));

@@ -10,10 +10,10 @@ use crate::{
     operation::{NetworkPolicy, StepKind, StepOutcome},
     port::{
         engine::{EngineError, Observation, ObservedCluster, ProvisioningState},
-        store::{Change, ClusterRecord, MockClusterStore},
+        store::{MockClusterStore, RecordChange, SecretUpdate},
     },
     service::{
-        reconcile::Again,
+        reconcile::Requeue,
         tests::{
             doubles::object,
             provider::{policy, seen, thing},
@@ -51,9 +51,9 @@ async fn what_the_provider_shows_to_be_done_has_succeeded() {
         let read_at = stage.revision();
         stage.provider.observation.set(Ok(shows));
         stage.advance(9);
-        assert_eq!(stage.turn().await.again, Again::Now);
+        assert_eq!(stage.turn().await.requeue, Requeue::Now);
         let commit = ending(&stage);
-        assert!(matches!(commit.record, ClusterRecord::Put(_, _, seen) if seen == read_at), "{kind:?}");
+        assert!(matches!(commit.record, RecordChange::Put(_, _, seen) if seen == read_at), "{kind:?}");
         let done = format!("done: {}", kind.infinitive());
         assert_eq!(told(&commit), [(EventKind::Ended, &*done), (EventKind::State, "the cluster is well")]);
         let operation = stage.operation();
@@ -80,7 +80,7 @@ async fn network_policy_that_was_switched_is_what_the_cluster_would_be_made_with
             Observation::Present(ObservedCluster { network_policy: Some(policy), ..seen(ProvisioningState::Running) });
         stage.provider.observation.set(Ok(done));
         stage.turn().await;
-        let ClusterRecord::Put(cluster, ..) = ending(&stage).record else { panic!() };
+        let RecordChange::Put(cluster, ..) = ending(&stage).record else { panic!() };
         assert_eq!(cluster.metadata.unwrap().to_map(), object(after));
     }
 }
@@ -93,10 +93,10 @@ async fn a_resize_that_is_done_changes_the_size_that_is_wanted() {
     });
     stage.provider.observation.set(Ok(with_nodes(ProvisioningState::Running, 5)));
     stage.turn().await;
-    let ClusterRecord::Put(cluster, secrets, _) = ending(&stage).record else { panic!() };
+    let RecordChange::Put(cluster, secrets, _) = ending(&stage).record else { panic!() };
     let metadata = cluster.metadata.unwrap().to_map();
     assert_eq!(metadata, object(json!({"node_count": 5, "size": "small"})));
-    assert!(matches!((secrets.kubeconfig, secrets.metadata), (Change::Keep, Change::Keep)));
+    assert!(matches!((secrets.kubeconfig, secrets.metadata), (SecretUpdate::Keep, SecretUpdate::Keep)));
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn a_resize_that_was_stopped_leaves_the_size_that_was_seen() {
         stage.operation_is(|operation| operation.cancel = Some((operation.requested_by, now)));
         let shown = ObservedCluster { node_count: observed, ..seen(ProvisioningState::Working) };
         stage.provider.observation.set(Ok(Observation::Present(shown)));
-        assert_eq!(stage.turn().await.again, Again::Now);
+        assert_eq!(stage.turn().await.requeue, Requeue::Now);
         let commit = ending(&stage);
         let cancelled = "cancelled: resize the cluster to 5 nodes";
         assert_eq!(told(&commit), [(EventKind::Ended, cancelled), (EventKind::State, "the cluster is well")]);
@@ -160,7 +160,7 @@ async fn at_its_deadline_everything_ends_with_what_was_waited_for() {
         let stage = Stage::asked(kind.clone());
         stage.provider.observation.set(observation);
         stage.advance(3600);
-        assert_eq!(stage.turn().await.again, Again::Now, "{kind:?}");
+        assert_eq!(stage.turn().await.requeue, Requeue::Now, "{kind:?}");
         let commit = ending(&stage);
         let (ended, became) = (&commit.work.timeline[0], &commit.work.timeline[1]);
         assert_eq!((ended.kind, became.kind), (EventKind::Ended, EventKind::State), "{kind:?}");
@@ -236,9 +236,9 @@ async fn a_cluster_seen_to_be_gone_leaves_and_is_remembered() {
         let (cluster, read_at) = (stage.cluster(), stage.revision());
         stage.provider.observation.set(observation);
         let turned = stage.turn().await;
-        assert_eq!((turned.again, turned.unchanged_at), (Again::Never, None));
+        assert_eq!((turned.requeue, turned.unchanged_at), (Requeue::Never, None));
         let commit = ending(&stage);
-        assert!(matches!(commit.record, ClusterRecord::Remove(seen) if seen == read_at));
+        assert!(matches!(commit.record, RecordChange::Remove(seen) if seen == read_at));
         assert!(commit.work.ledger.is_none() && commit.work.observed.is_none(), "they go with the record");
         let [(operation, Some(_))] = &commit.work.operations[..] else { panic!("{commit:?}") };
         assert_eq!((operation.status, operation.ended_at), (OperationStatus::Succeeded, Some(stage.world.now())));
@@ -266,12 +266,12 @@ async fn a_cluster_does_not_leave_while_a_call_may_still_make_something() {
     stage.advance(UNCERTAIN.num_seconds() - 1);
     for nothing in [Ok(Observation::Absent), Err(EngineError::Missing)] {
         stage.provider.observation.set(nothing);
-        assert_eq!(stage.turn().await.again, Again::Soon);
+        assert_eq!(stage.turn().await.requeue, Requeue::Soon);
         assert_eq!((stage.step().kind, stage.step().reason), (StepKind::Verify, None));
     }
     assert_eq!(stage.words(), ["observe", "commit", "observe"], "both are the same answer");
     stage.advance(1);
-    assert_eq!(stage.turn().await.again, Again::Never);
+    assert_eq!(stage.turn().await.requeue, Requeue::Never);
 }
 
 #[tokio::test]
@@ -284,8 +284,8 @@ async fn a_look_speaks_for_the_time_at_which_it_was_begun() {
     stage.advance(UNCERTAIN.num_seconds() - 1);
     let clock = stage.world.clock.clone();
     stage.kept.story.meanwhile("observe", move || clock.advance(TimeDelta::seconds(30)));
-    assert_eq!(stage.turn().await.again, Again::Soon);
-    assert_eq!(stage.turn().await.again, Again::Never);
+    assert_eq!(stage.turn().await.requeue, Requeue::Soon);
+    assert_eq!(stage.turn().await.requeue, Requeue::Never);
 }
 
 #[tokio::test]
@@ -296,9 +296,9 @@ async fn an_ending_that_somebody_overtook_is_decided_again() {
         .kept
         .story
         .meanwhile("observe", move || others.cluster_is(|cluster| cluster.name = "other".try_into().unwrap()));
-    assert_eq!(stage.turn().await.again, Again::Now);
+    assert_eq!(stage.turn().await.requeue, Requeue::Now);
     assert_eq!(stage.words(), ["observe", "catch up"]);
-    assert_eq!(stage.turn().await.again, Again::Never);
+    assert_eq!(stage.turn().await.requeue, Requeue::Never);
     assert_eq!(stage.world.catalog.tombstone(stage.id).unwrap().name.as_str(), "other");
 }
 
@@ -311,7 +311,7 @@ async fn something_under_way_of_which_nothing_is_on_record_has_failed() {
                 stage.cluster_is(|cluster| cluster.operation = Some(crate::id::OperationId::random()));
             }
             stage.provider.shows(ProvisioningState::Running);
-            assert_eq!(stage.turn().await.again, Again::Now, "{lifecycle:?}");
+            assert_eq!(stage.turn().await.requeue, Requeue::Now, "{lifecycle:?}");
             let commit = ending(&stage);
             assert_eq!(commit.work.operations, [], "{lifecycle:?}");
             let Lifecycle::Failed { reason } = stage.cluster().lifecycle else { panic!("{lifecycle:?}") };
@@ -350,11 +350,11 @@ async fn an_engine_that_is_not_offered_any_more_ends_what_is_under_way_but_not_w
         if ends {
             let reason = operation.reason.unwrap();
             assert!(reason.cause.contains("does not offer it"), "{}", reason.cause);
-            assert_eq!((operation.status, turned.again), (OperationStatus::Failed, Again::Now), "{kind:?}");
+            assert_eq!((operation.status, turned.requeue), (OperationStatus::Failed, Requeue::Now), "{kind:?}");
         } else {
             // It may be offered again; forgetting is open all the while.
             assert!(operation.status.is_unfinished(), "{kind:?}");
-            assert_eq!(turned.again, Again::Soon);
+            assert_eq!(turned.requeue, Requeue::Soon);
             stage.world.clock.advance(TimeDelta::hours(1));
             stage.turn().await;
             assert_eq!(stage.operation().status, OperationStatus::Failed, "{kind:?}");

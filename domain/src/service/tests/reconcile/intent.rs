@@ -9,10 +9,10 @@ use crate::{
     operation::{OperationStatus, StepKind},
     port::{
         engine::{Observation, ProvisioningState},
-        store::ClusterRecord,
+        store::RecordChange,
     },
     service::{
-        reconcile::Again,
+        reconcile::Requeue,
         tests::{
             doubles::object,
             provider::{policy, seen, thing},
@@ -47,14 +47,14 @@ async fn before_every_call_its_intent_is_stored() {
         let events = stage.happened();
         assert_eq!(words(&events), ["ledger", "observe", "commit", call, "commit"]);
         let intent = &commits(events)[0];
-        assert!(matches!(intent.record, ClusterRecord::Keep(Some(seen)) if seen == read_at), "{call}: {intent:?}");
+        assert!(matches!(intent.record, RecordChange::Keep(Some(seen)) if seen == read_at), "{call}: {intent:?}");
         let [(operation, Some(_))] = &intent.work.operations[..] else { panic!("{call}: {intent:?}") };
         assert_eq!(operation.status, OperationStatus::Running, "{call}");
         let begun = operation.current().unwrap();
         assert_eq!((begun.kind, begun.tries, begun.started_at), (step, 1, stage.world.now()), "{call}");
         assert_eq!(told(intent), [(EventKind::Step, step.caption())], "{call}");
         assert_eq!(intent.work.timeline[0].operation, Some(operation.id), "{call}");
-        assert_eq!(turned.again, Again::Soon, "{call}");
+        assert_eq!(turned.requeue, Requeue::Soon, "{call}");
     }
 }
 
@@ -88,12 +88,12 @@ async fn a_call_whose_intent_is_not_stored_is_not_made() {
             stage
         };
         let stage = refused(StoreError::Conflict);
-        assert_eq!(stage.turn().await.again, Again::Now, "{call}");
+        assert_eq!(stage.turn().await.requeue, Requeue::Now, "{call}");
         assert_eq!(stage.words(), ["observe", "refused", "catch up"], "{call}");
         let stage = refused(StoreError::Missing);
-        assert_eq!(stage.turn().await.again, Again::Never, "{call}");
+        assert_eq!(stage.turn().await.requeue, Requeue::Never, "{call}");
         assert_eq!(stage.words(), ["observe", "refused"], "{call}");
-        for error in [StoreError::Deposed, StoreError::Unavailable("down".into())] {
+        for error in [StoreError::NotLeader, StoreError::Unavailable("down".into())] {
             let expected = error.to_string();
             let stage = refused(error);
             assert_eq!(stage.turn_fails().await.to_string(), expected, "{call}");
@@ -110,7 +110,7 @@ async fn whoever_ceases_to_lead_before_a_call_does_not_make_it() {
             let stage = stage(kind, shows);
             let term = stage.term.clone();
             stage.kept.story.meanwhile("commit", move || term.set(now));
-            assert!(matches!(stage.turn_fails().await, StoreError::Deposed), "{call}");
+            assert!(matches!(stage.turn_fails().await, StoreError::NotLeader), "{call}");
             assert_eq!(stage.words(), ["observe", "commit"], "{call}");
             // Whoever leads next makes it.
             stage.term.set(Some(Term::Held(Revision(7))));
@@ -125,16 +125,19 @@ async fn whoever_ceases_to_lead_before_a_call_does_not_make_it() {
 async fn without_a_term_nobody_is_asked() {
     let stage = Stage::asked(OperationKind::Deploy);
     stage.term.set(None);
-    assert!(matches!(stage.turn_fails().await, StoreError::Deposed));
-    assert!(matches!(stage.reconciler.note_ages(vec![(stage.id, stage.world.now())]).await, Err(StoreError::Deposed)));
+    assert!(matches!(stage.turn_fails().await, StoreError::NotLeader));
+    assert!(matches!(
+        stage.reconciler.note_ages(vec![(stage.id, stage.world.now())]).await,
+        Err(StoreError::NotLeader)
+    ));
     assert!(stage.happened().is_empty());
 }
 
 #[tokio::test]
 async fn a_cluster_that_is_not_there_has_no_turns() {
     let stage = Stage::asked(OperationKind::Deploy);
-    let turned = stage.reconciler.turn(ClusterId::random()).await.unwrap();
-    assert_eq!((turned.again, turned.unchanged_at), (Again::Never, None));
+    let turned = stage.reconciler.reconcile(ClusterId::random()).await.unwrap();
+    assert_eq!((turned.requeue, turned.unchanged_at), (Requeue::Never, None));
     assert!(stage.happened().is_empty());
 }
 
@@ -147,7 +150,7 @@ async fn what_changed_while_a_call_was_made_is_never_overwritten() {
             .kept
             .story
             .meanwhile(call, move || others.cluster_is(|cluster| cluster.name = "other".try_into().unwrap()));
-        assert_eq!(stage.turn().await.again, Again::Now, "{call}");
+        assert_eq!(stage.turn().await.requeue, Requeue::Now, "{call}");
         assert_eq!(stage.words(), ["observe", "commit", call, "catch up"]);
         // What is known is what was intended: the same turn again does the right thing.
         assert_eq!((stage.cluster().name.as_str(), stage.step().ended_at), ("other", None), "{call}");
@@ -164,7 +167,7 @@ async fn a_request_to_stop_that_came_while_a_call_was_made_is_not_lost() {
         let others = stage.clone();
         let cancel = Some((stage.world.people.ann.id, stage.world.now()));
         stage.kept.story.meanwhile(call, move || others.operation_is(|operation| operation.cancel = cancel));
-        assert_eq!(stage.turn().await.again, Again::Now, "{call}");
+        assert_eq!(stage.turn().await.requeue, Requeue::Now, "{call}");
         assert_eq!((stage.operation().cancel, stage.step().ended_at), (cancel, None), "{call}");
         stage.words();
         stage.turn().await;
@@ -178,7 +181,7 @@ async fn a_cluster_forgotten_while_a_call_was_made_has_no_more_turns() {
     let stage = std::sync::Arc::new(Stage::asked(OperationKind::Deploy));
     let others = stage.clone();
     stage.kept.story.meanwhile("deploy", move || others.world.gone(crate::catalog::Change::ClusterGone(others.id)));
-    assert_eq!(stage.turn().await.again, Again::Never);
+    assert_eq!(stage.turn().await.requeue, Requeue::Never);
     assert_eq!(stage.words(), ["observe", "commit", "deploy"]);
 }
 

@@ -7,9 +7,9 @@ use crate::{
     operation::{StepKind, StepOutcome},
     port::{
         engine::{EngineError, ProvisioningState},
-        store::{Change, ClusterRecord},
+        store::{RecordChange, SecretUpdate},
     },
-    service::{reconcile::Again, tests::doubles::kubeconfig},
+    service::{reconcile::Requeue, tests::doubles::kubeconfig},
 };
 
 /// A cluster that runs since a moment ago.
@@ -23,16 +23,16 @@ fn deployed() -> Stage {
 async fn it_is_fetched_once_the_cluster_runs_and_then_the_deployment_has_succeeded() {
     let stage = deployed();
     let read_at = stage.revision();
-    assert_eq!(stage.turn().await.again, Again::Now);
+    assert_eq!(stage.turn().await.requeue, Requeue::Now);
     let events = stage.happened();
     assert_eq!(words(&events), ["ledger", "observe", "commit", "kubeconfig", "commit"]);
     let [intent, fetched] = &commits(events)[..] else { panic!() };
     assert_eq!(told(intent), [(EventKind::Step, StepKind::Kubeconfig.caption())]);
-    let ClusterRecord::Put(cluster, secrets, seen) = &fetched.record else { panic!("{fetched:?}") };
+    let RecordChange::Put(cluster, secrets, seen) = &fetched.record else { panic!("{fetched:?}") };
     assert_eq!((cluster.has_kubeconfig, &cluster.lifecycle, *seen), (true, &Lifecycle::Deploying, read_at));
-    let Change::Set(stored) = &secrets.kubeconfig else { panic!() };
+    let SecretUpdate::Set(stored) = &secrets.kubeconfig else { panic!() };
     assert!(stored.expose().contains("of-the-provider"));
-    assert!(matches!(secrets.metadata, Change::Keep));
+    assert!(matches!(secrets.metadata, SecretUpdate::Keep));
     assert_eq!(stage.step().outcome, Some(StepOutcome::Done));
     stage.turn().await;
     assert_eq!((stage.operation().status, stage.cluster().lifecycle), (OperationStatus::Succeeded, Lifecycle::Ready));
@@ -43,7 +43,7 @@ async fn whoever_ceased_to_lead_does_not_fetch_it() {
     let stage = deployed();
     let term = stage.term.clone();
     stage.kept.story.meanwhile("commit", move || term.set(None));
-    assert!(matches!(stage.turn_fails().await, StoreError::Deposed));
+    assert!(matches!(stage.turn_fails().await, StoreError::NotLeader));
     assert_eq!(stage.words(), ["observe", "commit"]);
 }
 
@@ -67,14 +67,14 @@ async fn one_that_may_not_be_used_is_not_stored_and_the_step_says_why() {
     for (given, said, responsible) in rows {
         let stage = deployed();
         stage.provider.kubeconfig.set(Ok(given.clone()));
-        let Again::After(_) = stage.turn().await.again else { panic!("{given}") };
+        let Requeue::After(_) = stage.turn().await.requeue else { panic!("{given}") };
         let step = stage.step();
         let reason = step.reason.unwrap();
         assert!(reason.cause.starts_with("the provider's kubeconfig cannot be used: "), "{}", reason.cause);
         assert!(reason.cause.contains(said), "{} does not name {said}", reason.cause);
         assert_eq!((reason.responsible, step.ended_at), (responsible, None));
         let commits = stage.commits();
-        assert!(commits.iter().all(|commit| matches!(commit.record, ClusterRecord::Keep(_))), "{given}");
+        assert!(commits.iter().all(|commit| matches!(commit.record, RecordChange::Keep(_))), "{given}");
         assert_eq!(commits[1].work.timeline[0].reason, Some(reason), "{given}");
         assert!(!format!("{commits:?}").contains("zebra"), "no credential is told");
         // At the deadline that is what the cluster says.
@@ -95,11 +95,11 @@ async fn a_provider_that_does_not_give_it_is_asked_again() {
     ] {
         let stage = deployed();
         stage.provider.kubeconfig.set(Err(error.clone()));
-        let Again::After(pause) = stage.turn().await.again else { panic!("{error:?}") };
+        let Requeue::After(pause) = stage.turn().await.requeue else { panic!("{error:?}") };
         assert_eq!((stage.operation().failures, stage.step().reason), (1, Some(error.reason())));
         stage.advance(i64::try_from(pause.as_secs()).unwrap() + 1);
         stage.provider.kubeconfig.set(Ok(kubeconfig("zebra")));
-        assert_eq!(stage.turn().await.again, Again::Now, "{error:?}");
+        assert_eq!(stage.turn().await.requeue, Requeue::Now, "{error:?}");
         assert!(stage.cluster().has_kubeconfig, "{error:?}");
         let step = stage.operation().newest(StepKind::Kubeconfig).cloned().unwrap();
         assert_eq!((step.tries, step.outcome, step.reason), (2, Some(StepOutcome::Done), None), "{error:?}");
@@ -111,7 +111,7 @@ async fn one_that_a_person_sent_meanwhile_is_not_overwritten() {
     let stage = Arc::new(deployed());
     let others = stage.clone();
     stage.kept.story.meanwhile("kubeconfig", move || others.cluster_is(|cluster| cluster.has_kubeconfig = true));
-    assert_eq!(stage.turn().await.again, Again::Now);
+    assert_eq!(stage.turn().await.requeue, Requeue::Now);
     assert_eq!(stage.words(), ["observe", "commit", "kubeconfig", "catch up"]);
     assert_eq!(stage.kept.kubeconfig.get().unwrap().expose(), "of the cluster");
 }
@@ -123,17 +123,17 @@ async fn a_cluster_at_rest_that_has_none_gets_one_and_keeps_its_state_if_it_cann
         stage.cluster_is(|cluster| cluster.has_kubeconfig = false);
         stage.provider.shows(ProvisioningState::Running);
         stage.provider.kubeconfig.set(Err(EngineError::Missing));
-        assert_eq!(stage.turn().await.again, Again::Quiet, "{lifecycle:?}");
+        assert_eq!(stage.turn().await.requeue, Requeue::Quiet, "{lifecycle:?}");
         assert_eq!(stage.words(), ["observe", "commit", "kubeconfig"], "{lifecycle:?}");
         assert_eq!(stage.cluster().lifecycle, lifecycle);
         let before = stage.operation();
         stage.provider.kubeconfig.set(Ok(kubeconfig("zebra")));
-        assert_eq!(stage.turn().await.again, Again::Now, "{lifecycle:?}");
+        assert_eq!(stage.turn().await.requeue, Requeue::Now, "{lifecycle:?}");
         assert!(stage.cluster().has_kubeconfig, "{lifecycle:?}");
         assert_eq!(stage.operation(), before, "what has ended is not begun again");
         let term = stage.term.clone();
         stage.cluster_is(|cluster| cluster.has_kubeconfig = false);
         stage.kept.story.meanwhile("observe", move || term.set(None));
-        assert!(matches!(stage.turn_fails().await, StoreError::Deposed), "{lifecycle:?}");
+        assert!(matches!(stage.turn_fails().await, StoreError::NotLeader), "{lifecycle:?}");
     }
 }

@@ -34,7 +34,7 @@ use crate::{
     reason::{Reason, Responsible},
     service::{
         providers::Providers,
-        reconcile::{Reconciler, Turned},
+        reconcile::{Outcome, Reconciler},
     },
     timeline::EventKind,
 };
@@ -123,13 +123,13 @@ impl Stage {
         Self { world, kept, provider, probe, term, id, reconciler }
     }
 
-    async fn turn(&self) -> Turned {
-        self.reconciler.turn(self.id).await.unwrap()
+    async fn turn(&self) -> Outcome {
+        self.reconciler.reconcile(self.id).await.unwrap()
     }
 
     /// A turn that ends in an error, which is told by its name.
     async fn turn_fails(&self) -> StoreError {
-        self.reconciler.turn(self.id).await.unwrap_err()
+        self.reconciler.reconcile(self.id).await.unwrap_err()
     }
 
     /// What has happened since it was last asked. Every transaction is on the condition that the term has not ended, and what the

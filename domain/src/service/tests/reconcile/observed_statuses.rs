@@ -5,10 +5,10 @@ use crate::{
     cluster::{Phase, ProviderStatus},
     port::{
         engine::{EngineError, Observation, ObservedCluster, ProvisioningState},
-        store::ClusterRecord,
+        store::RecordChange,
     },
     service::{
-        reconcile::Again,
+        reconcile::Requeue,
         tests::provider::{policy, seen},
     },
 };
@@ -23,13 +23,13 @@ async fn a_first_look_is_stored_and_the_same_again_is_not() {
     stage.provider.shows(ProvisioningState::Running);
     let read_at = stage.revision();
     let turned = stage.turn().await;
-    assert_eq!((turned.again, turned.silent, turned.unchanged_at), (Again::Quiet, false, None));
+    assert_eq!((turned.requeue, turned.silent, turned.unchanged_at), (Requeue::Quiet, false, None));
     let events = stage.happened();
     assert_eq!(words(&events), ["observe", "probe", "commit"]);
     let [commit] = &commits(events)[..] else { panic!() };
     assert_eq!(turned.written, Some(commit.revision));
     // A user's change meanwhile is a reason to look again, and not one to be written over.
-    assert!(matches!(commit.record, ClusterRecord::Keep(Some(seen)) if seen == read_at), "{commit:?}");
+    assert!(matches!(commit.record, RecordChange::Keep(Some(seen)) if seen == read_at), "{commit:?}");
     let observed = ObservedStatus {
         cluster: stage.id,
         probe: Some(ProbeResult::Reached { version: "v1.37.2".into() }),
@@ -46,8 +46,8 @@ async fn a_first_look_is_stored_and_the_same_again_is_not() {
 
     stage.advance(60);
     let turned = stage.turn().await;
-    let unchanged = (turned.again, turned.unchanged_at, turned.written);
-    assert_eq!(unchanged, (Again::Quiet, Some(stage.world.now()), None));
+    let unchanged = (turned.requeue, turned.unchanged_at, turned.written);
+    assert_eq!(unchanged, (Requeue::Quiet, Some(stage.world.now()), None));
     assert_eq!(stage.words(), ["observe", "probe"]);
 }
 
@@ -173,7 +173,7 @@ async fn what_somebody_changed_during_a_look_is_looked_at_again() {
         .kept
         .story
         .meanwhile("probe", move || others.cluster_is(|cluster| cluster.name = "other".try_into().unwrap()));
-    assert_eq!(stage.turn().await.again, Again::Now);
+    assert_eq!(stage.turn().await.requeue, Requeue::Now);
     assert_eq!(stage.words(), ["observe", "probe", "catch up"]);
     assert!(stage.observed().is_none());
 }

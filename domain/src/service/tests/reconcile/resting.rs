@@ -7,10 +7,10 @@ use crate::{
     operation::StepKind,
     port::{
         engine::{EngineError, Observation, ProvisioningState},
-        store::ClusterRecord,
+        store::RecordChange,
     },
     service::{
-        reconcile::Again,
+        reconcile::Requeue,
         tests::provider::{seen, thing},
     },
 };
@@ -29,14 +29,14 @@ async fn becomes(stage: &Stage, observation: Result<Observation, EngineError>) -
     let events = stage.happened();
     let after = stage.cluster();
     if after.lifecycle == before.lifecycle {
-        assert_eq!((turned.again, &after), (Again::Quiet, &before));
+        assert_eq!((turned.requeue, &after), (Requeue::Quiet, &before));
         return None;
     }
-    assert_eq!((turned.again, after.changed_at), (Again::Now, stage.world.now()));
+    assert_eq!((turned.requeue, after.changed_at), (Requeue::Now, stage.world.now()));
     let words: Vec<_> = words(&events).into_iter().filter(|word| *word != "ledger").collect();
     assert_eq!(words, ["observe", "probe", "commit", "prune"]);
     let commit = &commits(events)[0];
-    assert!(matches!(commit.record, ClusterRecord::Put(_, _, seen) if seen == read_at), "{commit:?}");
+    assert!(matches!(commit.record, RecordChange::Put(_, _, seen) if seen == read_at), "{commit:?}");
     assert!(commit.work.operations.is_empty() && commit.work.ledger.is_none(), "{commit:?}");
     let [entry] = &commit.work.timeline[..] else { panic!("{commit:?}") };
     assert_eq!((entry.kind, entry.operation), (EventKind::State, None), "nothing was asked for");
@@ -120,7 +120,7 @@ async fn a_cluster_whose_engine_is_not_offered_any_more_is_still_looked_at() {
     for lifecycle in [Lifecycle::Ready, failed()] {
         let mut stage = Stage::resting(lifecycle.clone());
         stage.reconciler.providers.engines = EngineRegistry::default();
-        assert_eq!(stage.turn().await.again, Again::Quiet);
+        assert_eq!(stage.turn().await.requeue, Requeue::Quiet);
         assert_eq!(stage.words(), ["probe", "commit"]);
         assert_eq!(stage.cluster().lifecycle, lifecycle);
         let observed = stage.observed().unwrap();
@@ -134,11 +134,11 @@ async fn a_cluster_whose_engine_is_not_offered_any_more_is_still_looked_at() {
 
 #[tokio::test]
 async fn a_provider_that_wants_to_be_left_alone_for_long_is_left_alone() {
-    for (retry_after, expected) in [(5, Again::Quiet), (300, Again::After(Duration::from_secs(300)))] {
+    for (retry_after, expected) in [(5, Requeue::Quiet), (300, Requeue::After(Duration::from_secs(300)))] {
         let stage = Stage::resting(Lifecycle::Ready);
         let throttled = EngineError::Throttled { retry_after: Duration::from_secs(retry_after) };
         stage.provider.observation.set(Err(throttled));
-        assert_eq!(stage.turn().await.again, expected);
+        assert_eq!(stage.turn().await.requeue, expected);
     }
 }
 

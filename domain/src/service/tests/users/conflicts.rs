@@ -7,7 +7,7 @@ async fn an_edit_is_made_again_on_what_others_have_made_of_the_record() {
     let world = Arc::new(World::new());
     let bob = world.people.bob.clone();
     let written = Written::default();
-    let mut freshness = MockFreshness::new();
+    let mut freshness = MockReadBarrier::new();
     let (others, mut rounds) = (world.clone(), 0);
     freshness.expect_caught_up().returning(move || {
         rounds += 1;
@@ -40,7 +40,7 @@ async fn an_edit_that_never_gets_through_is_given_up() {
 async fn rights_lost_between_two_attempts_are_lost() {
     let world = Arc::new(World::new());
     let written = Written::default();
-    let mut freshness = MockFreshness::new();
+    let mut freshness = MockReadBarrier::new();
     let others = world.clone();
     freshness.expect_caught_up().returning(move || {
         others.put_user(User { role: Role::Superadmin, ..others.people.bob.clone() });
@@ -75,7 +75,7 @@ async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw()
 async fn what_the_caller_saw_counts_for_every_attempt() {
     let world = Arc::new(World::new());
     let written = Written::default();
-    let mut freshness = MockFreshness::new();
+    let mut freshness = MockReadBarrier::new();
     let others = world.clone();
     freshness.expect_caught_up().returning(move || {
         others.put_user(others.people.bob.clone());

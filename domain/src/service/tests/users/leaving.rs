@@ -12,8 +12,8 @@ async fn whoever_owns_something_is_not_deleted_and_the_answer_names_it() {
 }
 
 /// Freshness that lets the catalog see that bob owns a cluster now.
-fn seeing_a_cluster_of_bob(world: &Arc<World>) -> MockFreshness {
-    let mut freshness = MockFreshness::new();
+fn seeing_a_cluster_of_bob(world: &Arc<World>) -> MockReadBarrier {
+    let mut freshness = MockReadBarrier::new();
     let world = world.clone();
     freshness.expect_caught_up().returning(move || {
         world.put_cluster(cluster("fresh", world.provisioner, &world.people.bob));

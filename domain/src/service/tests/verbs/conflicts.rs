@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     catalog::Change,
     invalid::FieldError,
-    port::store::{ClusterRecord, StoreError},
+    port::store::{RecordChange, StoreError},
     service::tests::{doubles::status, kept::words},
 };
 
@@ -96,7 +96,7 @@ async fn who_was_overtaken_asks_again_of_what_is_there_now() {
         let told: Vec<_> = words(&events).into_iter().filter(|word| *word != "ledger").collect();
         assert_eq!(told, ["refused", "catch up", "refused", "catch up", "commit"], "{verb}");
         let commit = &commits(events)[0];
-        if let ClusterRecord::Put(cluster, ..) = &commit.record {
+        if let RecordChange::Put(cluster, ..) = &commit.record {
             assert_eq!(cluster.name.as_str(), "other", "{verb}");
         }
         if let Some((taken_over, Some(_))) = commit.work.operations.first() {

@@ -5,7 +5,7 @@ use crate::{
     catalog::Scope,
     ledger::{Ledger, RecordState},
     orphan::{Orphan, OrphanState},
-    port::store::ClusterRecord,
+    port::store::RecordChange,
     service::tests::provider::{name, thing},
     timeline::Tombstone,
 };
@@ -51,7 +51,7 @@ async fn what_may_remain_is_answered_and_listed_as_an_orphan() {
             seen_at: None,
         };
         assert_eq!(commit.work.orphan, Some(orphan), "{state:?}");
-        assert!(matches!(commit.record, ClusterRecord::Remove(seen) if seen == read_at), "{state:?}");
+        assert!(matches!(commit.record, RecordChange::Remove(seen) if seen == read_at), "{state:?}");
         let told = counter.told(&counter.world.people.ada, None, "the cluster was forgotten");
         assert_eq!(commit.work.timeline[0], told, "{state:?}");
         let (name, organization, owner) = (before.name, before.organization, before.owner);

@@ -4,25 +4,25 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::{
-    catalog::Entry as Shown,
+    catalog::Stored as Shown,
     cluster::{
         ClusterEvent,
-        plan::{Situation, Step, plan},
+        plan::{Decision, Situation, plan},
     },
     ledger::Ledger,
     operation::NetworkPolicy,
     port::engine::{Observation, ProvisioningState},
-    port::store::{Change, ClusterRecord, ClusterSecrets},
+    port::store::{ClusterSecrets, RecordChange, SecretUpdate},
     service::tests::{doubles::fields, provider::seen},
     timeline::Tombstone,
 };
 
 /// What `Put` puts, with nothing done to secrets.
 fn put(commit: &Commit) -> (Cluster, Revision) {
-    let ClusterRecord::Put(cluster, ClusterSecrets { kubeconfig, metadata }, seen) = commit.record.clone() else {
+    let RecordChange::Put(cluster, ClusterSecrets { kubeconfig, metadata }, seen) = commit.record.clone() else {
         panic!("{commit:?}")
     };
-    assert!(matches!((kubeconfig, metadata), (Change::Keep, Change::Keep)));
+    assert!(matches!((kubeconfig, metadata), (SecretUpdate::Keep, SecretUpdate::Keep)));
     (*cluster, seen)
 }
 
@@ -159,7 +159,7 @@ async fn detaching_is_done_at_once() {
     let (before, read_at) = (counter.cluster(), counter.revision());
     counter.clusters.delete(&counter.ann(), counter.id, None).await.unwrap();
     let (commit, now) = (counter.commit(), counter.world.now());
-    assert!(matches!(commit.record, ClusterRecord::Remove(seen) if seen == read_at), "{commit:?}");
+    assert!(matches!(commit.record, RecordChange::Remove(seen) if seen == read_at), "{commit:?}");
     let operation = asked(&commit);
     let mut expected = Operation::requested(counter.id, OperationKind::Detach, before.owner, now, now);
     expected.end(OperationStatus::Succeeded, None, now);
@@ -184,7 +184,7 @@ async fn asking_to_stop_is_noted_with_the_operation() {
         let (before, read_at) = (counter.newest().operation, counter.revision());
         let view = counter.clusters.cancel(&counter.ann(), before.record.id).await.unwrap();
         let commit = counter.commit();
-        assert!(matches!(commit.record, ClusterRecord::Keep(None)), "{commit:?}");
+        assert!(matches!(commit.record, RecordChange::Keep(None)), "{commit:?}");
         let cancel = Some((counter.ann().user, counter.world.now()));
         let expected = Operation { cancel, ..before.record.clone() };
         assert_eq!(commit.work.operations, [(expected.clone(), Some(before.revision))], "{state:?}");
@@ -249,7 +249,7 @@ fn lacking() -> [Reason; 2] {
         let now = World::new().now();
         let (cluster, observation) = (&cluster, &observation);
         match plan(&Situation { cluster, operation: None, ledger: &ledger, observation, now }) {
-            Step::Move(ClusterEvent::EngineFailed(reason)) => reason,
+            Decision::Move(ClusterEvent::EngineFailed(reason)) => reason,
             other => panic!("{other:?}"),
         }
     };
@@ -272,8 +272,11 @@ async fn what_is_missing_at_the_provider_is_deployed_again_whatever_failed() {
             let commit = counter.commit();
             assert_eq!((&asked(&commit).kind, asked(&commit).attempt), (&OperationKind::Deploy, 1), "{kind:?}");
             // It will have another address, and other credentials.
-            let ClusterRecord::Put(cluster, secrets, _) = &commit.record else { panic!("{commit:?}") };
-            assert!(matches!((cluster.has_kubeconfig, &secrets.kubeconfig), (false, Change::Remove)), "{secrets:?}");
+            let RecordChange::Put(cluster, secrets, _) = &commit.record else { panic!("{commit:?}") };
+            assert!(
+                matches!((cluster.has_kubeconfig, &secrets.kubeconfig), (false, SecretUpdate::Remove)),
+                "{secrets:?}"
+            );
         }
     }
 }
@@ -293,7 +296,7 @@ async fn detaching_needs_no_engine() {
     counter.clusters.engines = EngineRegistry::default();
     counter.clusters.delete(&counter.ann(), counter.id, None).await.unwrap();
     let commit = counter.commit();
-    assert!(matches!(commit.record, ClusterRecord::Remove(_)), "{commit:?}");
+    assert!(matches!(commit.record, RecordChange::Remove(_)), "{commit:?}");
     assert_eq!(asked(&commit).kind, OperationKind::Detach);
 }
 
