@@ -52,7 +52,7 @@ impl Reason {
     /// A reason without words of a provider.
     #[must_use]
     pub fn new(cause: impl Into<String>, responsible: Responsible, next_step: impl Into<String>) -> Self {
-        Self { cause: cause.into(), responsible: responsible, next_step: next_step.into(), provider_message: None }
+        Self { cause: cause.into(), responsible, next_step: next_step.into(), provider_message: None }
     }
 
     /// Whether both say the same to the people concerned, in whatever words the provider says it: those often differ with every answer, by

@@ -243,7 +243,7 @@ mod tests {
 
     fn spec() -> ClusterSpec {
         let tag = OwnershipTag { installation: Uuid::nil(), cluster: ClusterId::random() };
-        ClusterSpec { tag: tag, name: "c".into(), parameters: Map::new(), known: Vec::new() }
+        ClusterSpec { tag, name: "c".into(), parameters: Map::new(), known: Vec::new() }
     }
 
     #[tokio::test(start_paused = true)]

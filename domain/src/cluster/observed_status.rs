@@ -115,6 +115,6 @@ impl ObservedStatus {
             Some(before) if before.phase == phase => before.phase_changed_at,
             _ => now,
         };
-        Some(Self { cluster, probe: probe, provider: told, version, phase, phase_changed_at, at: now })
+        Some(Self { cluster, probe, provider: told, version, phase, phase_changed_at, at: now })
     }
 }

@@ -83,7 +83,7 @@ impl World {
 
 fn spec(name: &str) -> ClusterSpec {
     let tag = OwnershipTag { installation: Uuid::from_u128(1), cluster: ClusterId::random() };
-    ClusterSpec { tag: tag, name: name.into(), parameters: object(json!({"node_count": 3})), known: Vec::new() }
+    ClusterSpec { tag, name: name.into(), parameters: object(json!({"node_count": 3})), known: Vec::new() }
 }
 
 fn kinds(things: &[ProviderResource]) -> Vec<&str> {
@@ -211,7 +211,7 @@ async fn what_does_not_carry_the_tag_is_left_alone() {
     let spec = world.running("web").await;
     let before = world.seen(&spec).await;
     let tag = OwnershipTag { installation: Uuid::from_u128(2), ..spec.tag };
-    let foreign = ClusterSpec { tag: tag, ..spec.clone() };
+    let foreign = ClusterSpec { tag, ..spec.clone() };
     let elsewhere = ProviderCredentials { provisioner: ProvisionerId::random(), ..world.credentials.clone() };
     for (credentials, spec) in [(&world.credentials, &foreign), (&elsewhere, &spec)] {
         assert_eq!(world.engine.observe(credentials, spec).await, Ok(Observation::Absent));

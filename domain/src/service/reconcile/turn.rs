@@ -171,7 +171,7 @@ impl Reconciliation {
         let under_way = self.operation.as_ref().filter(|operation| operation.stored.status.is_unfinished());
         let operation = under_way.map(|operation| operation.now.id);
         let cluster = self.id();
-        self.timeline.push(TimelineEvent { cluster, at: now, kind: kind, message, operation, by: None, reason });
+        self.timeline.push(TimelineEvent { cluster, at: now, kind, message, operation, by: None, reason });
     }
 
     /// The cluster leaves with the next write.

@@ -102,7 +102,7 @@ fn provisioner(found: Result<(), EngineError>) -> FirstProvisioner {
         verbose_name,
         provisioner,
         cluster,
-        capabilities: capabilities,
+        capabilities,
     });
     engine.expect_check().returning(move |_| found.clone());
     let parameters = Map::from_iter([("key".to_owned(), json!("s3cret"))]);

@@ -19,7 +19,7 @@ use crate::{
 pub(super) fn able() -> EngineDescriptor {
     let capabilities =
         Capabilities { deploy: true, resize: true, set_network_policy: true, progress: true, inventory: true };
-    EngineDescriptor { capabilities: capabilities, ..descriptor(MAKING) }
+    EngineDescriptor { capabilities, ..descriptor(MAKING) }
 }
 
 pub(super) fn name(name: &str) -> ResourceRef {

@@ -11,7 +11,7 @@ use crate::{
 fn yard(trouble: Option<Reason>) -> (Yard, Orphan) {
     let yard = Yard::new();
     let capabilities = Capabilities { deploy: true, ..Capabilities::default() };
-    yard.provider.descriptor.set(EngineDescriptor { capabilities: capabilities, ..able() });
+    yard.provider.descriptor.set(EngineDescriptor { capabilities, ..able() });
     let orphan = yard.put(yard.deleting(trouble));
     (yard, orphan)
 }
