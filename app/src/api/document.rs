@@ -2,6 +2,9 @@
 //!
 //! The framework knows shapes and parameters of handlers. Added here are the parameters of lists, the statuses each operation really
 //! gives, nullable fields, examples, and that bodies take no other fields than those declared.
+//!
+//! Code generators make identifiers of names, each in its own way. So that none of them needs options, a schema never has the name of a
+//! parameter, no operation has two parameters whose names differ only in case or in `-` and `_`, and JSON is `application/json` exactly.
 
 mod facts;
 
@@ -11,6 +14,8 @@ use serde_json::{Map, Value, json};
 use self::facts::{BODIES, FACTS, List, OPEN};
 use super::error::ErrorBody;
 use crate::http::API;
+
+const JSON: &str = "application/json";
 
 /// Part of a stream.
 const EVENTS: &str = "retry: 2000\n\nid: 4711.0\n\n\
@@ -54,6 +59,7 @@ pub fn complete(mut document: Value) -> Value {
         }
     }
     hoist(&mut document);
+    name_json_plainly(&mut document["paths"]);
     let components = &mut document["components"];
     for body in BODIES {
         components["schemas"][body]["additionalProperties"] = json!(false);
@@ -80,6 +86,21 @@ fn hoist(value: &mut Value) {
                     object.entry(key.clone()).or_insert_with(|| value.clone());
                 }
             }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Drops the parameters of JSON's media type, such as a charset: several generators take only `application/json` for JSON.
+fn name_json_plainly(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(name_json_plainly),
+        Value::Object(object) => {
+            if let Some(Value::Object(content)) = object.get_mut("content") {
+                let plain = |name: String| if name.starts_with("application/json;") { JSON.to_owned() } else { name };
+                *content = std::mem::take(content).into_iter().map(|(name, body)| (plain(name), body)).collect();
+            }
+            object.values_mut().for_each(name_json_plainly);
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
@@ -119,9 +140,13 @@ fn complete_operation(operation: &mut Value) {
     }
     if id == "event_stream" {
         operation["responses"]["200"]["content"]["text/event-stream"]["example"] = json!(EVENTS);
+        // The description of `Last-Event-ID` names this parameter: declared, the two would be one name in most languages.
+        if let Some(parameters) = operation["parameters"].as_array_mut() {
+            parameters.retain(|parameter| parameter["name"] != "last_event_id");
+        }
     }
     if id == "organization_policy_update" {
-        operation["requestBody"]["content"]["application/json"]["schema"] = json!({
+        operation["requestBody"]["content"][JSON]["schema"] = json!({
             "type": "object",
             "description": "Rules by action; null returns to the default.",
             "additionalProperties": {
@@ -288,7 +313,7 @@ fn responses() -> Value {
     let response = |(status, description): (u16, &str)| {
         let mut response = json!({
             "description": description,
-            "content": {"application/json; charset=utf-8": {"schema": {"$ref": "#/components/schemas/Error"}}},
+            "content": {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}},
         });
         let header = |description: &str, kind: &str| json!({"description": description, "schema": {"type": kind}});
         if status == 401 {

@@ -37,9 +37,10 @@ impl EventsApi {
         watching: Watching,
         request: &Request,
         /// Id of the last event that was received: the stream goes on after it, also on another replica. Browsers send it by themselves.
+        /// Clients that cannot send this header put the id into the query as `last_event_id`; the header counts where both are sent.
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<String>>,
-        /// The same, for clients that cannot send the header. The header counts where both are sent.
+        /// The same in the query. Left out of the document, see there.
         #[oai(name = "last_event_id")]
         last_event: Query<Option<String>>,
     ) -> Result<EventStream, ApiError> {

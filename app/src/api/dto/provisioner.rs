@@ -58,7 +58,6 @@ pub enum ProvisionerPhaseWord {
 
 /// A provisioner: an engine with what is needed to use it.
 #[derive(Debug, Object)]
-#[oai(rename = "Provisioner")]
 pub struct ProvisionerView {
     /// Identity.
     pub id: Uuid,
@@ -121,7 +120,6 @@ pub struct NestedProvisioner {
 
 /// An engine: what it is, asks for, and can do.
 #[derive(Debug, Object)]
-#[oai(rename = "Engine")]
 pub struct EngineView {
     /// The name provisioners use.
     pub name: String,
