@@ -54,6 +54,12 @@ impl Session {
     }
 }
 
+impl From<Session> for Caller {
+    fn from(session: Session) -> Self {
+        session.caller
+    }
+}
+
 const WRONG: ServiceError = ServiceError::Unauthenticated("user name or password is wrong, or the user is not active");
 
 impl Sessions {
