@@ -90,3 +90,47 @@ async fn a_trusted_proxy_is_believed() {
     assert_eq!(from("203.0.113.7").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(from("127.0.0.2, 203.0.113.7").await.status, StatusCode::UNAUTHORIZED);
 }
+
+/// A header and what a trusted proxy sends in it.
+type Sent<'s> = (&'s str, &'s [u8]);
+
+#[tokio::test]
+async fn whoever_comes_through_a_trusted_proxy_is_known_by_any_of_the_headers() {
+    let app = App::start_with(Options::default().with("TRUSTED_PROXIES", "127.0.0.1/32")).await;
+    let url = format!("{}/metrics", app.origin);
+    let strangers: [&[Sent<'_>]; 16] = [
+        &[("x-forwarded-for", b"203.0.113.5")],
+        &[("x-forwarded-for", b"203.0.113.5:51234")],
+        &[("x-forwarded-for", b"[2001:db8::1]:443")],
+        &[("x-forwarded-for", b"127.0.0.2, 203.0.113.5, 127.0.0.1")],
+        &[("x-forwarded-for", b"127.0.0.2"), ("x-forwarded-for", b"203.0.113.5")],
+        &[("x-real-ip", b"203.0.113.5")],
+        &[("forwarded", b"for=203.0.113.5")],
+        &[("forwarded", b"proto=https;for=\"[2001:db8::1]:4711\"")],
+        &[("forwarded", b"for=127.0.0.2, for=203.0.113.5")],
+        // Unknown is in no list.
+        &[("x-forwarded-for", b"127.0.0.2, unknown")],
+        &[("x-forwarded-for", b"127.0.0.2\xe4")],
+        &[("x-real-ip", b"\xe4")],
+        &[("forwarded", b"for=_hidden")],
+        &[("forwarded", b"for=127.0.0.2;x=\", for=203.0.113.5")],
+        // One of these is the client's own.
+        &[("x-forwarded-for", b"203.0.113.5"), ("x-real-ip", b"127.0.0.2")],
+        &[("x-forwarded-for", b"203.0.113.5"), ("forwarded", b"for=127.0.0.2")],
+    ];
+    let whitelisted: [&[Sent<'_>]; 6] = [
+        &[("x-forwarded-for", b"127.0.0.2:51234")],
+        &[("x-real-ip", b"127.0.0.2")],
+        &[("forwarded", b"for=\"127.0.0.2:4711\"")],
+        &[("x-forwarded-for", b"\xe4, 127.0.0.2")],
+        &[("x-forwarded-for", b"127.0.0.2"), ("x-real-ip", b"127.0.0.2"), ("forwarded", b"for=127.0.0.2")],
+        &[("x-forwarded-for", b"127.0.0.2, 127.0.0.1"), ("x-real-ip", b"127.0.0.1")],
+    ];
+    for (sent, status) in strangers.map(|sent| (sent, 401)).into_iter().chain(whitelisted.map(|sent| (sent, 200))) {
+        let mut request = app.request(Method::GET, &url, None);
+        for (name, value) in sent {
+            request = request.header(*name, *value);
+        }
+        assert_eq!(read(request).await.status, status, "{sent:?}");
+    }
+}

@@ -19,12 +19,13 @@ pub(super) struct AuthApi(pub(super) Option<Api>);
 impl AuthApi {
     /// Log in: exchange user name and password for a token.
     ///
-    /// Attempts are limited per user name and per address; beyond that the answer is 429 with `Retry-After`.
+    /// Attempts are limited per user name and per address; beyond that the answer is 429 with `Retry-After`. Clients whose address a
+    /// trusted proxy does not tell, or tells in several ways, count as one.
     #[oai(path = "/auth", method = "post", operation_id = "auth")]
     async fn auth(&self, request: &Request, body: Body<Credentials>) -> Result<Rendered<Token>, ApiError> {
         let (username, password) = body.read()?;
-        let address = RequestContext::of(request)?.peer.address;
-        let access_token = ready(self.0.as_ref())?.sessions.log_in(&username, password, address).await?;
+        let origin = RequestContext::of(request)?.peer.origin;
+        let access_token = ready(self.0.as_ref())?.sessions.log_in(&username, password, origin).await?;
         Ok(Rendered::of(&Token { access_token }))
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod compress;
 pub mod docs;
+mod forwarded;
 pub mod pace;
 pub mod peer;
 pub mod rest;

@@ -3,27 +3,22 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use poem::{
-    Addr, Request,
-    http::{HeaderMap, HeaderName, header},
-};
+use kqueen_domain::service::throttle::Origin;
+use poem::{Addr, Request, http::HeaderMap};
 
-/// The headers proxies add, besides `Forwarded`. As names, which need no parsing at each request.
-static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-static REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+use super::forwarded::{self, Forwarding};
 
 /// Whose request it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// The client's address: the connection's, or what a trusted proxy says.
-    pub address: IpAddr,
+    /// Where the request comes from: the connection's address, or what trusted proxies say.
+    pub origin: Origin,
     /// Somebody we do not trust says that the request was forwarded; what is granted by address does not count then.
-    pub doubtful: bool,
+    is_doubtful: bool,
 }
 
 impl Peer {
-    /// The peer of a request. Only what `trusted` proxies say of forwarding is believed: from right to left in `X-Forwarded-For`, the
-    /// first address that is not theirs.
+    /// The peer of a request. Only what `trusted` proxies say of forwarding is believed.
     #[must_use]
     pub fn of(request: &Request, trusted: &[IpNet]) -> Self {
         let connection = match &request.remote_addr().0 {
@@ -34,21 +29,25 @@ impl Peer {
     }
 
     fn behind(connection: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
-        let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
-        let forwarded = [&FORWARDED_FOR, &REAL_IP, &header::FORWARDED].iter().any(|name| headers.contains_key(*name));
-        if !is_trusted(&connection) {
-            return Self { address: connection, doubtful: forwarded };
+        let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+        if !is_trusted(connection) {
+            return Self { origin: Origin::Address(connection), is_doubtful: forwarded::is_claimed(headers) };
         }
-        let hops = headers.get_all(&FORWARDED_FOR).into_iter().filter_map(|value| value.to_str().ok());
-        let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
-        for hop in hops.iter().rev() {
-            let Ok(address) = hop.parse::<IpAddr>() else { return Self { address: connection, doubtful: true } };
-            let address = address.to_canonical();
-            if !is_trusted(&address) {
-                return Self { address, doubtful: false };
-            }
+        let origin = match forwarded::client(headers, is_trusted) {
+            Forwarding::Absent => Origin::Address(connection),
+            Forwarding::Client(address) => Origin::Address(address),
+            Forwarding::Unknown => Origin::Behind(connection),
+        };
+        Self { origin, is_doubtful: false }
+    }
+
+    /// Whether it is known for sure to come from one of these networks.
+    #[must_use]
+    pub fn is_in(&self, networks: &[IpNet]) -> bool {
+        match self.origin {
+            Origin::Address(address) => !self.is_doubtful && networks.iter().any(|network| network.contains(&address)),
+            Origin::Behind(_) => false,
         }
-        Self { address: connection, doubtful: false }
     }
 }
 
@@ -59,22 +58,29 @@ mod tests {
     #[test]
     fn only_trusted_proxies_are_believed() {
         let proxies: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
-        let table: [(&str, &[&str], &str, bool); 7] = [
-            ("192.0.2.1", &[], "192.0.2.1", false),
-            ("192.0.2.1", &["127.0.0.1"], "192.0.2.1", true),
-            ("10.0.0.1", &[], "10.0.0.1", false),
-            ("10.0.0.1", &["203.0.113.9"], "203.0.113.9", false),
-            ("10.0.0.1", &["127.0.0.1, 203.0.113.9, 10.0.0.2"], "203.0.113.9", false),
-            ("10.0.0.1", &["127.0.0.1", "203.0.113.9"], "203.0.113.9", false),
-            ("10.0.0.1", &["nonsense"], "10.0.0.1", true),
+        let local: Vec<IpNet> = vec!["127.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
+        let (at, behind) = (
+            |address: &str| Origin::Address(address.parse().unwrap()),
+            |address: &str| Origin::Behind(address.parse().unwrap()),
+        );
+        let table: [(&str, &[&str], Origin, bool); 9] = [
+            ("127.0.0.1", &[], at("127.0.0.1"), true),
+            ("192.0.2.1", &[], at("192.0.2.1"), false),
+            ("192.0.2.1", &["127.0.0.1"], at("192.0.2.1"), false),
+            ("127.0.0.1", &["127.0.0.1"], at("127.0.0.1"), false),
+            ("10.0.0.1", &[], at("10.0.0.1"), true),
+            ("10.0.0.1", &["127.0.0.1"], at("127.0.0.1"), true),
+            ("10.0.0.1", &["203.0.113.9"], at("203.0.113.9"), false),
+            ("10.0.0.1", &["127.0.0.1, 203.0.113.9, 10.0.0.2"], at("203.0.113.9"), false),
+            ("10.0.0.1", &["127.0.0.1, nonsense"], behind("10.0.0.1"), false),
         ];
-        for (connection, forwarded, address, doubtful) in table {
+        for (connection, forwarded, origin, is_local) in table {
             let mut headers = HeaderMap::new();
             for value in forwarded {
                 headers.append("x-forwarded-for", value.parse().unwrap());
             }
             let peer = Peer::behind(connection.parse().unwrap(), &headers, &proxies);
-            assert_eq!(peer, Peer { address: address.parse().unwrap(), doubtful }, "{connection} {forwarded:?}");
+            assert_eq!((peer.origin, peer.is_in(&local)), (origin, is_local), "{connection} {forwarded:?}");
         }
     }
 }

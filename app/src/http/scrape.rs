@@ -24,8 +24,7 @@ impl Endpoint for Scrape {
 
     async fn call(&self, request: Request) -> Result<Response> {
         let RequestContext { sessions, peer, .. } = RequestContext::of(&request)?;
-        let free = !peer.doubtful && self.whitelist.iter().any(|network| network.contains(&peer.address));
-        if !free {
+        if !peer.is_in(&self.whitelist) {
             let token = request.headers().typed_get::<Authorization<Bearer>>();
             let token = token.ok_or_else(|| {
                 ApiError::from(kqueen_domain::service::ServiceError::Unauthenticated(

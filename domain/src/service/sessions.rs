@@ -1,10 +1,13 @@
 //! Logging in, and telling from a token who is calling.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{ServiceError, throttle::LoginThrottle};
+use super::{
+    ServiceError,
+    throttle::{LoginThrottle, Origin},
+};
 use crate::{
     access::Caller,
     catalog::Catalog,
@@ -68,9 +71,9 @@ impl Sessions {
     ///
     /// # Errors
     /// `Unauthenticated`, `Throttled`, `Unavailable`.
-    pub async fn log_in(&self, username: &str, password: Password, address: IpAddr) -> Result<String, ServiceError> {
+    pub async fn log_in(&self, username: &str, password: Password, origin: Origin) -> Result<String, ServiceError> {
         self.throttle
-            .attempt(username, address, self.clock.now())
+            .attempt(username, origin, self.clock.now())
             .map_err(|retry_after| ServiceError::Throttled { retry_after })?;
         self.freshness.caught_up().await?;
         let user = self.catalog.user_by_name(username);
@@ -80,7 +83,7 @@ impl Sessions {
         };
         let right = self.passwords.verify(password, hash.unwrap_or_else(|| self.passwords.decoy())).await?;
         let user = user.filter(|user| right && user.record.active).ok_or(WRONG)?;
-        self.throttle.succeeded(username, address);
+        self.throttle.succeeded(username, origin);
         let now = self.clock.now();
         let claims = Claims {
             identity: user.record.id,

@@ -19,6 +19,22 @@ const COUNTED: usize = 128;
 /// Keys remembered of each kind; when there are more, those that are back at their full allowance are forgotten, then all.
 const REMEMBERED: usize = 20_000;
 
+/// Where an attempt comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// This address.
+    Address(IpAddr),
+    /// Somewhere behind the trusted proxy at this address, which does not tell where. All of these count as one, apart from the proxy
+    /// itself, and none becomes familiar: it could be anybody.
+    Behind(IpAddr),
+}
+
+impl From<IpAddr> for Origin {
+    fn from(address: IpAddr) -> Self {
+        Self::Address(address)
+    }
+}
+
 /// Attempts left at a time.
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
@@ -69,7 +85,7 @@ impl<K: Eq + Hash> Buckets<K> {
 
 #[derive(Debug)]
 struct State {
-    addresses: Buckets<IpAddr>,
+    origins: Buckets<Origin>,
     usernames: Buckets<String>,
     /// Addresses from which a user name has logged in.
     familiar: HashSet<(String, IpAddr)>,
@@ -85,7 +101,7 @@ impl LoginThrottle {
     pub fn new(per_minute: u32) -> Self {
         let per_minute = per_minute.max(1);
         Self(Mutex::new(State {
-            addresses: Buckets::new(per_minute.saturating_mul(3)),
+            origins: Buckets::new(per_minute.saturating_mul(3)),
             usernames: Buckets::new(per_minute),
             familiar: HashSet::new(),
         }))
@@ -95,23 +111,27 @@ impl LoginThrottle {
     ///
     /// # Errors
     /// How long to wait before the next one.
-    pub fn attempt(&self, username: &str, address: IpAddr, now: DateTime<Utc>) -> Result<(), Duration> {
-        let (username, address) = (counted(username), network(address));
+    pub fn attempt(&self, username: &str, origin: Origin, now: DateTime<Utc>) -> Result<(), Duration> {
+        let (username, origin) = (counted(username), remembered(origin));
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.addresses.take(address, now)?;
-        let key = (username, address);
-        if state.familiar.contains(&key) {
-            return Ok(());
+        state.origins.take(origin, now)?;
+        if let Origin::Address(address) = origin {
+            let key = (username, address);
+            if state.familiar.contains(&key) {
+                return Ok(());
+            }
+            return state.usernames.take(key.0, now);
         }
-        state.usernames.take(key.0, now)
+        state.usernames.take(username, now)
     }
 
     /// The attempt was good: it does not count, and the address is familiar from now on.
-    pub fn succeeded(&self, username: &str, address: IpAddr) {
-        let (username, address) = (counted(username), network(address));
+    pub fn succeeded(&self, username: &str, origin: Origin) {
+        let (username, origin) = (counted(username), remembered(origin));
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.addresses.give_back(&address);
+        state.origins.give_back(&origin);
         state.usernames.give_back(&username);
+        let Origin::Address(address) = origin else { return };
         if state.familiar.len() >= REMEMBERED {
             state.familiar.clear();
         }
@@ -122,6 +142,14 @@ impl LoginThrottle {
 /// What is remembered of a name.
 fn counted(username: &str) -> String {
     username.chars().take(COUNTED).collect()
+}
+
+/// What is remembered of an origin.
+fn remembered(origin: Origin) -> Origin {
+    match origin {
+        Origin::Address(address) => Origin::Address(network(address)),
+        Origin::Behind(proxy) => Origin::Behind(proxy.to_canonical()),
+    }
 }
 
 /// What is remembered of an address: of an IPv6 address the network, since everybody has 2^64 addresses in it to choose from.
@@ -136,10 +164,10 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const HOME: Origin = Origin::Address(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
 
-    fn address(last: u8) -> IpAddr {
-        IpAddr::from([198, 51, 100, last])
+    fn address(last: u8) -> Origin {
+        IpAddr::from([198, 51, 100, last]).into()
     }
 
     fn noon() -> DateTime<Utc> {
@@ -178,6 +206,25 @@ mod tests {
     }
 
     #[test]
+    fn whoever_a_proxy_does_not_name_counts_as_one_and_not_as_the_proxy() {
+        let throttle = LoginThrottle::new(2);
+        let (proxy, unnamed) = (Origin::from(IpAddr::from([10, 0, 0, 1])), Origin::Behind([10, 0, 0, 1].into()));
+        let tried = (0..20).filter(|n| throttle.attempt(&format!("user{n}"), unnamed, noon()).is_ok()).count();
+        assert_eq!(tried, 6);
+        assert!(throttle.attempt("operator", proxy, noon()).is_ok());
+        assert!(throttle.attempt("other", Origin::Behind([10, 0, 0, 2].into()), noon()).is_ok());
+    }
+
+    #[test]
+    fn whoever_a_proxy_does_not_name_is_never_familiar() {
+        let (throttle, unnamed) = (LoginThrottle::new(3), Origin::Behind([10, 0, 0, 1].into()));
+        throttle.attempt("ann", unnamed, noon()).unwrap();
+        throttle.succeeded("ann", unnamed);
+        let tried = (0..8).filter(|_| throttle.attempt("ann", unnamed, noon()).is_ok()).count();
+        assert_eq!(tried, 3, "as from a stranger");
+    }
+
+    #[test]
     fn a_successful_log_in_does_not_count() {
         let throttle = LoginThrottle::new(1);
         for _ in 0..50 {
@@ -190,10 +237,10 @@ mod tests {
     fn memory_is_bounded() {
         let throttle = LoginThrottle::new(1);
         for n in 0..50_000u32 {
-            let _ = throttle.attempt(&n.to_string(), IpAddr::from(n.to_be_bytes()), noon());
+            let _ = throttle.attempt(&n.to_string(), IpAddr::from(n.to_be_bytes()).into(), noon());
         }
         let state = throttle.0.lock().unwrap();
-        assert!(state.usernames.buckets.len() <= REMEMBERED && state.addresses.buckets.len() <= REMEMBERED);
+        assert!(state.usernames.buckets.len() <= REMEMBERED && state.origins.buckets.len() <= REMEMBERED);
     }
 
     #[test]
@@ -211,12 +258,12 @@ mod tests {
         let throttle = LoginThrottle::new(2);
         let tried = |prefix: u128, n: u32| {
             let address = IpAddr::from((0x2001_0db8_u128 << 96 | prefix << 64 | u128::from(n)).to_be_bytes());
-            throttle.attempt(&format!("user{prefix}-{n}"), address, noon()).is_ok()
+            throttle.attempt(&format!("user{prefix}-{n}"), address.into(), noon()).is_ok()
         };
         assert_eq!((0..20).filter(|n| tried(1, *n)).count(), 6);
         assert_eq!((0..20).filter(|n| tried(2, *n)).count(), 6);
         // The same machine over both protocols.
-        let mapped = IpAddr::from(std::net::Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped().octets());
+        let mapped = IpAddr::from(std::net::Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped().octets()).into();
         let both = (0..20)
             .filter(|n| throttle.attempt(&format!("u{n}"), if n % 2 == 0 { HOME } else { mapped }, noon()).is_ok());
         assert_eq!(both.count(), 6);

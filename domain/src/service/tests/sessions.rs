@@ -17,11 +17,14 @@ use crate::{
         token::{Claims, MockTokenSigner, TokenError},
     },
     secret::{Password, PasswordHash},
-    service::{sessions::Sessions, throttle::LoginThrottle},
+    service::{
+        sessions::Sessions,
+        throttle::{LoginThrottle, Origin},
+    },
     user::{AuthMethod, Role, User},
 };
 
-const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+const HOME: Origin = Origin::Address(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
 
 /// Everybody's password is "secret", in case there is a hash at all.
 fn store_of(with_hash: bool) -> MockUserStore {
