@@ -60,8 +60,8 @@ async fn if_match_lets_only_those_through_who_saw_what_is_there() {
         assert_eq!(second, tag(&app.get(&shown, &root).await), "the answer to a change tells where the record is now");
         for stale in [
             first.clone(),
-            format!("W/{second}"),
-            format!("{first}, W/{second}, \"nonsense\""),
+            format!("W/{first}"),
+            format!("{first}, W/{first}, \"nonsense\""),
             second.trim_matches('"').to_owned(),
             "\"nonsense\"".into(),
             "\"0\"".into(),
@@ -83,7 +83,7 @@ async fn if_match_lets_only_those_through_who_saw_what_is_there() {
         format!("/users/{}", tenant.member.id),
     ] {
         let now = tag(&app.get(&path, &root).await);
-        for stale in ["\"1\"", &format!("W/{now}"), "nonsense"] {
+        for stale in ["\"1\"", "W/\"1\"", "nonsense"] {
             let refused = only_if(&app, Method::DELETE, &path, &root, stale, None).await;
             assert_eq!(refused.status, StatusCode::PRECONDITION_FAILED, "{path} {stale}");
         }
@@ -350,4 +350,58 @@ async fn a_new_password_ends_every_older_token_on_every_replica_at_once() {
         }
     }
     one.log_in(ADMIN.0, ADMIN.1).await;
+}
+
+#[tokio::test]
+async fn a_tag_that_a_proxy_weakened_names_the_same_revision() {
+    let app = quiet().await;
+    let tenant = app.tenant().await;
+    let token = &tenant.admin.token;
+    for path in [format!("/provisioners/{}", tenant.provisioner), format!("/organizations/{}/policy", tenant.id)] {
+        let body = if path.ends_with("/policy") { json!({"cluster:create": "IS_ADMIN"}) } else { json!({"name": "x"}) };
+        let patch = async |tags: &str| only_if(&app, Method::PATCH, &path, token, tags, Some(&body)).await;
+        let first = tag(&app.get(&path, token).await);
+        let second = tag(&patch(&format!("W/{first}")).await);
+        assert_ne!(first, second, "{path}");
+        for stale in [format!("W/{first}"), "W/\"0\"".to_owned(), format!("w/{second}"), format!("W/{first}, {first}")]
+        {
+            assert_eq!(patch(&stale).await.status, StatusCode::PRECONDITION_FAILED, "{path} {stale}");
+        }
+        assert_eq!(patch(&format!("W/{first}, W/{second}")).await.status, StatusCode::OK, "{path}");
+    }
+    let (id, path) = (app.provisioner(&tenant.admin).await, |id: &str| format!("/provisioners/{id}"));
+    let tag = tag(&app.get(&path(&id), token).await);
+    assert_eq!(only_if(&app, Method::DELETE, &path(&id), token, "W/\"1\"", None).await.status, 412);
+    assert_eq!(only_if(&app, Method::DELETE, &path(&id), token, &format!("W/{tag}"), None).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_condition_counts_in_every_line_and_where_it_cannot_be_read() {
+    let app = quiet().await;
+    let tenant = app.tenant().await;
+    let (token, path) = (&tenant.admin.token, format!("/provisioners/{}", tenant.provisioner));
+    let tag = tag(&app.get(&path, token).await);
+    let patch = |lines: &[&[u8]]| {
+        let mut request = app.request(Method::PATCH, &path, Some(token)).json(&json!({"name": "changed"}));
+        for line in lines {
+            request = request.header("if-match", *line);
+        }
+        read(request)
+    };
+    assert_eq!(patch(&[b"\"\xe4\""]).await.status, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(patch(&[b"\"1\"", b"\"2\""]).await.status, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(patch(&[b"\"1\"", tag.as_bytes()]).await.status, StatusCode::OK);
+    let create = |keys: &[&[u8]]| {
+        let body = json!({"name": new_name("p"), "engine": "kqueen.engines.ManualEngine"});
+        let mut request = app.request(Method::POST, "/provisioners", Some(token)).json(&body);
+        for key in keys {
+            request = request.header("idempotency-key", *key);
+        }
+        read(request)
+    };
+    for keys in [&[&b"\xe4"[..]][..], &[b"one", b"two"]] {
+        let refused = create(keys).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{keys:?}");
+        assert_eq!(refused.body["details"][0]["field"], "Idempotency-Key");
+    }
 }

@@ -8,10 +8,7 @@ use kqueen_domain::{
         clusters::{ClusterWithKubeconfig, Progress},
     },
 };
-use poem_openapi::{
-    OpenApi,
-    param::{Header, Path},
-};
+use poem_openapi::{OpenApi, param::Path};
 use uuid::Uuid;
 
 use super::{
@@ -24,7 +21,9 @@ use super::{
         topology::TopologyView,
     },
     error::ApiError,
-    expected, once,
+    expected,
+    header::HeaderText,
+    once,
     page::ListQuery,
     ready, render,
     rendered::{Listed, Rendered},
@@ -35,7 +34,7 @@ pub(super) struct ClustersApi(pub(super) Option<Api>);
 
 impl ClustersApi {
     /// The revision a request expects.
-    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, ApiError> {
+    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Result<Expected, ApiError> {
         let clusters = &ready(self.0.as_ref())?.clusters;
         let now = || clusters.get(caller, id.0.into()).ok().map(|view| view.cluster.revision);
         Ok(expected(tags.0.as_deref(), now))
@@ -71,7 +70,7 @@ impl ClustersApi {
     async fn create(
         &self,
         caller: Authenticated,
-        #[oai(name = "Idempotency-Key")] key: Header<Option<String>>,
+        #[oai(name = "Idempotency-Key")] key: HeaderText,
         body: Body<ClusterCreate>,
     ) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;
@@ -105,7 +104,7 @@ impl ClustersApi {
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
-        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<ClusterUpdate>,
     ) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;
@@ -125,7 +124,7 @@ impl ClustersApi {
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
-        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        #[oai(name = "If-Match")] if_match: HeaderText,
     ) -> Result<Rendered<Deleted>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         ready(self.0.as_ref())?.clusters.delete(&caller.0, id.0.into(), expected).await?;
@@ -174,7 +173,7 @@ impl ClustersApi {
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
-        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<Resize>,
     ) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;
@@ -190,7 +189,7 @@ impl ClustersApi {
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
-        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<NetworkPolicy>,
     ) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;

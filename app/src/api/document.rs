@@ -116,7 +116,7 @@ fn complete_operation(operation: &mut Value) {
     }
     if tells_revision(&id) {
         responses["200"]["headers"]["ETag"] = json!({
-            "description": "The record's revision; send it back in If-Match to change only what you have seen.",
+            "description": "The record's revision; send it back in If-Match to change only what you have seen. Weakened by a proxy (`W/\"31\"`), it still names that revision.",
             "schema": {"type": "string"},
         });
     }

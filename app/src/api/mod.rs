@@ -4,6 +4,7 @@ pub mod body;
 pub mod document;
 pub mod dto;
 pub mod error;
+mod header;
 mod json;
 pub mod page;
 pub mod render;
@@ -153,11 +154,15 @@ fn ready(api: Option<&Api>) -> Result<&Api, ApiError> {
 
 /// The revision that `If-Match` names: one of our entity tags, or `*` for any. Of several tags it is the one the record is at `now`, if
 /// that is among them: a record comes to a revision once, so no other one of them can be right later.
+///
+/// A weak tag (`W/"7"`) counts like the strong one, other than RFC 9110 has it. We give none, but proxies that compress an answer weaken
+/// its tag, and it names the revision all the same: nothing could be changed safely through such a proxy otherwise.
 fn expected(if_match: Option<&str>, now: impl FnOnce() -> Option<Revision>) -> Expected {
     let text = if_match.map(str::trim).filter(|text| *text != "*")?;
-    // Anything that is not one of our tags, also a weak one, names no revision we could have given.
+    // Anything that is not one of our tags names no revision we could have given.
     let revision = |tag: &str| {
-        let number = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
+        let tag = tag.trim();
+        let number = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
         number.parse().ok().filter(|number| *number > 0).map(Revision)
     };
     let tags: Vec<Revision> = text.split(',').filter_map(revision).collect();
@@ -206,8 +211,15 @@ mod tests {
             ("\"7\",\"9\",\"nonsense\"", at(7)),
             ("\"a,b\", \"7\"", at(7)),
             ("\"6\", \"8\"", never),
-            ("W/\"7\"", never),
-            ("W/\"7\", W/\"8\"", never),
+            ("W/\"7\"", at(7)),
+            (" W/\"8\" ", at(8)),
+            ("W/\"6\", W/\"7\"", at(7)),
+            ("\"6\", W/\"7\"", at(7)),
+            ("W/\"6\", W/\"8\"", never),
+            ("w/\"7\"", never),
+            ("W/7", never),
+            ("W/\"0\"", never),
+            ("\"7\u{fffd}\"", never),
             ("7", never),
             ("\"0\"", never),
             ("\"-7\"", never),

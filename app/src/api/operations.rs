@@ -3,7 +3,7 @@
 use kqueen_domain::{catalog, ledger::ResourceRecord, service::clusters};
 use poem_openapi::{
     OpenApi,
-    param::{Header, Path, Query},
+    param::{Path, Query},
 };
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ use super::{
     },
     error::ApiError,
     expected,
+    header::HeaderText,
     no_body::NoBody,
     ready,
     render::work::requester,
@@ -108,7 +109,7 @@ impl OperationsApi {
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
-        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        #[oai(name = "If-Match")] if_match: HeaderText,
         _body: NoBody,
     ) -> Result<Rendered<Forgotten>, ApiError> {
         let api = ready(self.0.as_ref())?;

@@ -1,10 +1,7 @@
 //! Organizations and their policies.
 
 use kqueen_domain::{access::Caller, service::Expected};
-use poem_openapi::{
-    OpenApi,
-    param::{Header, Path},
-};
+use poem_openapi::{OpenApi, param::Path};
 use uuid::Uuid;
 
 use super::{
@@ -18,6 +15,7 @@ use super::{
     },
     error::ApiError,
     expected,
+    header::HeaderText,
     page::ListQuery,
     ready, render,
     rendered::{Listed, Rendered},
@@ -28,7 +26,7 @@ pub(super) struct OrganizationsApi(pub(super) Option<Api>);
 
 impl OrganizationsApi {
     /// The revision a request expects.
-    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, ApiError> {
+    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Result<Expected, ApiError> {
         let organizations = &ready(self.0.as_ref())?.organizations;
         let now = || organizations.get(caller, id.0.into()).ok().map(|view| view.revision);
         Ok(expected(tags.0.as_deref(), now))
@@ -79,7 +77,7 @@ impl OrganizationsApi {
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
-        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<OrganizationUpdate>,
     ) -> Result<Rendered<OrganizationView>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
@@ -93,7 +91,7 @@ impl OrganizationsApi {
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
-        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        #[oai(name = "If-Match")] if_match: HeaderText,
     ) -> Result<Rendered<Deleted>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         ready(self.0.as_ref())?.organizations.delete(&caller.0, id.0.into(), expected).await?;
@@ -115,7 +113,7 @@ impl OrganizationsApi {
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
-        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<PolicyUpdate>,
     ) -> Result<Rendered<PolicyView>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;

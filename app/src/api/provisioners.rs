@@ -1,10 +1,7 @@
 //! Provisioners and engines.
 
 use kqueen_domain::{access::Caller, catalog, service::Expected};
-use poem_openapi::{
-    OpenApi,
-    param::{Header, Path},
-};
+use poem_openapi::{OpenApi, param::Path};
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +12,9 @@ use super::{
         provisioner::{EngineView, ProvisionerCreate, ProvisionerUpdate, ProvisionerView, engine},
     },
     error::ApiError,
-    expected, once,
+    expected,
+    header::HeaderText,
+    once,
     page::ListQuery,
     ready, render,
     rendered::{Listed, Rendered},
@@ -26,7 +25,7 @@ pub(super) struct ProvisionersApi(pub(super) Option<Api>);
 
 impl ProvisionersApi {
     /// The revision a request expects.
-    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, ApiError> {
+    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Result<Expected, ApiError> {
         let provisioners = &ready(self.0.as_ref())?.provisioners;
         let now = || provisioners.get(caller, id.0.into()).ok().map(|view| view.provisioner.revision);
         Ok(expected(tags.0.as_deref(), now))
@@ -61,7 +60,7 @@ impl ProvisionersApi {
     async fn create(
         &self,
         caller: Authenticated,
-        #[oai(name = "Idempotency-Key")] key: Header<Option<String>>,
+        #[oai(name = "Idempotency-Key")] key: HeaderText,
         body: Body<ProvisionerCreate>,
     ) -> Result<Rendered<ProvisionerView>, ApiError> {
         let api = ready(self.0.as_ref())?;
@@ -97,7 +96,7 @@ impl ProvisionersApi {
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
-        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<ProvisionerUpdate>,
     ) -> Result<Rendered<ProvisionerView>, ApiError> {
         let api = ready(self.0.as_ref())?;
@@ -112,7 +111,7 @@ impl ProvisionersApi {
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
-        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        #[oai(name = "If-Match")] if_match: HeaderText,
     ) -> Result<Rendered<Deleted>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         ready(self.0.as_ref())?.provisioners.delete(&caller.0, id.0.into(), expected).await?;

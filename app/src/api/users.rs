@@ -6,10 +6,7 @@ use kqueen_domain::{
     id::UserId,
     service::{Expected, ServiceError, users::UserPatch},
 };
-use poem_openapi::{
-    OpenApi,
-    param::{Header, Path},
-};
+use poem_openapi::{OpenApi, param::Path};
 use uuid::Uuid;
 
 use super::{
@@ -21,6 +18,7 @@ use super::{
     },
     error::ApiError,
     expected,
+    header::HeaderText,
     page::ListQuery,
     ready, render,
     rendered::{Listed, Rendered},
@@ -31,7 +29,7 @@ pub(super) struct UsersApi(pub(super) Option<Api>);
 
 impl UsersApi {
     /// The revision a request expects.
-    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &Header<Option<String>>) -> Result<Expected, ApiError> {
+    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Result<Expected, ApiError> {
         let users = &ready(self.0.as_ref())?.users;
         let now = || users.get(caller, id.0.into()).ok().map(|view| view.user.revision);
         Ok(expected(tags.0.as_deref(), now))
@@ -78,7 +76,7 @@ impl UsersApi {
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
-        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<UserUpdate>,
     ) -> Result<Rendered<UserView>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
@@ -92,7 +90,7 @@ impl UsersApi {
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
-        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        #[oai(name = "If-Match")] if_match: HeaderText,
     ) -> Result<Rendered<Deleted>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         ready(self.0.as_ref())?.users.delete(&caller.0, id.0.into(), expected).await?;
@@ -105,7 +103,7 @@ impl UsersApi {
         &self,
         caller: Authenticated,
         id: Path<Uuid>,
-        #[oai(name = "If-Match")] if_match: Header<Option<String>>,
+        #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<PasswordUpdate>,
     ) -> Result<Rendered<UserView>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;

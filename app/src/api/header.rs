@@ -1,0 +1,47 @@
+//! Request headers that decide what is done: all that was sent counts, also what cannot be right.
+
+use poem::{Request, RequestBody, Result};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    registry::{MetaParamIn, MetaSchemaRef, Registry},
+    types::Type,
+};
+
+/// The text of a header, `None` if it is not there. Several lines of it are one list, separated by commas.
+///
+/// The framework's own way takes the first line alone and leaves out lines with bytes that are no ASCII: a condition that cannot be met
+/// would be none.
+pub(super) struct HeaderText(pub(super) Option<String>);
+
+impl<'a> ApiExtractor<'a> for HeaderText {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+
+    type ParamType = Option<String>;
+    type ParamRawType = String;
+
+    fn register(registry: &mut Registry) {
+        <Option<String> as Type>::register(registry);
+    }
+
+    fn param_in() -> Option<MetaParamIn> {
+        Some(MetaParamIn::Header)
+    }
+
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        Some(<Option<String> as Type>::schema_ref())
+    }
+
+    fn param_raw_type(&self) -> Option<&Self::ParamRawType> {
+        self.0.as_ref()
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        options: ExtractParamOptions<Self::ParamType>,
+    ) -> Result<Self> {
+        let lines = request.headers().get_all(options.name);
+        let lines: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+        Ok(Self((!lines.is_empty()).then(|| lines.join(", "))))
+    }
+}
