@@ -64,6 +64,8 @@ pub struct Queue {
     /// Lanes that have somebody waiting and may serve one more, in turn.
     ready: VecDeque<Lane>,
     running: HashMap<ClusterId, Running>,
+    /// When each cluster's last turn began.
+    begun: HashMap<ClusterId, Instant>,
     slow: usize,
     late: Duration,
 }
@@ -80,6 +82,7 @@ impl Queue {
             in_lane: HashSet::new(),
             ready: VecDeque::new(),
             running: HashMap::new(),
+            begun: HashMap::new(),
             slow: 0,
             late: Duration::ZERO,
         }
@@ -106,16 +109,19 @@ impl Queue {
         }
     }
 
-    /// Somebody wants to know how a cluster is: it is due now, unless its turn runs or waits to begin already. Whether that
-    /// made it due.
-    pub fn wanted(&mut self, cluster: ClusterId, now: Instant) -> bool {
-        let is_under_way = self.running.contains_key(&cluster)
+    /// Somebody wants to know how a cluster is: it is due now, unless its turn runs or waits to begin already, or the last one began
+    /// less than `apart` ago. Whether that made it due.
+    ///
+    /// What a turn found is shown to lists only when it was written, some seconds later, so the age they show does not tell.
+    pub fn wanted(&mut self, cluster: ClusterId, now: Instant, apart: Duration) -> bool {
+        let is_fresh = self.running.contains_key(&cluster)
             || self.in_lane.contains(&cluster)
-            || self.at.get(&cluster).is_some_and(|due| *due <= now);
-        if !is_under_way {
+            || self.at.get(&cluster).is_some_and(|due| *due <= now)
+            || self.begun.get(&cluster).is_some_and(|begun| now.saturating_duration_since(*begun) < apart);
+        if !is_fresh {
             self.schedule(cluster, now);
         }
-        !is_under_way
+        !is_fresh
     }
 
     /// Something about a cluster was changed at that revision. If its turn is running, only the turn can tell whether that was itself.
@@ -128,6 +134,7 @@ impl Queue {
 
     /// A cluster is gone.
     pub fn forget(&mut self, cluster: ClusterId) {
+        self.begun.remove(&cluster);
         if let Some(at) = self.at.remove(&cluster) {
             self.due.remove(&(at, cluster));
         }
@@ -138,6 +145,7 @@ impl Queue {
         self.due.clear();
         self.at.clear();
         self.in_lane.clear();
+        self.begun.clear();
         self.ready.clear();
         self.lanes.retain(|_, lane| {
             lane.waiting.clear();
@@ -172,6 +180,7 @@ impl Queue {
             self.in_lane.remove(&cluster);
             let running = Running { lane, slow: false, noticed: Vec::new(), again: false };
             self.running.insert(cluster, running);
+            self.begun.insert(cluster, now);
             return Some(cluster);
         }
         None
@@ -203,8 +212,12 @@ impl Queue {
         }
         let by_others = ended.noticed.iter().any(|revision| written.is_none_or(|written| *revision > written));
         let next = if by_others || ended.again { Some(now) } else { next };
-        if let Some(at) = next {
-            self.schedule(cluster, at);
+        match next {
+            Some(at) => self.schedule(cluster, at),
+            // It may have gone while its turn ran.
+            None => {
+                self.begun.remove(&cluster);
+            }
         }
     }
 
@@ -371,6 +384,25 @@ mod tests {
             world.queue.done(cluster, None, None, world.start);
         }
         assert_eq!((world.queue.busy(), world.queue.next_due()), (0, None));
-        assert!(world.queue.lanes.is_empty() && world.queue.at.is_empty());
+        assert!(world.queue.lanes.is_empty() && world.queue.at.is_empty() && world.queue.begun.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_is_wanted_again_and_again_has_its_turns_apart() {
+        const APART: Duration = Duration::from_secs(10);
+        let mut world = World::new();
+        let [cluster] = world.lane(1)[..] else { panic!() };
+        let mut began = Vec::new();
+        for ms in (0..25_000).step_by(200) {
+            let now = after(world.start, ms);
+            world.queue.wanted(cluster, now, APART);
+            if world.next(ms).is_some() {
+                began.push(ms);
+                world.queue.done(cluster, None, Some(after(now, 60_000)), now);
+            }
+        }
+        assert_eq!(began, [0, 10_000, 20_000]);
+        world.queue.notice(cluster, Revision(1), after(world.start, 25_000));
+        assert_eq!(world.next(25_000), Some(cluster), "a change does not wait");
     }
 }

@@ -1,11 +1,14 @@
 //! Asking for clusters' turns: by people's requests, by lists, and by what the store's feed tells of other replicas.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use kqueen_domain::{
     catalog::{ChangeEvent, Subject, Subscriber},
     id::ClusterId,
@@ -15,10 +18,12 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::queue::{Limits, Queue};
 
-/// A cluster that a list shows is looked at again only if the last look is older.
-const FRESH: TimeDelta = TimeDelta::seconds(10);
+/// A cluster that lists show is looked at because of them only if the last look is older, however many lists show it.
+const FRESH: Duration = Duration::from_secs(10);
 /// Most clusters of one list that are looked at because of it.
 const OF_A_LIST: usize = 100;
+/// Most clusters of one list of which it is found out whether they have just been looked at.
+const ASKED_OF_A_LIST: usize = 1000;
 
 /// The queue, shared between the one who serves it and all who ask.
 #[derive(Clone)]
@@ -37,24 +42,24 @@ impl Trigger {
         Self { clock, queue: Arc::new(Mutex::new(Queue::new(limits))), bell: Arc::default(), missed: Arc::default() }
     }
 
-    /// A cluster is new or was changed.
+    /// A cluster is new or was changed. The store's feed tells so as well: it decides whether a turn that runs already has seen the change.
     pub fn now(&self, cluster: ClusterId) {
-        self.queue().schedule(cluster, Instant::now());
+        self.queue().wanted(cluster, Instant::now(), Duration::ZERO);
         self.bell.notify_one();
     }
 
-    /// A list shows these clusters, last looked at then. On several replicas this has an effect on the one that leads alone: a list does
-    /// not write. Their ids lie apart from what a list holds of them: they are read of those alone that are to be looked at.
+    /// A list shows these clusters, last looked at then. On several replicas this has an effect only on the one that leads: a list does
+    /// not write. Their ids lie apart from what a list holds of them: they are read only of those that are to be looked at.
     pub fn listed<'a>(&self, clusters: impl Iterator<Item = (&'a ClusterId, Option<DateTime<Utc>>)>) {
         let before = self.clock.now() - FRESH;
         let stale = clusters.filter(|(_, looked_at)| looked_at.is_none_or(|at| at < before)).map(|(id, _)| *id);
-        let stale: Vec<_> = stale.take(OF_A_LIST).collect();
+        let stale: Vec<_> = stale.take(ASKED_OF_A_LIST).collect();
         if stale.is_empty() {
             return;
         }
         let now = Instant::now();
         let mut queue = self.queue();
-        let new = stale.into_iter().filter(|cluster| queue.wanted(*cluster, now)).count();
+        let new = stale.into_iter().filter(|cluster| queue.wanted(*cluster, now, FRESH)).take(OF_A_LIST).count();
         drop(queue);
         if new > 0 {
             self.bell.notify_one();
@@ -107,17 +112,33 @@ impl Subscriber for Trigger {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use futures::FutureExt;
-    use kqueen_domain::port::clock::SetClock;
+    use kqueen_domain::port::{clock::SetClock, store::Revision};
 
     use super::{super::queue::Lane, *};
+
+    #[tokio::test]
+    async fn a_write_that_is_told_twice_leads_to_one_turn() {
+        let wake = Trigger::new(Arc::new(SetClock::at(Utc::now())), Limits { lane: 1, quick: 1000, slow: 1 });
+        let cluster = ClusterId::random();
+        let begins = || wake.queue().next(Instant::now(), |cluster| Some(Lane::Attached(cluster)));
+        wake.now(cluster);
+        assert_eq!(begins(), Some(cluster));
+        wake.now(cluster);
+        wake.queue().notice(cluster, Revision(4), Instant::now());
+        wake.queue().done(cluster, Some(Revision(5)), None, Instant::now());
+        assert_eq!(begins(), None, "the turn began after the change, and wrote what it saw");
+        wake.now(cluster);
+        assert_eq!(begins(), Some(cluster), "a change is not held back");
+    }
 
     #[tokio::test]
     async fn a_list_asks_for_what_was_not_looked_at_lately() {
         let now = Utc::now();
         let wake = Trigger::new(Arc::new(SetClock::at(now)), Limits { lane: 1, quick: 1000, slow: 1 });
         let looked_at = |number, seconds| vec![Some(now - TimeDelta::seconds(seconds)); number];
-        let ids: Vec<_> = std::iter::repeat_with(ClusterId::random).take(OF_A_LIST + 1).collect();
+        let ids: Vec<_> = std::iter::repeat_with(ClusterId::random).take(OF_A_LIST + 3).collect();
         let list =
             |from: usize, looked_at: &[Option<_>]| wake.listed(ids[from..].iter().zip(looked_at.iter().copied()));
         let taken = || {
@@ -130,7 +151,9 @@ mod tests {
         assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), 2));
         list(20, &looked_at(2, 11));
         assert_eq!((wake.asked().now_or_never(), taken()), (None, 0), "they are being looked at");
-        list(0, &looked_at(OF_A_LIST + 1, 11));
-        assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), OF_A_LIST - 2));
+        list(0, &looked_at(OF_A_LIST + 3, 11));
+        assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), OF_A_LIST), "the others are not in the way");
+        list(0, &looked_at(OF_A_LIST + 3, 11));
+        assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), 1));
     }
 }

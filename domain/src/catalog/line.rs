@@ -165,6 +165,12 @@ impl Tables {
 }
 
 impl ClusterLine {
+    /// See [`ObservedStatus::keeps_its_schedule`].
+    #[must_use]
+    pub fn keeps_its_schedule(&self) -> bool {
+        self.observed.as_ref().is_some_and(|observed| observed.keeps_its_schedule())
+    }
+
     /// Whether it shows what `row` and all it nests say now.
     fn is_of(&self, row: &Row<Cluster, Seen>, nested: Nested) -> bool {
         let same_observed = match (&self.observed, &row.extra.observed) {

@@ -87,6 +87,14 @@ pub struct ObservedStatus {
 }
 
 impl ObservedStatus {
+    /// Whether only its schedule leads to the next look, and not that somebody wants to know: the cluster or its provider did not answer,
+    /// or the provider asked to be left alone for a while.
+    #[must_use]
+    pub fn keeps_its_schedule(&self) -> bool {
+        matches!(self.probe, Some(ProbeResult::NoAnswer { .. }))
+            || self.provider.as_ref().is_some_and(|it| it.last_error.is_some() || it.last_rejection.is_some())
+    }
+
     /// What is known after a look, if that is different from what was known.
     #[must_use]
     pub fn after(

@@ -293,6 +293,23 @@ fn whatever_its_provider_tells_differently_is_news() {
 }
 
 #[test]
+fn who_wants_to_know_hurries_only_a_look_that_is_answered() {
+    let rejected = ProviderStatus { last_rejection: Some(because("try again later")), ..ProviderStatus::default() };
+    for (probe, provider, keeps_its_schedule) in [
+        (Some(answered("v1.37.2")), None, false),
+        (Some(refused()), None, false),
+        (Some(silent()), None, true),
+        (None, Some(says("works")), false),
+        (Some(answered("v1.37.2")), Some(says("works")), false),
+        (Some(answered("v1.37.2")), Some(in_trouble("works")), true),
+        (None, Some(rejected), true),
+    ] {
+        let observed = observed(&cluster(Ready, at(0)), probe, provider, at(1));
+        assert_eq!(observed.keeps_its_schedule(), keeps_its_schedule, "{observed:?}");
+    }
+}
+
+#[test]
 fn words_of_phases_are_the_api_s() {
     for phase in Phase::ALL {
         assert_eq!(serde_json::to_value(phase).unwrap(), phase.as_str());
