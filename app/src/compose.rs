@@ -38,6 +38,7 @@ use self::parts::{Parts, first_provisioners};
 use crate::{
     api::{
         self, Api,
+        live::LiveReads,
         render::{ProvisionerCaptions, Renderer},
     },
     banner::banner,
@@ -261,7 +262,7 @@ impl Service {
                 freshness: stores.freshness.clone(),
                 clock: clock.clone(),
             }),
-            live: Arc::new(LiveViews { clusters, inspector }),
+            live: Arc::new(LiveReads::new(LiveViews { clusters, inspector }, config.observe.timeout)),
             freshness: stores.freshness.clone(),
             renderer,
             events: Arc::new(events),

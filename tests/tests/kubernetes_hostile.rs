@@ -34,7 +34,6 @@ fn inspector() -> KubeInspector {
     let limits = Limits {
         connect: Duration::from_secs(1),
         probe: LOOK,
-        view: VIEW,
         body_bytes: 4 * 1024 * 1024,
         objects: 1_000,
         ..Limits::default()
@@ -54,7 +53,7 @@ async fn seen(url: &str) -> (&'static str, String) {
     let probe = inspector.probe(&document).await;
     assert!(started.elapsed() < LOOK + Duration::from_millis(700), "look took {:?}", started.elapsed());
     let started = Instant::now();
-    let status = inspector.status(&document).await.expect_err("a status of no cluster");
+    let status = inspector.status(&document, VIEW).await.expect_err("a status of no cluster");
     assert!(started.elapsed() < VIEW + Duration::from_millis(700), "status took {:?}", started.elapsed());
     let (kind, reason) = match probe {
         ProbeResult::Refused { reason } => ("refused", reason),
@@ -205,7 +204,7 @@ async fn lists_without_an_end_are_cut() {
         response("200 OK", JSON, &json!({"kind": "List", "metadata": {"continue": token}, "items": items}).to_string())
     })
     .await;
-    let status = inspector().status(&at(&endless.url("http"))).await.unwrap();
+    let status = inspector().status(&at(&endless.url("http")), VIEW).await.unwrap();
     assert_eq!(status.snapshot.pods.len(), 1_000);
     assert_eq!(status.snapshot.errors[&Section::Pods].fault, Fault::TooMany);
     assert_eq!(status.snapshot.errors[&Section::Services].fault, Fault::Failed);
@@ -233,7 +232,7 @@ async fn a_list_that_expires_is_begun_again_once() {
         None => response("200 OK", JSON, r#"{"kind": "List", "items": null}"#),
     })
     .await;
-    let status = inspector().status(&at(&peer.url("http"))).await.unwrap();
+    let status = inspector().status(&at(&peer.url("http")), VIEW).await.unwrap();
     let names: Vec<_> = status.snapshot.pods.iter().filter_map(|pod| pod.metadata.name.as_deref()).collect();
     assert_eq!(names, ["first", "rest"]);
     assert_eq!(status.snapshot.errors.len(), 0);
@@ -254,7 +253,7 @@ async fn one_late_list_does_not_hide_the_others() {
     })
     .await;
     let started = Instant::now();
-    let status = inspector().status(&at(&peer.url("http"))).await.unwrap();
+    let status = inspector().status(&at(&peer.url("http")), VIEW).await.unwrap();
     assert!(started.elapsed() < VIEW + Duration::from_millis(700), "{:?}", started.elapsed());
     assert_eq!((status.snapshot.nodes.len(), status.snapshot.pods.len()), (1, 0));
     assert_eq!(status.snapshot.errors.keys().collect::<Vec<_>>(), [&Section::Pods]);

@@ -21,6 +21,11 @@ use kqueen_tests::fixture::{
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+/// How long a view may take on a busy machine.
+const VIEW: Duration = Duration::from_secs(20);
+/// How long one may take of a cluster that may hang.
+const SHORT_VIEW: Duration = Duration::from_secs(4);
+
 fn anywhere() -> AddressRules {
     AddressRules::denying(Vec::new())
 }
@@ -124,7 +129,7 @@ async fn denied_addresses_are_not_connected_to() {
         document["clusters"][0]["cluster"]["server"] = plane.server.replace("127.0.0.1", host).into();
         let document = checked(&document);
         silent(inspector.probe(&document).await, "does not connect to");
-        assert!(matches!(inspector.status(&document).await, Err(InspectError::Unreachable(_))));
+        assert!(matches!(inspector.status(&document, VIEW).await, Err(InspectError::Unreachable(_))));
     }
 }
 
@@ -133,7 +138,7 @@ async fn what_may_not_be_read_is_named_and_the_rest_is_shown() {
     let Some(plane) = shared().await else { return };
     let inspector = inspector();
     let reader = checked(&plane.kubeconfig(Who::Reader));
-    let status = inspector.status(&reader).await.unwrap();
+    let status = inspector.status(&reader, VIEW).await.unwrap();
     assert!(status.snapshot.namespaces.iter().any(|it| it.metadata.name.as_deref() == Some("default")));
     assert!(status.snapshot.services.iter().any(|it| it.metadata.name.as_deref() == Some("kubernetes")));
     assert_eq!(status.snapshot.version.unwrap().git_version.as_deref(), Some("v1.37.2"));
@@ -152,10 +157,10 @@ async fn what_may_not_be_read_is_named_and_the_rest_is_shown() {
         assert_eq!(error.fault, Fault::Forbidden);
         assert!(error.message.contains(section.title()), "{}", error.message);
     }
-    let topology = inspector.topology(&reader).await.unwrap();
+    let topology = inspector.topology(&reader, VIEW).await.unwrap();
     assert!(topology.errors.contains_key(&Section::EndpointSlices) && topology.kinds().contains("Service"));
     for (who, word) in [(Who::Stranger, "(403)"), (Who::WrongToken, "(401)")] {
-        match inspector.status(&checked(&plane.kubeconfig(who))).await {
+        match inspector.status(&checked(&plane.kubeconfig(who)), VIEW).await {
             Err(InspectError::Refused(reason)) => assert!(reason.contains(word), "{reason}"),
             other => panic!("{who:?}: {other:?}"),
         }
@@ -165,7 +170,7 @@ async fn what_may_not_be_read_is_named_and_the_rest_is_shown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn good_and_bad_times_are_told_apart_and_end_by_themselves() {
     let Some(plane) = ControlPlane::start(Options::bare()).await else { return };
-    let limits = Limits { probe: Duration::from_secs(3), view: Duration::from_secs(4), ..Limits::default() };
+    let limits = Limits { probe: Duration::from_secs(3), ..Limits::default() };
     let inspector = KubeInspector::new(anywhere(), limits);
     let token = checked(&plane.kubeconfig(Who::Token));
     answered(&inspector.probe(&token).await);
@@ -176,7 +181,7 @@ async fn good_and_bad_times_are_told_apart_and_end_by_themselves() {
     reasons.push(silent(inspector.probe(&token).await, "did not answer in time"));
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     let started = Instant::now();
-    assert!(matches!(inspector.status(&token).await, Err(InspectError::TimedOut(_))));
+    assert!(matches!(inspector.status(&token, SHORT_VIEW).await, Err(InspectError::TimedOut(_))));
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
     plane.thaw();
     eventually("the thawed cluster answers", Duration::from_secs(30), || async {
@@ -186,15 +191,15 @@ async fn good_and_bad_times_are_told_apart_and_end_by_themselves() {
 
     plane.end();
     reasons.push(silent(inspector.probe(&token).await, "connection refused"));
-    assert!(matches!(inspector.status(&token).await, Err(InspectError::Unreachable(_))));
+    assert!(matches!(inspector.status(&token, SHORT_VIEW).await, Err(InspectError::Unreachable(_))));
     plane.restart().await;
     // A connection from before the end is among those the inspector keeps.
     answered(&inspector.probe(&token).await);
-    assert!(inspector.status(&token).await.unwrap().snapshot.errors.is_empty());
+    assert!(inspector.status(&token, SHORT_VIEW).await.unwrap().snapshot.errors.is_empty());
 
     plane.restart_with_another_authority().await;
     reasons.push(refused(inspector.probe(&token).await, "not signed by the authority"));
-    assert!(matches!(inspector.topology(&token).await, Err(InspectError::Refused(_))));
+    assert!(matches!(inspector.topology(&token, SHORT_VIEW).await, Err(InspectError::Refused(_))));
     answered(&inspector.probe(&checked(&plane.kubeconfig(Who::Token))).await);
     reasons.push(refused(inspector.probe(&checked(&plane.kubeconfig(Who::WrongToken))).await, "(401)"));
 
@@ -219,10 +224,10 @@ async fn a_whole_cluster_is_read_with_what_belongs_together() {
         api.wait_for_replicas(&format!("web-{number}"), 1, Duration::from_secs(120)).await;
     }
     eventually("services know their pods", Duration::from_secs(60), || async {
-        edges(&inspector.topology(&document).await.unwrap(), "Pod", "Service") == 3
+        edges(&inspector.topology(&document, VIEW).await.unwrap(), "Pod", "Service") == 3
     })
     .await;
-    let status = inspector.status(&document).await.unwrap();
+    let status = inspector.status(&document, VIEW).await.unwrap();
     let all = &status.snapshot;
     assert_eq!((all.nodes.len(), all.pods.len(), all.deployments.len(), all.replica_sets.len()), (3, 3, 3, 3));
     // One more for the API server itself.
@@ -230,7 +235,7 @@ async fn a_whole_cluster_is_read_with_what_belongs_together() {
     assert_eq!(status.nodes_pods.values().sum::<u64>(), 3);
     assert_eq!((status.nodes_pods.len(), status.nodes_pods["Unknown"]), (4, 0));
     assert!(all.pods.iter().all(|pod| pod.status.phase.as_deref() == Some("Running") && pod.status.pod_ip.is_some()));
-    let topology = inspector.topology(&document).await.unwrap();
+    let topology = inspector.topology(&document, VIEW).await.unwrap();
     for (from, to, count) in [
         ("Pod", "Namespace", 3),
         ("Pod", "Node", 3),

@@ -25,7 +25,6 @@ pub(super) enum Failure {
     // Not in time.
     NotConnected,
     Silent,
-    Crowded,
     // Something answers and refuses us, or is not what it should be.
     Unauthorized,
     Forbidden,
@@ -68,7 +67,7 @@ impl Failure {
             | Self::Unreached
             | Self::Closed
             | Self::Unavailable(_) => Class::Unreachable,
-            Self::NotConnected | Self::Silent | Self::Crowded => Class::TimedOut,
+            Self::NotConnected | Self::Silent => Class::TimedOut,
             Self::Unauthorized
             | Self::Forbidden
             | Self::NothingAllowed
@@ -129,7 +128,6 @@ impl Failure {
                 "the API server accepted the connection and did not answer in time: it is overloaded or hangs; whoever runs \
                  the cluster should probe at it"
             }
-            Self::Crowded => "too many clusters are being read at the same time: try again in a moment",
             Self::Unauthorized => {
                 "the cluster does not accept the credentials in the kubeconfig (401): they are wrong, expired or revoked; \
                  store a kubeconfig with new ones, which whoever runs the cluster can give"

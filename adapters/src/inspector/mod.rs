@@ -22,7 +22,6 @@ use kqueen_domain::{
 };
 use quick_cache::sync::Cache;
 use tokio::{
-    sync::Semaphore,
     task::spawn_blocking,
     time::{Instant, timeout, timeout_at},
 };
@@ -38,18 +37,14 @@ use failure::Failure;
 pub struct Limits {
     /// Until a connection is made.
     pub connect: Duration,
-    /// For a whole look.
+    /// For a whole look. A view gets its time from who asks for it.
     pub probe: Duration,
-    /// For a whole status or topology.
-    pub view: Duration,
     /// How long an unused connection is kept.
     pub idle: Duration,
     /// Most bytes of one answer; a list of 500 large pods has some 10 MB.
     pub body_bytes: usize,
     /// Most objects of one kind that are shown.
     pub objects: usize,
-    /// Most statuses and topologies read at once; more wait, within their time.
-    pub views: usize,
     /// Most clients kept ready, each with up to two connections.
     pub clients: usize,
 }
@@ -59,11 +54,9 @@ impl Default for Limits {
         Self {
             connect: Duration::from_secs(5),
             probe: Duration::from_secs(10),
-            view: Duration::from_secs(20),
             idle: Duration::from_secs(90),
             body_bytes: 32 * 1024 * 1024,
             objects: 20_000,
-            views: 4,
             // Some 40 kB each with their connections; to make one anew takes half a millisecond.
             clients: 256,
         }
@@ -77,7 +70,6 @@ type Fingerprint = [u8; 32];
 pub struct KubeInspector {
     connector: Connector,
     limits: Limits,
-    views: Semaphore,
     clients: Cache<Fingerprint, ApiClient>,
 }
 
@@ -85,12 +77,7 @@ impl KubeInspector {
     /// An inspector that connects to addresses `rules` allow.
     #[must_use]
     pub fn new(rules: AddressRules, limits: Limits) -> Self {
-        Self {
-            connector: Connector::new(rules, limits.connect),
-            views: Semaphore::new(limits.views),
-            clients: Cache::new(limits.clients),
-            limits,
-        }
+        Self { connector: Connector::new(rules, limits.connect), clients: Cache::new(limits.clients), limits }
     }
 
     async fn client(&self, kubeconfig: &Kubeconfig) -> Result<(Fingerprint, ApiClient), Failure> {
@@ -134,11 +121,10 @@ impl KubeInspector {
         outcome
     }
 
-    async fn snapshot(&self, kubeconfig: &Kubeconfig, slices: bool) -> Result<Snapshot, Failure> {
-        let deadline = Instant::now() + self.limits.view;
-        let _turn = timeout_at(deadline, self.views.acquire()).await.map_err(|_| Failure::Crowded)?;
+    async fn snapshot(&self, kubeconfig: &Kubeconfig, slices: bool, within: Duration) -> Result<Snapshot, Failure> {
+        let deadline = Instant::now() + within;
         // Lists that are late are left out of the view; the rest of it is wanted nevertheless.
-        let lists = deadline - self.limits.view / 20;
+        let lists = deadline - within / 20;
         let read = self.with_client(kubeconfig, |client| read::snapshot(client, &self.limits, lists, slices));
         timeout_at(deadline, read).await.unwrap_or(Err(Failure::Silent))
     }
@@ -169,12 +155,12 @@ impl ClusterInspector for KubeInspector {
         }
     }
 
-    async fn status(&self, kubeconfig: &Kubeconfig) -> Result<ClusterStatus, InspectError> {
-        put_together(self.snapshot(kubeconfig, false).await?).await
+    async fn status(&self, kubeconfig: &Kubeconfig, within: Duration) -> Result<ClusterStatus, InspectError> {
+        put_together(self.snapshot(kubeconfig, false, within).await?).await
     }
 
-    async fn topology(&self, kubeconfig: &Kubeconfig) -> Result<Topology, InspectError> {
-        put_together(self.snapshot(kubeconfig, true).await?).await
+    async fn topology(&self, kubeconfig: &Kubeconfig, within: Duration) -> Result<Topology, InspectError> {
+        put_together(self.snapshot(kubeconfig, true, within).await?).await
     }
 }
 

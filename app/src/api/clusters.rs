@@ -134,19 +134,20 @@ impl ClustersApi {
 
     /// Show what runs in a cluster, live: nodes, pods, services, deployments and more.
     ///
-    /// A kind that may not be read is named in `errors`. 502 when the cluster refuses us or cannot be reached, 504 when it does not answer
-    /// in time.
+    /// A kind that may not be read, or is late, is named in `errors`. 502 when the cluster refuses us or cannot be reached, 504 when it does
+    /// not answer in time. Requests for the same view that arrive while it is being read share one answer. 429 when too many other views
+    /// are being read for you.
     #[oai(path = "/:id/status", method = "get", operation_id = "cluster_status")]
     async fn status(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterStatusView>, ApiError> {
-        let status = ready(self.0.as_ref())?.live.status(&caller.0, id.0.into()).await?;
-        Ok(Rendered::aside(|| ClusterStatusView::from(status)).await)
+        ready(self.0.as_ref())?.live.status(&caller.0, id.0.into()).await
     }
 
     /// Show what runs in a cluster as a graph, live: items by uid, and relations from one to another.
+    ///
+    /// Errors are those of `status`.
     #[oai(path = "/:id/topology-data", method = "get", operation_id = "cluster_topology")]
     async fn topology(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<TopologyView>, ApiError> {
-        let topology = ready(self.0.as_ref())?.live.topology(&caller.0, id.0.into()).await?;
-        Ok(Rendered::aside(|| TopologyView::from(topology)).await)
+        ready(self.0.as_ref())?.live.topology(&caller.0, id.0.into()).await
     }
 
     /// Show the kubeconfig, where the policy lets the caller read it.

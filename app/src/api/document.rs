@@ -305,7 +305,7 @@ fn responses() -> Value {
         (413, "The body is too long."),
         (415, "The body is not sent as application/json."),
         (422, "Fields that cannot be accepted, all of them in `details`."),
-        (429, "Too many attempts, or too many streams; come back after `Retry-After` seconds."),
+        (429, "Too many attempts, event streams or live views; come back after `Retry-After` seconds."),
         (502, "The cluster refused us or cannot be reached."),
         (503, "The store does not answer; come back after `Retry-After` seconds."),
         (504, "The cluster did not answer in time."),

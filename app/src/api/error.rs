@@ -16,10 +16,13 @@ use poem_openapi::{
 };
 use serde::Serialize;
 
+use super::live::NoSlot;
 use crate::events::Full;
 
 /// After how many seconds there may be room for one more stream.
 const STREAM_LATER: u64 = 30;
+/// After how many seconds there may be room for one more live view: those that hang end in the time one look may take.
+const VIEW_LATER: u64 = 5;
 
 /// How many wrong fields are told one by one.
 const DETAILED: usize = 100;
@@ -241,6 +244,16 @@ impl From<Invalid> for ApiError {
         // A long list of mistakes is made by a program, and is not read by anybody.
         details.truncate(DETAILED);
         Self { details, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", description) }
+    }
+}
+
+impl From<NoSlot> for ApiError {
+    fn from(none: NoSlot) -> Self {
+        let (status, word) = match none {
+            NoSlot::User(_) | NoSlot::Cluster(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+            NoSlot::Overall(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        };
+        Self { retry_after: Some(VIEW_LATER), ..Self::new(status, word, none.to_string()) }
     }
 }
 

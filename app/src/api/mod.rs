@@ -6,6 +6,7 @@ pub mod dto;
 pub mod error;
 mod header;
 mod json;
+pub mod live;
 pub mod page;
 pub mod render;
 pub mod rendered;
@@ -28,8 +29,8 @@ use std::sync::Arc;
 use kqueen_domain::{
     port::store::{ReadBarrier, Revision},
     service::{
-        Expected, clusters::Clusters, live::LiveViews, organizations::Organizations, orphans::Orphans,
-        provisioners::Provisioners, sessions::Sessions, users::Users,
+        Expected, clusters::Clusters, organizations::Organizations, orphans::Orphans, provisioners::Provisioners,
+        sessions::Sessions, users::Users,
     },
 };
 use poem::{IntoEndpoint, endpoint::BoxEndpoint};
@@ -38,6 +39,7 @@ use serde_json::Value;
 
 pub use document::document;
 use error::ApiError;
+use live::LiveReads;
 use render::Renderer;
 
 use crate::{config::Auth, events::Events, http::API, worker::wake::Trigger};
@@ -60,7 +62,7 @@ pub struct Api {
     /// What changes, for people who watch.
     pub events: Arc<Events>,
     /// Live views of clusters.
-    pub live: Arc<LiveViews>,
+    pub live: Arc<LiveReads>,
     /// Whether the store answers.
     pub freshness: Arc<dyn ReadBarrier>,
     /// Puts answers together.

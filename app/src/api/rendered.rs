@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use bytes::Bytes;
 use kqueen_domain::port::store::Revision;
 use poem::{
     IntoResponse, Response,
@@ -22,22 +23,29 @@ const MAX_DIGITS: usize = 20;
 /// JSON bytes of the shape `T`.
 #[derive(Debug)]
 pub struct Rendered<T> {
-    body: Vec<u8>,
+    body: Bytes,
     etag: Option<Revision>,
     shape: PhantomData<fn() -> T>,
+}
+
+/// The same answer for several who asked for it together; the bytes are shared.
+impl<T> Clone for Rendered<T> {
+    fn clone(&self) -> Self {
+        Self { body: self.body.clone(), etag: self.etag, shape: PhantomData }
+    }
 }
 
 impl<T> Rendered<T> {
     /// An answer with that body.
     #[must_use]
-    pub const fn new(body: Vec<u8>) -> Self {
-        Self { body, etag: None, shape: PhantomData }
+    pub fn new(body: Vec<u8>) -> Self {
+        Self { body: body.into(), etag: None, shape: PhantomData }
     }
 
     /// An answer that tells the revision of the record it shows.
     #[must_use]
-    pub const fn at(body: Vec<u8>, revision: Revision) -> Self {
-        Self { body, etag: Some(revision), shape: PhantomData }
+    pub fn at(body: Vec<u8>, revision: Revision) -> Self {
+        Self { body: body.into(), etag: Some(revision), shape: PhantomData }
     }
 
     /// An answer made by serde, which renders what `T` declares.

@@ -1,5 +1,7 @@
 //! Reads a live cluster's API.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::{
@@ -32,8 +34,9 @@ pub enum InspectError {
 pub trait ClusterInspector: Send + Sync {
     /// One cheap look: does it answer, does it accept us, which version is it? A failed look is an outcome too.
     async fn probe(&self, kubeconfig: &Kubeconfig) -> ProbeResult;
-    /// What runs in the cluster. A kind that may not be read is named in `errors` and does not fail the rest.
-    async fn status(&self, kubeconfig: &Kubeconfig) -> Result<ClusterStatus, InspectError>;
+    /// What runs in the cluster, as far as it says so `within` that time. A kind that may not be read, or is late, is named in `errors`
+    /// and does not fail the rest.
+    async fn status(&self, kubeconfig: &Kubeconfig, within: Duration) -> Result<ClusterStatus, InspectError>;
     /// The same as a graph.
-    async fn topology(&self, kubeconfig: &Kubeconfig) -> Result<Topology, InspectError>;
+    async fn topology(&self, kubeconfig: &Kubeconfig, within: Duration) -> Result<Topology, InspectError>;
 }

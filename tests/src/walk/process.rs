@@ -1,6 +1,6 @@
 //! What a process of the product holds in memory.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use kqueen_adapters::storage::{self, OpenError, Settings, Stores};
@@ -164,11 +164,11 @@ impl ClusterInspector for Answering {
         ProbeResult::Reached { version: "v1.37.2".to_owned() }
     }
 
-    async fn status(&self, _kubeconfig: &Kubeconfig) -> Result<ClusterStatus, InspectError> {
+    async fn status(&self, _kubeconfig: &Kubeconfig, _within: Duration) -> Result<ClusterStatus, InspectError> {
         Err(InspectError::Unreachable("there is nothing to read".to_owned()))
     }
 
-    async fn topology(&self, _kubeconfig: &Kubeconfig) -> Result<Topology, InspectError> {
+    async fn topology(&self, _kubeconfig: &Kubeconfig, _within: Duration) -> Result<Topology, InspectError> {
         Err(InspectError::Unreachable("there is nothing to read".to_owned()))
     }
 }

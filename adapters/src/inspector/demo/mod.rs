@@ -7,7 +7,7 @@ mod nodes;
 mod workload;
 mod world;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use kqueen_domain::{
@@ -79,16 +79,16 @@ impl ClusterInspector for DemoInspector {
         }
     }
 
-    async fn status(&self, kubeconfig: &Kubeconfig) -> Result<ClusterStatus, InspectError> {
+    async fn status(&self, kubeconfig: &Kubeconfig, within: Duration) -> Result<ClusterStatus, InspectError> {
         match simulated(kubeconfig) {
-            None => self.inner.status(kubeconfig).await,
+            None => self.inner.status(kubeconfig, within).await,
             Some((id, access)) => Ok(self.snapshot(id, &access)?.into()),
         }
     }
 
-    async fn topology(&self, kubeconfig: &Kubeconfig) -> Result<Topology, InspectError> {
+    async fn topology(&self, kubeconfig: &Kubeconfig, within: Duration) -> Result<Topology, InspectError> {
         match simulated(kubeconfig) {
-            None => self.inner.topology(kubeconfig).await,
+            None => self.inner.topology(kubeconfig, within).await,
             Some((id, access)) => Ok(self.snapshot(id, &access)?.into()),
         }
     }

@@ -20,6 +20,9 @@ use uuid::Uuid;
 use super::*;
 use crate::engine::DemoEngine;
 
+/// How long a view may take, which these take nothing of.
+const WITHIN: Duration = Duration::from_secs(1);
+
 /// Counts what it is asked, and knows nothing.
 #[derive(Default)]
 struct Elsewhere(Mutex<u32>);
@@ -40,10 +43,10 @@ impl ClusterInspector for Elsewhere {
     async fn probe(&self, _: &Kubeconfig) -> ProbeResult {
         ProbeResult::Refused { reason: self.refuse().to_string() }
     }
-    async fn status(&self, _: &Kubeconfig) -> Result<ClusterStatus, InspectError> {
+    async fn status(&self, _: &Kubeconfig, _: Duration) -> Result<ClusterStatus, InspectError> {
         Err(self.refuse())
     }
-    async fn topology(&self, _: &Kubeconfig) -> Result<Topology, InspectError> {
+    async fn topology(&self, _: &Kubeconfig, _: Duration) -> Result<Topology, InspectError> {
         Err(self.refuse())
     }
 }
@@ -150,7 +153,7 @@ async fn everything_refers_to_something_that_is_there() {
         json!({"node_count": 20, "network_policy": "CILIUM", "size": "large", "kubernetes_version": "1.32.10"}),
     ] {
         let (world, kubeconfig) = World::new(parameters.clone()).await;
-        let snapshot = world.inspector.status(&kubeconfig).await.unwrap().snapshot;
+        let snapshot = world.inspector.status(&kubeconfig, WITHIN).await.unwrap().snapshot;
         assert!(snapshot.errors.is_empty());
         are_objects_sound(&snapshot);
         do_references_lead_somewhere(&snapshot);
@@ -254,7 +257,7 @@ async fn a_cluster_shows_what_it_was_asked_to_be() {
     let (world, kubeconfig) = World::new(parameters).await;
     let version = "v1.33.6-simulated".to_owned();
     assert_eq!(world.inspector.probe(&kubeconfig).await, ProbeResult::Reached { version: version.clone() });
-    let status = world.inspector.status(&kubeconfig).await.unwrap();
+    let status = world.inspector.status(&kubeconfig, WITHIN).await.unwrap();
     let told = status.snapshot.version.as_ref().unwrap();
     assert_eq!(
         (told.git_version.as_ref(), told.major.as_deref(), told.minor.as_deref()),
@@ -276,7 +279,7 @@ async fn a_cluster_shows_what_it_was_asked_to_be() {
 #[tokio::test]
 async fn the_graph_has_every_kind_and_no_loose_end() {
     let (world, kubeconfig) = World::new(json!({})).await;
-    let graph = world.inspector.topology(&kubeconfig).await.unwrap();
+    let graph = world.inspector.topology(&kubeconfig, WITHIN).await.unwrap();
     assert_eq!(graph.kinds().len(), 8);
     let linked: BTreeSet<_> = graph.relations.iter().flat_map(|it| [&it.source, &it.target]).collect();
     let loose: Vec<_> = graph.items.iter().filter(|(uid, _)| !linked.contains(uid)).map(|(_, item)| item).collect();
@@ -300,14 +303,14 @@ async fn the_graph_has_every_kind_and_no_loose_end() {
 #[tokio::test]
 async fn the_same_cluster_has_the_same_objects_each_time() {
     let (world, kubeconfig) = World::new(json!({"node_count": 3})).await;
-    let first = world.inspector.status(&kubeconfig).await.unwrap().snapshot;
+    let first = world.inspector.status(&kubeconfig, WITHIN).await.unwrap().snapshot;
     world.pass(3600);
-    let second = world.inspector.status(&kubeconfig).await.unwrap().snapshot;
+    let second = world.inspector.status(&kubeconfig, WITHIN).await.unwrap().snapshot;
     assert_eq!(identities(&first), identities(&second));
     assert_eq!(first.pods, second.pods);
 
     world.resize(5).await;
-    let larger = world.inspector.status(&kubeconfig).await.unwrap().snapshot;
+    let larger = world.inspector.status(&kubeconfig, WITHIN).await.unwrap().snapshot;
     do_references_lead_somewhere(&larger);
     do_workloads_add_up(&larger);
     let nodes = |snapshot: &Snapshot| uids(&snapshot.nodes, |it| &it.metadata).len();
@@ -320,7 +323,7 @@ async fn the_same_cluster_has_the_same_objects_each_time() {
     assert!(joined.is_sorted() && joined[3] > joined[2] + TimeDelta::minutes(50), "{joined:?}");
 
     world.resize(3).await;
-    let again = world.inspector.status(&kubeconfig).await.unwrap().snapshot;
+    let again = world.inspector.status(&kubeconfig, WITHIN).await.unwrap().snapshot;
     assert_eq!(identities(&again), before, "what it was, it is again");
 }
 
@@ -328,7 +331,7 @@ async fn the_same_cluster_has_the_same_objects_each_time() {
 async fn who_enforces_network_policy_is_seen() {
     let (world, kubeconfig) = World::new(json!({})).await;
     let enforcers = async || {
-        let deployments = world.inspector.status(&kubeconfig).await.unwrap().snapshot.deployments;
+        let deployments = world.inspector.status(&kubeconfig, WITHIN).await.unwrap().snapshot.deployments;
         let names = deployments.into_iter().filter_map(|it| it.metadata.name);
         names.filter(|name| name.starts_with("calico") || name.starts_with("cilium")).collect::<Vec<_>>()
     };
@@ -345,8 +348,8 @@ async fn a_cluster_that_is_not_there_does_not_answer() {
     world.engine.destroy(&world.credentials, &world.spec).await.unwrap();
     for _ in 0..2 {
         assert!(matches!(world.inspector.probe(&kubeconfig).await, ProbeResult::NoAnswer { .. }));
-        assert!(matches!(world.inspector.status(&kubeconfig).await, Err(InspectError::Unreachable(_))));
-        assert!(matches!(world.inspector.topology(&kubeconfig).await, Err(InspectError::Unreachable(_))));
+        assert!(matches!(world.inspector.status(&kubeconfig, WITHIN).await, Err(InspectError::Unreachable(_))));
+        assert!(matches!(world.inspector.topology(&kubeconfig, WITHIN).await, Err(InspectError::Unreachable(_))));
         world.pass(6);
     }
     world.engine.deploy(&world.credentials, &world.spec).await.unwrap();
@@ -365,7 +368,7 @@ async fn knowing_a_clusters_id_lets_nobody_in() {
     assert!(
         matches!(world.inspector.probe(&guessed).await, ProbeResult::Refused { reason } if reason.contains("credentials"))
     );
-    assert!(matches!(world.inspector.status(&guessed).await, Err(InspectError::Refused(_))));
+    assert!(matches!(world.inspector.status(&guessed, WITHIN).await, Err(InspectError::Refused(_))));
 }
 
 #[tokio::test]
@@ -382,7 +385,8 @@ async fn other_clusters_are_left_to_the_inspector_behind() {
             matches!(world.inspector.probe(&kubeconfig).await, ProbeResult::Refused { reason } if reason == "elsewhere")
         );
         assert!(
-            world.inspector.status(&kubeconfig).await.is_err() && world.inspector.topology(&kubeconfig).await.is_err()
+            world.inspector.status(&kubeconfig, WITHIN).await.is_err()
+                && world.inspector.topology(&kubeconfig, WITHIN).await.is_err()
         );
         assert_eq!(world.elsewhere.asked(), before + 3, "{server}");
     }

@@ -1,6 +1,6 @@
 //! Who may do what to clusters, and what clusters may refer to.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     doubles::{fields, fresh, kubeconfig, status},
@@ -41,8 +41,8 @@ fn accepting() -> MockClusterStore {
 /// An inspector whose answers show that it was asked.
 fn silent() -> MockClusterInspector {
     let mut inspector = MockClusterInspector::new();
-    inspector.expect_status().returning(|_| Err(InspectError::TimedOut("no answer".into())));
-    inspector.expect_topology().returning(|_| Err(InspectError::TimedOut("no answer".into())));
+    inspector.expect_status().returning(|_, _| Err(InspectError::TimedOut("no answer".into())));
+    inspector.expect_topology().returning(|_, _| Err(InspectError::TimedOut("no answer".into())));
     inspector
 }
 
@@ -68,12 +68,14 @@ fn calico() -> NetworkPolicy {
 async fn column(clusters: &Arc<Clusters>, actor: &User, id: ClusterId) -> [u16; 10] {
     let me = caller(actor);
     let live = LiveViews { clusters: clusters.clone(), inspector: Arc::new(silent()) };
+    let seen = async { Ok::<_, ServiceError>(live.open(&me, id).await?.status(Duration::from_secs(1)).await?) };
+    let graph = async { Ok::<_, ServiceError>(live.open(&me, id).await?.topology(Duration::from_secs(1)).await?) };
     [
         status(&clusters.get(&me, id)),
         status(&clusters.show(&me, id, |_| Vec::new()).await),
         status(&clusters.progress(&me, id)),
-        status(&live.status(&me, id).await),
-        status(&live.topology(&me, id).await),
+        status(&seen.await),
+        status(&graph.await),
         status(&clusters.kubeconfig(&me, id).await),
         status(&clusters.update(&me, id, renamed(), None).await),
         status(&clusters.resize(&me, id, 3, None).await),

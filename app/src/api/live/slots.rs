@@ -1,0 +1,156 @@
+//! How many live views are read at the same time: for one user, of one cluster, and altogether.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use kqueen_domain::id::{ClusterId, UserId};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
+
+/// How many at the same time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// For one user: fewer than altogether, so that one user's clusters that hang leave room for the others.
+    pub(super) per_user: usize,
+    /// Of one cluster: each of its views with its present kubeconfig, and as many with a former one.
+    pub(super) per_cluster: usize,
+    /// Altogether, so that memory and connections stay bounded.
+    pub(super) overall: usize,
+    /// How long one waits for a slot.
+    pub(super) patience: Duration,
+}
+
+/// Why there is no slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoSlot {
+    /// The user has as many views read as one may have.
+    #[error(
+        "{0} live views are being read for you, as many as one user may have at a time: wait for one of them to end, or close pages that \
+         show clusters which do not answer"
+    )]
+    User(usize),
+    /// The cluster is read as often as it may be.
+    #[error("{0} live views of this cluster are being read, as many as there may be at a time: try again in a moment")]
+    Cluster(usize),
+    /// There are as many views read as there may be.
+    #[error("{0} live views are being read, as many as this installation reads at a time: try again in a moment")]
+    Overall(usize),
+}
+
+/// Slots for views that are read.
+#[derive(Debug)]
+pub(super) struct ReadSlots {
+    limits: Limits,
+    users: PerKey<UserId>,
+    clusters: PerKey<ClusterId>,
+    overall: Arc<Semaphore>,
+}
+
+/// A slot that is taken until it is dropped.
+#[derive(Debug)]
+pub(super) struct ReadSlot {
+    _permits: [OwnedSemaphorePermit; 3],
+}
+
+impl ReadSlots {
+    /// None is taken.
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            users: PerKey::new(limits.per_user),
+            clusters: PerKey::new(limits.per_cluster),
+            overall: Arc::new(Semaphore::new(limits.overall)),
+        }
+    }
+
+    /// A slot for that user's view of that cluster; waits a moment for one.
+    ///
+    /// # Errors
+    /// Which limit is in the way.
+    pub(super) async fn take(&self, user: UserId, cluster: ClusterId) -> Result<ReadSlot, NoSlot> {
+        let Limits { per_user, per_cluster, overall, patience } = self.limits;
+        let until = Instant::now() + patience;
+        // What is shared by all comes last: nobody holds it while waiting for one's own.
+        let user = permit(self.users.of(user), until).await.ok_or(NoSlot::User(per_user))?;
+        let cluster = permit(self.clusters.of(cluster), until).await.ok_or(NoSlot::Cluster(per_cluster))?;
+        let any = permit(self.overall.clone(), until).await.ok_or(NoSlot::Overall(overall))?;
+        Ok(ReadSlot { _permits: [user, cluster, any] })
+    }
+}
+
+/// One in turn, if there is one in time.
+async fn permit(semaphore: Arc<Semaphore>, until: Instant) -> Option<OwnedSemaphorePermit> {
+    timeout_at(until, semaphore.acquire_owned()).await.ok()?.ok()
+}
+
+/// As many permits for each key; keys of which none is taken are forgotten.
+#[derive(Debug)]
+struct PerKey<K> {
+    permits: usize,
+    semaphores: Mutex<HashMap<K, Weak<Semaphore>>>,
+}
+
+impl<K: Eq + Hash> PerKey<K> {
+    fn new(permits: usize) -> Self {
+        Self { permits, semaphores: Mutex::default() }
+    }
+
+    fn of(&self, key: K) -> Arc<Semaphore> {
+        let mut semaphores = self.semaphores.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(semaphore) = semaphores.get(&key).and_then(Weak::upgrade) {
+            return semaphore;
+        }
+        semaphores.retain(|_, semaphore| semaphore.strong_count() > 0);
+        let semaphore = Arc::new(Semaphore::new(self.permits));
+        semaphores.insert(key, Arc::downgrade(&semaphore));
+        semaphore
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { per_user: 3, per_cluster: 2, overall: 4, patience: Duration::from_secs(2) };
+
+    #[tokio::test(start_paused = true)]
+    async fn each_limit_is_told_and_what_ends_makes_room() {
+        let slots = ReadSlots::new(LIMITS);
+        let [ann, bob, cid] = [(); 3].map(|()| UserId::random());
+        let clusters = [(); 5].map(|()| ClusterId::random());
+        let first = slots.take(ann, clusters[0]).await.unwrap();
+        let _second = slots.take(bob, clusters[0]).await.unwrap();
+        assert_eq!(slots.take(ann, clusters[0]).await.unwrap_err(), NoSlot::Cluster(2));
+        let third = slots.take(ann, clusters[1]).await.unwrap();
+        let _fourth = slots.take(ann, clusters[2]).await.unwrap();
+        assert_eq!(slots.take(ann, clusters[3]).await.unwrap_err(), NoSlot::User(3));
+        assert_eq!(slots.take(cid, clusters[3]).await.unwrap_err(), NoSlot::Overall(4));
+        drop((first, third));
+        let _again = slots.take(ann, clusters[0]).await.unwrap();
+        slots.take(cid, clusters[4]).await.unwrap();
+        slots.take(UserId::random(), clusters[4]).await.unwrap();
+        assert!(!slots.users.semaphores.lock().unwrap().contains_key(&cid), "who reads nothing is forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slot_that_comes_free_in_time_is_waited_for() {
+        let slots = ReadSlots::new(LIMITS);
+        let (ann, clusters) = (UserId::random(), [(); 4].map(|()| ClusterId::random()));
+        let mut taken = Vec::new();
+        for cluster in &clusters[..3] {
+            taken.push(slots.take(ann, *cluster).await.unwrap());
+        }
+        let end_one = async {
+            tokio::time::sleep(LIMITS.patience / 2).await;
+            taken.pop();
+        };
+        let (slot, ()) = tokio::join!(slots.take(ann, clusters[3]), end_one);
+        assert!(slot.is_ok());
+    }
+}
