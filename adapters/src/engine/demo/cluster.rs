@@ -73,8 +73,8 @@ pub(super) enum Work {
 /// A simulated cluster as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DemoCluster {
-    /// Was called `mark` in files that earlier versions kept.
-    #[serde(alias = "mark")]
+    /// Stored under the name it had in version 0.1.
+    #[serde(rename = "mark")]
     pub(super) tag: OwnershipTag,
     /// Each provisioner is an account of its own.
     pub(super) account: ProvisionerId,
