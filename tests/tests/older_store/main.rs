@@ -1,0 +1,178 @@
+//! A store that version 0.1 wrote is opened by the program of today, and everything that was in it is there: the same values, times, reasons
+//! and revisions, and secrets that open. See `tests/data/store_0_1`.
+#![allow(clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
+
+mod answers;
+mod store;
+
+use std::time::Duration;
+
+use kqueen_tests::fixture::{
+    app::{App, Options, read},
+    child,
+    etcd::{Etcd, Options as EtcdOptions},
+    people::kubeconfig,
+    process::eventually,
+};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpListener,
+};
+
+use self::answers::{Answered, Readers, assert_has, undisturbed};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The program, if that is what this process was started for; nothing when run as a test.
+#[test]
+fn child() {
+    child::serve_if_asked();
+}
+
+/// The program of today with the engines of then, on a store that `prepare` puts there.
+async fn opened(options: Options, kind: &str, prepare: impl AsyncFnOnce(&App)) -> App {
+    let options = options.with_model_engine("today").with("SECRET_KEY", store::SECRET_KEY);
+    let options = options.with("DEMO_ENABLED", "true").with("STORAGE_KIND", "memory");
+    // Started once to have its folder.
+    let mut app = App::start_with(options).await;
+    app.kill();
+    prepare(&app).await;
+    store::put_demo(&app.folder);
+    app.set("STORAGE_KIND", kind);
+    app.restart().await;
+    app
+}
+
+async fn ask(app: &App, readers: &Readers, answered: &Answered) -> (StatusCode, Option<String>, Value) {
+    let token = Some(readers.token(&answered.reader));
+    let request = match &answered.sent {
+        None => app.request(Method::GET, &answered.path, token),
+        Some((key, body)) => app.request(Method::POST, &answered.path, token).header("idempotency-key", key).json(body),
+    };
+    let answer = read(request).await;
+    let tag = answer.headers.get("etag").map(|tag| tag.to_str().unwrap().to_owned());
+    (answer.status, tag, answer.body)
+}
+
+#[tokio::test]
+async fn on_etcd_everything_is_as_it_was() {
+    let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
+    let options = Options::default().on_etcd(&etcd, "/older");
+    // Another replica leads: nothing is done to clusters while they are compared.
+    let app = opened(options, "etcd", async |_| store::put_on_etcd(&etcd, "/older").await).await;
+    let readers = Readers::log_in(&app).await;
+    for answered in answers::all() {
+        let (status, tag, body) = ask(&app, &readers, &answered).await;
+        let what = format!("{} asks for {}", answered.reader, answered.path);
+        assert_eq!(status, answered.status, "{what}: {body}");
+        assert_eq!(tag, answered.tag, "{what}");
+        assert_has(&body, &answered.body, &what);
+    }
+
+    secrets_are_still_used(&app, &readers).await;
+    let web = readers.cluster(&app, "web-renamed").await;
+    let status = app.get(&format!("/clusters/{web}/status"), readers.token("bob")).await.ok();
+    assert_eq!(status["nodes"].as_array().unwrap().len(), 3, "the demo engine's own file is read: {status}");
+    let bob = json!({"username": "carol", "password": store::PASSWORD});
+    let refused = app.call(Method::POST, "/auth", None, Some(&bob)).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "who was deactivated stays out");
+}
+
+/// A provisioner that is changed keeps its secret, and its engine is given it.
+async fn secrets_are_still_used(app: &App, readers: &Readers) {
+    let provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", provider.local_addr().unwrap());
+    let listening = tokio::spawn(async move {
+        loop {
+            let (stream, _) = provider.accept().await.unwrap();
+            let mut lines = BufReader::new(stream).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Some((name, value)) = line.split_once(": ")
+                    && name.eq_ignore_ascii_case("authorization")
+                {
+                    return value.to_owned();
+                }
+            }
+        }
+    });
+    let made = answers::all().into_iter().find(|answered| answered.path == "/provisioners" && answered.sent.is_some());
+    let made = made.unwrap();
+    let (_, sent) = made.sent.unwrap();
+    let path = format!("/provisioners/{}", made.body["id"].as_str().unwrap());
+    let change = json!({"parameters": {"url": url, "token": "*******"}});
+    app.patch(&path, readers.token("ann"), change).await.ok();
+    let given = tokio::time::timeout(PATIENCE, listening).await.unwrap().unwrap();
+    assert_eq!(given, format!("Bearer {}", sent["parameters"]["token"].as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn on_sled_everything_is_there_and_work_goes_on() {
+    // This replica leads at once: what it works on moves, and the rest is as it was.
+    let app = opened(Options::default(), "sled", async |app| store::put_on_sled(&app.folder.join("store"))).await;
+    let readers = Readers::log_in(&app).await;
+    let all = answers::all();
+    let mut compared = 0;
+    for answered in all.iter().filter_map(|answered| undisturbed(answered, &all)) {
+        let (status, _, body) = ask(&app, &readers, &answered).await;
+        let what = format!("{} asks for {}", answered.reader, answered.path);
+        assert_eq!(status, answered.status, "{what}: {body}");
+        assert_has(&body, &answered.body, &what);
+        compared += 1;
+    }
+    assert!(compared > 60, "{compared}");
+
+    // What was under way when the process was killed comes to an end.
+    let under_way = readers.cluster(&app, "under-way").await;
+    let path = format!("/clusters/{under_way}/operations");
+    let has_ended = || async { app.get(&path, readers.token("ann")).await.ok()[0]["ended_at"].is_string() };
+    eventually("what was under way ends", PATIENCE, has_ended).await;
+
+    // And it is a store like any other.
+    let provisioners = app.get("/provisioners?name=imported", readers.token("ann")).await.ok();
+    let body = json!({
+        "name": "of-today",
+        "provisioner": format!("Provisioner:{}", provisioners[0]["id"].as_str().unwrap()),
+        "kubeconfig": kubeconfig("https://127.0.0.1:1", "a-token"),
+    });
+    let made = app.post("/clusters", readers.token("ann"), body).await.id();
+    app.observed(&made, readers.token("ann")).await;
+}
+
+#[test]
+fn the_store_has_one_of_every_kind() {
+    let pairs = store::pairs();
+    for kind in [
+        "shown/organization/",
+        "shown/user/",
+        "shown/provisioner/",
+        "shown/cluster/",
+        "shown/sighting/",
+        "shown/ages/",
+        "shown/check/",
+        "shown/operation/",
+        "shown/orphan/",
+        "shown/departed/",
+        "ledger/",
+        "timeline/",
+        "claim/cluster/",
+        "claim/provisioner/",
+        "sealed/password/",
+        "sealed/user-metadata/",
+        "sealed/provisioner-parameters/",
+        "sealed/kubeconfig/",
+        "sealed/cluster-metadata/",
+        "unique/username/",
+        "unique/email/",
+        "unique/namespace/",
+        "uses/organization/",
+        "uses/user/",
+        "uses/provisioner/",
+        "meta/derivation",
+        "meta/check/",
+        "meta/installation",
+    ] {
+        assert!(pairs.iter().any(|pair| pair.key.starts_with(kind)), "{kind}");
+    }
+}
