@@ -9,7 +9,7 @@ export PATH := $(CACHE)/bin:$(PATH)
 TEST_ENVIRONMENT := env $(foreach name,$(filter-out KQUEEN_REQUIRE_SERVICES,$(filter KQUEEN_% KQUEENUI_%,$(.VARIABLES))),-u $(name))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench ci openapi format lint setup-build setup-test kubernetes checks
+.PHONY: help run test bench ci openapi format lint setup-build setup-checks setup-test kubernetes checks
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ setup-build: ## Install what building needs
 	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
 	@tests/tools/install build
 
+setup-checks:
+	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
+	@tests/tools/install checks
+
 setup-test: ## Install what the tests need
 	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
 	@tests/tools/install test
@@ -55,9 +59,10 @@ kubernetes: setup-test
 		tests/tools/build_kubernetes || [ -z "$(filter-out 0,$(KQUEEN_REQUIRE_SERVICES))" ]; \
 	fi
 
-checks: setup-build
+checks: setup-checks
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) deny --locked --log-level warn check licenses bans sources
 	tests/tools/check_dependencies
 	$(CARGO) run --quiet --locked --package kqueen -- openapi | diff -u $(DOCUMENT) - \
 		|| { echo "the API has changed: run make openapi, and commit $(DOCUMENT)" >&2; exit 1; }
