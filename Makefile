@@ -15,7 +15,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup-build ## Build and start the server for a try-out: sled, config/dev.toml, loopback only
-	env -u KQUEEN_REQUIRE_SERVICES $(CARGO) run --release --locked --package kqueen -- serve
+	env -u KQUEEN_REQUIRE_SERVICES $(CARGO) run --profile quick --locked --package kqueen -- serve
 
 test: setup-test kubernetes ## Run all tests; installs the servers they need
 	$(CARGO) build --workspace --locked
