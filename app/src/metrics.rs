@@ -9,7 +9,7 @@ use std::{
 };
 
 use kqueen_adapters::storage::Meters;
-use kqueen_domain::{catalog::Catalog, provisioner::ProvisionerPhase};
+use kqueen_domain::catalog::Catalog;
 use poem::http::{Method, StatusCode};
 use prometheus::{
     Counter, Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
@@ -215,12 +215,7 @@ impl Gauges {
         }
         self.provisioners.reset();
         for ((phase, engine), number) in catalog.provisioner_counts() {
-            let phase = match phase {
-                ProvisionerPhase::Ready => "OK",
-                ProvisionerPhase::Failed => "Error",
-                ProvisionerPhase::NotReachable => "Not Reachable",
-            };
-            self.provisioners.with_label_values(&[phase, &engine]).set(count(number));
+            self.provisioners.with_label_values(&[phase.as_str(), &engine]).set(count(number));
         }
         self.orphans.set(count(catalog.orphan_count()));
         self.leads.set(reconciler.leads.load(Ordering::Relaxed));

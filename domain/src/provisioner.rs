@@ -24,6 +24,16 @@ pub enum ProvisionerPhase {
 impl ProvisionerPhase {
     /// Every phase.
     pub const ALL: [Self; 3] = [Self::Ready, Self::Failed, Self::NotReachable];
+
+    /// The word programs use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "OK",
+            Self::Failed => "Error",
+            Self::NotReachable => "Not Reachable",
+        }
+    }
 }
 
 /// What a check of a provisioner found.

@@ -273,8 +273,7 @@ async fn everything_wrong_with_the_parameters_is_told_at_once() {
         let fields: Vec<_> = details.iter().map(|detail| detail["field"].as_str().unwrap()).collect();
         assert_eq!(fields, ["offset", "limit", "sortby", "order", "all_namespaces"], "{list}");
     }
-    for wrong in ["limit=0", "limit=1.5", "limit=", "limit=ten", "offset=", "offset=1000000001", "sortby=", "order=ASC"]
-    {
+    for wrong in ["limit=0", "limit=1.5", "limit=ten", "offset=1000000001", "sortby=owner", "order=ASC"] {
         let refused = app.get(&format!("/clusters?{wrong}"), &root).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}: {}", refused.body);
     }

@@ -21,10 +21,8 @@ use super::{
         topology::TopologyView,
     },
     error::ApiError,
-    expected,
-    header::HeaderText,
-    once,
-    page::ListQuery,
+    expected, once,
+    page::{ListQuery, PhasedQuery},
     ready, render,
     rendered::{Listed, Rendered},
     security::Authenticated,
@@ -55,8 +53,9 @@ pub(super) fn without_kubeconfig(api: &Api, caller: &Caller, view: &catalog::Clu
 impl ClustersApi {
     /// List clusters.
     #[oai(path = "/", method = "get", operation_id = "cluster_list")]
-    async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<ClusterView>>, ApiError> {
+    async fn list(&self, caller: Authenticated, query: PhasedQuery) -> Result<Rendered<Listed<ClusterView>>, ApiError> {
         let api = ready(self.0.as_ref())?;
+        let query = api.renderer.cluster_query(&query)?;
         let page = api.clusters.list(&caller.0, &query.list, |view| api.renderer.cluster_text(&caller.0, view))?;
         if api.wake_on_list {
             let lines = page.items.iter().filter(|line| !line.keeps_its_schedule());

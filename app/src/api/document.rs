@@ -111,7 +111,8 @@ fn complete_operation(operation: &mut Value) {
     let Some(facts) = FACTS.iter().find(|facts| facts.operation == id) else { return };
     let shared: &[u16] = if OPEN.contains(&facts.operation) { &[] } else { &[401, 503] };
     let responses = &mut operation["responses"];
-    for status in facts.errors.iter().chain(shared) {
+    // Whatever it takes, a query parameter that it does not take is refused.
+    for status in facts.errors.iter().chain(shared).chain(&[422]) {
         responses[status.to_string()] = json!({"$ref": format!("#/components/responses/{status}")});
     }
     if tells_revision(&id) {
@@ -123,7 +124,20 @@ fn complete_operation(operation: &mut Value) {
     let mut more: Vec<&str> = match facts.list {
         None => Vec::new(),
         Some(List::Full) => {
-            vec!["name", "provisioner", "engine", "sortby", "order", "offset", "limit", "namespace", "all_namespaces"]
+            let phase = if id == "cluster_list" { "phase_of_clusters" } else { "phase_of_provisioners" };
+            vec![
+                "name",
+                "provisioner",
+                "engine",
+                phase,
+                "state",
+                "sortby",
+                "order",
+                "offset",
+                "limit",
+                "namespace",
+                "all_namespaces",
+            ]
         }
         Some(List::Named) => vec!["name", "sortby", "order", "offset", "limit", "namespace", "all_namespaces"],
         Some(List::Part) => vec!["offset", "limit", "namespace", "all_namespaces"],
@@ -272,6 +286,7 @@ fn parameters() -> Value {
         text("name", "Only those whose name contains this, without regard to capitals."),
         text("provisioner", "Only those whose provisioner's name contains this, without regard to capitals."),
         text("engine", "Only those whose engine's name contains this, without regard to capitals."),
+        text("state", "Only those in this state, by its caption without regard to capitals."),
         word("sortby", "The order; by creation where it is not given.", &sorts),
         word("order", "Ascending where it is not given.", &["asc", "desc"]),
         number(
@@ -287,7 +302,14 @@ fn parameters() -> Value {
         text("namespace", "Another organization's; superadmins only."),
         number("all_namespaces", "All organizations; superadmins only.", json!({"type": "boolean"})),
     ];
-    list.into_iter().map(|parameter| (parameter["name"].as_str().unwrap_or_default().to_owned(), parameter)).collect()
+    let phase = |component: &str, schema: &str| {
+        let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
+        let parameter = number("phase", "Only those in this phase; capitals do not matter.", schema);
+        (component.to_owned(), parameter)
+    };
+    let list = list.into_iter().map(|parameter| (parameter["name"].as_str().unwrap_or_default().to_owned(), parameter));
+    list.chain([phase("phase_of_clusters", "ClusterPhase"), phase("phase_of_provisioners", "ProvisionerPhase")])
+        .collect()
 }
 
 fn responses() -> Value {
@@ -304,8 +326,11 @@ fn responses() -> Value {
         (412, "It was changed since the revision named in If-Match."),
         (413, "The body is too long."),
         (415, "The body is not sent as application/json."),
-        (422, "Fields that cannot be accepted, all of them in `details`."),
-        (429, "Too many attempts, event streams or live views; come back after `Retry-After` seconds."),
+        (
+            422,
+            "Fields or query parameters that cannot be accepted, all of them in `details`; unknown parameters among them.",
+        ),
+        (429, "Too many attempts, or too many streams; come back after `Retry-After` seconds."),
         (502, "The cluster refused us or cannot be reached."),
         (503, "The store does not answer; come back after `Retry-After` seconds."),
         (504, "The cluster did not answer in time."),

@@ -12,10 +12,8 @@ use super::{
         provisioner::{EngineView, ProvisionerCreate, ProvisionerUpdate, ProvisionerView, engine},
     },
     error::ApiError,
-    expected,
-    header::HeaderText,
-    once,
-    page::ListQuery,
+    expected, once,
+    page::{ListQuery, PhasedQuery},
     ready, render,
     rendered::{Listed, Rendered},
     security::Authenticated,
@@ -45,9 +43,10 @@ impl ProvisionersApi {
     async fn list(
         &self,
         caller: Authenticated,
-        query: ListQuery,
+        query: PhasedQuery,
     ) -> Result<Rendered<Listed<ProvisionerView>>, ApiError> {
         let api = ready(self.0.as_ref())?;
+        let query = api.renderer.provisioner_query(&query)?;
         let page = api.provisioners.list(&caller.0, &query.list)?;
         let named = query.list.names_namespaces();
         Ok(Rendered::new(render::list(&page, query.paged, |out, view| {

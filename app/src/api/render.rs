@@ -11,6 +11,7 @@ use kqueen_domain::{
     access::Caller,
     catalog::{ClusterLine, ClusterView, Page, ProvisionerView, Stored, UserView},
     cluster::{Lifecycle, Phase},
+    invalid::Invalid,
     organization::Organization,
     port::{
         engine::{Capabilities, EngineRegistry},
@@ -25,7 +26,10 @@ use kqueen_domain::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::dto::operation::Reason;
+use super::{
+    dto::operation::Reason,
+    page::{ListQuery, PhasedQuery},
+};
 use crate::config::ClusterCaptions;
 
 /// Puts answers together.
@@ -47,6 +51,18 @@ pub struct ProvisionerCaptions {
     pub error: String,
     /// For `NotReachable`.
     pub unknown: String,
+}
+
+impl ProvisionerCaptions {
+    /// The word for `phase`.
+    #[must_use]
+    pub fn of(&self, phase: ProvisionerPhase) -> &str {
+        match phase {
+            ProvisionerPhase::Ready => &self.ok,
+            ProvisionerPhase::Failed => &self.error,
+            ProvisionerPhase::NotReachable => &self.unknown,
+        }
+    }
 }
 
 /// The form of times: RFC 3339 with `Z`, to the microsecond where there are any.
@@ -221,19 +237,15 @@ impl Renderer {
         out.extend_from_slice(view.provisioner.rendered(|provisioner| {
             let engine = self.engines.get(&provisioner.engine);
             let verbose = engine.map_or(&*provisioner.engine, |engine| engine.descriptor().verbose_name);
-            let (state, phase) = match provisioner.check.phase {
-                ProvisionerPhase::Ready => (&self.provisioners.ok, "OK"),
-                ProvisionerPhase::Failed => (&self.provisioners.error, "Error"),
-                ProvisionerPhase::NotReachable => (&self.provisioners.unknown, "Not Reachable"),
-            };
+            let phase = provisioner.check.phase;
             part(&serde_json::json!({
                 "id": provisioner.id.uuid(),
                 "name": provisioner.name,
                 "engine": provisioner.engine,
                 "verbose_name": verbose,
                 "parameters": provisioner.parameters.to_map(),
-                "state": state,
-                "phase": phase,
+                "state": self.provisioners.of(phase),
+                "phase": phase.as_str(),
                 "status_message": provisioner.check.reason,
                 "observed_at": time(provisioner.check.at),
                 "state_changed_at": time(provisioner.state_changed_at),
@@ -269,7 +281,7 @@ impl Renderer {
             Some(ShownKubeconfig::Absent) => out.extend_from_slice(NO_KUBECONFIG),
             Some(ShownKubeconfig::Present(kubeconfig)) => {
                 let text = kubeconfig.expose().as_bytes();
-                // Once, so that no memory that held a part of it is given back as it is.
+                // IdempotencyKey, so that no memory that held a part of it is given back as it is.
                 out.reserve(KUBECONFIG.len() + text.len() + 1);
                 out.extend_from_slice(KUBECONFIG);
                 out.extend_from_slice(text);
@@ -330,6 +342,22 @@ impl Renderer {
     fn capabilities(&self, view: &ClusterView) -> Option<Capabilities> {
         let provisioner = view.provisioner.as_ref()?;
         Some(self.engines.get(&provisioner.provisioner.record.engine)?.descriptor().capabilities)
+    }
+
+    /// What a list of clusters is asked for.
+    ///
+    /// # Errors
+    /// Every parameter that is wrong.
+    pub fn cluster_query(&self, query: &PhasedQuery) -> Result<ListQuery, Invalid> {
+        query.read(&Phase::ALL.map(|phase| (phase.as_str(), self.caption(phase))))
+    }
+
+    /// What a list of provisioners is asked for.
+    ///
+    /// # Errors
+    /// Every parameter that is wrong.
+    pub fn provisioner_query(&self, query: &PhasedQuery) -> Result<ListQuery, Invalid> {
+        query.read(&ProvisionerPhase::ALL.map(|phase| (phase.as_str(), self.provisioners.of(phase))))
     }
 
     /// The word for a cluster's state.

@@ -4,6 +4,7 @@ pub mod compress;
 pub mod docs;
 mod forwarded;
 pub mod pace;
+pub mod parameters;
 pub mod peer;
 pub mod rest;
 pub mod routes;
@@ -11,6 +12,7 @@ pub mod scrape;
 pub mod serve;
 
 use std::{
+    borrow::Cow,
     panic::AssertUnwindSafe,
     sync::Arc,
     task::Poll,
@@ -19,7 +21,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use ipnet::IpNet;
-use kqueen_domain::service::sessions::Sessions;
+use kqueen_domain::{invalid::Invalid, service::sessions::Sessions};
 use peer::Peer;
 use poem::{
     Endpoint, IntoResponse, Request, Response, Result, Route,
@@ -122,13 +124,16 @@ impl Endpoint for Pipeline {
                 allow(&mut response, &route.allow);
                 Ok(response)
             }
-            Some(_) => {
+            Some(route) => {
                 if method == Method::HEAD {
                     request.set_method(Method::GET);
                 }
                 let (sessions, body_limit) = (self.sessions.clone(), self.body_limit);
                 request.set_data(RequestContext { sessions, peer, body_limit });
-                self.answer(request).await
+                match check_query(&mut request, route) {
+                    Ok(()) => self.answer(request).await,
+                    Err(invalid) => Err(invalid.into()),
+                }
             }
         }
         .unwrap_or_else(|failure| failure.into_response(id, &self.realm));
@@ -181,16 +186,34 @@ impl Pipeline {
             _ if trimmed == path => return,
             _ => trimmed,
         };
-        let mut target = if path.is_empty() { "/" } else { path }.to_owned();
-        if let Some(query) = request.uri().query() {
-            target.push('?');
-            target.push_str(query);
-        }
-        // What is left of a path is a path; were it none, the old one would stay, which is not found.
-        if let Ok(target) = PathAndQuery::try_from(target) {
-            *request.uri_mut() = target.into();
-        }
+        let path = if path.is_empty() { "/" } else { path }.to_owned();
+        let query = request.uri().query().map(str::to_owned);
+        retarget(request, path, query.as_deref());
     }
+}
+
+/// Gives a request another path and query.
+fn retarget(request: &mut Request, path: String, query: Option<&str>) {
+    let mut target = path;
+    if let Some(query) = query {
+        target.push('?');
+        target.push_str(query);
+    }
+    // What is left of a path is a path; were it none, the old one would stay, which is not found.
+    if let Ok(target) = PathAndQuery::try_from(target) {
+        *request.uri_mut() = target.into();
+    }
+}
+
+/// Refuses query parameters the operation does not take, and drops those without a value.
+fn check_query(request: &mut Request, route: &routes::Route) -> Result<(), Invalid> {
+    let Some(parameters) = route.parameters(request.method()) else { return Ok(()) };
+    let Some(query) = request.uri().query() else { return Ok(()) };
+    if let Cow::Owned(query) = parameters.read(query)? {
+        let path = request.uri().path().to_owned();
+        retarget(request, path, Some(&query).filter(|query| !query.is_empty()).map(String::as_str));
+    }
+    Ok(())
 }
 
 /// What a handler answers, within `limit`; where it panics or takes longer, that is the answer.

@@ -1,11 +1,11 @@
 //! Which paths there are and which methods they take: for 404, 405, OPTIONS, and the endpoint's name in metrics.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use poem::http::Method;
 use serde_json::Value;
 
-use super::API;
+use super::{API, parameters::Parameters};
 use crate::metrics::RouteFigures;
 
 /// A path with places for ids.
@@ -15,7 +15,8 @@ pub struct Route {
     pub figures: RouteFigures,
     /// The methods it takes, for the `Allow` header.
     pub allow: String,
-    methods: BTreeSet<&'static str>,
+    /// The methods, with the query parameters of those the document describes.
+    methods: BTreeMap<&'static str, Option<Parameters>>,
     /// `None` stands for a place for an id.
     segments: Vec<Option<String>>,
 }
@@ -24,22 +25,28 @@ impl Route {
     fn new(template: &str) -> Self {
         let segment = |text: &str| (!text.starts_with('{')).then(|| text.to_owned());
         let segments = template.split('/').map(segment).collect();
-        Self { figures: RouteFigures::of(template), allow: String::new(), methods: BTreeSet::new(), segments }
+        Self { figures: RouteFigures::of(template), allow: String::new(), methods: BTreeMap::new(), segments }
     }
 
-    fn add(&mut self, method: &'static str) {
-        self.methods.insert(method);
+    fn add(&mut self, method: &'static str, parameters: Option<Parameters>) {
+        self.methods.insert(method, parameters);
         if method == "GET" {
-            self.methods.insert("HEAD");
+            self.methods.insert("HEAD", None);
         }
-        self.methods.insert("OPTIONS");
-        self.allow = self.methods.iter().copied().collect::<Vec<_>>().join(", ");
+        self.methods.insert("OPTIONS", None);
+        self.allow = self.methods.keys().copied().collect::<Vec<_>>().join(", ");
     }
 
     /// Whether the path takes that method.
     #[must_use]
     pub fn takes(&self, method: &Method) -> bool {
-        self.methods.contains(method.as_str())
+        self.methods.contains_key(method.as_str())
+    }
+
+    /// The query parameters of a method the document describes.
+    #[must_use]
+    pub fn parameters(&self, method: &Method) -> Option<&Parameters> {
+        self.methods.get(method.as_str())?.as_ref()
     }
 
     fn matches(&self, path: &str) -> bool {
@@ -81,14 +88,14 @@ impl Routes {
                 [("get", "GET"), ("post", "POST"), ("patch", "PATCH"), ("delete", "DELETE"), ("put", "PUT")]
             {
                 if !operations[key].is_null() {
-                    route.add(method);
+                    route.add(method, Some(Parameters::declared(document, &operations[key])));
                 }
             }
             add(route);
         }
         for path in others {
             let mut route = Route::new(path);
-            route.add("GET");
+            route.add("GET", None);
             add(route);
         }
         for routes in by_length.values_mut() {

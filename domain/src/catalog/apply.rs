@@ -16,7 +16,7 @@ use crate::{
     id::{ClusterId, ProvisionerId},
     organization::Organization,
     port::store::Versioned,
-    provisioner::{Checked, Provisioner, ProvisionerPhase},
+    provisioner::{Checked, Provisioner},
     user::User,
 };
 
@@ -222,11 +222,7 @@ pub(super) fn provisioner_row(
         provisioner: Arc::from(&*name),
         name,
         engine: Arc::from(lower(&value.engine)),
-        state: match value.check.phase {
-            ProvisionerPhase::Ready => "ready",
-            ProvisionerPhase::Failed => "failed",
-            ProvisionerPhase::NotReachable => "not reachable",
-        },
+        state: value.check.phase.as_str(),
         extra: Checks { own, own_changed_at, found: checked },
         entry: Arc::new(Stored::new(value, revision)),
     }

@@ -45,7 +45,7 @@ impl Sort {
     pub(super) const ALL: [Self; 5] = [Self::Created, Self::Name, Self::Provisioner, Self::Engine, Self::State];
 }
 
-/// Only records whose texts contain these, without regard to capitals.
+/// Only records that pass all of these. Texts contain what is asked for, without regard to capitals.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// In the name.
@@ -54,6 +54,8 @@ pub struct Filter {
     pub provisioner: Option<String>,
     /// In the engine's name.
     pub engine: Option<String>,
+    /// In one of these phases, by the words programs use.
+    pub phases: Option<Vec<&'static str>>,
 }
 
 /// A part of a list.
@@ -106,11 +108,12 @@ pub struct Page<T> {
     pub total: usize,
 }
 
-/// A [`Filter`] prepared for many texts, all in lower case.
+/// A [`Filter`] prepared for many records, whose texts are in lower case.
 pub(super) struct Matcher {
     name: Option<Finder<'static>>,
     provisioner: Option<Finder<'static>>,
     engine: Option<Finder<'static>>,
+    phases: Option<Vec<&'static str>>,
 }
 
 impl Matcher {
@@ -125,8 +128,9 @@ impl Matcher {
             name: finder(&filter.name),
             provisioner: finder(&filter.provisioner),
             engine: finder(&filter.engine),
+            phases: filter.phases.clone(),
         };
-        (matcher.name.is_some() || matcher.provisioner.is_some() || matcher.engine.is_some()).then_some(matcher)
+        (matcher.name.is_some() || !matcher.is_about_names_alone()).then_some(matcher)
     }
 
     /// What names must contain, if anything.
@@ -136,13 +140,17 @@ impl Matcher {
 
     /// Whether nothing but names is filtered by.
     pub(super) const fn is_about_names_alone(&self) -> bool {
-        self.provisioner.is_none() && self.engine.is_none()
+        self.provisioner.is_none() && self.engine.is_none() && self.phases.is_none()
     }
 
-    pub(super) fn matches(&self, name: &str, provisioner: &str, engine: &str) -> bool {
+    pub(super) fn matches(&self, name: &str, provisioner: &str, engine: &str, phase: &str) -> bool {
         let passes = |finder: &Option<Finder<'static>>, text: &str| {
             finder.as_ref().is_none_or(|finder| finder.find(text.as_bytes()).is_some())
         };
-        passes(&self.name, name) && passes(&self.provisioner, provisioner) && passes(&self.engine, engine)
+        // First: nothing is cheaper to tell.
+        self.phases.as_ref().is_none_or(|phases| phases.contains(&phase))
+            && passes(&self.name, name)
+            && passes(&self.provisioner, provisioner)
+            && passes(&self.engine, engine)
     }
 }

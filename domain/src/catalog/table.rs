@@ -284,7 +284,9 @@ impl<T, X> Table<T, X> {
         }
         let passes = |row: &Row<T, X>| {
             owner.is_none_or(|owner| row.owner == Some(owner))
-                && matcher.as_ref().is_none_or(|matcher| matcher.matches(&row.name, &row.provisioner, &row.engine))
+                && matcher
+                    .as_ref()
+                    .is_none_or(|matcher| matcher.matches(&row.name, &row.provisioner, &row.engine, row.state))
         };
         let select = |slots: &mut dyn Iterator<Item = &u32>| {
             let mut page = Page { items: Vec::new(), total: 0 };

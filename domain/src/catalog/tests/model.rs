@@ -202,11 +202,7 @@ impl Model {
                     name: value.name.to_string(),
                     provisioner: value.name.to_string(),
                     engine: value.engine.to_string(),
-                    state: match self.shown(value).check.phase {
-                        ProvisionerPhase::Failed => "1",
-                        ProvisionerPhase::NotReachable => "2",
-                        ProvisionerPhase::Ready => "3",
-                    },
+                    state: self.shown(value).check.phase.as_str(),
                     created_at: value.created_at,
                     id: value.id.uuid(),
                     shown: self.provisioner(value.id).unwrap(),
@@ -373,6 +369,7 @@ fn passes(line: &Line, filter: &Filter) -> bool {
     contains(&line.name, &filter.name)
         && contains(&line.provisioner, &filter.provisioner)
         && contains(&line.engine, &filter.engine)
+        && filter.phases.as_ref().is_none_or(|phases| phases.contains(&line.state))
 }
 
 pub(super) fn of_organization(entry: &Stored<Organization>) -> String {

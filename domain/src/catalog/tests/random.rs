@@ -134,7 +134,12 @@ impl Random {
         Query {
             scope: self.pick(&scopes()),
             visibility: self.visibility(),
-            filter: Filter { name: self.wanted(), provisioner: self.wanted(), engine: self.wanted() },
+            filter: Filter {
+                name: self.wanted(),
+                provisioner: self.wanted(),
+                engine: self.wanted(),
+                phases: self.one_in(4).then(|| vec![self.pick(&["OK", "Deploying", "Error"]), "Not Reachable"]),
+            },
             sort,
             descending: self.one_in(2),
             window: Window {

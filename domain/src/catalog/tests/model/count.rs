@@ -39,7 +39,7 @@ impl Model {
     }
 
     pub(in super::super) fn provisioner_tally(&self, scope: Scope, visibility: Visibility) -> Tally {
-        self.tally(Kind::Provisioners, scope, visibility, "3")
+        self.tally(Kind::Provisioners, scope, visibility, "OK")
     }
 
     fn tally(&self, kind: Kind, scope: Scope, visibility: Visibility, well: &str) -> Tally {

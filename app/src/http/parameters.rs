@@ -1,0 +1,150 @@
+//! Query parameters, held against those the document declares for the operation. What is not known is refused, so that a filter nobody
+//! applies is not taken for one that lets everything pass.
+
+use std::{borrow::Cow, collections::HashSet};
+
+use kqueen_domain::invalid::{Findings, Invalid};
+use serde_json::Value;
+use url::form_urlencoded;
+
+/// How alike two names are for the one to be taken for a misspelling of the other.
+const ALIKE: f64 = 0.8;
+
+/// How much of a name that came from outside is repeated.
+const SHOWN: usize = 100;
+
+/// The query parameters of one operation.
+#[derive(Debug, Default)]
+pub struct Parameters(Vec<String>);
+
+impl Parameters {
+    /// Those the document declares for `operation`.
+    #[must_use]
+    pub fn declared(document: &Value, operation: &Value) -> Self {
+        let all = operation["parameters"].as_array().into_iter().flatten();
+        let resolved = all.map(|parameter| match parameter["$ref"].as_str() {
+            Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null),
+            None => parameter,
+        });
+        let names = resolved.filter(|parameter| parameter["in"] == "query").map(|parameter| &parameter["name"]);
+        Self(names.filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+
+    /// The query without parameters that have no value: an empty parameter is an absent one.
+    ///
+    /// # Errors
+    /// Every parameter that is not declared, and every one that is given more than once.
+    pub fn read<'q>(&self, query: &'q str) -> Result<Cow<'q, str>, Invalid> {
+        let mut findings = Findings::default();
+        let mut names = HashSet::new();
+        let mut kept = Vec::new();
+        let mut has_empty = false;
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let Some((name, value)) = form_urlencoded::parse(pair.as_bytes()).next() else { continue };
+            if name.is_empty() {
+                continue;
+            }
+            if !self.0.iter().any(|known| *known == *name) {
+                findings.add(shortened(&name), self.unknown(&name));
+            } else if names.contains(&name) {
+                findings.add(name.clone(), "is given more than once");
+            }
+            if value.is_empty() {
+                has_empty = true;
+            } else {
+                kept.push(pair);
+            }
+            names.insert(name);
+        }
+        findings.finish(Some(if has_empty { Cow::Owned(kept.join("&")) } else { Cow::Borrowed(query) }))
+    }
+
+    fn unknown(&self, name: &str) -> String {
+        let advice = match (self.similar(name), &self.0[..]) {
+            (Some(meant), _) => format!("did you mean {meant}?"),
+            (None, []) => "it takes none".to_owned(),
+            (None, known) => format!("it takes {}", known.join(", ")),
+        };
+        format!("is not a query parameter of this request; {advice}")
+    }
+
+    /// The parameter `name` is most likely a misspelling of.
+    fn similar(&self, name: &str) -> Option<&str> {
+        let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
+        let wanted = plain(&shortened(name));
+        let alike = self.0.iter().map(|known| (strsim::jaro_winkler(&wanted, &plain(known)), known));
+        let likely = alike.filter(|(likeness, _)| *likeness >= ALIKE);
+        likely.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, known)| known.as_str())
+    }
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn list() -> Parameters {
+        let document = json!({"components": {"parameters": {"list.limit": {"name": "limit", "in": "query"}}}});
+        let parameters = json!([
+            {"name": "id", "in": "path"},
+            {"$ref": "#/components/parameters/list.limit"},
+            {"name": "sortby", "in": "query"},
+            {"name": "all_namespaces", "in": "query"},
+            {"name": "If-Match", "in": "header"},
+        ]);
+        Parameters::declared(&document, &json!({ "parameters": parameters }))
+    }
+
+    #[test]
+    fn the_document_says_which_there_are() {
+        assert_eq!(list().0, ["limit", "sortby", "all_namespaces"]);
+        assert!(Parameters::declared(&json!({}), &json!({})).0.is_empty());
+    }
+
+    #[test]
+    fn an_empty_parameter_is_an_absent_one() {
+        for (query, left) in [
+            ("", ""),
+            ("limit=5&sortby=name", "limit=5&sortby=name"),
+            ("limit=&sortby=a%20b", "sortby=a%20b"),
+            ("limit&sortby=name&all_namespaces=", "sortby=name"),
+            ("sortby=", ""),
+            ("&&limit=5&", "&&limit=5&"),
+            ("==", "=="),
+        ] {
+            assert_eq!(list().read(query).unwrap(), left, "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_or_repeated_is_named() {
+        let sortby = "is not a query parameter of this request; did you mean sortby?";
+        let namespaces = "is not a query parameter of this request; did you mean all_namespaces?";
+        let all = "is not a query parameter of this request; it takes limit, sortby, all_namespaces";
+        for (query, field, message) in [
+            ("sort_by=name", "sort_by", sortby),
+            ("SortBy=name", "SortBy", sortby),
+            ("sort=name", "sort", sortby),
+            ("allNamespaces=1", "allNamespaces", namespaces),
+            ("colour=red", "colour", all),
+            ("colour", "colour", all),
+            ("colour=", "colour", all),
+            ("%63olour=red", "colour", all),
+            ("limit=1&limit=2", "limit", "is given more than once"),
+            ("limit=1&limit=", "limit", "is given more than once"),
+        ] {
+            assert_eq!(list().read(query).unwrap_err(), Invalid::field(field, message), "{query}");
+        }
+        let none = Parameters::default().read("colour=red").unwrap_err();
+        assert_eq!(none, Invalid::field("colour", "is not a query parameter of this request; it takes none"));
+        let both = list().read("colour=red&limit=1&shape=round").unwrap_err();
+        assert_eq!(both.0.iter().map(|error| &*error.field).collect::<Vec<_>>(), ["colour", "shape"]);
+        let long = list().read(&"x".repeat(20_000)).unwrap_err();
+        assert_eq!(long.0[0].field.len(), SHOWN);
+    }
+}
