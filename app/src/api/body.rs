@@ -15,7 +15,7 @@ use poem_openapi::{
 };
 use serde_json::{Map, Value};
 
-use super::{error::ApiError, json};
+use super::{error::ApiError, json, read_only};
 use crate::http::RequestContext;
 
 /// A JSON object of the shape `T`, which is what the document declares.
@@ -114,6 +114,12 @@ impl Fields {
         self.map.remove(name)
     }
 
+    #[cfg(test)]
+    pub(super) fn of(value: Value) -> Self {
+        let Value::Object(map) = value else { panic!("not an object") };
+        Self { map, findings: Findings::default() }
+    }
+
     /// Takes a field out without looking at it.
     pub fn ignore(&mut self, name: &str) {
         self.map.remove(name);
@@ -155,12 +161,26 @@ impl Fields {
         }
     }
 
-    /// A reference: `"User:<uuid>"`.
+    /// A reference: `"User:<uuid>"`, or the object as answers nest it, whole or shortened, of which only the id counts.
     pub fn reference<T: FromStr>(&mut self, name: &str, kind: &str) -> Option<T> {
         match self.value(name)? {
             Value::String(text) => self.findings.take(name, references::parse(kind, &text)),
-            _ => self.wrong_type(name, "must be a text"),
+            Value::Object(nested) => {
+                let id = nested.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+                let message = || format!("must be \"{kind}:<uuid>\", or have the id of the object that was read");
+                self.findings.take(name, id.ok_or_else(message))
+            }
+            _ => self.wrong_type(name, &format!("must be \"{kind}:<uuid>\"")),
         }
+    }
+
+    /// Takes a field out that is an empty text, which clients of 2018 send for none; whether it was one.
+    pub fn take_empty(&mut self, name: &str) -> bool {
+        let is_empty = self.map.get(name).is_some_and(|value| value == "");
+        if is_empty {
+            self.map.remove(name);
+        }
+        is_empty
     }
 
     /// A yes or no.
@@ -195,29 +215,12 @@ impl Fields {
     /// Everything that is wrong.
     pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Invalid> {
         for name in self.map.keys() {
-            let read_only = READ_ONLY.contains(&name.as_str());
-            let message = if read_only { "is read-only" } else { "is not a field of this request" };
+            let message = if read_only::is_known(name) { "is read-only" } else { "is not a field of this request" };
             self.findings.add(shortened(name), message);
         }
         self.findings.finish(value)
     }
 }
-
-/// Fields that answers have and requests cannot set.
-const READ_ONLY: &[&str] = &[
-    "id",
-    "created_at",
-    "state",
-    "phase",
-    "status_message",
-    "observed_at",
-    "state_changed_at",
-    "verbose_name",
-    "_namespace",
-    "namespace",
-    "engine",
-    "provisioner",
-];
 
 /// Names of unknown fields come from outside and are answered; a long one is cut.
 fn shortened(name: &str) -> String {
@@ -231,14 +234,9 @@ mod tests {
 
     use super::*;
 
-    fn fields(value: Value) -> Fields {
-        let Value::Object(map) = value else { panic!() };
-        Fields { map, findings: Findings::default() }
-    }
-
     #[test]
     fn everything_wrong_is_told_at_once() {
-        let mut fields = fields(json!({"name": 5, "active": "yes", "owner": "User:x", "id": "1", "colour": "red"}));
+        let mut fields = Fields::of(json!({"name": 5, "active": "yes", "owner": "User:x", "id": "1", "colour": "red"}));
         let name: Option<ResourceName> = fields.required_text("name");
         let active = fields.flag("active");
         let owner: Option<kqueen_domain::id::UserId> = fields.reference("owner", "User");

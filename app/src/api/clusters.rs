@@ -99,6 +99,11 @@ impl ClustersApi {
     }
 
     /// Change a cluster: name, owner, metadata, kubeconfig.
+    ///
+    /// What was read can be sent back whole: read-only fields with the value that was read are ignored, another value is 422. Times are
+    /// compared as instants. The owner is `"User:<id>"`, or the object that was read, whole or shortened. State, reason and whatever else
+    /// is observed may have changed since: if the body has the object's `id`, and `observed_at` or `state_changed_at` of another time
+    /// than now, these fields are ignored.
     #[oai(path = "/:id", method = "patch", operation_id = "cluster_update")]
     async fn update(
         &self,
@@ -109,7 +114,13 @@ impl ClustersApi {
     ) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let expected = self.expected(&caller.0, &id, &if_match)?;
-        let patch = body.read()?;
+        let now = || {
+            let mut body = Vec::new();
+            let view = api.clusters.get(&caller.0, id.0.into()).ok()?;
+            api.renderer.cluster(&mut body, &caller.0, &view, true);
+            serde_json::from_slice(&body).ok()
+        };
+        let patch = body.read(now)?;
         let cluster = api.clusters.update(&caller.0, id.0.into(), patch, expected).await?;
         api.wake.now(id.0.into());
         Ok(shown(api, &caller.0, &cluster))

@@ -12,7 +12,10 @@ use poem_openapi::{registry::Registry, types::Type};
 use serde_json::{Map, Value, json};
 
 use self::facts::{BODIES, FACTS, List, OPEN};
-use super::error::ErrorBody;
+use super::{
+    error::ErrorBody,
+    read_only::{self, ReadOnly},
+};
 use crate::http::API;
 
 const JSON: &str = "application/json";
@@ -66,6 +69,7 @@ pub fn complete(mut document: Value) -> Value {
     }
     errors(components);
     nullable(components);
+    read_only(components);
     examples(components);
     components["parameters"] = parameters();
     components["responses"] = responses();
@@ -160,16 +164,7 @@ fn complete_operation(operation: &mut Value) {
         }
     }
     if id == "organization_policy_update" {
-        operation["requestBody"]["content"][JSON]["schema"] = json!({
-            "type": "object",
-            "description": "Rules by action; null returns to the default.",
-            "additionalProperties": {
-                "type": "string",
-                "nullable": true,
-                "enum": ["ALL", "IS_OWNER", "IS_ADMIN", "ADMIN_OR_OWNER", "IS_SUPERADMIN", null],
-            },
-            "example": {"cluster:create": "IS_ADMIN", "cluster:kubeconfig": "ADMIN_OR_OWNER", "cluster:get": null},
-        });
+        operation["requestBody"]["content"]["application/json"]["schema"] = overrides();
     }
 }
 
@@ -237,6 +232,45 @@ fn nullable(components: &mut Value) {
             }
         }
     }
+}
+
+/// Bodies that take what was read take its read-only fields as well.
+fn read_only(components: &mut Value) {
+    for (update, view, kind) in KINDS {
+        for name in kind.names() {
+            let mut field = components["schemas"][view]["properties"][name].clone();
+            if field.get("$ref").is_some() {
+                field = json!({"allOf": [field]});
+            }
+            field["readOnly"] = json!(true);
+            components["schemas"][update]["properties"][name] = field;
+        }
+    }
+    for (schema, field) in [("OrganizationCreate", "policy"), ("OrganizationUpdate", "policy")] {
+        components["schemas"][schema]["properties"][field] = overrides();
+    }
+}
+
+/// Changes of an object, the object, and what of it is read-only.
+const KINDS: [(&str, &str, &ReadOnly); 4] = [
+    ("ClusterUpdate", "Cluster", &read_only::CLUSTER),
+    ("ProvisionerUpdate", "Provisioner", &read_only::PROVISIONER),
+    ("UserUpdate", "User", &read_only::USER),
+    ("OrganizationUpdate", "Organization", &read_only::ORGANIZATION),
+];
+
+/// The shape of overrides of a policy.
+fn overrides() -> Value {
+    json!({
+        "type": "object",
+        "description": "Rules by action; null returns to the default, and rules that are not named stay.",
+        "additionalProperties": {
+            "type": "string",
+            "nullable": true,
+            "enum": ["ALL", "IS_OWNER", "IS_ADMIN", "ADMIN_OR_OWNER", "IS_SUPERADMIN", null],
+        },
+        "example": {"cluster:create": "IS_ADMIN", "cluster:kubeconfig": "ADMIN_OR_OWNER", "cluster:get": null},
+    })
 }
 
 fn examples(components: &mut Value) {
@@ -378,6 +412,24 @@ mod tests {
         operations.sort_unstable();
         known.sort_unstable();
         assert_eq!(operations, known);
+    }
+
+    #[test]
+    fn every_field_that_is_read_can_be_sent_back() {
+        let framework = generated();
+        let fields = |schema: &str| -> Vec<String> {
+            framework["components"]["schemas"][schema]["properties"].as_object().unwrap().keys().cloned().collect()
+        };
+        for (update, view, kind) in KINDS {
+            for field in fields(view) {
+                let is_read_only = kind.names().any(|name| name == field);
+                let is_written = fields(update).contains(&field);
+                assert!(is_read_only != is_written, "{view}.{field} is either read-only or a field of {update}");
+            }
+            for name in kind.names() {
+                assert!(fields(view).iter().any(|field| field == name), "{view} has no {name}");
+            }
+        }
     }
 
     #[test]

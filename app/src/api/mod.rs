@@ -8,6 +8,7 @@ mod header;
 mod json;
 pub mod live;
 pub mod page;
+pub mod read_only;
 pub mod render;
 pub mod rendered;
 pub mod security;

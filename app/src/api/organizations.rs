@@ -61,8 +61,8 @@ impl OrganizationsApi {
         caller: Authenticated,
         body: Body<OrganizationCreate>,
     ) -> Result<Rendered<OrganizationView>, ApiError> {
-        let (name, namespace) = body.read()?;
-        Ok(shown(&*ready(self.0.as_ref())?.organizations.create(&caller.0, name, namespace).await?))
+        let new = body.read()?;
+        Ok(shown(&*ready(self.0.as_ref())?.organizations.create(&caller.0, new).await?))
     }
 
     /// Show one organization.
@@ -71,7 +71,9 @@ impl OrganizationsApi {
         Ok(shown(&*ready(self.0.as_ref())?.organizations.get(&caller.0, id.0.into())?))
     }
 
-    /// Change the name of an organization; superadmins only.
+    /// Change an organization: its name, rules of its policy; superadmins only.
+    ///
+    /// What was read can be sent back whole: read-only fields with the value that was read are ignored, another value is 422.
     #[oai(path = "/:id", method = "patch", operation_id = "organization_update")]
     async fn update(
         &self,
@@ -81,8 +83,14 @@ impl OrganizationsApi {
         body: Body<OrganizationUpdate>,
     ) -> Result<Rendered<OrganizationView>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
-        let name = body.read()?;
-        Ok(shown(&*ready(self.0.as_ref())?.organizations.rename(&caller.0, id.0.into(), name, expected).await?))
+        let organizations = &ready(self.0.as_ref())?.organizations;
+        let now = || {
+            let mut body = Vec::new();
+            render::organization(&mut body, &*organizations.get(&caller.0, id.0.into()).ok()?);
+            serde_json::from_slice(&body).ok()
+        };
+        let patch = body.read(now)?;
+        Ok(shown(&*organizations.update(&caller.0, id.0.into(), patch, expected).await?))
     }
 
     /// Delete an empty organization; superadmins only.

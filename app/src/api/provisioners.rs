@@ -90,6 +90,11 @@ impl ProvisionersApi {
     }
 
     /// Change a provisioner. New parameters are checked against the provider.
+    ///
+    /// What was read can be sent back whole: read-only fields with the value that was read are ignored, another value is 422. Times are
+    /// compared as instants. The owner is `"User:<id>"`, or the object that was read, whole or shortened. State, reason and whatever else
+    /// is observed may have changed since: if the body has the object's `id`, and `observed_at` or `state_changed_at` of another time
+    /// than now, these fields are ignored.
     #[oai(path = "/:id", method = "patch", operation_id = "provisioner_update")]
     async fn update(
         &self,
@@ -100,7 +105,13 @@ impl ProvisionersApi {
     ) -> Result<Rendered<ProvisionerView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let expected = self.expected(&caller.0, &id, &if_match)?;
-        let patch = body.read()?;
+        let now = || {
+            let mut body = Vec::new();
+            let view = api.provisioners.get(&caller.0, id.0.into()).ok()?;
+            api.renderer.provisioner(&mut body, &caller.0, &view, true);
+            serde_json::from_slice(&body).ok()
+        };
+        let patch = body.read(now)?;
         Ok(shown(api, &caller.0, &api.provisioners.update(&caller.0, id.0.into(), patch, expected).await?))
     }
 

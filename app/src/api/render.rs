@@ -4,7 +4,7 @@
 
 pub mod work;
 
-use std::sync::Arc;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use kqueen_domain::{
@@ -12,9 +12,11 @@ use kqueen_domain::{
     catalog::{ClusterLine, ClusterView, Page, ProvisionerView, Stored, UserView},
     cluster::{Lifecycle, Phase},
     invalid::Invalid,
+    operation::NetworkPolicy,
     organization::Organization,
+    parameter::NETWORK_POLICY,
     port::{
-        engine::{Capabilities, EngineRegistry},
+        engine::{Capabilities, EngineDescriptor, EngineRegistry},
         store::StoreError,
     },
     provisioner::ProvisionerPhase,
@@ -137,16 +139,27 @@ fn list_in<T>(mut out: Vec<u8>, page: &Page<T>, paged: bool, mut item: impl FnMu
 
 /// An organization.
 pub fn organization(out: &mut Vec<u8>, entry: &Stored<Organization>) {
+    organization_but_its_end(out, entry);
+    let overrides: BTreeMap<_, _> =
+        entry.record.policy.overrides().map(|(action, rule)| (action.as_str(), rule.as_str())).collect();
+    member(out, "policy", &overrides);
+    out.push(b'}');
+}
+
+fn nested_organization(out: &mut Vec<u8>, entry: &Stored<Organization>) {
+    organization_but_its_end(out, entry);
+    out.push(b'}');
+}
+
+fn organization_but_its_end(out: &mut Vec<u8>, entry: &Stored<Organization>) {
     out.extend_from_slice(entry.rendered(|organization| {
         let Organization { id, name, namespace, created_at, .. } = organization;
-        serde_json::json!({
+        part(&serde_json::json!({
             "id": id.uuid(),
             "name": name,
             "namespace": namespace,
             "created_at": time(*created_at),
-        })
-        .to_string()
-        .into_bytes()
+        }))
     }));
 }
 
@@ -170,7 +183,7 @@ pub fn user(out: &mut Vec<u8>, view: &UserView) {
     }));
     if let Some(entry) = &view.organization {
         out.extend_from_slice(b",\"organization\":");
-        organization(out, entry);
+        nested_organization(out, entry);
     }
     out.push(b'}');
 }
@@ -317,9 +330,8 @@ impl Renderer {
         member(out, "network_policy", &told.and_then(|told| told.network_policy.as_ref()));
         out.extend_from_slice(b",\"metadata\":{\"status_message\":");
         json(out, &display.reason);
-        if let Some(inside) =
-            cluster.metadata.as_ref().map(|metadata| &metadata.as_str()[1..]).filter(|text| *text != "}")
-        {
+        let metadata = self.metadata(view);
+        if let Some(inside) = metadata.as_deref().map(|metadata| &metadata[1..]).filter(|text| *text != "}") {
             out.push(b',');
             out.extend_from_slice(inside.as_bytes());
         } else {
@@ -338,10 +350,31 @@ impl Renderer {
         namespace(out, named, view.organization.as_ref());
     }
 
+    /// A cluster's metadata, with its network policy as provider and whether it is enabled, whatever the engine's form takes.
+    fn metadata<'v>(&self, view: &'v ClusterView) -> Option<Cow<'v, str>> {
+        let metadata = view.cluster.record.metadata.as_ref()?;
+        let is_of_the_form = || self.engine(view).is_some_and(|engine| engine.cluster.field(NETWORK_POLICY).is_some());
+        // Told by a glance: most have none.
+        if !metadata.as_str().contains(NETWORK_POLICY) || !is_of_the_form() {
+            return Some(metadata.as_str().into());
+        }
+        let mut map = metadata.to_map();
+        if let Some(policy) = map.get(NETWORK_POLICY).and_then(Value::as_str).filter(|policy| !policy.is_empty()) {
+            let NetworkPolicy { provider, enabled } = NetworkPolicy::of_form(policy);
+            map.insert(NETWORK_POLICY.to_owned(), serde_json::json!({"provider": provider, "enabled": enabled}));
+        }
+        Some(Value::Object(map).to_string().into())
+    }
+
+    /// The engine of a cluster, if it is offered.
+    fn engine(&self, view: &ClusterView) -> Option<&EngineDescriptor> {
+        let provisioner = view.provisioner.as_ref()?;
+        Some(self.engines.get(&provisioner.provisioner.record.engine)?.descriptor())
+    }
+
     /// What can be done with a cluster, if its engine is offered.
     fn capabilities(&self, view: &ClusterView) -> Option<Capabilities> {
-        let provisioner = view.provisioner.as_ref()?;
-        Some(self.engines.get(&provisioner.provisioner.record.engine)?.descriptor().capabilities)
+        Some(self.engine(view)?.capabilities)
     }
 
     /// What a list of clusters is asked for.

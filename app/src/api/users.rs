@@ -71,6 +71,9 @@ impl UsersApi {
     }
 
     /// Change a user. Members change their own e-mail address and metadata.
+    ///
+    /// What was read can be sent back whole: read-only fields with the value that was read are ignored, another value is 422. The
+    /// organization is `"Organization:<id>"`, or the object that was read.
     #[oai(path = "/:id", method = "patch", operation_id = "user_update")]
     async fn update(
         &self,
@@ -80,8 +83,14 @@ impl UsersApi {
         body: Body<UserUpdate>,
     ) -> Result<Rendered<UserView>, ApiError> {
         let expected = self.expected(&caller.0, &id, &if_match)?;
-        let patch: UserPatch = body.read()?;
-        Ok(shown(&ready(self.0.as_ref())?.users.update(&caller.0, id.0.into(), patch, expected).await?))
+        let users = &ready(self.0.as_ref())?.users;
+        let now = || {
+            let mut body = Vec::new();
+            render::user(&mut body, &users.get(&caller.0, id.0.into()).ok()?);
+            serde_json::from_slice(&body).ok()
+        };
+        let patch: UserPatch = body.read(now)?;
+        Ok(shown(&users.update(&caller.0, id.0.into(), patch, expected).await?))
     }
 
     /// Delete a user who owns nothing. Nobody deletes the own account.

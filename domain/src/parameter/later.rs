@@ -14,7 +14,36 @@ pub const NETWORK_POLICY: &str = "network_policy";
 /// How forms say, as that of 2018 did, that nobody enforces network policy.
 pub const NOBODY: &str = "PROVIDER_UNSPECIFIED";
 
+impl NetworkPolicy {
+    /// What a form's value says.
+    #[must_use]
+    pub fn of_form(value: &str) -> Self {
+        Self { provider: value.to_owned(), enabled: value != NOBODY }
+    }
+
+    /// The value by which a form says the same.
+    #[must_use]
+    pub fn to_form(&self) -> &str {
+        if self.enabled { &self.provider } else { NOBODY }
+    }
+}
+
 impl ParameterSchema {
+    /// Puts a network policy that is written as it is answered, `{provider, enabled}`, as the form takes it.
+    pub fn read_network_policy(&self, parameters: &mut Map<String, Value>) {
+        if self.field(NETWORK_POLICY).is_none() {
+            return;
+        }
+        let Some(Value::Object(policy)) = parameters.get(NETWORK_POLICY) else { return };
+        if let (2, Some(Value::String(provider)), Some(Value::Bool(enabled))) =
+            (policy.len(), policy.get("provider"), policy.get("enabled"))
+        {
+            let policy = NetworkPolicy { provider: provider.clone(), enabled: *enabled };
+            let value = policy.to_form().into();
+            parameters.insert(NETWORK_POLICY.to_owned(), value);
+        }
+    }
+
     /// The fields whose value in `after`, which is valid, is not that in `before`. What `before` has that is not valid, as when it was
     /// written by another version, may be put right and is not among them.
     pub fn changed<'s>(

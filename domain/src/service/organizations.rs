@@ -7,7 +7,7 @@ use crate::{
     access::{Action, Caller, Policy, Target},
     catalog::{Catalog, Page, Scope, Stored, Visibility},
     id::OrganizationId,
-    invalid::FieldError,
+    invalid::{FieldError, Invalid},
     name::{Namespace, OrganizationName},
     organization::{Organization, Remaining},
     port::{
@@ -21,6 +21,26 @@ use crate::{
 const NAMED: usize = 20;
 /// How many things `deletable` lists.
 const LISTED: usize = 1_000;
+
+/// An organization as asked for.
+#[derive(Debug)]
+pub struct NewOrganization {
+    /// What it is called.
+    pub name: OrganizationName,
+    /// Its slug.
+    pub namespace: Namespace,
+    /// Rules it overrides, by action.
+    pub policy: Vec<(String, Option<String>)>,
+}
+
+/// Changes to an organization: what is not named stays.
+#[derive(Debug, Clone, Default)]
+pub struct OrganizationPatch {
+    /// New name.
+    pub name: Option<OrganizationName>,
+    /// Rules by action; `None` returns to the default.
+    pub policy: Vec<(String, Option<String>)>,
+}
 
 /// Use cases of organizations.
 pub struct Organizations {
@@ -40,21 +60,16 @@ impl Organizations {
     /// Creates one.
     ///
     /// # Errors
-    /// `Forbidden`; `Conflict` when the namespace is in use.
-    pub async fn create(
-        &self,
-        caller: &Caller,
-        name: OrganizationName,
-        namespace: Namespace,
-    ) -> Result<OrganizationEntry, ServiceError> {
+    /// `Forbidden`, `Invalid`; `Conflict` when the namespace is in use.
+    pub async fn create(&self, caller: &Caller, new: NewOrganization) -> Result<OrganizationEntry, ServiceError> {
         if caller.role != Role::Superadmin {
             return Err(ServiceError::Forbidden("only superadmins create organizations".into()));
         }
         let organization = Organization {
             id: OrganizationId::random(),
-            name,
-            namespace,
-            policy: Policy::default(),
+            name: new.name,
+            namespace: new.namespace,
+            policy: overridden(&Policy::default(), &new.policy).map_err(in_policy)?,
             created_at: self.clock.now(),
         };
         let revision = self.store.create(&organization).await?;
@@ -84,21 +99,22 @@ impl Organizations {
             .ok_or_else(|| ServiceError::not_found("organization", id))
     }
 
-    /// Changes the name.
+    /// Changes name and policy.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
-    pub async fn rename(
+    /// `NotFound`, `Forbidden`, `Invalid`, `ChangedMeanwhile`.
+    pub async fn update(
         &self,
         caller: &Caller,
         id: OrganizationId,
-        name: Option<OrganizationName>,
+        patch: OrganizationPatch,
         expected: Expected,
     ) -> Result<OrganizationEntry, ServiceError> {
         self.change(caller, Action::OrganizationUpdate, id, expected, |organization| {
-            if let Some(name) = &name {
+            if let Some(name) = &patch.name {
                 organization.name = name.clone();
             }
+            organization.policy = overridden(&organization.policy, &patch.policy).map_err(in_policy)?;
             Ok(())
         })
         .await
@@ -116,8 +132,7 @@ impl Organizations {
         expected: Expected,
     ) -> Result<OrganizationEntry, ServiceError> {
         self.change(caller, Action::PolicyUpdate, id, expected, |organization| {
-            let changes = changes.iter().map(|(action, rule)| (action.as_str(), rule.as_deref()));
-            organization.policy = organization.policy.changed(changes)?;
+            organization.policy = overridden(&organization.policy, changes)?;
             Ok(())
         })
         .await
@@ -188,6 +203,18 @@ impl Organizations {
         }
         Err(StoreError::Conflict.into())
     }
+}
+
+fn overridden(policy: &Policy, changes: &[(String, Option<String>)]) -> Result<Policy, Invalid> {
+    policy.changed(changes.iter().map(|(action, rule)| (action.as_str(), rule.as_deref())))
+}
+
+/// Says of wrong rules that they stand in the policy.
+fn in_policy(mut invalid: Invalid) -> Invalid {
+    for error in &mut invalid.0 {
+        error.field.insert_str(0, "policy.");
+    }
+    invalid
 }
 
 /// Refuses to touch a record that has moved on since the caller saw it.

@@ -12,7 +12,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Free, operation::Reason, provisioner::NestedProvisioner, user::NestedUser};
-use crate::api::body::{Body, Fields};
+use crate::api::{
+    body::{Body, Fields},
+    read_only,
+};
 
 /// A cluster to be created, or attached if its engine attaches clusters made elsewhere.
 #[derive(Debug, Object)]
@@ -182,12 +185,13 @@ impl Body<ClusterCreate> {
 }
 
 impl Body<ClusterUpdate> {
-    /// The changes asked for.
+    /// The changes asked for, where the object is `shown` now.
     ///
     /// # Errors
     /// Everything wrong with the fields.
-    pub fn read(self) -> Result<ClusterPatch, Invalid> {
+    pub fn read(self, shown: impl FnOnce() -> Option<Value>) -> Result<ClusterPatch, Invalid> {
         let mut fields = self.fields;
+        read_only::CLUSTER.take(&mut fields, shown);
         let patch = ClusterPatch {
             name: fields.text("name"),
             owner: fields.reference("owner", "User"),

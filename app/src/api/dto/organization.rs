@@ -6,15 +6,18 @@ use chrono::{DateTime, Utc};
 use kqueen_domain::{
     access::Policy,
     invalid::Invalid,
-    name::{Namespace, OrganizationName},
     organization::Remaining,
+    service::organizations::{NewOrganization, OrganizationPatch},
 };
 use poem_openapi::Object;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::api::body::Body;
+use crate::api::{
+    body::{Body, Fields},
+    read_only,
+};
 
 /// An organization to be created.
 #[derive(Debug, Object)]
@@ -25,6 +28,8 @@ pub struct OrganizationCreate {
     /// Its unique, URL-safe slug; it never changes.
     #[oai(validator(min_length = 1, max_length = 63, pattern = "^[a-z0-9][a-z0-9_-]*$"))]
     pub namespace: String,
+    /// Rules it overrides, by action.
+    pub policy: Option<PolicyView>,
 }
 
 /// Changes to an organization.
@@ -33,6 +38,8 @@ pub struct OrganizationUpdate {
     /// What it is called: one line.
     #[oai(validator(min_length = 1, max_length = 128))]
     pub name: Option<String>,
+    /// Overrides of rules by action; null returns to the default, and rules that are not named stay.
+    pub policy: Option<PolicyUpdate>,
 }
 
 /// An organization: a tenant.
@@ -47,6 +54,9 @@ pub struct OrganizationView {
     pub namespace: String,
     /// When it was created.
     pub created_at: DateTime<Utc>,
+    /// The rules it overrides, by action; left out where the organization is nested in something else.
+    #[oai(skip_serializing_if_is_none)]
+    pub policy: Option<PolicyView>,
 }
 
 /// Whether an organization can be deleted.
@@ -86,28 +96,30 @@ pub fn effective(policy: &Policy) -> BTreeMap<&'static str, &'static str> {
 }
 
 impl Body<OrganizationCreate> {
-    /// Name and namespace.
+    /// The organization asked for.
     ///
     /// # Errors
     /// Everything wrong with the fields.
-    pub fn read(self) -> Result<(OrganizationName, Namespace), Invalid> {
+    pub fn read(self) -> Result<NewOrganization, Invalid> {
         let mut fields = self.fields;
         fields.ignore("created_at");
         let name = fields.required_text("name");
         let namespace = fields.required_text("namespace");
-        fields.finish(name.zip(namespace))
+        let policy = policy(&mut fields);
+        fields.finish(name.zip(namespace).map(|(name, namespace)| NewOrganization { name, namespace, policy }))
     }
 }
 
 impl Body<OrganizationUpdate> {
-    /// The new name.
+    /// The changes asked for, where the organization is `shown` now.
     ///
     /// # Errors
     /// Everything wrong with the fields.
-    pub fn read(self) -> Result<Option<OrganizationName>, Invalid> {
+    pub fn read(self, shown: impl FnOnce() -> Option<Value>) -> Result<OrganizationPatch, Invalid> {
         let mut fields = self.fields;
-        let name = fields.text("name");
-        fields.finish(Some(name))
+        read_only::ORGANIZATION.take(&mut fields, shown);
+        let patch = OrganizationPatch { name: fields.text("name"), policy: policy(&mut fields) };
+        fields.finish(Some(patch))
     }
 }
 
@@ -121,14 +133,26 @@ impl Body<PolicyUpdate> {
     /// A rule that is not a text.
     pub fn read(self) -> Result<Vec<(String, Option<String>)>, Invalid> {
         let mut fields = self.fields;
-        let mut changes = Vec::new();
-        for (action, rule) in fields.rest() {
-            match rule {
-                Value::Null => changes.push((action, None)),
-                Value::String(rule) => changes.push((action, Some(rule))),
-                _ => fields.wrong(&action, "must be a rule or null"),
-            }
-        }
+        let rules = fields.rest();
+        let changes = overrides(rules, |action, message| fields.wrong(action, message));
         fields.finish(Some(changes))
     }
+}
+
+/// The overrides in the field `policy`; none where it is not given.
+fn policy(fields: &mut Fields) -> Vec<(String, Option<String>)> {
+    let rules = fields.object("policy").unwrap_or_default();
+    overrides(rules, |action, message| fields.wrong(&format!("policy.{action}"), message))
+}
+
+fn overrides(rules: Map<String, Value>, mut wrong: impl FnMut(&str, &str)) -> Vec<(String, Option<String>)> {
+    let mut changes = Vec::new();
+    for (action, rule) in rules {
+        match rule {
+            Value::Null => changes.push((action, None)),
+            Value::String(rule) => changes.push((action, Some(rule))),
+            _ => wrong(&action, "must be a rule or null"),
+        }
+    }
+    changes
 }

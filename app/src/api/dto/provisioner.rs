@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Free, user::NestedUser};
-use crate::api::body::Body;
+use crate::api::{body::Body, read_only};
 
 /// A provisioner to be created.
 #[derive(Debug, Object)]
@@ -188,12 +188,13 @@ impl Body<ProvisionerCreate> {
 }
 
 impl Body<ProvisionerUpdate> {
-    /// The changes asked for.
+    /// The changes asked for, where the object is `shown` now.
     ///
     /// # Errors
     /// Everything wrong with the fields.
-    pub fn read(self) -> Result<ProvisionerPatch, Invalid> {
+    pub fn read(self, shown: impl FnOnce() -> Option<Value>) -> Result<ProvisionerPatch, Invalid> {
         let mut fields = self.fields;
+        read_only::PROVISIONER.take(&mut fields, shown);
         let patch = ProvisionerPatch {
             name: fields.text("name"),
             owner: fields.reference("owner", "User"),

@@ -13,7 +13,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Free, organization::OrganizationView};
-use crate::api::body::{Body, Fields};
+use crate::api::{
+    body::{Body, Fields},
+    read_only,
+};
 
 /// What a user may do in general.
 #[derive(Debug, Enum)]
@@ -46,7 +49,7 @@ pub struct UserCreate {
     /// Password; needed for local users.
     #[oai(validator(min_length = 1, max_length = 1024))]
     pub password: Option<String>,
-    /// Address, unique in the installation.
+    /// Address, unique in the installation; an empty text is none.
     #[oai(validator(max_length = 254))]
     pub email: Option<String>,
     /// `Organization:<uuid>`; the caller's own where it is not given.
@@ -68,7 +71,7 @@ pub struct UserUpdate {
     /// Log-in name.
     #[oai(validator(min_length = 1, max_length = 128))]
     pub username: Option<String>,
-    /// Address; null removes it.
+    /// Address; null or an empty text removes it.
     #[oai(validator(max_length = 254))]
     pub email: Option<String>,
     /// `Organization:<uuid>`; superadmins only, and only users who own nothing.
@@ -150,6 +153,7 @@ impl Body<UserCreate> {
         fields.ignore("created_at");
         let username = fields.required_text("username");
         let password = fields.text::<String>("password").map(Password::new);
+        fields.take_empty("email");
         let email = fields.text("email");
         let organization = fields.reference("organization", "Organization");
         let role = fields.word("role").unwrap_or(Role::Member);
@@ -170,14 +174,16 @@ impl Body<UserCreate> {
 }
 
 impl Body<UserUpdate> {
-    /// The changes asked for.
+    /// The changes asked for, where the object is `shown` now.
     ///
     /// # Errors
     /// Everything wrong with the fields.
-    pub fn read(self) -> Result<UserPatch, Invalid> {
+    pub fn read(self, shown: impl FnOnce() -> Option<Value>) -> Result<UserPatch, Invalid> {
         let mut fields = self.fields;
+        read_only::USER.take(&mut fields, shown);
+        let is_none = fields.take_empty("email");
         let email = match fields.nullable("email") {
-            None => None,
+            None => is_none.then_some(None),
             Some(Value::Null) => Some(None),
             Some(Value::String(text)) => match EmailAddress::try_from(text) {
                 Ok(address) => Some(Some(address)),

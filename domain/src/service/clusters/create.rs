@@ -73,6 +73,7 @@ impl Clusters {
         let mut metadata = new.metadata.clone().unwrap_or_default();
         let given = take_kubeconfig(&mut metadata, new.kubeconfig)?;
         let kubeconfig = given.map(|given| kubeconfig::parse(&given, &self.addresses)).transpose()?;
+        engine.descriptor().cluster.read_network_policy(&mut metadata);
         if kubeconfig.is_some() && engine.descriptor().capabilities.deploy {
             let mut invalid = comes_from_the_provider();
             if let Err(others) = self.validated(engine, metadata, true) {

@@ -219,7 +219,9 @@ impl Clusters {
             if let Some(owner) = patch.owner.filter(|owner| *owner != cluster.owner) {
                 cluster.owner = references::new_owner(&self.catalog, caller, owner, cluster.organization)?;
             }
-            if let Some(given) = &given {
+            if let Some(given) = &given
+                && !self.is_kept(&view, given).await?
+            {
                 let is_made = self.engine_of(&view).is_ok_and(|engine| engine.descriptor().capabilities.deploy);
                 if is_made && !cluster.has_kubeconfig {
                     return Err(comes_from_the_provider().into());
@@ -233,13 +235,18 @@ impl Clusters {
                 let stored = cluster.metadata.clone().unwrap_or_default();
                 let mut full = stored.reveal(sealed.as_ref()).map_err(|error| ServiceError::Internal(error.into()))?;
                 let before = full.clone();
-                document::merge_patch("metadata", &mut full, changes.clone())?;
-                let (full, _) = self.validated(engine, full, cluster.has_kubeconfig)?;
-                self.refuse_changes(&view, engine.descriptor(), &before, &full)?;
                 let schema = &engine.descriptor().cluster;
-                let split = document::split(full, &|path: &[&str]| schema.is_secret(path));
-                cluster.metadata = Some(split.shown);
-                secrets.metadata = split.sealed.into();
+                let mut changes = changes.clone();
+                schema.read_network_policy(&mut changes);
+                document::merge_patch("metadata", &mut full, changes)?;
+                // What was read is sent back also where the engine would not take it any more.
+                if full != before {
+                    let (full, _) = self.validated(engine, full, cluster.has_kubeconfig)?;
+                    self.refuse_changes(&view, engine.descriptor(), &before, &full)?;
+                    let split = document::split(full, &|path: &[&str]| schema.is_secret(path));
+                    cluster.metadata = Some(split.shown);
+                    secrets.metadata = split.sealed.into();
+                }
             }
             match self.store.update(&cluster, secrets, view.cluster.revision).await {
                 Ok(revision) => {
@@ -265,6 +272,16 @@ impl Clusters {
         let phase = view.display_status().phase;
         let percent = view.progress(phase, capabilities);
         Ok(Progress { percent, phase })
+    }
+
+    /// Whether a kubeconfig is the stored one, as it is when an object that was read is sent back.
+    async fn is_kept(&self, view: &ClusterView, given: &Value) -> Result<bool, ServiceError> {
+        let cluster = &view.cluster.record;
+        if !cluster.has_kubeconfig {
+            return Ok(false);
+        }
+        let stored = self.store.kubeconfig(cluster.id).await?;
+        Ok(stored.is_some_and(|stored| serde_json::from_str::<Value>(stored.expose()).is_ok_and(|it| it == *given)))
     }
 
     /// The stored kubeconfig of a cluster, for our own use.

@@ -15,7 +15,7 @@ use crate::{
     id::ClusterId,
     kubeconfig::{self, AddressRules},
     operation::{OperationKind, OperationStatus, StepKind, StepOutcome},
-    parameter::{NETWORK_POLICY, NOBODY, NODE_COUNT},
+    parameter::{NETWORK_POLICY, NODE_COUNT},
     port::{
         engine::{EngineError, Observation},
         store::{ClusterSecrets, RecordChange, SecretUpdate, StoreError},
@@ -249,8 +249,7 @@ impl Reconciler {
             (OperationKind::Resize { node_count }, OperationStatus::Succeeded) => Some(nodes(*node_count)),
             (OperationKind::Resize { .. }, OperationStatus::Cancelled) => observed.map(nodes),
             (OperationKind::SetNetworkPolicy { policy }, OperationStatus::Succeeded) => {
-                let provider = if policy.enabled { &policy.provider } else { NOBODY };
-                Some((NETWORK_POLICY, provider.into()))
+                Some((NETWORK_POLICY, policy.to_form().into()))
             }
             _ => None,
         };

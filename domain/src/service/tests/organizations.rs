@@ -11,7 +11,10 @@ use crate::{
     id::OrganizationId,
     organization::Organization,
     port::store::{MockOrganizationStore, MockReadBarrier, Revision, StoreError},
-    service::ListRequest,
+    service::{
+        ListRequest,
+        organizations::{NewOrganization, OrganizationPatch},
+    },
     user::Role,
 };
 
@@ -38,6 +41,10 @@ fn policy_change(action: &str, rule: Option<&str>) -> [(String, Option<String>);
     [(action.into(), rule.map(Into::into))]
 }
 
+fn new(name: &str, namespace: &str) -> NewOrganization {
+    NewOrganization { name: name.try_into().unwrap(), namespace: namespace.try_into().unwrap(), policy: Vec::new() }
+}
+
 fn an_empty_one(world: &World) -> OrganizationId {
     let empty = Organization {
         id: OrganizationId::random(),
@@ -56,7 +63,7 @@ async fn who_does_what() {
     let world = World::new();
     let p = &world.people;
     let organizations = world.organizations(accepting(0, &Written::default()), fresh());
-    let named = |text: &str| Some(text.try_into().unwrap());
+    let named = |text: &str| OrganizationPatch { name: Some(text.try_into().unwrap()), ..OrganizationPatch::default() };
     // Columns: show, rename, change the policy, ask what is in the way, delete (nothing but 409 as acme is not empty), create.
     let rows = [
         (&p.bob, [200, 403, 403, 403, 403, 403]),
@@ -70,11 +77,11 @@ async fn who_does_what() {
         let override_one = policy_change("cluster:create", Some("IS_ADMIN"));
         let got = [
             status(&organizations.get(&me, world.acme)),
-            status(&organizations.rename(&me, world.acme, named("Acme"), None).await),
+            status(&organizations.update(&me, world.acme, named("Acme"), None).await),
             status(&organizations.change_policy(&me, world.acme, &override_one, None).await),
             status(&organizations.remaining(&me, world.acme)),
             status(&organizations.delete(&me, world.acme, None).await),
-            status(&organizations.create(&me, "New".try_into().unwrap(), "new".try_into().unwrap()).await),
+            status(&organizations.create(&me, new("New", "new")).await),
         ];
         assert_eq!(got, expected, "{}", actor.username);
     }
@@ -157,11 +164,11 @@ async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw()
     let now = world.catalog.organization(empty).unwrap().revision;
     let stale = Some(Revision(now.0 - 1));
     let change = policy_change("cluster:create", Some("IS_ADMIN"));
-    assert_eq!(status(&organizations.rename(&root, empty, None, stale).await), 412);
+    assert_eq!(status(&organizations.update(&root, empty, OrganizationPatch::default(), stale).await), 412);
     assert_eq!(status(&organizations.change_policy(&root, empty, &change, stale).await), 412);
     assert_eq!(status(&organizations.delete(&root, empty, stale).await), 412);
     assert_eq!(written.len(), 0);
-    assert_eq!(status(&organizations.rename(&root, empty, None, Some(now)).await), 200);
+    assert_eq!(status(&organizations.update(&root, empty, OrganizationPatch::default(), Some(now)).await), 200);
     assert_eq!(status(&organizations.delete(&root, empty, Some(now)).await), 200);
 }
 
@@ -202,7 +209,31 @@ async fn a_namespace_in_use_is_a_conflict_that_names_it() {
     store.expect_create().returning(|_| Err(StoreError::Taken { field: "namespace" }));
     let organizations = world.organizations(store, fresh());
     let root = caller(&world.people.root);
-    let got = organizations.create(&root, "Acme".try_into().unwrap(), "acme".try_into().unwrap()).await;
+    let got = organizations.create(&root, new("Acme", "acme")).await;
     assert_eq!(status(&got), 409);
     assert_eq!(fields(got)[0].0, "namespace");
+}
+
+#[tokio::test]
+async fn a_policy_comes_with_an_organization_and_its_changes() {
+    let world = World::new();
+    let root = caller(&world.people.root);
+    let written = Written::default();
+    let organizations = world.organizations(accepting(0, &written), fresh());
+    let wrong = || vec![("cluster:fly".to_owned(), Some("ALL".to_owned())), ("policy:update".to_owned(), None)];
+    let named = |refused| fields::<()>(refused).into_iter().map(|(field, _)| field).collect::<Vec<_>>();
+    let refused = organizations.create(&root, NewOrganization { policy: wrong(), ..new("New", "new") }).await;
+    assert_eq!(named(refused.map(drop)), ["policy.cluster:fly", "policy.policy:update"]);
+    let patch = OrganizationPatch { policy: wrong(), ..OrganizationPatch::default() };
+    let refused = organizations.update(&root, world.acme, patch, None).await;
+    assert_eq!(named(refused.map(drop)), ["policy.cluster:fly", "policy.policy:update"]);
+    let policy = policy_change("cluster:create", Some("IS_ADMIN")).to_vec();
+    let made =
+        organizations.create(&root, NewOrganization { policy: policy.clone(), ..new("New", "new") }).await.unwrap();
+    assert_eq!(made.record.policy.rule(Action::ClusterCreate), Rule::IsAdmin);
+    let patch = OrganizationPatch { policy, ..OrganizationPatch::default() };
+    let changed = organizations.update(&root, world.acme, patch, None).await.unwrap();
+    assert_eq!(changed.record.policy.rule(Action::ClusterCreate), Rule::IsAdmin);
+    let patch = OrganizationPatch { name: Some("Other".try_into().unwrap()), ..OrganizationPatch::default() };
+    organizations.update(&root, world.acme, patch, None).await.unwrap();
 }
