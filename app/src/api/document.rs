@@ -164,7 +164,7 @@ fn complete_operation(operation: &mut Value) {
         }
     }
     if id == "organization_policy_update" {
-        operation["requestBody"]["content"]["application/json"]["schema"] = overrides();
+        operation["requestBody"]["content"][JSON]["schema"] = overrides();
     }
 }
 
@@ -254,7 +254,7 @@ fn read_only(components: &mut Value) {
 /// Changes of an object, the object, and what of it is read-only.
 const KINDS: [(&str, &str, &ReadOnly); 4] = [
     ("ClusterUpdate", "Cluster", &read_only::CLUSTER),
-    ("ProvisionerUpdate", "Provisioner", &read_only::PROVISIONER),
+    ("ProvisionerUpdate", "ProvisionerView", &read_only::PROVISIONER),
     ("UserUpdate", "User", &read_only::USER),
     ("OrganizationUpdate", "Organization", &read_only::ORGANIZATION),
 ];
@@ -364,7 +364,7 @@ fn responses() -> Value {
             422,
             "Fields or query parameters that cannot be accepted, all of them in `details`; unknown parameters among them.",
         ),
-        (429, "Too many attempts, or too many streams; come back after `Retry-After` seconds."),
+        (429, "Too many attempts, event streams or live views; come back after `Retry-After` seconds."),
         (502, "The cluster refused us or cannot be reached."),
         (503, "The store does not answer; come back after `Retry-After` seconds."),
         (504, "The cluster did not answer in time."),

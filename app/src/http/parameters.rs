@@ -13,6 +13,10 @@ const ALIKE: f64 = 0.8;
 /// How much of a name that came from outside is repeated.
 const SHOWN: usize = 100;
 
+/// Query parameters that the document describes in words only, by operation: declared, they would be called as a header is in
+/// generated clients.
+const DESCRIBED: &[(&str, &str)] = &[("event_stream", "last_event_id")];
+
 /// The query parameters of one operation.
 #[derive(Debug, Default)]
 pub struct Parameters(Vec<String>);
@@ -27,7 +31,8 @@ impl Parameters {
             None => parameter,
         });
         let names = resolved.filter(|parameter| parameter["in"] == "query").map(|parameter| &parameter["name"]);
-        Self(names.filter_map(Value::as_str).map(str::to_owned).collect())
+        let described = DESCRIBED.iter().filter(|(id, _)| operation["operationId"] == *id).map(|(_, name)| *name);
+        Self(names.filter_map(Value::as_str).chain(described).map(str::to_owned).collect())
     }
 
     /// The query without parameters that have no value: an empty parameter is an absent one.
