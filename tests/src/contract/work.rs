@@ -285,7 +285,7 @@ pub async fn what_leaves_leaves_its_story_and_no_more(site: TestStore) {
     let mut kinds: Vec<_> =
         raw.iter().filter(|(key, _)| key.contains(&id)).map(|(key, _)| key.split(&id).next().unwrap()).collect();
     kinds.dedup();
-    assert_eq!(kinds, ["shown/tombstone/", "timeline/"]);
+    assert_eq!(kinds, ["shown/departed/", "timeline/"]);
 }
 
 pub async fn old_operations_are_forgotten(site: TestStore) {
