@@ -84,6 +84,12 @@ pub(crate) fn assert_has(now: &Value, then: &Value, what: &str) {
                 assert_has(now, then, &format!("{what}: {number}"));
             }
         }
+        // What a form took as a word is shown in full since.
+        (Value::Object(now), Value::String(then)) if now.contains_key("enabled") => {
+            let enabled = then != "PROVIDER_UNSPECIFIED";
+            let expected = (&Value::from(then.as_str()), &Value::Bool(enabled));
+            assert_eq!((&now["provider"], &now["enabled"]), expected, "{what}");
+        }
         _ => assert_eq!(now, then, "{what}"),
     }
 }
