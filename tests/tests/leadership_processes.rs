@@ -151,7 +151,7 @@ async fn a_frozen_leader_wakes_up_knowing_that_it_is_one_no_more() {
     // It goes on where it stood: just before it writes.
     pair.child.stdin.take().unwrap().write_all(b"go on\n").unwrap();
     pair.signal(Signal::SIGCONT);
-    assert_eq!(pair.said.next().as_deref(), Some("false Err(Deposed)"));
+    assert_eq!(pair.said.next().as_deref(), Some("false Err(NotLeader)"));
     let stored = pair.stores.clusters.ledger(pair.cluster).await.unwrap().unwrap();
     assert_eq!((stored.value, stored.revision), (ledger.0, written));
 }
