@@ -16,7 +16,7 @@ fn dev_mode() -> Options {
     Options::bare().with("DEV_MODE", "true")
 }
 
-/// The script of the README between the ownership tags.
+/// The script of the README between the two markers.
 fn script() -> String {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     let (_, rest) = readme.split_once("<!-- demo: begin -->").expect("the README shows the demo");

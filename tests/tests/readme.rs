@@ -7,7 +7,7 @@ use kqueen_tests::fixture::{
 };
 use tokio::process::Command;
 
-/// The script between the two ownership tags.
+/// The script between the two markers.
 fn walk() -> String {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     let (_, rest) = readme.split_once("<!-- walk: begin -->").expect("the README has a walk");

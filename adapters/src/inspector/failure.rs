@@ -112,12 +112,12 @@ impl Failure {
             Self::Unreached => "the connection to the API server failed: check the server address in the kubeconfig",
             Self::Closed => {
                 "the API server closed the connection without an answer: it may be starting or stopping; if this stays, \
-                 whoever runs the cluster should probe at it"
+                 whoever runs the cluster should look at it"
             }
             Self::Unavailable(code) => {
                 return format!(
                     "the API server, or a proxy in front of it, answers that it cannot serve requests now ({code}): whoever \
-                     runs the cluster should probe at it"
+                     runs the cluster should look at it"
                 );
             }
             Self::NotConnected => {
@@ -126,7 +126,7 @@ impl Failure {
             }
             Self::Silent => {
                 "the API server accepted the connection and did not answer in time: it is overloaded or hangs; whoever runs \
-                 the cluster should probe at it"
+                 the cluster should look at it"
             }
             Self::Unauthorized => {
                 "the cluster does not accept the credentials in the kubeconfig (401): they are wrong, expired or revoked; \

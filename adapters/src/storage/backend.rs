@@ -44,7 +44,7 @@ pub(crate) enum Refusal {
     /// The creation was asked for before.
     Claimed,
     /// The term the writer leads by has ended.
-    Deposed,
+    NotLeader,
 }
 
 impl From<Refusal> for StoreError {
@@ -55,7 +55,7 @@ impl From<Refusal> for StoreError {
             Refusal::Taken(field) => Self::Taken { field },
             Refusal::InUse => Self::InUse,
             Refusal::Dangling(field) => Self::Dangling { field },
-            Refusal::Deposed => Self::NotLeader,
+            Refusal::NotLeader => Self::NotLeader,
         }
     }
 }
@@ -104,7 +104,7 @@ impl Transaction {
     /// The term must not have ended. Goes first: whoever does not lead any more is told so, whatever else has changed.
     pub(crate) fn within(&mut self, term: Option<Term>) -> &mut Self {
         match term {
-            Some(Term::Held(revision)) => self.require(key::leader(), Test::At(revision.0), Refusal::Deposed),
+            Some(Term::Held(revision)) => self.require(key::leader(), Test::At(revision.0), Refusal::NotLeader),
             Some(Term::Alone) | None => self,
         }
     }

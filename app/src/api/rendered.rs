@@ -69,7 +69,7 @@ fn etag(revision: Revision) -> HeaderValue {
     let mut buffer = itoa::Buffer::new();
     let digits = buffer.format(revision.0).as_bytes();
     text[1..=digits.len()].copy_from_slice(digits);
-    // Digits between quotation ownership tags.
+    // Digits between quotation marks.
     HeaderValue::from_bytes(&text[..digits.len() + 2]).unwrap_or(HeaderValue::from_static("\"0\""))
 }
 

@@ -15,7 +15,7 @@ use crate::{
     name::ResourceName,
 };
 
-/// One Kubernetes cluster: the desired side, as people asked for it. What was observed is a [`ObservedStatus`], stored apart, so that
+/// One Kubernetes cluster: the desired side, as people asked for it. What was observed is an [`ObservedStatus`], stored apart, so that
 /// looking at a cluster never collides with somebody changing it. The kubeconfig is kept apart as well, see
 /// [`ClusterStore::kubeconfig`](crate::port::store::ClusterStore::kubeconfig).
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 //! it does no I/O and knows the time only as an argument.
 //!
 //! What it promises, whatever is stored and whatever providers say:
-//! - An unfinished operation ends at its deadline at the latest: every turn from then on is [`Step::End`] or [`Step::Leave`].
+//! - An unfinished operation ends at its deadline at the latest: every turn from then on is [`Decision::End`] or [`Decision::Leave`].
 //! - Every event it proposes is one the cluster's state machine accepts.
 //! - A cluster's record leaves only when its provider was read, nothing of it was there, and no call is open that might still make
 //!   something. What was attached leaves at once: nothing was made for it.

@@ -15,7 +15,7 @@ pub enum Term {
 ///
 /// - `term` is `Some` only while the lease behind it has been confirmed within the last seconds, by a clock that also counts the time
 ///   the machine was suspended.
-/// - Of several replicas at most one can write with its term: the store refuses the others with `Deposed`.
+/// - Of several replicas at most one can write with its term: the store refuses the others with `NotLeader`.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait Leadership: Send + Sync {
     /// The term, if we lead right now.

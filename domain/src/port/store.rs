@@ -111,7 +111,7 @@ pub struct IdempotencyRecord {
     pub at: DateTime<Utc>,
 }
 
-/// What became of a creation with or without a [`Claim`].
+/// What became of a creation with or without a [`IdempotencyRecord`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Creation<T> {
     /// The record was created.
@@ -192,7 +192,7 @@ pub trait ProvisionerStore: Send + Sync {
         secrets: SecretUpdate<SealedDocument>,
         seen: Revision,
     ) -> Result<Revision, StoreError>;
-    /// Replaces what the last check found; does not touch the provisioner's revision. `Missing`, `Deposed`.
+    /// Replaces what the last check found; does not touch the provisioner's revision. `Missing`, `NotLeader`.
     async fn record_check(&self, checked: &Checked, term: Term) -> Result<(), StoreError>;
     /// Deletes one with its secrets. `Missing`, `Conflict`, `InUse`.
     async fn delete(&self, id: ProvisionerId, seen: Revision) -> Result<(), StoreError>;
@@ -227,11 +227,11 @@ pub struct ClusterCommit {
     pub orphan: Option<Orphan>,
     /// What is remembered of a cluster that leaves.
     pub tombstone: Option<Tombstone>,
-    /// The write is refused, as `Deposed`, if this term has ended. `None` for what people ask for.
+    /// The write is refused, as `NotLeader`, if this term has ended. `None` for what people ask for.
     pub term: Option<Term>,
 }
 
-/// What happens to a cluster's own record in a [`Work`]'s transaction.
+/// What happens to a cluster's own record in a [`ClusterCommit`]'s transaction.
 #[derive(Debug, Clone)]
 pub enum RecordChange {
     /// It is not touched; it must be there, and with a revision it must not have changed since.
@@ -284,7 +284,7 @@ pub trait ClusterStore: Send + Sync {
     async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Cluster, [u8; 32])>, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Provisioner and organization never change.
     async fn update(&self, cluster: &Cluster, secrets: ClusterSecrets, seen: Revision) -> Result<Revision, StoreError>;
-    /// Writes what belongs to a cluster, all of it or nothing. `Missing`, `Conflict`, `Deposed`. The revision is that of everything
+    /// Writes what belongs to a cluster, all of it or nothing. `Missing`, `Conflict`, `NotLeader`. The revision is that of everything
     /// that was written.
     async fn commit(&self, id: ClusterId, record: RecordChange, work: ClusterCommit) -> Result<Revision, StoreError>;
     /// Its kubeconfig, if it has one.
@@ -302,7 +302,7 @@ pub trait ClusterStore: Send + Sync {
     /// Forgets clusters that left before `before`, with their operations and timelines; how many.
     async fn forget_tombstones(&self, before: DateTime<Utc>) -> Result<usize, StoreError>;
     /// Notes, in few writes, when clusters were last looked at whose observed status did not change. Older times than those known are
-    /// ignored; clusters that are gone are skipped. `Deposed`.
+    /// ignored; clusters that are gone are skipped. `NotLeader`.
     async fn record_ages(
         &self,
         looked_at: Vec<(ClusterId, DateTime<Utc>)>,
@@ -314,10 +314,10 @@ pub trait ClusterStore: Send + Sync {
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait OrphanStore: Send + Sync {
-    /// Stores one that is not listed yet (`seen` is `None`) or replaces one. `Conflict`, `Missing`, `Deposed`; `Dangling{provisioner}`
+    /// Stores one that is not listed yet (`seen` is `None`) or replaces one. `Conflict`, `Missing`, `NotLeader`; `Dangling{provisioner}`
     /// when it waits for somebody to decide and its provisioner is gone.
     async fn put(&self, orphan: &Orphan, seen: Option<Revision>, term: Option<Term>) -> Result<Revision, StoreError>;
-    /// Takes one off the list. `Missing`, `Conflict`, `Deposed`.
+    /// Takes one off the list. `Missing`, `Conflict`, `NotLeader`.
     async fn remove(&self, cluster: ClusterId, seen: Revision, term: Option<Term>) -> Result<(), StoreError>;
 }
 

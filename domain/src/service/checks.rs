@@ -66,7 +66,7 @@ impl Checks {
     /// Checks one and stores what was found; the phase it has now, or `None` if it is gone.
     ///
     /// # Errors
-    /// `Deposed`, `Unavailable`.
+    /// `NotLeader`, `Unavailable`.
     pub async fn check(&self, id: ProvisionerId) -> Result<Option<ProvisionerPhase>, StoreError> {
         let term = self.leadership.term().ok_or(StoreError::NotLeader)?;
         // What others find with newer credentials while we ask is newer than what we find.

@@ -149,7 +149,7 @@ impl OrphanCollector {
     /// the list what is gone, and sees that what is to go goes. A provider that cannot be read changes nothing.
     ///
     /// # Errors
-    /// `Deposed`, `Unavailable`.
+    /// `NotLeader`, `Unavailable`.
     pub async fn sweep(&self, id: ProvisionerId) -> Result<(), StoreError> {
         let Some(view) = self.catalog.provisioner(id) else { return Ok(()) };
         let term = self.leadership.term().ok_or(StoreError::NotLeader)?;

@@ -99,7 +99,7 @@ impl Reconciler {
     /// One turn for one cluster. Turns for the same cluster must not run at the same time.
     ///
     /// # Errors
-    /// `Deposed` if this replica does not lead; `Unavailable` while the store is away. Nothing was done then that is not written down.
+    /// `NotLeader` if this replica does not lead; `Unavailable` while the store is away. Nothing was done then that is not written down.
     pub async fn reconcile(&self, id: ClusterId) -> Result<Outcome, StoreError> {
         let term = self.leadership.term().ok_or(StoreError::NotLeader)?;
         let Some(view) = self.catalog.cluster(id) else { return Ok(Outcome::after(Requeue::Never)) };

@@ -37,7 +37,7 @@ impl Reconciler {
     /// Notes when clusters were last looked at whose observed status did not change.
     ///
     /// # Errors
-    /// `Deposed`, `Unavailable`.
+    /// `NotLeader`, `Unavailable`.
     pub async fn note_ages(&self, looked_at: Vec<(ClusterId, DateTime<Utc>)>) -> Result<(), StoreError> {
         if looked_at.is_empty() {
             return Ok(());

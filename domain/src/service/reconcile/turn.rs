@@ -55,7 +55,7 @@ pub(super) struct Reconciliation {
     ledger: Tracked<Ledger>,
     /// What is seen now, if that is new.
     observed: Option<ObservedStatus>,
-    /// Whether `observed status` waits to be written.
+    /// Whether `observed` waits to be written.
     is_unwritten: bool,
     timeline: Vec<TimelineEvent>,
     tombstone: Option<Tombstone>,

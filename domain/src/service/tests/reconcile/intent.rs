@@ -104,7 +104,7 @@ async fn a_call_whose_intent_is_not_stored_is_not_made() {
 
 #[tokio::test]
 async fn whoever_ceases_to_lead_before_a_call_does_not_make_it() {
-    // Deposed, or deposed and elected again: somebody else may have acted in between.
+    // No longer the leader, or elected again since: somebody else may have acted in between.
     for now in [None, Some(Term::Held(Revision(8))), Some(Term::Alone)] {
         for (call, kind, shows, step) in calls() {
             let stage = stage(kind, shows);
