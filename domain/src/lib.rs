@@ -7,7 +7,7 @@
 //! What is done to a cluster is an *operation*; the *ledger* holds what it makes at a provider, the *timeline* tells the story.
 //!
 //! Reading order: the entities ([`organization`], [`user`], [`provisioner`], [`cluster`]), how clusters are operated ([`operation`],
-//! [`ledger`], and [`cluster::plan`], which decides every step), [`access`] for who may do what, the
+//! [`ledger`], [`observation`], and [`cluster::plan`], which decides every step), [`access`] for who may do what, the
 //! [`catalog`] that answers lists, the [`port`]s, and the use cases in [`service`].
 
 pub mod access;
@@ -20,6 +20,7 @@ pub mod kubeconfig;
 pub mod kubernetes;
 pub mod ledger;
 pub mod name;
+pub mod observation;
 pub mod operation;
 pub mod organization;
 pub mod orphan;

@@ -14,10 +14,11 @@ use kqueen_adapters::engine::{DemoCloud, DemoEngine};
 use kqueen_domain::{
     id::ProvisionerId,
     ledger::{OwnershipTag, ResourceRef},
+    observation::Observation,
     operation::NetworkPolicy,
     port::{
         clock::SetClock,
-        engine::{ClusterSpec, Engine, Observation, ProviderCredentials},
+        engine::{ClusterSpec, Engine, ProviderCredentials},
     },
 };
 use kqueen_tests::contract::engine::Stage;

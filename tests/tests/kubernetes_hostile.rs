@@ -11,9 +11,9 @@ use std::{
 
 use kqueen_adapters::inspector::{KubeInspector, Limits};
 use kqueen_domain::{
-    cluster::ProbeResult,
     kubeconfig::{self, AddressRules},
     kubernetes::{Fault, Section},
+    observation::ProbeResult,
     port::inspector::{ClusterInspector, InspectError},
     secret::Kubeconfig,
 };

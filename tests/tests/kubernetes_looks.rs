@@ -5,8 +5,8 @@ use std::sync::mpsc;
 
 use kqueen_adapters::inspector::{KubeInspector, Limits};
 use kqueen_domain::{
-    cluster::ProbeResult,
     kubeconfig::{self, AddressRules},
+    observation::ProbeResult,
     port::inspector::ClusterInspector,
 };
 use kqueen_tests::{bench::api_server::ApiServer, fixture::kubernetes::kubeconfig as config};

@@ -14,10 +14,9 @@ use async_trait::async_trait;
 use kqueen_domain::{
     id::ProvisionerId,
     ledger::ResourceRef,
+    observation::{EngineError, InventoryItem, Observation},
     operation::NetworkPolicy,
-    port::engine::{
-        ClusterSpec, Engine, EngineDescriptor, EngineError, InventoryItem, Observation, ProviderCredentials,
-    },
+    port::engine::{ClusterSpec, Engine, EngineDescriptor, ProviderCredentials},
 };
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};

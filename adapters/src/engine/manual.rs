@@ -3,12 +3,10 @@
 use async_trait::async_trait;
 use kqueen_domain::{
     ledger::ResourceRef,
+    observation::{EngineError, InventoryItem, Observation},
     operation::NetworkPolicy,
     parameter::{Field, FieldKind, ParameterSchema},
-    port::engine::{
-        Capabilities, ClusterSpec, Engine, EngineDescriptor, EngineError, InventoryItem, Observation,
-        ProviderCredentials,
-    },
+    port::engine::{Capabilities, ClusterSpec, Engine, EngineDescriptor, ProviderCredentials},
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;

@@ -3,8 +3,8 @@
 use std::{error::Error, io};
 
 use kqueen_domain::{
-    cluster::ProbeResult,
     kubernetes::{Fault, ReadError, Section},
+    observation::ProbeResult,
     port::inspector::InspectError,
 };
 use rustls::{AlertDescription, CertificateError};

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kqueen_domain::{
-    cluster::ProbeResult,
     kubeconfig::{AddressRules, ApiAccess},
     kubernetes::{ClusterStatus, Snapshot, Topology},
+    observation::ProbeResult,
     port::inspector::{ClusterInspector, InspectError},
     secret::Kubeconfig,
 };

@@ -12,8 +12,9 @@ use super::{
     view::Stored,
 };
 use crate::{
-    cluster::{Cluster, DisplayStatus, ObservedStatus},
+    cluster::Cluster,
     id::{ClusterId, ProvisionerId},
+    observation::{DisplayStatus, ObservedStatus},
     organization::Organization,
     port::store::Versioned,
     provisioner::{Checked, Provisioner},

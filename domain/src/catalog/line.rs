@@ -13,9 +13,7 @@ use super::{
     view::Lookup,
 };
 use crate::{
-    cluster::{Cluster, ObservedStatus},
-    id::OrganizationId,
-    organization::Organization,
+    cluster::Cluster, id::OrganizationId, observation::ObservedStatus, organization::Organization,
     port::store::Revision,
 };
 

@@ -39,9 +39,10 @@ use self::{
     work::WorkTables,
 };
 use crate::{
-    cluster::{Cluster, ObservedStatus},
+    cluster::Cluster,
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::Namespace,
+    observation::ObservedStatus,
     operation::Operation,
     organization::{Organization, Remaining},
     orphan::Orphan,

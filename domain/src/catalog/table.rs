@@ -17,8 +17,8 @@ use super::{
     view::Stored,
 };
 use crate::{
-    cluster::ObservedStatus,
     id::{OrganizationId, UserId},
+    observation::ObservedStatus,
     provisioner::{Check, Checked},
 };
 

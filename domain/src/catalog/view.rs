@@ -9,9 +9,10 @@ use super::{
     table::{Row, Seen},
 };
 use crate::{
-    cluster::{Cluster, DisplayStatus, ObservedStatus, Phase, ProviderStatus},
+    cluster::{Cluster, Phase},
     id::{OrganizationId, ProvisionerId, UserId},
     name::ResourceName,
+    observation::{DisplayStatus, ObservedStatus, ProviderStatus},
     operation::Operation,
     organization::Organization,
     orphan::Orphan,

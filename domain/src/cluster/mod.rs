@@ -1,13 +1,11 @@
-//! Clusters: what an organization asked for, and what was last seen of it.
+//! Clusters: what an organization asked for, and what is done next about it.
 
 pub mod plan;
 
-mod observed_status;
 mod phase;
 
 use chrono::{DateTime, Utc};
-pub use observed_status::{ObservedStatus, ProbeResult, ProviderStatus};
-pub use phase::{ClusterEvent, DisplayStatus, IllegalTransition, Lifecycle, Phase};
+pub use phase::{ClusterEvent, IllegalTransition, Lifecycle, Phase};
 
 use crate::{
     document::Document,
@@ -15,7 +13,7 @@ use crate::{
     name::ResourceName,
 };
 
-/// One Kubernetes cluster: the desired side, as people asked for it. What was observed is an [`ObservedStatus`], stored apart, so that
+/// One Kubernetes cluster: the desired side, as people asked for it. What was observed is an [`ObservedStatus`](crate::observation::ObservedStatus), stored apart, so that
 /// looking at a cluster never collides with somebody changing it. The kubeconfig is kept apart as well, see
 /// [`ClusterStore::kubeconfig`](crate::port::store::ClusterStore::kubeconfig).
 #[derive(Debug, Clone, PartialEq)]
@@ -45,4 +43,4 @@ pub struct Cluster {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -12,8 +12,8 @@ use chrono::{DateTime, Utc};
 use super::{Cluster, ClusterEvent, Lifecycle};
 use crate::{
     ledger::{Ledger, SETTLE},
+    observation::{EngineError, Observation, ObservedCluster, ProvisioningState},
     operation::{Operation, OperationKind, OperationStatus, StepKind},
-    port::engine::{EngineError, Observation, ObservedCluster, ProvisioningState},
     reason::{Reason, Responsible},
 };
 

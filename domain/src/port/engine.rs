@@ -1,6 +1,6 @@
 //! Engines: the code that drives one kind of provider.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
-    id::{ClusterId, ProvisionerId},
+    id::ProvisionerId,
     ledger::{OwnershipTag, ProviderResource, ResourceRef},
+    observation::{EngineError, InventoryItem, Observation},
     operation::NetworkPolicy,
     parameter::ParameterSchema,
-    reason::{Reason, Responsible},
 };
 
 /// What an engine can do with a cluster it has made; API and console offer nothing else.
@@ -44,70 +44,6 @@ pub struct EngineDescriptor {
     pub cluster: ParameterSchema,
     /// What it can do.
     pub capabilities: Capabilities,
-}
-
-/// Why an engine did not do what was asked, cut by what can be done about it. Texts name nothing secret.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EngineError {
-    /// The engine cannot do this at all.
-    #[error("the engine cannot {0}")]
-    Unsupported(&'static str),
-    /// The provider answered and will not do it: somebody has to change something first.
-    #[error("{0}")]
-    Rejected(Reason),
-    /// The provider does not accept the credentials, or they lack a right.
-    #[error("{0}")]
-    Denied(Reason),
-    /// Something else is under way at the provider, which has to end first.
-    #[error("the provider is busy: {0}")]
-    Busy(String),
-    /// The provider wants fewer calls.
-    #[error("the provider asks to wait {} s", .retry_after.as_secs())]
-    Throttled {
-        /// When to come back.
-        retry_after: Duration,
-    },
-    /// The provider did not answer, or answered with nothing that makes sense. The call may have taken effect.
-    #[error("{0}")]
-    Unreachable(String),
-    /// The thing itself is not there. A missing project or a refused right is not this.
-    #[error("it is not there")]
-    Missing,
-}
-
-impl EngineError {
-    /// The same as a reason for people.
-    #[must_use]
-    pub fn reason(&self) -> Reason {
-        match self {
-            Self::Rejected(reason) | Self::Denied(reason) => reason.clone(),
-            Self::Unsupported(what) => {
-                Reason::new(format!("the engine cannot {what}"), Responsible::Operator, "ask for something it can do")
-            }
-            Self::Busy(what) => Reason::new(
-                format!("the provider is busy: {what}"),
-                Responsible::Provider,
-                "it is tried again by itself",
-            ),
-            Self::Throttled { .. } => Reason::new(
-                "the provider wants fewer calls",
-                Responsible::Provider,
-                "it is tried again by itself, as late as the provider asked",
-            ),
-            Self::Unreachable(what) => Reason::new(what.clone(), Responsible::Provider, "it is tried again by itself"),
-            Self::Missing => Reason::new(
-                "the provider does not have it",
-                Responsible::Provider,
-                "deploy it again, or destroy it to clean up",
-            ),
-        }
-    }
-
-    /// Whether a call that ended so may still take effect, or have taken effect.
-    #[must_use]
-    pub const fn is_uncertain(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
-    }
 }
 
 /// A provider with the credentials to use it.
@@ -144,56 +80,6 @@ impl fmt::Debug for ClusterSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClusterSpec").field("tag", &self.tag).field("known", &self.known).finish_non_exhaustive()
     }
-}
-
-/// How a cluster is at its provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProvisioningState {
-    /// Some of what deploying makes is not there, and nothing is under way: deploying has to be asked for again.
-    Incomplete,
-    /// The provider is working on it.
-    Working,
-    /// It runs, and nothing is under way.
-    Running,
-    /// It is being taken down.
-    Removing,
-    /// It failed, and the provider does nothing about it.
-    Broken(Reason),
-}
-
-/// What a look through an engine found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Observation {
-    /// The provider was read, and nothing there carries the ownership tag.
-    Absent,
-    /// Something is there.
-    Present(ObservedCluster),
-}
-
-/// What was seen of a cluster at its provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObservedCluster {
-    /// How it is.
-    pub state: ProvisioningState,
-    /// How far what is under way is, in percent.
-    pub progress: Option<u8>,
-    /// How many nodes it has.
-    pub node_count: Option<u32>,
-    /// Its network policy.
-    pub network_policy: Option<NetworkPolicy>,
-    /// What the provider says about it, for people; may be empty.
-    pub message: String,
-    /// Everything that carries the ownership tag, the whole of it, and what has lost it; see [`Engine`].
-    pub resources: Vec<ProviderResource>,
-}
-
-/// Something at a provider that carries the ownership tag of this installation, as an inventory finds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InventoryItem {
-    /// The cluster it was made for.
-    pub cluster: ClusterId,
-    /// The thing.
-    pub resource: ProviderResource,
 }
 
 /// Drives one kind of provider.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    cluster::ProbeResult,
     kubernetes::{ClusterStatus, Topology},
+    observation::ProbeResult,
     secret::Kubeconfig,
 };
 

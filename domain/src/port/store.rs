@@ -19,9 +19,10 @@ use chrono::{DateTime, Utc};
 
 use super::{BoxError, leader::Term};
 use crate::{
-    cluster::{Cluster, ObservedStatus},
+    cluster::Cluster,
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     ledger::Ledger,
+    observation::ObservedStatus,
     operation::Operation,
     organization::Organization,
     orphan::Orphan,

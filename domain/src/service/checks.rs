@@ -9,9 +9,10 @@ use super::providers::Providers;
 use crate::{
     catalog::Catalog,
     id::ProvisionerId,
+    observation::EngineError,
     port::{
         clock::Clock,
-        engine::{Engine, EngineDescriptor, EngineError},
+        engine::{Engine, EngineDescriptor},
         leader::Leadership,
         store::{ProvisionerStore, StoreError},
     },

@@ -11,13 +11,11 @@ use crate::{
     catalog::{Catalog, OrphanView, ProvisionerView, Scope, Stored},
     id::{ClusterId, ProvisionerId},
     ledger::{ProviderResource, RecordState, ResourceRecord, ResourceRef, UNCERTAIN},
+    observation::{EngineError, InventoryItem, Observation, ObservedCluster, ProvisioningState},
     orphan::{Orphan, OrphanState},
     port::{
         clock::Clock,
-        engine::{
-            ClusterSpec, Engine, EngineError, InventoryItem, Observation, ObservedCluster, ProviderCredentials,
-            ProvisioningState,
-        },
+        engine::{ClusterSpec, Engine, ProviderCredentials},
         leader::{Leadership, Term},
         store::{OrphanStore, ReadBarrier, Revision, StoreError},
     },

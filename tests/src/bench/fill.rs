@@ -14,11 +14,12 @@ use kqueen_adapters::{
 };
 use kqueen_domain::{
     catalog::Catalog,
-    cluster::{Cluster, Lifecycle, ObservedStatus, Phase, ProbeResult},
+    cluster::{Cluster, Lifecycle, Phase},
     document::Document,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     kubeconfig::{self, AddressRules},
     name::{EmailAddress, Namespace, OrganizationName, ResourceName, Username},
+    observation::{ObservedStatus, ProbeResult},
     organization::Organization,
     port::{
         password::PasswordHasher,

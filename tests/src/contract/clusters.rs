@@ -1,10 +1,11 @@
 //! Promises of [`ClusterStore`](kqueen_domain::port::store::ClusterStore).
 
 use kqueen_domain::{
-    cluster::{Cluster, Lifecycle, ObservedStatus, Phase, ProbeResult, ProviderStatus},
+    cluster::{Cluster, Lifecycle, Phase},
     document::Document,
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::ResourceName,
+    observation::{ObservedStatus, ProbeResult, ProviderStatus},
     operation::NetworkPolicy,
     port::store::{ClusterCommit, ClusterSecrets, Creation, Revision, SecretUpdate, StoreError},
     reason::{Reason, Responsible},

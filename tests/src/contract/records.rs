@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kqueen_domain::{
-    cluster::{Cluster, Lifecycle, ObservedStatus, Phase, ProbeResult},
+    cluster::{Cluster, Lifecycle, Phase},
     document::Document,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     ledger::{Ledger, ProviderResource, RecordState, ResourceRecord, ResourceRef},
     name::{EmailAddress, Namespace, OrganizationName, ResourceName, Username},
+    observation::{ObservedStatus, ProbeResult},
     operation::{Operation, OperationKind},
     organization::Organization,
     orphan::{Orphan, OrphanState},

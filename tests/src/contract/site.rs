@@ -12,8 +12,8 @@ use kqueen_adapters::storage::{Memory, OpenError, Place, Settings, Stores, open}
 use kqueen_domain::{
     catalog::Catalog,
     cluster::Cluster,
-    cluster::ObservedStatus,
     id::ClusterId,
+    observation::ObservedStatus,
     organization::Organization,
     port::store::{
         ClusterCommit, ClusterSecrets, Creation, RecordChange, Revision, SecretUpdate, StoreError, UserSecrets,

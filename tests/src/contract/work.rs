@@ -2,9 +2,10 @@
 
 use futures::future::join_all;
 use kqueen_domain::{
-    cluster::{Cluster, Lifecycle, ObservedStatus},
+    cluster::{Cluster, Lifecycle},
     id::ClusterId,
     ledger::Ledger,
+    observation::ObservedStatus,
     operation::{Operation, OperationStatus, StepKind, StepOutcome},
     port::{
         leader::Term,

@@ -6,9 +6,9 @@ use chrono::TimeDelta;
 use kqueen_adapters::storage::{self, OpenError, Settings, Stores};
 use kqueen_domain::{
     catalog::Catalog,
-    cluster::ProbeResult,
     kubeconfig::AddressRules,
     kubernetes::{ClusterStatus, Topology},
+    observation::ProbeResult,
     port::{
         clock::Clock,
         engine::EngineRegistry,

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use kqueen_domain::{
     ledger::{ProviderResource, ResourceRef},
+    observation::{EngineError, Observation, ProvisioningState},
     operation::NetworkPolicy,
-    port::engine::{ClusterSpec, Engine, EngineError, Observation, ProviderCredentials, ProvisioningState},
+    port::engine::{ClusterSpec, Engine, ProviderCredentials},
     reason::Responsible,
 };
 use kqueen_tests::{

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use kqueen_domain::port::engine::{ClusterSpec, Engine, EngineError};
+use kqueen_domain::{
+    observation::EngineError,
+    port::engine::{ClusterSpec, Engine},
+};
 use kqueen_tests::model::{Acts, CallKind, Event, Fault, Injection, Key, Kind, LATE, Settings, Status, Trouble};
 
 use crate::site::{PASSWORD, PROJECT, Site, a_spec, calico};

@@ -5,8 +5,9 @@ use chrono::TimeDelta;
 use kqueen_domain::{
     id::{ClusterId, ProvisionerId},
     ledger::{OwnershipTag, ResourceRef},
+    observation::{EngineError, Observation, ObservedCluster},
     operation::NetworkPolicy,
-    port::engine::{ClusterSpec, Engine, EngineError, Observation, ObservedCluster, ProviderCredentials},
+    port::engine::{ClusterSpec, Engine, ProviderCredentials},
 };
 use kqueen_tests::{
     contract::engine::Stage,

@@ -17,7 +17,8 @@ use std::{
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
     id::ClusterId,
-    port::{clock::Clock, engine::EngineError},
+    observation::EngineError,
+    port::clock::Clock,
     reason::{Reason, Responsible},
 };
 use serde::{Deserialize, Serialize};

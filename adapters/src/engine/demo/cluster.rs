@@ -5,8 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use kqueen_domain::{
     id::ProvisionerId,
     ledger::OwnershipTag,
+    observation::ProvisioningState,
     operation::NetworkPolicy,
-    port::engine::ProvisioningState,
     reason::{Reason, Responsible},
 };
 use serde::{Deserialize, Serialize};

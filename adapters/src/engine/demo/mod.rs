@@ -14,12 +14,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kqueen_domain::{
     ledger::ResourceRef,
+    observation::{EngineError, InventoryItem, Observation},
     operation::NetworkPolicy,
     parameter::ParameterSchema,
-    port::engine::{
-        Capabilities, ClusterSpec, Engine, EngineDescriptor, EngineError, InventoryItem, Observation,
-        ProviderCredentials,
-    },
+    port::engine::{Capabilities, ClusterSpec, Engine, EngineDescriptor, ProviderCredentials},
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;

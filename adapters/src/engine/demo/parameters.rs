@@ -1,13 +1,13 @@
 //! What provisioners and clusters of the demo engine are described by: the fields people fill in, and what is read of them.
 
 use kqueen_domain::{
+    observation::EngineError,
     operation::NetworkPolicy,
     parameter::{
         DefaultValue, Field,
         FieldKind::{Integer, Select},
         NOBODY,
     },
-    port::engine::EngineError,
     reason::Responsible,
 };
 use serde::{Deserialize, de::DeserializeOwned};

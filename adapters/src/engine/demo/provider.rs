@@ -5,8 +5,9 @@ use chrono::{DateTime, Utc};
 use kqueen_domain::{
     id::ClusterId,
     ledger::{OwnershipTag, ProviderResource, ResourceRef},
+    observation::{EngineError, InventoryItem, Observation, ObservedCluster, ProvisioningState},
     operation::NetworkPolicy,
-    port::engine::{EngineError, InventoryItem, Observation, ObservedCluster, ProviderCredentials, ProvisioningState},
+    port::engine::ProviderCredentials,
     reason::{Reason, Responsible},
 };
 use serde_json::{Value, json};

@@ -5,10 +5,8 @@ use kqueen_domain::{
     id::{ClusterId, ProvisionerId},
     kubeconfig::{self, AddressRules},
     ledger::{OwnershipTag, ProviderResource},
-    port::{
-        clock::SetClock,
-        engine::{ObservedCluster, ProvisioningState},
-    },
+    observation::{ObservedCluster, ProvisioningState},
+    port::clock::SetClock,
     reason::Responsible,
 };
 use serde_json::json;

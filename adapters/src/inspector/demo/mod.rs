@@ -11,10 +11,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use kqueen_domain::{
-    cluster::ProbeResult,
     id::ClusterId,
     kubeconfig::ApiAccess,
     kubernetes::{ClusterStatus, Snapshot, Topology},
+    observation::ProbeResult,
     port::inspector::{ClusterInspector, InspectError},
     secret::Kubeconfig,
 };

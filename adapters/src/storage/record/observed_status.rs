@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
-    cluster::{ObservedStatus, Phase, ProbeResult, ProviderStatus},
+    cluster::Phase,
     id::ClusterId,
+    observation::{ObservedStatus, ProbeResult, ProviderStatus},
     operation::NetworkPolicy,
 };
 use serde::{Deserialize, Serialize};

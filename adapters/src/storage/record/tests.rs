@@ -1,8 +1,9 @@
 //! Every format that was ever written is kept here as bytes and must stay readable.
 
 use kqueen_domain::{
-    cluster::{Cluster, Lifecycle, ObservedStatus, Phase, ProbeResult},
+    cluster::{Cluster, Lifecycle, Phase},
     ledger::{Ledger, RecordState},
+    observation::{ObservedStatus, ProbeResult},
     operation::{Operation, OperationKind, OperationStatus},
     organization::Organization,
     orphan::{Orphan, OrphanState},

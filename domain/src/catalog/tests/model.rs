@@ -14,8 +14,9 @@ use super::super::{
     Change, ClusterView, Filter, Page, ProvisionerView, Query, Scope, Sort, Stored, UserView, Visibility,
 };
 use crate::{
-    cluster::{Cluster, DisplayStatus, ObservedStatus},
+    cluster::Cluster,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
+    observation::{DisplayStatus, ObservedStatus},
     organization::{Organization, Remaining},
     port::store::{Revision, Versioned},
     provisioner::{Checked, Provisioner, ProvisionerPhase},

@@ -11,10 +11,11 @@ use super::{
 };
 use crate::{
     access::Policy,
-    cluster::{Cluster, Lifecycle, ObservedStatus, ProbeResult, ProviderStatus},
+    cluster::{Cluster, Lifecycle},
     document::Document,
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     name::Namespace,
+    observation::{ObservedStatus, ProbeResult, ProviderStatus},
     organization::Organization,
     port::store::{Revision, Versioned},
     provisioner::{Check, Checked, Provisioner, ProvisionerPhase},

@@ -16,15 +16,16 @@ use super::providers::{Providers, known};
 use crate::{
     catalog::{Catalog, ClusterView},
     cluster::{
-        Lifecycle, ObservedStatus, ProbeResult, ProviderStatus,
+        Lifecycle,
         plan::{Decision, Situation, plan},
     },
     id::ClusterId,
     kubeconfig::AddressRules,
     ledger::Ledger,
+    observation::{EngineError, Observation, ObservedStatus, ProbeResult, ProviderStatus, ProvisioningState},
     port::{
         clock::Clock,
-        engine::{ClusterSpec, Engine, EngineError, Observation, ProviderCredentials, ProvisioningState},
+        engine::{ClusterSpec, Engine, ProviderCredentials},
         inspector::ClusterInspector,
         leader::{Leadership, Term},
         store::{ClusterStore, ReadBarrier, Revision, StoreError},

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use super::{Outcome, Reconciler, Requeue};
 use crate::{
     catalog::ClusterView,
-    cluster::{ObservedStatus, ProbeResult},
     id::ClusterId,
+    observation::{ObservedStatus, ProbeResult},
     port::{
         leader::Term,
         store::{ClusterCommit, RecordChange, StoreError},

@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use super::opened;
 use crate::{
     catalog::{ClusterView, Stored as Shown},
-    cluster::{ObservedStatus, ProviderStatus},
     id::ClusterId,
     ledger::Ledger,
+    observation::{ObservedStatus, ProviderStatus},
     operation::{Operation, StepKind},
     port::{
         leader::Term,

@@ -10,11 +10,12 @@ use super::{
 };
 use crate::{
     catalog::Catalog,
+    observation::EngineError,
     organization::Organization,
     parameter::{DefaultValue, Field, FieldKind, ParameterSchema},
     port::{
         clock::Clock,
-        engine::{Capabilities, EngineDescriptor, EngineError, MockEngine},
+        engine::{Capabilities, EngineDescriptor, MockEngine},
         store::{
             Creation, MockOrganizationStore, MockProvisionerStore, MockReadBarrier, MockUserStore, Revision,
             SecretUpdate, StoreError, UserSecrets, Versioned,

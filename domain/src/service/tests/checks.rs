@@ -16,8 +16,9 @@ use crate::{
     catalog::Change,
     document,
     id::ProvisionerId,
+    observation::EngineError,
     port::{
-        engine::{EngineError, EngineRegistry},
+        engine::EngineRegistry,
         leader::{MockLeadership, Term},
         store::{MockProvisionerStore, Revision, StoreError},
     },

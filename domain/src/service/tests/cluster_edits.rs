@@ -13,9 +13,10 @@ use super::{
 };
 use crate::{
     catalog::ClusterView,
-    cluster::{Cluster, Lifecycle, ObservedStatus, Phase, ProviderStatus},
+    cluster::{Cluster, Lifecycle, Phase},
     document::MASK,
     id::ClusterId,
+    observation::{ObservedStatus, ProviderStatus},
     port::{
         engine::{Capabilities, EngineRegistry},
         store::{

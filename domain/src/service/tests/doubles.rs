@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    observation::EngineError,
     parameter::{Field, FieldKind, ParameterSchema},
     port::{
-        engine::{Capabilities, EngineDescriptor, EngineError, MockEngine},
+        engine::{Capabilities, EngineDescriptor, MockEngine},
         password::MockPasswordHasher,
         store::{ClusterSecrets, MockReadBarrier, SecretUpdate},
     },

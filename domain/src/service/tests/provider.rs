@@ -8,11 +8,9 @@ use super::{
 };
 use crate::{
     ledger::{ProviderResource, ResourceRef},
+    observation::{EngineError, InventoryItem, Observation, ObservedCluster, ProvisioningState},
     operation::NetworkPolicy,
-    port::engine::{
-        Capabilities, ClusterSpec, EngineDescriptor, EngineError, InventoryItem, MockEngine, Observation,
-        ObservedCluster, ProviderCredentials, ProvisioningState,
-    },
+    port::engine::{Capabilities, ClusterSpec, EngineDescriptor, MockEngine, ProviderCredentials},
 };
 
 /// An engine of [`MAKING`] that can do everything.

@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     document::MASK,
+    observation::EngineError,
     port::{
-        engine::{EngineError, EngineRegistry},
+        engine::EngineRegistry,
         store::{
             Creation, IdempotencyRecord, MockProvisionerStore, MockReadBarrier, Revision, SecretUpdate, StoreError,
         },

@@ -11,10 +11,11 @@ use super::doubles::{ATTACHING, MAKING, engine, fresh, noon, passwords};
 use crate::{
     access::{Action, Caller, Rule},
     catalog::{Catalog, Change, Stored},
-    cluster::{Cluster, Lifecycle, ObservedStatus},
+    cluster::{Cluster, Lifecycle},
     document::Document,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     kubeconfig::AddressRules,
+    observation::ObservedStatus,
     operation::Operation,
     organization::Organization,
     orphan::Orphan,

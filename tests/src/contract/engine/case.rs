@@ -4,9 +4,8 @@ use chrono::TimeDelta;
 use kqueen_domain::{
     id::ClusterId,
     ledger::{OwnershipTag, ResourceRef},
-    port::engine::{
-        ClusterSpec, Engine, EngineError, Observation, ObservedCluster, ProviderCredentials, ProvisioningState,
-    },
+    observation::{EngineError, Observation, ObservedCluster, ProvisioningState},
+    port::engine::{ClusterSpec, Engine, ProviderCredentials},
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;

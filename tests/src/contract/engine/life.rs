@@ -7,8 +7,9 @@ use kqueen_domain::{
     id::ClusterId,
     kubeconfig::{self, AddressRules},
     ledger::{OwnershipTag, ResourceRef},
+    observation::{EngineError, ObservedCluster, ProvisioningState},
     operation::NetworkPolicy,
-    port::engine::{ClusterSpec, Engine, EngineError, ObservedCluster, ProvisioningState},
+    port::engine::{ClusterSpec, Engine},
 };
 use serde_json::Map;
 

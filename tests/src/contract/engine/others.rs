@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use kqueen_domain::{
     id::ClusterId,
     ledger::{OwnershipTag, ResourceRef},
-    port::engine::{Engine, EngineError, Observation, ProvisioningState},
+    observation::{EngineError, Observation, ProvisioningState},
+    port::engine::Engine,
 };
 use uuid::Uuid;
 

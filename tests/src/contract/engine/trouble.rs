@@ -1,10 +1,6 @@
 //! Promises about providers that do not do what they are asked.
 
-use kqueen_domain::{
-    document::MASK,
-    port::engine::{Engine, EngineError},
-    reason::Responsible,
-};
+use kqueen_domain::{document::MASK, observation::EngineError, port::engine::Engine, reason::Responsible};
 use serde_json::Value;
 
 use super::{Case, Stage};

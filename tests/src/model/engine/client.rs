@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use kqueen_domain::{
     ledger::{OwnershipTag, ProviderResource as Made, ResourceRef},
-    port::engine::EngineError,
+    observation::EngineError,
     reason::{Reason, Responsible},
 };
 use reqwest::{Method, Response, StatusCode, Url, header};

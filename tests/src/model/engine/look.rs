@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kqueen_domain::{
     ledger::ResourceRef,
-    port::engine::{Observation, ObservedCluster, ProvisioningState},
+    observation::{Observation, ObservedCluster, ProvisioningState},
     reason::{Reason, Responsible},
 };
 

@@ -12,12 +12,10 @@ use std::{
 use async_trait::async_trait;
 use kqueen_domain::{
     ledger::{OwnershipTag, ResourceRef},
+    observation::{EngineError, InventoryItem, Observation},
     operation::NetworkPolicy,
     parameter::{DefaultValue, Field, FieldKind, NOBODY, ParameterSchema},
-    port::engine::{
-        Capabilities, ClusterSpec, Engine, EngineDescriptor, EngineError, InventoryItem, Observation,
-        ProviderCredentials,
-    },
+    port::engine::{Capabilities, ClusterSpec, Engine, EngineDescriptor, ProviderCredentials},
     reason::{Reason, Responsible},
 };
 use reqwest::{Client, Method};

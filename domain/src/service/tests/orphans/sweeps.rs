@@ -5,7 +5,8 @@ use crate::{
     catalog::Scope,
     cluster::Cluster,
     ledger::{ProviderResource, UNCERTAIN},
-    port::engine::{Capabilities, EngineDescriptor, EngineError, InventoryItem, Observation, ProvisioningState},
+    observation::{EngineError, InventoryItem, Observation, ProvisioningState},
+    port::engine::{Capabilities, EngineDescriptor},
     service::tests::provider::{able, seen},
     timeline::Tombstone,
 };

@@ -3,7 +3,8 @@
 use super::*;
 use crate::{
     ledger::{OwnershipTag, UNCERTAIN},
-    port::engine::{Capabilities, EngineDescriptor, EngineError, Observation, ProvisioningState},
+    observation::{EngineError, Observation, ProvisioningState},
+    port::engine::{Capabilities, EngineDescriptor},
     service::tests::provider::{able, seen},
 };
 

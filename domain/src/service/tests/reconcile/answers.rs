@@ -7,11 +7,9 @@ use chrono::TimeDelta;
 use super::*;
 use crate::{
     ledger::{RecordState, SETTLE, UNCERTAIN},
+    observation::{EngineError, ProvisioningState},
     operation::{StepKind, StepOutcome},
-    port::{
-        engine::{EngineError, ProvisioningState},
-        store::RecordChange,
-    },
+    port::store::RecordChange,
     service::{reconcile::Requeue, tests::provider::policy},
 };
 

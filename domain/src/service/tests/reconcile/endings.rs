@@ -7,11 +7,9 @@ use super::*;
 use crate::{
     document::{self, MASK},
     ledger::UNCERTAIN,
+    observation::{EngineError, Observation, ObservedCluster, ProvisioningState},
     operation::{NetworkPolicy, StepKind, StepOutcome},
-    port::{
-        engine::{EngineError, Observation, ObservedCluster, ProvisioningState},
-        store::{MockClusterStore, RecordChange, SecretUpdate},
-    },
+    port::store::{MockClusterStore, RecordChange, SecretUpdate},
     service::{
         reconcile::Requeue,
         tests::{

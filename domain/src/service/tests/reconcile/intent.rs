@@ -6,11 +6,9 @@ use super::*;
 use crate::{
     document,
     ledger::{OwnershipTag, RecordState, UNCERTAIN},
+    observation::{Observation, ProvisioningState},
     operation::{OperationStatus, StepKind},
-    port::{
-        engine::{Observation, ProvisioningState},
-        store::RecordChange,
-    },
+    port::store::RecordChange,
     service::{
         reconcile::Requeue,
         tests::{
@@ -188,7 +186,7 @@ async fn a_cluster_forgotten_while_a_call_was_made_has_no_more_turns() {
 #[tokio::test]
 async fn a_step_tried_again_is_counted_and_told_once() {
     let stage = Stage::asked(OperationKind::Deploy);
-    stage.provider.answer.set(Err(crate::port::engine::EngineError::Busy("it is rolling out".into())));
+    stage.provider.answer.set(Err(crate::observation::EngineError::Busy("it is rolling out".into())));
     stage.turn().await;
     assert_eq!(stage.commits().iter().flat_map(told).count(), 2, "begun, and not done");
     stage.advance(60);

@@ -4,11 +4,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    observation::{EngineError, ProvisioningState},
     operation::{StepKind, StepOutcome},
-    port::{
-        engine::{EngineError, ProvisioningState},
-        store::{RecordChange, SecretUpdate},
-    },
+    port::store::{RecordChange, SecretUpdate},
     service::{reconcile::Requeue, tests::doubles::kubeconfig},
 };
 

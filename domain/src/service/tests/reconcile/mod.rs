@@ -20,10 +20,11 @@ use super::{
     world::{World, cluster},
 };
 use crate::{
-    cluster::{Cluster, Lifecycle, ObservedStatus, ProbeResult},
+    cluster::{Cluster, Lifecycle},
     id::ClusterId,
     kubeconfig::AddressRules,
     ledger::Ledger,
+    observation::{ObservedStatus, ProbeResult},
     operation::{Operation, OperationKind, OperationStatus, Step},
     port::{
         engine::EngineRegistry,

@@ -2,11 +2,9 @@
 
 use super::*;
 use crate::{
-    cluster::{Phase, ProviderStatus},
-    port::{
-        engine::{EngineError, Observation, ObservedCluster, ProvisioningState},
-        store::RecordChange,
-    },
+    cluster::Phase,
+    observation::{EngineError, Observation, ObservedCluster, ProviderStatus, ProvisioningState},
+    port::store::RecordChange,
     service::{
         reconcile::Requeue,
         tests::provider::{policy, seen},

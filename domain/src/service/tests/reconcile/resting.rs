@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
+    observation::{EngineError, Observation, ProvisioningState},
     operation::StepKind,
-    port::{
-        engine::{EngineError, Observation, ProvisioningState},
-        store::RecordChange,
-    },
+    port::store::RecordChange,
     service::{
         reconcile::Requeue,
         tests::provider::{seen, thing},

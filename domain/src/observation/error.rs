@@ -1,0 +1,69 @@
+//! Why an engine did not do what it was asked.
+
+use std::time::Duration;
+
+use crate::reason::{Reason, Responsible};
+
+/// Why an engine did not do what was asked, cut by what can be done about it. Texts name nothing secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The engine cannot do this at all.
+    #[error("the engine cannot {0}")]
+    Unsupported(&'static str),
+    /// The provider answered and will not do it: somebody has to change something first.
+    #[error("{0}")]
+    Rejected(Reason),
+    /// The provider does not accept the credentials, or they lack a right.
+    #[error("{0}")]
+    Denied(Reason),
+    /// Something else is under way at the provider, which has to end first.
+    #[error("the provider is busy: {0}")]
+    Busy(String),
+    /// The provider wants fewer calls.
+    #[error("the provider asks to wait {} s", .retry_after.as_secs())]
+    Throttled {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The provider did not answer, or answered with nothing that makes sense. The call may have taken effect.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The thing itself is not there. A missing project or a refused right is not this.
+    #[error("it is not there")]
+    Missing,
+}
+
+impl EngineError {
+    /// The same as a reason for people.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Rejected(reason) | Self::Denied(reason) => reason.clone(),
+            Self::Unsupported(what) => {
+                Reason::new(format!("the engine cannot {what}"), Responsible::Operator, "ask for something it can do")
+            }
+            Self::Busy(what) => Reason::new(
+                format!("the provider is busy: {what}"),
+                Responsible::Provider,
+                "it is tried again by itself",
+            ),
+            Self::Throttled { .. } => Reason::new(
+                "the provider wants fewer calls",
+                Responsible::Provider,
+                "it is tried again by itself, as late as the provider asked",
+            ),
+            Self::Unreachable(what) => Reason::new(what.clone(), Responsible::Provider, "it is tried again by itself"),
+            Self::Missing => Reason::new(
+                "the provider does not have it",
+                Responsible::Provider,
+                "deploy it again, or destroy it to clean up",
+            ),
+        }
+    }
+
+    /// Whether a call that ended so may still take effect, or have taken effect.
+    #[must_use]
+    pub const fn is_uncertain(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+}
