@@ -9,6 +9,7 @@
 
 pub mod bench;
 pub mod contract;
+pub mod document;
 pub mod fixture;
 pub mod model;
 pub mod walk;
