@@ -6,7 +6,7 @@ use std::{
 };
 
 use kqueen_domain::{
-    catalog::{Catalog, Change, SnapshotBuilder},
+    catalog::{Catalog, Change, Record, RecordId, SnapshotBuilder},
     id::ClusterId,
     port::store::{Revision, StoreError, Versioned},
 };
@@ -16,7 +16,7 @@ use super::{
     backend::{Event, Everything, Feed, Stored},
     key::{Key, Shown},
     meters::Meters,
-    record::{self, Record, Unreadable},
+    record::{self, Unreadable},
 };
 
 /// Feeds the catalog, and keeps the ages in the form they are written in.
@@ -43,45 +43,45 @@ impl ReadModel {
         self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, shown: Shown, stored: &Stored) -> Result<Change, Unreadable> {
+    fn record(&self, shown: Shown, stored: &Stored) -> Result<Record, Unreadable> {
         Ok(match shown {
-            Shown::Organization(_) => Change::Organization(versioned(stored)?),
-            Shown::User(_) => Change::User(versioned(stored)?),
-            Shown::Provisioner(_) => Change::Provisioner(versioned(stored)?),
-            Shown::Cluster(_) => Change::Cluster(versioned(stored)?),
-            Shown::ObservedStatus(_) => Change::ObservedStatus(record::read(&stored.value)?),
-            Shown::Ages(shard) => Change::Looked(self.ages.put(shard, Page::read(&stored.value, stored.revision)?)),
-            Shown::Check(_) => Change::Checked(record::read(&stored.value)?),
-            Shown::Operation(_) => Change::Operation(versioned(stored)?),
-            Shown::Orphan(_) => Change::Orphan(versioned(stored)?),
-            Shown::Tombstone(_) => Change::Tombstone(record::read(&stored.value)?),
+            Shown::Organization(_) => Record::Organization(versioned(stored)?),
+            Shown::User(_) => Record::User(versioned(stored)?),
+            Shown::Provisioner(_) => Record::Provisioner(versioned(stored)?),
+            Shown::Cluster(_) => Record::Cluster(versioned(stored)?),
+            Shown::ObservedStatus(_) => Record::ObservedStatus(record::read(&stored.value)?),
+            Shown::Ages(shard) => Record::ObservedAt(self.ages.put(shard, Page::read(&stored.value, stored.revision)?)),
+            Shown::Check(_) => Record::ProvisionerCheck(record::read(&stored.value)?),
+            Shown::Operation(_) => Record::Operation(versioned(stored)?),
+            Shown::Orphan(_) => Record::Orphan(versioned(stored)?),
+            Shown::Tombstone(_) => Record::Tombstone(record::read(&stored.value)?),
         })
     }
 
-    fn gone(&self, shown: Shown) -> Option<Change> {
+    fn deleted(&self, shown: Shown) -> Option<RecordId> {
         Some(match shown {
-            Shown::Organization(id) => Change::OrganizationGone(id),
-            Shown::User(id) => Change::UserGone(id),
-            Shown::Provisioner(id) => Change::ProvisionerGone(id),
+            Shown::Organization(id) => RecordId::Organization(id),
+            Shown::User(id) => RecordId::User(id),
+            Shown::Provisioner(id) => RecordId::Provisioner(id),
             Shown::Cluster(id) => {
                 self.ages.forget(id);
-                Change::ClusterGone(id)
+                RecordId::Cluster(id)
             }
-            Shown::ObservedStatus(id) => Change::ObservedStatusGone(id),
-            Shown::Operation(id) => Change::OperationGone(id),
-            Shown::Orphan(id) => Change::OrphanGone(id),
-            Shown::Tombstone(id) => Change::TombstoneGone(id),
-            // A check goes only together with its provisioner.
+            Shown::ObservedStatus(id) => RecordId::ObservedStatus(id),
+            Shown::Operation(id) => RecordId::Operation(id),
+            Shown::Orphan(id) => RecordId::Orphan(id),
+            Shown::Tombstone(id) => RecordId::Tombstone(id),
+            // These are deleted only together with what they belong to.
             Shown::Ages(_) | Shown::Check(_) => return None,
         })
     }
 
-    fn judge(&self, key: Key, result: Result<Change, Unreadable>) -> Option<Change> {
+    fn judge(&self, key: Key, result: Result<Record, Unreadable>) -> Option<Record> {
         let mut unreadable = self.unreadable();
         match result {
-            Ok(change) => {
+            Ok(record) => {
                 unreadable.remove(&key);
-                Some(change)
+                Some(record)
             }
             Err(error) => {
                 tracing::error!(%error, ?key, "a record that was written by another replica cannot be read");
@@ -92,7 +92,7 @@ impl ReadModel {
     }
 }
 
-fn versioned<T: Record>(stored: &Stored) -> Result<Versioned<T>, Unreadable> {
+fn versioned<T: record::Record>(stored: &Stored) -> Result<Versioned<T>, Unreadable> {
     Ok(Versioned { value: record::read(&stored.value)?, revision: Revision(stored.revision) })
 }
 
@@ -106,12 +106,12 @@ impl Feed for ReadModel {
                 newest = newest.max(revision);
                 let change = match event {
                     Event::Put(key, stored) => {
-                        let change = self.change(Shown::of(&key)?, &stored);
-                        self.judge(key, change)
+                        let record = self.record(Shown::of(&key)?, &stored);
+                        self.judge(key, record).map(Change::Put)
                     }
                     Event::Delete(key, _) => {
                         self.unreadable().remove(&key);
-                        self.gone(Shown::of(&key)?)
+                        self.deleted(Shown::of(&key)?).map(Change::Deleted)
                     }
                 };
                 Some((Revision(revision), change?))
@@ -122,7 +122,7 @@ impl Feed for ReadModel {
     }
 
     fn replace(&self, everything: &mut Everything<'_>) -> Result<(), StoreError> {
-        let mut filling = SnapshotBuilder::default();
+        let mut snapshot = SnapshotBuilder::default();
         let mut clusters: BTreeSet<ClusterId> = BTreeSet::new();
         let mut pages: BTreeMap<Shard, Page> = BTreeMap::new();
         let mut newest = 0;
@@ -137,15 +137,15 @@ impl Feed for ReadModel {
                 let page = Page::read(&stored.value, stored.revision).map_err(|error| error.at(&key))?;
                 pages.insert(shard, page);
             } else {
-                filling.put(self.change(shown, &stored).map_err(|error| error.at(&key))?);
+                snapshot.put(self.record(shown, &stored).map_err(|error| error.at(&key))?);
             }
         }
         for page in pages.values_mut() {
             page.retain(&clusters);
-            filling.put(Change::Looked(page.newer_than(&Page::default())));
+            snapshot.put(Record::ObservedAt(page.newer_than(&Page::default())));
         }
         self.ages.replace(pages);
-        self.catalog.replace(filling);
+        self.catalog.replace(snapshot);
         self.unreadable().clear();
         self.meters.fed_revision.fetch_max(newest, std::sync::atomic::Ordering::Relaxed);
         Meters::count(&self.meters.fills);

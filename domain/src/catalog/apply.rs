@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    Change, Tables,
+    Change, Record, RecordId, Tables,
     list::Sort,
     table::{Checks, Row, Seen},
     view::Stored,
@@ -25,40 +25,52 @@ impl Tables {
     pub(super) fn apply(&mut self, change: Change) {
         self.nested.count(&change);
         match change {
-            Change::Organization(organization) => self.organizations.put(organization_row(organization)),
-            Change::OrganizationGone(id) => drop(self.organizations.remove(id.uuid())),
-            Change::User(user) => self.put_user(user),
-            Change::UserGone(id) => {
-                if let Some(row) = self.users.remove(id.uuid()) {
-                    self.forget_username(row.entry.record.username.as_str(), row.id);
-                }
-            }
-            Change::Provisioner(provisioner) => self.put_provisioner(provisioner),
-            Change::ProvisionerGone(id) => {
-                if self.provisioners.remove(id.uuid()).is_some() {
-                    self.retext_clusters(id, &Arc::from(""), &Arc::from(""));
-                }
-            }
-            Change::Checked(checked) => self.put_checked(checked),
-            Change::Operation(operation) => self.work.put_operation(operation),
-            Change::OperationGone(id) => drop(self.work.remove_operation(id)),
-            Change::Orphan(orphan) => self.work.put_orphan(orphan),
-            Change::OrphanGone(id) => drop(self.work.remove_orphan(id)),
-            Change::Tombstone(tombstone) => self.work.put_tombstone(tombstone),
-            Change::TombstoneGone(id) => self.work.remove_tombstone(id),
-            Change::Cluster(cluster) => {
+            Change::Put(record) => self.put(record),
+            Change::Deleted(id) => self.delete(id),
+        }
+    }
+
+    fn put(&mut self, record: Record) {
+        match record {
+            Record::Organization(organization) => self.organizations.put(organization_row(organization)),
+            Record::User(user) => self.put_user(user),
+            Record::Provisioner(provisioner) => self.put_provisioner(provisioner),
+            Record::ProvisionerCheck(checked) => self.put_checked(checked),
+            Record::Cluster(cluster) => {
                 let seen = self.clusters.extra_mut(cluster.value.id.uuid()).map(std::mem::take).unwrap_or_default();
                 let row = self.cluster_row(cluster, seen);
                 self.clusters.put(row);
             }
-            Change::ClusterGone(id) => drop(self.clusters.remove(id.uuid())),
-            Change::ObservedStatus(observed) => self.put_observed(observed),
-            Change::ObservedStatusGone(id) => self.drop_observed(id),
-            Change::Looked(ages) => {
-                for (cluster, at) in ages {
-                    self.looked(cluster, at);
+            Record::ObservedStatus(observed) => self.put_observed(observed),
+            Record::ObservedAt(times) => {
+                for (cluster, at) in times {
+                    self.put_observed_at(cluster, at);
                 }
             }
+            Record::Operation(operation) => self.work.put_operation(operation),
+            Record::Orphan(orphan) => self.work.put_orphan(orphan),
+            Record::Tombstone(tombstone) => self.work.put_tombstone(tombstone),
+        }
+    }
+
+    fn delete(&mut self, id: RecordId) {
+        match id {
+            RecordId::Organization(id) => drop(self.organizations.remove(id.uuid())),
+            RecordId::User(id) => {
+                if let Some(row) = self.users.remove(id.uuid()) {
+                    self.forget_username(row.entry.record.username.as_str(), row.id);
+                }
+            }
+            RecordId::Provisioner(id) => {
+                if self.provisioners.remove(id.uuid()).is_some() {
+                    self.retext_clusters(id, &Arc::from(""), &Arc::from(""));
+                }
+            }
+            RecordId::Cluster(id) => drop(self.clusters.remove(id.uuid())),
+            RecordId::ObservedStatus(id) => self.drop_observed(id),
+            RecordId::Operation(id) => drop(self.work.remove_operation(id)),
+            RecordId::Orphan(id) => drop(self.work.remove_orphan(id)),
+            RecordId::Tombstone(id) => self.work.remove_tombstone(id),
         }
     }
 
@@ -144,7 +156,7 @@ impl Tables {
         self.clusters.set_state(cluster, phase.as_str());
     }
 
-    fn looked(&mut self, cluster: ClusterId, at: DateTime<Utc>) {
+    fn put_observed_at(&mut self, cluster: ClusterId, at: DateTime<Utc>) {
         if let Some(seen) = self.clusters.extra_mut(cluster.uuid()) {
             seen.looked_at = seen.looked_at.max(Some(at));
         }

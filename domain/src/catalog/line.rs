@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Change, ClusterView, Stored, Tables,
+    Change, ClusterView, Record, RecordId, Stored, Tables,
     table::{Row, Seen},
     view::Lookup,
 };
@@ -64,26 +64,16 @@ impl Nested {
     /// Takes a change into account.
     pub(super) fn count(&mut self, change: &Change) {
         self.0 += match change {
-            Change::Organization(_)
-            | Change::OrganizationGone(_)
-            | Change::User(_)
-            | Change::UserGone(_)
-            | Change::Provisioner(_)
-            | Change::ProvisionerGone(_)
-            | Change::Checked(_) => 1,
+            Change::Put(
+                Record::Organization(_) | Record::User(_) | Record::Provisioner(_) | Record::ProvisionerCheck(_),
+            )
+            | Change::Deleted(RecordId::Organization(_) | RecordId::User(_) | RecordId::Provisioner(_)) => 1,
             // These are told by the cluster's row.
-            Change::Cluster(_)
-            | Change::ClusterGone(_)
-            | Change::ObservedStatus(_)
-            | Change::ObservedStatusGone(_)
-            | Change::Looked(_)
+            Change::Put(Record::Cluster(_) | Record::ObservedStatus(_) | Record::ObservedAt(_))
+            | Change::Deleted(RecordId::Cluster(_) | RecordId::ObservedStatus(_))
             // These are not shown of clusters.
-            | Change::Operation(_)
-            | Change::OperationGone(_)
-            | Change::Orphan(_)
-            | Change::OrphanGone(_)
-            | Change::Tombstone(_)
-            | Change::TombstoneGone(_) => 0,
+            | Change::Put(Record::Operation(_) | Record::Orphan(_) | Record::Tombstone(_))
+            | Change::Deleted(RecordId::Operation(_) | RecordId::Orphan(_) | RecordId::Tombstone(_)) => 0,
         }
     }
 }

@@ -4,13 +4,14 @@
 //! proportion to the page, not to what is stored, unless a filter has to look at every name.
 
 mod apply;
+mod change;
 mod count;
-mod filling;
 mod line;
 mod list;
 mod names;
-mod notice;
 mod order;
+mod snapshot;
+mod subscriber;
 mod table;
 mod view;
 mod work;
@@ -25,11 +26,12 @@ use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard};
 use uuid::Uuid;
 
 pub use self::{
+    change::{Change, Record, RecordId},
     count::{ClusterCounts, ProvisionerCounts, Tally, UserCounts},
-    filling::SnapshotBuilder,
     line::{Audience, ClusterLine},
     list::{Filter, Page, Query, Scope, Sort, Visibility, Window},
-    notice::{ChangeEvent, Subject, Subscriber},
+    snapshot::SnapshotBuilder,
+    subscriber::{ChangeEvent, Subject, Subscriber},
     view::{ClusterView, OperationView, OrphanView, ProvisionerView, Stored, UserView},
 };
 use self::{
@@ -40,58 +42,13 @@ use self::{
 };
 use crate::{
     cluster::Cluster,
-    id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
+    id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     name::Namespace,
-    observation::ObservedStatus,
-    operation::Operation,
     organization::{Organization, Remaining},
-    orphan::Orphan,
-    port::store::{Revision, Versioned},
-    provisioner::{Checked, Provisioner},
-    timeline::Tombstone,
+    port::store::Revision,
+    provisioner::Provisioner,
     user::User,
 };
-
-/// One committed change, in the order of commits.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Change {
-    /// An organization was created or replaced.
-    Organization(Versioned<Organization>),
-    /// An organization was deleted.
-    OrganizationGone(OrganizationId),
-    /// A user was created or replaced.
-    User(Versioned<User>),
-    /// A user was deleted.
-    UserGone(UserId),
-    /// A provisioner was created or replaced.
-    Provisioner(Versioned<Provisioner>),
-    /// A provisioner was deleted, and with it what was found by checking it.
-    ProvisionerGone(ProvisionerId),
-    /// A provisioner was checked.
-    Checked(Checked),
-    /// A cluster was created or replaced.
-    Cluster(Versioned<Cluster>),
-    /// A cluster was deleted, and with it what was seen of it.
-    ClusterGone(ClusterId),
-    /// What is seen of a cluster has changed.
-    ObservedStatus(ObservedStatus),
-    /// What was seen of a cluster was dropped.
-    ObservedStatusGone(ClusterId),
-    /// Clusters were looked at and found unchanged. Older times than those known are ignored.
-    Looked(Vec<(ClusterId, DateTime<Utc>)>),
-    /// An operation was asked for, or has moved on.
-    Operation(Versioned<Operation>),
-    /// An operation is not kept any longer.
-    OperationGone(OperationId),
-    /// An orphan was listed, or has changed.
-    Orphan(Versioned<Orphan>),
-    /// An orphan has left the list.
-    OrphanGone(ClusterId),
-    /// A cluster has left, and is remembered for a while.
-    Tombstone(Tombstone),
-    /// A cluster that left is not remembered any longer.
-    TombstoneGone(ClusterId),
-}
 
 #[derive(Default)]
 struct Tables {

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use super::{super::*, random};
 use crate::{
     catalog::tests::random::{Random, Script},
-    provisioner::Check,
+    provisioner::{Check, Checked},
 };
 
 /// One call of a listener.
@@ -98,12 +98,12 @@ fn what_concerns_nobody_is_not_told() {
     let heard = Heard::of(&catalog);
     let at = random::Random::seeded(3).time();
     let nobody = vec![
-        Change::Looked(vec![(random::clusters()[0], at)]),
-        Change::ClusterGone(random::clusters()[0]),
-        Change::ObservedStatusGone(random::clusters()[0]),
-        Change::UserGone(random::users()[0]),
-        Change::ProvisionerGone(random::provisioners()[0]),
-        Change::OrganizationGone(random::organizations()[0]),
+        Change::Put(Record::ObservedAt(vec![(random::clusters()[0], at)])),
+        Change::Deleted(RecordId::Cluster(random::clusters()[0])),
+        Change::Deleted(RecordId::ObservedStatus(random::clusters()[0])),
+        Change::Deleted(RecordId::User(random::users()[0])),
+        Change::Deleted(RecordId::Provisioner(random::provisioners()[0])),
+        Change::Deleted(RecordId::Organization(random::organizations()[0])),
     ];
     catalog.apply(nobody.into_iter().map(|change| (Revision(7), change)).collect());
     catalog.apply(Vec::new());
@@ -154,7 +154,7 @@ fn the_catalog_shows_what_it_tells_of() {
     for _ in 0..100 {
         // One at a time, so that nothing that comes later is shown instead.
         let (revision, change) = script.next(&mut random);
-        let record = matches!(change, Change::Cluster(_) | Change::User(_));
+        let record = matches!(change, Change::Put(Record::Cluster(_) | Record::User(_)));
         catalog.apply(vec![(revision, change)]);
         for (notice, shown) in std::mem::take(&mut *reader.read.lock().unwrap()) {
             assert_eq!(notice.gone, shown.is_none(), "{notice:?}");
@@ -174,7 +174,10 @@ fn a_check_that_finds_the_same_moves_its_age_and_is_not_told() {
     let shown = || catalog.provisioner(id).unwrap().provisioner.record.clone();
     let (first, since) = (shown().check, shown().state_changed_at);
     let find = |check: Check, state_changed_at| {
-        catalog.apply(vec![(Revision(7), Change::Checked(Checked { provisioner: id, check, state_changed_at }))]);
+        catalog.apply(vec![(
+            Revision(7),
+            Change::Put(Record::ProvisionerCheck(Checked { provisioner: id, check, state_changed_at })),
+        )]);
         heard.take().len()
     };
     let at = first.at + TimeDelta::seconds(10);

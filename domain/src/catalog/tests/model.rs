@@ -11,7 +11,8 @@ use uuid::Uuid;
 use self::work::{Told, Work};
 pub(super) use self::work::{of_operation, of_orphan};
 use super::super::{
-    Change, ClusterView, Filter, Page, ProvisionerView, Query, Scope, Sort, Stored, UserView, Visibility,
+    Change, ClusterView, Filter, Page, ProvisionerView, Query, Record, RecordId, Scope, Sort, Stored, UserView,
+    Visibility,
 };
 use crate::{
     cluster::Cluster,
@@ -42,7 +43,7 @@ pub(super) struct Model {
     pub(super) provisioners: Vec<Versioned<Provisioner>>,
     pub(super) clusters: Vec<Versioned<Cluster>>,
     observed_statuses: HashMap<ClusterId, ObservedStatus>,
-    ages: HashMap<ClusterId, DateTime<Utc>>,
+    observed_at: HashMap<ClusterId, DateTime<Utc>>,
     checks: HashMap<ProvisionerId, Checked>,
     pub(super) work: Work,
     /// What listeners are told of what has happened since they were told last.
@@ -83,70 +84,82 @@ impl Model {
 
     fn show(&mut self, change: &Change) {
         match change {
-            Change::Organization(organization) => put(&mut self.organizations, organization, |o| o.id.uuid()),
-            Change::OrganizationGone(id) => self.organizations.retain(|o| o.value.id != *id),
-            Change::User(user) => put(&mut self.users, user, |u| u.id.uuid()),
-            Change::UserGone(id) => self.users.retain(|u| u.value.id != *id),
-            Change::Provisioner(provisioner) => put(&mut self.provisioners, provisioner, |p| p.id.uuid()),
-            Change::ProvisionerGone(id) => {
-                self.provisioners.retain(|p| p.value.id != *id);
-                self.checks.remove(id);
-            }
-            Change::Checked(checked) => {
+            Change::Put(record) => self.put(record),
+            Change::Deleted(id) => self.delete(*id),
+        }
+    }
+
+    fn put(&mut self, record: &Record) {
+        match record {
+            Record::Organization(organization) => put(&mut self.organizations, organization, |o| o.id.uuid()),
+            Record::User(user) => put(&mut self.users, user, |u| u.id.uuid()),
+            Record::Provisioner(provisioner) => put(&mut self.provisioners, provisioner, |p| p.id.uuid()),
+            Record::ProvisionerCheck(checked) => {
                 if self.provisioners.iter().any(|p| p.value.id == checked.provisioner) {
                     self.checks.insert(checked.provisioner, checked.clone());
                 }
             }
-            Change::Cluster(cluster) => put(&mut self.clusters, cluster, |c| c.id.uuid()),
-            Change::ClusterGone(id) => {
-                self.clusters.retain(|c| c.value.id != *id);
-                self.observed_statuses.remove(id);
-                self.ages.remove(id);
-            }
-            Change::ObservedStatus(observed) => {
+            Record::Cluster(cluster) => put(&mut self.clusters, cluster, |c| c.id.uuid()),
+            Record::ObservedStatus(observed) => {
                 if self.cluster(observed.cluster).is_some() {
                     self.observed_statuses.insert(observed.cluster, observed.clone());
-                    self.looked(observed.cluster, observed.at);
+                    self.put_observed_at(observed.cluster, observed.at);
                 }
             }
-            Change::ObservedStatusGone(id) => {
-                self.observed_statuses.remove(id);
-                self.ages.remove(id);
+            Record::ObservedAt(times) => times.iter().for_each(|(id, at)| self.put_observed_at(*id, *at)),
+            Record::Operation(operation) => put(&mut self.work.operations, operation, |o| o.id.uuid()),
+            Record::Orphan(orphan) => put(&mut self.work.orphans, orphan, |o| o.cluster.uuid()),
+            Record::Tombstone(tombstone) => self.work.put_tombstone(tombstone),
+        }
+    }
+
+    fn delete(&mut self, id: RecordId) {
+        match id {
+            RecordId::Organization(id) => self.organizations.retain(|o| o.value.id != id),
+            RecordId::User(id) => self.users.retain(|u| u.value.id != id),
+            RecordId::Provisioner(id) => {
+                self.provisioners.retain(|p| p.value.id != id);
+                self.checks.remove(&id);
             }
-            Change::Looked(ages) => ages.iter().for_each(|(id, at)| self.looked(*id, *at)),
-            Change::Operation(_)
-            | Change::OperationGone(_)
-            | Change::Orphan(_)
-            | Change::OrphanGone(_)
-            | Change::Tombstone(_)
-            | Change::TombstoneGone(_) => self.work.show(change),
+            RecordId::Cluster(id) => {
+                self.clusters.retain(|c| c.value.id != id);
+                self.observed_statuses.remove(&id);
+                self.observed_at.remove(&id);
+            }
+            RecordId::ObservedStatus(id) => {
+                self.observed_statuses.remove(&id);
+                self.observed_at.remove(&id);
+            }
+            RecordId::Operation(id) => self.work.operations.retain(|o| o.value.id != id),
+            RecordId::Orphan(id) => self.work.orphans.retain(|o| o.value.cluster != id),
+            RecordId::Tombstone(id) => self.work.delete_tombstone(id),
         }
     }
 
     /// How a provisioner stands that was checked, apart from the age.
     fn how_it_stands(&self, change: &Change) -> Option<Option<(ProvisionerPhase, String, DateTime<Utc>)>> {
-        let Change::Checked(Checked { provisioner, .. }) = change else { return None };
+        let Change::Put(Record::ProvisionerCheck(Checked { provisioner, .. })) = change else { return None };
         let known = self.provisioners.iter().find(|p| p.value.id == *provisioner);
         let shown = known.map(|p| self.shown(&p.value));
         Some(shown.map(|p| (p.check.phase, p.check.reason, p.state_changed_at)))
     }
 
-    fn looked(&mut self, id: ClusterId, at: DateTime<Utc>) {
+    fn put_observed_at(&mut self, id: ClusterId, at: DateTime<Utc>) {
         if self.cluster(id).is_some() {
-            let age = self.ages.entry(id).or_insert(at);
+            let age = self.observed_at.entry(id).or_insert(at);
             *age = at.max(*age);
         }
     }
 
-    /// The changes that lead to this state from nothing, in no particular order.
-    pub(super) fn everything(&self) -> Vec<Change> {
-        let organizations = self.organizations.iter().cloned().map(Change::Organization);
-        let users = self.users.iter().cloned().map(Change::User);
-        let provisioners = self.provisioners.iter().cloned().map(Change::Provisioner);
-        let clusters = self.clusters.iter().cloned().map(Change::Cluster);
-        let observed_statuses = self.observed_statuses.values().cloned().map(Change::ObservedStatus);
-        let ages = self.ages.iter().map(|(id, at)| Change::Looked(vec![(*id, *at)]));
-        let checks = self.checks.values().cloned().map(Change::Checked);
+    /// The records that are stored, in no particular order.
+    pub(super) fn everything(&self) -> Vec<Record> {
+        let organizations = self.organizations.iter().cloned().map(Record::Organization);
+        let users = self.users.iter().cloned().map(Record::User);
+        let provisioners = self.provisioners.iter().cloned().map(Record::Provisioner);
+        let clusters = self.clusters.iter().cloned().map(Record::Cluster);
+        let observed_statuses = self.observed_statuses.values().cloned().map(Record::ObservedStatus);
+        let ages = self.observed_at.iter().map(|(id, at)| Record::ObservedAt(vec![(*id, *at)]));
+        let checks = self.checks.values().cloned().map(Record::ProvisionerCheck);
         let records = organizations.chain(users).chain(provisioners).chain(clusters);
         records.chain(observed_statuses).chain(ages).chain(checks).chain(self.work.everything()).collect()
     }
@@ -278,7 +291,7 @@ impl Model {
         let Versioned { value, revision } = self.clusters.iter().find(|c| c.value.id == id)?;
         let (organization, owner) = (self.organization(value.organization), self.user(value.owner));
         let provisioner = self.provisioner(value.provisioner);
-        let (observed, age) = (self.observed_statuses.get(&id), self.ages.get(&id));
+        let (observed, age) = (self.observed_statuses.get(&id), self.observed_at.get(&id));
         Some(format!("{id}@{revision:?} in {organization:?} of {owner:?} by {provisioner:?} {observed:?} {age:?}"))
     }
 
@@ -333,7 +346,10 @@ impl Model {
     }
 
     pub(super) fn cluster_ages(&self) -> Vec<(ClusterId, Option<DateTime<Utc>>)> {
-        self.clusters_in_order().into_iter().map(|cluster| (cluster.id, self.ages.get(&cluster.id).copied())).collect()
+        self.clusters_in_order()
+            .into_iter()
+            .map(|cluster| (cluster.id, self.observed_at.get(&cluster.id).copied()))
+            .collect()
     }
 
     pub(super) fn busy_clusters(&self) -> Vec<ClusterId> {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    super::{Change, Filter, Query, Scope, Sort, Visibility, Window},
+    super::{Change, Filter, Query, Record, RecordId, Scope, Sort, Visibility, Window},
     model::Model,
 };
 use crate::{
@@ -164,19 +164,19 @@ impl Script {
             0 | 1 => self.organization(random.pick(&organizations()), random),
             2..=4 => self.user(random),
             5 | 6 => self.provisioner(random),
-            7 | 8 => Change::Checked(checked(random)),
+            7 | 8 => Change::Put(Record::ProvisionerCheck(checked(random))),
             9..=15 => self.cluster(random),
-            16..=18 => Change::ObservedStatus(observed(random)),
-            19 | 20 => {
-                Change::Looked((0..random.below(4)).map(|_| (random.pick(&clusters()), random.time())).collect())
-            }
-            21 => Change::ObservedStatusGone(random.pick(&clusters())),
-            22 | 23 => Change::ClusterGone(random.pick(&clusters())),
+            16..=18 => Change::Put(Record::ObservedStatus(observed(random))),
+            19 | 20 => Change::Put(Record::ObservedAt(
+                (0..random.below(4)).map(|_| (random.pick(&clusters()), random.time())).collect(),
+            )),
+            21 => Change::Deleted(RecordId::ObservedStatus(random.pick(&clusters()))),
+            22 | 23 => Change::Deleted(RecordId::Cluster(random.pick(&clusters()))),
             24..=31 => self.work(random),
             _ => match random.below(3) {
-                0 => Change::OrganizationGone(random.pick(&organizations())),
-                1 => Change::UserGone(random.pick(&users())),
-                _ => Change::ProvisionerGone(random.pick(&provisioners())),
+                0 => Change::Deleted(RecordId::Organization(random.pick(&organizations()))),
+                1 => Change::Deleted(RecordId::User(random.pick(&users()))),
+                _ => Change::Deleted(RecordId::Provisioner(random.pick(&provisioners()))),
             },
         };
         self.happened(change)
@@ -212,7 +212,7 @@ impl Script {
                 created_at: random.time(),
             },
         };
-        Change::Organization(self.at_new_revision(organization))
+        Change::Put(Record::Organization(self.at_new_revision(organization)))
     }
 
     /// Creates or renames a user, moves it to another organization, changes its role. Names are unique at any time.
@@ -245,7 +245,7 @@ impl Script {
                 created_at: random.time(),
             },
         };
-        Change::User(self.at_new_revision(user))
+        Change::Put(Record::User(self.at_new_revision(user)))
     }
 
     fn provisioner(&mut self, random: &mut Random) -> Change {
@@ -268,7 +268,7 @@ impl Script {
                 created_at: random.time(),
             },
         };
-        Change::Provisioner(self.at_new_revision(provisioner))
+        Change::Put(Record::Provisioner(self.at_new_revision(provisioner)))
     }
 
     /// Creates or changes a cluster; provisioner, owner and organization need not have arrived yet.
@@ -303,7 +303,7 @@ impl Script {
                 created_at: random.time(),
             },
         };
-        Change::Cluster(self.at_new_revision(cluster))
+        Change::Put(Record::Cluster(self.at_new_revision(cluster)))
     }
 }
 

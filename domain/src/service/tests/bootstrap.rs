@@ -9,7 +9,7 @@ use super::{
     world::World,
 };
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, Change, Record},
     observation::EngineError,
     organization::Organization,
     parameter::{DefaultValue, Field, FieldKind, ParameterSchema},
@@ -167,7 +167,7 @@ async fn of_two_replicas_one_makes_the_admin() {
         rounds += 1;
         if rounds > 2 {
             let organization = Versioned { value: theirs.clone(), revision: Revision(1) };
-            shown.apply(vec![(organization.revision, crate::catalog::Change::Organization(organization))]);
+            shown.apply(vec![(organization.revision, Change::Put(Record::Organization(organization)))]);
         }
         Ok(())
     });

@@ -13,7 +13,7 @@ use super::{
     world::{World, provisioner},
 };
 use crate::{
-    catalog::Change,
+    catalog::{Change, Record},
     document,
     id::ProvisionerId,
     observation::EngineError,
@@ -143,7 +143,7 @@ async fn a_check_with_credentials_that_were_replaced_meanwhile_does_not_speak_fo
     });
     office.checks.check(office.world.making).await.unwrap();
     let revision = office.world.next_revision();
-    office.world.catalog.apply(vec![(revision, Change::Checked(office.stored.only().0))]);
+    office.world.catalog.apply(vec![(revision, Change::Put(Record::ProvisionerCheck(office.stored.only().0)))]);
     let shown = office.world.catalog.provisioner(office.world.making).unwrap().provisioner.record.clone();
     assert_eq!(shown.check.phase, ProvisionerPhase::Ready);
 }

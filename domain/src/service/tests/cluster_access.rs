@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     access::{Action, Caller, Rule, Target, allows},
-    catalog::{Change, ClusterView, UserView},
+    catalog::{ClusterView, RecordId, UserView},
     cluster::Cluster,
     id::{ClusterId, ProvisionerId, UserId},
     operation::NetworkPolicy,
@@ -366,7 +366,7 @@ async fn members_who_may_change_a_cluster_do_not_thereby_come_to_own_it() {
 async fn where_the_policy_is_not_known_the_answer_is_no() {
     let world = World::new();
     let p = &world.people;
-    world.gone(Change::OrganizationGone(world.acme));
+    world.deleted(RecordId::Organization(world.acme));
     let clusters = Arc::new(world.clusters_with(accepting(), fresh()));
     for actor in [&p.bob, &p.ann, &p.ada] {
         let me = caller(actor);

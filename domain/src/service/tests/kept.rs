@@ -11,7 +11,7 @@ use super::{
     world::World,
 };
 use crate::{
-    catalog,
+    catalog::{Change, Record, RecordId},
     id::ClusterId,
     ledger::Ledger,
     port::store::{
@@ -165,24 +165,25 @@ impl Kept {
         }
         self.conditions(id, &record, &work)?;
         let revision = self.world.next_revision();
-        let shown = |change| (revision, change);
+        let put = |record| (revision, Change::Put(record));
+        let deleted = |id| (revision, Change::Deleted(id));
         let mut changes = Vec::new();
-        changes.extend(work.tombstone.clone().map(catalog::Change::Tombstone).map(shown));
+        changes.extend(work.tombstone.clone().map(Record::Tombstone).map(put));
         match record.clone() {
             RecordChange::Keep(_) => {}
             RecordChange::Put(value, secrets, _) => {
-                changes.push(shown(catalog::Change::Cluster(Versioned { value: *value, revision })));
+                changes.push(put(Record::Cluster(Versioned { value: *value, revision })));
                 self.keep_secrets(secrets);
             }
-            RecordChange::Remove(_) => changes.push(shown(catalog::Change::ClusterGone(id))),
+            RecordChange::Remove(_) => changes.push(deleted(RecordId::Cluster(id))),
         }
         for (value, _) in work.operations.clone() {
-            changes.push(shown(catalog::Change::Operation(Versioned { value, revision })));
+            changes.push(put(Record::Operation(Versioned { value, revision })));
         }
-        changes.extend(work.forgotten.iter().map(|id| shown(catalog::Change::OperationGone(*id))));
-        changes.extend(work.observed.clone().map(catalog::Change::ObservedStatus).map(shown));
-        let orphan = work.orphan.clone().map(|value| catalog::Change::Orphan(Versioned { value, revision }));
-        changes.extend(orphan.map(shown));
+        changes.extend(work.forgotten.iter().map(|id| deleted(RecordId::Operation(*id))));
+        changes.extend(work.observed.clone().map(Record::ObservedStatus).map(put));
+        let orphan = work.orphan.clone().map(|value| Record::Orphan(Versioned { value, revision }));
+        changes.extend(orphan.map(put));
         match (&record, work.ledger.clone()) {
             // It goes with the record, and is only compared.
             (RecordChange::Remove(_), _) => self.ledger.set(None),

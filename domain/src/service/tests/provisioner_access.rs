@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     access::{Action, Rule, Target, allows},
-    catalog::Change,
+    catalog::RecordId,
     id::{ProvisionerId, UserId},
     port::store::{Creation, MockProvisionerStore, Revision},
     service::{
@@ -190,7 +190,7 @@ fn lists_show_what_the_policy_lets_be_seen() {
 #[tokio::test]
 async fn where_the_policy_is_not_known_the_answer_is_no() {
     let world = World::new();
-    world.gone(Change::OrganizationGone(world.acme));
+    world.deleted(RecordId::Organization(world.acme));
     let provisioners = world.provisioners(accepting());
     let ada = caller(&world.people.ada);
     assert_eq!(column(&provisioners, &world.people.ada, world.making).await, [404; 3]);

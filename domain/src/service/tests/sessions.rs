@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     access::Caller,
-    catalog::Change,
+    catalog::{Change, Record, RecordId},
     port::{
         password::{MockPasswordHasher, PasswordError},
         store::{MockReadBarrier, MockUserStore, ReadBarrier, Revision, StoreError, Versioned},
@@ -176,7 +176,7 @@ async fn a_password_of_a_moment_ago_is_known_on_every_replica() {
     freshness.expect_caught_up().returning(move || {
         let value = late.clone();
         let revision = Revision(99);
-        catalog.apply(vec![(revision, Change::User(Versioned { value, revision }))]);
+        catalog.apply(vec![(revision, Change::Put(Record::User(Versioned { value, revision })))]);
         Ok(())
     });
     let Fixture { sessions, .. } = with(world, store_of(true), freshness);
@@ -198,7 +198,7 @@ async fn a_token_tells_who_is_calling_and_in_which_role_now() {
 async fn a_token_ends_with_what_it_was_issued_for() {
     let ends: [(&str, End<'_>); 4] = [
         ("deactivated", &|world, bob| world.put_user(User { active: false, ..bob })),
-        ("deleted", &|world, bob| world.gone(Change::UserGone(bob.id))),
+        ("deleted", &|world, bob| world.deleted(RecordId::User(bob.id))),
         ("another password", &|world, bob| world.put_user(User { token_generation: 4, ..bob })),
         ("expired", &|world, _| world.clock.advance(TimeDelta::hours(1))),
     ];
@@ -219,7 +219,7 @@ async fn who_was_deactivated_elsewhere_a_moment_ago_is_out() {
     let catalog = world.catalog.clone();
     let mut freshness = MockReadBarrier::new();
     freshness.expect_caught_up().returning(move || {
-        catalog.apply(vec![(Revision(99), Change::UserGone(bob.id))]);
+        catalog.apply(vec![(Revision(99), Change::Deleted(RecordId::User(bob.id)))]);
         Ok(())
     });
     let Fixture { sessions, .. } = with(world, store_of(true), freshness);
@@ -252,7 +252,7 @@ async fn a_hasher_that_fails_is_our_fault() {
 async fn a_session_goes_on_while_its_holder_is_who_opened_it() {
     let ends: [(&str, End<'_>); 6] = [
         ("deactivated", &|world, bob| world.put_user(User { active: false, ..bob })),
-        ("deleted", &|world, bob| world.catalog.apply(vec![(Revision(99), Change::UserGone(bob.id))])),
+        ("deleted", &|world, bob| world.catalog.apply(vec![(Revision(99), Change::Deleted(RecordId::User(bob.id)))])),
         ("another password", &|world, bob| world.put_user(User { token_generation: 4, ..bob })),
         ("another role", &|world, bob| world.put_user(User { role: Role::Admin, ..bob })),
         ("another organization", &|world, bob| world.put_user(User { organization: world.other, ..bob })),

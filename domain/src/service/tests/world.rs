@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::doubles::{ATTACHING, MAKING, engine, fresh, noon, passwords};
 use crate::{
     access::{Action, Caller, Rule},
-    catalog::{Catalog, Change, Stored},
+    catalog::{Catalog, Change, Record, RecordId, Stored},
     cluster::{Cluster, Lifecycle},
     document::Document,
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
@@ -179,47 +179,47 @@ impl World {
         Revision(self.revisions.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Shows one more change, as if it had been written by somebody.
-    fn show<T>(&self, value: T, change: impl FnOnce(Versioned<T>) -> Change) {
+    /// Shows one more record, as if it had been written by somebody.
+    fn show<T>(&self, value: T, record: impl FnOnce(Versioned<T>) -> Record) {
         let revision = self.next_revision();
-        self.catalog.apply(vec![(revision, change(Versioned { value, revision }))]);
+        self.catalog.apply(vec![(revision, Change::Put(record(Versioned { value, revision })))]);
     }
 
-    /// Shows that something is not there any more.
-    pub(super) fn gone(&self, change: Change) {
-        self.catalog.apply(vec![(self.next_revision(), change)]);
+    /// Shows that a record was deleted.
+    pub(super) fn deleted(&self, id: RecordId) {
+        self.catalog.apply(vec![(self.next_revision(), Change::Deleted(id))]);
     }
 
     pub(super) fn put_organization(&self, organization: Organization) {
-        self.show(organization, Change::Organization);
+        self.show(organization, Record::Organization);
     }
 
     pub(super) fn put_user(&self, user: User) {
-        self.show(user, Change::User);
+        self.show(user, Record::User);
     }
 
     pub(super) fn put_provisioner(&self, provisioner: Provisioner) {
-        self.show(provisioner, Change::Provisioner);
+        self.show(provisioner, Record::Provisioner);
     }
 
     pub(super) fn put_cluster(&self, cluster: Cluster) {
-        self.show(cluster, Change::Cluster);
+        self.show(cluster, Record::Cluster);
     }
 
     pub(super) fn put_observed(&self, observed: ObservedStatus) {
-        self.show(observed, |observed| Change::ObservedStatus(observed.value));
+        self.show(observed, |observed| Record::ObservedStatus(observed.value));
     }
 
     pub(super) fn put_operation(&self, operation: Operation) {
-        self.show(operation, Change::Operation);
+        self.show(operation, Record::Operation);
     }
 
     pub(super) fn put_orphan(&self, orphan: Orphan) {
-        self.show(orphan, Change::Orphan);
+        self.show(orphan, Record::Orphan);
     }
 
     pub(super) fn put_tombstone(&self, tombstone: Tombstone) {
-        self.show(tombstone, |tombstone| Change::Tombstone(tombstone.value));
+        self.show(tombstone, |tombstone| Record::Tombstone(tombstone.value));
     }
 
     /// Overrides rules of acme.

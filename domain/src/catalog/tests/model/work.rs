@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    super::super::{Change, ChangeEvent, OperationView, OrphanView, Scope, Subject},
-    Model, of_organization, of_provisioner, put,
+    super::super::{Change, ChangeEvent, OperationView, OrphanView, Record, RecordId, Scope, Subject},
+    Model, of_organization, of_provisioner,
 };
 use crate::{
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
@@ -34,25 +34,19 @@ pub(in super::super) struct Work {
 }
 
 impl Work {
-    pub(super) fn show(&mut self, change: &Change) {
-        match change {
-            Change::Operation(operation) => put(&mut self.operations, operation, |o| o.id.uuid()),
-            Change::OperationGone(id) => self.operations.retain(|o| o.value.id != *id),
-            Change::Orphan(orphan) => put(&mut self.orphans, orphan, |o| o.cluster.uuid()),
-            Change::OrphanGone(id) => self.orphans.retain(|o| o.value.cluster != *id),
-            Change::Tombstone(tombstone) => {
-                self.tombstone.retain(|other| other.cluster != tombstone.cluster);
-                self.tombstone.push(tombstone.clone());
-            }
-            Change::TombstoneGone(id) => self.tombstone.retain(|tombstone| tombstone.cluster != *id),
-            other => panic!("{other:?}"),
-        }
+    pub(super) fn put_tombstone(&mut self, tombstone: &Tombstone) {
+        self.delete_tombstone(tombstone.cluster);
+        self.tombstone.push(tombstone.clone());
     }
 
-    pub(super) fn everything(&self) -> impl Iterator<Item = Change> {
-        let operations = self.operations.iter().cloned().map(Change::Operation);
-        let orphans = self.orphans.iter().cloned().map(Change::Orphan);
-        operations.chain(orphans).chain(self.tombstone.iter().cloned().map(Change::Tombstone))
+    pub(super) fn delete_tombstone(&mut self, id: ClusterId) {
+        self.tombstone.retain(|tombstone| tombstone.cluster != id);
+    }
+
+    pub(super) fn everything(&self) -> impl Iterator<Item = Record> {
+        let operations = self.operations.iter().cloned().map(Record::Operation);
+        let orphans = self.orphans.iter().cloned().map(Record::Orphan);
+        operations.chain(orphans).chain(self.tombstone.iter().cloned().map(Record::Tombstone))
     }
 
     pub(in super::super) fn tombstone(&self, id: ClusterId) -> Option<&Tombstone> {
@@ -161,25 +155,34 @@ impl Model {
 
 /// What a change is about, and whether that goes.
 fn subject(change: &Change) -> Option<(Subject, bool)> {
-    Some(match change {
-        Change::Cluster(cluster) => (Subject::Cluster(cluster.value.id), false),
-        Change::ClusterGone(id) => (Subject::Cluster(*id), true),
-        Change::ObservedStatus(observed) => (Subject::Cluster(observed.cluster), false),
-        Change::Operation(operation) => (Subject::Operation(operation.value.id, operation.value.cluster), false),
-        Change::Provisioner(provisioner) => (Subject::Provisioner(provisioner.value.id), false),
-        Change::ProvisionerGone(id) => (Subject::Provisioner(*id), true),
-        Change::Checked(checked) => (Subject::Provisioner(checked.provisioner), false),
-        Change::User(user) => (Subject::User(user.value.id), false),
-        Change::UserGone(id) => (Subject::User(*id), true),
-        Change::Organization(_)
-        | Change::OrganizationGone(_)
-        | Change::ObservedStatusGone(_)
-        | Change::Looked(_)
-        | Change::OperationGone(_)
-        | Change::Orphan(_)
-        | Change::OrphanGone(_)
-        | Change::Tombstone(_)
-        | Change::TombstoneGone(_) => return None,
+    match change {
+        Change::Put(record) => Some((subject_put(record)?, false)),
+        Change::Deleted(id) => Some((subject_deleted(*id)?, true)),
+    }
+}
+
+fn subject_put(record: &Record) -> Option<Subject> {
+    Some(match record {
+        Record::Cluster(cluster) => Subject::Cluster(cluster.value.id),
+        Record::ObservedStatus(observed) => Subject::Cluster(observed.cluster),
+        Record::Operation(operation) => Subject::Operation(operation.value.id, operation.value.cluster),
+        Record::Provisioner(provisioner) => Subject::Provisioner(provisioner.value.id),
+        Record::ProvisionerCheck(checked) => Subject::Provisioner(checked.provisioner),
+        Record::User(user) => Subject::User(user.value.id),
+        Record::Organization(_) | Record::ObservedAt(_) | Record::Orphan(_) | Record::Tombstone(_) => return None,
+    })
+}
+
+const fn subject_deleted(id: RecordId) -> Option<Subject> {
+    Some(match id {
+        RecordId::Cluster(id) => Subject::Cluster(id),
+        RecordId::Provisioner(id) => Subject::Provisioner(id),
+        RecordId::User(id) => Subject::User(id),
+        RecordId::Organization(_)
+        | RecordId::ObservedStatus(_)
+        | RecordId::Operation(_)
+        | RecordId::Orphan(_)
+        | RecordId::Tombstone(_) => return None,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Random, Script, clusters, operations, organizations, provisioners, users};
 use crate::{
-    catalog::{Change, tests::random::NAMES},
+    catalog::{Change, Record, RecordId, tests::random::NAMES},
     operation::{Operation, OperationKind, OperationStatus},
     orphan::{Orphan, OrphanState},
     port::store::Revision,
@@ -13,11 +13,11 @@ impl Script {
     pub(super) fn work(&mut self, random: &mut Random) -> Change {
         match random.below(14) {
             0..=4 => self.operation(random),
-            5..=7 => Change::OperationGone(random.pick(&operations())),
+            5..=7 => Change::Deleted(RecordId::Operation(random.pick(&operations()))),
             8 | 9 => self.orphan(random),
-            10 => Change::OrphanGone(random.pick(&clusters())),
-            11 | 12 => Change::Tombstone(tombstone(random)),
-            _ => Change::TombstoneGone(random.pick(&clusters())),
+            10 => Change::Deleted(RecordId::Orphan(random.pick(&clusters()))),
+            11 | 12 => Change::Put(Record::Tombstone(tombstone(random))),
+            _ => Change::Deleted(RecordId::Tombstone(random.pick(&clusters()))),
         }
     }
 
@@ -39,7 +39,7 @@ impl Script {
                 Operation { id, status, ..requested }
             }
         };
-        Change::Operation(self.at_new_revision(operation))
+        Change::Put(Record::Operation(self.at_new_revision(operation)))
     }
 
     fn orphan(&mut self, random: &mut Random) -> Change {
@@ -59,7 +59,7 @@ impl Script {
             listed_at: random.time(),
             seen_at: None,
         };
-        Change::Orphan(self.at_new_revision(orphan))
+        Change::Put(Record::Orphan(self.at_new_revision(orphan)))
     }
 
     /// One transaction in which a cluster leaves while something is done to it, with its changes in any order.
@@ -76,10 +76,11 @@ impl Script {
             owner: cluster.owner,
             at: random.time(),
         };
-        let mut changes = vec![Change::ClusterGone(cluster.id), Change::Tombstone(tombstone)];
+        let mut changes =
+            vec![Change::Deleted(RecordId::Cluster(cluster.id)), Change::Put(Record::Tombstone(tombstone))];
         let newest = self.model.work.operations.iter().find(|o| o.value.cluster == cluster.id).map(|o| o.value.clone());
         if let Some(newest) = newest {
-            changes.push(Change::Operation(self.at_new_revision(newest)));
+            changes.push(Change::Put(Record::Operation(self.at_new_revision(newest))));
         }
         random.shuffled(changes).into_iter().map(|change| self.happened(change)).collect()
     }

@@ -142,7 +142,7 @@ async fn without_its_provisioner_an_orphan_can_only_be_ignored_and_leaves_the_li
     for state in [OrphanState::Listed, Yard::new().ignored(), Yard::new().deleting(None)] {
         let yard = Yard::new();
         let orphan = yard.put(state);
-        yard.world.gone(Change::ProvisionerGone(yard.world.making));
+        yard.world.deleted(RecordId::Provisioner(yard.world.making));
         let (orphans, ada) = (yard.orphans(), caller(&yard.world.people.ada));
         let error = orphans.delete(&ada, orphan.cluster).await.unwrap_err();
         assert!(matches!(&error, ServiceError::Conflict { .. }), "{error:?}");
@@ -172,7 +172,7 @@ async fn who_was_overtaken_decides_of_what_is_there_now() {
     // It has left the list.
     yard.refusals.push(StoreError::Conflict);
     let world = yard.world.clone();
-    yard.story.meanwhile("catch up", move || world.gone(Change::OrphanGone(orphan.cluster)));
+    yard.story.meanwhile("catch up", move || world.deleted(RecordId::Orphan(orphan.cluster)));
     assert_eq!(status(&yard.orphans().ignore(&ada, orphan.cluster).await), 404);
 
     let orphan = yard.put(OrphanState::Listed);

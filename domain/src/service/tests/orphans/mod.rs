@@ -16,7 +16,7 @@ use super::{
     world::{World, caller},
 };
 use crate::{
-    catalog::Change,
+    catalog::{Change, Record, RecordId},
     id::{ClusterId, ProvisionerId},
     ledger::{RecordState, ResourceRecord},
     orphan::{Orphan, OrphanState},
@@ -75,7 +75,7 @@ impl Yard {
             }
             let revision = world.next_revision();
             let value = orphan.clone();
-            world.catalog.apply(vec![(revision, Change::Orphan(Versioned { value, revision }))]);
+            world.catalog.apply(vec![(revision, Change::Put(Record::Orphan(Versioned { value, revision })))]);
             written.push(Write::Put(Box::new(orphan.clone()), seen, term));
             Ok(revision)
         });
@@ -89,7 +89,7 @@ impl Yard {
                 Some(view) if view.orphan.revision != seen => return Err(StoreError::Conflict),
                 Some(_) => {}
             }
-            world.gone(Change::OrphanGone(cluster));
+            world.deleted(RecordId::Orphan(cluster));
             written.push(Write::Removed(cluster, term));
             Ok(())
         });

@@ -178,7 +178,7 @@ async fn a_request_to_stop_that_came_while_a_call_was_made_is_not_lost() {
 async fn a_cluster_forgotten_while_a_call_was_made_has_no_more_turns() {
     let stage = std::sync::Arc::new(Stage::asked(OperationKind::Deploy));
     let others = stage.clone();
-    stage.kept.story.meanwhile("deploy", move || others.world.gone(crate::catalog::Change::ClusterGone(others.id)));
+    stage.kept.story.meanwhile("deploy", move || others.world.deleted(crate::catalog::RecordId::Cluster(others.id)));
     assert_eq!(stage.turn().await.requeue, Requeue::Never);
     assert_eq!(stage.words(), ["observe", "commit", "deploy"]);
 }

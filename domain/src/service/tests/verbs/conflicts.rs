@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    catalog::Change,
+    catalog::RecordId,
     invalid::FieldError,
     port::store::{RecordChange, StoreError},
     service::tests::{doubles::status, kept::words},
@@ -137,7 +137,7 @@ async fn a_request_that_was_granted_is_granted_however_fast_it_is_done() {
         }
         let counter = Counter::with(state);
         let (world, id) = (counter.world.clone(), counter.id);
-        counter.kept.story.meanwhile("commit", move || world.gone(Change::ClusterGone(id)));
+        counter.kept.story.meanwhile("commit", move || world.deleted(RecordId::Cluster(id)));
         assert_eq!(ask(&counter).await, 200, "{verb}");
     }
 }

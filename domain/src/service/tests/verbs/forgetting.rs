@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    catalog::Scope,
+    catalog::{RecordId, Scope},
     ledger::{Ledger, RecordState},
     orphan::{Orphan, OrphanState},
     port::store::RecordChange,
@@ -132,7 +132,7 @@ async fn neither_a_provider_nor_its_engine_is_needed() {
     let mut counter = Counter::with(Updating);
     counter.kept.put_ledger(ledger(&counter));
     counter.clusters.engines = EngineRegistry::default();
-    counter.world.gone(crate::catalog::Change::ProvisionerGone(counter.world.making));
+    counter.world.deleted(RecordId::Provisioner(counter.world.making));
     let forgotten = counter.clusters.forget(&ada(&counter), counter.id, None).await.unwrap();
     assert_eq!(forgotten.remaining.len(), 3);
 }

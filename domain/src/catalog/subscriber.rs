@@ -1,6 +1,6 @@
 //! What the catalog tells of changes: to the reconciler, which is woken by them, and to people who watch.
 
-use super::{Change, Tables};
+use super::{Change, Record, RecordId, Tables};
 use crate::{
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
     port::store::Revision,
@@ -44,30 +44,22 @@ pub trait Subscriber: Send + Sync {
 }
 
 impl Tables {
-    /// What a change is about, for changes that somebody wants to hear of.
+    /// What a change is about, for records that somebody wants to hear of. What is deleted is told by [`Tables::farewell`].
     pub(super) fn subject(&self, change: &Change) -> Option<Subject> {
-        Some(match change {
-            Change::Cluster(cluster) => Subject::Cluster(cluster.value.id),
-            Change::ObservedStatus(observed) => Subject::Cluster(observed.cluster),
-            Change::Provisioner(provisioner) => Subject::Provisioner(provisioner.value.id),
-            // That it was checked again and is as it was moves its age alone, as looking at a cluster does.
-            Change::Checked(checked) if self.is_news(checked) => Subject::Provisioner(checked.provisioner),
-            Change::Operation(operation) => Subject::Operation(operation.value.id, operation.value.cluster),
-            Change::User(user) => Subject::User(user.value.id),
-            // What is gone was told before it went; the rest is not told.
-            Change::ClusterGone(_)
-            | Change::ProvisionerGone(_)
-            | Change::OperationGone(_)
-            | Change::UserGone(_)
-            | Change::ObservedStatusGone(_)
-            | Change::Looked(_)
-            | Change::Checked(_)
-            | Change::Organization(_)
-            | Change::OrganizationGone(_)
-            | Change::Orphan(_)
-            | Change::OrphanGone(_)
-            | Change::Tombstone(_)
-            | Change::TombstoneGone(_) => return None,
+        let Change::Put(record) = change else { return None };
+        Some(match record {
+            Record::Cluster(cluster) => Subject::Cluster(cluster.value.id),
+            Record::ObservedStatus(observed) => Subject::Cluster(observed.cluster),
+            Record::Provisioner(provisioner) => Subject::Provisioner(provisioner.value.id),
+            // That it was checked again and is as it was moves its age alone, as observing a cluster does.
+            Record::ProvisionerCheck(checked) if self.is_news(checked) => Subject::Provisioner(checked.provisioner),
+            Record::Operation(operation) => Subject::Operation(operation.value.id, operation.value.cluster),
+            Record::User(user) => Subject::User(user.value.id),
+            Record::ObservedAt(_)
+            | Record::ProvisionerCheck(_)
+            | Record::Organization(_)
+            | Record::Orphan(_)
+            | Record::Tombstone(_) => return None,
         })
     }
 
@@ -102,11 +94,16 @@ impl Tables {
 
     /// The notice of something that is about to go.
     pub(super) fn farewell(&self, change: &Change, revision: Revision) -> Option<ChangeEvent> {
-        let subject = match change {
-            Change::ClusterGone(id) => Subject::Cluster(*id),
-            Change::ProvisionerGone(id) => Subject::Provisioner(*id),
-            Change::UserGone(id) => Subject::User(*id),
-            _ => return None,
+        let Change::Deleted(id) = change else { return None };
+        let subject = match id {
+            RecordId::Cluster(id) => Subject::Cluster(*id),
+            RecordId::Provisioner(id) => Subject::Provisioner(*id),
+            RecordId::User(id) => Subject::User(*id),
+            RecordId::Organization(_)
+            | RecordId::ObservedStatus(_)
+            | RecordId::Operation(_)
+            | RecordId::Orphan(_)
+            | RecordId::Tombstone(_) => return None,
         };
         Some(ChangeEvent { gone: true, ..self.notice(subject, revision)? })
     }

@@ -1,11 +1,11 @@
-//! Filling the tables anew, with changes as they come.
+//! Everything the catalog is to show, put together anew from the records that are stored.
 
 use std::{collections::HashMap, sync::Arc};
 
 use uuid::Uuid;
 
 use super::{
-    Change, Tables,
+    Record, Tables,
     apply::{organization_row, provisioner_row, user_row},
     table::Seen,
 };
@@ -27,40 +27,32 @@ pub struct SnapshotBuilder {
 }
 
 impl SnapshotBuilder {
-    /// Adds what was stored. That something is gone says nothing here.
-    pub fn put(&mut self, change: Change) {
+    /// Adds a record.
+    pub fn put(&mut self, record: Record) {
         let tables = &mut self.tables;
-        match change {
-            Change::Organization(organization) => tables.organizations.push(organization_row(organization)),
-            Change::User(user) => {
+        match record {
+            Record::Organization(organization) => tables.organizations.push(organization_row(organization)),
+            Record::User(user) => {
                 tables.usernames.insert(user.value.username.as_str().into(), user.value.id.uuid());
                 tables.users.push(user_row(user));
             }
-            Change::Provisioner(provisioner) => self.provisioners.push(provisioner),
-            Change::Cluster(cluster) => self.clusters.push(cluster),
-            Change::ObservedStatus(observed) => {
+            Record::Provisioner(provisioner) => self.provisioners.push(provisioner),
+            Record::Cluster(cluster) => self.clusters.push(cluster),
+            Record::ObservedStatus(observed) => {
                 let seen = self.seen.entry(observed.cluster.uuid()).or_default();
                 seen.looked_at = seen.looked_at.max(Some(observed.at));
                 seen.observed = Some(Arc::new(observed));
             }
-            Change::Looked(ages) => {
+            Record::ObservedAt(ages) => {
                 for (cluster, at) in ages {
                     let seen = self.seen.entry(cluster.uuid()).or_default();
                     seen.looked_at = seen.looked_at.max(Some(at));
                 }
             }
-            Change::Checked(found) => drop(self.checks.insert(found.provisioner, found)),
-            Change::Operation(operation) => tables.work.put_operation(operation),
-            Change::Orphan(orphan) => tables.work.put_orphan(orphan),
-            Change::Tombstone(tombstone) => tables.work.put_tombstone(tombstone),
-            Change::OrganizationGone(_)
-            | Change::UserGone(_)
-            | Change::ProvisionerGone(_)
-            | Change::ClusterGone(_)
-            | Change::ObservedStatusGone(_)
-            | Change::OperationGone(_)
-            | Change::OrphanGone(_)
-            | Change::TombstoneGone(_) => {}
+            Record::ProvisionerCheck(found) => drop(self.checks.insert(found.provisioner, found)),
+            Record::Operation(operation) => tables.work.put_operation(operation),
+            Record::Orphan(orphan) => tables.work.put_orphan(orphan),
+            Record::Tombstone(tombstone) => tables.work.put_tombstone(tombstone),
         }
     }
 
@@ -83,10 +75,10 @@ impl SnapshotBuilder {
     }
 }
 
-impl FromIterator<Change> for SnapshotBuilder {
-    fn from_iter<T: IntoIterator<Item = Change>>(everything: T) -> Self {
-        let mut filling = Self::default();
-        everything.into_iter().for_each(|change| filling.put(change));
-        filling
+impl FromIterator<Record> for SnapshotBuilder {
+    fn from_iter<T: IntoIterator<Item = Record>>(records: T) -> Self {
+        let mut snapshot = Self::default();
+        records.into_iter().for_each(|record| snapshot.put(record));
+        snapshot
     }
 }
