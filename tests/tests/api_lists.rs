@@ -44,12 +44,12 @@ async fn cluster(app: &App, tenant: &Tenant, provisioner: &str, name: &str) -> S
 }
 
 /// Waits until every cluster has been looked at.
-async fn looked_at(app: &App, token: &str) {
-    let looked_at = || async {
+async fn until_observed(app: &App, token: &str) {
+    let all_observed = || async {
         let list = app.get("/clusters", token).await.ok();
         list.as_array().unwrap().iter().all(|cluster| cluster["observed_at"].is_string())
     };
-    eventually("every cluster is looked at", Duration::from_secs(60), looked_at).await;
+    eventually("every cluster is observed", Duration::from_secs(60), all_observed).await;
 }
 
 /// Steps through a list page by page.
@@ -78,7 +78,7 @@ async fn pages_are_parts_of_the_whole() {
     for n in 0..45 {
         made.push(cluster(&app, &tenant, &tenant.provisioner, ["same", "other", "Same"][n % 3]).await);
     }
-    looked_at(&app, token).await;
+    until_observed(&app, token).await;
     let whole = app.get("/clusters", token).await.ok();
     assert_eq!(ids(&whole), made, "without an order they come as they were made");
     let page = app.get("/clusters?offset=0", token).await.ok();
@@ -115,7 +115,7 @@ async fn there_is_an_order_for_every_key() {
         cluster(&app, &tenant, &west, "charlie").await,
         cluster(&app, &tenant, &east, "bravo").await,
     ];
-    looked_at(&app, token).await;
+    until_observed(&app, token).await;
     let by = |indices: [usize; 4]| indices.map(|i| made[i].clone()).to_vec();
     for (sortby, ascending) in [
         ("created_at", [0, 1, 2, 3]),

@@ -186,7 +186,7 @@ async fn a_thousand_lives_that_begin_with_the_end_of_a_process_leave_nothing() {
         }
     }
     let shown = world.shown().await;
-    let running = shown.catalog.cluster_ages().len();
+    let running = shown.catalog.observation_times().len();
     assert_eq!((running, shown.catalog.orphan_count(), world.model.things().len()), (0, 0, 0));
     assert!(world.model.accounts().values().all(|account| account.made == account.gone), "something was made twice");
     eprintln!("{CYCLES} lives: {} processes ended, {} s", world.crashes, began.elapsed().as_secs());

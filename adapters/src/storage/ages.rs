@@ -1,5 +1,5 @@
-//! When clusters were last looked at, in batches: a fixed number of shards, each rewritten whole when something in it has moved.
-//! A round of looks at every cluster is then a few writes that touch no cluster's record or revision.
+//! When clusters were last observed, in batches: a fixed number of shards, each rewritten whole when something in it has moved.
+//! A round of observations of every cluster is then a few writes that touch no cluster's record or revision.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -82,9 +82,9 @@ impl Page {
     }
 
     /// Takes over the times that are newer than those known; whether there was one.
-    pub(crate) fn advance(&mut self, looks: &[(ClusterId, DateTime<Utc>)]) -> bool {
+    pub(crate) fn advance(&mut self, times: &[(ClusterId, DateTime<Utc>)]) -> bool {
         let mut moved = false;
-        for (cluster, at) in looks {
+        for (cluster, at) in times {
             let at = at.timestamp_millis();
             let known = self.entries.entry(*cluster).or_insert(i64::MIN);
             if *known < at {

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `shown/{organization,user,provisioner,cluster}/<id>` | a record |
 //! | `shown/sighting/<cluster>` | what was last seen of a cluster |
-//! | `shown/ages/<shard>` | when the clusters of a shard were last looked at |
+//! | `shown/ages/<shard>` | when the clusters of a shard were last observed |
 //! | `shown/check/<provisioner>` | what the last check in the background found |
 //! | `shown/operation/<id>` | an operation on a cluster |
 //! | `shown/orphan/<cluster>` | what is left at a provider of a cluster that is gone |

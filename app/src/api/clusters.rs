@@ -61,7 +61,7 @@ impl ClustersApi {
         let page = api.clusters.list(&caller.0, &query.list, |view| api.renderer.cluster_text(&caller.0, view))?;
         if api.wake_on_list {
             let lines = page.items.iter().filter(|line| !line.keeps_its_schedule());
-            api.wake.listed(lines.map(|line| (&line.cluster.record.id, line.looked_at)));
+            api.wake.listed(lines.map(|line| (&line.cluster.record.id, line.observed_at)));
         }
         let named = query.list.names_namespaces();
         Ok(Rendered::new(render::cluster_lines(&page, query.paged, named)))

@@ -322,7 +322,7 @@ impl Renderer {
         member(out, "phase", display.phase.as_str());
         member(out, "status_message", &display.reason);
         member(out, "state_changed_at", &time(display.changed_at));
-        member(out, "observed_at", &view.looked_at.map(time));
+        member(out, "observed_at", &view.observed_at.map(time));
         member(out, "version", &view.observed.as_ref().and_then(|observed| observed.version.as_deref()));
         member(out, "progress", &view.progress(display.phase, self.capabilities(view)));
         let told = view.told();

@@ -143,8 +143,8 @@ impl Reconciling {
     fn go_through_all(&self) {
         let mut queue = self.wake.queue();
         let (now, time) = (Instant::now(), self.reconciler.clock.now());
-        for (cluster, looked_at) in self.catalog.cluster_ages() {
-            let age = looked_at.map_or(self.interval, |at| (time - at).to_std().unwrap_or_default());
+        for (cluster, observed_at) in self.catalog.observation_times() {
+            let age = observed_at.map_or(self.interval, |at| (time - at).to_std().unwrap_or_default());
             queue.schedule(cluster, now + self.interval.saturating_sub(age));
         }
         for cluster in self.catalog.busy_clusters() {
@@ -215,7 +215,7 @@ impl Reconciling {
 
     async fn write_ages(&self, left: &Shared) {
         let batch = std::mem::take(&mut lock(left).unwritten);
-        match self.reconciler.note_ages(batch.clone()).await {
+        match self.reconciler.record_observation_times(batch.clone()).await {
             Ok(()) | Err(StoreError::NotLeader) => {}
             Err(error) => {
                 tracing::warn!(%error, clusters = batch.len(), "ages cannot be stored; trying again");

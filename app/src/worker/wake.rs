@@ -48,11 +48,11 @@ impl Trigger {
         self.bell.notify_one();
     }
 
-    /// A list shows these clusters, last looked at then. On several replicas this has an effect only on the one that leads: a list does
+    /// A list shows these clusters, last observed then. On several replicas this has an effect only on the one that leads: a list does
     /// not write. Their ids lie apart from what a list holds of them: they are read only of those that are to be looked at.
     pub fn listed<'a>(&self, clusters: impl Iterator<Item = (&'a ClusterId, Option<DateTime<Utc>>)>) {
         let before = self.clock.now() - FRESH;
-        let stale = clusters.filter(|(_, looked_at)| looked_at.is_none_or(|at| at < before)).map(|(id, _)| *id);
+        let stale = clusters.filter(|(_, observed_at)| observed_at.is_none_or(|at| at < before)).map(|(id, _)| *id);
         let stale: Vec<_> = stale.take(ASKED_OF_A_LIST).collect();
         if stale.is_empty() {
             return;
@@ -137,23 +137,23 @@ mod tests {
     async fn a_list_asks_for_what_was_not_looked_at_lately() {
         let now = Utc::now();
         let wake = Trigger::new(Arc::new(SetClock::at(now)), Limits { lane: 1, quick: 1000, slow: 1 });
-        let looked_at = |number, seconds| vec![Some(now - TimeDelta::seconds(seconds)); number];
+        let observed_at = |number, seconds| vec![Some(now - TimeDelta::seconds(seconds)); number];
         let ids: Vec<_> = std::iter::repeat_with(ClusterId::random).take(OF_A_LIST + 3).collect();
         let list =
-            |from: usize, looked_at: &[Option<_>]| wake.listed(ids[from..].iter().zip(looked_at.iter().copied()));
+            |from: usize, observed_at: &[Option<_>]| wake.listed(ids[from..].iter().zip(observed_at.iter().copied()));
         let taken = || {
             let mut queue = wake.queue();
             std::iter::from_fn(|| queue.next(Instant::now(), |cluster| Some(Lane::Attached(cluster)))).count()
         };
-        list(0, &looked_at(20, 9));
+        list(0, &observed_at(20, 9));
         assert_eq!((wake.asked().now_or_never(), taken()), (None, 0));
-        list(0, &[looked_at(20, 9), looked_at(1, 11), vec![None]].concat());
+        list(0, &[observed_at(20, 9), observed_at(1, 11), vec![None]].concat());
         assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), 2));
-        list(20, &looked_at(2, 11));
+        list(20, &observed_at(2, 11));
         assert_eq!((wake.asked().now_or_never(), taken()), (None, 0), "they are being looked at");
-        list(0, &looked_at(OF_A_LIST + 3, 11));
+        list(0, &observed_at(OF_A_LIST + 3, 11));
         assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), OF_A_LIST), "the others are not in the way");
-        list(0, &looked_at(OF_A_LIST + 3, 11));
+        list(0, &observed_at(OF_A_LIST + 3, 11));
         assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), 1));
     }
 }

@@ -137,7 +137,7 @@ impl Tables {
     fn put_observed(&mut self, observed: ObservedStatus) {
         let id = observed.cluster.uuid();
         if let Some(seen) = self.clusters.extra_mut(id) {
-            seen.looked_at = seen.looked_at.max(Some(observed.at));
+            seen.observed_at = seen.observed_at.max(Some(observed.at));
             seen.observed = Some(Arc::new(observed));
         }
         self.restate(id);
@@ -158,7 +158,7 @@ impl Tables {
 
     fn put_observed_at(&mut self, cluster: ClusterId, at: DateTime<Utc>) {
         if let Some(seen) = self.clusters.extra_mut(cluster.uuid()) {
-            seen.looked_at = seen.looked_at.max(Some(at));
+            seen.observed_at = seen.observed_at.max(Some(at));
         }
     }
 

@@ -24,8 +24,8 @@ pub struct ClusterLine {
     pub cluster: Arc<Stored<Cluster>>,
     /// The organization it lives in.
     pub organization: Option<Arc<Stored<Organization>>>,
-    /// When it was last looked at.
-    pub looked_at: Option<DateTime<Utc>>,
+    /// When it was last observed.
+    pub observed_at: Option<DateTime<Utc>>,
     /// What was put together of it and all it nests.
     pub text: Box<[u8]>,
     /// The organization everything in the text is of, if it is one.
@@ -106,7 +106,7 @@ impl Found {
         let line = Arc::new(ClusterLine {
             text: render(&view).into_boxed_slice(),
             organization: view.organization,
-            looked_at: view.looked_at,
+            observed_at: view.observed_at,
             home,
             cluster: view.cluster,
             observed: view.observed,
@@ -169,6 +169,6 @@ impl ClusterLine {
         same_observed
             && self.nested == nested
             && Arc::ptr_eq(&self.cluster, &row.entry)
-            && self.looked_at == row.extra.looked_at
+            && self.observed_at == row.extra.observed_at
     }
 }

@@ -280,11 +280,11 @@ impl Catalog {
         clusters.map(remaining_cluster).chain(tables.work.remaining_orphans(id)).take(limit).collect()
     }
 
-    /// Every cluster with when it was last looked at: for whoever looks at them all, at the start and after a gap.
+    /// Every cluster with when it was last observed: for whoever observes them all, at the start and after a gap.
     #[must_use]
-    pub fn cluster_ages(&self) -> Vec<(ClusterId, Option<DateTime<Utc>>)> {
+    pub fn observation_times(&self) -> Vec<(ClusterId, Option<DateTime<Utc>>)> {
         let tables = self.read();
-        tables.clusters.rows_in(Scope::All).map(|row| (row.entry.record.id, row.extra.looked_at)).collect()
+        tables.clusters.rows_in(Scope::All).map(|row| (row.entry.record.id, row.extra.observed_at)).collect()
     }
 
     /// Clusters that something is being done to.

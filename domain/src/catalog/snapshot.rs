@@ -40,13 +40,13 @@ impl SnapshotBuilder {
             Record::Cluster(cluster) => self.clusters.push(cluster),
             Record::ObservedStatus(observed) => {
                 let seen = self.seen.entry(observed.cluster.uuid()).or_default();
-                seen.looked_at = seen.looked_at.max(Some(observed.at));
+                seen.observed_at = seen.observed_at.max(Some(observed.at));
                 seen.observed = Some(Arc::new(observed));
             }
             Record::ObservedAt(ages) => {
                 for (cluster, at) in ages {
                     let seen = self.seen.entry(cluster.uuid()).or_default();
-                    seen.looked_at = seen.looked_at.max(Some(at));
+                    seen.observed_at = seen.observed_at.max(Some(at));
                 }
             }
             Record::ProvisionerCheck(found) => drop(self.checks.insert(found.provisioner, found)),

@@ -40,7 +40,7 @@ pub(super) struct Row<T, X> {
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) observed: Option<Arc<ObservedStatus>>,
-    pub(super) looked_at: Option<DateTime<Utc>>,
+    pub(super) observed_at: Option<DateTime<Utc>>,
     pub(super) line: Kept,
 }
 

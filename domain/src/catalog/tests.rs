@@ -51,7 +51,7 @@ fn compare_lines(catalog: &Catalog, random: &mut Random, seed: u64) {
     let listing = random.listing(Sort::Created);
     let (kept, anew) = (catalog.clusters(&listing, Audience::Everywhere, text), put_together(catalog, &listing));
     let told = |page: Page<Arc<ClusterLine>>| -> Vec<_> {
-        page.items.iter().map(|line| (line.cluster.record.id, line.looked_at, line.text.to_vec())).collect()
+        page.items.iter().map(|line| (line.cluster.record.id, line.observed_at, line.text.to_vec())).collect()
     };
     assert_eq!(told(kept), told(anew), "seed {seed}: {listing:?}");
 }
@@ -114,7 +114,7 @@ fn compare_figures(catalog: &Catalog, model: &Model, random: &mut Random, seed: 
         assert_eq!(catalog.cluster_tally(scope, visibility), model.cluster_tally(scope, visibility), "{place}");
         assert_eq!(catalog.provisioner_tally(scope, visibility), model.provisioner_tally(scope, visibility), "{place}");
     }
-    assert_eq!(catalog.cluster_ages(), model.cluster_ages(), "seed {seed}");
+    assert_eq!(catalog.observation_times(), model.observation_times(), "seed {seed}");
     assert_eq!(catalog.busy_clusters(), model.busy_clusters(), "seed {seed}");
     assert_eq!(catalog.provisioner_ids(), model.provisioner_ids(), "seed {seed}");
 }

@@ -77,8 +77,8 @@ pub struct ClusterView {
     pub owner: Option<UserView>,
     /// What was last seen of it.
     pub observed: Option<Arc<ObservedStatus>>,
-    /// When it was last looked at.
-    pub looked_at: Option<DateTime<Utc>>,
+    /// When it was last observed.
+    pub observed_at: Option<DateTime<Utc>>,
 }
 
 impl ClusterView {
@@ -172,7 +172,7 @@ impl Lookup for Tables {
             provisioner: self.provisioner_view(cluster.record.provisioner),
             owner: self.user_view(cluster.record.owner),
             observed: row.extra.observed.clone(),
-            looked_at: row.extra.looked_at,
+            observed_at: row.extra.observed_at,
             cluster,
         }
     }

@@ -302,11 +302,11 @@ pub trait ClusterStore: Send + Sync {
     async fn prune_timeline(&self, id: ClusterId, keep: usize) -> Result<(), StoreError>;
     /// Forgets clusters that left before `before`, with their operations and timelines; how many.
     async fn forget_tombstones(&self, before: DateTime<Utc>) -> Result<usize, StoreError>;
-    /// Notes, in few writes, when clusters were last looked at whose observed status did not change. Older times than those known are
+    /// Notes, in few writes, when clusters were last observed whose observed status did not change. Older times than those known are
     /// ignored; clusters that are gone are skipped. `NotLeader`.
-    async fn record_ages(
+    async fn record_observation_times(
         &self,
-        looked_at: Vec<(ClusterId, DateTime<Utc>)>,
+        observed_at: Vec<(ClusterId, DateTime<Utc>)>,
         term: Option<Term>,
     ) -> Result<(), StoreError>;
 }

@@ -230,12 +230,20 @@ pub async fn ages_only_grow(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, first) = replica.one_of_each().await;
     let (second, revision) = replica.cluster(&provisioner).await;
-    let age = |id| replica.catalog.cluster(id).unwrap().looked_at;
-    replica.clusters.record_ages(vec![(first.id, after(1000)), (second.id, after(2000))], None).await.unwrap();
+    let age = |id| replica.catalog.cluster(id).unwrap().observed_at;
+    replica
+        .clusters
+        .record_observation_times(vec![(first.id, after(1000)), (second.id, after(2000))], None)
+        .await
+        .unwrap();
     let ms = |at: chrono::DateTime<chrono::Utc>| at.timestamp_millis();
     assert_eq!(age(first.id).map(ms), Some(ms(after(1000))));
     assert_eq!(age(second.id).map(ms), Some(ms(after(2000))));
-    replica.clusters.record_ages(vec![(first.id, after(3000)), (second.id, after(500))], None).await.unwrap();
+    replica
+        .clusters
+        .record_observation_times(vec![(first.id, after(3000)), (second.id, after(500))], None)
+        .await
+        .unwrap();
     assert_eq!(age(first.id).map(ms), Some(ms(after(3000))));
     assert_eq!(age(second.id).map(ms), Some(ms(after(2000))));
     assert_eq!(replica.catalog.cluster(second.id).unwrap().cluster.revision, revision);
@@ -245,14 +253,14 @@ pub async fn ages_of_clusters_that_are_gone_are_skipped(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, cluster) = replica.one_of_each().await;
     let (gone, revision) = replica.cluster(&provisioner).await;
-    replica.clusters.record_ages(vec![(gone.id, after(1))], None).await.unwrap();
+    replica.clusters.record_observation_times(vec![(gone.id, after(1))], None).await.unwrap();
     replica.remove(gone.id, revision).await.unwrap();
     let looks = vec![(gone.id, after(1000)), (ClusterId::random(), after(1000)), (cluster.id, after(1000))];
-    replica.clusters.record_ages(looks, None).await.unwrap();
-    assert!(replica.catalog.cluster(cluster.id).unwrap().looked_at.is_some());
+    replica.clusters.record_observation_times(looks, None).await.unwrap();
+    assert!(replica.catalog.cluster(cluster.id).unwrap().observed_at.is_some());
     assert!(replica.catalog.cluster(gone.id).is_none());
     let replica = site.restart(replica).await;
-    assert!(replica.catalog.cluster(cluster.id).unwrap().looked_at.is_some());
+    assert!(replica.catalog.cluster(cluster.id).unwrap().observed_at.is_some());
     assert!(replica.catalog.cluster(gone.id).is_none());
 }
 
@@ -264,10 +272,10 @@ pub async fn ages_survive_a_restart(site: TestStore) {
         let (cluster, _) = replica.cluster(&provisioner).await;
         looks.push((cluster.id, after(i)));
     }
-    replica.clusters.record_ages(looks.clone(), None).await.unwrap();
+    replica.clusters.record_observation_times(looks.clone(), None).await.unwrap();
     let replica = site.restart(replica).await;
     for (id, at) in looks {
-        let shown = replica.catalog.cluster(id).unwrap().looked_at.unwrap();
+        let shown = replica.catalog.cluster(id).unwrap().observed_at.unwrap();
         assert_eq!(shown.timestamp_millis(), at.timestamp_millis());
     }
 }

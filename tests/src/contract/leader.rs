@@ -32,7 +32,7 @@ pub async fn an_only_replica_leads_and_its_term_is_good(site: TestStore) {
     let work =
         ClusterCommit { observed: Some(an_observed_status(cluster.id)), term: Some(term), ..ClusterCommit::default() };
     replica.clusters.commit(cluster.id, RecordChange::Keep(None), work).await.unwrap();
-    replica.clusters.record_ages(vec![(cluster.id, after(5))], Some(term)).await.unwrap();
+    replica.clusters.record_observation_times(vec![(cluster.id, after(5))], Some(term)).await.unwrap();
     let check = Check { phase: ProvisionerPhase::Failed, reason: "401".into(), at: after(1) };
     let checked = Checked { provisioner: provisioner.id, check, state_changed_at: after(1) };
     replica.provisioners.record_check(&checked, term).await.unwrap();
@@ -69,7 +69,7 @@ pub async fn who_does_not_lead_writes_nothing(site: TestStore) {
         ] {
             deposed(replica.clusters.commit(cluster.id, record, everything()).await.map(drop));
         }
-        deposed(replica.clusters.record_ages(vec![(cluster.id, after(5))], Some(term)).await);
+        deposed(replica.clusters.record_observation_times(vec![(cluster.id, after(5))], Some(term)).await);
         let check = Check { phase: ProvisionerPhase::Failed, reason: "401".into(), at: after(1) };
         let checked = Checked { provisioner: provisioner.id, check, state_changed_at: after(1) };
         deposed(replica.provisioners.record_check(&checked, term).await);
@@ -83,7 +83,7 @@ pub async fn who_does_not_lead_writes_nothing(site: TestStore) {
     let replica = site.restart(replica).await;
     let view = replica.catalog.cluster(cluster.id).unwrap();
     assert_eq!((&view.cluster.record, view.cluster.revision), (&cluster, revision));
-    assert!(view.observed.is_none() && view.looked_at.is_none());
+    assert!(view.observed.is_none() && view.observed_at.is_none());
     assert!(replica.catalog.operations_of(cluster.id).is_empty());
     assert!(replica.clusters.ledger(cluster.id).await.unwrap().is_none());
     assert!(replica.clusters.timeline(cluster.id, None, 9).await.unwrap().entries.is_empty());

@@ -235,14 +235,17 @@ pub async fn ages_of_two_writers_both_count(site: TestStore) {
     let looks = |part: Vec<(usize, &kqueen_domain::id::ClusterId)>| -> Vec<_> {
         part.into_iter().map(|(i, id)| (*id, after(i64::try_from(i).unwrap()))).collect()
     };
-    let (one, other) =
-        join(pair.0.clusters.record_ages(looks(even), None), pair.1.clusters.record_ages(looks(odd), None)).await;
+    let (one, other) = join(
+        pair.0.clusters.record_observation_times(looks(even), None),
+        pair.1.clusters.record_observation_times(looks(odd), None),
+    )
+    .await;
     one.unwrap();
     other.unwrap();
     for replica in [&pair.0, &pair.1] {
         replica.freshness.caught_up().await.unwrap();
         for (i, id) in clusters.iter().enumerate() {
-            let shown = replica.catalog.cluster(*id).unwrap().looked_at.map(|at| at.timestamp_millis());
+            let shown = replica.catalog.cluster(*id).unwrap().observed_at.map(|at| at.timestamp_millis());
             assert_eq!(shown, Some(after(i64::try_from(i).unwrap()).timestamp_millis()), "{i}");
         }
     }

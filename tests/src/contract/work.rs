@@ -254,7 +254,7 @@ pub async fn what_leaves_leaves_its_story_and_no_more(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
-    replica.clusters.record_ages(vec![(id, after(1))], None).await.unwrap();
+    replica.clusters.record_observation_times(vec![(id, after(1))], None).await.unwrap();
     let mut operation = whole.operation.clone();
     operation.end(OperationStatus::Succeeded, None, after(9));
     let work = ClusterCommit {

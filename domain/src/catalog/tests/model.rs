@@ -345,7 +345,7 @@ impl Model {
         clusters
     }
 
-    pub(super) fn cluster_ages(&self) -> Vec<(ClusterId, Option<DateTime<Utc>>)> {
+    pub(super) fn observation_times(&self) -> Vec<(ClusterId, Option<DateTime<Utc>>)> {
         self.clusters_in_order()
             .into_iter()
             .map(|cluster| (cluster.id, self.observed_at.get(&cluster.id).copied()))
@@ -409,7 +409,7 @@ pub(super) fn of_cluster(view: &ClusterView) -> String {
     let organization = view.organization.as_deref().map(of_organization);
     let owner = view.owner.as_ref().map(of_user);
     let provisioner = view.provisioner.as_ref().map(of_provisioner);
-    let (observed, age) = (view.observed.as_deref(), view.looked_at.as_ref());
+    let (observed, age) = (view.observed.as_deref(), view.observed_at.as_ref());
     let (id, revision) = (view.cluster.record.id, view.cluster.revision);
     format!("{id}@{revision:?} in {organization:?} of {owner:?} by {provisioner:?} {observed:?} {age:?}")
 }

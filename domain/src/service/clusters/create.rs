@@ -177,7 +177,7 @@ impl Clusters {
             provisioner: self.catalog.provisioner(cluster.provisioner),
             owner: self.catalog.user_view(cluster.owner),
             observed: None,
-            looked_at: None,
+            observed_at: None,
             cluster: Arc::new(Stored::new(cluster, revision)),
         }
     }

@@ -151,8 +151,8 @@ impl Reconciler {
             observation = line.engine.observe(&line.credentials, &line.spec).await;
         }
         // While it is being worked on, what it last looked like is kept.
-        let is_looked_at = cluster.has_kubeconfig && !cluster.lifecycle.is_transient();
-        let probe = if !is_looked_at {
+        let is_probed = cluster.has_kubeconfig && !cluster.lifecycle.is_transient();
+        let probe = if !is_probed {
             view.observed.as_ref().and_then(|observed| observed.probe.clone())
         } else if let Some(kubeconfig) = self.store.kubeconfig(cluster.id).await? {
             Some(self.inspector.probe(&kubeconfig).await)
@@ -160,7 +160,7 @@ impl Reconciler {
             None
         };
         let silent = matches!(observation, Err(EngineError::Unreachable(_)))
-            || is_looked_at && matches!(probe, Some(ProbeResult::NoAnswer { .. }));
+            || is_probed && matches!(probe, Some(ProbeResult::NoAnswer { .. }));
         let now = self.clock.now();
         let before = view.observed.as_deref();
         let told = told(before.and_then(|observed| observed.provider.as_ref()), &observation, turn.refusal().cloned());

@@ -34,15 +34,18 @@ impl Reconciler {
         Ok(Outcome { requeue: Requeue::Quiet, silent, unchanged_at, written, deadline: None })
     }
 
-    /// Notes when clusters were last looked at whose observed status did not change.
+    /// Notes when clusters were last observed whose observed status did not change.
     ///
     /// # Errors
     /// `NotLeader`, `Unavailable`.
-    pub async fn note_ages(&self, looked_at: Vec<(ClusterId, DateTime<Utc>)>) -> Result<(), StoreError> {
-        if looked_at.is_empty() {
+    pub async fn record_observation_times(
+        &self,
+        observed_at: Vec<(ClusterId, DateTime<Utc>)>,
+    ) -> Result<(), StoreError> {
+        if observed_at.is_empty() {
             return Ok(());
         }
         let term = self.leadership.term().ok_or(StoreError::NotLeader)?;
-        self.store.record_ages(looked_at, Some(term)).await
+        self.store.record_observation_times(observed_at, Some(term)).await
     }
 }

@@ -1,4 +1,4 @@
-//! When clusters were last looked at, written for many of them at once.
+//! When clusters were last observed, written for many of them at once.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +22,12 @@ const BYTES_AT_ONCE: usize = 768 * 1024;
 /// How often ages are tried again that another replica wrote at the same time.
 const TRIES: usize = 10;
 
-pub(super) type Looks = Vec<(ClusterId, DateTime<Utc>)>;
+pub(super) type ObservationTimes = Vec<(ClusterId, DateTime<Utc>)>;
 
-/// Notes when clusters were looked at.
-pub(super) async fn record(core: &Core, looked_at: Looks, term: Option<Term>) -> Result<(), StoreError> {
-    let mut due: BTreeMap<Shard, Looks> = BTreeMap::new();
-    for (i, (cluster, at)) in looked_at.into_iter().enumerate() {
+/// Notes when clusters were observed.
+pub(super) async fn record(core: &Core, observed_at: ObservationTimes, term: Option<Term>) -> Result<(), StoreError> {
+    let mut due: BTreeMap<Shard, ObservationTimes> = BTreeMap::new();
+    for (i, (cluster, at)) in observed_at.into_iter().enumerate() {
         // Tens of thousands may come at once.
         if i % 1000 == 999 {
             tokio::task::yield_now().await;
@@ -57,15 +57,19 @@ pub(super) async fn record(core: &Core, looked_at: Looks, term: Option<Term>) ->
 }
 
 /// Takes shards off `due` into one transaction, as many as fit. Shards in which nothing moves need no write.
-fn next(core: &Core, due: &mut BTreeMap<Shard, Looks>, term: Option<Term>) -> (Transaction, BTreeMap<Shard, Looks>) {
+fn next(
+    core: &Core,
+    due: &mut BTreeMap<Shard, ObservationTimes>,
+    term: Option<Term>,
+) -> (Transaction, BTreeMap<Shard, ObservationTimes>) {
     let (mut transaction, mut taken, mut bytes) = (Transaction::default(), BTreeMap::new(), 0);
     transaction.within(term);
     while taken.len() < SHARDS_AT_ONCE
         && bytes < BYTES_AT_ONCE
-        && let Some((shard, looks)) = due.pop_first()
+        && let Some((shard, times)) = due.pop_first()
     {
         let mut page = core.model.ages.page(shard);
-        if !page.advance(&looks) {
+        if !page.advance(&times) {
             continue;
         }
         let key: Key = Shown::Ages(shard).into();
@@ -73,7 +77,7 @@ fn next(core: &Core, due: &mut BTreeMap<Shard, Looks>, term: Option<Term>) -> (T
         let written = page.written();
         bytes += written.len();
         transaction.require(key.clone(), test, Refusal::Conflict).put(key, written);
-        taken.insert(shard, looks);
+        taken.insert(shard, times);
     }
     (transaction, taken)
 }

@@ -197,7 +197,11 @@ impl ClusterStore for Clusters {
         history::forget_tombstones(&self.0, before).await
     }
 
-    async fn record_ages(&self, looked_at: ages::Looks, term: Option<Term>) -> Result<(), StoreError> {
-        ages::record(&self.0, looked_at, term).await
+    async fn record_observation_times(
+        &self,
+        observed_at: ages::ObservationTimes,
+        term: Option<Term>,
+    ) -> Result<(), StoreError> {
+        ages::record(&self.0, observed_at, term).await
     }
 }

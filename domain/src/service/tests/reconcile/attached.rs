@@ -160,17 +160,17 @@ async fn a_kubeconfig_replaced_during_a_look_is_looked_at_with() {
 }
 
 #[tokio::test]
-async fn ages_are_noted_together_in_a_term_and_not_at_all_when_there_are_none() {
+async fn observation_times_are_noted_together_in_a_term_and_not_at_all_when_there_are_none() {
     let mut stage = attached(answered("v1.37.2"));
     let mut store = MockClusterStore::new();
-    let ages = vec![(stage.world.cluster, stage.world.now()), (stage.world.foreign_cluster, stage.world.now())];
-    let (expected, term) = (ages.clone(), stage.term.get());
+    let times = vec![(stage.world.cluster, stage.world.now()), (stage.world.foreign_cluster, stage.world.now())];
+    let (expected, term) = (times.clone(), stage.term.get());
     store
-        .expect_record_ages()
+        .expect_record_observation_times()
         .withf(move |noted, given| *noted == expected && *given == term)
         .times(1)
         .returning(|_, _| Ok(()));
     stage.reconciler.store = Arc::new(store);
-    stage.reconciler.note_ages(Vec::new()).await.unwrap();
-    stage.reconciler.note_ages(ages).await.unwrap();
+    stage.reconciler.record_observation_times(Vec::new()).await.unwrap();
+    stage.reconciler.record_observation_times(times).await.unwrap();
 }

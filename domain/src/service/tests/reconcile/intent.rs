@@ -125,7 +125,7 @@ async fn without_a_term_nobody_is_asked() {
     stage.term.set(None);
     assert!(matches!(stage.turn_fails().await, StoreError::NotLeader));
     assert!(matches!(
-        stage.reconciler.note_ages(vec![(stage.id, stage.world.now())]).await,
+        stage.reconciler.record_observation_times(vec![(stage.id, stage.world.now())]).await,
         Err(StoreError::NotLeader)
     ));
     assert!(stage.happened().is_empty());
