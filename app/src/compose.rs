@@ -40,6 +40,7 @@ use crate::{
         self, Api,
         live::LiveReads,
         render::{ProvisionerCaptions, Renderer},
+        view_cache::ViewCache,
     },
     banner::banner,
     config::{Bootstrap, Config},
@@ -234,6 +235,7 @@ impl Service {
                 unknown: config.provisioners.unknown.clone(),
             },
             engines,
+            kept: ViewCache::default(),
         });
         let sources = Sources {
             catalog: catalog.clone(),

@@ -108,17 +108,6 @@ impl Core {
         opened.inspect_err(|_| self.forget(secret))
     }
 
-    /// Opens into `text` what [`Core::sealed`] gave.
-    pub(crate) fn open_into(
-        &self,
-        text: &mut Vec<u8>,
-        key: &Key,
-        secret: Secret,
-        sealed: &[u8],
-    ) -> Result<(), StoreError> {
-        Ok(self.cipher.open_into(text, key, sealed).inspect_err(|_| self.forget(secret))?)
-    }
-
     /// A secret that does not open is read anew the next time: somebody may mend what is stored.
     fn forget(&self, secret: Secret) {
         self.secrets.remove(&secret);

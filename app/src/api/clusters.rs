@@ -4,7 +4,7 @@ use kqueen_domain::{
     access::Caller,
     catalog,
     service::{
-        Expected, ServiceError,
+        Expected,
         clusters::{ClusterWithKubeconfig, Progress},
     },
 };
@@ -46,9 +46,8 @@ fn shown(api: &Api, caller: &Caller, cluster: &ClusterWithKubeconfig) -> Rendere
 }
 
 pub(super) fn without_kubeconfig(api: &Api, caller: &Caller, view: &catalog::ClusterView) -> Rendered<ClusterView> {
-    let mut body = Vec::with_capacity(2048);
-    api.renderer.cluster(&mut body, caller, view, false);
-    Rendered::at(body, view.cluster.revision)
+    let text = api.renderer.cluster(caller, view, false);
+    Rendered::at(text.text().as_bytes().to_vec(), view.cluster.revision)
 }
 
 #[OpenApi(prefix_path = "/api/v1/clusters", tag = "Tag::Clusters")]
@@ -58,13 +57,15 @@ impl ClustersApi {
     async fn list(&self, caller: Authenticated, query: PhasedQuery) -> Result<Rendered<Listed<ClusterView>>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let query = api.renderer.cluster_query(&query)?;
-        let page = api.clusters.list(&caller.0, &query.list, |view| api.renderer.cluster_text(&caller.0, view))?;
+        let page = api.clusters.list(&caller.0, &query.list)?;
         if api.wake_on_list {
-            let lines = page.items.iter().filter(|line| !line.keeps_its_schedule());
-            api.wake.listed(lines.map(|line| (&line.cluster.record.id, line.observed_at)));
+            let due = page.items.iter().filter(|view| !view.keeps_its_schedule());
+            api.wake.listed(due.map(|view| (&view.cluster.record.id, view.observed_at)));
         }
         let named = query.list.names_namespaces();
-        Ok(Rendered::new(render::cluster_lines(&page, query.paged, named)))
+        Ok(Rendered::new(render::list(&page, query.paged, |out, view| {
+            out.extend_from_slice(api.renderer.cluster(&caller.0, view, named).text().as_bytes());
+        })))
     }
 
     /// Create a cluster, or attach one that exists with the manual engine. The answer does not wait for a provider.
@@ -94,10 +95,8 @@ impl ClustersApi {
     #[oai(path = "/:id", method = "get", operation_id = "cluster_get")]
     async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;
-        let text = |view: &catalog::ClusterView| api.renderer.cluster_text(&caller.0, view);
-        let shown = api.clusters.show(&caller.0, id.0.into(), text).await?;
-        let answer = render::shown_cluster(&shown).map_err(ServiceError::from)?;
-        Ok(Rendered::at(answer, shown.line.cluster.revision))
+        let cluster = api.clusters.show(&caller.0, id.0.into()).await?;
+        Ok(shown(api, &caller.0, &cluster))
     }
 
     /// Change a cluster: name, owner, metadata, kubeconfig.
@@ -117,10 +116,8 @@ impl ClustersApi {
         let api = ready(self.0.as_ref())?;
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let now = || {
-            let mut body = Vec::new();
             let view = api.clusters.get(&caller.0, id.0.into()).ok()?;
-            api.renderer.cluster(&mut body, &caller.0, &view, true);
-            serde_json::from_slice(&body).ok()
+            serde_json::from_str(api.renderer.cluster(&caller.0, &view, true).text()).ok()
         };
         let patch = body.read(now)?;
         let cluster = api.clusters.update(&caller.0, id.0.into(), patch, expected).await?;
@@ -166,9 +163,7 @@ impl ClustersApi {
     #[oai(path = "/:id/kubeconfig", method = "get", operation_id = "cluster_kubeconfig")]
     async fn kubeconfig(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Free>, ApiError> {
         let kubeconfig = ready(self.0.as_ref())?.clusters.kubeconfig(&caller.0, id.0.into()).await?;
-        let mut answer = Vec::with_capacity(kubeconfig.length());
-        kubeconfig.open_into(&mut answer).map_err(ServiceError::from)?;
-        Ok(Rendered::new(answer))
+        Ok(Rendered::new(kubeconfig.expose().as_bytes().to_vec()))
     }
 
     /// Tell how far the making of a cluster is. `response` is 501 where the engine cannot tell.

@@ -12,6 +12,7 @@ pub mod read_only;
 pub mod render;
 pub mod rendered;
 pub mod security;
+pub mod view_cache;
 
 mod auth;
 mod clusters;

@@ -1,5 +1,4 @@
-//! Answers put together from parts. What a record says of itself is rendered once per revision and kept by the catalog; what it nests
-//! is put in when it is answered. Clusters are kept whole instead, for as long as nothing of them changes.
+//! Answers put together from parts.
 //! Of what the caller may not see an answer nests the identity and the name alone.
 
 pub mod work;
@@ -9,20 +8,17 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use chrono::{DateTime, SecondsFormat, Utc};
 use kqueen_domain::{
     access::Caller,
-    catalog::{ClusterLine, ClusterView, Page, ProvisionerView, Stored, UserView},
+    catalog::{ClusterView, Page, ProvisionerView, Stored, UserView},
     cluster::{Lifecycle, Phase},
     invalid::Invalid,
     operation::NetworkPolicy,
     organization::Organization,
     parameter::NETWORK_POLICY,
-    port::{
-        engine::{Capabilities, EngineDescriptor, EngineRegistry},
-        store::StoreError,
-    },
+    port::engine::{Capabilities, EngineDescriptor, EngineRegistry},
     provisioner::ProvisionerPhase,
     service::{
-        clusters::{ClusterWithKubeconfig, ShownCluster, ShownKubeconfig},
-        provisioners, users,
+        clusters::{ClusterWithKubeconfig, ShownKubeconfig},
+        users,
     },
 };
 use serde::Serialize;
@@ -31,6 +27,7 @@ use serde_json::{Map, Value};
 use super::{
     dto::operation::Reason,
     page::{ListQuery, PhasedQuery},
+    view_cache::{Kept, Sight, ViewCache},
 };
 use crate::config::ClusterCaptions;
 
@@ -42,6 +39,8 @@ pub struct Renderer {
     pub provisioners: ProvisionerCaptions,
     /// Knows engines' names for people.
     pub engines: EngineRegistry,
+    /// Clusters as they were put together before.
+    pub kept: ViewCache,
 }
 
 /// The words for provisioners' states.
@@ -106,9 +105,6 @@ fn namespace(out: &mut Vec<u8>, named: bool, organization: Option<&Arc<Stored<Or
 /// For how many bytes of each item of a list there is room from the beginning, at most.
 const LONG: usize = 4096;
 
-/// How many bytes a namespace takes at most, with its name.
-const LONGEST_NAMESPACE: usize = 80;
-
 /// A list: an array, or with its total where a part was asked for.
 pub fn list<T>(page: &Page<T>, paged: bool, mut item: impl FnMut(&mut Vec<u8>, &T)) -> Vec<u8> {
     let mut is_first = true;
@@ -152,35 +148,32 @@ fn nested_organization(out: &mut Vec<u8>, entry: &Stored<Organization>) {
 }
 
 fn organization_but_its_end(out: &mut Vec<u8>, entry: &Stored<Organization>) {
-    out.extend_from_slice(entry.rendered(|organization| {
-        let Organization { id, name, namespace, created_at, .. } = organization;
-        part(&serde_json::json!({
-            "id": id.uuid(),
-            "name": name,
-            "namespace": namespace,
-            "created_at": time(*created_at),
-        }))
-    }));
+    let Organization { id, name, namespace, created_at, .. } = &entry.record;
+    out.extend(part(&serde_json::json!({
+        "id": id.uuid(),
+        "name": name,
+        "namespace": namespace,
+        "created_at": time(*created_at),
+    })));
 }
 
 /// A user.
 pub fn user(out: &mut Vec<u8>, view: &UserView) {
-    out.extend_from_slice(view.user.rendered(|user| {
-        let mut object = Map::new();
-        object.insert("id".into(), user.id.to_string().into());
-        object.insert("username".into(), user.username.as_str().into());
-        if let Some(email) = &user.email {
-            object.insert("email".into(), email.as_str().into());
-        }
-        object.insert("role".into(), user.role.as_str().into());
-        object.insert("active".into(), user.active.into());
-        object.insert("auth".into(), user.auth.as_str().into());
-        if let Some(metadata) = &user.metadata {
-            object.insert("metadata".into(), metadata.to_map().into());
-        }
-        object.insert("created_at".into(), time(user.created_at).into());
-        part(&Value::Object(object))
-    }));
+    let user = &view.user.record;
+    let mut object = Map::new();
+    object.insert("id".into(), user.id.to_string().into());
+    object.insert("username".into(), user.username.as_str().into());
+    if let Some(email) = &user.email {
+        object.insert("email".into(), email.as_str().into());
+    }
+    object.insert("role".into(), user.role.as_str().into());
+    object.insert("active".into(), user.active.into());
+    object.insert("auth".into(), user.auth.as_str().into());
+    if let Some(metadata) = &user.metadata {
+        object.insert("metadata".into(), metadata.to_map().into());
+    }
+    object.insert("created_at".into(), time(user.created_at).into());
+    out.extend(part(&Value::Object(object)));
     if let Some(entry) = &view.organization {
         out.extend_from_slice(b",\"organization\":");
         nested_organization(out, entry);
@@ -188,11 +181,11 @@ pub fn user(out: &mut Vec<u8>, view: &UserView) {
     out.push(b'}');
 }
 
-/// The owner of something.
-fn owner(out: &mut Vec<u8>, caller: &Caller, owner: Option<&UserView>) {
+/// The owner of something, in full or by name.
+fn owner(out: &mut Vec<u8>, in_full: bool, owner: Option<&UserView>) {
     let Some(view) = owner else { return };
     out.extend_from_slice(b",\"owner\":");
-    if users::sees(caller, view) {
+    if in_full {
         user(out, view);
     } else {
         name_alone(out, view.user.record.id, "username", view.user.record.username.as_str());
@@ -205,40 +198,6 @@ fn name_alone(out: &mut Vec<u8>, id: impl std::fmt::Display, field: &str, name: 
     out.push(b'}');
 }
 
-/// A list of clusters; `named` adds their namespaces.
-pub fn cluster_lines(page: &Page<Arc<ClusterLine>>, paged: bool, named: bool) -> Vec<u8> {
-    let end = if named { LONGEST_NAMESPACE } else { 0 } + "},".len();
-    let length: usize = page.items.iter().map(|line| line.text.len() + end).sum();
-    list_in(Vec::with_capacity(length + 64), page, paged, |out, line| {
-        out.extend_from_slice(&line.text);
-        namespace(out, named, line.organization.as_ref());
-        out.push(b'}');
-    })
-}
-
-/// A cluster with its kubeconfig, where the caller may have it.
-///
-/// # Errors
-/// The kubeconfig does not open.
-pub fn shown_cluster(shown: &ShownCluster) -> Result<Vec<u8>, StoreError> {
-    let length = match &shown.kubeconfig {
-        Some(ShownKubeconfig::Present(kubeconfig)) => kubeconfig.length(),
-        Some(ShownKubeconfig::Absent) | None => 0,
-    };
-    let mut out = Vec::with_capacity(shown.line.text.len() + length + 32);
-    out.extend_from_slice(&shown.line.text);
-    match &shown.kubeconfig {
-        None => {}
-        Some(ShownKubeconfig::Absent) => out.extend_from_slice(NO_KUBECONFIG),
-        Some(ShownKubeconfig::Present(kubeconfig)) => {
-            out.extend_from_slice(KUBECONFIG);
-            kubeconfig.open_into(&mut out)?;
-        }
-    }
-    out.push(b'}');
-    Ok(out)
-}
-
 /// What comes before a cluster's kubeconfig.
 const KUBECONFIG: &[u8] = b",\"kubeconfig\":";
 /// What there is where there is none yet.
@@ -247,48 +206,50 @@ const NO_KUBECONFIG: &[u8] = b",\"kubeconfig\":{}";
 impl Renderer {
     /// A provisioner, for `caller`; `named` adds its namespace.
     pub fn provisioner(&self, out: &mut Vec<u8>, caller: &Caller, view: &ProvisionerView, named: bool) {
-        out.extend_from_slice(view.provisioner.rendered(|provisioner| {
-            let engine = self.engines.get(&provisioner.engine);
-            let verbose = engine.map_or(&*provisioner.engine, |engine| engine.descriptor().verbose_name);
-            let phase = provisioner.check.phase;
-            part(&serde_json::json!({
-                "id": provisioner.id.uuid(),
-                "name": provisioner.name,
-                "engine": provisioner.engine,
-                "verbose_name": verbose,
-                "parameters": provisioner.parameters.to_map(),
-                "state": self.provisioners.of(phase),
-                "phase": phase.as_str(),
-                "status_message": provisioner.check.reason,
-                "observed_at": time(provisioner.check.at),
-                "state_changed_at": time(provisioner.state_changed_at),
-                "created_at": time(provisioner.created_at),
-            }))
-        }));
-        owner(out, caller, view.owner.as_ref());
+        let sees_owner = view.owner.as_ref().is_some_and(|owner| users::sees(caller, owner));
+        self.provisioner_in_full(out, sees_owner, view, named);
+    }
+
+    fn provisioner_in_full(&self, out: &mut Vec<u8>, sees_owner: bool, view: &ProvisionerView, named: bool) {
+        let provisioner = &view.provisioner.record;
+        let engine = self.engines.get(&provisioner.engine);
+        let verbose = engine.map_or(&*provisioner.engine, |engine| engine.descriptor().verbose_name);
+        let phase = provisioner.check.phase;
+        out.extend(part(&serde_json::json!({
+            "id": provisioner.id.uuid(),
+            "name": provisioner.name,
+            "engine": provisioner.engine,
+            "verbose_name": verbose,
+            "parameters": provisioner.parameters.to_map(),
+            "state": self.provisioners.of(phase),
+            "phase": phase.as_str(),
+            "status_message": provisioner.check.reason,
+            "observed_at": time(provisioner.check.at),
+            "state_changed_at": time(provisioner.state_changed_at),
+            "created_at": time(provisioner.created_at),
+        })));
+        owner(out, sees_owner, view.owner.as_ref());
         namespace(out, named, view.organization.as_ref());
         out.push(b'}');
     }
 
-    /// What is shown of a cluster to `caller`, but for its end.
+    /// A cluster without its kubeconfig, for `caller`, as it was put together before if it is still the same; `named` adds its namespace.
     #[must_use]
-    pub fn cluster_text(&self, caller: &Caller, view: &ClusterView) -> Vec<u8> {
-        let mut out = Vec::with_capacity(1500);
-        self.cluster_but_its_end(&mut out, caller, view, false);
-        out
-    }
-
-    /// A cluster without its kubeconfig, for `caller`; `named` adds its namespace.
-    pub fn cluster(&self, out: &mut Vec<u8>, caller: &Caller, view: &ClusterView, named: bool) {
-        self.cluster_but_its_end(out, caller, view, named);
-        out.push(b'}');
+    pub fn cluster(&self, caller: &Caller, view: &ClusterView, named: bool) -> Kept {
+        let sight = Sight::of(caller, view);
+        self.kept.get_or_render(view, sight, named, || {
+            let mut out = Vec::with_capacity(2048);
+            self.cluster_but_its_end(&mut out, sight, view, named);
+            out.push(b'}');
+            out
+        })
     }
 
     /// A cluster with its kubeconfig, where the caller may have it.
     #[must_use]
     pub fn cluster_with_kubeconfig(&self, caller: &Caller, shown: &ClusterWithKubeconfig) -> Vec<u8> {
         let mut out = Vec::with_capacity(8 * 1024);
-        self.cluster_but_its_end(&mut out, caller, &shown.view, false);
+        self.cluster_but_its_end(&mut out, Sight::of(caller, &shown.view), &shown.view, false);
         match &shown.kubeconfig {
             None => {}
             Some(ShownKubeconfig::Absent) => out.extend_from_slice(NO_KUBECONFIG),
@@ -304,9 +265,8 @@ impl Renderer {
         out
     }
 
-    fn cluster_but_its_end(&self, out: &mut Vec<u8>, caller: &Caller, view: &ClusterView, named: bool) {
+    fn cluster_but_its_end(&self, out: &mut Vec<u8>, sight: Sight, view: &ClusterView, named: bool) {
         let cluster = &view.cluster.record;
-        // Not kept for itself: it is in the text that is kept of the whole.
         out.extend(part(&serde_json::json!({
             "id": cluster.id.uuid(),
             "name": cluster.name,
@@ -337,11 +297,11 @@ impl Renderer {
         } else {
             out.push(b'}');
         }
-        owner(out, caller, view.owner.as_ref());
+        owner(out, sight.owner, view.owner.as_ref());
         if let Some(provisioner) = &view.provisioner {
             out.extend_from_slice(b",\"provisioner\":");
-            if provisioners::sees(caller, provisioner) {
-                self.provisioner(out, caller, provisioner, false);
+            if sight.provisioner {
+                self.provisioner_in_full(out, sight.provisioner_owner, provisioner, false);
             } else {
                 let record = &provisioner.provisioner.record;
                 name_alone(out, record.id, "name", record.name.as_str());

@@ -215,7 +215,10 @@ impl Watch {
         let Sources { clusters, provisioners, users, renderer, .. } = &*self.sources;
         let caller = &self.session.caller;
         match subject {
-            Subject::Cluster(id) => renderer.cluster(out, caller, &clusters.get(caller, id).ok()?, false),
+            Subject::Cluster(id) => {
+                let view = clusters.get(caller, id).ok()?;
+                out.extend_from_slice(renderer.cluster(caller, &view, false).text().as_bytes());
+            }
             Subject::Operation(id, _) => {
                 renderer.operation(out, users, caller, &clusters.operation(caller, id).ok()?, None);
             }

@@ -23,7 +23,6 @@ use crate::{
 
 impl Tables {
     pub(super) fn apply(&mut self, change: Change) {
-        self.nested.count(&change);
         match change {
             Change::Put(record) => self.put(record),
             Change::Deleted(id) => self.delete(id),

@@ -6,7 +6,6 @@
 mod apply;
 mod change;
 mod count;
-mod line;
 mod list;
 mod names;
 mod order;
@@ -28,14 +27,12 @@ use uuid::Uuid;
 pub use self::{
     change::{Change, Record, RecordId},
     count::{ClusterCounts, ProvisionerCounts, Tally, UserCounts},
-    line::{Audience, ClusterLine},
     list::{Filter, Page, Query, Scope, Sort, Visibility, Window},
     snapshot::SnapshotBuilder,
     subscriber::{ChangeEvent, Subject, Subscriber},
     view::{ClusterView, OperationView, OrphanView, ProvisionerView, Stored, UserView},
 };
 use self::{
-    line::Nested,
     table::{Checks, Seen, Table},
     view::Lookup,
     work::WorkTables,
@@ -59,7 +56,6 @@ struct Tables {
     work: WorkTables,
     /// Users' ids by the names they log in with.
     usernames: HashMap<Box<str>, Uuid>,
-    nested: Nested,
 }
 
 /// The read model. Cheap to share; a lock is held for microseconds and never over I/O.
@@ -199,24 +195,6 @@ impl Catalog {
         tables.provisioners.page(listing, |row| tables.provisioner_view_of(row.entry.clone()))
     }
 
-    /// A cluster as it is shown to `audience`, if that is allowed; see [`Catalog::clusters`].
-    #[must_use]
-    pub fn cluster_line(
-        &self,
-        id: ClusterId,
-        audience: Audience,
-        allowed: impl FnOnce(&Cluster, Option<&Stored<Organization>>) -> bool,
-        render: impl FnOnce(&ClusterView) -> Vec<u8>,
-    ) -> Option<Arc<ClusterLine>> {
-        let (audience, found) = {
-            let tables = self.read();
-            let audience = tables.still(audience);
-            (audience, tables.line(tables.clusters.row(id.uuid())?, audience))
-        };
-        let (cluster, organization) = found.subject();
-        allowed(cluster, organization).then(|| found.line(audience, render))
-    }
-
     /// The revision a cluster is shown at.
     #[must_use]
     pub fn cluster_revision(&self, id: ClusterId) -> Option<Revision> {
@@ -229,21 +207,11 @@ impl Catalog {
         Some(self.read().provisioners.get(id.uuid())?.revision)
     }
 
-    /// A page of clusters as they are shown to `audience`. `render` puts together what is not kept from before; of two who see all of a
-    /// cluster it must make the same.
+    /// A page of clusters.
     #[must_use]
-    pub fn clusters(
-        &self,
-        listing: &Query,
-        audience: Audience,
-        render: impl Fn(&ClusterView) -> Vec<u8>,
-    ) -> Page<Arc<ClusterLine>> {
-        let (audience, found) = {
-            let tables = self.read();
-            let audience = tables.still(audience);
-            (audience, tables.clusters.page(listing, |row| tables.line(row, audience)))
-        };
-        Page { items: found.items.into_iter().map(|found| found.line(audience, &render)).collect(), total: found.total }
+    pub fn clusters(&self, listing: &Query) -> Page<ClusterView> {
+        let tables = self.read();
+        tables.clusters.page(listing, |row| tables.cluster_view(row))
     }
 
     /// Up to `limit` things that live in an organization, which keep it from being deleted.

@@ -10,7 +10,6 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    line::Kept,
     list::{Matcher, Page, Query, Scope, Sort, Visibility},
     names::Names,
     order::Order,
@@ -41,7 +40,6 @@ pub(super) struct Row<T, X> {
 pub(super) struct Seen {
     pub(super) observed: Option<Arc<ObservedStatus>>,
     pub(super) observed_at: Option<DateTime<Utc>>,
-    pub(super) line: Kept,
 }
 
 /// What a provisioner's row knows besides: the check that is stored with the record, whichever is shown, and the last one in the

@@ -18,17 +18,8 @@ fn answer(catalog: &Catalog, kind: Kind, listing: &Query) -> Page<String> {
         Kind::Organizations => named(catalog.organizations(listing), |entry| model::of_organization(entry)),
         Kind::Users => named(catalog.users(listing), model::of_user),
         Kind::Provisioners => named(catalog.provisioners(listing), model::of_provisioner),
-        Kind::Clusters => named(put_together(catalog, listing), |line| String::from_utf8(line.text.to_vec()).unwrap()),
+        Kind::Clusters => named(catalog.clusters(listing), model::of_cluster),
     }
-}
-
-fn text(view: &ClusterView) -> Vec<u8> {
-    model::of_cluster(view).into_bytes()
-}
-
-/// Clusters as they are shown to somebody for whom nothing is kept.
-fn put_together(catalog: &Catalog, listing: &Query) -> Page<Arc<ClusterLine>> {
-    catalog.clusters(listing, Audience::Nowhere, text)
 }
 
 /// Asks one random question of every kind and compares.
@@ -44,16 +35,6 @@ fn compare_lists(catalog: &Catalog, model: &Model, random: &mut Random, seed: u6
         }
         pages_tile_the_list(catalog, kind, random, seed);
     }
-}
-
-/// What was kept before is shown only as it would be put together now.
-fn compare_lines(catalog: &Catalog, random: &mut Random, seed: u64) {
-    let listing = random.listing(Sort::Created);
-    let (kept, anew) = (catalog.clusters(&listing, Audience::Everywhere, text), put_together(catalog, &listing));
-    let told = |page: Page<Arc<ClusterLine>>| -> Vec<_> {
-        page.items.iter().map(|line| (line.cluster.record.id, line.observed_at, line.text.to_vec())).collect()
-    };
-    assert_eq!(told(kept), told(anew), "seed {seed}: {listing:?}");
 }
 
 fn pages_tile_the_list(catalog: &Catalog, kind: Kind, random: &mut Random, seed: u64) {
@@ -143,7 +124,6 @@ fn compare_work(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64
 
 fn compare(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64) {
     compare_lists(catalog, model, random, seed);
-    compare_lines(catalog, random, seed);
     compare_single_views(catalog, model, seed);
     compare_figures(catalog, model, random, seed);
     compare_work(catalog, model, random, seed);
@@ -184,43 +164,4 @@ fn filling_the_catalog_anew_in_any_order_shows_what_the_changes_led_to() {
             compare(&catalog, &script.model, &mut random, seed);
         }
     }
-}
-
-#[test]
-fn a_record_is_rendered_once_per_revision() {
-    let mut random = Random::seeded(7);
-    let mut script = Script::default();
-    let catalog = Catalog::new();
-    let id = random::organizations()[0];
-    catalog.apply(vec![script.put_organization(id, &mut random)]);
-    let entry = catalog.organization(id).unwrap();
-    assert_eq!(entry.rendered(|_| b"first".to_vec()), b"first");
-    assert_eq!(catalog.organization(id).unwrap().rendered(|_| b"second".to_vec()), b"first");
-    catalog.apply(vec![script.put_organization(id, &mut random)]);
-    assert_eq!(catalog.organization(id).unwrap().rendered(|_| b"third".to_vec()), b"third");
-}
-
-#[test]
-fn a_line_is_put_together_once_for_as_long_as_nothing_in_it_changes() {
-    let mut random = Random::seeded(8);
-    let mut script = Script::default();
-    let catalog = Catalog::new();
-    let organization = random::organizations()[0];
-    let listing = Query::everything(Scope::Organization(organization));
-    while put_together(&catalog, &listing).total == 0 {
-        catalog.apply(vec![script.next(&mut random)]);
-    }
-    let texts = |audience: Audience, text: &'static [u8]| -> Vec<_> {
-        let page = catalog.clusters(&listing, audience, |_| text.to_vec());
-        page.items.iter().map(|line| line.text.to_vec()).collect()
-    };
-    let shows =
-        |audience: Audience, text: &'static [u8], shown: &[u8]| texts(audience, text).iter().all(|text| text == shown);
-    // Who sees parts sees nothing that was kept for others, and what is put together for them is not kept.
-    assert!(shows(Audience::Nowhere, b"parts", b"parts"));
-    assert!(shows(Audience::Everywhere, b"first", b"first"));
-    assert!(shows(Audience::Everywhere, b"second", b"first"));
-    assert!(shows(Audience::Nowhere, b"parts", b"parts"));
-    catalog.apply(vec![script.put_organization(organization, &mut random)]);
-    assert!(shows(Audience::Everywhere, b"third", b"third"));
 }

@@ -1,6 +1,6 @@
 //! What the catalog hands out: records with what an answer about them nests.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -21,26 +21,20 @@ use crate::{
     user::User,
 };
 
-/// A record at one revision, with a slot for the form it is presented in, which is made at most once per revision.
-#[derive(Debug)]
+/// A record at one revision.
+#[derive(Debug, Clone)]
 pub struct Stored<T> {
     /// The record.
     pub record: T,
     /// Its revision.
     pub revision: Revision,
-    rendered: OnceLock<Box<[u8]>>,
 }
 
 impl<T> Stored<T> {
-    /// An entry not yet rendered.
+    /// A record at that revision.
     #[must_use]
     pub const fn new(record: T, revision: Revision) -> Self {
-        Self { record, revision, rendered: OnceLock::new() }
-    }
-
-    /// The rendered form; made by `render` when it is asked for the first time.
-    pub fn rendered(&self, render: impl FnOnce(&T) -> Vec<u8>) -> &[u8] {
-        self.rendered.get_or_init(|| render(&self.record).into_boxed_slice())
+        Self { record, revision }
     }
 }
 
@@ -86,6 +80,12 @@ impl ClusterView {
     #[must_use]
     pub fn display_status(&self) -> DisplayStatus {
         DisplayStatus::of(&self.cluster.record, self.observed.as_deref())
+    }
+
+    /// See [`ObservedStatus::keeps_its_schedule`].
+    #[must_use]
+    pub fn keeps_its_schedule(&self) -> bool {
+        self.observed.as_ref().is_some_and(|observed| observed.keeps_its_schedule())
     }
 
     /// What its provider said of it when it was last asked.

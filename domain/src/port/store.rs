@@ -12,8 +12,6 @@
 //!   clusters and by the orphans that wait for somebody to decide.
 //! - Secrets are sealed with authenticated encryption bound to the record they belong to.
 
-use std::fmt;
-
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
@@ -252,22 +250,6 @@ pub struct TimelinePage {
     pub next: Option<String>,
 }
 
-/// A kubeconfig as it is stored. It is opened where it is written to, so that it lies open nowhere else.
-#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
-pub trait SealedKubeconfig: Send + Sync {
-    /// How many bytes it has when it is open.
-    fn length(&self) -> usize;
-    /// Adds it to `text`, as JSON. `Unreadable`; then nothing is added.
-    fn open_into(&self, text: &mut Vec<u8>) -> Result<(), StoreError>;
-}
-
-/// Shows nothing.
-impl fmt::Debug for dyn SealedKubeconfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SealedKubeconfig(hidden)")
-    }
-}
-
 /// Stores clusters, what was last seen of them, and what is done to them.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
@@ -290,8 +272,6 @@ pub trait ClusterStore: Send + Sync {
     async fn commit(&self, id: ClusterId, record: RecordChange, work: ClusterCommit) -> Result<Revision, StoreError>;
     /// Its kubeconfig, if it has one.
     async fn kubeconfig(&self, id: ClusterId) -> Result<Option<Kubeconfig>, StoreError>;
-    /// Its kubeconfig, if it has one, for whoever only hands it on.
-    async fn sealed_kubeconfig(&self, id: ClusterId) -> Result<Option<Box<dyn SealedKubeconfig>>, StoreError>;
     /// `metadata` with its secret parts, if it has any.
     async fn metadata(&self, id: ClusterId) -> Result<Option<SealedDocument>, StoreError>;
     /// What was made for it, if anything was.

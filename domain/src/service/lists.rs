@@ -2,7 +2,7 @@
 
 use crate::{
     access::{Action, Caller, Rule},
-    catalog::{Audience, Catalog, Filter, Query, Scope, Sort, Visibility, Window},
+    catalog::{Catalog, Filter, Query, Scope, Sort, Visibility, Window},
     service::ServiceError,
     user::Role,
 };
@@ -97,21 +97,5 @@ pub(super) fn visibility(
         (_, Visibility::Nothing) => Ok(Visibility::Nothing),
         (Visibility::All, other) | (other, Visibility::All) => Ok(other),
         (Visibility::OwnedBy(user), Visibility::OwnedBy(_)) => Ok(Visibility::OwnedBy(user)),
-    }
-}
-
-/// Whether the caller sees in full what clusters nest: their owners, and provisioners with theirs.
-pub(super) fn audience(catalog: &Catalog, caller: &Caller) -> Audience {
-    if caller.role == Role::Superadmin {
-        return Audience::Everywhere;
-    }
-    // First: should the policy change meanwhile, the revision is outdated, not the answer.
-    let home = catalog.organization(caller.organization);
-    let sees_all = |get| matches!(visibility(catalog, caller, get, get), Ok(Visibility::All));
-    match home {
-        Some(home) if sees_all(Action::UserGet) && sees_all(Action::ProvisionerGet) => {
-            Audience::AtHome(home.record.id, home.revision)
-        }
-        _ => Audience::Nowhere,
     }
 }

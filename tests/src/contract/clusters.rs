@@ -22,16 +22,7 @@ fn with_kubeconfig(text: &str) -> ClusterSecrets {
 }
 
 async fn kubeconfig(replica: &Replica, id: ClusterId) -> Option<String> {
-    let open = replica.clusters.kubeconfig(id).await.unwrap().map(|kubeconfig| kubeconfig.expose().to_owned());
-    let sealed = replica.clusters.sealed_kubeconfig(id).await.unwrap();
-    let handed_on = sealed.map(|sealed| {
-        let mut text = b"here: ".to_vec();
-        sealed.open_into(&mut text).unwrap();
-        assert_eq!(text.len(), "here: ".len() + sealed.length());
-        String::from_utf8(text).unwrap().strip_prefix("here: ").unwrap().to_owned()
-    });
-    assert_eq!(handed_on, open);
-    open
+    replica.clusters.kubeconfig(id).await.unwrap().map(|kubeconfig| kubeconfig.expose().to_owned())
 }
 
 pub async fn what_is_stored_is_shown(site: TestStore) {

@@ -33,7 +33,7 @@ impl Renderer {
         rows: Option<&[ResourceRecord]>,
     ) {
         let operation = &view.operation.record;
-        out.extend_from_slice(view.operation.rendered(|operation| part(&OperationRecord::from(operation))));
+        out.extend(part(&OperationRecord::from(operation)));
         let name = view.cluster_name.to_string();
         member(out, "cluster", &ClusterName { id: operation.cluster.uuid(), name });
         member(out, "requested_by", &requester(users, caller, operation.requested_by));
@@ -45,7 +45,7 @@ impl Renderer {
 
     /// An orphan as `caller` sees it; `named` adds its namespace.
     pub fn orphan(&self, out: &mut Vec<u8>, users: &Users, caller: &Caller, view: &OrphanView, named: bool) {
-        out.extend_from_slice(view.orphan.rendered(|orphan| part(&OrphanRecord::from(orphan))));
+        out.extend(part(&OrphanRecord::from(&view.orphan.record)));
         let decided_by = match &view.orphan.record.state {
             OrphanState::Listed => None,
             OrphanState::Deleting { by, .. } | OrphanState::Ignored { by, .. } => Some(*by),

@@ -189,11 +189,6 @@ impl Script {
         (revision, change)
     }
 
-    pub(super) fn put_organization(&mut self, id: OrganizationId, random: &mut Random) -> (Revision, Change) {
-        let change = self.organization(id, random);
-        self.happened(change)
-    }
-
     fn at_new_revision<T>(&mut self, value: T) -> Versioned<T> {
         self.revision += 1;
         Versioned { value, revision: Revision(self.revision) }

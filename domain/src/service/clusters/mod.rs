@@ -19,26 +19,21 @@ pub use self::{
 };
 
 use super::{
-    ATTEMPTS, Expected, ListRequest, ServiceError,
-    lists::{audience, visibility},
-    may,
-    organizations::check_expected,
-    references,
+    ATTEMPTS, Expected, ListRequest, ServiceError, lists::visibility, may, organizations::check_expected, references,
 };
 use crate::{
     access::{Action, Caller, Target},
-    catalog::{Catalog, ClusterLine, ClusterView, Page, Stored, Tally},
+    catalog::{Catalog, ClusterView, Page, Stored, Tally},
     cluster::{Cluster, Phase},
     document,
     id::{ClusterId, UserId},
     invalid::Invalid,
     kubeconfig::{self, AddressRules},
     name::ResourceName,
-    organization::Organization,
     port::{
         clock::Clock,
         engine::{Engine, EngineRegistry},
-        store::{ClusterSecrets, ClusterStore, ReadBarrier, SealedKubeconfig, SecretUpdate, StoreError},
+        store::{ClusterSecrets, ClusterStore, ReadBarrier, SecretUpdate, StoreError},
     },
     secret::Kubeconfig,
 };
@@ -65,30 +60,21 @@ pub struct ClusterWithKubeconfig {
     pub kubeconfig: Option<ShownKubeconfig>,
 }
 
-/// A cluster as it is shown, with its kubeconfig.
-#[derive(Debug)]
-pub struct ShownCluster {
-    /// The cluster.
-    pub line: Arc<ClusterLine>,
-    /// `None` when the policy keeps it from the caller.
-    pub kubeconfig: Option<ShownKubeconfig<Box<dyn SealedKubeconfig>>>,
-}
-
 /// A kubeconfig the caller may have.
 #[derive(Debug)]
-pub enum ShownKubeconfig<K = Kubeconfig> {
+pub enum ShownKubeconfig {
     /// There is none yet.
     Absent,
     /// This one.
-    Present(K),
+    Present(Kubeconfig),
 }
 
 fn has_no_kubeconfig(cluster: &Cluster) -> ServiceError {
     ServiceError::conflict(format!("cluster {} has no kubeconfig yet", cluster.name))
 }
 
-impl<K> From<Option<K>> for ShownKubeconfig<K> {
-    fn from(kubeconfig: Option<K>) -> Self {
+impl From<Option<Kubeconfig>> for ShownKubeconfig {
+    fn from(kubeconfig: Option<Kubeconfig>) -> Self {
         kubeconfig.map_or(Self::Absent, Self::Present)
     }
 }
@@ -121,19 +107,14 @@ pub struct Clusters {
 }
 
 impl Clusters {
-    /// Those the caller may see, as they are shown; see [`Catalog::clusters`].
+    /// Those the caller may see.
     ///
     /// # Errors
     /// `Forbidden`.
-    pub fn list(
-        &self,
-        caller: &Caller,
-        request: &ListRequest,
-        render: impl Fn(&ClusterView) -> Vec<u8>,
-    ) -> Result<Page<Arc<ClusterLine>>, ServiceError> {
+    pub fn list(&self, caller: &Caller, request: &ListRequest) -> Result<Page<ClusterView>, ServiceError> {
         let scope = request.scope(&self.catalog, caller)?;
         let visible = visibility(&self.catalog, caller, Action::ClusterList, Action::ClusterGet)?;
-        Ok(self.catalog.clusters(&request.listing(scope, visible), audience(&self.catalog, caller), render))
+        Ok(self.catalog.clusters(&request.listing(scope, visible)))
     }
 
     /// How those stand that the caller may see in the own organization.
@@ -157,40 +138,22 @@ impl Clusters {
             .ok_or_else(|| ServiceError::not_found("cluster", id))
     }
 
-    /// Shows one, with its kubeconfig where the caller may have it; `render` as for [`Catalog::clusters`].
+    /// Shows one, with its kubeconfig where the caller may have it.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn show(
-        &self,
-        caller: &Caller,
-        id: ClusterId,
-        render: impl FnOnce(&ClusterView) -> Vec<u8>,
-    ) -> Result<ShownCluster, ServiceError> {
-        let allowed = |cluster: &Cluster, organization: Option<&Stored<Organization>>| {
-            permits_on(caller, Action::ClusterGet, cluster, organization)
-        };
-        let line = self.catalog.cluster_line(id, audience(&self.catalog, caller), allowed, render);
-        let line = line.ok_or_else(|| ServiceError::not_found("cluster", id))?;
-        let cluster = &line.cluster.record;
-        let may_have = permits_on(caller, Action::ClusterKubeconfig, cluster, line.organization.as_deref());
-        let kubeconfig = match (may_have, cluster.has_kubeconfig) {
-            (false, _) => None,
-            (true, false) => Some(ShownKubeconfig::Absent),
-            (true, true) => Some(self.store.sealed_kubeconfig(id).await?.into()),
-        };
-        Ok(ShownCluster { line, kubeconfig })
+    pub async fn show(&self, caller: &Caller, id: ClusterId) -> Result<ClusterWithKubeconfig, ServiceError> {
+        let view = self.get(caller, id)?;
+        self.with_kubeconfig(caller, view).await
     }
 
-    /// The kubeconfig, to be handed on.
+    /// The kubeconfig.
     ///
     /// # Errors
     /// `NotFound`; `Forbidden`; `Conflict` when there is none yet.
-    pub async fn kubeconfig(&self, caller: &Caller, id: ClusterId) -> Result<Box<dyn SealedKubeconfig>, ServiceError> {
+    pub async fn kubeconfig(&self, caller: &Caller, id: ClusterId) -> Result<Kubeconfig, ServiceError> {
         let view = self.permitted(caller, Action::ClusterKubeconfig, id)?;
-        let cluster = &view.cluster.record;
-        let stored = if cluster.has_kubeconfig { self.store.sealed_kubeconfig(id).await? } else { None };
-        stored.ok_or_else(|| has_no_kubeconfig(cluster))
+        self.stored_kubeconfig(&view).await
     }
 
     /// Changes one.
@@ -371,10 +334,7 @@ fn take_kubeconfig(metadata: &mut Map<String, Value>, top: Option<Value>) -> Res
 
 /// Whether the policy of the cluster's organization lets the caller do `action` to it.
 fn permits(caller: &Caller, action: Action, view: &ClusterView) -> bool {
-    permits_on(caller, action, &view.cluster.record, view.organization.as_deref())
-}
-
-fn permits_on(caller: &Caller, action: Action, cluster: &Cluster, organization: Option<&Stored<Organization>>) -> bool {
+    let cluster = &view.cluster.record;
     let target = Target { organization: cluster.organization, owner: Some(cluster.owner) };
-    may(caller, action, target, organization)
+    may(caller, action, target, view.organization.as_deref())
 }

@@ -7,21 +7,19 @@ use super::{
     world::{World, caller, cluster},
 };
 use crate::{
-    access::{Action, Caller, Rule, Target, allows},
-    catalog::{ClusterView, RecordId, UserView},
-    cluster::Cluster,
+    access::{Action, Rule, Target, allows},
+    catalog::RecordId,
     id::{ClusterId, ProvisionerId, UserId},
     operation::NetworkPolicy,
     port::{
         inspector::{InspectError, MockClusterInspector},
-        store::{Creation, MockClusterStore, MockSealedKubeconfig, Revision},
+        store::{Creation, MockClusterStore, Revision},
     },
     secret::Kubeconfig,
     service::{
         ListRequest, ServiceError,
         clusters::{ClusterPatch, Clusters, NewCluster},
         live::LiveViews,
-        provisioners, users,
     },
     user::User,
 };
@@ -34,7 +32,6 @@ fn accepting() -> MockClusterStore {
     store.expect_commit().returning(|_, _, _| Ok(Revision(1)));
     store.expect_metadata().returning(|_| Ok(None));
     store.expect_kubeconfig().returning(|_| Ok(Some(Kubeconfig::new("{}".into()))));
-    store.expect_sealed_kubeconfig().returning(|_| Ok(Some(Box::new(MockSealedKubeconfig::new()))));
     store
 }
 
@@ -72,7 +69,7 @@ async fn column(clusters: &Arc<Clusters>, actor: &User, id: ClusterId) -> [u16; 
     let graph = async { Ok::<_, ServiceError>(live.open(&me, id).await?.topology(Duration::from_secs(1)).await?) };
     [
         status(&clusters.get(&me, id)),
-        status(&clusters.show(&me, id, |_| Vec::new()).await),
+        status(&clusters.show(&me, id).await),
         status(&clusters.progress(&me, id)),
         status(&seen.await),
         status(&graph.await),
@@ -160,15 +157,10 @@ async fn a_kubeconfig_the_caller_may_not_read_is_not_fetched_for_it() {
     store.expect_create().returning(|_, _, _, _| Ok(Creation::New(Revision(1))));
     let clusters = world.clusters(store);
     let ann = caller(&world.people.ann);
-    assert!(clusters.show(&ann, world.cluster, |_| Vec::new()).await.unwrap().kubeconfig.is_none());
+    assert!(clusters.show(&ann, world.cluster).await.unwrap().kubeconfig.is_none());
     assert!(clusters.update(&ann, world.cluster, renamed(), None).await.unwrap().kubeconfig.is_none());
     let created = clusters.create(&ann, new_cluster(world.provisioner, None), None).await.unwrap();
     assert!(created.kubeconfig.is_none());
-}
-
-/// What a list says of each does not matter where it is asked which it shows.
-fn untold(_: &ClusterView) -> Vec<u8> {
-    Vec::new()
 }
 
 #[test]
@@ -184,7 +176,7 @@ fn lists_show_what_the_policy_lets_be_seen() {
             let clusters = world.clusters(MockClusterStore::new());
             let all = ListRequest { all_namespaces: true, ..ListRequest::default() };
             let acme = ListRequest { namespace: Some("acme".into()), ..ListRequest::default() };
-            let everything = clusters.list(&caller(&p.root), &all, untold).unwrap();
+            let everything = clusters.list(&caller(&p.root), &all).unwrap();
             assert_eq!(everything.total, 5);
             for (actor, request) in
                 [(&p.bob, &ListRequest::default()), (&p.ada, &ListRequest::default()), (&p.root, &acme)]
@@ -196,7 +188,7 @@ fn lists_show_what_the_policy_lets_be_seen() {
                     allows(&me, Action::ClusterList, target, &policy)
                 };
                 let mut expected: Vec<ClusterId> = Vec::new();
-                for view in everything.items.iter().map(|line| world.catalog.cluster(line.cluster.record.id).unwrap()) {
+                for view in &everything.items {
                     let record = &view.cluster.record;
                     let here = record.organization == world.acme;
                     if here && may(record.owner) && clusters.get(&me, record.id).is_ok() {
@@ -204,9 +196,9 @@ fn lists_show_what_the_policy_lets_be_seen() {
                     }
                 }
                 let place = format!("{} with list {list:?}, get {get:?}", actor.username);
-                match clusters.list(&me, request, untold) {
+                match clusters.list(&me, request) {
                     Ok(page) => {
-                        let shown: Vec<_> = page.items.iter().map(|line| line.cluster.record.id).collect();
+                        let shown: Vec<_> = page.items.iter().map(|view| view.cluster.record.id).collect();
                         assert_eq!(shown, expected, "{place}");
                         assert_eq!(page.total, expected.len(), "{place}");
                         assert_eq!(clusters.health(&me, request).unwrap().total, expected.len(), "{place}");
@@ -216,50 +208,6 @@ fn lists_show_what_the_policy_lets_be_seen() {
                         assert_eq!(status(&clusters.health(&me, request)), 403, "{place}");
                     }
                     Err(error) => panic!("{place}: {error}"),
-                }
-            }
-        }
-    }
-}
-
-/// What is kept of clusters was put together for somebody else: it is shown to those alone for whom the same would be put together.
-#[tokio::test]
-async fn clusters_nest_what_the_policy_lets_be_seen() {
-    fn text(me: &Caller, view: &ClusterView) -> Vec<u8> {
-        let sees_user = |owner: &Option<UserView>| owner.as_ref().map(|owner| users::sees(me, owner));
-        let provisioner = view.provisioner.as_ref();
-        let nested = provisioner.map(|view| (provisioners::sees(me, view), sees_user(&view.owner)));
-        format!("{} {:?} {nested:?}", view.cluster.record.id, sees_user(&view.owner)).into_bytes()
-    }
-    for user_get in Rule::ALL {
-        for provisioner_get in Rule::ALL {
-            let world = World::new();
-            let p = &world.people;
-            for owner in [&p.ada, &p.bob, &p.root] {
-                let more = cluster("more", world.provisioner, owner);
-                world.put_cluster(Cluster { organization: world.acme, ..more });
-            }
-            let mut store = MockClusterStore::new();
-            store.expect_sealed_kubeconfig().returning(|_| Ok(None));
-            let clusters = world.clusters(store);
-            let all = ListRequest { all_namespaces: true, ..ListRequest::default() };
-            let own = ListRequest::default();
-            for policy in [None, Some([(Action::UserGet, user_get), (Action::ProvisionerGet, provisioner_get)])] {
-                policy.iter().for_each(|rules| world.policy(rules));
-                for (actor, request) in
-                    [(&p.root, &all), (&p.bob, &own), (&p.ada, &own), (&p.ann, &own), (&p.root, &all)]
-                {
-                    let me = caller(actor);
-                    let render = |view: &ClusterView| text(&me, view);
-                    for line in clusters.list(&me, request, render).unwrap().items {
-                        let id = line.cluster.record.id;
-                        let anew = text(&me, &world.catalog.cluster(id).unwrap());
-                        let alone = clusters.show(&me, id, render).await.unwrap().line;
-                        for kept in [line, alone] {
-                            let (kept, anew) = (String::from_utf8_lossy(&kept.text), String::from_utf8_lossy(&anew));
-                            assert_eq!(kept, anew, "{} with {policy:?}", actor.username);
-                        }
-                    }
                 }
             }
         }
@@ -372,7 +320,7 @@ async fn where_the_policy_is_not_known_the_answer_is_no() {
         let me = caller(actor);
         assert_eq!(column(&clusters, actor, world.cluster).await, BLIND, "{}", actor.username);
         assert_ne!(status(&clusters.create(&me, new_cluster(world.provisioner, None), None).await), 200);
-        assert_eq!(status(&clusters.list(&me, &ListRequest::default(), untold)), 403);
+        assert_eq!(status(&clusters.list(&me, &ListRequest::default())), 403);
     }
     assert_eq!(column(&clusters, &p.root, world.cluster).await, DOES);
 }

@@ -19,10 +19,7 @@ use crate::{
     observation::{ObservedStatus, ProviderStatus},
     port::{
         engine::{Capabilities, EngineRegistry},
-        store::{
-            ClusterSecrets, MockClusterStore, MockReadBarrier, MockSealedKubeconfig, RecordChange, Revision,
-            SecretUpdate, StoreError,
-        },
+        store::{ClusterSecrets, MockClusterStore, MockReadBarrier, RecordChange, Revision, SecretUpdate, StoreError},
     },
     reason::{Reason, Responsible},
     secret::{Kubeconfig, SealedDocument},
@@ -265,17 +262,17 @@ async fn a_delete_that_was_overtaken_deletes_what_is_there_now() {
 }
 
 #[tokio::test]
-async fn a_kubeconfig_is_handed_on_sealed() {
+async fn a_kubeconfig_is_shown_and_in_no_log() {
     let world = World::new();
     let with = Cluster { has_kubeconfig: true, ..cluster("web", world.making, &world.people.ann) };
     let id = with.id;
     world.put_cluster(with);
     let mut store = MockClusterStore::new();
-    store.expect_sealed_kubeconfig().times(1).returning(|_| Ok(Some(Box::new(MockSealedKubeconfig::new()))));
+    store.expect_kubeconfig().times(1).returning(|_| Ok(Some(Kubeconfig::new("{\"a\":1}".into()))));
     let clusters = world.clusters(store);
-    let shown = clusters.show(&caller(&world.people.ann), id, |_| Vec::new()).await.unwrap();
-    assert!(matches!(shown.kubeconfig, Some(ShownKubeconfig::Present(_))));
-    assert!(format!("{shown:?}").contains("SealedKubeconfig(hidden)"));
+    let shown = clusters.show(&caller(&world.people.ann), id).await.unwrap();
+    assert!(matches!(&shown.kubeconfig, Some(ShownKubeconfig::Present(it)) if it.expose() == "{\"a\":1}"));
+    assert!(format!("{shown:?}").contains("Kubeconfig(hidden)"));
 }
 
 #[tokio::test]
@@ -286,7 +283,7 @@ async fn a_cluster_without_a_kubeconfig_says_so() {
     world.put_cluster(without);
     let clusters = world.clusters(MockClusterStore::new());
     let ann = caller(&world.people.ann);
-    assert!(matches!(clusters.show(&ann, id, |_| Vec::new()).await.unwrap().kubeconfig, Some(ShownKubeconfig::Absent)));
+    assert!(matches!(clusters.show(&ann, id).await.unwrap().kubeconfig, Some(ShownKubeconfig::Absent)));
     let got = clusters.kubeconfig(&ann, id).await;
     assert_eq!(status(&got), 409);
     assert!(got.unwrap_err().to_string().contains("bare"));

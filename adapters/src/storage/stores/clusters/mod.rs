@@ -7,7 +7,6 @@ mod work;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
     cluster::Cluster,
@@ -17,7 +16,7 @@ use kqueen_domain::{
         leader::Term,
         store::{
             ClusterCommit, ClusterSecrets, ClusterStore, Creation, IdempotencyRecord, RecordChange, Revision,
-            SealedKubeconfig, StoreError, TimelinePage, Versioned,
+            StoreError, TimelinePage, Versioned,
         },
     },
     secret::{Kubeconfig, SealedDocument},
@@ -25,9 +24,8 @@ use kqueen_domain::{
 
 use crate::storage::{
     backend::{Refusal, Test, Transaction},
-    cipher::Cipher,
     core::Core,
-    key::{self, By, Key, Secret, Used},
+    key::{self, By, Secret, Used},
     record,
 };
 
@@ -97,24 +95,6 @@ impl Clusters {
     }
 }
 
-/// A kubeconfig as it was read, with what opens it.
-struct Stored {
-    core: Arc<Core>,
-    key: Key,
-    secret: Secret,
-    sealed: Bytes,
-}
-
-impl SealedKubeconfig for Stored {
-    fn length(&self) -> usize {
-        Cipher::open_length(&self.sealed)
-    }
-
-    fn open_into(&self, text: &mut Vec<u8>) -> Result<(), StoreError> {
-        self.core.open_into(text, &self.key, self.secret, &self.sealed)
-    }
-}
-
 #[async_trait]
 impl ClusterStore for Clusters {
     async fn create(
@@ -164,14 +144,6 @@ impl ClusterStore for Clusters {
 
     async fn kubeconfig(&self, id: ClusterId) -> Result<Option<Kubeconfig>, StoreError> {
         Ok(self.0.secret(Secret::Kubeconfig(id)).await?.map(Kubeconfig::new))
-    }
-
-    async fn sealed_kubeconfig(&self, id: ClusterId) -> Result<Option<Box<dyn SealedKubeconfig>>, StoreError> {
-        let secret = Secret::Kubeconfig(id);
-        let key = Key::from(secret);
-        let sealed = self.0.sealed(&key, secret).await?;
-        Ok(sealed
-            .map(|sealed| Box::new(Stored { core: self.0.clone(), key, secret, sealed }) as Box<dyn SealedKubeconfig>))
     }
 
     async fn metadata(&self, id: ClusterId) -> Result<Option<SealedDocument>, StoreError> {
