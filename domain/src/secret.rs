@@ -47,7 +47,7 @@ secret!(
 );
 secret!(
     /// A JSON object with the secret parts of a record's free-form fields still in it, as JSON text.
-    SealedDocument
+    SecretDocument
 );
 
 impl Password {

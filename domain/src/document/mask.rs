@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::Document;
 use crate::{
     invalid::{Findings, Invalid},
-    secret::SealedDocument,
+    secret::SecretDocument,
 };
 
 /// Stands for a secret in answers; sent back in a change it means "keep what is stored".
@@ -37,7 +37,7 @@ pub struct Split {
     /// The object with every secret replaced by [`MASK`].
     pub shown: Document,
     /// The whole object, if anything in it was masked.
-    pub sealed: Option<SealedDocument>,
+    pub sealed: Option<SecretDocument>,
 }
 
 /// Masks every secret in `full`: values at a path for which `is_secret` answers yes, values under a key whose name announces a
@@ -49,7 +49,7 @@ pub struct Split {
 pub fn split(full: Map<String, Value>, is_secret: &dyn Fn(&[&str]) -> bool) -> Split {
     let mut masker = Masker { is_secret, masked: false };
     let shown = Document::of(masker.object(&full, &mut Vec::new()));
-    let sealed = masker.masked.then(|| SealedDocument::new(Value::Object(full).to_string()));
+    let sealed = masker.masked.then(|| SecretDocument::new(Value::Object(full).to_string()));
     Split { shown, sealed }
 }
 

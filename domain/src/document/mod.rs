@@ -11,7 +11,7 @@ pub use merge::merge_patch;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
-use crate::{invalid::Invalid, secret::SealedDocument};
+use crate::{invalid::Invalid, secret::SecretDocument};
 
 /// How deep objects and arrays may be nested, the outermost object included.
 pub const MAX_DEPTH: usize = 32;
@@ -67,7 +67,7 @@ impl Document {
     ///
     /// # Errors
     /// What was sealed is not a JSON object.
-    pub fn reveal(&self, sealed: Option<&SealedDocument>) -> Result<Map<String, Value>, NotAnObject> {
+    pub fn reveal(&self, sealed: Option<&SecretDocument>) -> Result<Map<String, Value>, NotAnObject> {
         // The parser's error is dropped: it may quote the text.
         sealed
             .map_or_else(|| Ok(self.to_map()), |sealed| serde_json::from_str(sealed.expose()).map_err(|_| NotAnObject))

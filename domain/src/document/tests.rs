@@ -330,6 +330,6 @@ fn stored_text_is_an_object() {
     assert_eq!(serde_json::to_value(&document).unwrap(), json!(r#"{"a":[1]}"#));
     assert_eq!(serde_json::from_value::<Document>(json!(r#"{"a":[1]}"#)).unwrap(), document);
     assert!(Document::default().is_empty() && Document::default().to_map().is_empty());
-    assert_eq!(document.reveal(Some(&SealedDocument::new("[]".into()))), Err(NotAnObject));
+    assert_eq!(document.reveal(Some(&SecretDocument::new("[]".into()))), Err(NotAnObject));
     assert_eq!(document.reveal(None), Ok(document.to_map()));
 }

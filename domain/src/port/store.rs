@@ -25,7 +25,7 @@ use crate::{
     organization::Organization,
     orphan::Orphan,
     provisioner::{Checked, Provisioner},
-    secret::{Kubeconfig, PasswordHash, SealedDocument},
+    secret::{Kubeconfig, PasswordHash, SecretDocument},
     timeline::{TimelineEvent, Tombstone},
     user::User,
 };
@@ -142,7 +142,7 @@ pub struct UserSecrets {
     /// The password's hash.
     pub password: SecretUpdate<PasswordHash>,
     /// `metadata` with its secret parts.
-    pub metadata: SecretUpdate<SealedDocument>,
+    pub metadata: SecretUpdate<SecretDocument>,
 }
 
 /// Stores users.
@@ -167,7 +167,7 @@ pub trait UserStore: Send + Sync {
     /// The hash of the user's password, if there is one.
     async fn password_hash(&self, id: UserId) -> Result<Option<PasswordHash>, StoreError>;
     /// `metadata` with its secret parts, if it has any.
-    async fn metadata(&self, id: UserId) -> Result<Option<SealedDocument>, StoreError>;
+    async fn metadata(&self, id: UserId) -> Result<Option<SecretDocument>, StoreError>;
 }
 
 /// Stores provisioners.
@@ -178,7 +178,7 @@ pub trait ProvisionerStore: Send + Sync {
     async fn create(
         &self,
         provisioner: &Provisioner,
-        secrets: SecretUpdate<SealedDocument>,
+        secrets: SecretUpdate<SecretDocument>,
         claim: Option<IdempotencyRecord>,
     ) -> Result<Creation<Provisioner>, StoreError>;
     /// The provisioner that the claim's caller made with its key within a day before, with the hash of that request; so that a repeated
@@ -188,7 +188,7 @@ pub trait ProvisionerStore: Send + Sync {
     async fn update(
         &self,
         provisioner: &Provisioner,
-        secrets: SecretUpdate<SealedDocument>,
+        secrets: SecretUpdate<SecretDocument>,
         seen: Revision,
     ) -> Result<Revision, StoreError>;
     /// Replaces what the last check found; does not touch the provisioner's revision. `Missing`, `NotLeader`.
@@ -196,7 +196,7 @@ pub trait ProvisionerStore: Send + Sync {
     /// Deletes one with its secrets. `Missing`, `Conflict`, `InUse`.
     async fn delete(&self, id: ProvisionerId, seen: Revision) -> Result<(), StoreError>;
     /// `parameters` with their secret parts, if they have any.
-    async fn secrets(&self, id: ProvisionerId) -> Result<Option<SealedDocument>, StoreError>;
+    async fn secrets(&self, id: ProvisionerId) -> Result<Option<SecretDocument>, StoreError>;
 }
 
 /// The secrets that belong to a cluster.
@@ -205,7 +205,7 @@ pub struct ClusterSecrets {
     /// Its kubeconfig.
     pub kubeconfig: SecretUpdate<Kubeconfig>,
     /// `metadata` with its secret parts.
-    pub metadata: SecretUpdate<SealedDocument>,
+    pub metadata: SecretUpdate<SecretDocument>,
 }
 
 /// What is written together with a cluster, in the same transaction.
@@ -273,7 +273,7 @@ pub trait ClusterStore: Send + Sync {
     /// Its kubeconfig, if it has one.
     async fn kubeconfig(&self, id: ClusterId) -> Result<Option<Kubeconfig>, StoreError>;
     /// `metadata` with its secret parts, if it has any.
-    async fn metadata(&self, id: ClusterId) -> Result<Option<SealedDocument>, StoreError>;
+    async fn metadata(&self, id: ClusterId) -> Result<Option<SecretDocument>, StoreError>;
     /// What was made for it, if anything was.
     async fn ledger(&self, id: ClusterId) -> Result<Option<Versioned<Ledger>>, StoreError>;
     /// Up to `limit` entries of its timeline, newest first, from where an earlier page ended. Also of a cluster that is gone.

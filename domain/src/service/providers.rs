@@ -14,7 +14,7 @@ use crate::{
         engine::{ClusterSpec, Engine, EngineRegistry, ProviderCredentials},
         store::{ClusterStore, ProvisionerStore, StoreError},
     },
-    secret::SealedDocument,
+    secret::SecretDocument,
 };
 
 /// Everything needed to reach providers.
@@ -94,6 +94,6 @@ fn is_masked(shown: &Document) -> bool {
     shown.as_str().contains(MASK)
 }
 
-fn revealed(shown: &Document, sealed: Option<&SealedDocument>) -> Result<Map<String, Value>, StoreError> {
+fn revealed(shown: &Document, sealed: Option<&SecretDocument>) -> Result<Map<String, Value>, StoreError> {
     shown.reveal(sealed).map_err(|error| StoreError::Unreadable(Box::new(error)))
 }

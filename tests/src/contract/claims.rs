@@ -7,7 +7,7 @@ use kqueen_domain::{
     id::UserId,
     port::store::{ClusterCommit, ClusterSecrets, Creation, IdempotencyRecord, SecretUpdate, StoreError},
     provisioner::Provisioner,
-    secret::SealedDocument,
+    secret::SecretDocument,
 };
 
 use super::{
@@ -151,7 +151,7 @@ pub async fn old_claims_are_forgotten(site: TestStore) {
 pub async fn claims_survive_a_restart(site: TestStore) {
     let replica = site.open().await;
     let (_, user, _, _) = replica.one_of_each().await;
-    let secret = SecretUpdate::Set(SealedDocument::new(r#"{"token":"never shown"}"#.into()));
+    let secret = SecretUpdate::Set(SecretDocument::new(r#"{"token":"never shown"}"#.into()));
     let first: Provisioner = a_provisioner(&user);
     replica.provisioners.create(&first, secret, Some(a_claim(user.id, "k"))).await.unwrap();
     let replica = site.restart(replica).await;

@@ -9,7 +9,7 @@ use kqueen_domain::{
     operation::NetworkPolicy,
     port::store::{ClusterCommit, ClusterSecrets, Creation, Revision, SecretUpdate, StoreError},
     reason::{Reason, Responsible},
-    secret::{Kubeconfig, SealedDocument},
+    secret::{Kubeconfig, SecretDocument},
 };
 
 use super::{
@@ -107,7 +107,7 @@ pub async fn kubeconfigs_are_kept_set_and_removed(site: TestStore) {
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let cluster = a_cluster(&provisioner);
     let secrets = ClusterSecrets {
-        metadata: SecretUpdate::Set(SealedDocument::new(r#"{"token":"t"}"#.into())),
+        metadata: SecretUpdate::Set(SecretDocument::new(r#"{"token":"t"}"#.into())),
         ..with_kubeconfig("one")
     };
     let created = replica.clusters.create(&cluster, secrets, ClusterCommit::default(), None).await.unwrap();

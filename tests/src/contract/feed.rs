@@ -12,7 +12,7 @@ use kqueen_domain::{
         store::{ClusterCommit, ClusterSecrets, Creation, RecordChange, SecretUpdate, StoreError, UserSecrets},
     },
     provisioner::{Check, Checked, ProvisionerPhase},
-    secret::{Kubeconfig, SealedDocument},
+    secret::{Kubeconfig, SecretDocument},
 };
 
 use super::{
@@ -120,13 +120,13 @@ pub async fn the_other_replica_reads_new_parameters(site: TestStore) {
     for round in 0..30 {
         // Some rounds take the secrets away.
         let text = (round % 4 != 3).then(|| format!("{{\"token\":\"{round}\"}}"));
-        let document = || SecretUpdate::from(text.clone().map(SealedDocument::new));
+        let document = || SecretUpdate::from(text.clone().map(SecretDocument::new));
         revision = one.provisioners.update(&provisioner, document(), revision).await.unwrap();
         let secrets = ClusterSecrets { metadata: document(), ..ClusterSecrets::default() };
         seen = one.clusters.update(&cluster, secrets, seen).await.unwrap();
         other.freshness.caught_up().await.unwrap();
         for replica in [&one, &other, &other] {
-            let exposed = |secret: Option<SealedDocument>| secret.map(|secret| secret.expose().to_owned());
+            let exposed = |secret: Option<SecretDocument>| secret.map(|secret| secret.expose().to_owned());
             assert_eq!(exposed(replica.provisioners.secrets(provisioner.id).await.unwrap()), text, "{round}");
             assert_eq!(exposed(replica.clusters.metadata(cluster.id).await.unwrap()), text, "{round}");
         }

@@ -7,7 +7,7 @@ use kqueen_adapters::storage::{OpenError, Rotated};
 use kqueen_domain::{
     cluster::Cluster,
     port::store::{ClusterCommit, ClusterSecrets, Creation, Revision, SecretUpdate, StoreError, UserSecrets},
-    secret::{Kubeconfig, PasswordHash, SealedDocument},
+    secret::{Kubeconfig, PasswordHash, SecretDocument},
 };
 
 use super::{
@@ -142,7 +142,7 @@ pub async fn no_secret_is_stored_in_the_open(site: TestStore) {
     const SECRET: &str = "a-very-secret-text";
     let replica = site.open().await;
     let (organization, user, provisioner, _) = replica.one_of_each().await;
-    let document = || SecretUpdate::Set(SealedDocument::new(format!("{{\"token\":\"{SECRET}\"}}")));
+    let document = || SecretUpdate::Set(SecretDocument::new(format!("{{\"token\":\"{SECRET}\"}}")));
     let password = SecretUpdate::Set(PasswordHash::new(SECRET.into()));
     let user_secrets = UserSecrets { password, metadata: document() };
     replica.users.create(&a_user(organization.id), user_secrets).await.unwrap();

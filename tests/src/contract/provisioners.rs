@@ -6,7 +6,7 @@ use kqueen_domain::{
     name::ResourceName,
     port::store::{Creation, Revision, SecretUpdate, StoreError},
     provisioner::{Check, Provisioner, ProvisionerPhase},
-    secret::SealedDocument,
+    secret::SecretDocument,
 };
 
 use super::{
@@ -43,7 +43,7 @@ pub async fn stale_revision_is_refused(site: TestStore) {
     let (user, _) = replica.user(&organization).await;
     let (provisioner, first) = replica.provisioner(&user).await;
     replica.provisioners.update(&provisioner, SecretUpdate::Keep, first).await.unwrap();
-    let late = SecretUpdate::Set(SealedDocument::new("{}".into()));
+    let late = SecretUpdate::Set(SecretDocument::new("{}".into()));
     let update = replica.provisioners.update(&provisioner, late, first).await;
     assert!(matches!(update, Err(StoreError::Conflict)), "{update:?}");
     assert!(replica.provisioners.secrets(provisioner.id).await.unwrap().is_none());
@@ -82,7 +82,7 @@ pub async fn secrets_are_kept_set_and_removed(site: TestStore) {
     let (organization, _) = replica.organization().await;
     let (user, _) = replica.user(&organization).await;
     let provisioner = a_provisioner(&user);
-    let secret = SecretUpdate::Set(SealedDocument::new(r#"{"token":"t"}"#.into()));
+    let secret = SecretUpdate::Set(SecretDocument::new(r#"{"token":"t"}"#.into()));
     let created = replica.provisioners.create(&provisioner, secret, None).await.unwrap();
     let Creation::New(revision) = created else { panic!("nothing was claimed") };
     let read = || async { replica.provisioners.secrets(provisioner.id).await.unwrap().map(|s| s.expose().to_owned()) };
@@ -91,7 +91,7 @@ pub async fn secrets_are_kept_set_and_removed(site: TestStore) {
     assert_eq!(read().await.as_deref(), Some(r#"{"token":"t"}"#));
     let revision = replica.provisioners.update(&provisioner, SecretUpdate::Remove, revision).await.unwrap();
     assert_eq!(read().await, None);
-    let secret = SecretUpdate::Set(SealedDocument::new("{}".into()));
+    let secret = SecretUpdate::Set(SecretDocument::new("{}".into()));
     let revision = replica.provisioners.update(&provisioner, secret, revision).await.unwrap();
     assert_eq!(read().await.as_deref(), Some("{}"));
     replica.provisioners.delete(provisioner.id, revision).await.unwrap();

@@ -3,7 +3,7 @@
 use kqueen_domain::{
     name::{EmailAddress, Username},
     port::store::{Revision, SecretUpdate, StoreError, UserSecrets, Versioned},
-    secret::{PasswordHash, SealedDocument},
+    secret::{PasswordHash, SecretDocument},
     user::{AuthMethod, Role, User},
 };
 
@@ -15,7 +15,7 @@ use super::{
 fn secrets(password: &str, metadata: &str) -> UserSecrets {
     UserSecrets {
         password: SecretUpdate::Set(PasswordHash::new(password.into())),
-        metadata: SecretUpdate::Set(SealedDocument::new(metadata.into())),
+        metadata: SecretUpdate::Set(SecretDocument::new(metadata.into())),
     }
 }
 

@@ -12,7 +12,7 @@ use kqueen_domain::{
         store::{ClusterCommit, ClusterSecrets, Creation, RecordChange, Revision, SecretUpdate, StoreError, Versioned},
     },
     reason::{Reason, Responsible, WORDS},
-    secret::{Kubeconfig, SealedDocument},
+    secret::{Kubeconfig, SecretDocument},
     timeline::TimelineEvent,
 };
 
@@ -32,7 +32,7 @@ struct Whole {
 fn secrets(text: &str) -> ClusterSecrets {
     ClusterSecrets {
         kubeconfig: SecretUpdate::Set(Kubeconfig::new(text.into())),
-        metadata: SecretUpdate::Set(SealedDocument::new(format!("{{\"token\":\"{text}\"}}"))),
+        metadata: SecretUpdate::Set(SecretDocument::new(format!("{{\"token\":\"{text}\"}}"))),
     }
 }
 
@@ -321,7 +321,7 @@ pub async fn the_largest_commit_fits(site: TestStore) {
     let rows: Vec<String> = (0..200).map(|i| format!("{i}-{}", "x".repeat(60))).collect();
     let secrets = ClusterSecrets {
         kubeconfig: SecretUpdate::Set(Kubeconfig::new("k".repeat(256 << 10))),
-        metadata: SecretUpdate::Set(SealedDocument::new("m".repeat(64 << 10))),
+        metadata: SecretUpdate::Set(SecretDocument::new("m".repeat(64 << 10))),
     };
     let metadata = format!("{{\"m\":\"{}\"}}", "m".repeat((64 << 10) - 8));
     let metadata = Some(kqueen_domain::document::Document::from_stored(metadata).unwrap());

@@ -10,7 +10,7 @@ use kqueen_domain::{
         store::{Creation, IdempotencyRecord, ProvisionerStore, Revision, SecretUpdate, StoreError},
     },
     provisioner::{Checked, Provisioner},
-    secret::SealedDocument,
+    secret::SecretDocument,
 };
 
 use crate::storage::{
@@ -36,7 +36,7 @@ impl ProvisionerStore for Provisioners {
     async fn create(
         &self,
         provisioner: &Provisioner,
-        secrets: SecretUpdate<SealedDocument>,
+        secrets: SecretUpdate<SecretDocument>,
         claim: Option<IdempotencyRecord>,
     ) -> Result<Creation<Provisioner>, StoreError> {
         let id = provisioner.id;
@@ -51,7 +51,7 @@ impl ProvisionerStore for Provisioners {
             .put(key::uses(Used::Organization(provisioner.organization), By::Provisioner(id)), "")
             .put(key::uses(Used::User(provisioner.owner), By::Provisioner(id)), "");
         let secret = Secret::ProvisionerParameters(id);
-        self.0.change_secret(&mut transaction, secret, &secrets, SealedDocument::expose)?;
+        self.0.change_secret(&mut transaction, secret, &secrets, SecretDocument::expose)?;
         self.0.create(provisioner, transaction, claim).await
     }
 
@@ -62,7 +62,7 @@ impl ProvisionerStore for Provisioners {
     async fn update(
         &self,
         provisioner: &Provisioner,
-        secrets: SecretUpdate<SealedDocument>,
+        secrets: SecretUpdate<SecretDocument>,
         seen: Revision,
     ) -> Result<Revision, StoreError> {
         let id = provisioner.id;
@@ -78,7 +78,7 @@ impl ProvisionerStore for Provisioners {
                 .delete(key::uses(Used::User(old.owner), By::Provisioner(id)));
         }
         let secret = Secret::ProvisionerParameters(id);
-        self.0.change_secret(&mut transaction, secret, &secrets, SealedDocument::expose)?;
+        self.0.change_secret(&mut transaction, secret, &secrets, SecretDocument::expose)?;
         Ok(self.0.commit(transaction).await?)
     }
 
@@ -109,7 +109,7 @@ impl ProvisionerStore for Provisioners {
         Ok(())
     }
 
-    async fn secrets(&self, id: ProvisionerId) -> Result<Option<SealedDocument>, StoreError> {
-        Ok(self.0.secret(Secret::ProvisionerParameters(id)).await?.map(SealedDocument::new))
+    async fn secrets(&self, id: ProvisionerId) -> Result<Option<SecretDocument>, StoreError> {
+        Ok(self.0.secret(Secret::ProvisionerParameters(id)).await?.map(SecretDocument::new))
     }
 }

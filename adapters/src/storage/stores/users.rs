@@ -7,7 +7,7 @@ use kqueen_domain::{
     id::UserId,
     name::EmailAddress,
     port::store::{Revision, StoreError, UserSecrets, UserStore, Versioned},
-    secret::{PasswordHash, SealedDocument},
+    secret::{PasswordHash, SecretDocument},
     user::User,
 };
 
@@ -52,7 +52,7 @@ impl Users {
         secrets: &UserSecrets,
     ) -> Result<(), StoreError> {
         self.0.change_secret(transaction, Secret::Password(id), &secrets.password, PasswordHash::expose)?;
-        self.0.change_secret(transaction, Secret::UserMetadata(id), &secrets.metadata, SealedDocument::expose)
+        self.0.change_secret(transaction, Secret::UserMetadata(id), &secrets.metadata, SecretDocument::expose)
     }
 }
 
@@ -141,7 +141,7 @@ impl UserStore for Users {
         Ok(self.0.secret(Secret::Password(id)).await?.map(PasswordHash::new))
     }
 
-    async fn metadata(&self, id: UserId) -> Result<Option<SealedDocument>, StoreError> {
-        Ok(self.0.secret(Secret::UserMetadata(id)).await?.map(SealedDocument::new))
+    async fn metadata(&self, id: UserId) -> Result<Option<SecretDocument>, StoreError> {
+        Ok(self.0.secret(Secret::UserMetadata(id)).await?.map(SecretDocument::new))
     }
 }

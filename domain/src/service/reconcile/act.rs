@@ -19,7 +19,7 @@ use crate::{
     parameter::{NETWORK_POLICY, NODE_COUNT},
     port::store::{ClusterSecrets, RecordChange, SecretUpdate, StoreError},
     reason::{Reason, Responsible},
-    secret::{Kubeconfig, SealedDocument},
+    secret::{Kubeconfig, SecretDocument},
     timeline::{EventKind, KEPT},
 };
 
@@ -301,7 +301,7 @@ impl Reconciler {
                 let whole = cluster.metadata.clone().unwrap_or_default().reveal(Some(&sealed));
                 let whole = whole.map_err(|error| StoreError::Unreadable(Box::new(error)))?;
                 let whole = Value::Object(with(whole, &made)).to_string();
-                secrets.metadata = SecretUpdate::Set(SealedDocument::new(whole));
+                secrets.metadata = SecretUpdate::Set(SecretDocument::new(whole));
             }
             let shown = cluster.metadata.take().unwrap_or_default().to_map();
             // Secret parts are masked already.

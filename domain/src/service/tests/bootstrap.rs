@@ -22,7 +22,7 @@ use crate::{
         },
     },
     provisioner::{Provisioner, ProvisionerPhase},
-    secret::{Password, SealedDocument},
+    secret::{Password, SecretDocument},
     service::bootstrap::{Bootstrap, FirstAdmin, FirstProvisioner},
     user::{Role, User},
 };
@@ -119,7 +119,7 @@ async fn the_first_superadmin_finds_provisioners() {
     for (found, phase) in found {
         let world = World::new();
         let (homes, people) = (Log::default(), Created::default());
-        let made: Log<(Provisioner, SecretUpdate<SealedDocument>)> = Log::default();
+        let made: Log<(Provisioner, SecretUpdate<SecretDocument>)> = Log::default();
         let mut bootstrap = bootstrap(&world, Arc::default(), organizations(&homes), users(&people), fresh());
         let (mut store, log) = (MockProvisionerStore::new(), made.clone());
         store.expect_create().returning(move |provisioner, secrets, _| {

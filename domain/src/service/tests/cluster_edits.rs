@@ -22,7 +22,7 @@ use crate::{
         store::{ClusterSecrets, MockClusterStore, MockReadBarrier, RecordChange, Revision, SecretUpdate, StoreError},
     },
     reason::{Reason, Responsible},
-    secret::{Kubeconfig, SealedDocument},
+    secret::{Kubeconfig, SecretDocument},
     service::clusters::{ClusterPatch, NewCluster, ShownKubeconfig},
 };
 
@@ -62,7 +62,7 @@ async fn a_new_name_touches_no_secret() {
 }
 
 /// A cluster of ann in that state with secrets in its metadata, and what is sealed of it.
-fn with_secrets(world: &World, lifecycle: Lifecycle) -> (ClusterId, SealedDocument) {
+fn with_secrets(world: &World, lifecycle: Lifecycle) -> (ClusterId, SecretDocument) {
     let full = object(json!({"node_count": 3, "admin_password": "hunter2", "size": "small", "note": "old"}));
     let split = crate::document::split(full, &|path| path == ["admin_password"]);
     let made = cluster("secret", world.making, &world.people.ann);

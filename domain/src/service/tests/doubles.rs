@@ -13,7 +13,7 @@ use crate::{
         password::MockPasswordHasher,
         store::{ClusterSecrets, MockReadBarrier, SecretUpdate},
     },
-    secret::{PasswordHash, SealedDocument},
+    secret::{PasswordHash, SecretDocument},
     service::ServiceError,
 };
 
@@ -198,7 +198,7 @@ pub(super) fn kubeconfig_of(secrets: &ClusterSecrets) -> Option<&str> {
 }
 
 /// What is to be sealed of a document.
-pub(super) fn sealed(change: &SecretUpdate<SealedDocument>) -> Option<Map<String, Value>> {
+pub(super) fn sealed(change: &SecretUpdate<SecretDocument>) -> Option<Map<String, Value>> {
     match change {
         SecretUpdate::Set(sealed) => Some(serde_json::from_str(sealed.expose()).unwrap()),
         SecretUpdate::Keep | SecretUpdate::Remove => None,

@@ -18,7 +18,7 @@ use crate::{
         ClusterCommit, ClusterSecrets, MockClusterStore, MockReadBarrier, RecordChange, Revision, SecretUpdate,
         StoreError, Versioned,
     },
-    secret::{Kubeconfig, SealedDocument},
+    secret::{Kubeconfig, SecretDocument},
 };
 
 /// One transaction.
@@ -97,7 +97,7 @@ pub(super) struct Kept {
     pub(super) story: Story,
     pub(super) ledger: Dial<Option<Versioned<Ledger>>>,
     pub(super) kubeconfig: Dial<Option<Kubeconfig>>,
-    pub(super) metadata: Dial<Option<SealedDocument>>,
+    pub(super) metadata: Dial<Option<SecretDocument>>,
     /// Why the next transactions are refused, one each.
     pub(super) refusals: Log<StoreError>,
 }

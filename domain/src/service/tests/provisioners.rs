@@ -20,12 +20,12 @@ use crate::{
     },
     provisioner::{Provisioner, ProvisionerPhase},
     reason::{Reason, Responsible},
-    secret::SealedDocument,
+    secret::SecretDocument,
     service::provisioners::{IdempotencyKey, NewProvisioner, ProvisionerPatch},
 };
 
-type Created = Log<(Provisioner, SecretUpdate<SealedDocument>, Option<IdempotencyRecord>)>;
-type Written = Log<(Provisioner, SecretUpdate<SealedDocument>, Revision)>;
+type Created = Log<(Provisioner, SecretUpdate<SecretDocument>, Option<IdempotencyRecord>)>;
+type Written = Log<(Provisioner, SecretUpdate<SecretDocument>, Revision)>;
 
 fn creating(created: &Created) -> MockProvisionerStore {
     let mut store = MockProvisionerStore::new();
@@ -184,7 +184,7 @@ async fn a_new_name_touches_no_secret_and_asks_no_provider() {
 }
 
 /// A provisioner with secrets, and what is sealed of it.
-fn with_secrets(world: &World) -> (Provisioner, SealedDocument) {
+fn with_secrets(world: &World) -> (Provisioner, SecretDocument) {
     let full = object(json!({"url": "https://cloud", "password": "hunter2", "region": "west"}));
     let split = crate::document::split(full, &|path| path == ["password"]);
     let provisioner = Provisioner { parameters: split.shown, ..provisioner("secret", MAKING, &world.people.ada) };

@@ -18,7 +18,7 @@ use crate::{
         password::MockPasswordHasher,
         store::{MockReadBarrier, MockUserStore, Revision, SecretUpdate, StoreError, UserSecrets},
     },
-    secret::{Password, SealedDocument},
+    secret::{Password, SecretDocument},
     service::{
         ServiceError,
         users::{NewUser, UserPatch, Users},
@@ -248,7 +248,7 @@ async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
 async fn what_was_sealed_and_cannot_be_read_is_an_error_and_not_an_empty_object() {
     let world = World::new();
     let mut store = MockUserStore::new();
-    store.expect_metadata().returning(|_| Ok(Some(SealedDocument::new("[]".into()))));
+    store.expect_metadata().returning(|_| Ok(Some(SecretDocument::new("[]".into()))));
     let bob = &world.people.bob;
     let patch = UserPatch { metadata: Some(object(json!({"a": 1}))), ..UserPatch::default() };
     assert_eq!(status(&world.users(store).update(&caller(bob), bob.id, patch, None).await), 500);

@@ -19,7 +19,7 @@ use kqueen_domain::{
             StoreError, TimelinePage, Versioned,
         },
     },
-    secret::{Kubeconfig, SealedDocument},
+    secret::{Kubeconfig, SecretDocument},
 };
 
 use crate::storage::{
@@ -46,7 +46,7 @@ impl Clusters {
         secrets: &ClusterSecrets,
     ) -> Result<(), StoreError> {
         self.0.change_secret(transaction, Secret::Kubeconfig(id), &secrets.kubeconfig, Kubeconfig::expose)?;
-        self.0.change_secret(transaction, Secret::ClusterMetadata(id), &secrets.metadata, SealedDocument::expose)
+        self.0.change_secret(transaction, Secret::ClusterMetadata(id), &secrets.metadata, SecretDocument::expose)
     }
 
     /// Adds what happens to a cluster's own record.
@@ -146,8 +146,8 @@ impl ClusterStore for Clusters {
         Ok(self.0.secret(Secret::Kubeconfig(id)).await?.map(Kubeconfig::new))
     }
 
-    async fn metadata(&self, id: ClusterId) -> Result<Option<SealedDocument>, StoreError> {
-        Ok(self.0.secret(Secret::ClusterMetadata(id)).await?.map(SealedDocument::new))
+    async fn metadata(&self, id: ClusterId) -> Result<Option<SecretDocument>, StoreError> {
+        Ok(self.0.secret(Secret::ClusterMetadata(id)).await?.map(SecretDocument::new))
     }
 
     async fn ledger(&self, id: ClusterId) -> Result<Option<Versioned<Ledger>>, StoreError> {
