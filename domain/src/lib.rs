@@ -28,6 +28,7 @@ pub mod parameter;
 pub mod port;
 pub mod provisioner;
 pub mod reason;
+pub mod revision;
 pub mod secret;
 pub mod service;
 pub mod timeline;

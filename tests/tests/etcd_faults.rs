@@ -9,10 +9,7 @@ use std::{
 use etcd_client::CompactionOptions;
 use kqueen_adapters::storage::{EtcdSettings, OpenError, Place, Settings, Stores, open};
 use kqueen_domain::{
-    catalog::Catalog,
-    name::OrganizationName,
-    organization::Organization,
-    port::store::{Revision, StoreError},
+    catalog::Catalog, name::OrganizationName, organization::Organization, port::store::StoreError, revision::Revision,
 };
 use kqueen_tests::{
     contract::records::an_organization,

@@ -15,8 +15,9 @@ use kqueen_domain::{
     cluster::Cluster,
     port::{
         leader::{Leadership, Term},
-        store::{ClusterCommit, ClusterSecrets, RecordChange, Revision, SecretUpdate, StoreError, UserSecrets},
+        store::{ClusterCommit, ClusterSecrets, RecordChange, SecretUpdate, StoreError, UserSecrets},
     },
+    revision::Revision,
 };
 use kqueen_tests::{
     contract::records::{a_cluster, a_ledger, a_provisioner, a_user, an_organization},

@@ -8,7 +8,7 @@
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use etcd_client::{Compare, CompareOp, Error, GetOptions, KeyValue, PutOptions, Txn, TxnOp, WatchOptions};
-use kqueen_domain::port::{BoxError, store::Revision};
+use kqueen_domain::{port::BoxError, revision::Revision};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;

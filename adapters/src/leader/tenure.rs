@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use kqueen_domain::port::{
-    leader::{Leadership, Term},
-    store::Revision,
+use kqueen_domain::{
+    port::leader::{Leadership, Term},
+    revision::Revision,
 };
 use rustix::time::{ClockId, clock_gettime};
 

@@ -5,10 +5,9 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use kqueen_domain::port::{
-    BoxError,
-    leader::Term,
-    store::{Revision, StoreError},
+use kqueen_domain::{
+    port::{BoxError, leader::Term, store::StoreError},
+    revision::Revision,
 };
 
 use super::key::{self, Key};

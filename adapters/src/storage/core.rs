@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use kqueen_domain::port::store::{Revision, SecretUpdate, StoreError};
+use kqueen_domain::{
+    port::store::{SecretUpdate, StoreError},
+    revision::Revision,
+};
 use quick_cache::{Weighter, sync::Cache};
 use zeroize::Zeroizing;
 

@@ -8,7 +8,8 @@ use std::{
 use kqueen_domain::{
     catalog::{Catalog, Change, Record, RecordId, SnapshotBuilder},
     id::ClusterId,
-    port::store::{Revision, StoreError, Versioned},
+    port::store::StoreError,
+    revision::{Revision, Versioned},
 };
 
 use super::{

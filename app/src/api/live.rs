@@ -12,7 +12,8 @@ use std::time::Duration;
 use kqueen_domain::{
     access::Caller,
     id::ClusterId,
-    port::{inspector::InspectError, store::Revision},
+    port::inspector::InspectError,
+    revision::Revision,
     service::{
         ServiceError,
         live::{LiveCluster, LiveViews},

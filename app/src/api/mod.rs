@@ -29,7 +29,8 @@ mod users;
 use std::sync::Arc;
 
 use kqueen_domain::{
-    port::store::{ReadBarrier, Revision},
+    port::store::ReadBarrier,
+    revision::Revision,
     service::{
         Expected, clusters::Clusters, organizations::Organizations, orphans::Orphans, provisioners::Provisioners,
         sessions::Sessions, users::Users,

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use bytes::Bytes;
-use kqueen_domain::port::store::Revision;
+use kqueen_domain::revision::Revision;
 use poem::{
     IntoResponse, Response,
     http::{HeaderValue, header},

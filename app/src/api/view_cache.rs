@@ -7,15 +7,15 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use kqueen_domain::{
-    access::Caller,
-    catalog::{ClusterView, UserView},
-    id::ClusterId,
-    observation::ObservedStatus,
-    port::store::Revision,
-    provisioner::Check,
-    service::{provisioners, users},
-};
+use kqueen_domain::access::Caller;
+use kqueen_domain::catalog::ClusterView;
+use kqueen_domain::catalog::UserView;
+use kqueen_domain::id::ClusterId;
+use kqueen_domain::observation::ObservedStatus;
+use kqueen_domain::revision::Revision;
+use kqueen_domain::provisioner::Check;
+use kqueen_domain::service::provisioners;
+use kqueen_domain::service::users;
 use quick_cache::{Weighter, sync::Cache};
 
 /// How many bytes of texts are kept, with what they were made of.

@@ -178,7 +178,7 @@ impl Subscriber for Journal {
 mod tests {
     use kqueen_domain::{
         id::{ClusterId, OrganizationId, UserId},
-        port::store::Revision,
+        revision::Revision,
     };
 
     use super::*;

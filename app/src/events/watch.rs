@@ -240,7 +240,7 @@ mod tests {
     use kqueen_domain::{
         catalog::Subscriber,
         id::{ClusterId, OperationId, OrganizationId, UserId},
-        port::store::Revision,
+        revision::Revision,
     };
 
     use super::*;

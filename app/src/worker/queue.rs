@@ -11,7 +11,7 @@ use std::{
 
 use kqueen_domain::{
     id::{ClusterId, ProvisionerId},
-    port::store::Revision,
+    revision::Revision,
 };
 use tokio::time::Instant;
 

@@ -114,7 +114,7 @@ impl Subscriber for Trigger {
 mod tests {
     use chrono::TimeDelta;
     use futures::FutureExt;
-    use kqueen_domain::port::{clock::SetClock, store::Revision};
+    use kqueen_domain::{port::clock::SetClock, revision::Revision};
 
     use super::{super::queue::Lane, *};
 

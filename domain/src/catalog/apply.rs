@@ -16,8 +16,8 @@ use crate::{
     id::{ClusterId, ProvisionerId},
     observation::{DisplayStatus, ObservedStatus},
     organization::Organization,
-    port::store::Versioned,
     provisioner::{Checked, Provisioner},
+    revision::Versioned,
     user::User,
 };
 

@@ -2,18 +2,21 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::{
-    cluster::Cluster,
-    id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
-    observation::ObservedStatus,
-    operation::Operation,
-    organization::Organization,
-    orphan::Orphan,
-    port::store::Versioned,
-    provisioner::{Checked, Provisioner},
-    timeline::Tombstone,
-    user::User,
-};
+use crate::cluster::Cluster;
+use crate::id::ClusterId;
+use crate::id::OperationId;
+use crate::id::OrganizationId;
+use crate::id::ProvisionerId;
+use crate::id::UserId;
+use crate::observation::ObservedStatus;
+use crate::operation::Operation;
+use crate::organization::Organization;
+use crate::orphan::Orphan;
+use crate::revision::Versioned;
+use crate::provisioner::Checked;
+use crate::provisioner::Provisioner;
+use crate::timeline::Tombstone;
+use crate::user::User;
 
 /// One committed change, in the order of commits.
 #[derive(Debug, Clone, PartialEq)]

@@ -37,15 +37,17 @@ use self::{
     view::Lookup,
     work::WorkTables,
 };
-use crate::{
-    cluster::Cluster,
-    id::{ClusterId, OrganizationId, ProvisionerId, UserId},
-    name::Namespace,
-    organization::{Organization, Remaining},
-    port::store::Revision,
-    provisioner::Provisioner,
-    user::User,
-};
+use crate::cluster::Cluster;
+use crate::id::ClusterId;
+use crate::id::OrganizationId;
+use crate::id::ProvisionerId;
+use crate::id::UserId;
+use crate::name::Namespace;
+use crate::organization::Organization;
+use crate::organization::Remaining;
+use crate::revision::Revision;
+use crate::provisioner::Provisioner;
+use crate::user::User;
 
 #[derive(Default)]
 struct Tables {

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     cluster::Cluster,
     id::ProvisionerId,
-    port::store::Versioned,
     provisioner::{Checked, Provisioner},
+    revision::Versioned,
 };
 
 /// Everything the catalog is to show, put together piece by piece in any order: what is stored is never in memory twice.

@@ -3,8 +3,8 @@
 use super::{Change, Record, RecordId, Tables};
 use crate::{
     id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
-    port::store::Revision,
     provisioner::Checked,
+    revision::Revision,
 };
 
 /// What has changed.

@@ -16,8 +16,9 @@ use crate::{
     operation::Operation,
     organization::Organization,
     orphan::Orphan,
-    port::{engine::Capabilities, store::Revision},
+    port::engine::Capabilities,
     provisioner::Provisioner,
+    revision::Revision,
     user::User,
 };
 

@@ -17,7 +17,7 @@ use crate::{
     operation::Operation,
     organization::Remaining,
     orphan::{Orphan, OrphanState},
-    port::store::Versioned,
+    revision::Versioned,
     timeline::Tombstone,
 };
 

@@ -1,6 +1,6 @@
 //! Which of several replicas reconciles.
 
-use super::store::Revision;
+use crate::revision::Revision;
 
 /// The right to reconcile, as it was when it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

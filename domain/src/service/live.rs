@@ -7,10 +7,8 @@ use crate::{
     access::Caller,
     id::ClusterId,
     kubernetes::{ClusterStatus, Topology},
-    port::{
-        inspector::{ClusterInspector, InspectError},
-        store::Revision,
-    },
+    port::inspector::{ClusterInspector, InspectError},
+    revision::Revision,
     secret::Kubeconfig,
 };
 

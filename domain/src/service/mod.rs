@@ -27,7 +27,7 @@ use crate::{
     catalog::Stored,
     id::OrganizationId,
     organization::Organization,
-    port::store::Revision,
+    revision::Revision,
     user::Role,
 };
 

@@ -12,8 +12,9 @@ use crate::{
     organization::{Organization, Remaining},
     port::{
         clock::Clock,
-        store::{OrganizationStore, ReadBarrier, Revision, StoreError},
+        store::{OrganizationStore, ReadBarrier, StoreError},
     },
+    revision::Revision,
     user::Role,
 };
 

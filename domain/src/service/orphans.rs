@@ -17,9 +17,10 @@ use crate::{
         clock::Clock,
         engine::{ClusterSpec, Engine, ProviderCredentials},
         leader::{Leadership, Term},
-        store::{OrphanStore, ReadBarrier, Revision, StoreError},
+        store::{OrphanStore, ReadBarrier, StoreError},
     },
     reason::Reason,
+    revision::Revision,
 };
 
 /// For so long after a cluster has left, what an inventory shows of it may be from before.

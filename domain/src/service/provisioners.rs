@@ -21,9 +21,10 @@ use crate::{
     port::{
         clock::Clock,
         engine::{EngineDescriptor, EngineRegistry},
-        store::{Creation, IdempotencyRecord, ProvisionerStore, ReadBarrier, Revision, StoreError},
+        store::{Creation, IdempotencyRecord, ProvisionerStore, ReadBarrier, StoreError},
     },
     provisioner::Provisioner,
+    revision::Revision,
 };
 
 /// How many things in the way are named.

@@ -20,8 +20,9 @@ use crate::{
     port::{
         clock::Clock,
         password::PasswordHasher,
-        store::{ReadBarrier, SecretUpdate, StoreError, UserSecrets, UserStore, Versioned},
+        store::{ReadBarrier, SecretUpdate, StoreError, UserSecrets, UserStore},
     },
+    revision::Versioned,
     secret::Password,
     user::{AuthMethod, Role, User},
 };

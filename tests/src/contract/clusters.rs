@@ -7,8 +7,9 @@ use kqueen_domain::{
     name::ResourceName,
     observation::{ObservedStatus, ProbeResult, ProviderStatus},
     operation::NetworkPolicy,
-    port::store::{ClusterCommit, ClusterSecrets, Creation, Revision, SecretUpdate, StoreError},
+    port::store::{ClusterCommit, ClusterSecrets, Creation, SecretUpdate, StoreError},
     reason::{Reason, Responsible},
+    revision::Revision,
     secret::{Kubeconfig, SecretDocument},
 };
 

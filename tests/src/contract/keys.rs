@@ -6,7 +6,8 @@ use futures::future::join;
 use kqueen_adapters::storage::{OpenError, Rotated};
 use kqueen_domain::{
     cluster::Cluster,
-    port::store::{ClusterCommit, ClusterSecrets, Creation, Revision, SecretUpdate, StoreError, UserSecrets},
+    port::store::{ClusterCommit, ClusterSecrets, Creation, SecretUpdate, StoreError, UserSecrets},
+    revision::Revision,
     secret::{Kubeconfig, PasswordHash, SecretDocument},
 };
 

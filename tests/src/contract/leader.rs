@@ -7,9 +7,10 @@ use kqueen_domain::{
     orphan::Orphan,
     port::{
         leader::Term,
-        store::{ClusterCommit, ClusterSecrets, RecordChange, Revision, StoreError},
+        store::{ClusterCommit, ClusterSecrets, RecordChange, StoreError},
     },
     provisioner::{Check, Checked, ProvisionerPhase},
+    revision::Revision,
 };
 use tokio_util::sync::CancellationToken;
 

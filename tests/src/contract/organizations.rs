@@ -4,7 +4,8 @@ use kqueen_domain::{
     access::{Action, Rule},
     name::{Namespace, OrganizationName},
     organization::Organization,
-    port::store::{Revision, StoreError},
+    port::store::StoreError,
+    revision::Revision,
 };
 
 use super::{TestStore, records::an_organization};

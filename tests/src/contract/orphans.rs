@@ -5,9 +5,10 @@ use kqueen_domain::{
     cluster::Cluster,
     id::{ClusterId, ProvisionerId, UserId},
     orphan::{Orphan, OrphanState},
-    port::store::{ClusterCommit, RecordChange, Revision, StoreError},
+    port::store::{ClusterCommit, RecordChange, StoreError},
     provisioner::Provisioner,
     reason::{Reason, Responsible},
+    revision::Revision,
 };
 
 use super::{

@@ -4,8 +4,9 @@ use kqueen_domain::{
     document::Document,
     id::{OrganizationId, UserId},
     name::ResourceName,
-    port::store::{Creation, Revision, SecretUpdate, StoreError},
+    port::store::{Creation, SecretUpdate, StoreError},
     provisioner::{Check, Provisioner, ProvisionerPhase},
+    revision::Revision,
     secret::SecretDocument,
 };
 

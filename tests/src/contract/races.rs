@@ -4,7 +4,8 @@ use futures::future::{join, join_all};
 use kqueen_domain::{
     name::ResourceName,
     organization::Organization,
-    port::store::{ClusterCommit, ClusterSecrets, Creation, SecretUpdate, StoreError, UserSecrets, Versioned},
+    port::store::{ClusterCommit, ClusterSecrets, Creation, SecretUpdate, StoreError, UserSecrets},
+    revision::Versioned,
     user::User,
 };
 

@@ -15,10 +15,9 @@ use kqueen_domain::{
     id::ClusterId,
     observation::ObservedStatus,
     organization::Organization,
-    port::store::{
-        ClusterCommit, ClusterSecrets, Creation, RecordChange, Revision, SecretUpdate, StoreError, UserSecrets,
-    },
+    port::store::{ClusterCommit, ClusterSecrets, Creation, RecordChange, SecretUpdate, StoreError, UserSecrets},
     provisioner::Provisioner,
+    revision::Revision,
     user::User,
 };
 

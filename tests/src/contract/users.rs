@@ -2,7 +2,8 @@
 
 use kqueen_domain::{
     name::{EmailAddress, Username},
-    port::store::{Revision, SecretUpdate, StoreError, UserSecrets, Versioned},
+    port::store::{SecretUpdate, StoreError, UserSecrets},
+    revision::{Revision, Versioned},
     secret::{PasswordHash, SecretDocument},
     user::{AuthMethod, Role, User},
 };

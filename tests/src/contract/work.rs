@@ -9,9 +9,10 @@ use kqueen_domain::{
     operation::{Operation, OperationStatus, StepKind, StepOutcome},
     port::{
         leader::Term,
-        store::{ClusterCommit, ClusterSecrets, Creation, RecordChange, Revision, SecretUpdate, StoreError, Versioned},
+        store::{ClusterCommit, ClusterSecrets, Creation, RecordChange, SecretUpdate, StoreError},
     },
     reason::{Reason, Responsible, WORDS},
+    revision::{Revision, Versioned},
     secret::{Kubeconfig, SecretDocument},
     timeline::TimelineEvent,
 };

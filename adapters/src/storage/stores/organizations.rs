@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use kqueen_domain::{
     id::OrganizationId,
     organization::Organization,
-    port::store::{OrganizationStore, Revision, StoreError},
+    port::store::{OrganizationStore, StoreError},
+    revision::Revision,
 };
 
 use crate::storage::{

@@ -8,8 +8,9 @@ use kqueen_domain::{
     orphan::{Orphan, OrphanState},
     port::{
         leader::Term,
-        store::{OrphanStore, Revision, StoreError},
+        store::{OrphanStore, StoreError},
     },
+    revision::Revision,
 };
 
 use crate::storage::{

@@ -7,9 +7,10 @@ use kqueen_domain::{
     id::ProvisionerId,
     port::{
         leader::Term,
-        store::{Creation, IdempotencyRecord, ProvisionerStore, Revision, SecretUpdate, StoreError},
+        store::{Creation, IdempotencyRecord, ProvisionerStore, SecretUpdate, StoreError},
     },
     provisioner::{Checked, Provisioner},
+    revision::Revision,
     secret::SecretDocument,
 };
 

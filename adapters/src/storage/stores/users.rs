@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use kqueen_domain::{
     id::UserId,
     name::EmailAddress,
-    port::store::{Revision, StoreError, UserSecrets, UserStore, Versioned},
+    port::store::{StoreError, UserSecrets, UserStore},
+    revision::{Revision, Versioned},
     secret::{PasswordHash, SecretDocument},
     user::User,
 };

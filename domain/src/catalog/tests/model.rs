@@ -19,8 +19,8 @@ use crate::{
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
     observation::{DisplayStatus, ObservedStatus},
     organization::{Organization, Remaining},
-    port::store::{Revision, Versioned},
     provisioner::{Checked, Provisioner, ProvisionerPhase},
+    revision::{Revision, Versioned},
     user::User,
 };
 

@@ -17,9 +17,9 @@ use crate::{
     name::Namespace,
     observation::{ObservedStatus, ProbeResult, ProviderStatus},
     organization::Organization,
-    port::store::{Revision, Versioned},
     provisioner::{Check, Checked, Provisioner, ProvisionerPhase},
     reason::{Reason, Responsible},
+    revision::{Revision, Versioned},
     user::{AuthMethod, Role, User},
 };
 

@@ -15,8 +15,9 @@ use crate::{
     kubeconfig,
     name::ResourceName,
     operation::{Operation, OperationKind},
-    port::store::{ClusterCommit, ClusterSecrets, Creation, Revision, SecretUpdate},
+    port::store::{ClusterCommit, ClusterSecrets, Creation, SecretUpdate},
     provisioner::ProvisionerPhase,
+    revision::Revision,
     secret::Kubeconfig,
     service::{
         ServiceError, may,

@@ -28,9 +28,10 @@ use crate::{
         engine::{ClusterSpec, Engine, ProviderCredentials},
         inspector::ClusterInspector,
         leader::{Leadership, Term},
-        store::{ClusterStore, ReadBarrier, Revision, StoreError},
+        store::{ClusterStore, ReadBarrier, StoreError},
     },
     reason::Reason,
+    revision::Revision,
 };
 
 /// When a cluster's next turn is due.
@@ -258,6 +259,6 @@ fn things(observation: &Result<Observation, EngineError>) -> Option<&[crate::led
 }
 
 /// The ledger of a cluster, or an empty one with no revision.
-fn opened(cluster: ClusterId, stored: Option<crate::port::store::Versioned<Ledger>>) -> (Ledger, Option<Revision>) {
+fn opened(cluster: ClusterId, stored: Option<crate::revision::Versioned<Ledger>>) -> (Ledger, Option<Revision>) {
     stored.map_or_else(|| (Ledger::empty(cluster), None), |stored| (stored.value, Some(stored.revision)))
 }

@@ -14,9 +14,10 @@ use crate::{
     operation::{Operation, StepKind},
     port::{
         leader::Term,
-        store::{ClusterCommit, ClusterStore, RecordChange, Revision, StoreError, Versioned},
+        store::{ClusterCommit, ClusterStore, RecordChange, StoreError},
     },
     reason::Reason,
+    revision::{Revision, Versioned},
     timeline::{EventKind, TimelineEvent, Tombstone},
 };
 

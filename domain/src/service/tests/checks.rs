@@ -20,10 +20,11 @@ use crate::{
     port::{
         engine::EngineRegistry,
         leader::{MockLeadership, Term},
-        store::{MockProvisionerStore, Revision, StoreError},
+        store::{MockProvisionerStore, StoreError},
     },
     provisioner::{Check, Checked, Provisioner, ProvisionerPhase},
     reason::{Reason, Responsible},
+    revision::Revision,
     service::{checks::Checks, providers::Providers},
 };
 

@@ -10,8 +10,9 @@ use crate::{
     cluster::{Cluster, Lifecycle, Phase},
     document::MASK,
     operation::{Operation, OperationKind},
-    port::store::{ClusterCommit, ClusterSecrets, Creation, IdempotencyRecord, MockClusterStore, Revision, StoreError},
+    port::store::{ClusterCommit, ClusterSecrets, Creation, IdempotencyRecord, MockClusterStore, StoreError},
     provisioner::{Check, Provisioner, ProvisionerPhase},
+    revision::Revision,
     service::{
         clusters::{NewCluster, ShownKubeconfig},
         provisioners::IdempotencyKey,

@@ -15,9 +15,9 @@ use crate::{
     id::ClusterId,
     ledger::Ledger,
     port::store::{
-        ClusterCommit, ClusterSecrets, MockClusterStore, MockReadBarrier, RecordChange, Revision, SecretUpdate,
-        StoreError, Versioned,
+        ClusterCommit, ClusterSecrets, MockClusterStore, MockReadBarrier, RecordChange, SecretUpdate, StoreError,
     },
+    revision::{Revision, Versioned},
     secret::{Kubeconfig, SecretDocument},
 };
 

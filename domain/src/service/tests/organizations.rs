@@ -10,7 +10,8 @@ use crate::{
     access::{Action, Policy, Rule},
     id::OrganizationId,
     organization::Organization,
-    port::store::{MockOrganizationStore, MockReadBarrier, Revision, StoreError},
+    port::store::{MockOrganizationStore, MockReadBarrier, StoreError},
+    revision::Revision,
     service::{
         ListRequest,
         organizations::{NewOrganization, OrganizationPatch},

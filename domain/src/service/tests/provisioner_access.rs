@@ -8,7 +8,8 @@ use crate::{
     access::{Action, Rule, Target, allows},
     catalog::RecordId,
     id::{ProvisionerId, UserId},
-    port::store::{Creation, MockProvisionerStore, Revision},
+    port::store::{Creation, MockProvisionerStore},
+    revision::Revision,
     service::{
         ListRequest, ServiceError,
         provisioners::{NewProvisioner, ProvisionerPatch, Provisioners},

@@ -13,9 +13,10 @@ use crate::{
     catalog::{Change, Record, RecordId},
     port::{
         password::{MockPasswordHasher, PasswordError},
-        store::{MockReadBarrier, MockUserStore, ReadBarrier, Revision, StoreError, Versioned},
+        store::{MockReadBarrier, MockUserStore, ReadBarrier, StoreError},
         token::{Claims, MockTokenSigner, TokenError},
     },
+    revision::{Revision, Versioned},
     secret::{Password, PasswordHash},
     service::{
         sessions::Sessions,

@@ -7,7 +7,8 @@ use super::{
 use crate::{
     access::{Action, Rule, allows},
     id::{OrganizationId, UserId},
-    port::store::{MockUserStore, Revision},
+    port::store::MockUserStore,
+    revision::Revision,
     secret::Password,
     service::{
         ListRequest, ServiceError,

@@ -16,8 +16,9 @@ use crate::{
     id::UserId,
     port::{
         password::MockPasswordHasher,
-        store::{MockReadBarrier, MockUserStore, Revision, SecretUpdate, StoreError, UserSecrets},
+        store::{MockReadBarrier, MockUserStore, SecretUpdate, StoreError, UserSecrets},
     },
+    revision::Revision,
     secret::{Password, SecretDocument},
     service::{
         ServiceError,

@@ -22,12 +22,10 @@ use crate::{
     port::{
         clock::{Clock, SetClock},
         engine::EngineRegistry,
-        store::{
-            MockClusterStore, MockOrganizationStore, MockProvisionerStore, MockReadBarrier, MockUserStore, Revision,
-            Versioned,
-        },
+        store::{MockClusterStore, MockOrganizationStore, MockProvisionerStore, MockReadBarrier, MockUserStore},
     },
     provisioner::{Check, Provisioner, ProvisionerPhase},
+    revision::{Revision, Versioned},
     service::{clusters::Clusters, organizations::Organizations, provisioners::Provisioners, users::Users},
     timeline::Tombstone,
     user::{AuthMethod, Role, User},

@@ -85,7 +85,7 @@ impl Clusters {
         let key: Key = key::orphan(orphan.cluster);
         let stored: Option<Stored> = self.0.backend.get(&key).await.map_err(StoreError::Unavailable)?;
         let old: Option<Orphan> = stored.as_ref().map(|stored| record::read(&stored.value)).transpose()?;
-        let seen = stored.map(|stored| kqueen_domain::port::store::Revision(stored.revision));
+        let seen = stored.map(|stored| kqueen_domain::revision::Revision(stored.revision));
         transaction.as_seen(key, seen);
         list(transaction, orphan, old.as_ref())
     }

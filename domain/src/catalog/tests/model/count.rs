@@ -4,7 +4,7 @@ use super::{
     super::super::{ClusterCounts, ProvisionerCounts, Scope, Tally, UserCounts, Visibility},
     Kind, Model, in_scope, visible,
 };
-use crate::{cluster::Phase, port::store::Versioned, user::Role};
+use crate::{cluster::Phase, revision::Versioned, user::Role};
 
 impl Model {
     pub(in super::super) fn user_counts(&self) -> UserCounts {

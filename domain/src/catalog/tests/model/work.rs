@@ -11,7 +11,7 @@ use crate::{
     operation::Operation,
     organization::Remaining,
     orphan::{Orphan, OrphanState},
-    port::store::{Revision, Versioned},
+    revision::{Revision, Versioned},
     timeline::Tombstone,
 };
 

@@ -5,7 +5,7 @@ use crate::{
     catalog::{Change, Record, RecordId, tests::random::NAMES},
     operation::{Operation, OperationKind, OperationStatus},
     orphan::{Orphan, OrphanState},
-    port::store::Revision,
+    revision::Revision,
     timeline::Tombstone,
 };
 

@@ -23,9 +23,10 @@ use crate::{
     port::{
         engine::EngineRegistry,
         leader::{MockLeadership, Term},
-        store::{MockOrphanStore, MockProvisionerStore, Revision, StoreError, Versioned},
+        store::{MockOrphanStore, MockProvisionerStore, StoreError},
     },
     reason::{Reason, Responsible},
+    revision::{Revision, Versioned},
     service::{
         orphans::{OrphanCollector, Orphans},
         providers::Providers,

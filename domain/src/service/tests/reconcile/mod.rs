@@ -30,9 +30,10 @@ use crate::{
         engine::EngineRegistry,
         inspector::MockClusterInspector,
         leader::{MockLeadership, Term},
-        store::{MockProvisionerStore, Revision, StoreError},
+        store::{MockProvisionerStore, StoreError},
     },
     reason::{Reason, Responsible},
+    revision::Revision,
     service::{
         providers::Providers,
         reconcile::{Outcome, Reconciler},

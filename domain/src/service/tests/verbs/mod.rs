@@ -19,11 +19,9 @@ use crate::{
     cluster::{Cluster, Lifecycle},
     id::{ClusterId, OperationId},
     operation::{Operation, OperationKind, OperationStatus},
-    port::{
-        engine::{Capabilities, EngineDescriptor, EngineRegistry},
-        store::Revision,
-    },
+    port::engine::{Capabilities, EngineDescriptor, EngineRegistry},
     reason::{Reason, Responsible},
+    revision::Revision,
     service::{ServiceError, clusters::Clusters},
     timeline::{EventKind, TimelineEvent},
     user::User,

@@ -1,0 +1,41 @@
+//! Storage of provisioners.
+
+use async_trait::async_trait;
+
+use super::{Creation, IdempotencyRecord, SecretUpdate, StoreError};
+use crate::{
+    id::ProvisionerId,
+    port::leader::Term,
+    provisioner::{Checked, Provisioner},
+    revision::Revision,
+    secret::SecretDocument,
+};
+
+/// Stores provisioners.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait ProvisionerStore: Send + Sync {
+    /// Stores a new provisioner. `Dangling{organization, owner}`.
+    async fn create(
+        &self,
+        provisioner: &Provisioner,
+        secrets: SecretUpdate<SecretDocument>,
+        claim: Option<IdempotencyRecord>,
+    ) -> Result<Creation<Provisioner>, StoreError>;
+    /// The provisioner that the claim's caller made with its key within a day before, with the hash of that request; so that a repeated
+    /// request is answered as the first was, whatever has changed since.
+    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Provisioner, [u8; 32])>, StoreError>;
+    /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Engine and organization never change.
+    async fn update(
+        &self,
+        provisioner: &Provisioner,
+        secrets: SecretUpdate<SecretDocument>,
+        seen: Revision,
+    ) -> Result<Revision, StoreError>;
+    /// Replaces what the last check found; does not touch the provisioner's revision. `Missing`, `NotLeader`.
+    async fn record_check(&self, checked: &Checked, term: Term) -> Result<(), StoreError>;
+    /// Deletes one with its secrets. `Missing`, `Conflict`, `InUse`.
+    async fn delete(&self, id: ProvisionerId, seen: Revision) -> Result<(), StoreError>;
+    /// `parameters` with their secret parts, if they have any.
+    async fn secrets(&self, id: ProvisionerId) -> Result<Option<SecretDocument>, StoreError>;
+}

@@ -1,0 +1,45 @@
+//! Storage of users.
+
+use async_trait::async_trait;
+
+use super::{SecretUpdate, StoreError};
+use crate::{
+    id::UserId,
+    revision::{Revision, Versioned},
+    secret::{PasswordHash, SecretDocument},
+    user::User,
+};
+
+/// The secrets that belong to a user.
+#[derive(Debug, Clone, Default)]
+pub struct UserSecrets {
+    /// The password's hash.
+    pub password: SecretUpdate<PasswordHash>,
+    /// `metadata` with its secret parts.
+    pub metadata: SecretUpdate<SecretDocument>,
+}
+
+/// Stores users.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// Stores a new user. `Taken{username}`, `Taken{email}`, `Dangling{organization}`.
+    async fn create(&self, user: &User, secrets: UserSecrets) -> Result<Revision, StoreError>;
+    /// Replaces one. `Missing`, `Conflict`, `Taken`, `Dangling{organization}`; `InUse` when a user who owns things changes organization.
+    ///
+    /// `beside` is another user whom the decision depends on: if that one is not any more as seen, it is a `Conflict` as well. Of two
+    /// writes that depend on each other's user one wins.
+    async fn update(
+        &self,
+        user: &User,
+        secrets: UserSecrets,
+        seen: Revision,
+        beside: Option<Versioned<UserId>>,
+    ) -> Result<Revision, StoreError>;
+    /// Deletes one with its secrets. `Missing`, `Conflict`, `InUse`; `beside` as for `update`.
+    async fn delete(&self, id: UserId, seen: Revision, beside: Option<Versioned<UserId>>) -> Result<(), StoreError>;
+    /// The hash of the user's password, if there is one.
+    async fn password_hash(&self, id: UserId) -> Result<Option<PasswordHash>, StoreError>;
+    /// `metadata` with its secret parts, if it has any.
+    async fn metadata(&self, id: UserId) -> Result<Option<SecretDocument>, StoreError>;
+}
