@@ -16,18 +16,13 @@ use kqueen_domain::{
     port::{BoxError, engine::Engine, inspector::ClusterInspector},
     service::{
         ServiceError,
-        bootstrap::FirstAdmin,
-        checks::Checks,
-        clusters::Clusters,
-        live::LiveViews,
-        organizations::Organizations,
-        orphans::{OrphanCollector, Orphans},
-        providers::Providers,
-        provisioners::Provisioners,
-        reconcile::Reconciler,
-        sessions::Sessions,
-        throttle::LoginThrottle,
-        users::Users,
+        clusters::{Clusters, live::LiveViews, orphans::Orphans},
+        people::{
+            bootstrap::FirstAdmin, organizations::Organizations, sessions::Sessions, throttle::LoginThrottle,
+            users::Users,
+        },
+        provisioners::{Provisioners, checks::Checks, providers::Providers},
+        reconcile::{Reconciler, orphan_collector::OrphanCollector},
     },
 };
 use poem::{Route, endpoint::make_sync};

@@ -1,6 +1,6 @@
 //! The stream of what changes.
 
-use kqueen_domain::service::sessions::Session;
+use kqueen_domain::service::people::sessions::Session;
 use poem::{
     IntoResponse, Request, Response,
     http::{HeaderMap, HeaderValue, StatusCode, header},

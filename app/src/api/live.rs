@@ -16,7 +16,7 @@ use kqueen_domain::{
     revision::Revision,
     service::{
         ServiceError,
-        live::{LiveCluster, LiveViews},
+        clusters::live::{LiveCluster, LiveViews},
     },
 };
 use tokio::time::Instant;

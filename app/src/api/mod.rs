@@ -32,8 +32,10 @@ use kqueen_domain::{
     port::store::ReadBarrier,
     revision::Revision,
     service::{
-        Expected, clusters::Clusters, organizations::Organizations, orphans::Orphans, provisioners::Provisioners,
-        sessions::Sessions, users::Users,
+        Expected,
+        clusters::{Clusters, orphans::Orphans},
+        people::{organizations::Organizations, sessions::Sessions, users::Users},
+        provisioners::Provisioners,
     },
 };
 use poem::{IntoEndpoint, endpoint::BoxEndpoint};
@@ -185,7 +187,7 @@ const NEVER: Revision = Revision(0);
 fn once(
     key: Option<String>,
     body: &[u8],
-) -> Result<Option<kqueen_domain::service::provisioners::IdempotencyKey>, ApiError> {
+) -> Result<Option<kqueen_domain::service::idempotency::IdempotencyKey>, ApiError> {
     let Some(key) = key else { return Ok(None) };
     if key.is_empty() || key.len() > 255 || !key.chars().all(|c| c.is_ascii_graphic()) {
         let message = "must have 1 to 255 visible ASCII characters";
@@ -196,7 +198,7 @@ fn once(
     let digest = ring::digest::digest(&ring::digest::SHA256, canonical.as_bytes());
     let mut fingerprint = [0; 32];
     fingerprint.copy_from_slice(digest.as_ref());
-    Ok(Some(kqueen_domain::service::provisioners::IdempotencyKey { key, fingerprint }))
+    Ok(Some(kqueen_domain::service::idempotency::IdempotencyKey { key, fingerprint }))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use kqueen_domain::{
     provisioner::ProvisionerPhase,
     service::{
         clusters::{ClusterWithKubeconfig, ShownKubeconfig},
-        users,
+        permission,
     },
 };
 use serde::Serialize;
@@ -206,7 +206,7 @@ const NO_KUBECONFIG: &[u8] = b",\"kubeconfig\":{}";
 impl Renderer {
     /// A provisioner, for `caller`; `named` adds its namespace.
     pub fn provisioner(&self, out: &mut Vec<u8>, caller: &Caller, view: &ProvisionerView, named: bool) {
-        let sees_owner = view.owner.as_ref().is_some_and(|owner| users::sees(caller, owner));
+        let sees_owner = view.owner.as_ref().is_some_and(|owner| permission::sees_user(caller, owner));
         self.provisioner_in_full(out, sees_owner, view, named);
     }
 

@@ -1,6 +1,6 @@
 //! Who is calling: the bearer token turned into a caller, once all of the request has arrived.
 
-use kqueen_domain::{access::Caller, service::sessions::Session};
+use kqueen_domain::{access::Caller, service::people::sessions::Session};
 use poem::{Request, RequestBody, Result, http::Method};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions, SecurityScheme, auth::Bearer, registry::Registry,

@@ -4,7 +4,7 @@ use kqueen_domain::{
     access::Caller,
     catalog,
     id::UserId,
-    service::{Expected, ServiceError, users::UserPatch},
+    service::{Expected, ServiceError, people::users::UserPatch},
 };
 use poem_openapi::{OpenApi, param::Path};
 use uuid::Uuid;

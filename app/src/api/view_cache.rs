@@ -7,15 +7,15 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use kqueen_domain::access::Caller;
-use kqueen_domain::catalog::ClusterView;
-use kqueen_domain::catalog::UserView;
-use kqueen_domain::id::ClusterId;
-use kqueen_domain::observation::ObservedStatus;
-use kqueen_domain::revision::Revision;
-use kqueen_domain::provisioner::Check;
-use kqueen_domain::service::provisioners;
-use kqueen_domain::service::users;
+use kqueen_domain::{
+    access::Caller,
+    catalog::{ClusterView, UserView},
+    id::ClusterId,
+    observation::ObservedStatus,
+    provisioner::Check,
+    revision::Revision,
+    service::permission,
+};
 use quick_cache::{Weighter, sync::Cache};
 
 /// How many bytes of texts are kept, with what they were made of.
@@ -40,8 +40,9 @@ impl Sight {
     /// What of `view` is for `caller`, as the policies are that it was made with.
     #[must_use]
     pub fn of(caller: &Caller, view: &ClusterView) -> Self {
-        let sees = |owner: &Option<UserView>| owner.as_ref().is_some_and(|owner| users::sees(caller, owner));
-        let provisioner = view.provisioner.as_ref().filter(|provisioner| provisioners::sees(caller, provisioner));
+        let sees = |owner: &Option<UserView>| owner.as_ref().is_some_and(|owner| permission::sees_user(caller, owner));
+        let provisioner =
+            view.provisioner.as_ref().filter(|provisioner| permission::sees_provisioner(caller, provisioner));
         Self {
             owner: sees(&view.owner),
             provisioner: provisioner.is_some(),

@@ -16,7 +16,7 @@ use kqueen_domain::{
         engine::{Engine, EngineRegistry},
         password::PasswordHasher,
     },
-    service::bootstrap::{Bootstrap as Bootstrapper, FirstProvisioner},
+    service::people::bootstrap::{Bootstrap as Bootstrapper, FirstProvisioner},
 };
 
 use super::Error;

@@ -14,9 +14,11 @@ use kqueen_domain::{
     catalog::{Catalog, Subscriber},
     service::{
         clusters::Clusters,
+        people::{
+            sessions::{Session, Sessions},
+            users::Users,
+        },
         provisioners::Provisioners,
-        sessions::{Session, Sessions},
-        users::Users,
     },
 };
 use poem::web::sse::Event;

@@ -9,7 +9,7 @@ use std::{
 use kqueen_domain::{
     access::{Action, Target, allows},
     catalog::{ChangeEvent, Subject},
-    service::sessions::Session,
+    service::people::sessions::Session,
     user::Role,
 };
 use poem::web::sse::Event;

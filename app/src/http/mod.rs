@@ -21,7 +21,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use ipnet::IpNet;
-use kqueen_domain::{invalid::Invalid, service::sessions::Sessions};
+use kqueen_domain::{invalid::Invalid, service::people::sessions::Sessions};
 use peer::Peer;
 use poem::{
     Endpoint, IntoResponse, Request, Response, Result, Route,

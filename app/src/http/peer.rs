@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use kqueen_domain::service::throttle::Origin;
+use kqueen_domain::service::people::throttle::Origin;
 use poem::{Addr, Request, http::HeaderMap};
 
 use super::forwarded::{self, Forwarding};

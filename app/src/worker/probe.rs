@@ -14,7 +14,7 @@ use kqueen_domain::{
     orphan::OrphanState,
     port::store::StoreError,
     provisioner::ProvisionerPhase,
-    service::{checks::Checks, orphans::OrphanCollector},
+    service::{provisioners::checks::Checks, reconcile::orphan_collector::OrphanCollector},
 };
 use tokio::{
     task::JoinSet,

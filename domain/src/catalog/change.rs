@@ -12,9 +12,9 @@ use crate::observation::ObservedStatus;
 use crate::operation::Operation;
 use crate::organization::Organization;
 use crate::orphan::Orphan;
-use crate::revision::Versioned;
 use crate::provisioner::Checked;
 use crate::provisioner::Provisioner;
+use crate::revision::Versioned;
 use crate::timeline::Tombstone;
 use crate::user::User;
 

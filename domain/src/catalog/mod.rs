@@ -45,8 +45,8 @@ use crate::id::UserId;
 use crate::name::Namespace;
 use crate::organization::Organization;
 use crate::organization::Remaining;
-use crate::revision::Revision;
 use crate::provisioner::Provisioner;
+use crate::revision::Revision;
 use crate::user::User;
 
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! References in request bodies: `"User:<uuid>"`.
 
+use crate::service::permission::{sees_provisioner, sees_user};
 use std::str::FromStr;
 
 use crate::{
@@ -7,7 +8,7 @@ use crate::{
     catalog::{Catalog, ProvisionerView, UserView},
     id::{OrganizationId, ProvisionerId, UserId},
     invalid::Invalid,
-    service::{ServiceError, acts_in, provisioners, users},
+    service::{ServiceError, permission::acts_in},
     user::Role,
 };
 
@@ -67,7 +68,7 @@ pub(super) fn new_owner(
 
 /// A user the caller sees.
 pub(super) fn visible_user(catalog: &Catalog, caller: &Caller, user: UserId) -> Result<UserView, Invalid> {
-    let view = catalog.user_view(user).filter(|view| users::sees(caller, view));
+    let view = catalog.user_view(user).filter(|view| sees_user(caller, view));
     view.ok_or_else(|| Invalid::field("owner", NOT_THERE))
 }
 
@@ -78,7 +79,7 @@ pub(super) fn visible_provisioner(
     provisioner: ProvisionerId,
 ) -> Result<ProvisionerView, Invalid> {
     let view = catalog.provisioner(provisioner);
-    let view = view.filter(|view| provisioners::sees(caller, view));
+    let view = view.filter(|view| sees_provisioner(caller, view));
     view.ok_or_else(|| Invalid::field("provisioner", NOT_THERE))
 }
 

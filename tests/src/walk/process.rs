@@ -17,11 +17,9 @@ use kqueen_domain::{
     },
     secret::Kubeconfig,
     service::{
-        clusters::Clusters,
-        orphans::{OrphanCollector, Orphans},
-        providers::Providers,
-        provisioners::Provisioners,
-        reconcile::Reconciler,
+        clusters::{Clusters, orphans::Orphans},
+        provisioners::{Provisioners, providers::Providers},
+        reconcile::{Reconciler, orphan_collector::OrphanCollector},
     },
 };
 use tokio::runtime::{Builder, Runtime};

@@ -7,7 +7,7 @@ use kqueen_domain::{
     access::Policy,
     invalid::Invalid,
     organization::Remaining,
-    service::organizations::{NewOrganization, OrganizationPatch},
+    service::people::organizations::{NewOrganization, OrganizationPatch},
 };
 use poem_openapi::Object;
 use serde::Serialize;

@@ -5,7 +5,7 @@ use kqueen_domain::{
     invalid::Invalid,
     name::EmailAddress,
     secret::Password,
-    service::users::{NewUser, UserPatch},
+    service::people::users::{NewUser, UserPatch},
     user::{AuthMethod, Role},
 };
 use poem_openapi::{Enum, Object};

@@ -6,7 +6,7 @@ use kqueen_domain::{
     id::UserId,
     ledger::ResourceRecord,
     orphan::OrphanState,
-    service::users::Users,
+    service::people::users::Users,
 };
 
 use super::{Renderer, member, namespace, part};

@@ -23,12 +23,8 @@ use chrono::{DateTime, Utc};
 
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
-    barrier::MockReadBarrier,
-    clusters::MockClusterStore,
-    organizations::MockOrganizationStore,
-    orphans::MockOrphanStore,
-    provisioners::MockProvisionerStore,
-    users::MockUserStore,
+    barrier::MockReadBarrier, clusters::MockClusterStore, organizations::MockOrganizationStore,
+    orphans::MockOrphanStore, provisioners::MockProvisionerStore, users::MockUserStore,
 };
 pub use self::{
     barrier::ReadBarrier,

@@ -20,8 +20,9 @@ use crate::{
     revision::Revision,
     secret::Kubeconfig,
     service::{
-        ServiceError, may,
-        provisioners::{IdempotencyKey, used_for_another},
+        ServiceError,
+        idempotency::{IdempotencyKey, used_for_another},
+        permission::may,
         references,
     },
     timeline::{EventKind, TimelineEvent as Told},

@@ -13,8 +13,11 @@ use crate::{
     ledger::{Ledger, ResourceRecord},
     operation::{Operation, OperationKind, OperationStatus},
     orphan::{Orphan, OrphanState},
-    port::store::{ClusterCommit, RecordChange, StoreError},
-    service::{ATTEMPTS, Expected, ServiceError, organizations::check_expected},
+    port::store::{ClusterCommit, RecordChange},
+    service::{
+        Expected, ServiceError,
+        change::{check_expected, retry_on_conflict},
+    },
     timeline::Tombstone,
 };
 
@@ -30,7 +33,7 @@ pub struct Forgotten {
 impl Clusters {
     /// Drops the record of a cluster that was attached.
     pub(super) async fn detach(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<(), ServiceError> {
-        for _ in 0..ATTEMPTS {
+        retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted(caller, Action::ClusterDelete, id)?;
             check_expected(expected, view.cluster.revision, "the cluster")?;
             let now = self.clock.now();
@@ -43,12 +46,10 @@ impl Clusters {
                 tombstone: Some(tombstone(&view, now)),
                 ..ClusterCommit::default()
             };
-            match self.store.commit(id, RecordChange::Remove(view.cluster.revision), work).await {
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
-                other => return Ok(other.map(drop)?),
-            }
-        }
-        Err(StoreError::Conflict.into())
+            self.store.commit(id, RecordChange::Remove(view.cluster.revision), work).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Drops a cluster's record without asking its provider, whatever is under way; what may remain there is listed as an orphan.
@@ -56,7 +57,7 @@ impl Clusters {
     /// # Errors
     /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
     pub async fn forget(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<Forgotten, ServiceError> {
-        for _ in 0..ATTEMPTS {
+        retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted(caller, Action::ClusterForget, id)?;
             check_expected(expected, view.cluster.revision, "the cluster")?;
             let now = self.clock.now();
@@ -78,13 +79,10 @@ impl Clusters {
             if !remaining.is_empty() {
                 work.orphan = Some(orphan(&view, remaining.clone(), now));
             }
-            match self.store.commit(id, RecordChange::Remove(view.cluster.revision), work).await {
-                Ok(_) => return Ok(Forgotten { cluster: id, remaining }),
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(StoreError::Conflict.into())
+            self.store.commit(id, RecordChange::Remove(view.cluster.revision), work).await?;
+            Ok(Forgotten { cluster: id, remaining })
+        })
+        .await
     }
 }
 

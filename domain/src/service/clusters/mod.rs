@@ -5,6 +5,8 @@ mod create;
 mod fixed;
 mod history;
 mod leaving;
+pub mod live;
+pub mod orphans;
 mod verbs;
 
 use std::sync::Arc;
@@ -18,9 +20,6 @@ pub use self::{
     leaving::Forgotten,
 };
 
-use super::{
-    ATTEMPTS, Expected, ListRequest, ServiceError, lists::visibility, may, organizations::check_expected, references,
-};
 use crate::{
     access::{Action, Caller, Target},
     catalog::{Catalog, ClusterView, Page, Stored, Tally},
@@ -33,9 +32,16 @@ use crate::{
     port::{
         clock::Clock,
         engine::{Engine, EngineRegistry},
-        store::{ClusterSecrets, ClusterStore, ReadBarrier, SecretUpdate, StoreError},
+        store::{ClusterSecrets, ClusterStore, ReadBarrier, SecretUpdate},
     },
     secret::Kubeconfig,
+    service::{
+        Expected, ListRequest, ServiceError,
+        change::{check_expected, retry_on_conflict},
+        lists::visibility,
+        permission::may,
+        references,
+    },
 };
 
 /// Changes to a cluster: what is `None` stays.
@@ -171,7 +177,7 @@ impl Clusters {
         let mut no_metadata = Map::new();
         let given = take_kubeconfig(changes.as_mut().unwrap_or(&mut no_metadata), patch.kubeconfig)?;
         let given = given.filter(|given| given != document::MASK);
-        for _ in 0..ATTEMPTS {
+        retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted(caller, Action::ClusterUpdate, id)?;
             check_expected(expected, view.cluster.revision, "the cluster")?;
             let mut cluster = view.cluster.record.clone();
@@ -211,17 +217,12 @@ impl Clusters {
                     secrets.metadata = split.sealed.into();
                 }
             }
-            match self.store.update(&cluster, secrets, view.cluster.revision).await {
-                Ok(revision) => {
-                    let owner = self.catalog.user_view(cluster.owner);
-                    let view = ClusterView { cluster: Arc::new(Stored::new(cluster, revision)), owner, ..view };
-                    return self.with_kubeconfig(caller, view).await;
-                }
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(StoreError::Conflict.into())
+            let revision = self.store.update(&cluster, secrets, view.cluster.revision).await?;
+            let owner = self.catalog.user_view(cluster.owner);
+            let view = ClusterView { cluster: Arc::new(Stored::new(cluster, revision)), owner, ..view };
+            Ok(self.with_kubeconfig(caller, view).await?)
+        })
+        .await
     }
 
     /// How far the making of a cluster is.

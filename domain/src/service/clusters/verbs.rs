@@ -16,10 +16,13 @@ use crate::{
     parameter::ParameterSchema,
     port::{
         engine::{Capabilities, Engine},
-        store::{ClusterCommit, ClusterSecrets, RecordChange, SecretUpdate, StoreError},
+        store::{ClusterCommit, ClusterSecrets, RecordChange, SecretUpdate},
     },
     reason::{Reason, Responsible},
-    service::{ATTEMPTS, Expected, ServiceError, organizations::check_expected},
+    service::{
+        Expected, ServiceError,
+        change::{check_expected, retry_on_conflict},
+    },
     timeline::{EventKind, TimelineEvent},
 };
 
@@ -185,7 +188,7 @@ impl Clusters {
     /// # Errors
     /// `NotFound`, `Forbidden`; `Conflict` when it has ended.
     pub async fn cancel(&self, caller: &Caller, id: OperationId) -> Result<OperationView, ServiceError> {
-        for _ in 0..ATTEMPTS {
+        retry_on_conflict(&*self.freshness, || async {
             let view = self.operation(caller, id)?;
             let cluster = view.operation.record.cluster;
             let shown = self.permitted(caller, Action::ClusterUpdate, cluster);
@@ -200,7 +203,8 @@ impl Clusters {
                     } else {
                         operation.status.as_str()
                     }
-                )));
+                ))
+                .into());
             }
             let shown = shown?;
             if operation.cancel.is_some() {
@@ -214,13 +218,10 @@ impl Clusters {
                 operations: vec![(operation, Some(view.operation.revision))],
                 ..ClusterCommit::default()
             };
-            match self.store.commit(cluster, RecordChange::Keep(None), work).await {
-                Ok(_) => return self.operation(caller, id),
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(StoreError::Conflict.into())
+            self.store.commit(cluster, RecordChange::Keep(None), work).await?;
+            Ok(self.operation(caller, id)?)
+        })
+        .await
     }
 
     /// Begins what `decide` makes of the cluster and its newest operation; nothing if it is `None`. Destroying takes over from what
@@ -233,7 +234,7 @@ impl Clusters {
         expected: Expected,
         decide: impl Fn(&ClusterView, Option<&Operation>) -> Result<Option<Request>, ServiceError> + Sync,
     ) -> Result<ClusterView, ServiceError> {
-        for _ in 0..ATTEMPTS {
+        retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted(caller, action, id)?;
             check_expected(expected, view.cluster.revision, "the cluster")?;
             let newest = self.newest(&view);
@@ -241,7 +242,7 @@ impl Clusters {
             if action != Action::ClusterDelete
                 && let Some(entry) = unfinished
             {
-                return Err(under_way(&view, &entry.record));
+                return Err(under_way(&view, &entry.record).into());
             }
             let Some(request) = decide(&view, newest.as_ref().map(|entry| &entry.record))? else { return Ok(view) };
             let now = self.clock.now();
@@ -267,14 +268,11 @@ impl Clusters {
             work.operations.push((operation, None));
             let put = Box::new(cluster.clone());
             let record = RecordChange::Put(put, secrets, view.cluster.revision);
-            match self.store.commit(id, record, work).await {
-                // As it was written: by now the reconciler may be done with it.
-                Ok(revision) => return Ok(ClusterView { cluster: Arc::new(Shown::new(cluster, revision)), ..view }),
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(StoreError::Conflict.into())
+            let revision = self.store.commit(id, record, work).await?;
+            // As it was written: by now the reconciler may be done with it.
+            Ok(ClusterView { cluster: Arc::new(Shown::new(cluster, revision)), ..view })
+        })
+        .await
     }
 
     /// Operations that are not kept once there is one more.
@@ -380,7 +378,7 @@ impl Clusters {
     ) -> bool {
         let home = self.catalog.organization(organization);
         let target = crate::access::Target { organization, owner: Some(owner) };
-        crate::service::may(caller, Action::ClusterGet, target, home.as_deref())
+        crate::service::permission::may(caller, Action::ClusterGet, target, home.as_deref())
     }
 
     /// What the caller may do to a cluster, for answers that offer only that.

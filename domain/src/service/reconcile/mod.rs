@@ -4,6 +4,7 @@
 //! run again by whoever leads then, does the right thing. A write that meets somebody else's change is never forced: the turn is run again.
 
 mod act;
+pub mod orphan_collector;
 mod probe;
 mod turn;
 
@@ -12,7 +13,6 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 
 use self::turn::Reconciliation;
-use super::providers::{Providers, known};
 use crate::{
     catalog::{Catalog, ClusterView},
     cluster::{
@@ -32,6 +32,7 @@ use crate::{
     },
     reason::Reason,
     revision::Revision,
+    service::provisioners::providers::{Providers, known},
 };
 
 /// When a cluster's next turn is due.

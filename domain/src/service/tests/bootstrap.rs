@@ -24,7 +24,7 @@ use crate::{
     provisioner::{Provisioner, ProvisionerPhase},
     revision::{Revision, Versioned},
     secret::{Password, SecretDocument},
-    service::bootstrap::{Bootstrap, FirstAdmin, FirstProvisioner},
+    service::people::bootstrap::{Bootstrap, FirstAdmin, FirstProvisioner},
     user::{Role, User},
 };
 

@@ -25,7 +25,7 @@ use crate::{
     provisioner::{Check, Checked, Provisioner, ProvisionerPhase},
     reason::{Reason, Responsible},
     revision::Revision,
-    service::{checks::Checks, providers::Providers},
+    service::provisioners::{checks::Checks, providers::Providers},
 };
 
 const TERM: Term = Term::Held(Revision(7));

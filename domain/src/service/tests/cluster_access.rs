@@ -6,29 +6,23 @@ use super::{
     doubles::{fields, fresh, kubeconfig, status},
     world::{World, caller, cluster},
 };
-use crate::access::Action;
-use crate::access::Rule;
-use crate::access::Target;
-use crate::access::allows;
-use crate::catalog::RecordId;
-use crate::id::ClusterId;
-use crate::id::ProvisionerId;
-use crate::id::UserId;
-use crate::operation::NetworkPolicy;
-use crate::port::inspector::InspectError;
-use crate::port::inspector::MockClusterInspector;
-use crate::port::store::Creation;
-use crate::port::store::MockClusterStore;
-use crate::revision::Revision;
-use crate::revision::Revision;
-use crate::secret::Kubeconfig;
-use crate::service::ListRequest;
-use crate::service::ServiceError;
-use crate::service::clusters::ClusterPatch;
-use crate::service::clusters::Clusters;
-use crate::service::clusters::NewCluster;
-use crate::service::live::LiveViews;
-use crate::user::User;
+use crate::{
+    access::{Action, Rule, Target, allows},
+    catalog::RecordId,
+    id::{ClusterId, ProvisionerId, UserId},
+    operation::NetworkPolicy,
+    port::{
+        inspector::{InspectError, MockClusterInspector},
+        store::{Creation, MockClusterStore},
+    },
+    revision::Revision,
+    secret::Kubeconfig,
+    service::{
+        ListRequest, ServiceError,
+        clusters::{ClusterPatch, Clusters, NewCluster, live::LiveViews},
+    },
+    user::User,
+};
 
 /// A store that accepts every write and has a kubeconfig for every cluster.
 fn accepting() -> MockClusterStore {

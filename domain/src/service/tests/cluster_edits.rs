@@ -11,31 +11,21 @@ use super::{
     provider::{Provider, able},
     world::{World, caller, cluster},
 };
-use crate::catalog::ClusterView;
-use crate::cluster::Cluster;
-use crate::cluster::Lifecycle;
-use crate::cluster::Phase;
-use crate::document::MASK;
-use crate::id::ClusterId;
-use crate::observation::ObservedStatus;
-use crate::observation::ProviderStatus;
-use crate::port::engine::Capabilities;
-use crate::port::engine::EngineRegistry;
-use crate::port::store::ClusterSecrets;
-use crate::port::store::MockClusterStore;
-use crate::port::store::MockReadBarrier;
-use crate::port::store::RecordChange;
-use crate::revision::Revision;
-use crate::port::store::SecretUpdate;
-use crate::port::store::StoreError;
-use crate::reason::Reason;
-use crate::reason::Responsible;
-use crate::revision::Revision;
-use crate::secret::Kubeconfig;
-use crate::secret::SecretDocument;
-use crate::service::clusters::ClusterPatch;
-use crate::service::clusters::NewCluster;
-use crate::service::clusters::ShownKubeconfig;
+use crate::{
+    catalog::ClusterView,
+    cluster::{Cluster, Lifecycle, Phase},
+    document::MASK,
+    id::ClusterId,
+    observation::{ObservedStatus, ProviderStatus},
+    port::{
+        engine::{Capabilities, EngineRegistry},
+        store::{ClusterSecrets, MockClusterStore, MockReadBarrier, RecordChange, SecretUpdate, StoreError},
+    },
+    reason::{Reason, Responsible},
+    revision::Revision,
+    secret::{Kubeconfig, SecretDocument},
+    service::clusters::{ClusterPatch, NewCluster, ShownKubeconfig},
+};
 
 type Written = Log<(Cluster, ClusterSecrets, Revision)>;
 

@@ -15,7 +15,7 @@ use crate::{
     revision::Revision,
     service::{
         clusters::{NewCluster, ShownKubeconfig},
-        provisioners::IdempotencyKey,
+        idempotency::IdempotencyKey,
     },
     timeline::{EventKind, TimelineEvent},
 };

@@ -14,7 +14,7 @@ use crate::{
     revision::Revision,
     service::{
         ListRequest,
-        organizations::{NewOrganization, OrganizationPatch},
+        people::organizations::{NewOrganization, OrganizationPatch},
     },
     user::Role,
 };

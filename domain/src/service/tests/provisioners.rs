@@ -9,25 +9,22 @@ use super::{
     doubles::{ATTACHING, Log, MAKING, engine, fields, fresh, object, sealed, status},
     world::{World, caller, cluster, provisioner},
 };
-use crate::document::MASK;
-use crate::observation::EngineError;
-use crate::port::engine::EngineRegistry;
-use crate::port::store::Creation;
-use crate::port::store::IdempotencyRecord;
-use crate::port::store::MockProvisionerStore;
-use crate::port::store::MockReadBarrier;
-use crate::revision::Revision;
-use crate::port::store::SecretUpdate;
-use crate::port::store::StoreError;
-use crate::provisioner::Provisioner;
-use crate::provisioner::ProvisionerPhase;
-use crate::reason::Reason;
-use crate::reason::Responsible;
-use crate::revision::Revision;
-use crate::secret::SecretDocument;
-use crate::service::provisioners::IdempotencyKey;
-use crate::service::provisioners::NewProvisioner;
-use crate::service::provisioners::ProvisionerPatch;
+use crate::{
+    document::MASK,
+    observation::EngineError,
+    port::{
+        engine::EngineRegistry,
+        store::{Creation, IdempotencyRecord, MockProvisionerStore, MockReadBarrier, SecretUpdate, StoreError},
+    },
+    provisioner::{Provisioner, ProvisionerPhase},
+    reason::{Reason, Responsible},
+    revision::Revision,
+    secret::SecretDocument,
+    service::{
+        idempotency::IdempotencyKey,
+        provisioners::{NewProvisioner, ProvisionerPatch},
+    },
+};
 
 type Created = Log<(Provisioner, SecretUpdate<SecretDocument>, Option<IdempotencyRecord>)>;
 type Written = Log<(Provisioner, SecretUpdate<SecretDocument>, Revision)>;

@@ -18,7 +18,7 @@ use crate::{
     },
     revision::{Revision, Versioned},
     secret::{Password, PasswordHash},
-    service::{
+    service::people::{
         sessions::Sessions,
         throttle::{LoginThrottle, Origin},
     },

@@ -12,7 +12,7 @@ use crate::{
     secret::Password,
     service::{
         ListRequest, ServiceError,
-        users::{NewUser, UserPatch},
+        people::users::{NewUser, UserPatch},
     },
     user::{AuthMethod, Role, User},
 };

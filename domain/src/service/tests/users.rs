@@ -22,7 +22,7 @@ use crate::{
     secret::{Password, SecretDocument},
     service::{
         ServiceError,
-        users::{NewUser, UserPatch, Users},
+        people::users::{NewUser, UserPatch, Users},
     },
     user::{AuthMethod, Role, User},
 };

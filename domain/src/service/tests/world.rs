@@ -26,7 +26,11 @@ use crate::{
     },
     provisioner::{Check, Provisioner, ProvisionerPhase},
     revision::{Revision, Versioned},
-    service::{clusters::Clusters, organizations::Organizations, provisioners::Provisioners, users::Users},
+    service::{
+        clusters::Clusters,
+        people::{organizations::Organizations, users::Users},
+        provisioners::Provisioners,
+    },
     timeline::Tombstone,
     user::{AuthMethod, Role, User},
 };

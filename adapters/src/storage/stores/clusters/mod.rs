@@ -8,24 +8,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use kqueen_domain::cluster::Cluster;
-use kqueen_domain::id::ClusterId;
-use kqueen_domain::ledger::Ledger;
-use kqueen_domain::port::leader::Term;
-use kqueen_domain::port::store::ClusterCommit;
-use kqueen_domain::port::store::ClusterSecrets;
-use kqueen_domain::port::store::ClusterStore;
-use kqueen_domain::port::store::Creation;
-use kqueen_domain::port::store::IdempotencyRecord;
-use kqueen_domain::port::store::RecordChange;
-use kqueen_domain::revision::Revision;
-use kqueen_domain::port::store::StoreError;
-use kqueen_domain::port::store::TimelinePage;
-use kqueen_domain::revision::Versioned;
-use kqueen_domain::revision::Revision;
-use kqueen_domain::revision::Versioned;
-use kqueen_domain::secret::Kubeconfig;
-use kqueen_domain::secret::SecretDocument;
+use kqueen_domain::{
+    cluster::Cluster,
+    id::ClusterId,
+    ledger::Ledger,
+    port::{
+        leader::Term,
+        store::{
+            ClusterCommit, ClusterSecrets, ClusterStore, Creation, IdempotencyRecord, RecordChange, StoreError,
+            TimelinePage,
+        },
+    },
+    revision::{Revision, Versioned},
+    secret::{Kubeconfig, SecretDocument},
+};
 
 use crate::storage::{
     backend::{Refusal, Test, Transaction},

@@ -28,8 +28,7 @@ use crate::{
     reason::{Reason, Responsible},
     revision::{Revision, Versioned},
     service::{
-        orphans::{OrphanCollector, Orphans},
-        providers::Providers,
+        clusters::orphans::Orphans, provisioners::providers::Providers, reconcile::orphan_collector::OrphanCollector,
     },
 };
 

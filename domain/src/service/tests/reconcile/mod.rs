@@ -35,7 +35,7 @@ use crate::{
     reason::{Reason, Responsible},
     revision::Revision,
     service::{
-        providers::Providers,
+        provisioners::providers::Providers,
         reconcile::{Outcome, Reconciler},
     },
     timeline::EventKind,

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ServiceError, clusters::Clusters};
 use crate::{
     access::Caller,
     id::ClusterId,
@@ -10,6 +9,7 @@ use crate::{
     port::inspector::{ClusterInspector, InspectError},
     revision::Revision,
     secret::Kubeconfig,
+    service::{ServiceError, clusters::Clusters},
 };
 
 /// Use cases that read a live cluster. They write nothing; what is stored of a cluster is kept fresh by [`super::reconcile`].

@@ -4,10 +4,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{
-    ServiceError,
-    throttle::{LoginThrottle, Origin},
-};
 use crate::{
     access::Caller,
     catalog::Catalog,
@@ -18,6 +14,10 @@ use crate::{
         token::{Claims, TokenSigner},
     },
     secret::Password,
+    service::{
+        ServiceError,
+        people::throttle::{LoginThrottle, Origin},
+    },
     user::AuthMethod,
 };
 

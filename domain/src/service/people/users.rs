@@ -1,16 +1,13 @@
 //! Users: who may make, change and remove whom.
 
+use crate::service::{
+    change::AttemptError,
+    permission::{permits_user, sees_user},
+};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{
-    ATTEMPTS, Expected, ListRequest, ServiceError, acts_in,
-    lists::visibility,
-    may,
-    organizations::{check_expected, in_the_way},
-    references::NOT_THERE,
-};
 use crate::{
     access::{Action, Caller, Target},
     catalog::{Catalog, Page, Scope, Stored, UserView, Visibility},
@@ -24,6 +21,13 @@ use crate::{
     },
     revision::Versioned,
     secret::Password,
+    service::{
+        Expected, ListRequest, ServiceError,
+        change::{check_expected, in_the_way, retry_on_conflict},
+        lists::visibility,
+        permission::{acts_in, may},
+        references::NOT_THERE,
+    },
     user::{AuthMethod, Role, User},
 };
 
@@ -161,7 +165,7 @@ impl Users {
     /// # Errors
     /// `NotFound`.
     pub fn get(&self, caller: &Caller, id: UserId) -> Result<UserView, ServiceError> {
-        let view = self.catalog.user_view(id).filter(|view| sees(caller, view));
+        let view = self.catalog.user_view(id).filter(|view| sees_user(caller, view));
         view.ok_or_else(|| ServiceError::not_found("user", id))
     }
 
@@ -176,7 +180,7 @@ impl Users {
         patch: UserPatch,
         expected: Expected,
     ) -> Result<UserView, ServiceError> {
-        for _ in 0..ATTEMPTS {
+        retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted(caller, id)?;
             check_expected(expected, view.user.revision, "the user")?;
             let old = &view.user.record;
@@ -213,21 +217,21 @@ impl Users {
             match self.store.update(&user, secrets, view.user.revision, beside).await {
                 Ok(revision) => {
                     let organization = self.catalog.organization(user.organization);
-                    return Ok(UserView { user: Arc::new(Stored::new(user, revision)), organization });
+                    Ok(UserView { user: Arc::new(Stored::new(user, revision)), organization })
                 }
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
                 Err(StoreError::InUse) => {
                     // What is in the way may have come through another replica.
                     self.freshness.caught_up().await?;
                     let remaining = self.catalog.remaining_of_user(old, NAMED);
-                    if !remaining.is_empty() {
-                        return Err(in_the_way(old.username.as_str(), &remaining));
+                    if remaining.is_empty() {
+                        return Err(AttemptError::Conflict);
                     }
+                    Err(in_the_way(old.username.as_str(), &remaining).into())
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => Err(error.into()),
             }
-        }
-        Err(StoreError::Conflict.into())
+        })
+        .await
     }
 
     /// Sets a user's password: the own one, or that of somebody the caller administers. Ends every older token of the user.
@@ -243,30 +247,20 @@ impl Users {
     ) -> Result<UserView, ServiceError> {
         self.permitted_password(caller, id)?;
         let hash = self.passwords.hash(acceptable(password)?).await?;
-        for _ in 0..ATTEMPTS {
+        retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted_password(caller, id)?;
             check_expected(expected, view.user.revision, "the user")?;
             let mut user = view.user.record.clone();
             if user.auth != AuthMethod::Local {
-                return Err(ServiceError::conflict(format!(
-                    "the password of {} is kept by the directory",
-                    user.username
-                )));
+                let message = format!("the password of {} is kept by the directory", user.username);
+                return Err(ServiceError::conflict(message).into());
             }
             user.token_generation += 1;
             let secrets = UserSecrets { password: SecretUpdate::Set(hash.clone()), metadata: SecretUpdate::Keep };
-            match self.store.update(&user, secrets, view.user.revision, None).await {
-                Ok(revision) => {
-                    return Ok(UserView {
-                        user: Arc::new(Stored::new(user, revision)),
-                        organization: view.organization,
-                    });
-                }
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(StoreError::Conflict.into())
+            let revision = self.store.update(&user, secrets, view.user.revision, None).await?;
+            Ok(UserView { user: Arc::new(Stored::new(user, revision)), organization: view.organization })
+        })
+        .await
     }
 
     /// Deletes a user who owns nothing; nobody deletes the own account.
@@ -274,34 +268,31 @@ impl Users {
     /// # Errors
     /// `NotFound`, `Forbidden`, `Conflict`, `ChangedMeanwhile`.
     pub async fn delete(&self, caller: &Caller, id: UserId, expected: Expected) -> Result<(), ServiceError> {
-        for _ in 0..ATTEMPTS {
+        retry_on_conflict(&*self.freshness, || async {
             let view = self.get(caller, id)?;
             let user = &view.user.record;
-            if !permits(caller, Action::delete_user(user.role), &view) {
-                return Err(ServiceError::Forbidden(format!("you may not delete {}", user.username)));
+            if !permits_user(caller, Action::delete_user(user.role), &view) {
+                return Err(ServiceError::Forbidden(format!("you may not delete {}", user.username)).into());
             }
             if id == caller.user {
-                return Err(ServiceError::conflict("you cannot delete yourself; ask another admin"));
+                return Err(ServiceError::conflict("you cannot delete yourself; ask another admin").into());
             }
             check_expected(expected, view.user.revision, "the user")?;
             let remaining = self.catalog.remaining_of_user(user, NAMED);
             if !remaining.is_empty() {
-                return Err(in_the_way(user.username.as_str(), &remaining));
+                return Err(in_the_way(user.username.as_str(), &remaining).into());
             }
             let beside = if rules_all(user) { Some(self.other_superadmin(user)?) } else { None };
-            match self.store.delete(id, view.user.revision, beside).await {
-                Err(StoreError::Conflict | StoreError::InUse) => self.freshness.caught_up().await?,
-                other => return Ok(other?),
-            }
-        }
-        Err(StoreError::Conflict.into())
+            self.store.delete(id, view.user.revision, beside).await.map_err(AttemptError::of_deletion)
+        })
+        .await
     }
 
     /// The user, if the caller may change it at all.
     fn permitted(&self, caller: &Caller, id: UserId) -> Result<UserView, ServiceError> {
         let view = self.get(caller, id)?;
         let user = &view.user.record;
-        if !permits(caller, Action::UserUpdate, &view) {
+        if !permits_user(caller, Action::UserUpdate, &view) {
             return Err(ServiceError::Forbidden(format!("you may not change {}", user.username)));
         }
         if user.role == Role::Superadmin && caller.role != Role::Superadmin {
@@ -334,19 +325,6 @@ impl Users {
 /// Whether somebody can do everything.
 fn rules_all(user: &User) -> bool {
     user.role == Role::Superadmin && user.active
-}
-
-/// Whether the policy of the user's organization lets the caller do `action` to the user.
-fn permits(caller: &Caller, action: Action, view: &UserView) -> bool {
-    let user = &view.user.record;
-    let target = Target { organization: user.organization, owner: Some(user.id) };
-    may(caller, action, target, view.organization.as_deref())
-}
-
-/// Whether the caller sees the user; everybody sees the own account.
-#[must_use]
-pub fn sees(caller: &Caller, view: &UserView) -> bool {
-    view.user.record.id == caller.user || permits(caller, Action::UserGet, view)
 }
 
 /// Whether the caller's role lets the caller make these very changes.

@@ -1,17 +1,17 @@
 //! Provisioners: engines with their credentials, checked against the provider when they arrive.
 
+pub mod checks;
+pub mod providers;
+
+use crate::service::{
+    change::AttemptError,
+    idempotency::{IdempotencyKey, used_for_another},
+    permission::permits_provisioner,
+};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::{
-    ATTEMPTS, Expected, ListRequest, ServiceError, checks,
-    lists::visibility,
-    may,
-    organizations::{check_expected, in_the_way},
-    references,
-};
 use crate::{
     access::{Action, Caller, Target},
     catalog::{Catalog, Page, ProvisionerView, Stored, Tally},
@@ -21,10 +21,17 @@ use crate::{
     port::{
         clock::Clock,
         engine::{EngineDescriptor, EngineRegistry},
-        store::{Creation, IdempotencyRecord, ProvisionerStore, ReadBarrier, StoreError},
+        store::{Creation, ProvisionerStore, ReadBarrier},
     },
     provisioner::Provisioner,
     revision::Revision,
+    service::{
+        Expected, ListRequest, ServiceError,
+        change::{check_expected, in_the_way, retry_on_conflict},
+        lists::visibility,
+        permission::may,
+        references,
+    },
 };
 
 /// How many things in the way are named.
@@ -52,21 +59,6 @@ pub struct ProvisionerPatch {
     pub owner: Option<UserId>,
     /// Merged into the parameters (RFC 7386).
     pub parameters: Option<Map<String, Value>>,
-}
-
-/// A key that makes a creation happen once, with a hash of the request it came with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyKey {
-    /// The key.
-    pub key: String,
-    /// The hash.
-    pub fingerprint: [u8; 32],
-}
-
-impl IdempotencyKey {
-    pub(super) fn claim(self, caller: UserId, at: DateTime<Utc>) -> IdempotencyRecord {
-        IdempotencyRecord { caller, key: self.key, fingerprint: self.fingerprint, at }
-    }
 }
 
 /// Use cases of provisioners.
@@ -174,7 +166,7 @@ impl Provisioners {
     pub fn get(&self, caller: &Caller, id: ProvisionerId) -> Result<ProvisionerView, ServiceError> {
         self.catalog
             .provisioner(id)
-            .filter(|view| permits(caller, Action::ProvisionerGet, view))
+            .filter(|view| permits_provisioner(caller, Action::ProvisionerGet, view))
             .ok_or_else(|| ServiceError::not_found("provisioner", id))
     }
 
@@ -189,7 +181,7 @@ impl Provisioners {
         patch: ProvisionerPatch,
         expected: Expected,
     ) -> Result<ProvisionerView, ServiceError> {
-        for _ in 0..ATTEMPTS {
+        retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted(caller, Action::ProvisionerUpdate, id)?;
             check_expected(expected, view.provisioner.revision, "the provisioner")?;
             let mut provisioner = view.provisioner.record.clone();
@@ -220,13 +212,10 @@ impl Provisioners {
                 }
                 provisioner.check = check;
             }
-            match self.store.update(&provisioner, secrets, view.provisioner.revision).await {
-                Ok(revision) => return Ok(self.view(provisioner, revision)),
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(StoreError::Conflict.into())
+            let revision = self.store.update(&provisioner, secrets, view.provisioner.revision).await?;
+            Ok(self.view(provisioner, revision))
+        })
+        .await
     }
 
     /// Deletes one that no cluster uses.
@@ -234,24 +223,21 @@ impl Provisioners {
     /// # Errors
     /// `NotFound`, `Forbidden`, `Conflict` naming what is in the way, `ChangedMeanwhile`.
     pub async fn delete(&self, caller: &Caller, id: ProvisionerId, expected: Expected) -> Result<(), ServiceError> {
-        for _ in 0..ATTEMPTS {
+        retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted(caller, Action::ProvisionerDelete, id)?;
             check_expected(expected, view.provisioner.revision, "the provisioner")?;
             let remaining = self.catalog.remaining_of_provisioner(id, NAMED);
             if !remaining.is_empty() {
-                return Err(in_the_way(view.provisioner.record.name.as_str(), &remaining));
+                return Err(in_the_way(view.provisioner.record.name.as_str(), &remaining).into());
             }
-            match self.store.delete(id, view.provisioner.revision).await {
-                Err(StoreError::Conflict | StoreError::InUse) => self.freshness.caught_up().await?,
-                other => return Ok(other?),
-            }
-        }
-        Err(StoreError::Conflict.into())
+            self.store.delete(id, view.provisioner.revision).await.map_err(AttemptError::of_deletion)
+        })
+        .await
     }
 
     fn permitted(&self, caller: &Caller, action: Action, id: ProvisionerId) -> Result<ProvisionerView, ServiceError> {
         let view = self.get(caller, id)?;
-        if permits(caller, action, &view) {
+        if permits_provisioner(caller, action, &view) {
             return Ok(view);
         }
         let name = &view.provisioner.record.name;
@@ -270,21 +256,4 @@ impl Provisioners {
             provisioner: Arc::new(Stored::new(provisioner, revision)),
         }
     }
-}
-
-pub(super) fn used_for_another() -> ServiceError {
-    ServiceError::conflict("this Idempotency-Key was used for another request; choose a new one")
-}
-
-/// Whether the caller sees the provisioner.
-#[must_use]
-pub fn sees(caller: &Caller, view: &ProvisionerView) -> bool {
-    permits(caller, Action::ProvisionerGet, view)
-}
-
-/// Whether the policy of the provisioner's organization lets the caller do `action` to it.
-fn permits(caller: &Caller, action: Action, view: &ProvisionerView) -> bool {
-    let provisioner = &view.provisioner.record;
-    let target = Target { organization: provisioner.organization, owner: Some(provisioner.owner) };
-    may(caller, action, target, view.organization.as_deref())
 }

@@ -19,7 +19,7 @@ use crate::{
     },
     provisioner::Provisioner,
     secret::Password,
-    service::{ServiceError, checks, users::acceptable},
+    service::{ServiceError, people::users::acceptable, provisioners::checks},
     user::{AuthMethod, Role, User},
 };
 

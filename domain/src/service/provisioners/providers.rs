@@ -86,7 +86,7 @@ impl Providers {
 }
 
 /// What is there, or may be.
-pub(super) fn known(ledger: &Ledger) -> Vec<ProviderResource> {
+pub(in crate::service) fn known(ledger: &Ledger) -> Vec<ProviderResource> {
     ledger.remaining().map(|row| row.resource.clone()).collect()
 }
 

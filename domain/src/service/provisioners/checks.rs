@@ -5,7 +5,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::providers::Providers;
 use crate::{
     catalog::Catalog,
     id::ProvisionerId,
@@ -17,10 +16,11 @@ use crate::{
         store::{ProvisionerStore, StoreError},
     },
     provisioner::{Check, Checked, ProvisionerPhase},
+    service::provisioners::providers::Providers,
 };
 
 /// Asks the provider whether it accepts `parameters`.
-pub(super) async fn ask(engine: &dyn Engine, parameters: &Map<String, Value>, clock: &dyn Clock) -> Check {
+pub(in crate::service) async fn ask(engine: &dyn Engine, parameters: &Map<String, Value>, clock: &dyn Clock) -> Check {
     let found = engine.check(parameters).await;
     judged(found, Some(engine.descriptor()), clock.now())
 }

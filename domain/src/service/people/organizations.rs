@@ -1,20 +1,24 @@
 //! Organizations and their policies.
 
+use crate::service::change::{AttemptError, check_expected, in_the_way};
 use std::sync::Arc;
 
-use super::{ATTEMPTS, Expected, ListRequest, ServiceError, acts_in, may};
 use crate::{
     access::{Action, Caller, Policy, Target},
     catalog::{Catalog, Page, Scope, Stored, Visibility},
     id::OrganizationId,
-    invalid::{FieldError, Invalid},
+    invalid::Invalid,
     name::{Namespace, OrganizationName},
     organization::{Organization, Remaining},
     port::{
         clock::Clock,
-        store::{OrganizationStore, ReadBarrier, StoreError},
+        store::{OrganizationStore, ReadBarrier},
     },
-    revision::Revision,
+    service::{
+        Expected, ListRequest, ServiceError,
+        change::retry_on_conflict,
+        permission::{acts_in, may},
+    },
     user::Role,
 };
 
@@ -153,19 +157,16 @@ impl Organizations {
     /// # Errors
     /// `NotFound`, `Forbidden`, `Conflict` naming what is in the way, `ChangedMeanwhile`.
     pub async fn delete(&self, caller: &Caller, id: OrganizationId, expected: Expected) -> Result<(), ServiceError> {
-        for _ in 0..ATTEMPTS {
+        retry_on_conflict(&*self.freshness, || async {
             let entry = self.permitted(caller, Action::OrganizationDelete, id)?;
             check_expected(expected, entry.revision, "the organization")?;
             let remaining = self.catalog.remaining_in_organization(id, NAMED);
             if !remaining.is_empty() {
-                return Err(in_the_way(entry.record.name.as_str(), &remaining));
+                return Err(in_the_way(entry.record.name.as_str(), &remaining).into());
             }
-            match self.store.delete(id, entry.revision).await {
-                Err(StoreError::Conflict | StoreError::InUse) => self.freshness.caught_up().await?,
-                other => return Ok(other?),
-            }
-        }
-        Err(StoreError::Conflict.into())
+            self.store.delete(id, entry.revision).await.map_err(AttemptError::of_deletion)
+        })
+        .await
     }
 
     fn permitted(
@@ -189,20 +190,17 @@ impl Organizations {
         action: Action,
         id: OrganizationId,
         expected: Expected,
-        edit: impl Fn(&mut Organization) -> Result<(), ServiceError>,
+        edit: impl Fn(&mut Organization) -> Result<(), ServiceError> + Sync,
     ) -> Result<OrganizationEntry, ServiceError> {
-        for _ in 0..ATTEMPTS {
+        retry_on_conflict(&*self.freshness, || async {
             let entry = self.permitted(caller, action, id)?;
             check_expected(expected, entry.revision, "the organization")?;
             let mut organization = entry.record.clone();
             edit(&mut organization)?;
-            match self.store.update(&organization, entry.revision).await {
-                Ok(revision) => return Ok(Arc::new(Stored::new(organization, revision))),
-                Err(StoreError::Conflict) => self.freshness.caught_up().await?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(StoreError::Conflict.into())
+            let revision = self.store.update(&organization, entry.revision).await?;
+            Ok(Arc::new(Stored::new(organization, revision)))
+        })
+        .await
     }
 }
 
@@ -216,30 +214,4 @@ fn in_policy(mut invalid: Invalid) -> Invalid {
         error.field.insert_str(0, "policy.");
     }
     invalid
-}
-
-/// Refuses to touch a record that has moved on since the caller saw it.
-pub(super) fn check_expected(expected: Expected, now: Revision, object: &str) -> Result<(), ServiceError> {
-    match expected {
-        Some(expected) if expected != now => {
-            Err(ServiceError::ChangedMeanwhile(format!("{object} was changed meanwhile; read it again")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The conflict that names what keeps `object` from being deleted.
-pub(super) fn in_the_way(object: &str, remaining: &[Remaining]) -> ServiceError {
-    let first = remaining.iter().take(3).map(|r| format!("{} {}", r.object, r.name)).collect::<Vec<_>>().join(", ");
-    let more = if remaining.len() > 3 { " and others" } else { "" };
-    ServiceError::Conflict {
-        message: format!("{object} is still in use by {first}{more}; delete or move these first"),
-        details: remaining
-            .iter()
-            .map(|r| FieldError {
-                field: format!("{}:{}", r.object, r.id),
-                message: format!("{} is in the way", r.name),
-            })
-            .collect(),
-    }
 }

@@ -1,0 +1,111 @@
+//! Changing a record that others may change at the same time.
+
+use crate::{
+    invalid::{FieldError, Invalid},
+    organization::Remaining,
+    port::store::{ReadBarrier, StoreError},
+    revision::Revision,
+    service::ServiceError,
+};
+
+/// What a request to change or delete expects the record to be at; `None` for whatever it is at.
+pub type Expected = Option<Revision>;
+
+/// How often a change is tried again when others change the same record, before it is given up.
+const ATTEMPTS: usize = 8;
+
+/// Why one attempt at a change failed.
+pub(super) enum AttemptError {
+    /// Others have changed something that the decision rests on. Deciding again may help.
+    Conflict,
+    /// It cannot be done.
+    Failed(ServiceError),
+}
+
+impl From<ServiceError> for AttemptError {
+    fn from(error: ServiceError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Invalid> for AttemptError {
+    fn from(error: Invalid) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<StoreError> for AttemptError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict => Self::Conflict,
+            StoreError::Missing
+            | StoreError::Taken { .. }
+            | StoreError::InUse
+            | StoreError::Dangling { .. }
+            | StoreError::Unavailable(_)
+            | StoreError::NotLeader
+            | StoreError::Unreadable(_) => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl AttemptError {
+    /// For deletions: what uses the record came after the decision, so deciding again names it.
+    pub(super) fn of_deletion(error: StoreError) -> Self {
+        match error {
+            StoreError::InUse => Self::Conflict,
+            other => other.into(),
+        }
+    }
+}
+
+/// Makes a change: reads, decides and writes in `attempt`, which runs again when others were quicker, each time after the read model
+/// shows what they wrote.
+///
+/// # Errors
+/// What the attempt failed with; `Conflict` when others were quicker [`ATTEMPTS`] times in a row.
+pub(super) async fn retry_on_conflict<T, F>(
+    barrier: &dyn ReadBarrier,
+    attempt: impl Fn() -> F + Send,
+) -> Result<T, ServiceError>
+where
+    F: Future<Output = Result<T, AttemptError>> + Send,
+{
+    for _ in 0..ATTEMPTS {
+        match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(AttemptError::Conflict) => barrier.caught_up().await?,
+            Err(AttemptError::Failed(error)) => return Err(error),
+        }
+    }
+    Err(StoreError::Conflict.into())
+}
+
+/// Refuses to change a record that has moved on since the caller read it.
+///
+/// # Errors
+/// `ChangedMeanwhile`.
+pub(super) fn check_expected(expected: Expected, now: Revision, object: &str) -> Result<(), ServiceError> {
+    match expected {
+        Some(expected) if expected != now => {
+            Err(ServiceError::ChangedMeanwhile(format!("{object} was changed meanwhile; read it again")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The conflict that names what keeps `object` from being deleted.
+pub(super) fn in_the_way(object: &str, remaining: &[Remaining]) -> ServiceError {
+    let first = remaining.iter().take(3).map(|r| format!("{} {}", r.object, r.name)).collect::<Vec<_>>().join(", ");
+    let more = if remaining.len() > 3 { " and others" } else { "" };
+    ServiceError::Conflict {
+        message: format!("{object} is still in use by {first}{more}; delete or move these first"),
+        details: remaining
+            .iter()
+            .map(|r| FieldError {
+                field: format!("{}:{}", r.object, r.id),
+                message: format!("{} is in the way", r.name),
+            })
+            .collect(),
+    }
+}
