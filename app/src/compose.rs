@@ -205,7 +205,7 @@ impl Service {
         let metrics = Arc::new(metrics.map_err(|error| setup(Box::new(error)))?);
         let limits = Limits { lane: config.observe.per_provisioner, quick: config.observe.parallel, slow: SLOW_TURNS };
         let wake = Trigger::new(clock.clone(), limits);
-        catalog.listen(Arc::new(wake.clone()));
+        catalog.subscribe(Arc::new(wake.clone()));
         let document: Arc<str> = api::document().into();
         let users = Arc::new(Users {
             catalog: catalog.clone(),

@@ -46,7 +46,7 @@ impl FromStr for Place {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Record {
     pub(super) place: Place,
-    pub(super) notice: ChangeEvent,
+    pub(super) change: ChangeEvent,
 }
 
 /// How far somebody has read.
@@ -133,8 +133,8 @@ impl State {
         Bookmark { next: self.dropped + self.records.len() as u64, place }
     }
 
-    fn push(&mut self, notice: ChangeEvent, kept: usize) {
-        let revision = notice.revision.0;
+    fn push(&mut self, change: ChangeEvent, kept: usize) {
+        let revision = change.revision.0;
         let last = self.end().place;
         let among = if last.revision == revision { last.among + 1 } else { 0 };
         if self.records.len() >= kept
@@ -143,17 +143,17 @@ impl State {
             self.dropped += 1;
             self.before = oldest.place;
         }
-        self.records.push_back(Record { place: Place { revision, among }, notice });
+        self.records.push_back(Record { place: Place { revision, among }, change });
     }
 }
 
 impl Subscriber for Journal {
-    fn changed(&self, notices: &[ChangeEvent]) {
+    fn changed(&self, changes: &[ChangeEvent]) {
         let mut state = self.state();
-        for notice in notices {
-            match notice.subject {
+        for change in changes {
+            match change.subject {
                 Subject::Cluster(_) | Subject::Operation(..) | Subject::Provisioner(_) => {
-                    state.push(*notice, self.kept);
+                    state.push(*change, self.kept);
                 }
                 // Ends what the user watches; nobody is told.
                 Subject::User(_) => {}
@@ -183,13 +183,13 @@ mod tests {
 
     use super::*;
 
-    fn notice(revision: u64, subject: Subject) -> ChangeEvent {
+    fn change(revision: u64, subject: Subject) -> ChangeEvent {
         let (organization, owner) = (OrganizationId::random(), UserId::random());
-        ChangeEvent { revision: Revision(revision), subject, gone: false, organization, owner }
+        ChangeEvent { revision: Revision(revision), subject, deleted: false, organization, owner }
     }
 
     fn cluster(revision: u64) -> ChangeEvent {
-        notice(revision, Subject::Cluster(ClusterId::random()))
+        change(revision, Subject::Cluster(ClusterId::random()))
     }
 
     fn ids(reading: &Reading) -> Vec<String> {
@@ -203,17 +203,17 @@ mod tests {
         let (whole, piecemeal) = (Journal::new(100), Journal::new(100));
         let from = (whole.end(), piecemeal.end());
         whole.changed(&all);
-        for notice in &all {
-            piecemeal.changed(std::slice::from_ref(notice));
-            piecemeal.changed(&[notice_of_a_user(notice.revision.0)]);
+        for change in &all {
+            piecemeal.changed(std::slice::from_ref(change));
+            piecemeal.changed(&[change_of_a_user(change.revision.0)]);
         }
         let expected = ["7.0", "7.1", "7.2", "9.0", "10.0", "10.1"];
         assert_eq!(ids(&whole.read(from.0, 100)), expected);
         assert_eq!(ids(&piecemeal.read(from.1, 100)), expected, "the same on every replica");
     }
 
-    fn notice_of_a_user(revision: u64) -> ChangeEvent {
-        notice(revision, Subject::User(UserId::random()))
+    fn change_of_a_user(revision: u64) -> ChangeEvent {
+        change(revision, Subject::User(UserId::random()))
     }
 
     #[test]
@@ -283,7 +283,7 @@ mod tests {
     async fn the_bell_rings_for_everything() {
         let journal = Journal::new(10);
         let mut bell = journal.bell();
-        journal.changed(&[notice_of_a_user(1)]);
+        journal.changed(&[change_of_a_user(1)]);
         bell.changed().await.unwrap();
         assert_eq!(journal.end().place.revision, 0, "users are not written down");
         journal.replaced();

@@ -68,7 +68,7 @@ impl Events {
     pub fn new(sources: Sources, streams: usize, idle: Duration) -> Self {
         let heartbeat = HEARTBEAT.min(idle / 3);
         let journal = Arc::new(Journal::new(KEPT));
-        sources.catalog.listen(journal.clone() as Arc<dyn Subscriber>);
+        sources.catalog.subscribe(journal.clone() as Arc<dyn Subscriber>);
         Self { sources: Arc::new(sources), journal, seats: Seats::new(EACH, streams), heartbeat }
     }
 

@@ -107,7 +107,7 @@ impl Watch {
                 return Some(event);
             }
             if let Some(record) = self.batch.pop_front() {
-                match self.show(&record.notice) {
+                match self.show(&record.change) {
                     Some(event) => return Some(self.at(event, record.place)),
                     None => continue,
                 }
@@ -172,22 +172,22 @@ impl Watch {
     }
 
     /// What this person is shown of a change, as the policy is now.
-    fn show(&self, notice: &ChangeEvent) -> Option<Event> {
+    fn show(&self, change: &ChangeEvent) -> Option<Event> {
         let caller = &self.session.caller;
-        if caller.role != Role::Superadmin && caller.organization != notice.organization {
+        if caller.role != Role::Superadmin && caller.organization != change.organization {
             return None;
         }
-        let (name, id) = match notice.subject {
+        let (name, id) = match change.subject {
             Subject::Cluster(id) => ("cluster", id.uuid()),
             Subject::Operation(id, _) => ("operation", id.uuid()),
             Subject::Provisioner(id) => ("provisioner", id.uuid()),
             Subject::User(_) => return None,
         };
-        let data = if notice.gone {
-            self.saw(notice).then(|| format!(r#"{{"action":"gone","object":{{"id":"{id}"}}}}"#))?
+        let data = if change.deleted {
+            self.saw(change).then(|| format!(r#"{{"action":"gone","object":{{"id":"{id}"}}}}"#))?
         } else {
             let mut data = br#"{"action":"changed","object":"#.to_vec();
-            self.render(notice.subject, &mut data)?;
+            self.render(change.subject, &mut data)?;
             data.push(b'}');
             String::from_utf8(data).ok()?
         };
@@ -195,14 +195,14 @@ impl Watch {
     }
 
     /// Whether this person could see what is gone, going by whose it was.
-    fn saw(&self, notice: &ChangeEvent) -> bool {
-        let action = match notice.subject {
+    fn saw(&self, change: &ChangeEvent) -> bool {
+        let action = match change.subject {
             Subject::Cluster(_) | Subject::Operation(..) => Action::ClusterGet,
             Subject::Provisioner(_) => Action::ProvisionerGet,
             Subject::User(_) => return false,
         };
-        let target = Target { organization: notice.organization, owner: Some(notice.owner) };
-        let home = self.sources.catalog.organization(notice.organization);
+        let target = Target { organization: change.organization, owner: Some(change.owner) };
+        let home = self.sources.catalog.organization(change.organization);
         let policy = home.as_ref().map(|home| &home.record.policy);
         match policy {
             Some(policy) => allows(&self.session.caller, action, target, policy),
@@ -231,8 +231,8 @@ impl Watch {
 
 /// The last change of each subject, in order: what is shown is how it is now, so that the earlier ones have nothing to add.
 fn last_of_each(records: Vec<Record>) -> VecDeque<Record> {
-    let last: HashMap<Subject, Place> = records.iter().map(|record| (record.notice.subject, record.place)).collect();
-    records.into_iter().filter(|record| last.get(&record.notice.subject) == Some(&record.place)).collect()
+    let last: HashMap<Subject, Place> = records.iter().map(|record| (record.change.subject, record.place)).collect();
+    records.into_iter().filter(|record| last.get(&record.change.subject) == Some(&record.place)).collect()
 }
 
 #[cfg(test)]
@@ -263,14 +263,14 @@ mod tests {
         let changes = subjects.iter().zip(7..).map(|((subject, gone), revision)| ChangeEvent {
             revision: Revision(revision),
             subject: *subject,
-            gone: *gone,
+            deleted: *gone,
             organization,
             owner,
         });
         journal.changed(&changes.collect::<Vec<_>>());
         let Reading::Next(records, _) = journal.read(start, 10) else { panic!() };
         let left = last_of_each(records);
-        let left: Vec<_> = left.iter().map(|it| (it.place.to_string(), it.notice.subject, it.notice.gone)).collect();
+        let left: Vec<_> = left.iter().map(|it| (it.place.to_string(), it.change.subject, it.change.deleted)).collect();
         let expected = [
             ("10.0".to_owned(), Subject::Cluster(one), false),
             ("11.0".to_owned(), operation, false),

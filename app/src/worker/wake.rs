@@ -88,14 +88,14 @@ impl Trigger {
 
 /// What was committed, by whichever replica, wakes the clusters concerned.
 impl Subscriber for Trigger {
-    fn changed(&self, notices: &[ChangeEvent]) {
+    fn changed(&self, events: &[ChangeEvent]) {
         let now = Instant::now();
         let mut queue = self.queue();
-        for notice in notices {
-            match notice.subject {
-                Subject::Cluster(cluster) if notice.gone => queue.forget(cluster),
+        for event in events {
+            match event.subject {
+                Subject::Cluster(cluster) if event.deleted => queue.forget(cluster),
                 Subject::Cluster(cluster) | Subject::Operation(_, cluster) => {
-                    queue.notice(cluster, notice.revision, now)
+                    queue.notice(cluster, event.revision, now)
                 }
                 Subject::Provisioner(_) | Subject::User(_) => {}
             }

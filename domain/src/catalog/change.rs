@@ -2,21 +2,22 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::cluster::Cluster;
-use crate::id::ClusterId;
-use crate::id::OperationId;
-use crate::id::OrganizationId;
-use crate::id::ProvisionerId;
-use crate::id::UserId;
-use crate::observation::ObservedStatus;
-use crate::operation::Operation;
-use crate::organization::Organization;
-use crate::orphan::Orphan;
-use crate::provisioner::Checked;
-use crate::provisioner::Provisioner;
-use crate::revision::Versioned;
-use crate::timeline::Tombstone;
-use crate::user::User;
+use super::{
+    SnapshotBuilder, Tables,
+    subscriber::{Subject, Tenant},
+};
+use crate::{
+    cluster::Cluster,
+    id::{ClusterId, OperationId, OrganizationId, ProvisionerId, UserId},
+    observation::ObservedStatus,
+    operation::Operation,
+    organization::Organization,
+    orphan::Orphan,
+    provisioner::{Checked, Provisioner},
+    revision::Versioned,
+    timeline::Tombstone,
+    user::User,
+};
 
 /// One committed change, in the order of commits.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,4 +77,71 @@ pub enum RecordId {
     Orphan(ClusterId),
     /// The tombstone of that cluster.
     Tombstone(ClusterId),
+}
+
+/// What a kind of record does in the catalog. Each has a file of its own, and one line in [`Record::put_into`].
+pub(super) trait Kind {
+    /// Shows the record in place of an earlier one. What subscribers are told has changed, if anything.
+    fn put(self, tables: &mut Tables) -> Option<Subject>;
+    /// Adds the record to a snapshot, where records of all kinds come in any order.
+    fn load(self, snapshot: &mut SnapshotBuilder);
+}
+
+/// A kind of which single records are deleted. Each has one line in [`RecordId::delete_from`].
+pub(super) trait Deletable: Kind {
+    type Id;
+    /// Stops showing a record. What subscribers are told was deleted, if anything, and whose it was.
+    fn delete(id: Self::Id, tables: &mut Tables) -> Option<(Subject, Tenant)>;
+}
+
+/// Where records go.
+pub(super) trait Target {
+    fn accept(&mut self, record: impl Kind) -> Option<Subject>;
+}
+
+impl Target for Tables {
+    fn accept(&mut self, record: impl Kind) -> Option<Subject> {
+        record.put(self)
+    }
+}
+
+impl Target for SnapshotBuilder {
+    fn accept(&mut self, record: impl Kind) -> Option<Subject> {
+        record.load(self);
+        None
+    }
+}
+
+impl Record {
+    /// Hands the record to `target` as what it is.
+    pub(super) fn put_into(self, target: &mut impl Target) -> Option<Subject> {
+        match self {
+            Self::Organization(record) => target.accept(record),
+            Self::User(record) => target.accept(record),
+            Self::Provisioner(record) => target.accept(record),
+            Self::ProvisionerCheck(record) => target.accept(record),
+            Self::Cluster(record) => target.accept(record),
+            Self::ObservedStatus(record) => target.accept(record),
+            Self::ObservedAt(record) => target.accept(record),
+            Self::Operation(record) => target.accept(record),
+            Self::Orphan(record) => target.accept(record),
+            Self::Tombstone(record) => target.accept(record),
+        }
+    }
+}
+
+impl RecordId {
+    /// Deletes the record from `tables` as what it is.
+    pub(super) fn delete_from(self, tables: &mut Tables) -> Option<(Subject, Tenant)> {
+        match self {
+            Self::Organization(id) => Versioned::<Organization>::delete(id, tables),
+            Self::User(id) => Versioned::<User>::delete(id, tables),
+            Self::Provisioner(id) => Versioned::<Provisioner>::delete(id, tables),
+            Self::Cluster(id) => Versioned::<Cluster>::delete(id, tables),
+            Self::ObservedStatus(id) => ObservedStatus::delete(id, tables),
+            Self::Operation(id) => Versioned::<Operation>::delete(id, tables),
+            Self::Orphan(id) => Versioned::<Orphan>::delete(id, tables),
+            Self::Tombstone(id) => Tombstone::delete(id, tables),
+        }
+    }
 }

@@ -13,13 +13,28 @@ use super::{
     list::{Matcher, Page, Query, Scope, Sort, Visibility},
     names::Names,
     order::Order,
-    view::Stored,
 };
 use crate::{
     id::{OrganizationId, UserId},
-    observation::ObservedStatus,
-    provisioner::{Check, Checked},
+    revision::Revision,
 };
+
+/// A record at one revision.
+#[derive(Debug, Clone)]
+pub struct Stored<T> {
+    /// The record.
+    pub record: T,
+    /// Its revision.
+    pub revision: Revision,
+}
+
+impl<T> Stored<T> {
+    /// A record at that revision.
+    #[must_use]
+    pub const fn new(record: T, revision: Revision) -> Self {
+        Self { record, revision }
+    }
+}
 
 /// A record with the texts it is sorted and filtered by, in lower case.
 pub(super) struct Row<T, X> {
@@ -33,21 +48,6 @@ pub(super) struct Row<T, X> {
     pub(super) engine: Arc<str>,
     pub(super) state: &'static str,
     pub(super) extra: X,
-}
-
-/// What a cluster's row knows besides.
-#[derive(Default)]
-pub(super) struct Seen {
-    pub(super) observed: Option<Arc<ObservedStatus>>,
-    pub(super) observed_at: Option<DateTime<Utc>>,
-}
-
-/// What a provisioner's row knows besides: the check that is stored with the record, whichever is shown, and the last one in the
-/// background.
-pub(super) struct Checks {
-    pub(super) own: Check,
-    pub(super) own_changed_at: DateTime<Utc>,
-    pub(super) found: Option<Checked>,
 }
 
 impl<T, X> Row<T, X> {
@@ -234,17 +234,17 @@ impl<T, X> Table<T, X> {
     }
 
     /// The part of the list that is asked for, each row made into what the caller wants.
-    pub(super) fn page<V>(&self, listing: &Query, view: impl Fn(&Row<T, X>) -> V) -> Page<V> {
+    pub(super) fn page<V>(&self, query: &Query, view: impl Fn(&Row<T, X>) -> V) -> Page<V> {
         let none = Page { items: Vec::new(), total: 0 };
-        let Some(orders) = self.scopes.get(&listing.scope) else { return none };
-        let slots = orders[listing.sort as usize].slots();
-        let owner = match listing.visibility {
+        let Some(orders) = self.scopes.get(&query.scope) else { return none };
+        let slots = orders[query.sort as usize].slots();
+        let owner = match query.visibility {
             Visibility::All => None,
             Visibility::OwnedBy(user) => Some(user),
             Visibility::Nothing => return none,
         };
-        let matcher = Matcher::of(&listing.filter);
-        let (offset, limit) = (listing.window.offset, listing.window.limit);
+        let matcher = Matcher::of(&query.filter);
+        let (offset, limit) = (query.window.offset, query.window.limit);
         if matcher.is_none() && owner.is_none() {
             let total = slots.len();
             let start = offset.min(total);
@@ -254,14 +254,14 @@ impl<T, X> Table<T, X> {
                 items.extend(slots.filter_map(|slot| row_at(&self.slots, *slot)).map(&view));
                 items
             };
-            let items = if listing.descending {
+            let items = if query.descending {
                 items(&mut slots[total - end..total - start].iter().rev())
             } else {
                 items(&mut slots[start..end].iter())
             };
             return Page { items, total };
         }
-        // Where a good part of all names has to be looked at, all are at once.
+        // Where a good part of all names has to be searched, all are at once.
         let all_names = || slots.len() >= self.slots.len() / 4;
         let name = matcher.as_ref().and_then(Matcher::name).filter(|_| all_names());
         let marks = name.map(|finder| self.names().matching(finder));
@@ -273,8 +273,8 @@ impl<T, X> Table<T, X> {
                 let page = slots.filter(|slot| marks.has(**slot)).skip(offset).take(limit);
                 page.filter_map(|slot| row_at(&self.slots, *slot)).map(&view).collect()
             };
-            let items = if listing.descending { marked(&mut slots.iter().rev()) } else { marked(&mut slots.iter()) };
-            let total = match listing.scope {
+            let items = if query.descending { marked(&mut slots.iter().rev()) } else { marked(&mut slots.iter()) };
+            let total = match query.scope {
                 Scope::All => marks.len(),
                 Scope::Organization(_) => slots.iter().filter(|slot| marks.has(**slot)).count(),
             };
@@ -297,7 +297,7 @@ impl<T, X> Table<T, X> {
             }
             page
         };
-        if listing.descending { select(&mut slots.iter().rev()) } else { select(&mut slots.iter()) }
+        if query.descending { select(&mut slots.iter().rev()) } else { select(&mut slots.iter()) }
     }
 
     fn names(&self) -> &Names {

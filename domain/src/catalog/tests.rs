@@ -1,8 +1,8 @@
 //! The catalog against a model that keeps everything in vectors and sorts, filters and counts anew for every question.
 
-mod listeners;
 mod model;
 mod random;
+mod subscribers;
 
 use model::{Kind, Model};
 use random::{Random, Script};
@@ -135,13 +135,13 @@ fn whatever_happens_the_catalog_answers_like_the_model_and_tells_of_it() {
         let mut random = Random::seeded(seed);
         let mut script = Script::default();
         let catalog = Catalog::new();
-        let heard = listeners::Heard::of(&catalog);
+        let heard = subscribers::Heard::of(&catalog);
         for _ in 0..25 {
             let mut changes: Vec<_> = (0..=random.below(6)).map(|_| script.next(&mut random)).collect();
             changes.extend(script.leave(&mut random));
             catalog.apply(changes);
             compare(&catalog, &script.model, &mut random, seed);
-            assert_eq!(heard.take_notices(), script.model.take_notices(), "seed {seed}");
+            assert_eq!(heard.take_events(), script.model.take_events(), "seed {seed}");
         }
     }
 }

@@ -158,8 +158,8 @@ pub async fn secrets_are_read_once(site: TestStore) {
 struct Ear(Mutex<Vec<ChangeEvent>>);
 
 impl Subscriber for Ear {
-    fn changed(&self, notices: &[ChangeEvent]) {
-        self.0.lock().unwrap().extend_from_slice(notices);
+    fn changed(&self, events: &[ChangeEvent]) {
+        self.0.lock().unwrap().extend_from_slice(events);
     }
 
     fn replaced(&self) {}
@@ -172,8 +172,8 @@ pub async fn replicas_hear_the_same(site: TestStore) {
     let (provisioner, provisioner_revision) = one.provisioner(&user).await;
     other.freshness.caught_up().await.unwrap();
     let (here, there) = (Arc::new(Ear::default()), Arc::new(Ear::default()));
-    one.catalog.listen(here.clone());
-    other.catalog.listen(there.clone());
+    one.catalog.subscribe(here.clone());
+    other.catalog.subscribe(there.clone());
 
     let cluster = a_cluster(&provisioner);
     let operation = an_operation(&cluster);
@@ -198,7 +198,7 @@ pub async fn replicas_hear_the_same(site: TestStore) {
     other.freshness.caught_up().await.unwrap();
 
     let heard = std::mem::take(&mut *here.0.lock().unwrap());
-    let subjects: Vec<_> = heard.iter().map(|notice| (notice.subject, notice.gone)).collect();
+    let subjects: Vec<_> = heard.iter().map(|event| (event.subject, event.deleted)).collect();
     let operation = Subject::Operation(operation.id, cluster.id);
     assert_eq!(
         subjects,
@@ -213,11 +213,11 @@ pub async fn replicas_hear_the_same(site: TestStore) {
             (Subject::User(user.id), true),
         ]
     );
-    let revisions: Vec<_> = heard.iter().map(|notice| notice.revision).collect();
+    let revisions: Vec<_> = heard.iter().map(|event| event.revision).collect();
     assert_eq!((revisions[0], revisions[1], revisions[2]), (made, made, seen));
     assert_eq!((revisions[4], revisions[5]), (left, left));
     assert!(revisions.is_sorted() && revisions[7] > revisions[6], "{revisions:?}");
-    assert!(heard.iter().all(|notice| (notice.organization, notice.owner) == (organization.id, user.id)));
+    assert!(heard.iter().all(|event| (event.organization, event.owner) == (organization.id, user.id)));
     // Where only one process can have the store, the other is the same one, which heard everything with both ears.
     assert_eq!(*there.0.lock().unwrap(), heard);
 }

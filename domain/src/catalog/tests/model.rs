@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use self::work::{Told, Work};
+use self::work::{PendingEvent, Work};
 pub(super) use self::work::{of_operation, of_orphan};
 use super::super::{
     Change, ClusterView, Filter, Page, ProvisionerView, Query, Record, RecordId, Scope, Sort, Stored, UserView,
@@ -47,7 +47,7 @@ pub(super) struct Model {
     checks: HashMap<ProvisionerId, Checked>,
     pub(super) work: Work,
     /// What listeners are told of what has happened since they were told last.
-    told: Vec<Told>,
+    pending: Vec<PendingEvent>,
 }
 
 /// What a list needs to know of a record.

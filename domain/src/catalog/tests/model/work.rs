@@ -19,10 +19,10 @@ use crate::{
 type Tenant = (OrganizationId, UserId);
 
 /// Something that listeners are to be told.
-pub(super) struct Told {
+pub(super) struct PendingEvent {
     revision: Revision,
     subject: Subject,
-    gone: bool,
+    deleted: bool,
     tenant: Option<Tenant>,
 }
 
@@ -130,26 +130,26 @@ impl Model {
 
     /// The tenant of what goes, as long as it is there.
     pub(super) fn tenant_before(&self, change: &Change) -> Option<Tenant> {
-        let (subject, gone) = subject(change)?;
-        if gone { self.tenant(subject) } else { None }
+        let (subject, deleted) = subject(change)?;
+        if deleted { self.tenant(subject) } else { None }
     }
 
     pub(super) fn tell(&mut self, revision: Revision, change: &Change, before: Option<Tenant>) {
-        let Some((subject, gone)) = subject(change) else { return };
-        let tenant = if gone { before } else { self.tenant(subject) };
-        self.told.push(Told { revision, subject, gone, tenant });
+        let Some((subject, deleted)) = subject(change) else { return };
+        let tenant = if deleted { before } else { self.tenant(subject) };
+        self.pending.push(PendingEvent { revision, subject, deleted, tenant });
     }
 
     /// What listeners are told of everything since the last time, which was shown at once: of each change once, in order. The cluster of an
     /// operation may have left before that was known. What belongs to nothing that was ever there concerns nobody.
-    pub(in super::super) fn take_notices(&mut self) -> Vec<ChangeEvent> {
-        let told = std::mem::take(&mut self.told);
-        let notice = |Told { revision, subject, gone, tenant }: Told| {
-            let late = || self.tenant(subject).filter(|_| !gone);
+    pub(in super::super) fn take_events(&mut self) -> Vec<ChangeEvent> {
+        let pending = std::mem::take(&mut self.pending);
+        let event = |PendingEvent { revision, subject, deleted, tenant }: PendingEvent| {
+            let late = || self.tenant(subject).filter(|_| !deleted);
             let (organization, owner) = tenant.or_else(late)?;
-            Some(ChangeEvent { revision, subject, gone, organization, owner })
+            Some(ChangeEvent { revision, subject, deleted, organization, owner })
         };
-        told.into_iter().filter_map(notice).collect()
+        pending.into_iter().filter_map(event).collect()
     }
 }
 

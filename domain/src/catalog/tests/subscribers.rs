@@ -25,7 +25,7 @@ pub(super) struct Heard(Mutex<Vec<Call>>);
 impl Heard {
     pub(super) fn of(catalog: &Catalog) -> Arc<Self> {
         let heard = Arc::new(Self::default());
-        catalog.listen(heard.clone());
+        catalog.subscribe(heard.clone());
         heard
     }
 
@@ -37,19 +37,19 @@ impl Heard {
         std::mem::take(&mut self.calls())
     }
 
-    /// The notices of all calls since the last time. None of them may have been empty.
-    pub(super) fn take_notices(&self) -> Vec<ChangeEvent> {
-        let notices = |call| match call {
-            Call::Changed(notices) if !notices.is_empty() => notices,
+    /// The events of all calls since the last time. None of them may have been empty.
+    pub(super) fn take_events(&self) -> Vec<ChangeEvent> {
+        let events = |call| match call {
+            Call::Changed(events) if !events.is_empty() => events,
             other => panic!("{other:?}"),
         };
-        self.take().into_iter().flat_map(notices).collect()
+        self.take().into_iter().flat_map(events).collect()
     }
 }
 
 impl Subscriber for Heard {
-    fn changed(&self, notices: &[ChangeEvent]) {
-        self.calls().push(Call::Changed(notices.to_vec()));
+    fn changed(&self, events: &[ChangeEvent]) {
+        self.calls().push(Call::Changed(events.to_vec()));
     }
 
     fn replaced(&self) {
@@ -69,17 +69,17 @@ fn every_listener_hears_the_same_from_when_it_listens() {
     let (mut script, mut random) = (Script::default(), Random::seeded(1));
     let catalog = filled(&mut script, &mut random);
     let first = Heard::of(&catalog);
-    script.model.take_notices();
+    script.model.take_events();
     catalog.apply((0..20).map(|_| script.next(&mut random)).collect());
     let second = Heard::of(&catalog);
-    let heard = first.take_notices();
+    let heard = first.take_events();
     assert!(!heard.is_empty());
-    assert_eq!(heard, script.model.take_notices());
-    assert_eq!(second.take_notices(), []);
+    assert_eq!(heard, script.model.take_events());
+    assert_eq!(second.take_events(), []);
     catalog.apply((0..20).map(|_| script.next(&mut random)).collect());
-    let heard = first.take_notices();
-    assert_eq!(heard, script.model.take_notices());
-    assert_eq!(second.take_notices(), heard);
+    let heard = first.take_events();
+    assert_eq!(heard, script.model.take_events());
+    assert_eq!(second.take_events(), heard);
 }
 
 #[test]
@@ -87,9 +87,9 @@ fn what_is_shown_at_once_is_told_at_once() {
     let (mut script, mut random) = (Script::default(), Random::seeded(2));
     let catalog = filled(&mut script, &mut random);
     let heard = Heard::of(&catalog);
-    script.model.take_notices();
+    script.model.take_events();
     catalog.apply((0..50).map(|_| script.next(&mut random)).collect());
-    assert_eq!(heard.take(), [Call::Changed(script.model.take_notices())]);
+    assert_eq!(heard.take(), [Call::Changed(script.model.take_events())]);
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn after_a_gap_it_is_told_that_changes_may_have_been_missed() {
     catalog.replace(script.model.everything().into_iter().collect());
     assert_eq!(heard.take(), [Call::Replaced]);
     // From then on, changes are told as before, also of what came with the whole.
-    script.model.take_notices();
+    script.model.take_events();
     catalog.apply((0..20).map(|_| script.next(&mut random)).collect());
-    assert_eq!(heard.take(), [Call::Changed(script.model.take_notices())]);
+    assert_eq!(heard.take(), [Call::Changed(script.model.take_events())]);
 }
 
 /// Looks up what it hears of while it hears of it, as the reconciler's queue does.
@@ -130,15 +130,15 @@ struct Reader {
 }
 
 impl Subscriber for Reader {
-    fn changed(&self, notices: &[ChangeEvent]) {
+    fn changed(&self, events: &[ChangeEvent]) {
         let catalog = self.catalog.upgrade().unwrap();
-        for notice in notices {
-            let shown = match notice.subject {
+        for event in events {
+            let shown = match event.subject {
                 Subject::Cluster(id) => catalog.cluster(id).map(|view| view.cluster.revision),
                 Subject::User(id) => catalog.user(id).map(|entry| entry.revision),
                 Subject::Provisioner(_) | Subject::Operation(..) => continue,
             };
-            self.read.lock().unwrap().push((*notice, shown));
+            self.read.lock().unwrap().push((*event, shown));
         }
     }
 
@@ -150,16 +150,16 @@ fn the_catalog_shows_what_it_tells_of() {
     let (mut script, mut random) = (Script::default(), Random::seeded(5));
     let catalog = Arc::new(filled(&mut script, &mut random));
     let reader = Arc::new(Reader { catalog: Arc::downgrade(&catalog), read: Mutex::default() });
-    catalog.listen(reader.clone());
+    catalog.subscribe(reader.clone());
     for _ in 0..100 {
         // One at a time, so that nothing that comes later is shown instead.
         let (revision, change) = script.next(&mut random);
         let record = matches!(change, Change::Put(Record::Cluster(_) | Record::User(_)));
         catalog.apply(vec![(revision, change)]);
-        for (notice, shown) in std::mem::take(&mut *reader.read.lock().unwrap()) {
-            assert_eq!(notice.gone, shown.is_none(), "{notice:?}");
+        for (event, shown) in std::mem::take(&mut *reader.read.lock().unwrap()) {
+            assert_eq!(event.deleted, shown.is_none(), "{event:?}");
             if record {
-                assert_eq!(shown, Some(notice.revision));
+                assert_eq!(shown, Some(event.revision));
             }
         }
     }
