@@ -285,7 +285,7 @@ impl Renderer {
         member(out, "observed_at", &view.observed_at.map(time));
         member(out, "version", &view.observed.as_ref().and_then(|observed| observed.version.as_deref()));
         member(out, "progress", &view.progress(display.phase, self.capabilities(view)));
-        let told = view.told();
+        let told = view.provider_status();
         member(out, "node_count", &told.and_then(|told| told.node_count));
         member(out, "network_policy", &told.and_then(|told| told.network_policy.as_ref()));
         out.extend_from_slice(b",\"metadata\":{\"status_message\":");

@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use super::{
     Catalog, Tables,
     change::{Deletable, Kind},
-    list::{Page, Query, Scope, Sort, Visibility},
     provisioners::ProvisionerView,
+    query::{Page, Query, Scope, Sort, Visibility},
     snapshot::SnapshotBuilder,
     subscriber::{Subject, Tenant},
     table::{Row, Stored},
@@ -59,7 +59,7 @@ impl ClusterView {
 
     /// What its provider said of it when it was last asked.
     #[must_use]
-    pub fn told(&self) -> Option<&ProviderStatus> {
+    pub fn provider_status(&self) -> Option<&ProviderStatus> {
         self.observed.as_ref()?.provider.as_ref()
     }
 
@@ -72,7 +72,7 @@ impl ClusterView {
             _ if phase == Phase::Ready => Some(100),
             // What is attached is whole from the start; nothing is made that could be half done.
             Some(capabilities) if !capabilities.deploy => Some(100),
-            Some(capabilities) if capabilities.progress && under_way => Some(match self.told() {
+            Some(capabilities) if capabilities.progress && under_way => Some(match self.provider_status() {
                 Some(ProviderStatus { progress: Some(progress), .. }) => *progress,
                 // The provider has made it and is at rest; what is left is ours.
                 Some(ProviderStatus { node_count: Some(_), .. }) if phase == Phase::Deploying => 99,
@@ -140,7 +140,7 @@ impl Deletable for Versioned<Cluster> {
     type Id = ClusterId;
 
     fn delete(id: ClusterId, tables: &mut Tables) -> Option<(Subject, Tenant)> {
-        let cluster = tables.clusters.remove(id.uuid())?.entry;
+        let cluster = tables.clusters.remove(id.uuid())?.stored;
         Some((Subject::Cluster(id), tenant(&cluster.record)))
     }
 }
@@ -163,7 +163,7 @@ impl Kind for ObservedStatus {
 impl Deletable for ObservedStatus {
     type Id = ClusterId;
 
-    /// It is deleted when its cluster is or is changed, which subscribers hear of.
+    /// It is deleted together with its cluster, of which subscribers are told.
     fn delete(id: ClusterId, tables: &mut Tables) -> Option<(Subject, Tenant)> {
         if let Some(observation) = tables.clusters.extra_mut(id.uuid()) {
             *observation = ClusterObservation::default();
@@ -196,7 +196,7 @@ pub(super) const fn tenant(cluster: &Cluster) -> Tenant {
 }
 
 pub(super) fn remaining(row: &Row<Cluster, ClusterObservation>) -> Remaining {
-    Remaining { object: "Cluster", name: row.entry.record.name.to_string(), id: row.id }
+    Remaining { object: "Cluster", name: row.stored.record.name.to_string(), id: row.id }
 }
 
 impl Tables {
@@ -217,7 +217,7 @@ impl Tables {
             engine: provisioner.map_or_else(empty, |row| row.engine.clone()),
             state: DisplayStatus::of(&value, observation.status.as_deref()).phase.as_str(),
             extra: observation,
-            entry: Arc::new(Stored::new(value, revision)),
+            stored: Arc::new(Stored::new(value, revision)),
         }
     }
 
@@ -225,7 +225,7 @@ impl Tables {
     pub(super) fn set_provisioner_of_clusters(&mut self, id: ProvisionerId, name: &Arc<str>, engine: &Arc<str>) {
         let mut has_changed = false;
         self.clusters.for_each_mut(|cluster| {
-            if cluster.entry.record.provisioner == id {
+            if cluster.stored.record.provisioner == id {
                 cluster.provisioner = name.clone();
                 cluster.engine = engine.clone();
                 has_changed = true;
@@ -240,12 +240,12 @@ impl Tables {
     /// Sorts and filters a cluster by its state as it is observed now.
     fn set_cluster_state(&mut self, id: ClusterId) {
         let Some(row) = self.clusters.row(id.uuid()) else { return };
-        let phase = DisplayStatus::of(&row.entry.record, row.extra.status.as_deref()).phase;
+        let phase = DisplayStatus::of(&row.stored.record, row.extra.status.as_deref()).phase;
         self.clusters.set_state(id.uuid(), phase.as_str());
     }
 
     fn cluster_view(&self, row: &Row<Cluster, ClusterObservation>) -> ClusterView {
-        let cluster = row.entry.clone();
+        let cluster = row.stored.clone();
         ClusterView {
             organization: self.organization(cluster.record.organization),
             provisioner: self.provisioner_view(cluster.record.provisioner),
@@ -282,15 +282,15 @@ impl Catalog {
     /// Every cluster with when it was last observed: for whoever observes them all, at the start and after a gap.
     #[must_use]
     pub fn observation_times(&self) -> Vec<(ClusterId, Option<DateTime<Utc>>)> {
-        self.read().clusters.rows_in(Scope::All).map(|row| (row.entry.record.id, row.extra.at)).collect()
+        self.read().clusters.rows_in(Scope::All).map(|row| (row.stored.record.id, row.extra.at)).collect()
     }
 
     /// Clusters that something is being done to.
     #[must_use]
     pub fn busy_clusters(&self) -> Vec<ClusterId> {
         let tables = self.read();
-        let busy = tables.clusters.rows_in(Scope::All).filter(|row| row.entry.record.lifecycle.is_transient());
-        busy.map(|row| row.entry.record.id).collect()
+        let busy = tables.clusters.rows_in(Scope::All).filter(|row| row.stored.record.lifecycle.is_transient());
+        busy.map(|row| row.stored.record.id).collect()
     }
 
     /// Clusters counted.
@@ -303,7 +303,7 @@ impl Catalog {
             let key = (row.state, &*row.engine);
             match counted.iter_mut().find(|(known, ..)| *known == key) {
                 Some((.., count)) => *count += 1,
-                None => counted.push((key, row.entry.record.provisioner, 1)),
+                None => counted.push((key, row.stored.record.provisioner, 1)),
             }
         }
         let phase = |name: &str| Phase::ALL.into_iter().find(|phase| phase.as_str() == name);

@@ -8,13 +8,13 @@
 
 mod change;
 mod clusters;
-mod list;
 mod names;
 mod operations;
 mod order;
 mod organizations;
 mod orphans;
 mod provisioners;
+mod query;
 mod snapshot;
 mod subscriber;
 mod table;
@@ -32,10 +32,10 @@ use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard};
 pub use self::{
     change::{Change, Record, RecordId},
     clusters::{ClusterCounts, ClusterView},
-    list::{Filter, Page, Query, Scope, Sort, Visibility, Window},
     operations::OperationView,
     orphans::OrphanView,
     provisioners::{ProvisionerCounts, ProvisionerView},
+    query::{Filter, Page, Query, Scope, Sort, Visibility, Window},
     snapshot::SnapshotBuilder,
     subscriber::{ChangeEvent, Subject, Subscriber},
     table::Stored,

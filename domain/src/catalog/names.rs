@@ -1,5 +1,5 @@
-//! The names of all rows as one text: a filter that has to look at every name reads it from end to end, instead of going to fifty
-//! thousand places in memory.
+//! The names of all rows as one text: a filter that has to search every name reads it from end to end, instead of going to fifty
+//! thousand starts in memory.
 
 use std::{
     collections::VecDeque,
@@ -11,71 +11,71 @@ use memchr::memmem::Finder;
 /// What ends a name. No name contains it: names are one line.
 const END: u8 = b'\n';
 
-/// For how many filters it is kept what they found, until a name changes: of those who turn pages, or look again every few seconds.
-const KEPT: usize = 16;
+/// For how many filters the matches are cached, until a name changes: of those who turn pages, or ask again every few seconds.
+const CACHED: usize = 16;
 
-/// What was looked for, and where it is.
-type Found = (Box<[u8]>, Arc<Marks>);
+/// A search and its matches.
+type CachedSearch = (Box<[u8]>, Arc<SlotSet>);
 
 /// Names in lower case with the slots of their rows.
 pub(super) struct Names {
     text: Vec<u8>,
-    /// Where each name begins, in rising order, and whose it is.
-    places: Vec<(u32, u32)>,
+    /// Where each name begins, in rising order, and the slot of its row.
+    starts: Vec<(u32, u32)>,
     slots: usize,
-    found: Mutex<VecDeque<Found>>,
+    cache: Mutex<VecDeque<CachedSearch>>,
 }
 
 impl Names {
     /// The names of these rows, of which `slots` is above every slot.
     pub(super) fn of<'r>(rows: impl Iterator<Item = (u32, &'r str)>, slots: usize) -> Self {
-        let (mut text, mut places) = (Vec::new(), Vec::new());
+        let (mut text, mut starts) = (Vec::new(), Vec::new());
         for (slot, name) in rows {
-            places.push((u32::try_from(text.len()).unwrap_or(u32::MAX), slot));
+            starts.push((u32::try_from(text.len()).unwrap_or(u32::MAX), slot));
             text.extend_from_slice(name.as_bytes());
             text.push(END);
         }
-        Self { text, places, slots, found: Mutex::default() }
+        Self { text, starts, slots, cache: Mutex::default() }
     }
 
     /// The slots of names that contain what `finder` looks for.
-    pub(super) fn matching(&self, finder: &Finder<'_>) -> Arc<Marks> {
-        let found = || self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = found().iter().find(|(needle, _)| **needle == *finder.needle()).map(|(_, marks)| marks.clone());
-        known.unwrap_or_else(|| {
-            let marks = Arc::new(self.search(finder));
-            let mut found = found();
-            found.truncate(KEPT - 1);
-            found.push_front((finder.needle().into(), marks.clone()));
-            marks
+    pub(super) fn matching(&self, finder: &Finder<'_>) -> Arc<SlotSet> {
+        let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = cache().iter().find(|(needle, _)| **needle == *finder.needle()).map(|(_, slots)| slots.clone());
+        cached.unwrap_or_else(|| {
+            let slots = Arc::new(self.search(finder));
+            let mut cache = cache();
+            cache.truncate(CACHED - 1);
+            cache.push_front((finder.needle().into(), slots.clone()));
+            slots
         })
     }
 
-    fn search(&self, finder: &Finder<'_>) -> Marks {
-        let mut marks = Marks(vec![0; self.slots.div_ceil(64)]);
+    fn search(&self, finder: &Finder<'_>) -> SlotSet {
+        let mut matches = SlotSet(vec![0; self.slots.div_ceil(64)]);
         if finder.needle().contains(&END) {
-            return marks;
+            return matches;
         }
-        let mut places = self.places.iter().peekable();
+        let mut starts = self.starts.iter().peekable();
         let mut from = 0;
-        while let Some(found) = self.text.get(from..).and_then(|rest| finder.find(rest)) {
-            let at = from + found;
-            // The name is the last that begins at or before what was found; the search goes on with the one after it.
+        while let Some(offset) = self.text.get(from..).and_then(|rest| finder.find(rest)) {
+            let at = from + offset;
+            // The name is the last that begins at or before the match; the search goes on with the one after it.
             let mut slot = None;
-            while let Some((_, next)) = places.next_if(|(begin, _)| *begin as usize <= at) {
+            while let Some((_, next)) = starts.next_if(|(begin, _)| *begin as usize <= at) {
                 slot = Some(*next);
             }
-            marks.set(slot.unwrap_or_default());
-            from = places.peek().map_or(self.text.len(), |(begin, _)| *begin as usize);
+            matches.set(slot.unwrap_or_default());
+            from = starts.peek().map_or(self.text.len(), |(begin, _)| *begin as usize);
         }
-        marks
+        matches
     }
 }
 
 /// A set of slots.
-pub(super) struct Marks(Vec<u64>);
+pub(super) struct SlotSet(Vec<u64>);
 
-impl Marks {
+impl SlotSet {
     fn set(&mut self, slot: u32) {
         if let Some(word) = self.0.get_mut(slot as usize / 64) {
             *word |= 1 << (slot % 64);
@@ -102,25 +102,25 @@ mod tests {
     }
 
     fn matching(needle: &str) -> Vec<u32> {
-        let marks = names().matching(&Finder::new(needle));
-        let slots: Vec<u32> = (0..80).filter(|slot| marks.has(*slot)).collect();
-        assert_eq!(marks.len(), slots.len());
+        let matches = names().matching(&Finder::new(needle));
+        let slots: Vec<u32> = (0..80).filter(|slot| matches.has(*slot)).collect();
+        assert_eq!(matches.len(), slots.len());
         slots
     }
 
     #[test]
-    fn what_was_found_is_kept_for_the_latest_filters() {
+    fn matches_are_cached_for_the_latest_filters() {
         let names = names();
         let first = names.matching(&Finder::new("prod"));
         assert!(Arc::ptr_eq(&first, &names.matching(&Finder::new("prod"))));
-        for number in 1..KEPT {
+        for number in 1..CACHED {
             names.matching(&Finder::new(&number.to_string()));
         }
-        assert!(Arc::ptr_eq(&first, &names.matching(&Finder::new("prod"))), "one of the latest {KEPT}");
+        assert!(Arc::ptr_eq(&first, &names.matching(&Finder::new("prod"))), "one of the latest {CACHED}");
         names.matching(&Finder::new("another"));
         let anew = names.matching(&Finder::new("prod"));
         assert!(!Arc::ptr_eq(&first, &anew));
-        assert_eq!((anew.len(), names.found.lock().unwrap().len()), (2, KEPT));
+        assert_eq!((anew.len(), names.cache.lock().unwrap().len()), (2, CACHED));
     }
 
     #[test]

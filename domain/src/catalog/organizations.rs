@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Catalog, Tables,
     change::{Deletable, Kind},
-    list::{Page, Query, Scope},
+    query::{Page, Query, Scope},
     snapshot::SnapshotBuilder,
     subscriber::{Subject, Tenant},
     table::{Row, Stored},
@@ -48,7 +48,7 @@ fn row(Versioned { value, revision }: Versioned<Organization>) -> Row<Organizati
         engine: Arc::from(""),
         state: "",
         extra: (),
-        entry: Arc::new(Stored::new(value, revision)),
+        stored: Arc::new(Stored::new(value, revision)),
     }
 }
 
@@ -68,7 +68,7 @@ impl Catalog {
     /// The organization with that namespace.
     #[must_use]
     pub fn organization_by_namespace(&self, namespace: &str) -> Option<Arc<Stored<Organization>>> {
-        self.read().organizations.find(|row| row.entry.record.namespace.as_str() == namespace)
+        self.read().organizations.find(|row| row.stored.record.namespace.as_str() == namespace)
     }
 
     /// The namespace of an organization.
@@ -80,7 +80,7 @@ impl Catalog {
     /// A page of organizations.
     #[must_use]
     pub fn organizations(&self, query: &Query) -> Page<Arc<Stored<Organization>>> {
-        self.read().organizations.page(query, |row| row.entry.clone())
+        self.read().organizations.page(query, |row| row.stored.clone())
     }
 
     /// How many organizations there are.

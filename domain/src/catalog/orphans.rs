@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Catalog, Tables,
     change::{Deletable, Kind},
-    list::Scope,
     provisioners::ProvisionerView,
+    query::Scope,
     snapshot::SnapshotBuilder,
     subscriber::{Subject, Tenant},
     table::Stored,

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use super::{
     Catalog, Tables,
     change::{Deletable, Kind},
-    list::{Page, Query, Scope, Sort, Visibility},
+    query::{Page, Query, Scope, Sort, Visibility},
     snapshot::SnapshotBuilder,
     subscriber::{Subject, Tenant},
     table::{Row, Stored},
@@ -90,7 +90,7 @@ impl Deletable for Versioned<Provisioner> {
     type Id = ProvisionerId;
 
     fn delete(id: ProvisionerId, tables: &mut Tables) -> Option<(Subject, Tenant)> {
-        let provisioner = tables.provisioners.remove(id.uuid())?.entry;
+        let provisioner = tables.provisioners.remove(id.uuid())?.stored;
         tables.set_provisioner_of_clusters(id, &Arc::from(""), &Arc::from(""));
         Some((Subject::Provisioner(id), tenant(&provisioner.record)))
     }
@@ -100,11 +100,11 @@ impl Kind for Checked {
     /// Subscribers hear nothing of a check that finds the same as the last one: only the time of it moves.
     fn put(self, tables: &mut Tables) -> Option<Subject> {
         let id = self.provisioner;
-        let Row { entry, extra: checks, .. } = tables.provisioners.row(id.uuid())?;
-        let before = entry.clone();
+        let Row { stored, extra: checks, .. } = tables.provisioners.row(id.uuid())?;
+        let before = stored.clone();
         let (check, state_changed_at) = (checks.own.clone(), checks.own_changed_at);
-        let stored = Provisioner { check, state_changed_at, ..before.record.clone() };
-        tables.provisioners.put(row(Versioned { value: stored, revision: before.revision }, Some(self)));
+        let value = Provisioner { check, state_changed_at, ..before.record.clone() };
+        tables.provisioners.put(row(Versioned { value, revision: before.revision }, Some(self)));
         let (before, after) = (&before.record, &tables.provisioners.get(id.uuid())?.record);
         let is_same = before.check.phase == after.check.phase
             && before.check.reason == after.check.reason
@@ -137,7 +137,7 @@ fn row(
         engine: value.engine.to_lowercase().into(),
         state: value.check.phase.as_str(),
         extra: ProvisionerChecks { own, own_changed_at, background },
-        entry: Arc::new(Stored::new(value, revision)),
+        stored: Arc::new(Stored::new(value, revision)),
     }
 }
 
@@ -146,7 +146,7 @@ pub(super) const fn tenant(provisioner: &Provisioner) -> Tenant {
 }
 
 pub(super) fn remaining(row: &Row<Provisioner, ProvisionerChecks>) -> Remaining {
-    Remaining { object: "Provisioner", name: row.entry.record.name.to_string(), id: row.id }
+    Remaining { object: "Provisioner", name: row.stored.record.name.to_string(), id: row.id }
 }
 
 impl Tables {
@@ -180,13 +180,13 @@ impl Catalog {
     #[must_use]
     pub fn provisioners(&self, query: &Query) -> Page<ProvisionerView> {
         let tables = self.read();
-        tables.provisioners.page(query, |row| tables.provisioner_view_of(row.entry.clone()))
+        tables.provisioners.page(query, |row| tables.provisioner_view_of(row.stored.clone()))
     }
 
     /// Every provisioner.
     #[must_use]
     pub fn provisioner_ids(&self) -> Vec<ProvisionerId> {
-        self.read().provisioners.rows_in(Scope::All).map(|row| row.entry.record.id).collect()
+        self.read().provisioners.rows_in(Scope::All).map(|row| row.stored.record.id).collect()
     }
 
     /// Provisioners counted.
@@ -195,7 +195,7 @@ impl Catalog {
         let tables = self.read();
         let mut counts = ProvisionerCounts::new();
         for row in tables.provisioners.rows_in(Scope::All) {
-            let record = &row.entry.record;
+            let record = &row.stored.record;
             *counts.entry((record.check.phase, record.engine.to_string())).or_default() += 1;
         }
         counts
@@ -206,14 +206,14 @@ impl Catalog {
     pub fn provisioner_tally(&self, scope: Scope, visibility: Visibility) -> Tally {
         let tables = self.read();
         let rows = tables.provisioners.rows_in(scope);
-        Tally::of(rows.map(|row| (row.owner, row.entry.record.check.phase == ProvisionerPhase::Ready)), visibility)
+        Tally::of(rows.map(|row| (row.owner, row.stored.record.check.phase == ProvisionerPhase::Ready)), visibility)
     }
 
     /// Up to `limit` clusters and undecided orphans of a provisioner, which keep it from being deleted.
     #[must_use]
     pub fn remaining_of_provisioner(&self, id: ProvisionerId, limit: usize) -> Vec<Remaining> {
         let tables = self.read();
-        let clusters = tables.clusters.rows_in(Scope::All).filter(|row| row.entry.record.provisioner == id);
+        let clusters = tables.clusters.rows_in(Scope::All).filter(|row| row.stored.record.provisioner == id);
         clusters.map(super::clusters::remaining).chain(tables.remaining_orphans(id)).take(limit).collect()
     }
 }

@@ -10,9 +10,9 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    list::{Matcher, Page, Query, Scope, Sort, Visibility},
     names::Names,
     order::Order,
+    query::{Matcher, Page, Query, Scope, Sort, Visibility},
 };
 use crate::{
     id::{OrganizationId, UserId},
@@ -38,7 +38,7 @@ impl<T> Stored<T> {
 
 /// A record with the texts it is sorted and filtered by, in lower case.
 pub(super) struct Row<T, X> {
-    pub(super) entry: Arc<Stored<T>>,
+    pub(super) stored: Arc<Stored<T>>,
     pub(super) id: Uuid,
     pub(super) created_at: DateTime<Utc>,
     pub(super) organization: OrganizationId,
@@ -105,11 +105,11 @@ impl<T, X> Table<T, X> {
     }
 
     pub(super) fn get(&self, id: Uuid) -> Option<&Arc<Stored<T>>> {
-        self.row(id).map(|row| &row.entry)
+        self.row(id).map(|row| &row.stored)
     }
 
     pub(super) fn find(&self, wanted: impl Fn(&Row<T, X>) -> bool) -> Option<Arc<Stored<T>>> {
-        self.slots.iter().flatten().find(|row| wanted(row)).map(|row| row.entry.clone())
+        self.slots.iter().flatten().find(|row| wanted(row)).map(|row| row.stored.clone())
     }
 
     /// The first row in that order.
@@ -264,19 +264,19 @@ impl<T, X> Table<T, X> {
         // Where a good part of all names has to be searched, all are at once.
         let all_names = || slots.len() >= self.slots.len() / 4;
         let name = matcher.as_ref().and_then(Matcher::name).filter(|_| all_names());
-        let marks = name.map(|finder| self.names().matching(finder));
-        if let Some(marks) = &marks
+        let matches = name.map(|finder| self.names().matching(finder));
+        if let Some(matches) = &matches
             && owner.is_none()
             && matcher.as_ref().is_none_or(Matcher::is_about_names_alone)
         {
-            let marked = |slots: &mut dyn Iterator<Item = &u32>| {
-                let page = slots.filter(|slot| marks.has(**slot)).skip(offset).take(limit);
+            let matching = |slots: &mut dyn Iterator<Item = &u32>| {
+                let page = slots.filter(|slot| matches.has(**slot)).skip(offset).take(limit);
                 page.filter_map(|slot| row_at(&self.slots, *slot)).map(&view).collect()
             };
-            let items = if query.descending { marked(&mut slots.iter().rev()) } else { marked(&mut slots.iter()) };
+            let items = if query.descending { matching(&mut slots.iter().rev()) } else { matching(&mut slots.iter()) };
             let total = match query.scope {
-                Scope::All => marks.len(),
-                Scope::Organization(_) => slots.iter().filter(|slot| marks.has(**slot)).count(),
+                Scope::All => matches.len(),
+                Scope::Organization(_) => slots.iter().filter(|slot| matches.has(**slot)).count(),
             };
             return Page { items, total };
         }
@@ -288,7 +288,7 @@ impl<T, X> Table<T, X> {
         };
         let select = |slots: &mut dyn Iterator<Item = &u32>| {
             let mut page = Page { items: Vec::new(), total: 0 };
-            for slot in slots.filter(|slot| marks.as_ref().is_none_or(|marks| marks.has(**slot))) {
+            for slot in slots.filter(|slot| matches.as_ref().is_none_or(|matches| matches.has(**slot))) {
                 let Some(row) = row_at(&self.slots, *slot).filter(|row| passes(row)) else { continue };
                 if page.total >= offset && page.items.len() < limit {
                     page.items.push(view(row));

@@ -1,6 +1,6 @@
 //! How many there are and how many of them are well, for health answers.
 
-use super::list::Visibility;
+use super::query::Visibility;
 use crate::id::UserId;
 
 /// How many there are and how many of them are well.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Catalog, Tables,
     change::{Deletable, Kind},
-    list::{Page, Query, Scope},
+    query::{Page, Query, Scope},
     snapshot::SnapshotBuilder,
     subscriber::{Subject, Tenant},
     table::{Row, Stored},
@@ -62,7 +62,7 @@ impl Deletable for Versioned<User> {
     type Id = UserId;
 
     fn delete(id: UserId, tables: &mut Tables) -> Option<(Subject, Tenant)> {
-        let user = tables.users.remove(id.uuid())?.entry;
+        let user = tables.users.remove(id.uuid())?.stored;
         tables.forget_username(user.record.username.as_str(), id);
         Some((Subject::User(id), tenant(&user.record)))
     }
@@ -79,7 +79,7 @@ fn row(Versioned { value, revision }: Versioned<User>) -> Row<User, ()> {
         engine: Arc::from(""),
         state: "",
         extra: (),
-        entry: Arc::new(Stored::new(value, revision)),
+        stored: Arc::new(Stored::new(value, revision)),
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) const fn tenant(user: &User) -> Tenant {
 }
 
 pub(super) fn remaining(row: &Row<User, ()>) -> Remaining {
-    Remaining { object: "User", name: row.entry.record.username.to_string(), id: row.id }
+    Remaining { object: "User", name: row.stored.record.username.to_string(), id: row.id }
 }
 
 impl Tables {
@@ -132,7 +132,7 @@ impl Catalog {
     #[must_use]
     pub fn users(&self, query: &Query) -> Page<UserView> {
         let tables = self.read();
-        tables.users.page(query, |row| tables.user_view_of(row.entry.clone()))
+        tables.users.page(query, |row| tables.user_view_of(row.stored.clone()))
     }
 
     /// Users counted.
@@ -142,12 +142,12 @@ impl Catalog {
         let mut counts =
             UserCounts { by_role: Role::ALL.into_iter().map(|role| (role, 0)).collect(), ..UserCounts::default() };
         for row in tables.organizations.rows_in(Scope::All) {
-            let members = tables.users.len(Scope::Organization(row.entry.record.id));
-            counts.by_namespace.insert(row.entry.record.namespace.clone(), members);
+            let members = tables.users.len(Scope::Organization(row.stored.record.id));
+            counts.by_namespace.insert(row.stored.record.namespace.clone(), members);
         }
         for row in tables.users.rows_in(Scope::All) {
-            *counts.by_role.entry(row.entry.record.role).or_default() += 1;
-            counts.active += usize::from(row.entry.record.active);
+            *counts.by_role.entry(row.stored.record.role).or_default() += 1;
+            counts.active += usize::from(row.stored.record.active);
         }
         counts
     }
