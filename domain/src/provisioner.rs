@@ -7,6 +7,7 @@ use crate::{
     document::Document,
     id::{OrganizationId, ProvisionerId, UserId},
     name::ResourceName,
+    reason::ReasonCode,
 };
 
 /// How a provisioner stands, after its credentials were last checked against the provider.
@@ -41,6 +42,8 @@ impl ProvisionerPhase {
 pub struct Check {
     /// How it stands.
     pub phase: ProvisionerPhase,
+    /// What is the matter, if anything is.
+    pub code: Option<ReasonCode>,
     /// Why, in plain words.
     pub reason: String,
     /// When it was checked.

@@ -31,12 +31,150 @@ impl Responsible {
     }
 }
 
+/// The codes with their descriptions, which are at the same time their documentation here and in the API's document.
+macro_rules! codes {
+    ($($(#[doc = $description:literal])+ $code:ident,)+) => {
+        /// What kind of trouble something is, for programs: a closed list, a code for each kind with its own next step. Named as reasons
+        /// of Kubernetes conditions are. Decisions rest on codes, never on sentences.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum ReasonCode {
+            $($(#[doc = $description])+ $code,)+
+        }
+
+        impl ReasonCode {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$code),+];
+
+            /// The word programs use.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$code => stringify!($code),)+
+                }
+            }
+
+            /// The code of that word.
+            #[must_use]
+            pub fn of(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == word)
+            }
+
+            /// What it means, in one line.
+            #[must_use]
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$code => concat!($($description),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    // What a provider answers.
+    /// The provider does not accept the provisioner's credentials; give it valid ones.
+    CredentialsRejected,
+    /// The provisioner's credentials lack a right at the provider; grant it there.
+    PermissionDenied,
+    /// The account, project or subscription at the provider is suspended, or has no billing; put that right there.
+    AccountDisabled,
+    /// A service of the provider has to be enabled for the account first.
+    ServiceNotEnabled,
+    /// A quota or limit at the provider is used up; raise it, delete something or ask for less.
+    QuotaExceeded,
+    /// The provider has no room for this now; try again later, or elsewhere.
+    CapacityUnavailable,
+    /// The name is taken by something that was not made for this cluster; remove or rename that.
+    NameTaken,
+    /// The provider does not have something that a parameter names, such as a project, a region or a network.
+    NotFound,
+    /// A parameter of the provisioner or the cluster is not accepted; correct it.
+    InvalidParameter,
+    /// What was asked for cannot be done to the cluster in the state it is in.
+    InvalidState,
+    /// Something else still uses what is to be changed or deleted.
+    ResourceInUse,
+    /// The provider works on something else that has to end first; it is tried again.
+    ProviderBusy,
+    /// Too many calls were made; it is tried again as late as was asked for.
+    Throttled,
+    /// No connection to the provider, or it was cut: its address, the network or a proxy; it is tried again.
+    ProviderUnreachable,
+    /// The provider did not answer in time; it is tried again.
+    ProviderTimedOut,
+    /// The provider answered that it cannot serve requests now; it is tried again.
+    ProviderUnavailable,
+    /// What was answered makes no sense, or is more than is read.
+    UnexpectedAnswer,
+    /// What answers at the address is not what was expected there; correct the address.
+    WrongEndpoint,
+    // What has become of a cluster at its provider.
+    /// The cluster, or a part of it, has failed at the provider.
+    ProvisioningFailed,
+    /// What was made at the provider does not carry our ownership tag any more; it is not touched.
+    OwnershipLost,
+    /// The provider does not have the cluster; deploy it again by retrying, or destroy it.
+    ClusterMissing,
+    /// Some of what makes up the cluster is missing at the provider; retry to make that, or destroy the cluster.
+    ClusterIncomplete,
+    /// The cluster is being deleted at the provider, which was not asked for here.
+    DeletedElsewhere,
+    // What has become of an operation.
+    /// It was not done by its deadline; the cause says what was waited for.
+    DeadlineExceeded,
+    /// Somebody stopped it; retry to go on.
+    Cancelled,
+    /// Something else was asked for instead.
+    Superseded,
+    /// Something was being done to the cluster that is not on record any more; retry, or destroy the cluster.
+    OperationLost,
+    // What is the matter with this installation.
+    /// The engine cannot do this.
+    Unsupported,
+    /// This installation does not offer the engine; its operator can.
+    EngineNotOffered,
+    /// The machine this installation runs on lacks something: a writable folder, a program, space.
+    HostMisconfigured,
+    /// This installation does not connect to that address; its operator can allow it.
+    AddressDenied,
+    // What a cluster answers, or does not.
+    /// The kubeconfig cannot be used; store another.
+    KubeconfigUnusable,
+    /// The cluster does not accept the credentials in the kubeconfig; store one with new ones.
+    KubeconfigRejected,
+    /// The credentials in the kubeconfig lack a right in the cluster; grant it there.
+    KubeconfigLacksRights,
+    /// The name of the API server cannot be resolved; correct the kubeconfig, or the name service.
+    NameNotResolved,
+    /// No connection to the cluster, or it was cut: its address, the network, or the cluster is down.
+    ClusterUnreachable,
+    /// The cluster did not answer in time.
+    ClusterTimedOut,
+    /// The cluster answered that it cannot serve requests now.
+    ClusterUnavailable,
+    /// The certificate of the API server is not trusted, for another name, or out of date.
+    CertificateRejected,
+    /// No encrypted connection can be agreed on.
+    TlsFailed,
+    // Whatever else.
+    /// None of the others; an older version wrote it down without a code.
+    Unknown,
+}
+
+impl fmt::Display for ReasonCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Most characters that are kept of what a provider said.
 pub const WORDS: usize = 2_000;
 
 /// Why something failed. Names nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reason {
+    /// What kind of trouble it is.
+    pub code: ReasonCode,
     /// What is the matter, in plain words.
     pub cause: String,
     /// Whose job it is.
@@ -51,21 +189,29 @@ pub struct Reason {
 impl Reason {
     /// A reason without words of a provider.
     #[must_use]
-    pub fn new(cause: impl Into<String>, responsible: Responsible, next_step: impl Into<String>) -> Self {
-        Self { cause: cause.into(), responsible, next_step: next_step.into(), provider_message: None }
+    pub fn new(
+        code: ReasonCode,
+        cause: impl Into<String>,
+        responsible: Responsible,
+        next_step: impl Into<String>,
+    ) -> Self {
+        Self { code, cause: cause.into(), responsible, next_step: next_step.into(), provider_message: None }
     }
 
-    /// Whether both say the same to the people concerned, in whatever words the provider says it: those often differ with every answer, by
-    /// a request's id or a time.
+    /// Whether both are the same kind of trouble, in whatever words: who was told of one knows of the other.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
-        (&self.cause, self.responsible, &self.next_step) == (&other.cause, other.responsible, &other.next_step)
+        (self.code, self.responsible) == (other.code, other.responsible)
     }
 
-    /// This reason, or the one there was before if that [is like](Self::is_like) it, with the words that were said first.
+    /// This reason, or the one there was before if only the provider's words differ: those often do with every answer, by a request's id or
+    /// a time, and then what was said first stands.
     #[must_use]
     pub fn or_first(self, before: Option<&Self>) -> Self {
-        before.filter(|before| before.is_like(&self)).cloned().unwrap_or(self)
+        let is_same = |before: &&Self| {
+            Self { provider_message: None, ..(*before).clone() } == Self { provider_message: None, ..self.clone() }
+        };
+        before.filter(is_same).cloned().unwrap_or(self)
     }
 
     /// With what the provider said, shortened to [`WORDS`] characters.
@@ -94,7 +240,12 @@ mod tests {
 
     #[test]
     fn a_reason_reads_as_one_sentence() {
-        let reason = Reason::new("the quota of 3 nodes is used up", Responsible::Admin, "raise it or delete a cluster");
+        let reason = Reason::new(
+            ReasonCode::QuotaExceeded,
+            "the quota of 3 nodes is used up",
+            Responsible::Admin,
+            "raise it or delete a cluster",
+        );
         assert_eq!(reason.to_string(), "the quota of 3 nodes is used up; raise it or delete a cluster");
         let said = reason.with_words("  QUOTA_EXCEEDED\n");
         assert_eq!(
@@ -103,14 +254,18 @@ mod tests {
         );
     }
 
+    fn quota(words: &str) -> Reason {
+        Reason::new(ReasonCode::QuotaExceeded, "the quota is used up", Responsible::Admin, "raise it").with_words(words)
+    }
+
     #[test]
     fn what_was_said_first_stands_for_what_is_said_again_in_other_words() {
-        let quota = |words: &str| Reason::new("the quota is used up", Responsible::Admin, "raise it").with_words(words);
         let (first, again) = (quota("request 1"), quota("request 2"));
         assert_eq!(again.clone().or_first(Some(&first)), first);
         assert_eq!(again.clone().or_first(None), again);
         for other in [
-            Reason { cause: "the disk is full".into(), ..again.clone() },
+            Reason { code: ReasonCode::CapacityUnavailable, ..again.clone() },
+            Reason { cause: "the quota of disks is used up".into(), ..again.clone() },
             Reason { responsible: Responsible::Provider, ..again.clone() },
             Reason { next_step: "delete a cluster".into(), ..again.clone() },
         ] {
@@ -119,9 +274,35 @@ mod tests {
     }
 
     #[test]
+    fn trouble_is_told_apart_by_its_code_and_not_by_sentences() {
+        let first = quota("request 1");
+        let reworded = Reason { cause: "no quota is left".into(), next_step: "ask for more".into(), ..quota("2") };
+        assert!(first.is_like(&reworded));
+        assert!(!first.is_like(&Reason { code: ReasonCode::Throttled, ..first.clone() }));
+        assert!(!first.is_like(&Reason { responsible: Responsible::Provider, ..first.clone() }));
+    }
+
+    #[test]
     fn words_are_kept_short_at_a_character() {
-        let reason = Reason::new("c", Responsible::Provider, "").with_words("ü".repeat(WORDS + 5));
+        let reason = quota(&"ü".repeat(WORDS + 5));
         assert_eq!(reason.provider_message.unwrap().chars().count(), WORDS);
-        assert_eq!(Reason::new("c", Responsible::Provider, "").with_words("  ").provider_message, None);
+        assert_eq!(quota("  ").provider_message, None);
+    }
+
+    #[test]
+    fn every_code_is_a_word_in_camel_case_with_one_line_that_says_what_it_means() {
+        let mut words: Vec<_> = ReasonCode::ALL.iter().map(|code| code.as_str()).collect();
+        for (code, word) in ReasonCode::ALL.iter().zip(&words) {
+            assert!(word.starts_with(|first: char| first.is_ascii_uppercase()), "{word}");
+            assert!(word.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{word}");
+            assert_eq!(serde_json::to_value(code).unwrap(), *word);
+            assert_eq!(ReasonCode::of(word), Some(*code));
+            let description = code.description();
+            assert!(description.ends_with('.') && !description.contains('\n'), "{word}: {description}");
+            assert!((20..120).contains(&description.len()), "{word}: {description}");
+        }
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), ReasonCode::ALL.len());
     }
 }

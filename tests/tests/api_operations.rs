@@ -145,6 +145,7 @@ async fn a_deletion_takes_over_is_repeatable_and_leaves_a_story() {
     assert_ne!(destroy, deploy);
     let taken_over = world.get(&format!("/operations/{deploy}")).await;
     assert_eq!(taken_over["status"], "cancelled");
+    assert_eq!(taken_over["failure"]["code"], "Superseded");
     assert!(text(&taken_over["failure"]["cause"]).contains("destroying"), "{taken_over}");
     assert!(taken_over["failure"].get("provider_message").is_some());
 
@@ -218,7 +219,7 @@ async fn what_is_stopped_says_what_exists_and_can_be_run_again() {
     let exists: Vec<_> = stopped["resources"].as_array().unwrap().iter().map(|it| text(&it["state"])).collect();
     assert!(exists.contains(&"present"), "{stopped}");
     let operation = world.ended(deploy).await;
-    assert_eq!(operation["status"], "cancelled");
+    assert_eq!((&operation["status"], &operation["failure"]["code"]), (&json!("cancelled"), &json!("Cancelled")));
     let again = world.post(&cancel).await;
     assert_eq!(again.status, StatusCode::CONFLICT, "it has ended: {}", again.body);
 
@@ -226,6 +227,7 @@ async fn what_is_stopped_says_what_exists_and_can_be_run_again() {
     for key in ["cause", "responsible", "next_step"] {
         assert!(cluster["failure"][key].is_string(), "{cluster}");
     }
+    assert_eq!((&cluster["failure"]["code"], &cluster["status_reason"]), (&json!("Cancelled"), &json!("Cancelled")));
     let retried = world.post(&format!("{path}/retry")).await;
     assert!(retried.headers.contains_key("etag"));
     let retried = retried.ok();
@@ -234,6 +236,7 @@ async fn what_is_stopped_says_what_exists_and_can_be_run_again() {
     assert_eq!(world.get(&format!("/operations/{second}")).await["attempt"], 2);
 
     let cluster = world.settled(id, "OK").await;
+    assert_eq!(cluster["status_reason"], Value::Null);
     assert_eq!((&cluster["progress"], &cluster["node_count"]), (&json!(100), &json!(3)));
     assert_eq!(cluster["network_policy"], json!({"provider": "CALICO", "enabled": false}));
     assert_eq!(world.post(&format!("{path}/retry")).await.status, StatusCode::CONFLICT, "nothing has failed");

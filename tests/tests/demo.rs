@@ -89,11 +89,13 @@ async fn a_cluster_that_is_to_fail_says_why_and_is_put_right() {
     assert_eq!((&demo["name"], &demo["engine"]), (&json!("demo"), &json!("kqueen.engines.DemoEngine")));
     assert_eq!((&demo["state"], &demo["owner"]["username"]), (&json!("OK"), &json!("admin")));
     assert_eq!(demo["verbose_name"], "Demo (simulated)");
+    assert_eq!(demo["status_reason"], Value::Null);
     assert_eq!(demo["status_message"], "Demo (simulated) accepts the credentials");
     let cluster = json!({"name": "fail-first", "provisioner": format!("Provisioner:{}", demo["id"].as_str().unwrap())});
     let id = app.post("/clusters", &token, cluster).await.id();
     let (cluster, said) = settled(&app, &token, &id, &["OK", "Error"]).await;
-    assert_eq!(cluster["phase"], "Error");
+    assert_eq!((&cluster["phase"], &cluster["status_reason"]), (&json!("Error"), &json!("QuotaExceeded")));
+    assert_eq!(cluster["failure"]["code"], "QuotaExceeded");
     let why = said.last().unwrap();
     assert!(why.contains("quota") && why.contains("(simulated)") && why.contains("rename"), "{said:?}");
 

@@ -60,6 +60,7 @@ impl Site {
             if cluster["phase"] == phase && cluster["status_message"].as_str().unwrap().contains(word) {
                 assert!(cluster["observed_at"].is_string() && cluster["state_changed_at"].is_string(), "{cluster}");
                 assert_eq!(cluster["metadata"]["status_message"], cluster["status_message"]);
+                assert_eq!(cluster["status_reason"].is_null(), phase == "OK", "{cluster}");
                 return cluster;
             }
             assert!(Instant::now() < deadline, "not {phase} with {word:?}: {cluster}");
@@ -133,6 +134,7 @@ async fn good_and_bad_times_show_and_pass() {
 
     plane.freeze();
     let frozen = site.in_phase(&path, "Unknown", "did not answer in time").await;
+    assert_eq!(frozen["status_reason"], "ClusterTimedOut");
     assert_eq!(frozen["version"], "v1.37.2", "what was known is kept");
     assert!(frozen["state_changed_at"].as_str() > good["state_changed_at"].as_str());
     let (one, other) = tokio::join!(
@@ -163,7 +165,8 @@ async fn good_and_bad_times_show_and_pass() {
     site.fails(&topology, StatusCode::BAD_GATEWAY, Duration::from_secs(10)).await;
     let answer = site.app.patch(&path, &site.token, json!({"kubeconfig": plane.kubeconfig(Who::WrongToken)})).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    site.in_phase(&path, "Error", "(401)").await;
+    let refused = site.in_phase(&path, "Error", "(401)").await;
+    assert_eq!(refused["status_reason"], "KubeconfigRejected");
     let answer = site.app.patch(&path, &site.token, json!({"kubeconfig": plane.kubeconfig(Who::Token)})).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     site.in_phase(&path, "OK", "v1.37.2").await;

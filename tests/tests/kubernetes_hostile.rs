@@ -15,6 +15,7 @@ use kqueen_domain::{
     kubernetes::{Fault, Section},
     observation::ProbeResult,
     port::inspector::{ClusterInspector, InspectError},
+    reason::ReasonCode,
     secret::Kubeconfig,
 };
 use kqueen_tests::fixture::{
@@ -46,8 +47,8 @@ fn at(url: &str) -> Kubeconfig {
     kubeconfig::parse(&document, &AddressRules::denying(Vec::new())).unwrap()
 }
 
-/// What a look and a status make of the server at `url`: whether it is refused or silent, and the words, which both must share.
-async fn seen(url: &str) -> (&'static str, String) {
+/// What a look and a status make of the server at `url`: whether it is refused or silent, the code, and the words, which both must share.
+async fn seen(url: &str) -> (&'static str, ReasonCode, String) {
     let (inspector, document) = (inspector(), at(url));
     let started = Instant::now();
     let probe = inspector.probe(&document).await;
@@ -55,49 +56,50 @@ async fn seen(url: &str) -> (&'static str, String) {
     let started = Instant::now();
     let status = inspector.status(&document, VIEW).await.expect_err("a status of no cluster");
     assert!(started.elapsed() < VIEW + Duration::from_millis(700), "status took {:?}", started.elapsed());
-    let (kind, reason) = match probe {
-        ProbeResult::Refused { reason } => ("refused", reason),
-        ProbeResult::NoAnswer { reason } => ("silent", reason),
+    let (kind, code, reason) = match probe {
+        ProbeResult::Refused { code, reason } => ("refused", code, reason),
+        ProbeResult::NoAnswer { code, reason } => ("silent", code, reason),
         ProbeResult::Reached { .. } => panic!("{url} passes for a cluster"),
     };
     let (InspectError::Refused(other) | InspectError::Unreachable(other) | InspectError::TimedOut(other)) = status;
     assert_eq!(reason, other);
     assert!(!reason.contains("s3cret"));
-    (kind, reason)
+    (kind, code, reason)
 }
 
 #[track_caller]
-fn assert_seen((kind, reason): (&'static str, String), expected: &str, word: &str) {
-    assert!(kind == expected && reason.contains(word), "{kind}: {reason}");
+fn assert_seen((kind, code, reason): (&'static str, ReasonCode, String), expected: &str, is: ReasonCode, word: &str) {
+    assert_eq!((kind, code), (expected, is), "{reason}");
+    assert!(reason.contains(word), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_kubernetes_is_refused() {
     let html = Peer::http(|_| response("200 OK", "text/html", "<html>hello</html>")).await;
-    assert_seen(seen(&html.url("http")).await, "refused", "not a Kubernetes API server");
+    assert_seen(seen(&html.url("http")).await, "refused", ReasonCode::WrongEndpoint, "not a Kubernetes API server");
     let missing = Peer::http(|_| response("404 Not Found", "text/html", "<html>no</html>")).await;
-    assert_seen(seen(&missing.url("http")).await, "refused", "not a Kubernetes API server");
+    assert_seen(seen(&missing.url("http")).await, "refused", ReasonCode::WrongEndpoint, "not a Kubernetes API server");
     let other = Peer::http(|_| response("200 OK", JSON, r#"{"version": "7"}"#)).await;
-    assert_seen(seen(&other.url("http")).await, "refused", "not a Kubernetes API server");
+    assert_seen(seen(&other.url("http")).await, "refused", ReasonCode::WrongEndpoint, "not a Kubernetes API server");
     let teapot = Peer::http(|_| response("418 I'm a teapot", "text/plain", "")).await;
-    assert_seen(seen(&teapot.url("http")).await, "refused", "not a Kubernetes API server");
+    assert_seen(seen(&teapot.url("http")).await, "refused", ReasonCode::WrongEndpoint, "not a Kubernetes API server");
     let empty = Peer::http(|path| match path {
         "/version" => response("200 OK", JSON, VERSION),
         _ => response("404 Not Found", JSON, "{}"),
     })
     .await;
-    assert_seen(seen(&empty.url("http")).await, "refused", "not a Kubernetes API server");
+    assert_seen(seen(&empty.url("http")).await, "refused", ReasonCode::WrongEndpoint, "not a Kubernetes API server");
     let garbage = Peer::raw(|mut stream| async move {
         let _request = read_request(&mut stream).await;
         let _gone = stream.write_all(b"\x00\xff\x13SSH-2.0-OpenSSH_9.2\r\n\r\n\r\n").await;
     })
     .await;
-    assert_seen(seen(&garbage.url("http")).await, "refused", "not a Kubernetes API server");
+    assert_seen(seen(&garbage.url("http")).await, "refused", ReasonCode::WrongEndpoint, "not a Kubernetes API server");
     let impostor = Peer::http(|path| {
         response("200 OK", JSON, if path == "/version" { VERSION } else { r#"{"kind": "PodList"}"# })
     })
     .await;
-    assert_seen(seen(&impostor.url("http")).await, "refused", "not a Kubernetes API server");
+    assert_seen(seen(&impostor.url("http")).await, "refused", ReasonCode::WrongEndpoint, "not a Kubernetes API server");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,11 +109,11 @@ async fn a_protocol_that_does_not_fit_is_named() {
         let _gone = stream.write_all(response("400 Bad Request", "text/plain", "").as_bytes()).await;
     })
     .await;
-    assert_seen(seen(&plain.url("https")).await, "refused", "does not speak TLS");
+    assert_seen(seen(&plain.url("https")).await, "refused", ReasonCode::WrongEndpoint, "does not speak TLS");
     let tls =
         Peer::http(|_| response("400 Bad Request", "text/plain", "Client sent an HTTP request to an HTTPS server.\n"))
             .await;
-    assert_seen(seen(&tls.url("http")).await, "refused", "wants TLS");
+    assert_seen(seen(&tls.url("http")).await, "refused", ReasonCode::WrongEndpoint, "wants TLS");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,7 +124,7 @@ async fn redirects_are_not_followed() {
             format!("HTTP/1.1 302 Found\r\nlocation: {place}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         })
         .await;
-        assert_seen(seen(&redirect.url("http")).await, "refused", "sends us elsewhere");
+        assert_seen(seen(&redirect.url("http")).await, "refused", ReasonCode::WrongEndpoint, "sends us elsewhere");
     }
     assert_eq!(target.connections(), 0);
 }
@@ -132,15 +134,15 @@ async fn silence_ends_in_time() {
     let mute =
         Peer::raw(|mut stream| async move { while stream.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {} })
             .await;
-    assert_seen(seen(&mute.url("http")).await, "silent", "did not answer in time");
-    assert_seen(seen(&mute.url("https")).await, "silent", "did not answer in time");
+    assert_seen(seen(&mute.url("http")).await, "silent", ReasonCode::ClusterTimedOut, "did not answer in time");
+    assert_seen(seen(&mute.url("https")).await, "silent", ReasonCode::ClusterTimedOut, "did not answer in time");
     let half = Peer::raw(|mut stream| async move {
         let _request = read_request(&mut stream).await;
         let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{").await;
         while stream.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {}
     })
     .await;
-    assert_seen(seen(&half.url("http")).await, "silent", "did not answer in time");
+    assert_seen(seen(&half.url("http")).await, "silent", ReasonCode::ClusterTimedOut, "did not answer in time");
     let drip = Peer::raw(|mut stream| async move {
         let _request = read_request(&mut stream).await;
         let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await;
@@ -149,17 +151,27 @@ async fn silence_ends_in_time() {
         }
     })
     .await;
-    assert_seen(seen(&drip.url("http")).await, "silent", "did not answer in time");
+    assert_seen(seen(&drip.url("http")).await, "silent", ReasonCode::ClusterTimedOut, "did not answer in time");
     let closing = Peer::raw(|stream| async move { drop(stream) }).await;
     // Before or after the request was sent: as it happens.
     for _ in 0..50 {
-        assert_seen(seen(&closing.url("http")).await, "silent", "closed the connection");
+        assert_seen(
+            seen(&closing.url("http")).await,
+            "silent",
+            ReasonCode::ClusterUnreachable,
+            "closed the connection",
+        );
     }
-    assert_seen(seen(&closing.url("https")).await, "silent", "closed the connection");
-    assert_seen(seen(&format!("http://127.0.0.1:{}", free_port())).await, "silent", "connection refused");
-    assert_seen(seen("http://no-such-host.invalid").await, "silent", "cannot be resolved");
+    assert_seen(seen(&closing.url("https")).await, "silent", ReasonCode::ClusterUnreachable, "closed the connection");
+    assert_seen(
+        seen(&format!("http://127.0.0.1:{}", free_port())).await,
+        "silent",
+        ReasonCode::ClusterUnreachable,
+        "connection refused",
+    );
+    assert_seen(seen("http://no-such-host.invalid").await, "silent", ReasonCode::NameNotResolved, "cannot be resolved");
     let proxy = Peer::http(|_| response("503 Service Unavailable", "text/html", "<html>later</html>")).await;
-    assert_seen(seen(&proxy.url("http")).await, "silent", "(503)");
+    assert_seen(seen(&proxy.url("http")).await, "silent", ReasonCode::ClusterUnavailable, "(503)");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -177,7 +189,7 @@ async fn answers_of_any_size_take_bounded_memory() {
         }
     })
     .await;
-    assert_seen(seen(&flood.url("http")).await, "refused", "larger than is read");
+    assert_seen(seen(&flood.url("http")).await, "refused", ReasonCode::UnexpectedAnswer, "larger than is read");
     // Two requests of at most 4 MB, and what fits between the two ends.
     assert!(sent.load(Ordering::SeqCst) < 64 * 1024 * 1024, "{sent:?}");
     let headers = Peer::raw(|mut stream| async move {
@@ -186,7 +198,7 @@ async fn answers_of_any_size_take_bounded_memory() {
         while stream.write_all(format!("x-y: {}\r\n", "z".repeat(8_000)).as_bytes()).await.is_ok() {}
     })
     .await;
-    assert_seen(seen(&headers.url("http")).await, "refused", "not a Kubernetes API server");
+    assert_seen(seen(&headers.url("http")).await, "refused", ReasonCode::WrongEndpoint, "not a Kubernetes API server");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

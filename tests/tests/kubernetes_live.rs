@@ -12,6 +12,7 @@ use kqueen_domain::{
     kubernetes::{Fault, Section, Topology},
     observation::ProbeResult,
     port::inspector::{ClusterInspector, InspectError},
+    reason::ReasonCode,
     secret::Kubeconfig,
 };
 use kqueen_tests::fixture::{
@@ -56,18 +57,18 @@ fn answered(probe: &ProbeResult) {
 }
 
 #[track_caller]
-fn refused(probe: ProbeResult, word: &str) -> String {
+fn refused(probe: ProbeResult, is: ReasonCode, word: &str) -> String {
     match probe {
-        ProbeResult::Refused { reason } if reason.contains(word) => reason,
-        other => panic!("not refused with {word:?}: {other:?}"),
+        ProbeResult::Refused { code, reason } if code == is && reason.contains(word) => reason,
+        other => panic!("not refused as {is} with {word:?}: {other:?}"),
     }
 }
 
 #[track_caller]
-fn silent(probe: ProbeResult, word: &str) -> String {
+fn silent(probe: ProbeResult, is: ReasonCode, word: &str) -> String {
     match probe {
-        ProbeResult::NoAnswer { reason } if reason.contains(word) => reason,
-        other => panic!("not silent with {word:?}: {other:?}"),
+        ProbeResult::NoAnswer { code, reason } if code == is && reason.contains(word) => reason,
+        other => panic!("not silent as {is} with {word:?}: {other:?}"),
     }
 }
 
@@ -78,19 +79,31 @@ async fn credentials_are_told_apart() {
     for who in [Who::Certificate, Who::Token, Who::Reader] {
         answered(&inspector.probe(&checked(&plane.kubeconfig(who))).await);
     }
-    let unknown = refused(inspector.probe(&checked(&plane.kubeconfig(Who::WrongToken))).await, "(401)");
-    let nothing = refused(inspector.probe(&checked(&plane.kubeconfig(Who::Stranger))).await, "(403)");
+    let unknown = refused(
+        inspector.probe(&checked(&plane.kubeconfig(Who::WrongToken))).await,
+        ReasonCode::KubeconfigRejected,
+        "(401)",
+    );
+    let nothing = refused(
+        inspector.probe(&checked(&plane.kubeconfig(Who::Stranger))).await,
+        ReasonCode::KubeconfigLacksRights,
+        "(403)",
+    );
     assert_ne!(unknown, nothing);
     let anonymous = config(&plane.server, Some(&plane.authority()), json!({}));
-    refused(inspector.probe(&checked(&anonymous)).await, "(401)");
+    refused(inspector.probe(&checked(&anonymous)).await, ReasonCode::KubeconfigRejected, "(401)");
     let password = config(&plane.server, Some(&plane.authority()), json!({"username": "ann", "password": "wrong"}));
-    refused(inspector.probe(&checked(&password)).await, "(401)");
+    refused(inspector.probe(&checked(&password)).await, ReasonCode::KubeconfigRejected, "(401)");
     // A client certificate of another authority is the same as none.
     let foreign = Authority::new().client("admin", "system:masters");
     let user = json!({
         "client-certificate-data": base64(&foreign.certificate), "client-key-data": base64(&foreign.key),
     });
-    refused(inspector.probe(&checked(&config(&plane.server, Some(&plane.authority()), user))).await, "(401)");
+    refused(
+        inspector.probe(&checked(&config(&plane.server, Some(&plane.authority()), user))).await,
+        ReasonCode::KubeconfigRejected,
+        "(401)",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,18 +117,18 @@ async fn certificates_are_checked_as_the_kubeconfig_says() {
     };
     let named = |name: &'static str| move |cluster: &mut Value| cluster["tls-server-name"] = name.into();
     answered(&inspector.probe(&with(&named("kubernetes.test"))).await);
-    refused(inspector.probe(&with(&named("other.test"))).await, "for another name");
+    refused(inspector.probe(&with(&named("other.test"))).await, ReasonCode::CertificateRejected, "for another name");
     let without = |cluster: &mut Value| drop(cluster.as_object_mut().unwrap().remove("certificate-authority-data"));
-    refused(inspector.probe(&with(&without)).await, "not signed by the authority");
+    refused(inspector.probe(&with(&without)).await, ReasonCode::CertificateRejected, "not signed by the authority");
     let skipping = |cluster: &mut Value| {
         without(cluster);
         cluster["insecure-skip-tls-verify"] = true.into();
     };
     answered(&inspector.probe(&with(&skipping)).await);
     let plain = |cluster: &mut Value| cluster["server"] = plane.server.replace("https", "http").into();
-    refused(inspector.probe(&with(&plain)).await, "wants TLS");
+    refused(inspector.probe(&with(&plain)).await, ReasonCode::WrongEndpoint, "wants TLS");
     let elsewhere = |cluster: &mut Value| cluster["server"] = format!("{}/no/such/path", plane.server).into();
-    refused(inspector.probe(&with(&elsewhere)).await, "not a Kubernetes API server");
+    refused(inspector.probe(&with(&elsewhere)).await, ReasonCode::WrongEndpoint, "not a Kubernetes API server");
     let by_name = |cluster: &mut Value| cluster["server"] = plane.server.replace("127.0.0.1", "localhost").into();
     answered(&inspector.probe(&with(&by_name)).await);
 }
@@ -128,7 +141,7 @@ async fn denied_addresses_are_not_connected_to() {
         let mut document = plane.kubeconfig(Who::Token);
         document["clusters"][0]["cluster"]["server"] = plane.server.replace("127.0.0.1", host).into();
         let document = checked(&document);
-        silent(inspector.probe(&document).await, "does not connect to");
+        silent(inspector.probe(&document).await, ReasonCode::AddressDenied, "does not connect to");
         assert!(matches!(inspector.status(&document, VIEW).await, Err(InspectError::Unreachable(_))));
     }
 }
@@ -178,7 +191,7 @@ async fn good_and_bad_times_are_told_apart_and_end_by_themselves() {
 
     plane.freeze();
     let started = Instant::now();
-    reasons.push(silent(inspector.probe(&token).await, "did not answer in time"));
+    reasons.push(silent(inspector.probe(&token).await, ReasonCode::ClusterTimedOut, "did not answer in time"));
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     let started = Instant::now();
     assert!(matches!(inspector.status(&token, SHORT_VIEW).await, Err(InspectError::TimedOut(_))));
@@ -190,7 +203,7 @@ async fn good_and_bad_times_are_told_apart_and_end_by_themselves() {
     .await;
 
     plane.end();
-    reasons.push(silent(inspector.probe(&token).await, "connection refused"));
+    reasons.push(silent(inspector.probe(&token).await, ReasonCode::ClusterUnreachable, "connection refused"));
     assert!(matches!(inspector.status(&token, SHORT_VIEW).await, Err(InspectError::Unreachable(_))));
     plane.restart().await;
     // A connection from before the end is among those the inspector keeps.
@@ -198,10 +211,18 @@ async fn good_and_bad_times_are_told_apart_and_end_by_themselves() {
     assert!(inspector.status(&token, SHORT_VIEW).await.unwrap().snapshot.errors.is_empty());
 
     plane.restart_with_another_authority().await;
-    reasons.push(refused(inspector.probe(&token).await, "not signed by the authority"));
+    reasons.push(refused(
+        inspector.probe(&token).await,
+        ReasonCode::CertificateRejected,
+        "not signed by the authority",
+    ));
     assert!(matches!(inspector.topology(&token, SHORT_VIEW).await, Err(InspectError::Refused(_))));
     answered(&inspector.probe(&checked(&plane.kubeconfig(Who::Token))).await);
-    reasons.push(refused(inspector.probe(&checked(&plane.kubeconfig(Who::WrongToken))).await, "(401)"));
+    reasons.push(refused(
+        inspector.probe(&checked(&plane.kubeconfig(Who::WrongToken))).await,
+        ReasonCode::KubeconfigRejected,
+        "(401)",
+    ));
 
     let told_apart: std::collections::BTreeSet<_> = reasons.iter().collect();
     assert_eq!(told_apart.len(), reasons.len(), "{reasons:?}");

@@ -17,6 +17,7 @@ use kqueen_domain::{
     observation::{EngineError, InventoryItem, Observation},
     operation::NetworkPolicy,
     port::engine::{ClusterSpec, Engine, EngineDescriptor, ProviderCredentials},
+    reason::ReasonCode,
 };
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};
@@ -105,7 +106,8 @@ async fn bounded<T>(
     call: impl Future<Output = Result<T, EngineError>> + Send,
 ) -> Result<T, EngineError> {
     timeout(limit, call).await.unwrap_or_else(|_| {
-        Err(EngineError::Unreachable(format!("the provider did not answer within {} s", limit.as_secs_f64())))
+        let cause = format!("the provider did not answer within {} s", limit.as_secs_f64());
+        Err(EngineError::unreachable(ReasonCode::ProviderTimedOut, cause))
     })
 }
 
@@ -252,7 +254,10 @@ mod tests {
         let guarded = Guarded::new(moody.clone());
         let (hanging, healthy) = (credentials(), credentials());
         let first = guarded.observe(&hanging, &spec()).await.unwrap_err();
-        assert!(matches!(&first, EngineError::Unreachable(why) if why.contains("30 s")), "{first}");
+        assert!(
+            matches!(&first, EngineError::Unreachable(why) if why.code == ReasonCode::ProviderTimedOut && why.cause.contains("30 s")),
+            "{first}"
+        );
         let since = Instant::now();
         for _ in 0..1000 {
             assert_eq!(guarded.observe(&hanging, &spec()).await, Err(first.clone()));

@@ -6,6 +6,7 @@ use kqueen_domain::{
     kubernetes::{Fault, ReadError, Section},
     observation::ProbeResult,
     port::inspector::InspectError,
+    reason::ReasonCode,
 };
 use rustls::{AlertDescription, CertificateError};
 
@@ -87,6 +88,29 @@ impl Failure {
             | Self::NotServed
             | Self::TooMany
             | Self::Expired(_) => Class::Refused,
+        }
+    }
+
+    /// What kind of trouble it is.
+    pub(super) const fn code(&self) -> ReasonCode {
+        match self {
+            Self::NameNotFound => ReasonCode::NameNotResolved,
+            Self::Denied => ReasonCode::AddressDenied,
+            Self::ConnectionRefused | Self::Unroutable | Self::Unreached | Self::Closed => {
+                ReasonCode::ClusterUnreachable
+            }
+            Self::Unavailable(_) => ReasonCode::ClusterUnavailable,
+            Self::NotConnected | Self::Silent => ReasonCode::ClusterTimedOut,
+            Self::Unauthorized | Self::ClientCertificate => ReasonCode::KubeconfigRejected,
+            Self::Forbidden | Self::NothingAllowed => ReasonCode::KubeconfigLacksRights,
+            Self::UntrustedCertificate | Self::OtherName | Self::OutdatedCertificate | Self::BadCertificate => {
+                ReasonCode::CertificateRejected
+            }
+            Self::TlsFailed => ReasonCode::TlsFailed,
+            Self::NotTls | Self::NotPlain | Self::NotKubernetes | Self::Redirect => ReasonCode::WrongEndpoint,
+            Self::Busy => ReasonCode::Throttled,
+            Self::UnusableKubeconfig(_) => ReasonCode::KubeconfigUnusable,
+            Self::TooLarge | Self::NotServed | Self::TooMany | Self::Expired(_) => ReasonCode::UnexpectedAnswer,
         }
     }
 
@@ -191,10 +215,10 @@ impl Failure {
 
     /// As the outcome of a look.
     pub(super) fn into_look(self) -> ProbeResult {
-        let reason = self.message();
+        let (code, reason) = (self.code(), self.message());
         match self.class() {
-            Class::Unreachable | Class::TimedOut => ProbeResult::NoAnswer { reason },
-            Class::Refused => ProbeResult::Refused { reason },
+            Class::Unreachable | Class::TimedOut => ProbeResult::NoAnswer { code, reason },
+            Class::Refused => ProbeResult::Refused { code, reason },
         }
     }
 

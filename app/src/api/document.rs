@@ -191,6 +191,7 @@ const WHOLE: &[&str] = &[
     "TimelineEvent",
     "Operation",
     "Orphan",
+    "ProvisionerView",
     "Reason",
     "Requester",
     "Resource",

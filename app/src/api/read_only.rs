@@ -31,6 +31,7 @@ pub const CLUSTER: ReadOnly = ReadOnly {
     observed: &[
         "state",
         "phase",
+        "status_reason",
         "status_message",
         "state_changed_at",
         "observed_at",
@@ -46,7 +47,7 @@ pub const CLUSTER: ReadOnly = ReadOnly {
 /// Those of provisioners.
 pub const PROVISIONER: ReadOnly = ReadOnly {
     fixed: &["id", "created_at", "engine", "verbose_name", "_namespace"],
-    observed: &["state", "phase", "status_message", "state_changed_at", "observed_at"],
+    observed: &["state", "phase", "status_reason", "status_message", "state_changed_at", "observed_at"],
 };
 
 /// Those of users.

@@ -25,7 +25,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    dto::operation::Reason,
+    dto::{operation::Reason, reason_code::ReasonCode},
     page::{ListQuery, PhasedQuery},
     view_cache::{Kept, Sight, ViewCache},
 };
@@ -223,6 +223,7 @@ impl Renderer {
             "parameters": provisioner.parameters.to_map(),
             "state": self.provisioners.of(phase),
             "phase": phase.as_str(),
+            "status_reason": provisioner.check.code.map(ReasonCode),
             "status_message": provisioner.check.reason,
             "observed_at": time(provisioner.check.at),
             "state_changed_at": time(provisioner.state_changed_at),
@@ -280,6 +281,7 @@ impl Renderer {
         let display = view.display_status();
         member(out, "state", self.caption(display.phase));
         member(out, "phase", display.phase.as_str());
+        member(out, "status_reason", &display.code.map(ReasonCode));
         member(out, "status_message", &display.reason);
         member(out, "state_changed_at", &time(display.changed_at));
         member(out, "observed_at", &view.observed_at.map(time));

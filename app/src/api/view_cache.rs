@@ -226,7 +226,7 @@ mod tests {
             organization: organization(1).record.id,
             owner: UserId::random(),
             parameters: Document::default(),
-            check: Check { phase: ProvisionerPhase::Ready, reason: "fine".into(), at: at(checked) },
+            check: Check { phase: ProvisionerPhase::Ready, code: None, reason: "fine".into(), at: at(checked) },
             state_changed_at: at(0),
             created_at: at(0),
         };

@@ -107,6 +107,7 @@ impl Kind for Checked {
         tables.provisioners.put(row(Versioned { value, revision: before.revision }, Some(self)));
         let (before, after) = (&before.record, &tables.provisioners.get(id.uuid())?.record);
         let is_same = before.check.phase == after.check.phase
+            && before.check.code == after.check.code
             && before.check.reason == after.check.reason
             && before.state_changed_at == after.state_changed_at;
         (!is_same).then_some(Subject::Provisioner(id))

@@ -14,7 +14,7 @@ use crate::{
     ledger::{Ledger, SETTLE},
     observation::{EngineError, Observation, ObservedCluster, ProvisioningState},
     operation::{Operation, OperationKind, OperationStatus, StepKind},
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
 };
 
 /// Everything the decision depends on.
@@ -97,6 +97,7 @@ fn failed(reason: Reason) -> Decision {
 /// Why a cluster that the provider does not have any more has failed.
 fn vanished() -> Reason {
     Reason::new(
+        ReasonCode::ClusterMissing,
         "the provider does not have the cluster any more",
         Responsible::Admin,
         "deploy it again by retrying, or destroy it to drop its record",
@@ -105,6 +106,7 @@ fn vanished() -> Reason {
 
 fn being_removed() -> Reason {
     Reason::new(
+        ReasonCode::DeletedElsewhere,
         "the cluster is being taken down at the provider, which was not asked for here",
         Responsible::Admin,
         "find out who is deleting it; destroy it here to drop its record",
@@ -113,17 +115,17 @@ fn being_removed() -> Reason {
 
 fn incomplete() -> Reason {
     Reason::new(
+        ReasonCode::ClusterIncomplete,
         "some of what makes up the cluster is missing at the provider",
         Responsible::Admin,
         "retry to make what is missing, or destroy the cluster",
     )
 }
 
-/// Whether a cluster that failed for that reason lacks something at its provider, so that deploying it is what helps. ProviderStatus by what the
-/// reason says: where that was written by another version, it is found out anew by trying whatever failed.
+/// Whether a cluster that failed for that reason lacks something at its provider, so that deploying it is what helps.
 #[must_use]
-pub fn is_mended_by_deploying(reason: &Reason) -> bool {
-    reason.is_like(&vanished()) || reason.is_like(&incomplete())
+pub const fn is_mended_by_deploying(reason: &Reason) -> bool {
+    matches!(reason.code, ReasonCode::ClusterMissing | ReasonCode::ClusterIncomplete)
 }
 
 /// What to do next.
@@ -198,7 +200,7 @@ fn stay(operation: &Operation, otherwise: StepKind) -> Decision {
 /// What a look that failed means for an operation that was begun: waiting, unless the provider refuses us and nothing was sent yet.
 fn unseen(operation: &Operation, error: &EngineError) -> Decision {
     match error {
-        EngineError::Unsupported(_) => failed(error.reason()),
+        EngineError::Unsupported(_) | EngineError::NotOffered => failed(error.reason()),
         EngineError::Denied(reason) | EngineError::Rejected(reason) if !operation.has_sent() => failed(reason.clone()),
         EngineError::Denied(_)
         | EngineError::Rejected(_)
@@ -301,7 +303,8 @@ fn destroy(situation: &Situation<'_>, operation: &Operation) -> Decision {
 
 /// Somebody stopped it, and it is not over by itself.
 fn cancelled(situation: &Situation<'_>, operation: &Operation) -> Decision {
-    let reason = |cause: String, next_step: &str| Reason::new(cause, Responsible::Requester, next_step);
+    let reason =
+        |cause: String, next_step: &str| Reason::new(ReasonCode::Cancelled, cause, Responsible::Requester, next_step);
     let exists: Vec<String> = situation.ledger.remaining().map(|row| row.resource.name.to_string()).collect();
     let exists = if exists.is_empty() {
         "nothing was made at the provider".to_owned()
@@ -344,10 +347,11 @@ fn overdue(situation: &Situation<'_>, operation: &Operation) -> Decision {
                 Observation::Present(seen) if seen.message.is_empty() => "the provider is not done".to_owned(),
                 Observation::Present(seen) => format!("the provider says: {}", seen.message),
             };
-            Reason::new(says, Responsible::Provider, "")
+            Reason::new(ReasonCode::DeadlineExceeded, says, Responsible::Provider, "")
         }
     };
     let reason = Reason {
+        code: ReasonCode::DeadlineExceeded,
         cause: format!("waited {waited} s to {}: {}", operation.kind.infinitive(), reason.cause),
         next_step: "retry when that is put right; an admin can forget the cluster".to_owned(),
         ..reason
@@ -412,6 +416,7 @@ fn may_recover(operation: Option<&Operation>) -> bool {
 /// Something was under way that nothing is known of.
 fn interrupted() -> Reason {
     Reason::new(
+        ReasonCode::OperationLost,
         "something was being done to the cluster that is not on record any more",
         Responsible::Admin,
         "retry, or destroy the cluster",

@@ -6,14 +6,14 @@ use ClusterEvent::{
 use Lifecycle::{Deploying, Destroying, Ready, Updating};
 
 use super::*;
-use crate::reason::{Reason, Responsible};
+use crate::reason::{Reason, ReasonCode, Responsible};
 
 pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
 }
 
 pub(crate) fn because(cause: &str) -> Reason {
-    Reason::new(cause, Responsible::Provider, "")
+    Reason::new(ReasonCode::ProvisioningFailed, cause, Responsible::Provider, "")
 }
 
 pub(crate) fn failed(cause: &str) -> Lifecycle {

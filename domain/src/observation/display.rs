@@ -3,13 +3,18 @@
 use chrono::{DateTime, Utc};
 
 use super::{ObservedStatus, ProbeResult, ProviderStatus};
-use crate::cluster::{Cluster, Lifecycle, Phase};
+use crate::{
+    cluster::{Cluster, Lifecycle, Phase},
+    reason::{Reason, ReasonCode},
+};
 
 /// A cluster's state as it is shown: phase, reason, times. A pure function of what is stored and the last look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisplayStatus {
     /// The phase.
     pub phase: Phase,
+    /// What is the matter, if anything is.
+    pub code: Option<ReasonCode>,
     /// Why, in plain words.
     pub reason: String,
     /// When the phase last changed.
@@ -22,12 +27,14 @@ impl DisplayStatus {
     pub fn of(cluster: &Cluster, observed: Option<&ObservedStatus>) -> Self {
         let changed_at = cluster.changed_at;
         let under_way = |phase, what: &str| {
-            let told = observed.and_then(|observed| observed.provider.as_ref()).map(ProviderStatus::to_string);
+            let provider = observed.and_then(|observed| observed.provider.as_ref());
+            let code = provider.and_then(ProviderStatus::trouble).map(|trouble| trouble.code);
+            let told = provider.map(ProviderStatus::to_string);
             let reason = match told.filter(|told| !told.is_empty()) {
                 Some(told) => format!("{what}: {told}"),
                 None => what.to_owned(),
             };
-            Self { phase, reason, changed_at }
+            Self { phase, code, reason, changed_at }
         };
         match &cluster.lifecycle {
             Lifecycle::Deploying => under_way(Phase::Deploying, "the cluster is being made"),
@@ -38,7 +45,9 @@ impl DisplayStatus {
             },
             Lifecycle::Updating => under_way(Phase::Updating, "the cluster is being changed"),
             Lifecycle::Destroying => under_way(Phase::Destroying, "the cluster is being taken down"),
-            Lifecycle::Failed { reason } => Self { phase: Phase::Failed, reason: reason.to_string(), changed_at },
+            Lifecycle::Failed { reason } => {
+                Self { phase: Phase::Failed, code: Some(reason.code), reason: reason.to_string(), changed_at }
+            }
         }
     }
 
@@ -49,12 +58,16 @@ impl DisplayStatus {
             (Some(ProbeResult::Reached { version }), Some(trouble)) => {
                 format!("the cluster answers, Kubernetes {version}; its provider does not: {trouble}")
             }
-            (Some(ProbeResult::Refused { reason } | ProbeResult::NoAnswer { reason }), _) => reason.clone(),
+            (Some(ProbeResult::Refused { reason, .. } | ProbeResult::NoAnswer { reason, .. }), _) => reason.clone(),
             (None, Some(trouble)) => trouble.to_string(),
             (None, None) => "the provider says that the cluster runs".to_owned(),
         };
+        let code = match &observed.probe {
+            Some(ProbeResult::Refused { code, .. } | ProbeResult::NoAnswer { code, .. }) => Some(*code),
+            Some(ProbeResult::Reached { .. }) | None => trouble.map(|trouble: &Reason| trouble.code),
+        };
         // While something was being done to the cluster, that was its phase, whatever looks found.
         let changed_at = observed.phase_changed_at.max(cluster.changed_at);
-        Self { phase: observed.phase, reason, changed_at }
+        Self { phase: observed.phase, code, reason, changed_at }
     }
 }

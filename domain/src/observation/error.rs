@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::reason::{Reason, Responsible};
+use crate::reason::{Reason, ReasonCode, Responsible};
 
 /// Why an engine did not do what was asked, cut by what can be done about it. Texts name nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +10,9 @@ pub enum EngineError {
     /// The engine cannot do this at all.
     #[error("the engine cannot {0}")]
     Unsupported(&'static str),
+    /// This installation does not offer the engine, or not any more.
+    #[error("this installation does not offer the engine")]
+    NotOffered,
     /// The provider answered and will not do it: somebody has to change something first.
     #[error("{0}")]
     Rejected(Reason),
@@ -27,33 +30,50 @@ pub enum EngineError {
     },
     /// The provider did not answer, or answered with nothing that makes sense. The call may have taken effect.
     #[error("{0}")]
-    Unreachable(String),
+    Unreachable(Reason),
     /// The thing itself is not there. A missing project or a refused right is not this.
     #[error("it is not there")]
     Missing,
 }
 
 impl EngineError {
+    /// The provider did not answer in a way that tells what has become of the call; `code` says in which.
+    #[must_use]
+    pub fn unreachable(code: ReasonCode, cause: impl Into<String>) -> Self {
+        Self::Unreachable(Reason::new(code, cause, Responsible::Provider, "it is tried again by itself"))
+    }
+
     /// The same as a reason for people.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Rejected(reason) | Self::Denied(reason) => reason.clone(),
-            Self::Unsupported(what) => {
-                Reason::new(format!("the engine cannot {what}"), Responsible::Operator, "ask for something it can do")
-            }
+            Self::Rejected(reason) | Self::Denied(reason) | Self::Unreachable(reason) => reason.clone(),
+            Self::Unsupported(what) => Reason::new(
+                ReasonCode::Unsupported,
+                format!("the engine cannot {what}"),
+                Responsible::Operator,
+                "ask for something it can do",
+            ),
+            Self::NotOffered => Reason::new(
+                ReasonCode::EngineNotOffered,
+                "the engine cannot be used: this installation does not offer it",
+                Responsible::Operator,
+                "offer the engine again",
+            ),
             Self::Busy(what) => Reason::new(
+                ReasonCode::ProviderBusy,
                 format!("the provider is busy: {what}"),
                 Responsible::Provider,
                 "it is tried again by itself",
             ),
             Self::Throttled { .. } => Reason::new(
+                ReasonCode::Throttled,
                 "the provider wants fewer calls",
                 Responsible::Provider,
                 "it is tried again by itself, as late as the provider asked",
             ),
-            Self::Unreachable(what) => Reason::new(what.clone(), Responsible::Provider, "it is tried again by itself"),
             Self::Missing => Reason::new(
+                ReasonCode::ClusterMissing,
                 "the provider does not have it",
                 Responsible::Provider,
                 "deploy it again, or destroy it to clean up",

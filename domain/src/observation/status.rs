@@ -5,7 +5,12 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{cluster::Phase, id::ClusterId, operation::NetworkPolicy, reason::Reason};
+use crate::{
+    cluster::Phase,
+    id::ClusterId,
+    operation::NetworkPolicy,
+    reason::{Reason, ReasonCode},
+};
 
 /// The outcome of one look at a cluster's API server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +23,15 @@ pub enum ProbeResult {
     },
     /// Something answered and refused us: credentials, certificate, or it is not Kubernetes.
     Refused {
+        /// Why.
+        code: ReasonCode,
         /// Why, in plain words.
         reason: String,
     },
     /// Nothing answered: connection refused, time-out, name not found.
     NoAnswer {
+        /// Why.
+        code: ReasonCode,
         /// Why, in plain words.
         reason: String,
     },
@@ -57,10 +66,18 @@ pub struct ProviderStatus {
     pub last_rejection: Option<Reason>,
 }
 
+impl ProviderStatus {
+    /// What is the matter with it, if anything.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&Reason> {
+        self.last_error.as_ref().or(self.last_rejection.as_ref())
+    }
+}
+
 /// For people: what it says, or why it says nothing or does not do what it is asked for.
 impl fmt::Display for ProviderStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.last_error.as_ref().or(self.last_rejection.as_ref()) {
+        match self.trouble() {
             Some(trouble) => trouble.fmt(f),
             None => f.write_str(&self.message),
         }

@@ -11,7 +11,7 @@ use crate::{
     },
     id::ClusterId,
     operation::NetworkPolicy,
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
 };
 
 fn answered(version: &str) -> ProbeResult {
@@ -19,11 +19,11 @@ fn answered(version: &str) -> ProbeResult {
 }
 
 fn refused() -> ProbeResult {
-    ProbeResult::Refused { reason: "the token is not accepted".into() }
+    ProbeResult::Refused { code: ReasonCode::KubeconfigRejected, reason: "the token is not accepted".into() }
 }
 
 fn silent() -> ProbeResult {
-    ProbeResult::NoAnswer { reason: "connection refused".into() }
+    ProbeResult::NoAnswer { code: ReasonCode::ClusterUnreachable, reason: "connection refused".into() }
 }
 
 fn says(words: &str) -> ProviderStatus {
@@ -54,9 +54,10 @@ fn what_is_under_way_or_has_failed_is_shown_whatever_was_seen() {
         (failed("the quota is used up"), Phase::Failed, "the quota is used up"),
     ];
     for (lifecycle, phase, reason) in rows {
+        let code = (phase == Phase::Failed).then_some(ReasonCode::ProvisioningFailed);
         let cluster = cluster(lifecycle.clone(), at(10));
         let unseen = DisplayStatus::of(&cluster, None);
-        assert_eq!(unseen, DisplayStatus { phase, reason: reason.into(), changed_at: at(10) });
+        assert_eq!(unseen, DisplayStatus { phase, code, reason: reason.into(), changed_at: at(10) });
         for probe in [None, Some(answered("v1.37.2")), Some(refused()), Some(silent())] {
             let seen = observed(&cluster, probe.clone(), None, at(20));
             assert_eq!(DisplayStatus::of(&cluster, Some(&seen)), unseen, "{lifecycle:?} {probe:?}");
@@ -75,43 +76,50 @@ fn while_something_is_under_way_its_provider_is_quoted() {
         let with = |words: &str| if quoted { format!("{nothing}: {words}") } else { nothing.clone() };
         assert_eq!(said(says("2 of 3 nodes are ready")), with("2 of 3 nodes are ready"), "{lifecycle:?}");
         assert_eq!(said(in_trouble("2 of 3 nodes are ready")), with("the provider is away"), "{lifecycle:?}");
+        let rejected = ProviderStatus { last_rejection: Some(because("no room")), ..says("") };
+        assert_eq!(said(rejected), with("no room"), "{lifecycle:?}");
     }
 }
 
 #[test]
 fn a_cluster_that_nothing_is_done_to_stands_as_it_was_seen() {
     let answers = "the cluster answers, Kubernetes v1.37.2";
+    let away = Some(because("").code);
+    let (rejected, silence) = (Some(ReasonCode::KubeconfigRejected), Some(ReasonCode::ClusterUnreachable));
     let rows = [
-        (Some(answered("v1.37.2")), None, Phase::Ready, answers.to_owned()),
-        (Some(answered("v1.37.2")), Some(says("fine")), Phase::Ready, answers.to_owned()),
+        (Some(answered("v1.37.2")), None, Phase::Ready, None, answers.to_owned()),
+        (Some(answered("v1.37.2")), Some(says("fine")), Phase::Ready, None, answers.to_owned()),
         (
             Some(answered("v1.37.2")),
             Some(in_trouble("fine")),
             Phase::Ready,
+            away,
             format!("{answers}; its provider does not: the provider is away"),
         ),
-        (Some(refused()), None, Phase::Failed, "the token is not accepted".to_owned()),
-        (Some(refused()), Some(in_trouble("fine")), Phase::Failed, "the token is not accepted".to_owned()),
-        (Some(silent()), None, Phase::Unknown, "connection refused".to_owned()),
-        (Some(silent()), Some(says("fine")), Phase::Unknown, "connection refused".to_owned()),
-        (None, Some(says("fine")), Phase::Ready, "the provider says that the cluster runs".to_owned()),
-        (None, Some(in_trouble("fine")), Phase::Unknown, "the provider is away".to_owned()),
+        (Some(refused()), None, Phase::Failed, rejected, "the token is not accepted".to_owned()),
+        (Some(refused()), Some(in_trouble("fine")), Phase::Failed, rejected, "the token is not accepted".to_owned()),
+        (Some(silent()), None, Phase::Unknown, silence, "connection refused".to_owned()),
+        (Some(silent()), Some(says("fine")), Phase::Unknown, silence, "connection refused".to_owned()),
+        (None, Some(says("fine")), Phase::Ready, None, "the provider says that the cluster runs".to_owned()),
+        (None, Some(in_trouble("fine")), Phase::Unknown, away, "the provider is away".to_owned()),
     ];
     let cluster = cluster(Ready, at(10));
     let unseen = DisplayStatus::of(&cluster, None);
     assert_eq!((unseen.phase, unseen.changed_at), (Phase::Deploying, at(10)));
     assert_eq!(unseen.reason, "waiting for the first look at the cluster");
-    for (probe, told, phase, reason) in rows {
+    for (probe, told, phase, code, reason) in rows {
         let seen = observed(&cluster, probe.clone(), told.clone(), at(20));
-        let expected = DisplayStatus { phase, reason, changed_at: at(20) };
+        let expected = DisplayStatus { phase, code, reason, changed_at: at(20) };
         assert_eq!(DisplayStatus::of(&cluster, Some(&seen)), expected, "{probe:?} {told:?}");
     }
 }
 
 #[test]
 fn a_failure_says_why_it_failed_and_what_to_do() {
-    let reason = Reason::new("the quota is used up", Responsible::Admin, "raise it").with_words("QUOTA_EXCEEDED");
+    let reason = Reason::new(ReasonCode::QuotaExceeded, "the quota is used up", Responsible::Admin, "raise it")
+        .with_words("QUOTA_EXCEEDED");
     let failed = DisplayStatus::of(&cluster(Lifecycle::Failed { reason }, at(10)), None);
+    assert_eq!(failed.code, Some(ReasonCode::QuotaExceeded));
     assert_eq!(failed.reason, "the quota is used up (the provider says: QUOTA_EXCEEDED); raise it");
 }
 

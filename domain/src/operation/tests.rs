@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use proptest::{prelude::*, sample::select};
 
 use super::*;
-use crate::reason::Responsible;
+use crate::reason::{ReasonCode, Responsible};
 
 const KINDS: [StepKind; 7] = [
     StepKind::Create,
@@ -27,7 +27,7 @@ fn deploy() -> Operation {
 }
 
 fn because(cause: &str) -> Reason {
-    Reason::new(cause, Responsible::Provider, "")
+    Reason::new(ReasonCode::ProvisioningFailed, cause, Responsible::Provider, "")
 }
 
 #[test]

@@ -26,6 +26,7 @@ use kqueen_domain::{
         store::{ClusterCommit, ClusterSecrets, RecordChange, SecretUpdate, StoreError, UserSecrets},
     },
     provisioner::{Check, Provisioner, ProvisionerPhase},
+    reason::ReasonCode,
     secret::{Password, PasswordHash},
     user::{AuthMethod, Role, User},
 };
@@ -138,7 +139,12 @@ async fn tenant(stores: &Stores, number: usize, hash: &PasswordHash, now: DateTi
             organization,
             owner: people[0],
             parameters: Document::default(),
-            check: Check { phase: ProvisionerPhase::Ready, reason: "there is nothing to check".into(), at: created_at },
+            check: Check {
+                phase: ProvisionerPhase::Ready,
+                code: None,
+                reason: "there is nothing to check".into(),
+                at: created_at,
+            },
             state_changed_at: created_at,
             created_at,
         };
@@ -174,8 +180,14 @@ fn cluster(tenants: &[Tenant], number: usize, size: usize, now: DateTime<Utc>) -
 fn observed(cluster: ClusterId, number: usize, now: DateTime<Utc>) -> ObservedStatus {
     let version = "v1.37.2".to_owned();
     let probe = match number % 20 {
-        3 | 13 => ProbeResult::NoAnswer { reason: "nothing answers at its address: connection refused".into() },
-        7 => ProbeResult::Refused { reason: "its API server does not accept the token of the kubeconfig".into() },
+        3 | 13 => ProbeResult::NoAnswer {
+            code: ReasonCode::ClusterUnreachable,
+            reason: "nothing answers at its address: connection refused".into(),
+        },
+        7 => ProbeResult::Refused {
+            code: ReasonCode::KubeconfigRejected,
+            reason: "its API server does not accept the token of the kubeconfig".into(),
+        },
         _ => ProbeResult::Reached { version: version.clone() },
     };
     let phase = probe.phase();

@@ -6,6 +6,7 @@ use kqueen_domain::{
         store::{SecretUpdate, StoreError},
     },
     provisioner::{Check, Checked, Provisioner, ProvisionerPhase},
+    reason::ReasonCode,
 };
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 };
 
 fn found(provisioner: &Provisioner, phase: ProvisionerPhase, ms: i64) -> Checked {
-    let check = Check { phase, reason: format!("found after {ms}"), at: after(ms) };
+    let check = Check { phase, code: None, reason: format!("found after {ms}"), at: after(ms) };
     Checked { provisioner: provisioner.id, check, state_changed_at: after(ms - 1) }
 }
 
@@ -35,7 +36,12 @@ pub async fn a_check_leaves_the_revision_alone(site: TestStore) {
     let shown = replica.catalog.provisioner(provisioner.id).unwrap().provisioner;
     assert_eq!((&shown.record.check.reason[..], shown.revision), ("found after 3", revision));
     // Somebody changed it, and it was checked then.
-    let check = Check { phase: ProvisionerPhase::Failed, reason: "changed".into(), at: after(9) };
+    let check = Check {
+        phase: ProvisionerPhase::Failed,
+        code: Some(ReasonCode::CredentialsRejected),
+        reason: "changed".into(),
+        at: after(9),
+    };
     let changed = Provisioner { check, ..provisioner };
     replica.provisioners.update(&changed, SecretUpdate::Keep, revision).await.unwrap();
     assert_eq!(replica.catalog.provisioner(changed.id).unwrap().provisioner.record.check, changed.check);

@@ -8,7 +8,7 @@ use kqueen_domain::{
     observation::{ObservedStatus, ProbeResult, ProviderStatus},
     operation::NetworkPolicy,
     port::store::{ClusterCommit, ClusterSecrets, Creation, SecretUpdate, StoreError},
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
     revision::Revision,
     secret::{Kubeconfig, SecretDocument},
 };
@@ -46,8 +46,13 @@ pub async fn what_is_stored_is_shown(site: TestStore) {
         Lifecycle::Ready,
         Lifecycle::Updating,
         Lifecycle::Failed {
-            reason: Reason::new("the quota of 3 \"nodes\" is used up", Responsible::Admin, "raise it")
-                .with_words("QUOTA"),
+            reason: Reason::new(
+                ReasonCode::QuotaExceeded,
+                "the quota of 3 \"nodes\" is used up",
+                Responsible::Admin,
+                "raise it",
+            )
+            .with_words("QUOTA"),
         },
         Lifecycle::Destroying,
         Lifecycle::Deploying,
@@ -175,13 +180,19 @@ pub async fn observed_statuses_leave_the_revision_alone(site: TestStore) {
         node_count: Some(3),
         network_policy: Some(NetworkPolicy { provider: "CALICO".into(), enabled: true }),
         message: "RECONCILING".into(),
-        last_error: Some(Reason::new("time-out", Responsible::Provider, "")),
-        last_rejection: Some(Reason::new("a network is in use", Responsible::Admin, "")),
+        last_error: Some(Reason::new(ReasonCode::ProviderTimedOut, "time-out", Responsible::Provider, "")),
+        last_rejection: Some(Reason::new(ReasonCode::ResourceInUse, "a network is in use", Responsible::Admin, "")),
     };
     for (look, told) in [
         (Some(ProbeResult::Reached { version: "v1.37.2".into() }), None),
-        (Some(ProbeResult::Refused { reason: "401".into() }), Some(ProviderStatus::default())),
-        (Some(ProbeResult::NoAnswer { reason: "time-out".into() }), Some(told.clone())),
+        (
+            Some(ProbeResult::Refused { code: ReasonCode::KubeconfigRejected, reason: "401".into() }),
+            Some(ProviderStatus::default()),
+        ),
+        (
+            Some(ProbeResult::NoAnswer { code: ReasonCode::ClusterUnreachable, reason: "time-out".into() }),
+            Some(told.clone()),
+        ),
         (None, Some(told)),
     ] {
         let observed = ObservedStatus {

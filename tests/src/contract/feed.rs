@@ -12,6 +12,7 @@ use kqueen_domain::{
         store::{ClusterCommit, ClusterSecrets, Creation, RecordChange, SecretUpdate, StoreError, UserSecrets},
     },
     provisioner::{Check, Checked, ProvisionerPhase},
+    reason::ReasonCode,
     secret::{Kubeconfig, SecretDocument},
 };
 
@@ -181,7 +182,12 @@ pub async fn replicas_hear_the_same(site: TestStore) {
     let created = one.clusters.create(&cluster, ClusterSecrets::default(), work, None).await.unwrap();
     let Creation::New(made) = created else { panic!("nothing was claimed") };
     let seen = one.saw(&an_observed_status(cluster.id)).await.unwrap();
-    let check = Check { phase: ProvisionerPhase::Failed, reason: "401".into(), at: after(1) };
+    let check = Check {
+        phase: ProvisionerPhase::Failed,
+        code: Some(ReasonCode::CredentialsRejected),
+        reason: "401".into(),
+        at: after(1),
+    };
     let checked = Checked { provisioner: provisioner.id, check, state_changed_at: after(1) };
     one.provisioners.record_check(&checked, Term::Alone).await.unwrap();
     let mut ended = operation.clone();

@@ -10,6 +10,7 @@ use kqueen_domain::{
         store::{ClusterCommit, ClusterSecrets, RecordChange, StoreError},
     },
     provisioner::{Check, Checked, ProvisionerPhase},
+    reason::ReasonCode,
     revision::Revision,
 };
 use tokio_util::sync::CancellationToken;
@@ -34,7 +35,12 @@ pub async fn an_only_replica_leads_and_its_term_is_good(site: TestStore) {
         ClusterCommit { observed: Some(an_observed_status(cluster.id)), term: Some(term), ..ClusterCommit::default() };
     replica.clusters.commit(cluster.id, RecordChange::Keep(None), work).await.unwrap();
     replica.clusters.record_observation_times(vec![(cluster.id, after(5))], Some(term)).await.unwrap();
-    let check = Check { phase: ProvisionerPhase::Failed, reason: "401".into(), at: after(1) };
+    let check = Check {
+        phase: ProvisionerPhase::Failed,
+        code: Some(ReasonCode::CredentialsRejected),
+        reason: "401".into(),
+        at: after(1),
+    };
     let checked = Checked { provisioner: provisioner.id, check, state_changed_at: after(1) };
     replica.provisioners.record_check(&checked, term).await.unwrap();
     let orphan = an_orphan(&a_cluster(&provisioner));
@@ -71,7 +77,12 @@ pub async fn who_does_not_lead_writes_nothing(site: TestStore) {
             deposed(replica.clusters.commit(cluster.id, record, everything()).await.map(drop));
         }
         deposed(replica.clusters.record_observation_times(vec![(cluster.id, after(5))], Some(term)).await);
-        let check = Check { phase: ProvisionerPhase::Failed, reason: "401".into(), at: after(1) };
+        let check = Check {
+            phase: ProvisionerPhase::Failed,
+            code: Some(ReasonCode::CredentialsRejected),
+            reason: "401".into(),
+            at: after(1),
+        };
         let checked = Checked { provisioner: provisioner.id, check, state_changed_at: after(1) };
         deposed(replica.provisioners.record_check(&checked, term).await);
         let other = an_orphan(&a_cluster(&provisioner));

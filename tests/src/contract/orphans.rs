@@ -7,7 +7,7 @@ use kqueen_domain::{
     orphan::{Orphan, OrphanState},
     port::store::{ClusterCommit, RecordChange, StoreError},
     provisioner::Provisioner,
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
     revision::Revision,
 };
 
@@ -26,7 +26,9 @@ fn ignored() -> OrphanState {
 }
 
 fn leaving() -> OrphanState {
-    let trouble = Some(Reason::new("the provider is busy", Responsible::Provider, "wait").with_words("BUSY"));
+    let trouble = Some(
+        Reason::new(ReasonCode::ProviderBusy, "the provider is busy", Responsible::Provider, "wait").with_words("BUSY"),
+    );
     OrphanState::Deleting { by: UserId::random(), since: then(), last_error: trouble }
 }
 

@@ -6,6 +6,7 @@ use kqueen_domain::{
     name::ResourceName,
     port::store::{Creation, SecretUpdate, StoreError},
     provisioner::{Check, Provisioner, ProvisionerPhase},
+    reason::ReasonCode,
     revision::Revision,
     secret::SecretDocument,
 };
@@ -26,7 +27,12 @@ pub async fn what_is_stored_is_shown(site: TestStore) {
     let changed = Provisioner {
         name: ResourceName::try_from("GKE").unwrap(),
         parameters: Document::from_stored(r#"{"zone":"a","nested":{"list":[1,2,null]}}"#).unwrap(),
-        check: Check { phase: ProvisionerPhase::NotReachable, reason: "nothing answers".into(), at: after(5) },
+        check: Check {
+            phase: ProvisionerPhase::NotReachable,
+            code: Some(ReasonCode::ProviderUnreachable),
+            reason: "nothing answers".into(),
+            at: after(5),
+        },
         state_changed_at: after(5),
         ..provisioner
     };

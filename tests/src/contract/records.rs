@@ -13,7 +13,7 @@ use kqueen_domain::{
     orphan::{Orphan, OrphanState},
     port::store::IdempotencyRecord,
     provisioner::{Check, Provisioner, ProvisionerPhase},
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
     timeline::{EventKind, TimelineEvent, Tombstone},
     user::{AuthMethod, Role, User},
 };
@@ -66,7 +66,7 @@ pub fn a_provisioner(owner: &User) -> Provisioner {
         organization: owner.organization,
         owner: owner.id,
         parameters: Document::from_stored(r#"{"token":"*******"}"#).unwrap(),
-        check: Check { phase: ProvisionerPhase::Ready, reason: "nothing to check".into(), at: then() },
+        check: Check { phase: ProvisionerPhase::Ready, code: None, reason: "nothing to check".into(), at: then() },
         state_changed_at: then(),
         created_at: then(),
     }
@@ -132,7 +132,7 @@ pub fn an_entry(cluster: &Cluster, ms: i64, message: &str) -> TimelineEvent {
         message: message.into(),
         operation: cluster.operation,
         by: Some(cluster.owner),
-        reason: Some(Reason::new("the provider is busy", Responsible::Provider, "wait")),
+        reason: Some(Reason::new(ReasonCode::ProviderBusy, "the provider is busy", Responsible::Provider, "wait")),
     }
 }
 

@@ -11,7 +11,7 @@ use kqueen_domain::{
         leader::Term,
         store::{ClusterCommit, ClusterSecrets, Creation, RecordChange, SecretUpdate, StoreError},
     },
-    reason::{Reason, Responsible, WORDS},
+    reason::{Reason, ReasonCode, Responsible, WORDS},
     revision::{Revision, Versioned},
     secret::{Kubeconfig, SecretDocument},
     timeline::TimelineEvent,
@@ -312,7 +312,9 @@ pub async fn the_largest_commit_fits(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
-    let reason = Reason::new("c".repeat(500), Responsible::Provider, "n".repeat(200)).with_words("💥".repeat(WORDS));
+    let reason =
+        Reason::new(ReasonCode::KubeconfigLacksRights, "c".repeat(500), Responsible::Provider, "n".repeat(200))
+            .with_words("💥".repeat(WORDS));
     let mut operation = whole.operation.clone();
     for i in 0..kqueen_domain::operation::STEPS {
         let kind = if i % 2 == 0 { StepKind::Create } else { StepKind::Wait };

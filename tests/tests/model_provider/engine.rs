@@ -8,7 +8,7 @@ use kqueen_domain::{
     observation::{EngineError, Observation, ProvisioningState},
     operation::NetworkPolicy,
     port::engine::{ClusterSpec, Engine, ProviderCredentials},
-    reason::Responsible,
+    reason::{ReasonCode, Responsible},
 };
 use kqueen_tests::{
     fixture::peer::{Peer, response},
@@ -26,19 +26,24 @@ mod contract {
 #[tokio::test]
 async fn a_refusal_says_whose_job_it_is() {
     let cases = [
-        (Trouble::BadRequest, Responsible::Requester, "does not accept the request"),
-        (Trouble::Unauthenticated, Responsible::Admin, "does not accept the token"),
-        (Trouble::Forbidden, Responsible::Admin, "lacks the right things.read"),
-        (Trouble::ProjectMissing, Responsible::Admin, "does not have the project"),
-        (Trouble::NoSuchRoute, Responsible::Admin, "no such provider at the provisioner's address"),
-        (Trouble::Quota, Responsible::Admin, "quota is used up"),
+        (Trouble::BadRequest, ReasonCode::InvalidParameter, Responsible::Requester, "does not accept the request"),
+        (Trouble::Unauthenticated, ReasonCode::CredentialsRejected, Responsible::Admin, "does not accept the token"),
+        (Trouble::Forbidden, ReasonCode::PermissionDenied, Responsible::Admin, "lacks the right things.read"),
+        (Trouble::ProjectMissing, ReasonCode::NotFound, Responsible::Admin, "does not have the project"),
+        (
+            Trouble::NoSuchRoute,
+            ReasonCode::WrongEndpoint,
+            Responsible::Admin,
+            "no such provider at the provisioner's address",
+        ),
+        (Trouble::Quota, ReasonCode::QuotaExceeded, Responsible::Admin, "quota is used up"),
     ];
     let site = Site::new().await;
-    for (trouble, responsible, cause) in cases {
+    for (trouble, code, responsible, cause) in cases {
         site.model.inject(Injection::any(Fault::Answers(trouble, Acts::Never)));
         let error = site.observe(&a_spec()).await.unwrap_err();
         let (EngineError::Rejected(reason) | EngineError::Denied(reason)) = error else { panic!("{error:?}") };
-        assert_eq!(reason.responsible, responsible, "{trouble:?}: {reason}");
+        assert_eq!((reason.code, reason.responsible), (code, responsible), "{trouble:?}: {reason}");
         assert!(reason.cause.contains(cause), "{trouble:?}: {reason}");
         assert_eq!(reason.provider_message.is_some(), trouble != Trouble::NoSuchRoute, "{trouble:?}: {reason}");
     }
@@ -320,7 +325,7 @@ async fn an_answer_about_another_thing_is_none() {
     let another = r#"{"kind": "network", "name": "another", "id": "1", "labels": {}, "status": "running"}"#;
     let (_provider, engine, credentials) = provider(r#"{"items": [], "next": null}"#, ("200 OK", another)).await;
     let error = engine.observe(&credentials, &a_spec()).await.unwrap_err();
-    assert!(matches!(&error, EngineError::Unreachable(what) if what.contains("something else")), "{error:?}");
+    assert!(matches!(&error, EngineError::Unreachable(why) if why.code == ReasonCode::UnexpectedAnswer), "{error:?}");
 }
 
 #[tokio::test]

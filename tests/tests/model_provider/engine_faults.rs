@@ -123,6 +123,7 @@ fn told(outcome: &Result<(), EngineError>) -> &'static str {
     match outcome {
         Ok(()) => "done",
         Err(EngineError::Unsupported(_)) => "unsupported",
+        Err(EngineError::NotOffered) => "not offered",
         Err(EngineError::Rejected(_)) => "rejected",
         Err(EngineError::Denied(_)) => "denied",
         Err(EngineError::Busy(_)) => "busy",

@@ -19,7 +19,7 @@ use kqueen_domain::{
     id::ClusterId,
     observation::EngineError,
     port::clock::Clock,
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
 };
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
@@ -79,7 +79,9 @@ impl DemoCloud {
     ) -> Result<T, EngineError> {
         let cloud = Arc::clone(self);
         let changed = spawn_blocking(move || cloud.change_and_keep(change)).await;
-        changed.unwrap_or_else(|_| Err(EngineError::Unreachable("the simulated cloud broke off".to_owned())))
+        changed.unwrap_or_else(|_| {
+            Err(EngineError::unreachable(ReasonCode::ProviderUnavailable, "the simulated cloud broke off"))
+        })
     }
 
     fn change_and_keep<T>(
@@ -110,6 +112,7 @@ impl std::fmt::Debug for DemoCloud {
 
 fn not_kept(path: &Path, error: &io::Error) -> EngineError {
     EngineError::Rejected(Reason::new(
+        ReasonCode::HostMisconfigured,
         format!("the simulated cloud cannot be kept in {}: {error}", path.display()),
         Responsible::Operator,
         "make the folder writable, then retry",

@@ -7,7 +7,7 @@ use kqueen_domain::{
     ledger::OwnershipTag,
     observation::ProvisioningState,
     operation::NetworkPolicy,
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -278,6 +278,7 @@ impl DemoCluster {
     fn out_of_quota(&self) -> Reason {
         let region = &self.region;
         Reason::new(
+            ReasonCode::QuotaExceeded,
             format!("the quota for virtual CPUs in region {region} is used up (simulated)"),
             Responsible::Admin,
             "it broke because of its name: rename the cluster to one that does not start with `fail-` and retry, or destroy it",

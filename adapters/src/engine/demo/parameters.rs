@@ -8,7 +8,7 @@ use kqueen_domain::{
         FieldKind::{Integer, Select},
         NOBODY,
     },
-    reason::Responsible,
+    reason::{ReasonCode, Responsible},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -124,7 +124,12 @@ impl Wish {
         let ClusterParameters { node_count, size, kubernetes_version, network_policy } = read(parameters, "cluster")?;
         if !(1..=MOST_NODES).contains(&node_count) {
             let cause = format!("a simulated cluster has 1 to {MOST_NODES} nodes");
-            return Err(rejected(cause, Responsible::Requester, "change its node count, then retry"));
+            return Err(rejected(
+                ReasonCode::InvalidParameter,
+                cause,
+                Responsible::Requester,
+                "change its node count, then retry",
+            ));
         }
         let enabled = network_policy != NOBODY;
         // Who would enforce it is known before it is turned on.
@@ -136,7 +141,12 @@ impl Wish {
 fn read<T: DeserializeOwned>(parameters: &Map<String, Value>, whose: &str) -> Result<T, EngineError> {
     serde_json::from_value(Value::Object(parameters.clone())).map_err(|_| {
         let cause = format!("the {whose}'s parameters are not those of the demo engine (simulated)");
-        rejected(cause, Responsible::Requester, "set them anew; the engine's form says what they are")
+        rejected(
+            ReasonCode::InvalidParameter,
+            cause,
+            Responsible::Requester,
+            "set them anew; the engine's form says what they are",
+        )
     })
 }
 

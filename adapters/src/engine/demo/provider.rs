@@ -8,7 +8,7 @@ use kqueen_domain::{
     observation::{EngineError, InventoryItem, Observation, ObservedCluster, ProvisioningState},
     operation::NetworkPolicy,
     port::engine::ProviderCredentials,
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -81,6 +81,7 @@ impl Caller {
         let present = clusters.get(&self.tag.cluster);
         if present.is_some_and(|cluster| !self.owns(cluster)) {
             return Err(rejected(
+                ReasonCode::NameTaken,
                 format!("the name kqueen-{} is taken by something that is not ours (simulated)", self.tag.cluster),
                 Responsible::Admin,
                 "find out whose it is; deploy under another name",
@@ -94,6 +95,7 @@ impl Caller {
         };
         if !broken && clusters.len() >= CLUSTERS {
             return Err(rejected(
+                ReasonCode::QuotaExceeded,
                 format!("the simulated provider has its {CLUSTERS} clusters"),
                 Responsible::Requester,
                 "destroy some of them, then retry",
@@ -146,6 +148,7 @@ impl Caller {
         }
         if !(1..=MOST_NODES).contains(&node_count) {
             return Err(rejected(
+                ReasonCode::InvalidParameter,
                 format!("a simulated cluster has 1 to {MOST_NODES} nodes"),
                 Responsible::Requester,
                 "ask for another number of nodes",
@@ -173,6 +176,7 @@ impl Caller {
         is_at_rest(&cluster.work, &moment)?;
         if policy.enabled && !ENFORCERS.iter().any(|known| known.eq_ignore_ascii_case(&policy.provider)) {
             return Err(rejected(
+                ReasonCode::InvalidParameter,
                 format!("the simulated provider enforces network policy with {}", ENFORCERS.join(" or ")),
                 Responsible::Requester,
                 "choose one of them",
@@ -192,6 +196,7 @@ impl Caller {
         if Mishap::of(&self.name) == Mishap::Deleting && cluster.refusals < REFUSALS {
             cluster.refusals += 1;
             let reason = Reason::new(
+                ReasonCode::ResourceInUse,
                 format!(
                     "a load balancer still uses the cluster's network (simulated, refusal {} of {REFUSALS})",
                     cluster.refusals
@@ -257,6 +262,7 @@ impl Caller {
             return Ok(());
         }
         let reason = Reason::new(
+            ReasonCode::QuotaExceeded,
             format!(
                 "the provisioner's quota of {quota} nodes has {used} in use and no room for {node_count} (simulated)"
             ),
@@ -273,6 +279,7 @@ fn is_at_rest(work: &Work, moment: &Moment) -> Result<(), EngineError> {
     match (&moment.condition, work) {
         (ProvisioningState::Running, _) | (ProvisioningState::Broken(_), Work::Resize { .. }) => Ok(()),
         (ProvisioningState::Broken(_) | ProvisioningState::Incomplete, _) => Err(rejected(
+            ReasonCode::ClusterIncomplete,
             "the cluster was never made completely (simulated)",
             Responsible::Requester,
             "retry deploying it first",
@@ -303,8 +310,13 @@ fn things(cluster: &DemoCluster, moment: &Moment) -> Vec<ProviderResource> {
         .collect()
 }
 
-pub(super) fn rejected(cause: impl Into<String>, responsible: Responsible, next_step: &str) -> EngineError {
-    EngineError::Rejected(Reason::new(cause, responsible, next_step))
+pub(super) fn rejected(
+    code: ReasonCode,
+    cause: impl Into<String>,
+    responsible: Responsible,
+    next_step: &str,
+) -> EngineError {
+    EngineError::Rejected(Reason::new(code, cause, responsible, next_step))
 }
 
 fn busy(words: &str) -> EngineError {

@@ -16,6 +16,7 @@ use kqueen_domain::{
     kubernetes::{ClusterStatus, Snapshot, Topology},
     observation::ProbeResult,
     port::inspector::{ClusterInspector, InspectError},
+    reason::ReasonCode,
     secret::Kubeconfig,
 };
 use secrecy::ExposeSecret;
@@ -74,8 +75,10 @@ impl ClusterInspector for DemoInspector {
         let Some((id, access)) = simulated(kubeconfig) else { return self.inner.probe(kubeconfig).await };
         match self.reach(id, &access) {
             Ok((cluster, _)) => ProbeResult::Reached { version: cluster.git_version() },
-            Err(InspectError::Refused(reason)) => ProbeResult::Refused { reason },
-            Err(InspectError::Unreachable(reason) | InspectError::TimedOut(reason)) => ProbeResult::NoAnswer { reason },
+            Err(InspectError::Refused(reason)) => ProbeResult::Refused { code: ReasonCode::KubeconfigRejected, reason },
+            Err(InspectError::Unreachable(reason) | InspectError::TimedOut(reason)) => {
+                ProbeResult::NoAnswer { code: ReasonCode::ClusterUnreachable, reason }
+            }
         }
     }
 

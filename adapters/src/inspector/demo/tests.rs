@@ -13,6 +13,7 @@ use kqueen_domain::{
         clock::{Clock, SetClock},
         engine::{ClusterSpec, Engine, ProviderCredentials as ProviderAccess},
     },
+    reason::ReasonCode,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -41,7 +42,7 @@ impl Elsewhere {
 #[async_trait]
 impl ClusterInspector for Elsewhere {
     async fn probe(&self, _: &Kubeconfig) -> ProbeResult {
-        ProbeResult::Refused { reason: self.refuse().to_string() }
+        ProbeResult::Refused { code: ReasonCode::KubeconfigRejected, reason: self.refuse().to_string() }
     }
     async fn status(&self, _: &Kubeconfig, _: Duration) -> Result<ClusterStatus, InspectError> {
         Err(self.refuse())
@@ -366,7 +367,7 @@ async fn knowing_a_clusters_id_lets_nobody_in() {
     let server = format!("https://{}.demo.kqueen.invalid:6443", world.spec.tag.cluster);
     let guessed = leading_to(&server, "simulated-00000000000000000000000000000000");
     assert!(
-        matches!(world.inspector.probe(&guessed).await, ProbeResult::Refused { reason } if reason.contains("credentials"))
+        matches!(world.inspector.probe(&guessed).await, ProbeResult::Refused { reason, .. } if reason.contains("credentials"))
     );
     assert!(matches!(world.inspector.status(&guessed, WITHIN).await, Err(InspectError::Refused(_))));
 }
@@ -382,7 +383,7 @@ async fn other_clusters_are_left_to_the_inspector_behind() {
     ] {
         let (before, kubeconfig) = (world.elsewhere.asked(), leading_to(server, "t"));
         assert!(
-            matches!(world.inspector.probe(&kubeconfig).await, ProbeResult::Refused { reason } if reason == "elsewhere")
+            matches!(world.inspector.probe(&kubeconfig).await, ProbeResult::Refused { reason, .. } if reason == "elsewhere")
         );
         assert!(
             world.inspector.status(&kubeconfig, WITHIN).await.is_err()

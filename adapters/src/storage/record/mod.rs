@@ -3,6 +3,7 @@
 //! back with the record's next change; a newer one is refused, never guessed at.
 
 mod cluster;
+mod code;
 mod ledger;
 mod observed_status;
 mod operation;

@@ -10,7 +10,7 @@ use kqueen_domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Record, reason::StoredReason, twins};
+use super::{Record, code::code_of, reason::StoredReason, twins};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Form {
@@ -29,6 +29,8 @@ pub(crate) struct Form {
 #[derive(Serialize, Deserialize)]
 struct StoredProbeResult {
     outcome: StoredOutcome,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
     /// The version of a cluster that answered, the reason of one that did not.
     said: String,
 }
@@ -78,21 +80,22 @@ twins!(Phase, StoredPhase { Deploying, Ready, Updating, Destroying, Failed, Unkn
 
 impl From<ProbeResult> for StoredProbeResult {
     fn from(probe: ProbeResult) -> Self {
-        let (outcome, said) = match probe {
-            ProbeResult::Reached { version } => (StoredOutcome::Answered, version),
-            ProbeResult::Refused { reason } => (StoredOutcome::Refused, reason),
-            ProbeResult::NoAnswer { reason } => (StoredOutcome::Silent, reason),
+        let (outcome, code, said) = match probe {
+            ProbeResult::Reached { version } => (StoredOutcome::Answered, None, version),
+            ProbeResult::Refused { code, reason } => (StoredOutcome::Refused, Some(code), reason),
+            ProbeResult::NoAnswer { code, reason } => (StoredOutcome::Silent, Some(code), reason),
         };
-        Self { outcome, said }
+        Self { outcome, code: code.map(|code| code.to_string()), said }
     }
 }
 
 impl From<StoredProbeResult> for ProbeResult {
-    fn from(StoredProbeResult { outcome, said }: StoredProbeResult) -> Self {
+    fn from(StoredProbeResult { outcome, code, said }: StoredProbeResult) -> Self {
+        let code = code_of(code.as_deref(), &said);
         match outcome {
             StoredOutcome::Answered => Self::Reached { version: said },
-            StoredOutcome::Refused => Self::Refused { reason: said },
-            StoredOutcome::Silent => Self::NoAnswer { reason: said },
+            StoredOutcome::Refused => Self::Refused { code, reason: said },
+            StoredOutcome::Silent => Self::NoAnswer { code, reason: said },
         }
     }
 }

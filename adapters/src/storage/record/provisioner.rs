@@ -9,7 +9,7 @@ use kqueen_domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Record, embedded, extracted, twins};
+use super::{Record, code::code_of, embedded, extracted, twins};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Form {
@@ -27,6 +27,8 @@ pub(crate) struct Form {
 #[derive(Serialize, Deserialize)]
 struct StoredCheck {
     phase: StoredPhase,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
     reason: String,
     at: DateTime<Utc>,
 }
@@ -43,15 +45,18 @@ twins!(ProvisionerPhase, StoredPhase { Ready, Failed, NotReachable });
 
 impl From<Check> for StoredCheck {
     fn from(check: Check) -> Self {
-        let Check { phase, reason, at } = check;
-        Self { phase: phase.into(), reason, at }
+        let Check { phase, code, reason, at } = check;
+        Self { phase: phase.into(), code: code.map(|code| code.to_string()), reason, at }
     }
 }
 
 impl From<StoredCheck> for Check {
     fn from(check: StoredCheck) -> Self {
-        let StoredCheck { phase, reason, at } = check;
-        Self { phase: phase.into(), reason, at }
+        let StoredCheck { phase, code, reason, at } = check;
+        let phase = phase.into();
+        // What is well has no code, and neither has anything that version 0.1 wrote.
+        let code = (phase != ProvisionerPhase::Ready).then(|| code_of(code.as_deref(), &reason));
+        Self { phase, code, reason, at }
     }
 }
 

@@ -3,10 +3,12 @@
 use kqueen_domain::reason::{Reason, Responsible};
 use serde::{Deserialize, Serialize};
 
-use super::twins;
+use super::{code::code_of, twins};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredReason {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
     cause: String,
     #[serde(rename = "fixer")]
     responsible: StoredResponsible,
@@ -29,14 +31,21 @@ twins!(Responsible, StoredResponsible { Requester, Admin, Operator, Provider });
 
 impl From<Reason> for StoredReason {
     fn from(reason: Reason) -> Self {
-        let Reason { cause, responsible, next_step, provider_message } = reason;
-        Self { cause, responsible: responsible.into(), next_step, provider_message }
+        let Reason { code, cause, responsible, next_step, provider_message } = reason;
+        Self {
+            code: Some(code.as_str().to_owned()),
+            cause,
+            responsible: responsible.into(),
+            next_step,
+            provider_message,
+        }
     }
 }
 
 impl From<StoredReason> for Reason {
     fn from(stored: StoredReason) -> Self {
-        let StoredReason { cause, responsible, next_step, provider_message } = stored;
-        Self { cause, responsible: responsible.into(), next_step, provider_message }
+        let StoredReason { code, cause, responsible, next_step, provider_message } = stored;
+        let code = code_of(code.as_deref(), &cause);
+        Self { code, cause, responsible: responsible.into(), next_step, provider_message }
     }
 }

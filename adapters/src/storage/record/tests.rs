@@ -8,7 +8,7 @@ use kqueen_domain::{
     organization::Organization,
     orphan::{Orphan, OrphanState},
     provisioner::{Checked, Provisioner, ProvisionerPhase},
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
     timeline::{TimelineEvent, Tombstone},
     user::{AuthMethod, Role, User},
 };
@@ -49,11 +49,14 @@ fn the_newest_formats_stay_as_they_are() {
     let provisioner: Provisioner = survives(PROVISIONER_1);
     assert_eq!(provisioner.check.phase, ProvisionerPhase::NotReachable);
     let cluster: Cluster = survives(CLUSTER_2);
-    let reason = Reason::new("quota", Responsible::Admin, "raise it").with_words("QUOTA_EXCEEDED");
+    let reason = Reason::new(ReasonCode::Unknown, "quota", Responsible::Admin, "raise it").with_words("QUOTA_EXCEEDED");
     assert_eq!(cluster.lifecycle, Lifecycle::Failed { reason });
     assert!(cluster.operation.is_some());
     let observed: ObservedStatus = survives(SIGHTING_2);
-    assert_eq!(observed.probe, Some(ProbeResult::NoAnswer { reason: "connection refused".into() }));
+    assert_eq!(
+        observed.probe,
+        Some(ProbeResult::NoAnswer { code: ReasonCode::Unknown, reason: "connection refused".into() })
+    );
     assert_eq!(observed.provider.unwrap().network_policy.unwrap().provider, "CALICO");
     let bare: ObservedStatus = survives(BARE_SIGHTING_2);
     assert_eq!((bare.probe, bare.provider, bare.phase), (None, None, Phase::Ready));
@@ -89,7 +92,10 @@ fn what_is_done_to_clusters_stays_as_it_is() {
 #[test]
 fn a_failure_told_in_words_becomes_a_reason() {
     let cluster: Cluster = read(CLUSTER_1.as_bytes()).unwrap();
-    assert_eq!(cluster.lifecycle, Lifecycle::Failed { reason: Reason::new("quota", Responsible::Admin, "") });
+    assert_eq!(
+        cluster.lifecycle,
+        Lifecycle::Failed { reason: Reason::new(ReasonCode::Unknown, "quota", Responsible::Admin, "") }
+    );
     assert_eq!((cluster.operation, cluster.has_kubeconfig), (None, true));
     assert_eq!(cluster.metadata.as_ref().unwrap().as_str(), r#"{"node_count":3}"#);
     let again: Cluster = read(&written(&cluster).unwrap()).unwrap();
@@ -104,7 +110,10 @@ fn a_failure_told_in_words_becomes_a_reason() {
 #[test]
 fn a_look_is_kept_when_its_form_changes() {
     let observed: ObservedStatus = read(SIGHTING_1.as_bytes()).unwrap();
-    assert_eq!(observed.probe, Some(ProbeResult::NoAnswer { reason: "connection refused".into() }));
+    assert_eq!(
+        observed.probe,
+        Some(ProbeResult::NoAnswer { code: ReasonCode::Unknown, reason: "connection refused".into() })
+    );
     assert_eq!((observed.provider.as_ref(), observed.version.as_deref()), (None, Some("v1.37.2")));
     assert_eq!(observed.phase, Phase::Unknown);
     let again: ObservedStatus = read(&written(&observed).unwrap()).unwrap();

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Free, operation::Reason, provisioner::NestedProvisioner, user::NestedUser};
+use super::{Free, operation::Reason, provisioner::NestedProvisioner, reason_code::ReasonCode, user::NestedUser};
 use crate::api::{
     body::{Body, Fields},
     read_only,
@@ -83,6 +83,9 @@ pub struct ClusterView {
     pub state: String,
     /// Its state, for programs.
     pub phase: ClusterPhaseWord,
+    /// What is the matter, for programs; null where nothing is.
+    #[oai(nullable)]
+    pub status_reason: Option<ReasonCode>,
     /// Why it is in this state, in plain words.
     pub status_message: String,
     /// When `phase` last changed.

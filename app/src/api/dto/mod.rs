@@ -6,6 +6,7 @@ pub mod operation;
 pub mod organization;
 pub mod orphan;
 pub mod provisioner;
+pub mod reason_code;
 pub mod session;
 pub mod status;
 pub mod timeline;

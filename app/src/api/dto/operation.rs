@@ -10,7 +10,7 @@ use poem_openapi::{Enum, Object};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::cluster::NetworkPolicy;
+use super::{cluster::NetworkPolicy, reason_code::ReasonCode};
 
 /// Whose job it is to put something right.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
@@ -30,6 +30,8 @@ pub enum Responsible {
 /// Why something failed, so that somebody can do something about it.
 #[derive(Debug, Object, Serialize)]
 pub struct Reason {
+    /// What kind of trouble it is, for programs.
+    pub code: ReasonCode,
     /// What is the matter, in plain words.
     pub cause: String,
     /// Whose job it is.
@@ -44,6 +46,7 @@ pub struct Reason {
 impl From<&reason::Reason> for Reason {
     fn from(it: &reason::Reason) -> Self {
         Self {
+            code: ReasonCode(it.code),
             cause: it.cause.clone(),
             responsible: match it.responsible {
                 reason::Responsible::Requester => Responsible::Requester,

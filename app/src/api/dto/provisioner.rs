@@ -10,7 +10,7 @@ use poem_openapi::{Enum, Object};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Free, user::NestedUser};
+use super::{Free, reason_code::ReasonCode, user::NestedUser};
 use crate::api::{body::Body, read_only};
 
 /// A provisioner to be created.
@@ -73,6 +73,9 @@ pub struct ProvisionerView {
     pub state: String,
     /// How it stands, for programs.
     pub phase: ProvisionerPhaseWord,
+    /// What is the matter, for programs; null where nothing is.
+    #[oai(nullable)]
+    pub status_reason: Option<ReasonCode>,
     /// Why.
     pub status_message: String,
     /// When it was last checked.
@@ -106,6 +109,9 @@ pub struct NestedProvisioner {
     pub state: Option<String>,
     /// How it stands, for programs.
     pub phase: Option<ProvisionerPhaseWord>,
+    /// What is the matter, for programs; null where nothing is.
+    #[oai(nullable)]
+    pub status_reason: Option<ReasonCode>,
     /// Why.
     pub status_message: Option<String>,
     /// When it was last checked.

@@ -18,7 +18,7 @@ use crate::{
     observation::{ObservedStatus, ProbeResult, ProviderStatus},
     organization::Organization,
     provisioner::{Check, Checked, Provisioner, ProvisionerPhase},
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
     revision::{Revision, Versioned},
     user::{AuthMethod, Role, User},
 };
@@ -275,7 +275,9 @@ impl Script {
             Lifecycle::Deploying,
             Lifecycle::Updating,
             Lifecycle::Destroying,
-            Lifecycle::Failed { reason: Reason::new("so it is", Responsible::Provider, "") },
+            Lifecycle::Failed {
+                reason: Reason::new(ReasonCode::ProvisioningFailed, "so it is", Responsible::Provider, ""),
+            },
         ]);
         let known = self.model.clusters.iter().find(|c| c.value.id == id).map(|c| c.value.clone());
         let cluster = match known {
@@ -303,7 +305,7 @@ impl Script {
 }
 
 fn check(random: &mut Random) -> Check {
-    Check { phase: random.pick(&ProvisionerPhase::ALL), reason: "so it is".into(), at: random.time() }
+    Check { phase: random.pick(&ProvisionerPhase::ALL), code: None, reason: "so it is".into(), at: random.time() }
 }
 
 fn checked(random: &mut Random) -> Checked {
@@ -313,11 +315,12 @@ fn checked(random: &mut Random) -> Checked {
 fn observed(random: &mut Random) -> ObservedStatus {
     let probe = random.pick(&[
         Some(ProbeResult::Reached { version: "v1.37.2".into() }),
-        Some(ProbeResult::Refused { reason: "not Kubernetes".into() }),
-        Some(ProbeResult::NoAnswer { reason: "connection refused".into() }),
+        Some(ProbeResult::Refused { code: ReasonCode::KubeconfigRejected, reason: "not Kubernetes".into() }),
+        Some(ProbeResult::NoAnswer { code: ReasonCode::ClusterUnreachable, reason: "connection refused".into() }),
         None,
     ]);
-    let trouble = random.one_in(2).then(|| Reason::new("no answer", Responsible::Provider, ""));
+    let trouble =
+        random.one_in(2).then(|| Reason::new(ReasonCode::ProviderUnreachable, "no answer", Responsible::Provider, ""));
     let told = random.one_in(2).then(|| ProviderStatus {
         message: "it runs".into(),
         last_error: trouble,

@@ -18,7 +18,7 @@ use crate::{
         engine::{Capabilities, Engine},
         store::{ClusterCommit, ClusterSecrets, RecordChange, SecretUpdate},
     },
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
     service::{
         Expected, ServiceError,
         change::{check_expected, retry_on_conflict},
@@ -354,7 +354,7 @@ pub(super) fn told(
 /// What was under way ends with what was asked for instead, and the story says so.
 pub(super) fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: DateTime<Utc>, work: &mut ClusterCommit) {
     let mut operation = entry.record.clone();
-    let reason = Reason::new(why, Responsible::Requester, "");
+    let reason = Reason::new(ReasonCode::Superseded, why, Responsible::Requester, "");
     operation.end(OperationStatus::Cancelled, Some(reason.clone()), now);
     work.timeline.push(TimelineEvent {
         cluster: operation.cluster,

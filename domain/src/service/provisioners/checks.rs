@@ -28,6 +28,10 @@ pub(in crate::service) async fn ask(engine: &dyn Engine, parameters: &Map<String
 /// What an engine's answer says of a provisioner. The engine is named, so that a simulated provider is told from a real one.
 fn judged(found: Result<(), EngineError>, engine: Option<&EngineDescriptor>, at: DateTime<Utc>) -> Check {
     let name = engine.map_or("the provider", |engine| engine.verbose_name);
+    let code = match &found {
+        Ok(()) | Err(EngineError::Busy(_) | EngineError::Throttled { .. }) => None,
+        Err(error) => Some(error.reason().code),
+    };
     let (phase, reason) = match found {
         Ok(()) if engine.is_some_and(|engine| !engine.capabilities.deploy) => (
             ProvisionerPhase::Ready,
@@ -43,10 +47,11 @@ fn judged(found: Result<(), EngineError>, engine: Option<&EngineDescriptor>, at:
             error @ (EngineError::Rejected(_)
             | EngineError::Denied(_)
             | EngineError::Missing
-            | EngineError::Unsupported(_)),
+            | EngineError::Unsupported(_)
+            | EngineError::NotOffered),
         ) => (ProvisionerPhase::Failed, error.reason().to_string()),
     };
-    Check { phase, reason, at }
+    Check { phase, code, reason, at }
 }
 
 /// Checks provisioners in the background.
@@ -79,7 +84,7 @@ impl Checks {
                 let credentials = self.providers.credentials(&view).await?;
                 engine.check(&credentials.parameters).await
             }
-            None => Err(EngineError::Unsupported("be used: this installation does not offer it")),
+            None => Err(EngineError::NotOffered),
         };
         let before = &view.provisioner.record;
         let check = judged(found, engine.map(|engine| engine.descriptor()), asked_at);

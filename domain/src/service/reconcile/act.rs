@@ -18,7 +18,7 @@ use crate::{
     operation::{OperationKind, OperationStatus, StepKind, StepOutcome},
     parameter::{NETWORK_POLICY, NODE_COUNT},
     port::store::{ClusterSecrets, RecordChange, SecretUpdate, StoreError},
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
     secret::{Kubeconfig, SecretDocument},
     timeline::{EventKind, KEPT},
 };
@@ -209,13 +209,18 @@ impl Reconciler {
         let kubeconfig: Kubeconfig = match kubeconfig::parse(given, &self.addresses) {
             Ok(kubeconfig) => kubeconfig,
             Err(invalid) => {
-                let (responsible, next_step) = if kubeconfig::parse(given, &AddressRules::denying(Vec::new())).is_ok() {
-                    (Responsible::Operator, "allow the address in CLUSTER_ADDRESS_DENY if it is meant to be reached")
-                } else {
-                    (Responsible::Provider, "it is fetched again by itself")
-                };
-                let reason =
-                    Reason::new(format!("the provider's kubeconfig cannot be used: {invalid}"), responsible, next_step);
+                let (code, responsible, next_step) =
+                    if kubeconfig::parse(given, &AddressRules::denying(Vec::new())).is_ok() {
+                        (
+                            ReasonCode::AddressDenied,
+                            Responsible::Operator,
+                            "allow the address in CLUSTER_ADDRESS_DENY if it is meant to be reached",
+                        )
+                    } else {
+                        (ReasonCode::KubeconfigUnusable, Responsible::Provider, "it is fetched again by itself")
+                    };
+                let cause = format!("the provider's kubeconfig cannot be used: {invalid}");
+                let reason = Reason::new(code, cause, responsible, next_step);
                 return self.hold(turn, &EngineError::Rejected(reason), now).await;
             }
         };
@@ -347,7 +352,7 @@ fn is_told(cluster: &Cluster, name: &str) -> bool {
 /// put right, and nobody wants to pay for what was to go.
 const fn is_final(call: &Call, error: &EngineError) -> bool {
     match error {
-        EngineError::Unsupported(_) => true,
+        EngineError::Unsupported(_) | EngineError::NotOffered => true,
         EngineError::Rejected(_) | EngineError::Denied(_) | EngineError::Missing => !matches!(call, Call::Destroy),
         EngineError::Busy(_) | EngineError::Throttled { .. } | EngineError::Unreachable(_) => false,
     }

@@ -140,7 +140,7 @@ impl Reconciler {
         let asked_at = self.clock.now();
         let mut observation = match &line {
             Some(line) => line.engine.observe(&line.credentials, &line.spec).await,
-            None => Err(EngineError::Unsupported("be used any more: this installation does not offer it")),
+            None => Err(EngineError::NotOffered),
         };
         // What is not where it would be made now is looked for where it was made: the provisioner may lead elsewhere since.
         if let Some(line) = &mut line

@@ -75,9 +75,8 @@ impl OrphanCollector {
 
     /// What is to go, and cannot since nobody can ask the provider, says so.
     async fn cannot_sweep(&self, id: ProvisionerId, term: Term) -> Result<(), StoreError> {
-        let error = EngineError::Unsupported("be used any more: this installation does not offer it");
         for view in self.of(id) {
-            self.tell(&view, Some(error.reason()), term).await?;
+            self.tell(&view, Some(EngineError::NotOffered.reason()), term).await?;
         }
         Ok(())
     }

@@ -108,9 +108,7 @@ impl Reconciliation {
             return is_news(known.as_ref(), trouble);
         };
         let is_news = is_news(step.reason.as_ref(), trouble);
-        if is_news {
-            step.reason = trouble.cloned();
-        }
+        step.reason = trouble.map(|trouble| trouble.clone().or_first(step.reason.as_ref()));
         is_news
     }
 

@@ -22,6 +22,7 @@ use crate::{
         },
     },
     provisioner::{Provisioner, ProvisionerPhase},
+    reason::ReasonCode,
     revision::{Revision, Versioned},
     secret::{Password, SecretDocument},
     service::people::bootstrap::{Bootstrap, FirstAdmin, FirstProvisioner},
@@ -115,7 +116,7 @@ fn provisioner(found: Result<(), EngineError>) -> FirstProvisioner {
 async fn the_first_superadmin_finds_provisioners() {
     let found = [
         (Ok(()), ProvisionerPhase::Ready),
-        (Err(EngineError::Unreachable("down".into())), ProvisionerPhase::NotReachable),
+        (Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "down")), ProvisionerPhase::NotReachable),
     ];
     for (found, phase) in found {
         let world = World::new();

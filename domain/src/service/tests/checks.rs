@@ -23,7 +23,7 @@ use crate::{
         store::{MockProvisionerStore, StoreError},
     },
     provisioner::{Check, Checked, Provisioner, ProvisionerPhase},
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
     revision::Revision,
     service::provisioners::{checks::Checks, providers::Providers},
 };
@@ -76,7 +76,7 @@ fn office() -> Office {
 }
 
 fn reason(cause: &str) -> Reason {
-    Reason::new(cause, Responsible::Admin, "do something about it")
+    Reason::new(ReasonCode::CredentialsRejected, cause, Responsible::Admin, "do something about it")
 }
 
 #[tokio::test]
@@ -91,7 +91,11 @@ async fn every_answer_of_an_engine() {
             Ready,
             "Engine of the Tests answers and is busy",
         ),
-        (Err(EngineError::Unreachable("connection refused".into())), NotReachable, "connection refused"),
+        (
+            Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused")),
+            NotReachable,
+            "connection refused",
+        ),
         (Err(EngineError::Denied(reason("the key was revoked"))), Failed, "the key was revoked"),
         (Err(EngineError::Rejected(reason("the project is gone"))), Failed, "the project is gone"),
         (Err(EngineError::Unsupported("check credentials")), Failed, "the engine cannot check credentials"),
@@ -120,7 +124,9 @@ async fn a_state_tells_since_when_it_holds() {
             office.provider.check.set(match after {
                 ProvisionerPhase::Ready => Ok(()),
                 ProvisionerPhase::Failed => Err(EngineError::Missing),
-                ProvisionerPhase::NotReachable => Err(EngineError::Unreachable("time-out".into())),
+                ProvisionerPhase::NotReachable => {
+                    Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "time-out"))
+                }
             });
             office.checks.check(known.id).await.unwrap();
             let since = if before == after { known.state_changed_at } else { office.world.now() };
@@ -138,7 +144,7 @@ async fn a_check_with_credentials_that_were_replaced_meanwhile_does_not_speak_fo
     office.story.meanwhile("check", move || {
         world.clock.advance(TimeDelta::seconds(5));
         let record = world.catalog.provisioner(world.making).unwrap().provisioner.record.clone();
-        let check = Check { phase: ProvisionerPhase::Ready, reason: "fine".into(), at: world.now() };
+        let check = Check { phase: ProvisionerPhase::Ready, code: None, reason: "fine".into(), at: world.now() };
         world.put_provisioner(Provisioner { check, ..record });
         world.clock.advance(TimeDelta::seconds(5));
     });

@@ -21,7 +21,7 @@ use crate::{
         engine::{Capabilities, EngineRegistry},
         store::{ClusterSecrets, MockClusterStore, MockReadBarrier, RecordChange, SecretUpdate, StoreError},
     },
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
     revision::Revision,
     secret::{Kubeconfig, SecretDocument},
     service::clusters::{ClusterPatch, NewCluster, ShownKubeconfig},
@@ -75,7 +75,9 @@ fn with_secrets(world: &World, lifecycle: Lifecycle) -> (ClusterId, SecretDocume
 
 /// It is deployed when somebody tries again, so that everything may be changed before.
 fn broken() -> Lifecycle {
-    Lifecycle::Failed { reason: Reason::new("no room", Responsible::Requester, "ask for less") }
+    Lifecycle::Failed {
+        reason: Reason::new(ReasonCode::QuotaExceeded, "no room", Responsible::Requester, "ask for less"),
+    }
 }
 
 #[tokio::test]

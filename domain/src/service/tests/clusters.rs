@@ -12,6 +12,7 @@ use crate::{
     operation::{Operation, OperationKind},
     port::store::{ClusterCommit, ClusterSecrets, Creation, IdempotencyRecord, MockClusterStore, StoreError},
     provisioner::{Check, Provisioner, ProvisionerPhase},
+    reason::ReasonCode,
     revision::Revision,
     service::{
         clusters::{NewCluster, ShownKubeconfig},
@@ -156,7 +157,12 @@ async fn a_provisioner_that_is_not_well_makes_nothing_and_says_why() {
     let clusters = world.clusters(MockClusterStore::new());
     for phase in [ProvisionerPhase::Failed, ProvisionerPhase::NotReachable] {
         let broken = provisioner("broken", MAKING, &world.people.ada);
-        let check = Check { phase, reason: "the password is wrong".into(), at: world.now() };
+        let check = Check {
+            phase,
+            code: Some(ReasonCode::CredentialsRejected),
+            reason: "the password is wrong".into(),
+            at: world.now(),
+        };
         let broken = Provisioner { check, ..broken };
         let new = NewCluster { provisioner: broken.id, ..made(&world, json!({})) };
         world.put_provisioner(broken);

@@ -11,6 +11,7 @@ use crate::{
     observation::{EngineError, InventoryItem, Observation, ObservedCluster, ProvisioningState},
     operation::NetworkPolicy,
     port::engine::{Capabilities, ClusterSpec, EngineDescriptor, MockEngine, ProviderCredentials},
+    reason::ReasonCode,
 };
 
 /// An engine of [`MAKING`] that can do everything.
@@ -82,7 +83,7 @@ impl Provider {
     }
 
     pub(super) fn is_silent(&self) {
-        self.observation.set(Err(EngineError::Unreachable("connection refused".into())));
+        self.observation.set(Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused")));
     }
 
     /// Notes what was asked, and with what.

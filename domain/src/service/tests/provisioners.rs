@@ -17,7 +17,7 @@ use crate::{
         store::{Creation, IdempotencyRecord, MockProvisionerStore, MockReadBarrier, SecretUpdate, StoreError},
     },
     provisioner::{Provisioner, ProvisionerPhase},
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
     revision::Revision,
     secret::SecretDocument,
     service::{
@@ -78,8 +78,15 @@ fn checking(check: Result<(), EngineError>) -> EngineRegistry {
 
 #[tokio::test]
 async fn it_is_stored_whatever_its_check_finds_and_its_secrets_apart() {
-    let refused = || EngineError::Denied(Reason::new("the password is wrong", Responsible::Admin, "correct it"));
-    let silent = || EngineError::Unreachable("connection refused".into());
+    let refused = || {
+        EngineError::Denied(Reason::new(
+            ReasonCode::CredentialsRejected,
+            "the password is wrong",
+            Responsible::Admin,
+            "correct it",
+        ))
+    };
+    let silent = || EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused");
     let rows = [
         (Ok(()), ProvisionerPhase::Ready, ""),
         (Err(refused()), ProvisionerPhase::Failed, "the password is wrong"),
@@ -220,8 +227,12 @@ async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
 async fn new_parameters_are_checked_and_the_state_tells_since_when_it_holds() {
     let rows = [
         (Ok(()), ProvisionerPhase::Ready, false),
-        (Err(EngineError::Denied(Reason::new("no", Responsible::Admin, ""))), ProvisionerPhase::Failed, true),
-        (Err(EngineError::Unreachable("no".into())), ProvisionerPhase::NotReachable, true),
+        (
+            Err(EngineError::Denied(Reason::new(ReasonCode::CredentialsRejected, "no", Responsible::Admin, ""))),
+            ProvisionerPhase::Failed,
+            true,
+        ),
+        (Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "no")), ProvisionerPhase::NotReachable, true),
     ];
     for (check, phase, changes) in rows {
         let world = World::new();

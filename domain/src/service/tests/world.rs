@@ -104,7 +104,7 @@ pub(super) fn provisioner(name: &str, engine: &str, owner: &User) -> Provisioner
         organization: owner.organization,
         owner: owner.id,
         parameters: Document::default(),
-        check: Check { phase: ProvisionerPhase::Ready, reason: "fine".into(), at: noon() },
+        check: Check { phase: ProvisionerPhase::Ready, code: None, reason: "fine".into(), at: noon() },
         state_changed_at: noon(),
         created_at: noon(),
     }

@@ -1,6 +1,11 @@
 //! Promises about providers that do not do what they are asked.
 
-use kqueen_domain::{document::MASK, observation::EngineError, port::engine::Engine, reason::Responsible};
+use kqueen_domain::{
+    document::MASK,
+    observation::EngineError,
+    port::engine::Engine,
+    reason::{ReasonCode, Responsible},
+};
 use serde_json::Value;
 
 use super::{Case, Stage};
@@ -10,6 +15,8 @@ pub async fn credentials_that_are_refused_are_told(engine: &dyn Engine, stage: &
     for (call, error) in case.ask_everything().await {
         let Some(EngineError::Denied(reason)) = error else { panic!("{call}: {error:?}") };
         assert_eq!(reason.responsible, Responsible::Admin, "{call}: {reason}");
+        let codes = [ReasonCode::CredentialsRejected, ReasonCode::PermissionDenied, ReasonCode::AccountDisabled];
+        assert!(codes.contains(&reason.code), "{call}: {} {reason}", reason.code);
         assert!(!reason.next_step.is_empty(), "{call}: {reason}");
     }
 }
@@ -17,7 +24,14 @@ pub async fn credentials_that_are_refused_are_told(engine: &dyn Engine, stage: &
 pub async fn silence_is_told(engine: &dyn Engine, stage: &dyn Stage) {
     let case = Case { credentials: stage.silent(), ..Case::new(engine, stage) };
     for (call, error) in case.ask_everything().await {
-        assert!(matches!(error, Some(EngineError::Unreachable(_))), "{call}: {error:?}");
+        let Some(EngineError::Unreachable(reason)) = error else { panic!("{call}: {error:?}") };
+        let codes = [
+            ReasonCode::ProviderUnreachable,
+            ReasonCode::ProviderTimedOut,
+            ReasonCode::ProviderUnavailable,
+            ReasonCode::UnexpectedAnswer,
+        ];
+        assert!(codes.contains(&reason.code), "{call}: {} {reason}", reason.code);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use kqueen_domain::{
     ledger::{OwnershipTag, ProviderResource as Made, ResourceRef},
     observation::EngineError,
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
 };
 use reqwest::{Method, Response, StatusCode, Url, header};
 use serde::de::DeserializeOwned;
@@ -70,12 +70,22 @@ impl<'a> Session<'a> {
     ) -> Result<Self, EngineError> {
         let incomplete = || {
             let cause = "the provisioner's parameters are not complete";
-            EngineError::Rejected(Reason::new(cause, Responsible::Admin, "fill in address, project and token"))
+            EngineError::Rejected(Reason::new(
+                ReasonCode::InvalidParameter,
+                cause,
+                Responsible::Admin,
+                "fill in address, project and token",
+            ))
         };
         let ProvisionerParameters { url, token, project } = wire::read(parameters).ok_or_else(incomplete)?;
         let base = Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(|| {
             let cause = "the provisioner's address is not that of a provider";
-            EngineError::Rejected(Reason::new(cause, Responsible::Admin, "correct the provisioner's url"))
+            EngineError::Rejected(Reason::new(
+                ReasonCode::InvalidParameter,
+                cause,
+                Responsible::Admin,
+                "correct the provisioner's url",
+            ))
         })?;
         Ok(Self { http, patience, base, secrets: vec![token.clone()], token, project })
     }
@@ -114,11 +124,11 @@ impl<'a> Session<'a> {
         };
         let (status, retry_after, body) = tokio::select! {
             answered = answered => answered?,
-            () = runs_out => return Err(unreachable("the provider does not answer").into()),
+            () = runs_out => return Err(timed_out().into()),
         };
         if status.is_success() {
             return serde_json::from_slice(&body)
-                .map_err(|_| unreachable("the provider answers with something that makes no sense").into());
+                .map_err(|_| nonsense("the provider answers with something that makes no sense").into());
         }
         let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
         Err(self.refused(status, retry_after, refusal.error))
@@ -127,14 +137,16 @@ impl<'a> Session<'a> {
     /// What a refusal means.
     fn refused(&self, status: StatusCode, retry_after: Option<Duration>, why: Explanation) -> Failure {
         let words = self.without_secrets(&why.message);
-        let reason =
-            |cause: &str, responsible, next: &str| Reason::new(cause, responsible, next).with_words(words.as_ref());
-        let rejected = |cause: &str, responsible, next: &str| {
-            Failure::Other(EngineError::Rejected(reason(cause, responsible, next)))
+        let reason = |code, cause: &str, responsible, next: &str| {
+            Reason::new(code, cause, responsible, next).with_words(words.as_ref())
+        };
+        let rejected = |code, cause: &str, responsible, next: &str| {
+            Failure::Other(EngineError::Rejected(reason(code, cause, responsible, next)))
         };
         let busy = || Failure::Other(EngineError::Busy(words.clone().into_owned()));
         match (status.as_u16(), why.code.as_str()) {
             (401, _) => Failure::Other(EngineError::Denied(reason(
+                ReasonCode::CredentialsRejected,
                 "the provider does not accept the token",
                 Responsible::Admin,
                 "give the provisioner a token that is valid",
@@ -142,15 +154,23 @@ impl<'a> Session<'a> {
             (403, _) => {
                 let right = if why.right.is_empty() { "a right" } else { &why.right };
                 let cause = format!("the token lacks the right {right}");
-                Failure::Other(EngineError::Denied(reason(&cause, Responsible::Admin, "give the token that right")))
+                let next = "give the token that right";
+                Failure::Other(EngineError::Denied(reason(
+                    ReasonCode::PermissionDenied,
+                    &cause,
+                    Responsible::Admin,
+                    next,
+                )))
             }
             (404, "not_found") => Failure::NotFound,
             (404, "project_not_found") => rejected(
+                ReasonCode::NotFound,
                 "the provider does not have the project",
                 Responsible::Admin,
                 "correct the provisioner's project, or make it at the provider",
             ),
             (404 | 405, _) => rejected(
+                ReasonCode::WrongEndpoint,
                 "there is no such provider at the provisioner's address",
                 Responsible::Admin,
                 "correct the provisioner's url",
@@ -158,12 +178,14 @@ impl<'a> Session<'a> {
             (409, "already_exists") => Failure::AlreadyExists,
             (409, "in_use") => Failure::InUse(why.used_by),
             (409, "never_ran") => rejected(
+                ReasonCode::InvalidState,
                 "it has never run, so that it cannot be changed",
                 Responsible::Requester,
                 "destroy the cluster, and deploy another one",
             ),
             (409 | 412, _) => busy(),
             (422, "quota_exceeded") => rejected(
+                ReasonCode::QuotaExceeded,
                 "the project's quota is used up",
                 Responsible::Admin,
                 "raise the quota at the provider, or ask for less",
@@ -172,14 +194,21 @@ impl<'a> Session<'a> {
                 let retry_after = retry_after.unwrap_or(RETRY_AFTER).min(LONGEST);
                 Failure::Other(EngineError::Throttled { retry_after })
             }
-            (408, _) => unreachable("the provider did not wait for the request").into(),
+            (408, _) => {
+                EngineError::unreachable(ReasonCode::ProviderTimedOut, "the provider did not wait for the request")
+                    .into()
+            }
             (400..=499, _) => rejected(
+                ReasonCode::InvalidParameter,
                 "the provider does not accept the request",
                 Responsible::Requester,
                 "check the cluster's parameters",
             ),
             // It may have been done all the same.
-            (status, _) => unreachable(&format!("the provider failed with status {status}")).into(),
+            (status, _) => {
+                let cause = format!("the provider failed with status {status}");
+                EngineError::unreachable(ReasonCode::ProviderUnavailable, cause).into()
+            }
         }
     }
 
@@ -219,7 +248,7 @@ impl<'a> Session<'a> {
             match next {
                 // Pages that lead back to where they began would never end.
                 Some(next) if page.as_ref() != Some(&next) => page = Some(next),
-                Some(_) => return Err(unreachable("the provider's list does not end")),
+                Some(_) => return Err(nonsense("the provider's list does not end")),
                 None => return Ok(things),
             }
         }
@@ -252,7 +281,7 @@ pub(super) fn named(thing: Thing, name: &ResourceRef) -> Result<Thing, EngineErr
     if thing.kind == name.kind && thing.name == name.name {
         Ok(thing)
     } else {
-        Err(unreachable("the provider answers about something else"))
+        Err(nonsense("the provider answers about something else"))
     }
 }
 
@@ -265,25 +294,29 @@ pub(super) fn made(thing: &Thing, place: &str) -> Made {
 /// Somebody else has the name.
 pub(super) fn taken(name: &ResourceRef) -> EngineError {
     EngineError::Rejected(Reason::new(
+        ReasonCode::NameTaken,
         format!("the provider has a {name} that was not made for this cluster"),
         Responsible::Admin,
         "remove or rename it at the provider; it is not touched from here",
     ))
 }
 
-pub(super) fn unreachable(what: &str) -> EngineError {
-    EngineError::Unreachable(what.to_owned())
+/// The provider answers, and not as it should.
+pub(super) fn nonsense(what: &str) -> EngineError {
+    EngineError::unreachable(ReasonCode::UnexpectedAnswer, what)
+}
+
+fn timed_out() -> EngineError {
+    EngineError::unreachable(ReasonCode::ProviderTimedOut, "the provider does not answer")
 }
 
 fn unanswered(error: reqwest::Error) -> Failure {
-    let what = if error.is_connect() {
-        "the provider cannot be reached"
-    } else if error.is_timeout() {
-        "the provider does not answer"
-    } else {
-        "the connection to the provider was cut"
-    };
-    unreachable(what).into()
+    if error.is_timeout() {
+        return timed_out().into();
+    }
+    let cause =
+        if error.is_connect() { "the provider cannot be reached" } else { "the connection to the provider was cut" };
+    EngineError::unreachable(ReasonCode::ProviderUnreachable, cause).into()
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {

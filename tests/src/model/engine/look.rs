@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kqueen_domain::{
     ledger::ResourceRef,
     observation::{Observation, ObservedCluster, ProvisioningState},
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
 };
 
 use super::{
@@ -51,7 +51,10 @@ fn condition(parts: &[Option<&Thing>], things: &BTreeMap<ResourceRef, Thing>) ->
     } else if let Some(broken) = left.iter().find(|thing| thing.status == Status::Error) {
         let cause = format!("the {} at the provider has failed", broken.kind);
         let next = "retry, or destroy the cluster";
-        ProvisioningState::Broken(Reason::new(cause, Responsible::Provider, next).with_words(broken.message.as_str()))
+        ProvisioningState::Broken(
+            Reason::new(ReasonCode::ProvisioningFailed, cause, Responsible::Provider, next)
+                .with_words(broken.message.as_str()),
+        )
     } else if parts.iter().any(Option::is_none) {
         ProvisioningState::Incomplete
     } else {
@@ -75,6 +78,7 @@ fn progress(condition: &ProvisioningState, parts: &[Option<&Thing>]) -> Option<u
 /// Why something that was made for the cluster is not touched.
 pub(super) fn lost_its_tag(name: &ResourceRef) -> Reason {
     Reason::new(
+        ReasonCode::OwnershipLost,
         format!("{name} is there and does not carry our ownership tag any more"),
         Responsible::Admin,
         "put its labels back, or take it down at the provider",

@@ -16,14 +16,14 @@ use kqueen_domain::{
     operation::NetworkPolicy,
     parameter::{DefaultValue, Field, FieldKind, NOBODY, ParameterSchema},
     port::engine::{Capabilities, ClusterSpec, Engine, EngineDescriptor, ProviderCredentials},
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
 };
 use reqwest::{Client, Method};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use self::{
-    client::{Failure, Session, made, named, plural, taken, unreachable},
+    client::{Failure, Session, made, named, nonsense, plural, taken},
     wire::{CLUSTER, ClusterParameters, INSTALLATION, Project, Status, Thing},
 };
 use super::{Kind, Patience, Right};
@@ -106,7 +106,10 @@ async fn within<T>(
     work: impl Future<Output = Result<T, EngineError>> + Send,
 ) -> Result<T, EngineError> {
     let ended = tokio::time::timeout(limit, work).await;
-    ended.unwrap_or_else(|_| Err(unreachable(&format!("the provider has not answered within {} s", limit.as_secs()))))
+    ended.unwrap_or_else(|_| {
+        let cause = format!("the provider has not answered within {} s", limit.as_secs());
+        Err(EngineError::unreachable(ReasonCode::ProviderTimedOut, cause))
+    })
 }
 
 /// What is at the provider for one cluster.
@@ -172,7 +175,12 @@ impl Engine for ModelEngine {
             return Ok(());
         }
         let cause = format!("the token lacks the rights {}", lacking.join(", "));
-        Err(EngineError::Denied(Reason::new(cause, Responsible::Admin, "give the token these rights")))
+        Err(EngineError::Denied(Reason::new(
+            ReasonCode::PermissionDenied,
+            cause,
+            Responsible::Admin,
+            "give the token these rights",
+        )))
     }
 
     fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ResourceRef> {
@@ -193,7 +201,12 @@ impl Engine for ModelEngine {
         let mut session = self.session(&credentials.parameters)?;
         let wanted: ClusterParameters = wire::read(&spec.parameters).ok_or_else(|| {
             let cause = "the cluster's parameters are not complete";
-            EngineError::Rejected(Reason::new(cause, Responsible::Requester, "say how many nodes it is to have"))
+            EngineError::Rejected(Reason::new(
+                ReasonCode::InvalidParameter,
+                cause,
+                Responsible::Requester,
+                "say how many nodes it is to have",
+            ))
         })?;
         session.hide(wanted.admin_password.as_deref());
         within(self.patience.whole, async {
@@ -267,7 +280,7 @@ impl Engine for ModelEngine {
             if kubeconfig.contains_key("clusters") {
                 Ok(Value::Object(kubeconfig))
             } else {
-                Err(unreachable("the provider answers with something that is not a kubeconfig"))
+                Err(nonsense("the provider answers with something that is not a kubeconfig"))
             }
         })
         .await
@@ -360,6 +373,7 @@ async fn take_down(
             Ok(_) | Err(Failure::NotFound) => continue,
             Err(Failure::InUse(users)) if !users.iter().all(|user| ours.values().any(|thing| thing.id == *user)) => {
                 EngineError::Rejected(Reason::new(
+                    ReasonCode::ResourceInUse,
                     format!("something that was not made for this cluster stands on {name}"),
                     Responsible::Admin,
                     format!("take it down at the provider: {}", users.join(", ")),

@@ -10,6 +10,7 @@ use crate::{
     id::UserId,
     ledger::{RecordState, ResourceRecord},
     operation::{self, StepOutcome},
+    reason::ReasonCode,
 };
 
 /// Everything a decision depends on.
@@ -111,7 +112,7 @@ pub(super) fn errors() -> impl Strategy<Value = EngineError> {
         EngineError::Busy("upgrading".into()),
         EngineError::Throttled { retry_after: Duration::from_secs(7) },
         EngineError::Throttled { retry_after: Duration::from_secs(7200) },
-        EngineError::Unreachable("no answer".into()),
+        EngineError::unreachable(ReasonCode::ProviderUnreachable, "no answer"),
         EngineError::Missing,
     ])
 }

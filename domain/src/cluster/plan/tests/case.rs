@@ -11,6 +11,7 @@ use crate::{
     id::{ClusterId, UserId},
     ledger::{ProviderResource, RecordState, ResourceRecord, ResourceRef},
     operation::{NetworkPolicy, StepOutcome},
+    reason::ReasonCode,
 };
 
 /// The time of every decision.
@@ -81,7 +82,7 @@ pub(super) fn observations() -> Vec<(&'static str, Result<Observation, EngineErr
         ("denied", Err(EngineError::Denied(because("denied")))),
         ("busy", Err(EngineError::Busy("upgrading".into()))),
         ("throttled", Err(EngineError::Throttled { retry_after: Duration::from_secs(60) })),
-        ("unreachable", Err(EngineError::Unreachable("no answer".into()))),
+        ("unreachable", Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "no answer"))),
         ("missing", Err(EngineError::Missing)),
     ]
 }

@@ -7,6 +7,7 @@ use proptest::{prelude::*, sample::select, test_runner::TestCaseResult};
 
 use super::{super::*, case::*, replay::*};
 use crate::ledger::{RecordState, ResourceRef, UNCERTAIN};
+use crate::reason::ReasonCode;
 
 /// How long the provider works on what it makes, and how long a thing takes to go.
 const WORK: i64 = 40;
@@ -151,7 +152,7 @@ impl Provider for Cloud {
     }
 
     fn call(&mut self, call: &Call, now: DateTime<Utc>) -> Result<(), EngineError> {
-        let lost = || Err(EngineError::Unreachable("no answer".into()));
+        let lost = || Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "no answer"));
         match self.weather.fate.clone() {
             Fate::Accepted
                 if *call == Call::Deploy && self.made.iter().any(|made| made.is_going(now) && made.is_there(now)) =>
@@ -179,7 +180,7 @@ fn weathers() -> impl Strategy<Value = Weather> {
         throttled.clone(),
         EngineError::Rejected(crate::cluster::tests::because("the quota is used up")),
     ];
-    let blind = vec![EngineError::Unreachable("no answer".into()), throttled];
+    let blind = vec![EngineError::unreachable(ReasonCode::ProviderUnreachable, "no answer"), throttled];
     let fate = prop_oneof![
         6 => Just(Fate::Accepted),
         2 => select(refused).prop_map(Fate::Refused),

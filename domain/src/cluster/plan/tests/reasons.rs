@@ -9,6 +9,7 @@ use crate::{
     cluster::tests::{because, cluster},
     id::UserId,
     ledger::RecordState,
+    reason::ReasonCode,
 };
 
 /// The reason with which `operation` ends now.
@@ -54,11 +55,12 @@ fn a_missed_deadline_tells_how_long_was_waited_for_what() {
 #[test]
 fn a_missed_deadline_tells_the_newest_thing_that_is_known() {
     let asked = || requested(OperationKind::Deploy);
-    let quota = Reason::new("the quota is used up", Responsible::Admin, "raise it").with_words("QUOTA_EXCEEDED");
+    let quota = Reason::new(ReasonCode::QuotaExceeded, "the quota is used up", Responsible::Admin, "raise it")
+        .with_words("QUOTA_EXCEEDED");
     let mut held = asked();
     held.begin(StepKind::Create, now());
     held.hold(quota.clone(), now());
-    let away = || Err(EngineError::Unreachable("no route to the provider".into()));
+    let away = || Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "no route to the provider"));
     let denied = || Err(EngineError::Denied(because("the token has expired")));
     let throttled = || Err(EngineError::Throttled { retry_after: Duration::from_secs(9) });
     let rows = [

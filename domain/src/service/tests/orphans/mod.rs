@@ -25,7 +25,7 @@ use crate::{
         leader::{MockLeadership, Term},
         store::{MockOrphanStore, MockProvisionerStore, StoreError},
     },
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
     revision::{Revision, Versioned},
     service::{
         clusters::orphans::Orphans, provisioners::providers::Providers, reconcile::orphan_collector::OrphanCollector,
@@ -33,7 +33,7 @@ use crate::{
 };
 
 fn reason(cause: &str) -> Reason {
-    Reason::new(cause, Responsible::Admin, "do something about it")
+    Reason::new(ReasonCode::PermissionDenied, cause, Responsible::Admin, "do something about it")
 }
 
 /// What was written, with the term it was written in.

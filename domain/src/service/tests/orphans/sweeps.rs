@@ -7,6 +7,7 @@ use crate::{
     ledger::{ProviderResource, UNCERTAIN},
     observation::{EngineError, InventoryItem, Observation, ProvisioningState},
     port::engine::{Capabilities, EngineDescriptor},
+    reason::ReasonCode,
     service::tests::provider::{able, seen},
     timeline::Tombstone,
 };
@@ -180,7 +181,7 @@ async fn a_copied_tag_tells_nobody_what_somebody_else_s_cluster_was_called() {
 #[tokio::test]
 async fn an_inventory_that_cannot_be_read_changes_nothing() {
     for error in [
-        EngineError::Unreachable("connection refused".into()),
+        EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused"),
         EngineError::Denied(reason("the key was revoked")),
         EngineError::Missing,
         EngineError::Unsupported("list anything"),

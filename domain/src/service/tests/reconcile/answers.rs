@@ -10,6 +10,7 @@ use crate::{
     observation::{EngineError, ProvisioningState},
     operation::{StepKind, StepOutcome},
     port::store::RecordChange,
+    reason::ReasonCode,
     service::{reconcile::Requeue, tests::provider::policy},
 };
 
@@ -31,7 +32,7 @@ fn answers() -> [Result<(), EngineError>; 8] {
         Err(EngineError::Denied(reason("the key was revoked"))),
         Err(EngineError::Busy("it is rolling out".into())),
         Err(EngineError::Throttled { retry_after: Duration::from_secs(17) }),
-        Err(EngineError::Unreachable("connection reset".into())),
+        Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection reset")),
         Err(EngineError::Missing),
     ]
 }
@@ -144,7 +145,10 @@ async fn an_answer_does_not_speak_for_an_earlier_call() {
     // The first call was not answered, and may still take effect when the second has been.
     for answer in [Ok(()), Err(EngineError::Busy("it is rolling out".into()))] {
         let stage = calling(OperationKind::Deploy);
-        stage.provider.answer.set(Err(EngineError::Unreachable("the connection was cut".into())));
+        stage
+            .provider
+            .answer
+            .set(Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "the connection was cut")));
         let first_sent = stage.world.now();
         stage.turn().await;
         stage.advance(10);
@@ -294,8 +298,20 @@ async fn what_is_said_again_in_other_words_is_told_once_in_the_first() {
             stage.advance(1);
             assert_eq!(stage.turn().await.written, None, "nothing new");
         }
+        // The same kind of trouble with another cause is shown, and is not told again.
+        let other = reason("a disk is in use");
+        if looks {
+            stage.provider.observation.set(Err(EngineError::Rejected(other.clone())));
+        } else {
+            stage.provider.answer.set(Err(EngineError::Rejected(other.clone())));
+            stage.advance(120);
+        }
+        stage.turn().await;
+        assert!(stage.commits().iter().all(|commit| commit.work.timeline.is_empty()), "looks: {looks}");
+        assert_eq!(stage.step().reason, Some(other), "looks: {looks}");
         // Another matter is news.
-        let other = EngineError::Denied(reason("the key was revoked"));
+        let revoked = Reason { code: ReasonCode::CredentialsRejected, ..reason("the key was revoked") };
+        let other = EngineError::Denied(revoked);
         stage.provider.observation.set(Err(other.clone()));
         stage.turn().await;
         let told: Vec<_> = stage.commits().into_iter().flat_map(|commit| commit.work.timeline).collect();

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     cluster::Phase,
     port::store::{MockClusterStore, RecordChange},
+    reason::ReasonCode,
     service::{
         reconcile::Requeue,
         tests::{doubles::noon, world},
@@ -15,11 +16,11 @@ fn answered(version: &str) -> ProbeResult {
 }
 
 fn refused(reason: &str) -> ProbeResult {
-    ProbeResult::Refused { reason: reason.into() }
+    ProbeResult::Refused { code: ReasonCode::KubeconfigRejected, reason: reason.into() }
 }
 
 fn silent(reason: &str) -> ProbeResult {
-    ProbeResult::NoAnswer { reason: reason.into() }
+    ProbeResult::NoAnswer { code: ReasonCode::ClusterUnreachable, reason: reason.into() }
 }
 
 /// The reconciler with a cluster that was attached.

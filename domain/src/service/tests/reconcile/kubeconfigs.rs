@@ -7,6 +7,7 @@ use crate::{
     observation::{EngineError, ProvisioningState},
     operation::{StepKind, StepOutcome},
     port::store::{RecordChange, SecretUpdate},
+    reason::ReasonCode,
     service::{reconcile::Requeue, tests::doubles::kubeconfig},
 };
 
@@ -88,7 +89,7 @@ async fn a_provider_that_does_not_give_it_is_asked_again() {
     for error in [
         EngineError::Missing,
         EngineError::Busy("it is rolling out".into()),
-        EngineError::Unreachable("connection reset".into()),
+        EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection reset"),
         EngineError::Denied(reason("the key was revoked")),
     ] {
         let stage = deployed();

@@ -32,7 +32,7 @@ use crate::{
         leader::{MockLeadership, Term},
         store::{MockProvisionerStore, StoreError},
     },
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
     revision::Revision,
     service::{
         provisioners::providers::Providers,
@@ -42,7 +42,7 @@ use crate::{
 };
 
 fn reason(cause: &str) -> Reason {
-    Reason::new(cause, Responsible::Admin, "do something about it")
+    Reason::new(ReasonCode::PermissionDenied, cause, Responsible::Admin, "do something about it")
 }
 
 fn failed() -> Lifecycle {

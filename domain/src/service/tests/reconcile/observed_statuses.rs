@@ -5,6 +5,7 @@ use crate::{
     cluster::Phase,
     observation::{EngineError, Observation, ObservedCluster, ProviderStatus, ProvisioningState},
     port::store::RecordChange,
+    reason::ReasonCode,
     service::{
         reconcile::Requeue,
         tests::provider::{policy, seen},
@@ -54,8 +55,12 @@ async fn whatever_is_new_is_stored() {
     type Happens = fn(&Stage);
     let news: [(&str, Happens); 6] = [
         ("another version", |stage| stage.probe.set(ProbeResult::Reached { version: "v1.38.0".into() })),
-        ("silence", |stage| stage.probe.set(ProbeResult::NoAnswer { reason: "time-out".into() })),
-        ("a refusal", |stage| stage.probe.set(ProbeResult::Refused { reason: "401".into() })),
+        ("silence", |stage| {
+            stage.probe.set(ProbeResult::NoAnswer { code: ReasonCode::ClusterUnreachable, reason: "time-out".into() })
+        }),
+        ("a refusal", |stage| {
+            stage.probe.set(ProbeResult::Refused { code: ReasonCode::KubeconfigRejected, reason: "401".into() })
+        }),
         ("another size", |stage| {
             let seen = ObservedCluster { node_count: Some(4), ..seen(ProvisioningState::Running) };
             stage.provider.observation.set(Ok(Observation::Present(seen)));
@@ -89,7 +94,7 @@ async fn what_a_provider_said_is_kept_while_it_cannot_be_asked() {
     stage.provider.is_silent();
     let turned = stage.turn().await;
     assert!(turned.silent);
-    let trouble = EngineError::Unreachable("connection refused".into()).reason();
+    let trouble = EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused").reason();
     let told = stage.observed().unwrap().provider.clone();
     assert_eq!(told, Some(ProviderStatus { last_error: Some(trouble), ..told_running() }));
     // What is gone has nothing to say.
@@ -102,8 +107,8 @@ async fn what_a_provider_said_is_kept_while_it_cannot_be_asked() {
 async fn a_cluster_or_a_provider_that_does_not_answer_is_silent() {
     for (probe, provider_is_silent, silent) in [
         (ProbeResult::Reached { version: "v1.37.2".into() }, false, false),
-        (ProbeResult::Refused { reason: "401".into() }, false, false),
-        (ProbeResult::NoAnswer { reason: "time-out".into() }, false, true),
+        (ProbeResult::Refused { code: ReasonCode::KubeconfigRejected, reason: "401".into() }, false, false),
+        (ProbeResult::NoAnswer { code: ReasonCode::ClusterUnreachable, reason: "time-out".into() }, false, true),
         (ProbeResult::Reached { version: "v1.37.2".into() }, true, true),
     ] {
         let stage = Stage::resting(Lifecycle::Ready);
@@ -120,7 +125,7 @@ async fn a_cluster_or_a_provider_that_does_not_answer_is_silent() {
 async fn a_cluster_that_is_worked_on_is_not_looked_at_and_keeps_its_last_look() {
     for kind in [OperationKind::Resize { node_count: 5 }, OperationKind::Destroy] {
         let stage = Stage::asked(kind);
-        let before = ProbeResult::NoAnswer { reason: "time-out".into() };
+        let before = ProbeResult::NoAnswer { code: ReasonCode::ClusterUnreachable, reason: "time-out".into() };
         let now = stage.world.now();
         let observed =
             ObservedStatus::after(None, stage.id, Some(before.clone()), Some(ProviderStatus::default()), now);

@@ -7,6 +7,7 @@ use crate::{
     observation::{EngineError, Observation, ProvisioningState},
     operation::StepKind,
     port::store::RecordChange,
+    reason::ReasonCode,
     service::{
         reconcile::Requeue,
         tests::provider::{seen, thing},
@@ -60,7 +61,7 @@ async fn a_cluster_that_was_well_can_fail_or_vanish() {
         (shown(ProvisioningState::Incomplete), Some("is missing at the provider")),
         (Ok(Observation::Absent), Some("does not have the cluster any more")),
         (Err(EngineError::Missing), Some("does not have the cluster any more")),
-        (Err(EngineError::Unreachable("connection refused".into())), None),
+        (Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused")), None),
         (Err(EngineError::Denied(reason("the key was revoked"))), None),
         (Err(EngineError::Rejected(reason("the project is gone"))), None),
         (Err(EngineError::Busy("it is upgraded".into())), None),
@@ -81,7 +82,7 @@ async fn a_cluster_that_has_failed_can_be_well_again() {
         (shown(ProvisioningState::Broken(reason("the disk is full"))), None),
         (shown(ProvisioningState::Incomplete), None),
         (Ok(Observation::Absent), None),
-        (Err(EngineError::Unreachable("connection refused".into())), None),
+        (Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused")), None),
     ];
     for (observation, expected) in rows {
         let became = becomes(&Stage::resting(failed()), observation.clone()).await;

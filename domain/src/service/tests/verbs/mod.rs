@@ -20,7 +20,7 @@ use crate::{
     id::{ClusterId, OperationId},
     operation::{Operation, OperationKind, OperationStatus},
     port::engine::{Capabilities, EngineDescriptor, EngineRegistry},
-    reason::{Reason, Responsible},
+    reason::{Reason, ReasonCode, Responsible},
     revision::Revision,
     service::{ServiceError, clusters::Clusters},
     timeline::{EventKind, TimelineEvent},
@@ -43,7 +43,7 @@ use State::{Attached, Deploying, Destroying, Failed, Ready, Updating};
 const STATES: [State; 6] = [Attached, Deploying, Ready, Updating, Destroying, Failed];
 
 fn failure() -> Reason {
-    Reason::new("it broke", Responsible::Provider, "retry")
+    Reason::new(ReasonCode::ProvisioningFailed, "it broke", Responsible::Provider, "retry")
 }
 
 /// Somebody at the counter, with one cluster of ann's.
@@ -155,7 +155,7 @@ impl Counter {
 
 /// An operation that something else that was asked for has stopped, and what the timeline says of that.
 fn stopped(operation: &Operation, why: &str, by: &User, counter: &Counter) -> (Operation, TimelineEvent) {
-    let (now, reason) = (counter.world.now(), Reason::new(why, Responsible::Requester, ""));
+    let (now, reason) = (counter.world.now(), Reason::new(ReasonCode::Superseded, why, Responsible::Requester, ""));
     let mut operation = operation.clone();
     operation.end(OperationStatus::Cancelled, Some(reason.clone()), now);
     let message = format!("cancelled: {}", operation.kind.infinitive());
