@@ -21,6 +21,10 @@
 //!
 //! `uses/` exists so that a deletion can be made to depend, in its own transaction, on nothing being left below a prefix. Kubeconfigs
 //! are apart from the records so that a start reads none of them.
+//!
+//! Names of keys are those of version 0.1 and stay, also where the record has another name since (`sighting` is an observed status, `departed`
+//! a tombstone): a record is brought up to date when it is next written, but a key would have to be moved for all records at once, and a
+//! replica of the version before, which looks below the key it knows, would take everything there for deleted.
 
 use std::fmt;
 

@@ -5,7 +5,7 @@
 mod answers;
 mod store;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use kqueen_tests::fixture::{
     app::{App, Options, read},
@@ -63,13 +63,16 @@ async fn on_etcd_everything_is_as_it_was() {
     // Another replica leads: nothing is done to clusters while they are compared.
     let app = opened(options, "etcd", async |_| store::put_on_etcd(&etcd, "/older").await).await;
     let readers = Readers::log_in(&app).await;
+    let mut codes = BTreeSet::new();
     for answered in answers::all() {
         let (status, tag, body) = ask(&app, &readers, &answered).await;
         let what = format!("{} asks for {}", answered.reader, answered.path);
         assert_eq!(status, answered.status, "{what}: {body}");
         assert_eq!(tag, answered.tag, "{what}");
         assert_has(&body, &answered.body, &what);
+        note_codes(&body, &mut codes);
     }
+    reasons_have_codes(&codes);
 
     secrets_are_still_used(&app, &readers).await;
     let web = readers.cluster(&app, "web-renamed").await;
@@ -78,6 +81,42 @@ async fn on_etcd_everything_is_as_it_was() {
     let bob = json!({"username": "carol", "password": store::PASSWORD});
     let refused = app.call(Method::POST, "/auth", None, Some(&bob)).await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "who was deactivated stays out");
+}
+
+/// Every sentence about trouble in an answer, with its code.
+fn note_codes(value: &Value, codes: &mut BTreeSet<(String, String)>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| note_codes(value, codes)),
+        Value::Object(fields) => {
+            for (sentence, code) in [("cause", "code"), ("status_message", "status_reason")] {
+                if let (Some(Value::String(sentence)), Some(Value::String(code))) =
+                    (fields.get(sentence), fields.get(code))
+                {
+                    codes.insert((sentence.clone(), code.clone()));
+                }
+            }
+            fields.values().for_each(|value| note_codes(value, codes));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// What version 0.1 wrote without codes has them by its sentences; those of an engine of the tests are not known.
+fn reasons_have_codes(codes: &BTreeSet<(String, String)>) {
+    for (beginning, code) in [
+        ("deploying was cancelled", "Cancelled"),
+        ("the quota for virtual CPUs in region demo-coast is used up", "QuotaExceeded"),
+        ("the provider is busy: something else", "ProviderBusy"),
+        ("the project's quota is used up", "Unknown"),
+        ("nothing listens at the address of the API server", "ClusterUnreachable"),
+        ("the name of the API server cannot be resolved", "NameNotResolved"),
+        ("what answers at the server address is not a Kubernetes API server", "WrongEndpoint"),
+        ("the provider does not accept the token", "Unknown"),
+    ] {
+        let mut found = codes.iter().filter(|(sentence, _)| sentence.starts_with(beginning)).peekable();
+        assert!(found.peek().is_some(), "{beginning}: {codes:#?}");
+        assert!(found.all(|(_, found)| found == code), "{beginning}: {codes:#?}");
+    }
 }
 
 /// A provisioner that is changed keeps its secret, and its engine is given it.

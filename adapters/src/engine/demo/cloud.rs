@@ -22,12 +22,13 @@ use kqueen_domain::{
     reason::{Reason, ReasonCode, Responsible},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::task::spawn_blocking;
 
 use super::cluster::{DemoCluster, Moment};
 
 /// Which layout the file has.
-const FORMAT: u32 = 1;
+const FORMAT: u64 = 2;
 /// A file that large is none of ours: a cluster takes about one kB, and there are at most [`super::provider::CLUSTERS`].
 const LARGEST_FILE: u64 = 4 * 1024 * 1024;
 
@@ -121,7 +122,7 @@ fn not_kept(path: &Path, error: &io::Error) -> EngineError {
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
-    format: u32,
+    format: u64,
     clusters: Vec<DemoCluster>,
 }
 
@@ -139,14 +140,26 @@ fn kept(path: &Path) -> Clusters {
 fn read(path: &Path) -> io::Result<Clusters> {
     let mut text = String::new();
     File::open(path)?.take(LARGEST_FILE).read_to_string(&mut text)?;
-    let kept: Kept = serde_json::from_str(&text)?;
-    if kept.format != FORMAT {
-        return Err(io::Error::other(format!("its format is {} and not {FORMAT}", kept.format)));
+    let mut kept: Value = serde_json::from_str(&text)?;
+    match kept["format"].as_u64() {
+        Some(FORMAT) => {}
+        Some(1) => tags_renamed(&mut kept),
+        other => return Err(io::Error::other(format!("its format is {other:?} and not {FORMAT}"))),
     }
+    let kept: Kept = serde_json::from_value(kept)?;
     if !kept.clusters.iter().all(DemoCluster::is_sound) {
         return Err(io::Error::other("it has a cluster as none can be"));
     }
     Ok(kept.clusters.into_iter().map(|cluster| (cluster.tag.cluster, cluster)).collect())
+}
+
+/// Format 1, which version 0.1 wrote, called the ownership tag a mark.
+fn tags_renamed(kept: &mut Value) {
+    for cluster in kept["clusters"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        if let Some(tag) = cluster.remove("mark") {
+            cluster.insert("tag".to_owned(), tag);
+        }
+    }
 }
 
 /// Writes it beside and puts it in place at once: whatever ends us, the file is the old or the new one.

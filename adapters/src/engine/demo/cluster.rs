@@ -73,8 +73,6 @@ pub(super) enum Work {
 /// A simulated cluster as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DemoCluster {
-    /// Stored under the name it had in version 0.1.
-    #[serde(rename = "mark")]
     pub(super) tag: OwnershipTag,
     /// Each provisioner is an account of its own.
     pub(super) account: ProvisionerId,

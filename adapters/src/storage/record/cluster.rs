@@ -9,7 +9,10 @@ use kqueen_domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Record, embedded, extracted, reason::StoredReason};
+use super::{
+    Record, embedded, extracted, migrated_in,
+    reason::{self, StoredReason},
+};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Form {
@@ -70,7 +73,7 @@ impl From<&Cluster> for Form {
 impl Record for Cluster {
     type Form = Form;
     const KIND: &'static str = "cluster";
-    const FORMAT: u32 = 2;
+    const FORMAT: u32 = 3;
 
     fn restored(form: Form) -> Option<Self> {
         Some(Self {
@@ -94,15 +97,19 @@ impl Record for Cluster {
         })
     }
 
-    /// Format 1 knew no operations, and of a failure only its cause, in words.
+    /// Format 1 knew no operations, and of a failure only its cause, in words; format 2 reasons without codes.
     fn migrated(from: u32, mut form: Value) -> Option<Value> {
-        if from != 1 {
-            return None;
-        }
-        let fields = form.as_object_mut()?;
-        if fields.get("state")? == "failed" {
-            let cause = fields.remove("reason").unwrap_or_default();
-            fields.insert("reason".to_owned(), json!({"cause": cause.as_str().unwrap_or_default(), "fixer": "admin"}));
+        match from {
+            1 => {
+                let fields = form.as_object_mut()?;
+                if fields.get("state")? == "failed" {
+                    let cause = fields.remove("reason").unwrap_or_default();
+                    let reason = json!({"cause": cause.as_str().unwrap_or_default(), "fixer": "admin"});
+                    fields.insert("reason".to_owned(), reason);
+                }
+            }
+            2 => migrated_in(&mut form, "reason", reason::migrated)?,
+            _ => return None,
         }
         Some(form)
     }

@@ -1,4 +1,4 @@
-//! How ledgers are stored, and their rows wherever they are kept.
+//! How ledgers are stored, and the records of resources wherever they are kept.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -6,13 +6,13 @@ use kqueen_domain::{
     ledger::{Ledger, ProviderResource, RecordState, ResourceRecord, ResourceRef},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Record, twins};
+use super::{Record, migrated_each, renamed, twins};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Form {
     cluster: ClusterId,
-    #[serde(rename = "rows")]
     resources: Vec<StoredResourceRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     uncertain_until: Option<DateTime<Utc>>,
@@ -22,7 +22,7 @@ pub(crate) struct Form {
 pub(super) struct StoredResourceRecord {
     kind: String,
     name: String,
-    #[serde(rename = "place", default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     location: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     provider_id: Option<String>,
@@ -76,7 +76,7 @@ impl From<&Ledger> for Form {
 impl Record for Ledger {
     type Form = Form;
     const KIND: &'static str = "ledger";
-    const FORMAT: u32 = 1;
+    const FORMAT: u32 = 2;
 
     fn restored(form: Form) -> Option<Self> {
         Some(Self {
@@ -85,4 +85,19 @@ impl Record for Ledger {
             uncertain_until: form.uncertain_until,
         })
     }
+
+    /// Format 1 had other names.
+    fn migrated(from: u32, mut form: Value) -> Option<Value> {
+        if from != 1 {
+            return None;
+        }
+        rows_migrated(&mut form)?;
+        Some(form)
+    }
+}
+
+/// Brings up to date what version 0.1 called rows, each with a place.
+pub(super) fn rows_migrated(form: &mut Value) -> Option<()> {
+    renamed(form, &[("rows", "resources")])?;
+    migrated_each(form, "resources", |row| renamed(row, &[("place", "location")]))
 }

@@ -124,6 +124,27 @@ pub(crate) fn read<T: Record>(bytes: &[u8]) -> Result<T, Unreadable> {
     T::restored(form).ok_or(Unreadable::Damaged { kind, at: 0 })
 }
 
+/// A form whose fields have other names since. Fields that are not there were left out.
+fn renamed(form: &mut Value, names: &[(&str, &str)]) -> Option<()> {
+    let fields = form.as_object_mut()?;
+    for (before, after) in names {
+        if let Some(value) = fields.remove(*before) {
+            fields.insert((*after).to_owned(), value);
+        }
+    }
+    Some(())
+}
+
+/// Brings a field up to date in its own way, if it is there.
+fn migrated_in(form: &mut Value, field: &str, migrate: impl FnOnce(&mut Value) -> Option<()>) -> Option<()> {
+    form.as_object_mut()?.get_mut(field).map_or(Some(()), migrate)
+}
+
+/// Brings each item of a field up to date, if it is there.
+fn migrated_each(form: &mut Value, field: &str, migrate: impl Fn(&mut Value) -> Option<()>) -> Option<()> {
+    migrated_in(form, field, |items| items.as_array_mut()?.iter_mut().try_for_each(|item| migrate(item).ok_or(())).ok())
+}
+
 /// A document as part of a stored form. What is not JSON cannot be in a [`Document`].
 fn embedded(document: &Document) -> Box<RawValue> {
     RawValue::from_string(document.as_str().to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())

@@ -10,14 +10,20 @@ use kqueen_domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Record, code::code_of, reason::StoredReason, twins};
+use super::{
+    Record,
+    code::code_of,
+    migrated_in,
+    reason::{self, StoredReason},
+    renamed, twins,
+};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Form {
     cluster: ClusterId,
-    #[serde(rename = "look", default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     probe: Option<StoredProbeResult>,
-    #[serde(rename = "told", default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     provider: Option<StoredProviderStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<String>,
@@ -27,20 +33,11 @@ pub(crate) struct Form {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredProbeResult {
-    outcome: StoredOutcome,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
-    /// The version of a cluster that answered, the reason of one that did not.
-    said: String,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum StoredOutcome {
-    Answered,
-    Refused,
-    Silent,
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum StoredProbeResult {
+    Reached { version: String },
+    Refused { code: String, reason: String },
+    NoAnswer { code: String, reason: String },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,11 +48,11 @@ struct StoredProviderStatus {
     node_count: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     network_policy: Option<StoredPolicy>,
-    #[serde(rename = "words", default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     message: String,
-    #[serde(rename = "trouble", default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     last_error: Option<StoredReason>,
-    #[serde(rename = "refusal", default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     last_rejection: Option<StoredReason>,
 }
 
@@ -80,22 +77,24 @@ twins!(Phase, StoredPhase { Deploying, Ready, Updating, Destroying, Failed, Unkn
 
 impl From<ProbeResult> for StoredProbeResult {
     fn from(probe: ProbeResult) -> Self {
-        let (outcome, code, said) = match probe {
-            ProbeResult::Reached { version } => (StoredOutcome::Answered, None, version),
-            ProbeResult::Refused { code, reason } => (StoredOutcome::Refused, Some(code), reason),
-            ProbeResult::NoAnswer { code, reason } => (StoredOutcome::Silent, Some(code), reason),
-        };
-        Self { outcome, code: code.map(|code| code.to_string()), said }
+        match probe {
+            ProbeResult::Reached { version } => Self::Reached { version },
+            ProbeResult::Refused { code, reason } => Self::Refused { code: code.as_str().to_owned(), reason },
+            ProbeResult::NoAnswer { code, reason } => Self::NoAnswer { code: code.as_str().to_owned(), reason },
+        }
     }
 }
 
 impl From<StoredProbeResult> for ProbeResult {
-    fn from(StoredProbeResult { outcome, code, said }: StoredProbeResult) -> Self {
-        let code = code_of(code.as_deref(), &said);
-        match outcome {
-            StoredOutcome::Answered => Self::Reached { version: said },
-            StoredOutcome::Refused => Self::Refused { code, reason: said },
-            StoredOutcome::Silent => Self::NoAnswer { code, reason: said },
+    fn from(stored: StoredProbeResult) -> Self {
+        match stored {
+            StoredProbeResult::Reached { version } => Self::Reached { version },
+            StoredProbeResult::Refused { code, reason } => {
+                Self::Refused { code: code_of(Some(&code), &reason), reason }
+            }
+            StoredProbeResult::NoAnswer { code, reason } => {
+                Self::NoAnswer { code: code_of(Some(&code), &reason), reason }
+            }
         }
     }
 }
@@ -135,7 +134,7 @@ impl From<&ObservedStatus> for Form {
 impl Record for ObservedStatus {
     type Form = Form;
     const KIND: &'static str = "observed status";
-    const FORMAT: u32 = 2;
+    const FORMAT: u32 = 3;
 
     fn restored(form: Form) -> Option<Self> {
         Some(Self {
@@ -149,14 +148,39 @@ impl Record for ObservedStatus {
         })
     }
 
-    /// Format 1 was always of a look at the cluster itself, and told what it found at the top.
+    /// Format 1 was always of a look at the cluster itself, and told what it found at the top; format 2 had other names and no codes.
     fn migrated(from: u32, mut form: Value) -> Option<Value> {
-        if from != 1 {
-            return None;
+        match from {
+            1 => {
+                let fields = form.as_object_mut()?;
+                let look = json!({"outcome": fields.remove("outcome")?, "said": fields.remove("said")?});
+                fields.insert("look".to_owned(), look);
+            }
+            2 => {
+                renamed(&mut form, &[("look", "probe"), ("told", "provider")])?;
+                migrated_in(&mut form, "probe", probe_migrated)?;
+                migrated_in(&mut form, "provider", |status| {
+                    let names = [("words", "message"), ("trouble", "last_error"), ("refusal", "last_rejection")];
+                    renamed(status, &names)?;
+                    migrated_in(status, "last_error", reason::migrated)?;
+                    migrated_in(status, "last_rejection", reason::migrated)
+                })?;
+            }
+            _ => return None,
         }
-        let fields = form.as_object_mut()?;
-        let probe = json!({"outcome": fields.remove("outcome")?, "said": fields.remove("said")?});
-        fields.insert("look".to_owned(), probe);
         Some(form)
     }
+}
+
+/// Brings a look of format 2 up to date: what it found, and what was said.
+fn probe_migrated(probe: &mut Value) -> Option<()> {
+    let said = probe.get("said")?.as_str()?.to_owned();
+    let code = code_of(probe.get("code").and_then(Value::as_str), &said);
+    *probe = match probe.get("outcome")?.as_str()? {
+        "answered" => json!({"outcome": "reached", "version": said}),
+        "refused" => json!({"outcome": "refused", "code": code.as_str(), "reason": said}),
+        "silent" => json!({"outcome": "no_answer", "code": code.as_str(), "reason": said}),
+        _ => return None,
+    };
+    Some(())
 }

@@ -6,8 +6,13 @@ use kqueen_domain::{
     operation::{NetworkPolicy, Operation, OperationKind, OperationStatus, Step, StepKind, StepOutcome},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Record, reason::StoredReason, twins};
+use super::{
+    Record, migrated_each, migrated_in,
+    reason::{self, StoredReason},
+    twins,
+};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Form {
@@ -178,7 +183,7 @@ impl From<&Operation> for Form {
 impl Record for Operation {
     type Form = Form;
     const KIND: &'static str = "operation";
-    const FORMAT: u32 = 1;
+    const FORMAT: u32 = 2;
 
     fn restored(form: Form) -> Option<Self> {
         Some(Self {
@@ -198,5 +203,15 @@ impl Record for Operation {
             reason: form.reason.map(Into::into),
             steps: form.steps.into_iter().map(Into::into).collect(),
         })
+    }
+
+    /// Format 1 had reasons without codes.
+    fn migrated(from: u32, mut form: Value) -> Option<Value> {
+        if from != 1 {
+            return None;
+        }
+        migrated_in(&mut form, "reason", reason::migrated)?;
+        migrated_each(&mut form, "steps", |step| migrated_in(step, "reason", reason::migrated))?;
+        Some(form)
     }
 }

@@ -6,8 +6,15 @@ use kqueen_domain::{
     orphan::{Orphan, OrphanState},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Record, ledger::StoredResourceRecord, reason::StoredReason};
+use super::{
+    Record,
+    ledger::{StoredResourceRecord, rows_migrated},
+    migrated_in,
+    reason::{self, StoredReason},
+    renamed,
+};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Form {
@@ -16,22 +23,21 @@ pub(crate) struct Form {
     name: Option<String>,
     organization: OrganizationId,
     provisioner: ProvisionerId,
-    #[serde(rename = "rows")]
     resources: Vec<StoredResourceRecord>,
-    stands: StoredState,
+    state: StoredState,
     listed_at: DateTime<Utc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seen_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 enum StoredState {
     Listed,
     Deleting {
         by: UserId,
         since: DateTime<Utc>,
-        #[serde(rename = "trouble", default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         last_error: Option<StoredReason>,
     },
     Ignored {
@@ -72,7 +78,7 @@ impl From<&Orphan> for Form {
             organization: orphan.organization,
             provisioner: orphan.provisioner,
             resources: orphan.resources.iter().cloned().map(Into::into).collect(),
-            stands: orphan.state.clone().into(),
+            state: orphan.state.clone().into(),
             listed_at: orphan.listed_at,
             seen_at: orphan.seen_at,
         }
@@ -82,7 +88,7 @@ impl From<&Orphan> for Form {
 impl Record for Orphan {
     type Form = Form;
     const KIND: &'static str = "orphan";
-    const FORMAT: u32 = 1;
+    const FORMAT: u32 = 2;
 
     fn restored(form: Form) -> Option<Self> {
         Some(Self {
@@ -91,9 +97,23 @@ impl Record for Orphan {
             organization: form.organization,
             provisioner: form.provisioner,
             resources: form.resources.into_iter().map(Into::into).collect(),
-            state: form.stands.into(),
+            state: form.state.into(),
             listed_at: form.listed_at,
             seen_at: form.seen_at,
         })
+    }
+
+    /// Format 1 had other names, and reasons without codes.
+    fn migrated(from: u32, mut form: Value) -> Option<Value> {
+        if from != 1 {
+            return None;
+        }
+        rows_migrated(&mut form)?;
+        renamed(&mut form, &[("stands", "state")])?;
+        migrated_in(&mut form, "state", |state| {
+            renamed(state, &[("state", "kind"), ("trouble", "last_error")])?;
+            migrated_in(state, "last_error", reason::migrated)
+        })?;
+        Some(form)
     }
 }

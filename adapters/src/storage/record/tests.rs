@@ -33,6 +33,18 @@ const ENTRY_1: &str = r#"{"format":1,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d5
 const DEPARTED_1: &str = r#"{"format":1,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","name":"prod","organization":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0001","owner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","at":"2026-03-01T10:00:00Z"}}"#;
 const ORPHAN_1: &str = r#"{"format":1,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","name":"prod","organization":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0001","provisioner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0003","rows":[{"kind":"stack","name":"kqueen","state":"present","since":"2026-03-01T10:00:00Z"}],"stands":{"state":"deleting","by":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","since":"2026-03-01T10:00:05Z","trouble":{"cause":"busy","fixer":"provider"}},"listed_at":"2026-03-01T10:00:00Z","seen_at":"2026-03-01T10:00:01Z"}}"#;
 
+// As they are written today.
+const CLUSTER_3: &str = r#"{"format":3,"record":{"id":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","name":"prod","organization":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0001","provisioner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0003","owner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","metadata":{"node_count":3},"has_kubeconfig":true,"state":"failed","reason":{"code":"Unknown","cause":"quota","responsible":"admin","next_step":"raise it","provider_message":"QUOTA_EXCEEDED"},"operation":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0005","changed_at":"2026-03-01T10:00:02Z","created_at":"2026-03-01T10:00:00Z"}}"#;
+const OBSERVED_3: &str = r#"{"format":3,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","probe":{"outcome":"no_answer","code":"Unknown","reason":"connection refused"},"provider":{"progress":40,"node_count":3,"network_policy":{"provider":"CALICO","enabled":true},"message":"RECONCILING","last_error":{"code":"Unknown","cause":"time-out","responsible":"provider"}},"version":"v1.37.2","phase":"unknown","phase_changed_at":"2026-03-01T10:00:03Z","at":"2026-03-01T10:00:04Z"}}"#;
+const BARE_OBSERVED_3: &str = r#"{"format":3,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","phase":"ready","phase_changed_at":"2026-03-01T10:00:03Z","at":"2026-03-01T10:00:04Z"}}"#;
+const OPERATION_2: &str = r#"{"format":2,"record":{"id":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0005","cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","asked":{"kind":"resize","node_count":5},"requested_by":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","requested_at":"2026-03-01T10:00:00Z","deadline":"2026-03-01T11:00:00Z","status":"cancelled","attempt":2,"failures":3,"was_taken_up":true,"next_attempt_at":"2026-03-01T10:01:00Z","cancel":{"by":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","at":"2026-03-01T10:02:00Z"},"ended_at":"2026-03-01T10:03:00Z","reason":{"code":"Unknown","cause":"stopped","responsible":"requester"},"steps":[{"kind":"resize","started_at":"2026-03-01T10:00:01Z","tries":1,"tried_at":"2026-03-01T10:00:01Z","ended_at":"2026-03-01T10:00:02Z","outcome":"done"},{"kind":"wait","started_at":"2026-03-01T10:00:02Z","tries":4,"tried_at":"2026-03-01T10:00:09Z","reason":{"code":"Unknown","cause":"busy","responsible":"provider"}}]}}"#;
+const BARE_OPERATION_2: &str = r#"{"format":2,"record":{"id":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0005","cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","asked":{"kind":"set_network_policy","provider":"CALICO","enabled":false},"requested_by":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","requested_at":"2026-03-01T10:00:00Z","deadline":"2026-03-01T11:00:00Z","status":"pending","attempt":1}}"#;
+const LEDGER_2: &str = r#"{"format":2,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","resources":[{"kind":"server","name":"kqueen-1","location":"here","provider_id":"17","state":"deleting","since":"2026-03-01T10:00:00Z"},{"kind":"stack","name":"kqueen","state":"intended","since":"2026-03-01T10:00:00Z"}],"uncertain_until":"2026-03-01T10:00:00Z"}}"#;
+const EVENT_2: &str = r#"{"format":2,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","at":"2026-03-01T10:00:00.123456789Z","kind":"asked","message":"asked to deploy the cluster","operation":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0005","by":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","reason":{"code":"Unknown","cause":"quota","responsible":"operator"}}}"#;
+const ORPHAN_2: &str = r#"{"format":2,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0004","name":"prod","organization":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0001","provisioner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0003","resources":[{"kind":"stack","name":"kqueen","state":"present","since":"2026-03-01T10:00:00Z"}],"state":{"kind":"deleting","by":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","since":"2026-03-01T10:00:05Z","last_error":{"code":"Unknown","cause":"busy","responsible":"provider"}},"listed_at":"2026-03-01T10:00:00Z","seen_at":"2026-03-01T10:00:01Z"}}"#;
+const CHECK_1_WITH_CODE: &str = r#"{"format":1,"record":{"provisioner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0003","check":{"phase":"failed","code":"CredentialsRejected","reason":"401","at":"2026-03-01T10:00:01Z"},"state_changed_at":"2026-03-01T09:00:01Z"}}"#;
+const PROVISIONER_1_WITH_CODE: &str = r#"{"format":1,"record":{"id":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0003","name":"GKE","engine":"kqueen.engines.GceEngine","organization":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0001","owner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","parameters":{"project":"p","service_account":"*******"},"check":{"phase":"not_reachable","code":"ProviderUnreachable","reason":"nothing answers","at":"2026-03-01T10:00:01Z"},"state_changed_at":"2026-03-01T10:00:01Z","created_at":"2026-03-01T10:00:00Z"}}"#;
+
 /// Read and written again, the newest format is the same bytes.
 fn survives<T: Record>(stored: &str) -> T {
     let record: T = read(stored.as_bytes()).unwrap();
@@ -46,47 +58,105 @@ fn the_newest_formats_stay_as_they_are() {
     assert_eq!(organization.policy.overrides().count(), 1);
     let user: User = survives(USER_1);
     assert_eq!((user.role, user.auth, user.token_generation), (Role::Superadmin, AuthMethod::Ldap, 3));
-    let provisioner: Provisioner = survives(PROVISIONER_1);
+    let provisioner: Provisioner = survives(PROVISIONER_1_WITH_CODE);
     assert_eq!(provisioner.check.phase, ProvisionerPhase::NotReachable);
-    let cluster: Cluster = survives(CLUSTER_2);
+    let cluster: Cluster = survives(CLUSTER_3);
     let reason = Reason::new(ReasonCode::Unknown, "quota", Responsible::Admin, "raise it").with_words("QUOTA_EXCEEDED");
     assert_eq!(cluster.lifecycle, Lifecycle::Failed { reason });
     assert!(cluster.operation.is_some());
-    let observed: ObservedStatus = survives(SIGHTING_2);
+    let observed: ObservedStatus = survives(OBSERVED_3);
     assert_eq!(
         observed.probe,
         Some(ProbeResult::NoAnswer { code: ReasonCode::Unknown, reason: "connection refused".into() })
     );
     assert_eq!(observed.provider.unwrap().network_policy.unwrap().provider, "CALICO");
-    let bare: ObservedStatus = survives(BARE_SIGHTING_2);
+    let bare: ObservedStatus = survives(BARE_OBSERVED_3);
     assert_eq!((bare.probe, bare.provider, bare.phase), (None, None, Phase::Ready));
 }
 
 #[test]
 fn what_is_done_to_clusters_stays_as_it_is() {
-    let operation: Operation = survives(OPERATION_1);
+    let operation: Operation = survives(OPERATION_2);
     assert_eq!(operation.kind, OperationKind::Resize { node_count: 5 });
     assert_eq!((operation.status, operation.steps.len()), (OperationStatus::Cancelled, 2));
-    let bare: Operation = survives(BARE_OPERATION_1);
+    assert_eq!((operation.failures, operation.was_taken_up), (3, true));
+    assert!(operation.next_attempt_at.is_some() && operation.cancel.is_some());
+    let bare: Operation = survives(BARE_OPERATION_2);
     assert_eq!((bare.failures, bare.steps.len(), bare.reason), (0, 0, None));
-    let ledger: Ledger = survives(LEDGER_1);
+    let ledger: Ledger = survives(LEDGER_2);
     assert_eq!(ledger.resources[0].resource.provider_id.as_deref(), Some("17"));
     assert_eq!(
         (ledger.resources[1].state, ledger.resources[1].resource.name.location.as_str()),
         (RecordState::Intended, "")
     );
-    let entry: TimelineEvent = survives(ENTRY_1);
+    assert!(ledger.uncertain_until.is_some());
+    let entry: TimelineEvent = survives(EVENT_2);
     assert_eq!(entry.reason.unwrap().responsible, Responsible::Operator);
     let tombstone: Tombstone = survives(DEPARTED_1);
     assert_eq!(tombstone.name.as_str(), "prod");
-    let checked: Checked = survives(CHECK_1);
+    let checked: Checked = survives(CHECK_1_WITH_CODE);
     assert_eq!(checked.check.phase, ProvisionerPhase::Failed);
-    let orphan: Orphan = survives(ORPHAN_1);
+    let orphan: Orphan = survives(ORPHAN_2);
     assert!(matches!(orphan.state, OrphanState::Deleting { last_error: Some(_), .. }));
     for stands in [OrphanState::Listed, OrphanState::Ignored { by: tombstone.owner, since: tombstone.at }] {
         let other = Orphan { state: stands, ..orphan.clone() };
         assert_eq!(read::<Orphan>(&written(&other).unwrap()).unwrap(), other);
     }
+}
+
+/// Whether a form of before is read as today's.
+fn becomes<T: Record + PartialEq + std::fmt::Debug>(before: &str, today: &str) {
+    assert_eq!(read::<T>(before.as_bytes()).unwrap(), read::<T>(today.as_bytes()).unwrap());
+}
+
+#[test]
+fn what_version_0_1_wrote_is_read_in_full() {
+    becomes::<Cluster>(CLUSTER_2, CLUSTER_3);
+    becomes::<ObservedStatus>(SIGHTING_2, OBSERVED_3);
+    becomes::<ObservedStatus>(BARE_SIGHTING_2, BARE_OBSERVED_3);
+    let answered = |text: &str| text.replace("\"silent\"", "\"answered\"");
+    let observed: ObservedStatus = read(answered(SIGHTING_2).as_bytes()).unwrap();
+    assert_eq!(observed.probe, Some(ProbeResult::Reached { version: "connection refused".into() }));
+    let refusal = SIGHTING_2.replace("\"trouble\"", "\"refusal\"");
+    let observed: ObservedStatus = read(refusal.as_bytes()).unwrap();
+    assert_eq!(observed.provider.unwrap().last_rejection.unwrap().cause, "time-out");
+    let taken_up = OPERATION_1.replace("\"failures\":3,", "\"failures\":3,\"was_taken_up\":true,");
+    becomes::<Operation>(&taken_up, OPERATION_2);
+    becomes::<Operation>(BARE_OPERATION_1, BARE_OPERATION_2);
+    becomes::<Ledger>(LEDGER_1, LEDGER_2);
+    becomes::<TimelineEvent>(ENTRY_1, EVENT_2);
+    becomes::<Orphan>(ORPHAN_1, ORPHAN_2);
+    let ignored = |deleting: &str, tag: &str| {
+        let (begin, rest) = deleting.split_once(",\"since\":\"2026-03-01T10:00:05Z\"").unwrap();
+        let begin = begin.replace(&format!("{{\"{tag}\":\"deleting\""), &format!("{{\"{tag}\":\"ignored\""));
+        let end = rest.split_once("}}").unwrap().1;
+        format!("{begin},\"since\":\"2026-03-01T10:00:05Z\"}}{end}")
+    };
+    becomes::<Orphan>(&ignored(ORPHAN_1, "state"), &ignored(ORPHAN_2, "kind"));
+    let unchecked: Provisioner = read(PROVISIONER_1.as_bytes()).unwrap();
+    assert_eq!(unchecked.check.code, Some(ReasonCode::Unknown));
+    let checked: Checked = read(CHECK_1.as_bytes()).unwrap();
+    assert_eq!(checked.check.code, Some(ReasonCode::Unknown));
+    let well: Checked = read(CHECK_1.replace("\"failed\"", "\"ready\"").as_bytes()).unwrap();
+    assert_eq!(well.check.code, None);
+}
+
+#[test]
+fn a_reason_of_version_0_1_gets_its_code_by_its_sentence() {
+    let sentence = "the provider does not have the cluster any more";
+    let cluster: Cluster = read(CLUSTER_2.replace("\"quota\"", &format!("\"{sentence}\"")).as_bytes()).unwrap();
+    let Lifecycle::Failed { reason } = cluster.lifecycle else { panic!("{:?}", cluster.lifecycle) };
+    assert_eq!((reason.code, reason.cause.as_str()), (ReasonCode::ClusterMissing, sentence));
+    let unresolved = "the name of the API server cannot be resolved: check it";
+    for stored in [SIGHTING_1, SIGHTING_2] {
+        let stored = stored.replace("connection refused", unresolved);
+        let observed: ObservedStatus = read(stored.as_bytes()).unwrap();
+        let reason = unresolved.to_owned();
+        assert_eq!(observed.probe, Some(ProbeResult::NoAnswer { code: ReasonCode::NameNotResolved, reason }));
+    }
+    // A word of a later version is no sentence.
+    let later = CLUSTER_3.replace("\"Unknown\"", "\"OfALaterVersion\"");
+    becomes::<Cluster>(&later, CLUSTER_3);
 }
 
 #[test]
@@ -131,8 +201,8 @@ fn an_older_format_is_brought_up_to_date() {
 
 #[test]
 fn a_newer_format_is_refused_with_what_to_do() {
-    let newer = CLUSTER_2.replacen("\"format\":2", "\"format\":3", 1);
-    let Err(error @ Unreadable::Newer { format: 3, known: 2, .. }) = read::<Cluster>(newer.as_bytes()) else {
+    let newer = CLUSTER_3.replacen("\"format\":3", "\"format\":4", 1);
+    let Err(error @ Unreadable::Newer { format: 4, known: 3, .. }) = read::<Cluster>(newer.as_bytes()) else {
         panic!("was read")
     };
     assert!(error.to_string().contains("run the release that wrote it"), "{error}");

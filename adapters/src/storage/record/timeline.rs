@@ -1,4 +1,4 @@
-//! How entries of a timeline are stored, and clusters that have left.
+//! How events of a timeline are stored, and clusters that have left.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -7,14 +7,18 @@ use kqueen_domain::{
     timeline::{EventKind, TimelineEvent, Tombstone},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Record, reason::StoredReason, twins};
+use super::{
+    Record, migrated_in,
+    reason::{self, StoredReason},
+    renamed, twins,
+};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct EventForm {
     cluster: ClusterId,
     at: DateTime<Utc>,
-    #[serde(rename = "happening")]
     kind: StoredEventKind,
     message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,8 +56,8 @@ impl From<&TimelineEvent> for EventForm {
 
 impl Record for TimelineEvent {
     type Form = EventForm;
-    const KIND: &'static str = "timeline entry";
-    const FORMAT: u32 = 1;
+    const KIND: &'static str = "timeline event";
+    const FORMAT: u32 = 2;
 
     fn restored(form: EventForm) -> Option<Self> {
         Some(Self {
@@ -65,6 +69,16 @@ impl Record for TimelineEvent {
             by: form.by,
             reason: form.reason.map(Into::into),
         })
+    }
+
+    /// Format 1 had another name, and reasons without codes.
+    fn migrated(from: u32, mut form: Value) -> Option<Value> {
+        if from != 1 {
+            return None;
+        }
+        renamed(&mut form, &[("happening", "kind")])?;
+        migrated_in(&mut form, "reason", reason::migrated)?;
+        Some(form)
     }
 }
 
@@ -86,7 +100,7 @@ impl From<&Tombstone> for TombstoneForm {
 
 impl Record for Tombstone {
     type Form = TombstoneForm;
-    const KIND: &'static str = "departed cluster";
+    const KIND: &'static str = "tombstone";
     const FORMAT: u32 = 1;
 
     fn restored(form: TombstoneForm) -> Option<Self> {
