@@ -34,8 +34,8 @@ use crate::{
     api::{
         self, Api,
         live::LiveReads,
-        render::{ProvisionerCaptions, Renderer},
         view_cache::ViewCache,
+        views::{ProvisionerCaptions, Views},
     },
     banner::banner,
     config::{Bootstrap, Config},
@@ -222,7 +222,7 @@ impl Service {
             engines: engines.clone(),
             clock: clock.clone(),
         });
-        let renderer = Arc::new(Renderer {
+        let views = Arc::new(Views {
             clusters: config.clusters.captions.clone(),
             provisioners: ProvisionerCaptions {
                 ok: config.provisioners.ok.clone(),
@@ -230,7 +230,7 @@ impl Service {
                 unknown: config.provisioners.unknown.clone(),
             },
             engines,
-            kept: ViewCache::default(),
+            cache: ViewCache::default(),
         });
         let sources = Sources {
             catalog: catalog.clone(),
@@ -238,7 +238,7 @@ impl Service {
             clusters: clusters.clone(),
             provisioners: provisioners.clone(),
             users: users.clone(),
-            renderer: renderer.clone(),
+            views: views.clone(),
             stop: stop.clone(),
         };
         let events = Events::new(sources, (config.http.max_connections / STREAMS).max(1), config.http.idle_timeout);
@@ -261,7 +261,7 @@ impl Service {
             }),
             live: Arc::new(LiveReads::new(LiveViews { clusters, inspector }, config.observe.timeout)),
             freshness: stores.freshness.clone(),
-            renderer,
+            views,
             events: Arc::new(events),
             wake: wake.clone(),
             wake_on_list: config.clusters.state_on_list,

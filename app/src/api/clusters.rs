@@ -8,15 +8,16 @@ use kqueen_domain::{
         clusters::{ClusterWithKubeconfig, Progress},
     },
 };
-use poem_openapi::{OpenApi, param::Path};
+use poem_openapi::{OpenApi, param::Path, types::Any};
 use uuid::Uuid;
 
 use super::{
     Api, Tag,
     body::Body,
     dto::{
-        Deleted, Free, Health,
+        Deleted, Health, SecretJson,
         cluster::{ClusterCreate, ClusterUpdate, ClusterView, NetworkPolicy, ProgressView, Resize},
+        secret_json,
         status::ClusterStatusView,
         topology::TopologyView,
     },
@@ -25,8 +26,8 @@ use super::{
     header::HeaderText,
     once,
     page::{ListQuery, PhasedQuery},
-    ready, render,
-    rendered::{Listed, Rendered},
+    ready,
+    rendered::{Cached, Listed, Rendered},
     security::Authenticated,
 };
 
@@ -41,31 +42,38 @@ impl ClustersApi {
     }
 }
 
-fn shown(api: &Api, caller: &Caller, cluster: &ClusterWithKubeconfig) -> Rendered<ClusterView> {
-    Rendered::at(api.renderer.cluster_with_kubeconfig(caller, cluster), cluster.view.cluster.revision)
+fn shown(api: &Api, caller: &Caller, cluster: ClusterWithKubeconfig) -> Rendered<ClusterView> {
+    let revision = cluster.view.cluster.revision;
+    Rendered::secret_at(&api.views.cluster_with_kubeconfig(caller, cluster), revision)
 }
 
-pub(super) fn without_kubeconfig(api: &Api, caller: &Caller, view: &catalog::ClusterView) -> Rendered<ClusterView> {
-    let text = api.renderer.cluster(caller, view, false);
-    Rendered::at(text.text().as_bytes().to_vec(), view.cluster.revision)
+pub(super) fn without_kubeconfig(
+    api: &Api,
+    caller: &Caller,
+    view: &catalog::ClusterView,
+) -> Rendered<Cached<ClusterView>> {
+    Rendered::at(&api.views.cluster(caller, view, false), view.cluster.revision)
 }
 
 #[OpenApi(prefix_path = "/api/v1/clusters", tag = "Tag::Clusters")]
 impl ClustersApi {
     /// List clusters.
     #[oai(path = "/", method = "get", operation_id = "cluster_list")]
-    async fn list(&self, caller: Authenticated, query: PhasedQuery) -> Result<Rendered<Listed<ClusterView>>, ApiError> {
+    async fn list(
+        &self,
+        caller: Authenticated,
+        query: PhasedQuery,
+    ) -> Result<Rendered<Listed<Cached<ClusterView>>>, ApiError> {
         let api = ready(self.0.as_ref())?;
-        let query = api.renderer.cluster_query(&query)?;
+        let query = api.views.cluster_query(&query)?;
         let page = api.clusters.list(&caller.0, &query.list)?;
         if api.wake_on_list {
             let due = page.items.iter().filter(|view| !view.keeps_its_schedule());
             api.wake.listed(due.map(|view| (&view.cluster.record.id, view.observed_at)));
         }
         let named = query.list.names_namespaces();
-        Ok(Rendered::new(render::list(&page, query.paged, |out, view| {
-            out.extend_from_slice(api.renderer.cluster(&caller.0, view, named).text().as_bytes());
-        })))
+        let item = |view: &catalog::ClusterView| api.views.cluster(&caller.0, view, named);
+        Ok(Rendered::of(&Listed::of(&page, query.paged, item)))
     }
 
     /// Create a cluster, or attach one that exists with the manual engine. The answer does not wait for a provider.
@@ -81,7 +89,7 @@ impl ClustersApi {
         let new = body.read()?;
         let cluster = api.clusters.create(&caller.0, new, once).await?;
         api.wake.now(cluster.view.cluster.record.id);
-        Ok(shown(api, &caller.0, &cluster))
+        Ok(shown(api, &caller.0, cluster))
     }
 
     /// Tell how many clusters there are and which share of them is well.
@@ -96,7 +104,7 @@ impl ClustersApi {
     async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let cluster = api.clusters.show(&caller.0, id.0.into()).await?;
-        Ok(shown(api, &caller.0, &cluster))
+        Ok(shown(api, &caller.0, cluster))
     }
 
     /// Change a cluster: name, owner, metadata, kubeconfig.
@@ -117,12 +125,12 @@ impl ClustersApi {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let now = || {
             let view = api.clusters.get(&caller.0, id.0.into()).ok()?;
-            serde_json::from_str(api.renderer.cluster(&caller.0, &view, true).text()).ok()
+            serde_json::from_str(api.views.cluster(&caller.0, &view, true).text()).ok()
         };
         let patch = body.read(now)?;
         let cluster = api.clusters.update(&caller.0, id.0.into(), patch, expected).await?;
         api.wake.now(id.0.into());
-        Ok(shown(api, &caller.0, &cluster))
+        Ok(shown(api, &caller.0, cluster))
     }
 
     /// Delete a cluster. One that was attached is detached: what it runs on is not touched.
@@ -161,9 +169,9 @@ impl ClustersApi {
 
     /// Show the kubeconfig, where the policy lets the caller read it.
     #[oai(path = "/:id/kubeconfig", method = "get", operation_id = "cluster_kubeconfig")]
-    async fn kubeconfig(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Free>, ApiError> {
+    async fn kubeconfig(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Any<SecretJson>>, ApiError> {
         let kubeconfig = ready(self.0.as_ref())?.clusters.kubeconfig(&caller.0, id.0.into()).await?;
-        Ok(Rendered::new(kubeconfig.expose().as_bytes().to_vec()))
+        Ok(Rendered::secret(&secret_json(Some(kubeconfig))))
     }
 
     /// Tell how far the making of a cluster is. `response` is 501 where the engine cannot tell.
@@ -172,7 +180,7 @@ impl ClustersApi {
         let api = ready(self.0.as_ref())?;
         let Progress { percent, phase } = api.clusters.progress(&caller.0, id.0.into())?;
         let (response, progress) = percent.map_or((501, 0), |percent| (200, percent));
-        let result = api.renderer.caption(phase).to_owned();
+        let result = api.views.caption(phase).to_owned();
         Ok(Rendered::of(&ProgressView { response, progress, result }))
     }
 
@@ -184,7 +192,7 @@ impl ClustersApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<Resize>,
-    ) -> Result<Rendered<ClusterView>, ApiError> {
+    ) -> Result<Rendered<Cached<ClusterView>>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let node_count = body.read()?;
@@ -200,7 +208,7 @@ impl ClustersApi {
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<NetworkPolicy>,
-    ) -> Result<Rendered<ClusterView>, ApiError> {
+    ) -> Result<Rendered<Cached<ClusterView>>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let policy = body.read()?;

@@ -1,6 +1,6 @@
 //! How this installation is set up.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use poem_openapi::OpenApi;
 
@@ -19,7 +19,7 @@ pub(super) struct ConfigurationApi(pub(super) Option<Api>);
 impl ConfigurationApi {
     /// Show the enabled ways of authenticating, with the fields an invitation asks for.
     #[oai(path = "/auth", method = "get", operation_id = "configuration_auth")]
-    async fn auth(&self, _caller: Authenticated) -> Result<Rendered<HashMap<String, AuthModule>>, ApiError> {
+    async fn auth(&self, _caller: Authenticated) -> Result<Rendered<BTreeMap<String, AuthModule>>, ApiError> {
         Ok(Rendered::of(&auth_modules(&ready(self.0.as_ref())?.auth)))
     }
 }

@@ -9,10 +9,10 @@ mod json;
 pub mod live;
 pub mod page;
 pub mod read_only;
-pub mod render;
 pub mod rendered;
 pub mod security;
 pub mod view_cache;
+pub mod views;
 
 mod auth;
 mod clusters;
@@ -45,7 +45,7 @@ use serde_json::Value;
 pub use document::document;
 use error::ApiError;
 use live::LiveReads;
-use render::Renderer;
+use views::Views;
 
 use crate::{config::Auth, events::Events, http::API, worker::wake::Trigger};
 
@@ -70,8 +70,8 @@ pub struct Api {
     pub live: Arc<LiveReads>,
     /// Whether the store answers.
     pub freshness: Arc<dyn ReadBarrier>,
-    /// Puts answers together.
-    pub renderer: Arc<Renderer>,
+    /// Makes answers.
+    pub views: Arc<Views>,
     /// Asks for clusters to be looked at soon.
     pub wake: Trigger,
     /// Whether a list of clusters asks for those it shows to be looked at.

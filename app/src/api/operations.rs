@@ -11,7 +11,7 @@ use super::{
     Api, Tag, clusters as shapes,
     dto::{
         cluster::ClusterView,
-        operation::{Forgotten, OperationView, resources},
+        operation::{Forgotten, OperationView, Requester, resources},
         timeline::{Timeline, TimelineEvent},
     },
     error::ApiError,
@@ -19,8 +19,7 @@ use super::{
     header::HeaderText,
     no_body::NoBody,
     ready,
-    render::work::requester,
-    rendered::Rendered,
+    rendered::{Cached, Rendered},
     security::Authenticated,
 };
 
@@ -35,9 +34,7 @@ fn shown(
     view: &catalog::OperationView,
     rows: &[ResourceRecord],
 ) -> Rendered<OperationView> {
-    let mut body = Vec::with_capacity(4096);
-    api.renderer.operation(&mut body, &api.users, &caller.0, view, Some(rows));
-    Rendered::at(body, view.operation.revision)
+    Rendered::at(&OperationView::of(view, &api.users, &caller.0, Some(rows)), view.operation.revision)
 }
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Operations")]
@@ -47,16 +44,8 @@ impl OperationsApi {
     async fn list(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Vec<OperationView>>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let views = api.clusters.operations(&caller.0, id.0.into())?;
-        let mut body = Vec::with_capacity(64 + views.len() * 2048);
-        body.push(b'[');
-        for (n, view) in views.iter().enumerate() {
-            if n > 0 {
-                body.push(b',');
-            }
-            api.renderer.operation(&mut body, &api.users, &caller.0, view, None);
-        }
-        body.push(b']');
-        Ok(Rendered::new(body))
+        let item = |view| OperationView::of(view, &api.users, &caller.0, None);
+        Ok(Rendered::of(&views.iter().map(item).collect()))
     }
 
     /// Show one operation, with what exists or may exist at the provider.
@@ -96,7 +85,7 @@ impl OperationsApi {
         caller: Authenticated,
         id: Path<Uuid>,
         _body: NoBody,
-    ) -> Result<Rendered<ClusterView>, ApiError> {
+    ) -> Result<Rendered<Cached<ClusterView>>, ApiError> {
         let api = ready(self.0.as_ref())?;
         let view = api.clusters.retry(&caller.0, id.0.into()).await?;
         Ok(shapes::without_kubeconfig(api, &caller.0, &view))
@@ -139,7 +128,7 @@ impl OperationsApi {
         let api = ready(self.0.as_ref())?;
         let from = from.0.filter(|from| !from.is_empty());
         let page = api.clusters.timeline(&caller.0, id.0.into(), from, limit.0.unwrap_or(ENTRIES)).await?;
-        let by = |user| requester(&api.users, &caller.0, user);
+        let by = |user| Requester::of(user, &api.users, &caller.0);
         let items = page.entries.iter().map(|entry| TimelineEvent::of(entry, entry.by.map(by))).collect();
         Ok(Rendered::of(&Timeline { items, next: page.next }))
     }

@@ -17,7 +17,7 @@ use super::{
     expected,
     header::HeaderText,
     page::ListQuery,
-    ready, render,
+    ready,
     rendered::{Listed, Rendered},
     security::Authenticated,
 };
@@ -36,9 +36,7 @@ impl OrganizationsApi {
 type Entry = kqueen_domain::catalog::Stored<kqueen_domain::organization::Organization>;
 
 fn shown(entry: &Entry) -> Rendered<OrganizationView> {
-    let mut body = Vec::new();
-    render::organization(&mut body, entry);
-    Rendered::at(body, entry.revision)
+    Rendered::at(&OrganizationView::of(entry), entry.revision)
 }
 
 #[OpenApi(prefix_path = "/api/v1/organizations", tag = "Tag::Organizations")]
@@ -51,7 +49,7 @@ impl OrganizationsApi {
         query: ListQuery,
     ) -> Result<Rendered<Listed<OrganizationView>>, ApiError> {
         let page = ready(self.0.as_ref())?.organizations.list(&caller.0, &query.list)?;
-        Ok(Rendered::new(render::list(&page, query.paged, |out, entry| render::organization(out, entry))))
+        Ok(Rendered::of(&Listed::of(&page, query.paged, |entry| OrganizationView::of(entry))))
     }
 
     /// Create an organization; superadmins only.
@@ -85,9 +83,8 @@ impl OrganizationsApi {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let organizations = &ready(self.0.as_ref())?.organizations;
         let now = || {
-            let mut body = Vec::new();
-            render::organization(&mut body, &*organizations.get(&caller.0, id.0.into()).ok()?);
-            serde_json::from_slice(&body).ok()
+            let entry = organizations.get(&caller.0, id.0.into()).ok()?;
+            serde_json::to_value(OrganizationView::of(&entry)).ok()
         };
         let patch = body.read(now)?;
         Ok(shown(&*organizations.update(&caller.0, id.0.into(), patch, expected).await?))
@@ -139,6 +136,5 @@ impl OrganizationsApi {
 }
 
 fn policy(entry: &Entry) -> Rendered<PolicyView> {
-    let body = serde_json::to_vec(&effective(&entry.record.policy)).unwrap_or_default();
-    Rendered::at(body, entry.revision)
+    Rendered::at(&effective(&entry.record.policy), entry.revision)
 }

@@ -10,7 +10,7 @@ use super::{
     error::ApiError,
     no_body::NoBody,
     page::ListQuery,
-    ready, render,
+    ready,
     rendered::{Listed, Rendered},
     security::Authenticated,
 };
@@ -18,9 +18,7 @@ use super::{
 pub(super) struct OrphansApi(pub(super) Option<Api>);
 
 fn shown(api: &Api, caller: &Authenticated, view: &catalog::OrphanView) -> Rendered<OrphanView> {
-    let mut body = Vec::with_capacity(4096);
-    api.renderer.orphan(&mut body, &api.users, &caller.0, view, false);
-    Rendered::at(body, view.orphan.revision)
+    Rendered::at(&api.views.orphan(&api.users, &caller.0, view, false), view.orphan.revision)
 }
 
 #[OpenApi(prefix_path = "/api/v1/orphans", tag = "Tag::Orphans")]
@@ -35,8 +33,8 @@ impl OrphansApi {
             items = items.into_iter().skip(window.offset).take(window.limit).collect();
         }
         let named = query.list.names_namespaces();
-        let item = |out: &mut Vec<u8>, view: &_| api.renderer.orphan(out, &api.users, &caller.0, view, named);
-        Ok(Rendered::new(render::list(&Page { items, total }, query.paged, item)))
+        let item = |view: &catalog::OrphanView| api.views.orphan(&api.users, &caller.0, view, named);
+        Ok(Rendered::of(&Listed::of(&Page { items, total }, query.paged, item)))
     }
 
     /// Take down at its provider what an orphan lists. It leaves the list when it has been seen to be gone.

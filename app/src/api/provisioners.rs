@@ -9,14 +9,14 @@ use super::{
     body::Body,
     dto::{
         Deleted, Health,
-        provisioner::{EngineView, ProvisionerCreate, ProvisionerUpdate, ProvisionerView, engine},
+        provisioner::{EngineView, ProvisionerCreate, ProvisionerUpdate, ProvisionerView},
     },
     error::ApiError,
     expected,
     header::HeaderText,
     once,
     page::{ListQuery, PhasedQuery},
-    ready, render,
+    ready,
     rendered::{Listed, Rendered},
     security::Authenticated,
 };
@@ -33,9 +33,7 @@ impl ProvisionersApi {
 }
 
 fn shown(api: &Api, caller: &Caller, view: &catalog::ProvisionerView) -> Rendered<ProvisionerView> {
-    let mut body = Vec::with_capacity(2048);
-    api.renderer.provisioner(&mut body, caller, view, false);
-    Rendered::at(body, view.provisioner.revision)
+    Rendered::at(&api.views.provisioner(caller, view, false), view.provisioner.revision)
 }
 
 #[OpenApi(prefix_path = "/api/v1/provisioners", tag = "Tag::Provisioners")]
@@ -48,12 +46,11 @@ impl ProvisionersApi {
         query: PhasedQuery,
     ) -> Result<Rendered<Listed<ProvisionerView>>, ApiError> {
         let api = ready(self.0.as_ref())?;
-        let query = api.renderer.provisioner_query(&query)?;
+        let query = api.views.provisioner_query(&query)?;
         let page = api.provisioners.list(&caller.0, &query.list)?;
         let named = query.list.names_namespaces();
-        Ok(Rendered::new(render::list(&page, query.paged, |out, view| {
-            api.renderer.provisioner(out, &caller.0, view, named)
-        })))
+        let item = |view: &catalog::ProvisionerView| api.views.provisioner(&caller.0, view, named);
+        Ok(Rendered::of(&Listed::of(&page, query.paged, item)))
     }
 
     /// Create a provisioner. Its credentials are checked; it is saved whatever the check finds.
@@ -73,7 +70,7 @@ impl ProvisionersApi {
     /// List the engines that are offered, with what they ask for and can do.
     #[oai(path = "/engines", method = "get", operation_id = "engine_list")]
     async fn engines(&self, _caller: Authenticated) -> Result<Rendered<Vec<EngineView>>, ApiError> {
-        let engines: Vec<_> = ready(self.0.as_ref())?.provisioners.engines().map(engine).collect();
+        let engines: Vec<_> = ready(self.0.as_ref())?.provisioners.engines().map(EngineView::from).collect();
         Ok(Rendered::of(&engines))
     }
 
@@ -108,10 +105,8 @@ impl ProvisionersApi {
         let api = ready(self.0.as_ref())?;
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let now = || {
-            let mut body = Vec::new();
             let view = api.provisioners.get(&caller.0, id.0.into()).ok()?;
-            api.renderer.provisioner(&mut body, &caller.0, &view, true);
-            serde_json::from_slice(&body).ok()
+            serde_json::to_value(api.views.provisioner(&caller.0, &view, true)).ok()
         };
         let patch = body.read(now)?;
         Ok(shown(api, &caller.0, &api.provisioners.update(&caller.0, id.0.into(), patch, expected).await?))

@@ -1,9 +1,13 @@
-//! Answers whose bytes are put together from parts that were rendered before; the document still declares their shape.
+//! Answers. The type that documents an answer is the type that is serialised, so that the two cannot differ.
 
-use std::marker::PhantomData;
+use std::{
+    io::{self, Write},
+    marker::PhantomData,
+    sync::Arc,
+};
 
 use bytes::Bytes;
-use kqueen_domain::revision::Revision;
+use kqueen_domain::{catalog::Page, revision::Revision};
 use poem::{
     IntoResponse, Response,
     http::{HeaderValue, header},
@@ -13,14 +17,11 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
     types::Type,
 };
+use secrecy::zeroize::Zeroizing;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
-/// How many headers an answer has, and a few more.
-const HEADERS: usize = 12;
-
-/// How many digits a revision has at most.
-const MAX_DIGITS: usize = 20;
-
-/// JSON bytes of the shape `T`.
+/// A `T`, serialised as JSON.
 #[derive(Debug)]
 pub struct Rendered<T> {
     body: Bytes,
@@ -35,56 +36,141 @@ impl<T> Clone for Rendered<T> {
     }
 }
 
-impl<T> Rendered<T> {
-    /// An answer with that body.
+impl<T: Serialize> Rendered<T> {
+    /// An answer.
     #[must_use]
-    pub fn new(body: Vec<u8>) -> Self {
-        Self { body: body.into(), etag: None, shape: PhantomData }
+    pub fn of(value: &T) -> Self {
+        // Everything we serialise has text keys, the one thing that could fail.
+        Self::with(serde_json::to_vec(value).unwrap_or_default().into())
     }
 
     /// An answer that tells the revision of the record it shows.
     #[must_use]
-    pub fn at(body: Vec<u8>, revision: Revision) -> Self {
-        Self { body: body.into(), etag: Some(revision), shape: PhantomData }
+    pub fn at(value: &T, revision: Revision) -> Self {
+        Self { etag: Some(revision), ..Self::of(value) }
     }
 
-    /// An answer made by serde, which renders what `T` declares.
+    /// An answer with something secret in it: its memory is zeroed when it was sent.
     #[must_use]
-    pub fn of(value: &impl serde::Serialize) -> Self {
-        // Everything we serialize has text keys, the one thing that could fail.
-        Self::new(serde_json::to_vec(value).unwrap_or_default())
+    pub fn secret(value: &T) -> Self {
+        let mut body = ZeroedBody::default();
+        let _ = serde_json::to_writer(&mut body, value);
+        Self::with(Bytes::from_owner(body.0))
     }
 
-    /// An answer made by serde of a value that may be large: both are made on a thread that may take its time.
-    pub async fn aside<V: serde::Serialize>(make: impl FnOnce() -> V + Send + 'static) -> Self {
-        let rendered = tokio::task::spawn_blocking(move || serde_json::to_vec(&make()).unwrap_or_default()).await;
+    /// As [`Rendered::secret`], of a record at that revision.
+    #[must_use]
+    pub fn secret_at(value: &T, revision: Revision) -> Self {
+        Self { etag: Some(revision), ..Self::secret(value) }
+    }
+
+    /// An answer that may be large: it is made on a thread that may take its time.
+    pub async fn aside(make: impl FnOnce() -> T + Send + 'static) -> Self
+    where
+        T: 'static,
+    {
+        let rendered = tokio::task::spawn_blocking(move || Self::of(&make())).await;
         // It is not aborted, so a panic is the one thing that ends it early.
-        Self::new(rendered.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
+        rendered.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    const fn with(body: Bytes) -> Self {
+        Self { body, etag: None, shape: PhantomData }
     }
 }
 
-/// The value of an `ETag` header, and of the `If-Match` that answers it.
-fn etag(revision: Revision) -> HeaderValue {
-    let mut text = [b'"'; MAX_DIGITS + 2];
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(revision.0).as_bytes();
-    text[1..=digits.len()].copy_from_slice(digits);
-    // Digits between quotation marks.
-    HeaderValue::from_bytes(&text[..digits.len() + 2]).unwrap_or(HeaderValue::from_static("\"0\""))
+/// Bytes that are zeroed when they are dropped, and when they move because they became more.
+#[derive(Default)]
+struct ZeroedBody(Zeroizing<Vec<u8>>);
+
+impl Write for ZeroedBody {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let needed = self.0.len() + bytes.len();
+        if needed > self.0.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * self.0.capacity()).max(1024)));
+            larger.extend_from_slice(&self.0);
+            self.0 = larger;
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl<T: Send> IntoResponse for Rendered<T> {
     fn into_response(self) -> Response {
-        let mut response = Response::builder().body(self.body);
-        // Room for those that every answer is given later, too.
-        response.headers_mut().reserve(HEADERS);
-        let json = HeaderValue::from_static("application/json; charset=utf-8");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        let mut response = Response::builder().content_type("application/json; charset=utf-8").body(self.body);
         // Revision 0 stands for an answer that is repeated; it names no stored revision.
-        if let Some(revision) = self.etag.filter(|revision| revision.0 > 0) {
-            response.headers_mut().insert(header::ETAG, etag(revision));
+        let revision = self.etag.filter(|revision| revision.0 > 0);
+        if let Some(tag) = revision.and_then(|revision| HeaderValue::try_from(format!("\"{}\"", revision.0)).ok()) {
+            response.headers_mut().insert(header::ETAG, tag);
         }
         response
+    }
+}
+
+/// A `T` that was serialised before.
+#[derive(Debug)]
+pub struct Cached<T> {
+    text: Arc<RawValue>,
+    shape: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Cached<T> {
+    fn clone(&self) -> Self {
+        Self { text: self.text.clone(), shape: PhantomData }
+    }
+}
+
+impl<T: Serialize> Cached<T> {
+    /// Serialises `value`.
+    #[must_use]
+    pub fn of(value: &T) -> Self {
+        Self { text: to_raw_value(value).unwrap_or_default().into(), shape: PhantomData }
+    }
+}
+
+impl<T> Cached<T> {
+    /// The JSON.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.text.get()
+    }
+}
+
+impl<T> Serialize for Cached<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.text.serialize(serializer)
+    }
+}
+
+/// Documented as what it is.
+impl<T: Type> Type for Cached<T> {
+    const IS_REQUIRED: bool = T::IS_REQUIRED;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> std::borrow::Cow<'static, str> {
+        T::name()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        T::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn as_raw_value(&self) -> Option<&Self::RawValueType> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self::RawElementValueType> + 'a> {
+        Box::new(std::iter::empty())
     }
 }
 
@@ -109,9 +195,28 @@ impl<T: Type> ApiResponse for Rendered<T> {
     }
 }
 
-/// Shape of a list: an array, or with `offset` a part of it with the total.
-#[derive(Debug)]
-pub struct Listed<T>(PhantomData<fn() -> T>);
+/// A list: an array, or with `offset` a part of it with the total.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Listed<T> {
+    /// All of them.
+    All(Vec<T>),
+    /// A part of them, as asked for.
+    Part {
+        /// The part.
+        items: Vec<T>,
+        /// How many there are.
+        total: usize,
+    },
+}
+
+impl<T> Listed<T> {
+    /// A page, each of it as `item` shows it.
+    pub fn of<V>(page: &Page<V>, paged: bool, item: impl FnMut(&V) -> T) -> Self {
+        let items = page.items.iter().map(item).collect();
+        if paged { Self::Part { items, total: page.total } } else { Self::All(items) }
+    }
+}
 
 impl<T: Type> Type for Listed<T> {
     const IS_REQUIRED: bool = true;
@@ -168,10 +273,40 @@ impl<T: Type> Type for Listed<T> {
 mod tests {
     use super::*;
 
+    fn head(revision: u64) -> Option<String> {
+        let response = Rendered::at(&0, Revision(revision)).into_response();
+        assert_eq!(response.content_type(), Some("application/json; charset=utf-8"));
+        response.header(header::ETAG).map(str::to_owned)
+    }
+
     #[test]
     fn an_entity_tag_is_the_revision_between_quotation_marks() {
-        for revision in [0, 7, 4711, u64::MAX] {
-            assert_eq!(etag(Revision(revision)), format!("\"{revision}\""));
+        for revision in [7, 4711, u64::MAX] {
+            assert_eq!(head(revision), Some(format!("\"{revision}\"")));
+        }
+        assert_eq!(head(0), None, "an answer that is repeated");
+    }
+
+    #[test]
+    fn a_list_is_an_array_or_a_part_with_the_total() {
+        let page = Page { items: vec![1, 2], total: 5 };
+        let json = |paged| serde_json::to_string(&Listed::of(&page, paged, |item| item * 10)).unwrap();
+        assert_eq!(json(false), "[10,20]");
+        assert_eq!(json(true), r#"{"items":[10,20],"total":5}"#);
+    }
+
+    #[test]
+    fn what_was_serialised_before_is_shown_as_it_is() {
+        let cached = Cached::of(&vec!["a", "\"b\""]);
+        let all = Listed::of(&Page { items: vec![(), ()], total: 2 }, false, |()| cached.clone());
+        assert_eq!(serde_json::to_string(&all).unwrap(), r#"[["a","\"b\""],["a","\"b\""]]"#);
+    }
+
+    #[test]
+    fn a_secret_answer_is_the_same_answer_however_long() {
+        for length in [0, 10, 1023, 5_000, 100_000] {
+            let value = vec!["\"x".repeat(length), "y".repeat(length)];
+            assert_eq!(Rendered::secret(&value).body, Rendered::of(&value).body);
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Whether the service is well, and its own description.
 
-use poem_openapi::{Object, OpenApi};
+use poem_openapi::{Object, OpenApi, types::Any};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use super::{Api, Tag, dto::Free, error::ApiError, ready, rendered::Rendered};
+use super::{Api, Tag, dto::FreeText, error::ApiError, ready, rendered::Rendered};
 
 pub(super) struct ServiceApi(pub(super) Option<Api>);
 
@@ -42,8 +43,9 @@ impl ServiceApi {
 
     /// Show this document.
     #[oai(path = "/swagger", method = "get", operation_id = "swagger")]
-    async fn swagger(&self) -> Result<Rendered<Free>, ApiError> {
+    async fn swagger(&self) -> Result<Rendered<FreeText>, ApiError> {
         let api = ready(self.0.as_ref())?;
-        Ok(Rendered::new(api.document.as_bytes().to_vec()))
+        let document = RawValue::from_string(api.document.to_string());
+        Ok(Rendered::of(&Any(document.map_err(|error| ApiError::internal(error.into()))?)))
     }
 }

@@ -20,7 +20,7 @@ use super::{
     expected,
     header::HeaderText,
     page::ListQuery,
-    ready, render,
+    ready,
     rendered::{Listed, Rendered},
     security::Authenticated,
 };
@@ -37,9 +37,7 @@ impl UsersApi {
 }
 
 fn shown(view: &catalog::UserView) -> Rendered<UserView> {
-    let mut body = Vec::with_capacity(1024);
-    render::user(&mut body, view);
-    Rendered::at(body, view.user.revision)
+    Rendered::at(&view.into(), view.user.revision)
 }
 
 #[OpenApi(prefix_path = "/api/v1/users", tag = "Tag::Users")]
@@ -48,7 +46,7 @@ impl UsersApi {
     #[oai(path = "/", method = "get", operation_id = "user_list")]
     async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<UserView>>, ApiError> {
         let page = ready(self.0.as_ref())?.users.list(&caller.0, &query.list)?;
-        Ok(Rendered::new(render::list(&page, query.paged, render::user)))
+        Ok(Rendered::of(&Listed::of(&page, query.paged, |view| UserView::from(view))))
     }
 
     /// Create a user. Nobody gives a role above the own one.
@@ -85,9 +83,8 @@ impl UsersApi {
         let expected = self.expected(&caller.0, &id, &if_match)?;
         let users = &ready(self.0.as_ref())?.users;
         let now = || {
-            let mut body = Vec::new();
-            render::user(&mut body, &users.get(&caller.0, id.0.into()).ok()?);
-            serde_json::from_slice(&body).ok()
+            let view = users.get(&caller.0, id.0.into()).ok()?;
+            serde_json::to_value(UserView::from(&view)).ok()
         };
         let patch: UserPatch = body.read(now)?;
         Ok(shown(&users.update(&caller.0, id.0.into(), patch, expected).await?))

@@ -18,6 +18,8 @@ use kqueen_domain::{
 };
 use quick_cache::{Weighter, sync::Cache};
 
+use super::{dto::cluster as dto, rendered::Cached};
+
 /// How many bytes of texts are kept, with what they were made of.
 const MOST: u64 = 24 << 20;
 /// How many bytes a text takes besides its own.
@@ -107,35 +109,24 @@ impl Ingredients {
     }
 }
 
-/// A cluster as it is shown.
-#[derive(Debug, Clone)]
-pub struct Kept(Arc<Entry>);
-
+/// A cluster as it is shown, and what that was made of.
 #[derive(Debug)]
 struct Entry {
     of: Ingredients,
-    text: Box<str>,
-}
-
-impl Kept {
-    /// The object, as JSON.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.0.text
-    }
+    shown: Cached<dto::ClusterView>,
 }
 
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<Key, Kept> for Weight {
-    fn weight(&self, _key: &Key, kept: &Kept) -> u64 {
-        kept.0.text.len() as u64 + BESIDES
+impl Weighter<Key, Arc<Entry>> for Weight {
+    fn weight(&self, _key: &Key, entry: &Arc<Entry>) -> u64 {
+        entry.shown.text().len() as u64 + BESIDES
     }
 }
 
 /// The texts that are kept.
-pub struct ViewCache(Cache<Key, Kept, Weight>);
+pub struct ViewCache(Cache<Key, Arc<Entry>, Weight>);
 
 impl Default for ViewCache {
     fn default() -> Self {
@@ -148,23 +139,22 @@ impl ViewCache {
         Self(Cache::with_weighter(usize::try_from(most / USUAL).unwrap_or_default(), most, Weight))
     }
 
-    /// What was made before of the same `view` for the same `sight`, or what `render` makes now.
-    pub fn get_or_render(
+    /// What was made before of the same `view` for the same `sight`, or what `make` makes now.
+    pub fn get_or_make(
         &self,
         view: &ClusterView,
         sight: Sight,
         named: bool,
-        render: impl FnOnce() -> Vec<u8>,
-    ) -> Kept {
+        make: impl FnOnce() -> dto::ClusterView,
+    ) -> Cached<dto::ClusterView> {
         let key = Key { cluster: view.cluster.record.id, sight, named };
         let of = Ingredients::of(view);
-        if let Some(kept) = self.0.get(&key).filter(|kept| kept.0.of == of) {
-            return kept;
+        if let Some(entry) = self.0.get(&key).filter(|entry| entry.of == of) {
+            return entry.shown.clone();
         }
-        let text = String::from_utf8(render()).unwrap_or_default().into_boxed_str();
-        let kept = Kept(Arc::new(Entry { of, text }));
-        self.0.insert(key, kept.clone());
-        kept
+        let shown = Cached::of(&make());
+        self.0.insert(key, Arc::new(Entry { of, shown: shown.clone() }));
+        shown
     }
 }
 
@@ -182,6 +172,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::api::dto::{provisioner::NestedProvisioner, user::NestedUser};
 
     const FULL: Sight = Sight { owner: true, provisioner: true, provisioner_owner: true };
 
@@ -273,8 +264,33 @@ mod tests {
         }
     }
 
+    fn dto_named(name: &str) -> dto::ClusterView {
+        dto::ClusterView {
+            id: uuid::Uuid::nil(),
+            name: name.to_owned(),
+            state: String::new(),
+            phase: dto::ClusterPhaseWord::Ready,
+            status_message: String::new(),
+            state_changed_at: at(0),
+            observed_at: None,
+            version: None,
+            progress: None,
+            operation: None,
+            node_count: None,
+            network_policy: None,
+            failure: None,
+            created_at: at(0),
+            metadata: poem_openapi::types::Any(serde_json::Value::Null),
+            kubeconfig: None,
+            provisioner: NestedProvisioner::named(ProvisionerId::random(), ""),
+            owner: NestedUser::of(UserId::random(), None, false),
+            namespace: None,
+        }
+    }
+
     fn shown(cache: &ViewCache, view: &ClusterView, sight: Sight, named: bool, text: &str) -> String {
-        cache.get_or_render(view, sight, named, || text.as_bytes().to_vec()).text().to_owned()
+        let shown = cache.get_or_make(view, sight, named, || dto_named(text));
+        serde_json::from_str::<serde_json::Value>(shown.text()).unwrap()["name"].as_str().unwrap().to_owned()
     }
 
     #[test]

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::seats::Full;
 use self::{journal::Journal, seats::Seats, watch::Watch};
-use crate::api::render::Renderer;
+use crate::api::views::Views;
 
 /// How many changes are kept for those who were away for a moment: of a busy installation a minute, in half a MB.
 const KEPT: usize = 4_096;
@@ -48,7 +48,7 @@ pub struct Sources {
     /// Shows who asked for an operation.
     pub users: Arc<Users>,
     /// Puts objects together.
-    pub renderer: Arc<Renderer>,
+    pub views: Arc<Views>,
     /// Ends all streams.
     pub stop: CancellationToken,
 }

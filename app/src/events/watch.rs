@@ -13,16 +13,19 @@ use kqueen_domain::{
     user::Role,
 };
 use poem::web::sse::Event;
+use serde::Serialize;
 use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until},
 };
+use uuid::Uuid;
 
 use super::{
     Sources,
     journal::{Bookmark, Journal, Place, Reading, Record},
     seats::Seat,
 };
+use crate::api::dto::operation::OperationView;
 
 /// Most changes that are taken out of the journal at once.
 const BATCH: usize = 256;
@@ -184,13 +187,11 @@ impl Watch {
             Subject::User(_) => return None,
         };
         let data = if change.deleted {
-            self.saw(change).then(|| format!(r#"{{"action":"gone","object":{{"id":"{id}"}}}}"#))?
+            self.saw(change).then(|| told("gone", &Gone { id }))
         } else {
-            let mut data = br#"{"action":"changed","object":"#.to_vec();
-            self.render(change.subject, &mut data)?;
-            data.push(b'}');
-            String::from_utf8(data).ok()?
+            self.changed(change.subject)
         };
+        let data = data?;
         Some(Event::message(data).event_type(name))
     }
 
@@ -210,23 +211,44 @@ impl Watch {
         }
     }
 
-    /// The object as it is shown on its own, but for a kubeconfig; `None` where it is not this person's to see, or has gone meanwhile.
-    fn render(&self, subject: Subject, out: &mut Vec<u8>) -> Option<()> {
-        let Sources { clusters, provisioners, users, renderer, .. } = &*self.sources;
+    /// That something changed, with the object as it is shown on its own, but for a kubeconfig; `None` where it is not this person's to
+    /// see, or has gone meanwhile.
+    fn changed(&self, subject: Subject) -> Option<String> {
+        let Sources { clusters, provisioners, users, views, .. } = &*self.sources;
         let caller = &self.session.caller;
         match subject {
             Subject::Cluster(id) => {
                 let view = clusters.get(caller, id).ok()?;
-                out.extend_from_slice(renderer.cluster(caller, &view, false).text().as_bytes());
+                Some(told("changed", &views.cluster(caller, &view, false)))
             }
             Subject::Operation(id, _) => {
-                renderer.operation(out, users, caller, &clusters.operation(caller, id).ok()?, None);
+                let view = clusters.operation(caller, id).ok()?;
+                Some(told("changed", &OperationView::of(&view, users, caller, None)))
             }
-            Subject::Provisioner(id) => renderer.provisioner(out, caller, &provisioners.get(caller, id).ok()?, false),
-            Subject::User(_) => return None,
+            Subject::Provisioner(id) => {
+                let view = provisioners.get(caller, id).ok()?;
+                Some(told("changed", &views.provisioner(caller, &view, false)))
+            }
+            Subject::User(_) => None,
         }
-        Some(())
     }
+}
+
+/// What is said of an object that is gone.
+#[derive(Serialize)]
+struct Gone {
+    id: Uuid,
+}
+
+/// The data of an event.
+fn told(action: &'static str, object: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Told<'a, T> {
+        action: &'static str,
+        object: &'a T,
+    }
+    // Everything we serialise has text keys, the one thing that could fail.
+    serde_json::to_string(&Told { action, object }).unwrap_or_default()
 }
 
 /// The last change of each subject, in order: what is shown is how it is now, so that the earlier ones have nothing to add.

@@ -15,7 +15,6 @@ use std::{
     borrow::Cow,
     panic::AssertUnwindSafe,
     sync::Arc,
-    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -218,12 +217,8 @@ fn check_query(request: &mut Request, route: &routes::Route) -> Result<(), Inval
 
 /// What a handler answers, within `limit`; where it panics or takes longer, that is the answer.
 async fn bounded<T>(answer: BoxFuture<'_, T>, limit: Duration) -> Result<T, ApiError> {
-    let mut answer = AssertUnwindSafe(answer).catch_unwind();
-    // Most answers wait for nothing, and need no timer.
-    let answered = match futures::poll!(&mut answer) {
-        Poll::Ready(answered) => answered,
-        Poll::Pending => tokio::time::timeout(limit, answer).await.map_err(|_late| ApiError::timed_out())?,
-    };
+    let answer = AssertUnwindSafe(answer).catch_unwind();
+    let answered = tokio::time::timeout(limit, answer).await.map_err(|_late| ApiError::timed_out())?;
     answered.map_err(|_panic| ApiError::internal("a handler panicked".into()))
 }
 
@@ -250,16 +245,10 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         let id = id.as_bytes();
         (1..=64).contains(&id.len()) && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
     };
-    headers.get(&REQUEST_ID).filter(good).cloned().unwrap_or_else(new_id)
-}
-
-/// A random name. Not from the kernel, which would be a system call for every request: nothing depends on nobody guessing it.
-fn new_id() -> HeaderValue {
-    let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
-    let mut buffer = Uuid::encode_buffer();
-    let text = id.hyphenated().encode_lower(&mut buffer);
+    let given = headers.get(&REQUEST_ID).filter(good).cloned();
     // Digits, letters and dashes.
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
+    let new = || HeaderValue::try_from(Uuid::new_v4().to_string()).unwrap_or(HeaderValue::from_static("-"));
+    given.unwrap_or_else(new)
 }
 
 fn allow(response: &mut Response, methods: &str) {

@@ -19,9 +19,6 @@ use tokio_util::sync::CancellationToken;
 /// How long those may take who are waited for once the service was told to stop.
 const AT_THE_END: Duration = Duration::from_secs(1);
 
-/// Up to how many bytes the head and the body of an answer are put together: sending one piece costs the kernel less than a list of them.
-const LITTLE: usize = 8 * 1024;
-
 /// How long a connection may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
@@ -139,7 +136,8 @@ impl Drop for InHand {
     }
 }
 
-/// A stream whose pace is noted.
+/// A stream whose pace is noted. It takes no lists of pieces, so that hyper puts the head and the body of an answer together: sending one
+/// piece costs the kernel less.
 pub struct Paced<S> {
     stream: S,
     pace: Arc<ConnectionDeadlines>,
@@ -149,13 +147,6 @@ impl<S> Paced<S> {
     /// Notes the pace of `stream`.
     pub const fn new(stream: S, pace: Arc<ConnectionDeadlines>) -> Self {
         Self { stream, pace }
-    }
-
-    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if matches!(written, Poll::Ready(Ok(1..))) {
-            self.pace.sent();
-        }
-        written
     }
 }
 
@@ -173,30 +164,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.noted(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let length = bufs.iter().map(|piece| piece.len()).sum();
-        let stream = Pin::new(&mut self.stream);
-        let written = match bufs {
-            [only] => stream.poll_write(cx, only),
-            pieces if length > LITTLE => stream.poll_write_vectored(cx, pieces),
-            pieces => {
-                let mut together = Vec::with_capacity(length);
-                pieces.iter().for_each(|piece| together.extend_from_slice(piece));
-                stream.poll_write(cx, &together)
-            }
-        };
-        self.noted(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.pace.sent();
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -210,10 +181,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::IoSlice;
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -228,29 +195,5 @@ mod tests {
         drop(in_hand);
         tokio::time::timeout(an_hour, overdue).await.unwrap();
         assert!(pace.in_hand(Version::HTTP_11).is_none());
-    }
-
-    #[tokio::test]
-    async fn pieces_arrive_once_and_in_order_however_little_is_taken() {
-        let times = Times { head: Duration::from_secs(60), idle: Duration::from_secs(60) };
-        // Put together, and not.
-        for length in [10, LITTLE] {
-            let (near, mut far) = tokio::io::duplex(7);
-            let received = tokio::spawn(async move {
-                let mut received = Vec::new();
-                far.read_to_end(&mut received).await.unwrap();
-                received
-            });
-            let sent = [b'a', b'b', b'c'].map(|byte| vec![byte; length]);
-            let mut paced = Paced::new(near, ConnectionDeadlines::new(times));
-            let mut pieces = [0, 1, 2].map(|number| IoSlice::new(&sent[number]));
-            let mut left = &mut pieces[..];
-            while !left.is_empty() {
-                let written = paced.write_vectored(left).await.unwrap();
-                IoSlice::advance_slices(&mut left, written);
-            }
-            drop(paced);
-            assert!(received.await.unwrap() == sent.concat(), "pieces of {length} bytes");
-        }
     }
 }

@@ -2,16 +2,19 @@
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
+    cluster::Phase,
     invalid::Invalid,
     operation,
     service::clusters::{ClusterPatch, NewCluster},
 };
-use poem_openapi::{Enum, Object};
+use poem_openapi::{Enum, Object, types::Any};
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Free, operation::Reason, provisioner::NestedProvisioner, reason_code::ReasonCode, user::NestedUser};
+use super::{
+    Free, SecretJson, operation::Reason, provisioner::NestedProvisioner, reason_code::ReasonCode, user::NestedUser,
+};
 use crate::api::{
     body::{Body, Fields},
     read_only,
@@ -52,13 +55,14 @@ pub struct ClusterUpdate {
 }
 
 /// A cluster's state, for programs.
-#[derive(Debug, Enum)]
+#[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "ClusterPhase")]
 pub enum ClusterPhaseWord {
     /// Being made, or not yet seen.
     Deploying,
     /// It answers and accepts us.
     #[oai(rename = "OK")]
+    #[serde(rename = "OK")]
     Ready,
     /// Being changed.
     Updating,
@@ -66,13 +70,14 @@ pub enum ClusterPhaseWord {
     Destroying,
     /// It failed, or answers and refuses us.
     #[oai(rename = "Error")]
+    #[serde(rename = "Error")]
     Failed,
     /// Nothing answers.
     Unknown,
 }
 
 /// A Kubernetes cluster.
-#[derive(Debug, Object)]
+#[derive(Debug, Serialize, Object)]
 #[oai(rename = "Cluster")]
 pub struct ClusterView {
     /// Identity.
@@ -115,14 +120,29 @@ pub struct ClusterView {
     pub metadata: Free,
     /// The kubeconfig: never in a list, and only where the policy lets the caller read it. An empty object where there is none yet.
     #[oai(skip_serializing_if_is_none)]
-    pub kubeconfig: Option<Free>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<Any<SecretJson>>,
     /// What provides it.
     pub provisioner: NestedProvisioner,
     /// Who owns it.
     pub owner: NestedUser,
     /// Its namespace; in lists that reach beyond the caller's organization.
     #[oai(rename = "_namespace", skip_serializing_if_is_none)]
+    #[serde(rename = "_namespace", skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+}
+
+impl From<Phase> for ClusterPhaseWord {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Deploying => Self::Deploying,
+            Phase::Ready => Self::Ready,
+            Phase::Updating => Self::Updating,
+            Phase::Destroying => Self::Destroying,
+            Phase::Failed => Self::Failed,
+            Phase::Unknown => Self::Unknown,
+        }
+    }
 }
 
 /// How far the making of a cluster is.

@@ -13,12 +13,50 @@ pub mod timeline;
 pub mod topology;
 pub mod user;
 
+use kqueen_domain::{document::Document, secret::Kubeconfig};
 use poem_openapi::{Object, types::Any};
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error};
+use serde_json::{Value, value::RawValue};
 
 /// Free-form JSON in a declared shape.
 pub type Free = Any<Value>;
+
+/// Free-form JSON that is shown as the text it is stored as.
+pub type FreeText = Any<Box<RawValue>>;
+
+/// What is shown of a document.
+#[must_use]
+pub fn free_text(document: &Document) -> FreeText {
+    // Both ways to make a document make sure that it is JSON.
+    Any(RawValue::from_string(document.as_str().to_owned()).unwrap_or_default())
+}
+
+/// A kubeconfig in an answer: a JSON object, in memory that is zeroed.
+#[derive(Debug)]
+pub struct SecretJson(Option<Kubeconfig>);
+
+/// A kubeconfig, or an empty object where there is none yet.
+#[must_use]
+pub const fn secret_json(kubeconfig: Option<Kubeconfig>) -> Any<SecretJson> {
+    Any(SecretJson(kubeconfig))
+}
+
+impl Serialize for SecretJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.0.as_ref().map_or("{}", Kubeconfig::expose);
+        // The parser's error is dropped: it may quote the text.
+        let raw: &RawValue = serde_json::from_str(text).map_err(|_| S::Error::custom("a kubeconfig is not JSON"))?;
+        raw.serialize(serializer)
+    }
+}
+
+/// The framework wants every shape to be readable; no request has this one.
+impl<'de> Deserialize<'de> for SecretJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(Some(Kubeconfig::new(Box::<str>::from(text).into()))))
+    }
+}
 
 /// How many there are, and the share of them that is well.
 #[derive(Debug, Serialize, Object)]

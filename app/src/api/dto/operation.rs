@@ -2,9 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
+    access::Caller,
+    catalog,
+    id::UserId,
     ledger::{RecordState, ResourceRecord},
     operation::{self, OperationKind, OperationStatus},
     reason,
+    service::people::users::Users,
 };
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
@@ -267,12 +271,22 @@ pub struct Requester {
     pub username: Option<String>,
 }
 
+impl Requester {
+    /// Somebody by name, where `caller` may see who it is.
+    #[must_use]
+    pub fn of(id: UserId, users: &Users, caller: &Caller) -> Self {
+        let user = users.get(caller, id).ok();
+        Self { id: id.uuid(), username: user.map(|view| view.user.record.username.to_string()) }
+    }
+}
+
 /// Something that was asked to be done to a cluster. A cluster has at most one operation that is pending or running.
-#[derive(Debug, Object)]
+#[derive(Debug, Serialize, Object)]
 #[oai(rename = "Operation")]
 pub struct OperationView {
     /// What it says of itself.
     #[oai(flatten)]
+    #[serde(flatten)]
     pub record: OperationRecord,
     /// The cluster.
     pub cluster: ClusterName,
@@ -280,7 +294,27 @@ pub struct OperationView {
     pub requested_by: Requester,
     /// What exists, or may exist, at the provider for this cluster; told where one operation is shown.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Vec<Resource>>,
+}
+
+impl OperationView {
+    /// An operation as `caller` sees it, with what exists at the provider if that was looked up.
+    #[must_use]
+    pub fn of(
+        view: &catalog::OperationView,
+        users: &Users,
+        caller: &Caller,
+        resources: Option<&[ResourceRecord]>,
+    ) -> Self {
+        let operation = &view.operation.record;
+        Self {
+            record: operation.into(),
+            cluster: ClusterName { id: operation.cluster.uuid(), name: view.cluster_name.to_string() },
+            requested_by: Requester::of(operation.requested_by, users, caller),
+            resources: resources.map(self::resources),
+        }
+    }
 }
 
 /// What is known of something at a provider.

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
-    access::Policy,
+    access::{Action, Policy, Rule},
+    catalog::Stored,
+    id::OrganizationId,
     invalid::Invalid,
-    organization::Remaining,
+    organization::{Organization, Remaining},
     service::people::organizations::{NewOrganization, OrganizationPatch},
 };
 use poem_openapi::Object;
@@ -43,7 +45,7 @@ pub struct OrganizationUpdate {
 }
 
 /// An organization: a tenant.
-#[derive(Debug, Object)]
+#[derive(Debug, Serialize, Object)]
 #[oai(rename = "Organization")]
 pub struct OrganizationView {
     /// Identity.
@@ -56,7 +58,37 @@ pub struct OrganizationView {
     pub created_at: DateTime<Utc>,
     /// The rules it overrides, by action; left out where the organization is nested in something else.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyView>,
+}
+
+impl OrganizationView {
+    /// The organization as it is answered.
+    #[must_use]
+    pub fn of(entry: &Stored<Organization>) -> Self {
+        let overrides = entry.record.policy.overrides();
+        Self { policy: Some(words(overrides)), ..Self::nested(entry) }
+    }
+
+    /// The organization inside something else.
+    #[must_use]
+    pub fn nested(entry: &Stored<Organization>) -> Self {
+        let Organization { id, name, namespace, created_at, .. } = &entry.record;
+        Self {
+            id: id.uuid(),
+            name: name.to_string(),
+            namespace: namespace.to_string(),
+            created_at: *created_at,
+            policy: None,
+        }
+    }
+
+    /// One of which only the id is known, for the moment in which it goes with what is in it.
+    #[must_use]
+    pub fn unknown(id: OrganizationId) -> Self {
+        let nothing = String::new;
+        Self { id: id.uuid(), name: nothing(), namespace: nothing(), created_at: DateTime::UNIX_EPOCH, policy: None }
+    }
 }
 
 /// Whether an organization can be deleted.
@@ -87,12 +119,16 @@ impl From<Vec<Remaining>> for Deletable {
 }
 
 /// Rules by action: ALL, IS_OWNER, IS_ADMIN, ADMIN_OR_OWNER or IS_SUPERADMIN.
-pub type PolicyView = HashMap<String, String>;
+pub type PolicyView = BTreeMap<String, String>;
 
 /// The rules in force, by action.
 #[must_use]
-pub fn effective(policy: &Policy) -> BTreeMap<&'static str, &'static str> {
-    policy.effective().map(|(action, rule)| (action.as_str(), rule.as_str())).collect()
+pub fn effective(policy: &Policy) -> PolicyView {
+    words(policy.effective())
+}
+
+fn words(rules: impl Iterator<Item = (Action, Rule)>) -> PolicyView {
+    rules.map(|(action, rule)| (action.as_str().to_owned(), rule.as_str().to_owned())).collect()
 }
 
 impl Body<OrganizationCreate> {

@@ -71,11 +71,12 @@ impl From<&Orphan> for OrphanRecord {
 }
 
 /// Things at one provider that were made for a cluster that is not there any more, or may have been.
-#[derive(Debug, Object)]
+#[derive(Debug, Serialize, Object)]
 #[oai(rename = "Orphan")]
 pub struct OrphanView {
     /// What it says of itself.
     #[oai(flatten)]
+    #[serde(flatten)]
     pub record: OrphanRecord,
     /// Who decided that it goes or stays; null while nobody has.
     #[oai(nullable)]
@@ -85,5 +86,6 @@ pub struct OrphanView {
     pub provisioner: Option<ProvisionerView>,
     /// Its namespace; in lists that reach beyond the caller's organization.
     #[oai(rename = "_namespace", skip_serializing_if_is_none)]
+    #[serde(rename = "_namespace", skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }

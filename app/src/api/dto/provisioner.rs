@@ -2,15 +2,18 @@
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
+    id::ProvisionerId,
     invalid::Invalid,
-    port::engine::EngineDescriptor,
+    port::engine::{Capabilities, EngineDescriptor},
+    provisioner::ProvisionerPhase,
     service::provisioners::{NewProvisioner, ProvisionerPatch},
 };
-use poem_openapi::{Enum, Object};
-use serde_json::{Value, json};
+use poem_openapi::{Enum, Object, types::Any};
+use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Free, reason_code::ReasonCode, user::NestedUser};
+use super::{Free, FreeText, reason_code::ReasonCode, user::NestedUser};
 use crate::api::{body::Body, read_only};
 
 /// A provisioner to be created.
@@ -42,22 +45,25 @@ pub struct ProvisionerUpdate {
 }
 
 /// How a provisioner stands, for programs.
-#[derive(Debug, Enum)]
+#[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "ProvisionerPhase")]
 pub enum ProvisionerPhaseWord {
     /// The provider accepts the credentials.
     #[oai(rename = "OK")]
+    #[serde(rename = "OK")]
     Ready,
     /// The provider refuses them.
     #[oai(rename = "Error")]
+    #[serde(rename = "Error")]
     Failed,
     /// The provider does not answer.
     #[oai(rename = "Not Reachable")]
+    #[serde(rename = "Not Reachable")]
     NotReachable,
 }
 
 /// A provisioner: an engine with what is needed to use it.
-#[derive(Debug, Object)]
+#[derive(Debug, Serialize, Object)]
 pub struct ProvisionerView {
     /// Identity.
     pub id: Uuid,
@@ -68,7 +74,7 @@ pub struct ProvisionerView {
     /// Name of its engine for people.
     pub verbose_name: String,
     /// What the engine was given, secrets as `*******`.
-    pub parameters: Free,
+    pub parameters: FreeText,
     /// How it stands; the captions can be changed by settings.
     pub state: String,
     /// How it stands, for programs.
@@ -88,11 +94,12 @@ pub struct ProvisionerView {
     pub owner: NestedUser,
     /// Its namespace; in lists that reach beyond the caller's organization.
     #[oai(rename = "_namespace", skip_serializing_if_is_none)]
+    #[serde(rename = "_namespace", skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }
 
 /// A provisioner inside a cluster. Who may not see the provisioner gets `id` and `name` alone.
-#[derive(Debug, Object)]
+#[derive(Debug, Default, Serialize, Object)]
 #[oai(rename = "NestedProvisioner", skip_serializing_if_is_none)]
 pub struct NestedProvisioner {
     /// Identity.
@@ -100,32 +107,80 @@ pub struct NestedProvisioner {
     /// What it is called.
     pub name: String,
     /// Name of its engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
     /// Name of its engine for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub verbose_name: Option<String>,
     /// What the engine was given, secrets as `*******`.
-    pub parameters: Option<Free>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<FreeText>,
     /// How it stands; the captions can be changed by settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// How it stands, for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<ProvisionerPhaseWord>,
-    /// What is the matter, for programs; null where nothing is.
-    #[oai(nullable)]
+    /// What is the matter, for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<ReasonCode>,
     /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status_message: Option<String>,
     /// When it was last checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_at: Option<DateTime<Utc>>,
     /// When `phase` last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state_changed_at: Option<DateTime<Utc>>,
     /// When it was created.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<DateTime<Utc>>,
     /// Who owns it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<NestedUser>,
 }
 
+impl NestedProvisioner {
+    /// A provisioner of which no more than id and name is shown.
+    #[must_use]
+    pub fn named(id: ProvisionerId, name: impl Into<String>) -> Self {
+        Self { id: id.uuid(), name: name.into(), ..Self::default() }
+    }
+}
+
+impl From<ProvisionerView> for NestedProvisioner {
+    fn from(view: ProvisionerView) -> Self {
+        Self {
+            id: view.id,
+            name: view.name,
+            engine: Some(view.engine),
+            verbose_name: Some(view.verbose_name),
+            parameters: Some(view.parameters),
+            state: Some(view.state),
+            phase: Some(view.phase),
+            status_reason: view.status_reason,
+            status_message: Some(view.status_message),
+            observed_at: Some(view.observed_at),
+            state_changed_at: Some(view.state_changed_at),
+            created_at: Some(view.created_at),
+            owner: Some(view.owner),
+        }
+    }
+}
+
+impl From<ProvisionerPhase> for ProvisionerPhaseWord {
+    fn from(phase: ProvisionerPhase) -> Self {
+        match phase {
+            ProvisionerPhase::Ready => Self::Ready,
+            ProvisionerPhase::Failed => Self::Failed,
+            ProvisionerPhase::NotReachable => Self::NotReachable,
+        }
+    }
+}
+
 /// An engine: what it is, asks for, and can do.
-#[derive(Debug, Object)]
+#[derive(Debug, Serialize, Object)]
 pub struct EngineView {
     /// The name provisioners use.
     pub name: String,
@@ -138,7 +193,7 @@ pub struct EngineView {
 }
 
 /// What an engine asks for: fields by name, each with type, label, validators and help, from which forms are drawn.
-#[derive(Debug, Object)]
+#[derive(Debug, Serialize, Object)]
 pub struct EngineParameters {
     /// Of a provisioner.
     pub provisioner: Free,
@@ -147,7 +202,7 @@ pub struct EngineParameters {
 }
 
 /// What an engine can do with a cluster.
-#[derive(Debug, Object)]
+#[derive(Debug, Serialize, Object)]
 pub struct EngineCapabilities {
     /// Makes clusters; otherwise it attaches clusters made elsewhere.
     pub deploy: bool,
@@ -161,18 +216,19 @@ pub struct EngineCapabilities {
     pub inventory: bool,
 }
 
-/// An engine as it is answered.
-#[must_use]
-pub fn engine(descriptor: &EngineDescriptor) -> Value {
-    json!({
-        "name": descriptor.name,
-        "verbose_name": descriptor.verbose_name,
-        "parameters": {
-            "provisioner": descriptor.provisioner.to_json(),
-            "cluster": descriptor.cluster.to_json(),
-        },
-        "capabilities": descriptor.capabilities,
-    })
+impl From<&EngineDescriptor> for EngineView {
+    fn from(engine: &EngineDescriptor) -> Self {
+        let Capabilities { deploy, resize, set_network_policy, progress, inventory } = engine.capabilities;
+        Self {
+            name: engine.name.to_owned(),
+            verbose_name: engine.verbose_name.to_owned(),
+            parameters: EngineParameters {
+                provisioner: Any(engine.provisioner.to_json()),
+                cluster: Any(engine.cluster.to_json()),
+            },
+            capabilities: EngineCapabilities { deploy, resize, set_network_policy, progress, inventory },
+        }
+    }
 }
 
 impl Body<ProvisionerCreate> {

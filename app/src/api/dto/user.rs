@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
+    catalog,
+    id::UserId,
     invalid::Invalid,
     name::EmailAddress,
     secret::Password,
@@ -9,18 +11,20 @@ use kqueen_domain::{
     user::{AuthMethod, Role},
 };
 use poem_openapi::{Enum, Object};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Free, organization::OrganizationView};
+use super::{Free, FreeText, free_text, organization::OrganizationView};
 use crate::api::{
     body::{Body, Fields},
     read_only,
 };
 
 /// What a user may do in general.
-#[derive(Debug, Enum)]
+#[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "Role", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub enum RoleWord {
     /// Uses what the organization has.
     Member,
@@ -31,8 +35,9 @@ pub enum RoleWord {
 }
 
 /// Who checks a user's password.
-#[derive(Debug, Enum)]
+#[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "AuthMethod", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub enum AuthWord {
     /// This service.
     Local,
@@ -94,7 +99,7 @@ pub struct PasswordUpdate {
 }
 
 /// A user.
-#[derive(Debug, Object)]
+#[derive(Debug, Serialize, Object)]
 #[oai(rename = "User")]
 pub struct UserView {
     /// Identity.
@@ -103,6 +108,7 @@ pub struct UserView {
     pub username: String,
     /// Address.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// Role.
     pub role: RoleWord,
@@ -112,15 +118,35 @@ pub struct UserView {
     pub auth: AuthWord,
     /// Free-form facts, secret ones as `*******`.
     #[oai(skip_serializing_if_is_none)]
-    pub metadata: Option<Free>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<FreeText>,
     /// When the account was created.
     pub created_at: DateTime<Utc>,
     /// The organization the user belongs to.
     pub organization: OrganizationView,
 }
 
+impl From<&catalog::UserView> for UserView {
+    fn from(view: &catalog::UserView) -> Self {
+        let user = &view.user.record;
+        let organization = view.organization.as_deref();
+        Self {
+            id: user.id.uuid(),
+            username: user.username.to_string(),
+            email: user.email.as_ref().map(ToString::to_string),
+            role: user.role.into(),
+            active: user.active,
+            auth: user.auth.into(),
+            metadata: user.metadata.as_ref().map(free_text),
+            created_at: user.created_at,
+            organization: organization
+                .map_or_else(|| OrganizationView::unknown(user.organization), OrganizationView::nested),
+        }
+    }
+}
+
 /// A user inside something else. Who may not see the user gets `id` and `username` alone.
-#[derive(Debug, Object)]
+#[derive(Debug, Default, Serialize, Object)]
 #[oai(rename = "NestedUser", skip_serializing_if_is_none)]
 pub struct NestedUser {
     /// Identity.
@@ -128,19 +154,72 @@ pub struct NestedUser {
     /// Log-in name.
     pub username: String,
     /// Address.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// Role.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<RoleWord>,
     /// Whether the user may log in.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
     /// Who checks the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthWord>,
     /// Free-form facts, secret ones as `*******`.
-    pub metadata: Option<Free>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<FreeText>,
     /// When the account was created.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<DateTime<Utc>>,
     /// The organization the user belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub organization: Option<OrganizationView>,
+}
+
+impl NestedUser {
+    /// The user with that id, if it is known: in full, or by name.
+    #[must_use]
+    pub fn of(id: UserId, view: Option<&catalog::UserView>, in_full: bool) -> Self {
+        // Without a name for the moment in which a user goes with what it owned.
+        let Some(view) = view else { return Self { id: id.uuid(), ..Self::default() } };
+        let UserView { id, username, email, role, active, auth, metadata, created_at, organization } = match in_full {
+            true => view.into(),
+            false => {
+                let user = &view.user.record;
+                return Self { id: user.id.uuid(), username: user.username.to_string(), ..Self::default() };
+            }
+        };
+        Self {
+            id,
+            username,
+            email,
+            role: Some(role),
+            active: Some(active),
+            auth: Some(auth),
+            metadata,
+            created_at: Some(created_at),
+            organization: Some(organization),
+        }
+    }
+}
+
+impl From<Role> for RoleWord {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Member => Self::Member,
+            Role::Admin => Self::Admin,
+            Role::Superadmin => Self::Superadmin,
+        }
+    }
+}
+
+impl From<AuthMethod> for AuthWord {
+    fn from(method: AuthMethod) -> Self {
+        match method {
+            AuthMethod::Local => Self::Local,
+            AuthMethod::Ldap => Self::Ldap,
+        }
+    }
 }
 
 impl Body<UserCreate> {
