@@ -13,7 +13,10 @@ fn same(engine: &str, provisioner: &[Field], cluster: &[Field]) {
         let schema = ParameterSchema::new(fields);
         assert_eq!(schema.to_json(), recorded["parameters"][form], "{engine}, {form}");
 
-        let missing = schema.validate("x", &serde_json::Map::new()).err().map_or_else(Vec::new, |invalid| invalid.0);
+        let missing = schema
+            .validate("x", &kqueen_domain::secret::SecretMap::new())
+            .err()
+            .map_or_else(Vec::new, |invalid| invalid.0);
         let missing: Vec<_> = missing.iter().map(|error| error.field.trim_start_matches("x.")).collect();
         let mut expected: Vec<_> = fields.iter().filter(|f| f.required == Some(true) && f.default.is_none()).collect();
         expected.retain(|field| recorded["parameters"][form][field.name]["validators"]["required"] == true);

@@ -20,9 +20,10 @@ use kqueen_domain::{
         clock::SetClock,
         engine::{ClusterSpec, Engine, ProviderCredentials},
     },
+    secret::SecretMap,
 };
 use kqueen_tests::contract::engine::Stage;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 struct DemoStage {
@@ -38,7 +39,7 @@ async fn stage() -> Option<DemoStage> {
     let file = folder.path().join("kqueen.demo.json");
     let clock = Arc::new(SetClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap()));
     let engine = DemoEngine::new(DemoCloud::open(Some(file.clone()), clock.clone()).await);
-    let credentials = ProviderCredentials { provisioner: ProvisionerId::random(), parameters: Map::new() };
+    let credentials = ProviderCredentials { provisioner: ProvisionerId::random(), parameters: SecretMap::new() };
     Some(DemoStage { clock, engine, credentials, file, _folder: folder })
 }
 
@@ -68,8 +69,10 @@ impl Stage for DemoStage {
         unreachable!("it always answers")
     }
 
-    fn parameters(&self, nodes: u32) -> Map<String, Value> {
-        Map::from_iter([("node_count".to_owned(), json!(nodes))])
+    fn parameters(&self, nodes: u32) -> SecretMap {
+        let mut parameters = SecretMap::new();
+        parameters.insert("node_count", json!(nodes));
+        parameters
     }
 
     fn policy(&self) -> NetworkPolicy {
@@ -83,7 +86,7 @@ impl Stage for DemoStage {
     async fn look(&self, name: &ResourceRef) -> Option<Value> {
         for cluster in self.kept() {
             let tag: OwnershipTag = serde_json::from_value(cluster["mark"].clone()).unwrap();
-            let spec = ClusterSpec { tag, name: String::new(), parameters: Map::new(), known: Vec::new() };
+            let spec = ClusterSpec { tag, name: String::new(), parameters: SecretMap::new(), known: Vec::new() };
             let Observation::Present(seen) = self.engine.observe(&self.credentials, &spec).await.unwrap() else {
                 continue;
             };

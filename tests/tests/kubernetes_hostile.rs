@@ -44,7 +44,7 @@ fn inspector() -> KubeInspector {
 
 fn at(url: &str) -> Kubeconfig {
     let document = config(url, None, json!({"token": "s3cret-token"}));
-    kubeconfig::parse(&document, &AddressRules::denying(Vec::new())).unwrap()
+    kubeconfig::parse(&document.into(), &AddressRules::denying(Vec::new())).unwrap()
 }
 
 /// What a look and a status make of the server at `url`: whether it is refused or silent, the code, and the words, which both must share.

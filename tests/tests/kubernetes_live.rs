@@ -32,7 +32,7 @@ fn anywhere() -> AddressRules {
 }
 
 fn checked(document: &Value) -> Kubeconfig {
-    kubeconfig::parse(document, &anywhere()).unwrap()
+    kubeconfig::parse(&document.clone().into(), &anywhere()).unwrap()
 }
 
 fn inspector() -> KubeInspector {

@@ -25,7 +25,7 @@ fn a_kubeconfig_that_names_its_authority_takes_no_thread() {
         let server = ApiServer::start().await;
         let rules = AddressRules::denying(Vec::new());
         let document = config(&server.url, Some(&server.authority), json!({"token": "a-token"}));
-        let kubeconfig = kubeconfig::parse(&document, &rules).unwrap();
+        let kubeconfig = kubeconfig::parse(&document.into(), &rules).unwrap();
         KubeInspector::new(rules, Limits::default()).probe(&kubeconfig).await
     });
     drop(release);

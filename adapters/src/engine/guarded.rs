@@ -18,8 +18,8 @@ use kqueen_domain::{
     operation::NetworkPolicy,
     port::engine::{ClusterSpec, Engine, EngineDescriptor, ProviderCredentials},
     reason::ReasonCode,
+    secret::{SecretMap, SecretValue},
 };
-use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
@@ -117,7 +117,7 @@ impl Engine for Guarded {
         self.inner.descriptor()
     }
 
-    async fn check(&self, parameters: &Map<String, Value>) -> Result<(), EngineError> {
+    async fn check(&self, parameters: &SecretMap) -> Result<(), EngineError> {
         bounded(CHECK, self.inner.check(parameters)).await
     }
 
@@ -155,7 +155,11 @@ impl Engine for Guarded {
         self.guard(credentials, self.inner.destroy(credentials, spec)).await
     }
 
-    async fn kubeconfig(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Value, EngineError> {
+    async fn kubeconfig(
+        &self,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
+    ) -> Result<SecretValue, EngineError> {
         self.guard(credentials, self.inner.kubeconfig(credentials, spec)).await
     }
 
@@ -190,7 +194,7 @@ mod tests {
         fn descriptor(&self) -> &EngineDescriptor {
             self.manual.descriptor()
         }
-        async fn check(&self, _: &Map<String, Value>) -> Result<(), EngineError> {
+        async fn check(&self, _: &SecretMap) -> Result<(), EngineError> {
             std::future::pending().await
         }
         fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ResourceRef> {
@@ -226,7 +230,7 @@ mod tests {
             &self,
             credentials: &ProviderCredentials,
             spec: &ClusterSpec,
-        ) -> Result<Value, EngineError> {
+        ) -> Result<SecretValue, EngineError> {
             self.manual.kubeconfig(credentials, spec).await
         }
         async fn inventory(
@@ -239,12 +243,12 @@ mod tests {
     }
 
     fn credentials() -> ProviderCredentials {
-        ProviderCredentials { provisioner: ProvisionerId::random(), parameters: Map::new() }
+        ProviderCredentials { provisioner: ProvisionerId::random(), parameters: SecretMap::new() }
     }
 
     fn spec() -> ClusterSpec {
         let tag = OwnershipTag { installation: Uuid::nil(), cluster: ClusterId::random() };
-        ClusterSpec { tag, name: "c".into(), parameters: Map::new(), known: Vec::new() }
+        ClusterSpec { tag, name: "c".into(), parameters: SecretMap::new(), known: Vec::new() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -282,7 +286,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_check_ends_in_time() {
         let since = Instant::now();
-        let found = Guarded::new(Arc::new(Moody::default())).check(&Map::new()).await;
+        let found = Guarded::new(Arc::new(Moody::default())).check(&SecretMap::new()).await;
         assert!(matches!(found, Err(EngineError::Unreachable(_))));
         assert_eq!(since.elapsed(), CHECK);
     }

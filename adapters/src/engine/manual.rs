@@ -7,8 +7,8 @@ use kqueen_domain::{
     operation::NetworkPolicy,
     parameter::{Field, FieldKind, ParameterSchema},
     port::engine::{Capabilities, ClusterSpec, Engine, EngineDescriptor, ProviderCredentials},
+    secret::{SecretMap, SecretValue},
 };
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// The engine that attaches clusters.
@@ -36,7 +36,7 @@ impl Engine for ManualEngine {
         &self.0
     }
 
-    async fn check(&self, _parameters: &Map<String, Value>) -> Result<(), EngineError> {
+    async fn check(&self, _parameters: &SecretMap) -> Result<(), EngineError> {
         // There is no provider whose credentials could be wrong.
         Ok(())
     }
@@ -75,7 +75,11 @@ impl Engine for ManualEngine {
         Err(NOTHING_TO_DRIVE)
     }
 
-    async fn kubeconfig(&self, _access: &ProviderCredentials, _order: &ClusterSpec) -> Result<Value, EngineError> {
+    async fn kubeconfig(
+        &self,
+        _access: &ProviderCredentials,
+        _order: &ClusterSpec,
+    ) -> Result<SecretValue, EngineError> {
         Err(NOTHING_TO_DRIVE)
     }
 

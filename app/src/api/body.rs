@@ -5,6 +5,7 @@ use std::{fmt::Display, marker::PhantomData, str::FromStr};
 use bytes::Bytes;
 use kqueen_domain::{
     invalid::{Findings, Invalid},
+    secret::{SecretMap, SecretValue},
     service::references,
 };
 use poem::{Request, RequestBody, Result, http::header};
@@ -13,7 +14,8 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaRequest, Registry},
     types::Type,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::{error::ApiError, json, read_only};
 use crate::http::RequestContext;
@@ -22,9 +24,17 @@ use crate::http::RequestContext;
 pub struct Body<T> {
     /// The fields.
     pub fields: Fields,
-    /// The bytes it was read from, for telling requests apart.
-    pub bytes: Vec<u8>,
+    /// The bytes it was read from, overwritten when they are dropped.
+    bytes: Zeroizing<Vec<u8>>,
     shape: PhantomData<fn() -> T>,
+}
+
+impl<T> Body<T> {
+    /// The bytes it was read from, for telling requests apart.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
@@ -58,13 +68,12 @@ impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
         if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             return Err(ApiError::unsupported_encoding().into());
         }
-        let bytes = read(request, body).await?;
+        // The memory itself, not a copy of it, wherever nobody else holds it.
+        let bytes = Zeroizing::new(Vec::from(read(request, body).await?));
         let value = json::read(&bytes)
             .map_err(|wrong| ApiError::bad_request(format!("the body cannot be read as JSON: {wrong}")))?;
-        let Value::Object(map) = value else {
-            return Err(ApiError::from(Invalid::field("body", "must be a JSON object")).into());
-        };
-        Ok(Self { fields: Fields { map, findings: Findings::default() }, bytes: bytes.into(), shape: PhantomData })
+        let map = value.into_map().map_err(|_| ApiError::from(Invalid::field("body", "must be a JSON object")))?;
+        Ok(Self { fields: Fields { map, findings: Findings::default() }, bytes, shape: PhantomData })
     }
 }
 
@@ -90,17 +99,17 @@ fn is_json(media_type: &str) -> bool {
         || essence.to_ascii_lowercase().strip_prefix("application/").is_some_and(|subtype| subtype.ends_with("+json"))
 }
 
-/// The fields of a body, taken out one by one; what is wrong is noted, and told by [`Fields::finish`].
+/// The fields of a body, taken out one by one; what is wrong is noted, and told by [`Fields::finish`]. Any of them may hold a secret.
 #[derive(Debug)]
 pub struct Fields {
-    map: Map<String, Value>,
+    map: SecretMap,
     findings: Findings,
 }
 
 impl Fields {
     /// A field, if it is there and not null.
-    pub fn value(&mut self, name: &str) -> Option<Value> {
-        self.map.remove(name).filter(|value| !value.is_null())
+    pub fn value(&mut self, name: &str) -> Option<SecretValue> {
+        self.map.remove(name).filter(|value| !value.expose().is_null())
     }
 
     /// Whether a field is there and not null.
@@ -110,14 +119,13 @@ impl Fields {
     }
 
     /// A field, whether it is null or not.
-    pub fn nullable(&mut self, name: &str) -> Option<Value> {
+    pub fn nullable(&mut self, name: &str) -> Option<SecretValue> {
         self.map.remove(name)
     }
 
     #[cfg(test)]
     pub(super) fn of(value: Value) -> Self {
-        let Value::Object(map) = value else { panic!("not an object") };
-        Self { map, findings: Findings::default() }
+        Self { map: SecretValue::from(value).into_map().unwrap(), findings: Findings::default() }
     }
 
     /// Takes a field out without looking at it.
@@ -140,9 +148,9 @@ impl Fields {
 
     /// A text field made into what it means.
     pub fn text<T: TryFrom<String, Error: Display>>(&mut self, name: &str) -> Option<T> {
-        match self.value(name)? {
-            Value::String(text) => self.findings.take(name, T::try_from(text)),
-            _ => self.wrong_type(name, "must be a text"),
+        match self.value(name)?.into_text() {
+            Ok(text) => self.findings.take(name, T::try_from(text)),
+            Err(_) => self.wrong_type(name, "must be a text"),
         }
     }
 
@@ -155,7 +163,7 @@ impl Fields {
 
     /// A text field that is one of some words.
     pub fn word<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
-        match self.value(name)? {
+        match self.value(name)?.expose() {
             Value::String(text) => self.findings.take(name, text.parse()),
             _ => self.wrong_type(name, "must be a text"),
         }
@@ -163,8 +171,8 @@ impl Fields {
 
     /// A reference: `"User:<uuid>"`, or the object as answers nest it, whole or shortened, of which only the id counts.
     pub fn reference<T: FromStr>(&mut self, name: &str, kind: &str) -> Option<T> {
-        match self.value(name)? {
-            Value::String(text) => self.findings.take(name, references::parse(kind, &text)),
+        match self.value(name)?.expose() {
+            Value::String(text) => self.findings.take(name, references::parse(kind, text)),
             Value::Object(nested) => {
                 let id = nested.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
                 let message = || format!("must be \"{kind}:<uuid>\", or have the id of the object that was read");
@@ -185,22 +193,22 @@ impl Fields {
 
     /// A yes or no.
     pub fn flag(&mut self, name: &str) -> Option<bool> {
-        match self.value(name)? {
-            Value::Bool(flag) => Some(flag),
+        match self.value(name)?.expose() {
+            Value::Bool(flag) => Some(*flag),
             _ => self.wrong_type(name, "must be true or false"),
         }
     }
 
     /// An object.
-    pub fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
-        match self.value(name)? {
-            Value::Object(object) => Some(object),
-            _ => self.wrong_type(name, "must be an object"),
+    pub fn object(&mut self, name: &str) -> Option<SecretMap> {
+        match self.value(name)?.into_map() {
+            Ok(object) => Some(object),
+            Err(_) => self.wrong_type(name, "must be an object"),
         }
     }
 
     /// Everything that is left.
-    pub fn rest(&mut self) -> Map<String, Value> {
+    pub fn rest(&mut self) -> SecretMap {
         std::mem::take(&mut self.map)
     }
 
@@ -214,7 +222,7 @@ impl Fields {
     /// # Errors
     /// Everything that is wrong.
     pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Invalid> {
-        for name in self.map.keys() {
+        for name in self.map.expose().keys() {
             let message = if read_only::is_known(name) { "is read-only" } else { "is not a field of this request" };
             self.findings.add(shortened(name), message);
         }
@@ -244,6 +252,15 @@ mod tests {
         assert!(name.is_none() && active.is_none() && owner.is_none() && engine.is_none());
         let wrong: Vec<_> = fields.finish(Some(())).unwrap_err().0.into_iter().map(|e| e.field).collect();
         assert_eq!(wrong, ["name", "active", "owner", "engine", "colour", "id"]);
+    }
+
+    #[test]
+    fn debug_of_a_body_shows_no_value() {
+        let mut fields = Fields::of(json!({"name": ["hunter2"], "parameters": {"zone": "hunter2"}}));
+        let name: Option<ResourceName> = fields.text("name");
+        assert_eq!(name, None);
+        let shown = format!("{fields:?} {:?}", fields.object("parameters"));
+        assert!(shown.contains("hidden") && !shown.contains("hunter2") && !shown.contains("zone"), "{shown}");
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl ClustersApi {
         body: Body<ClusterCreate>,
     ) -> Result<Rendered<ClusterView>, ApiError> {
         let api = ready(self.0.as_ref())?;
-        let once = once(key.0, &body.bytes)?;
+        let once = once(key.0, body.bytes())?;
         let new = body.read()?;
         let cluster = api.clusters.create(&caller.0, new, once).await?;
         api.wake.now(cluster.view.cluster.record.id);

@@ -3,22 +3,24 @@
 
 use std::fmt;
 
+use kqueen_domain::secret::{SecretMap, SecretValue};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Map, Number, Value, error::Category};
+use serde_json::{Number, Value, error::Category};
 
 /// Names the parser gives a meaning of its own when it reads what we store.
 const RESERVED: &str = "$serde_json::private::";
 
-struct Strict(Value);
+/// What has been read of it when a mistake is found is a secret as well.
+struct Strict(SecretValue);
 
 /// Reads JSON.
 ///
 /// # Errors
 /// What is wrong and where, as the rest of a sentence; nothing of the text is repeated, which may be secret.
-pub(super) fn read(text: &[u8]) -> Result<Value, String> {
+pub(super) fn read(text: &[u8]) -> Result<SecretValue, String> {
     let strict: Strict = serde_json::from_slice(text).map_err(|error| {
         let (line, column, whole) = (error.line(), error.column(), error.to_string());
         let what = match error.classify() {
@@ -43,50 +45,50 @@ impl<'de> Deserialize<'de> for Strict {
 struct StrictVisitor;
 
 impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
+    type Value = SecretValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<SecretValue, E> {
+        Ok(Value::Null.into())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<SecretValue, E> {
+        Ok(Value::Bool(value).into())
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<SecretValue, E> {
+        Ok(Value::Number(value.into()).into())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<SecretValue, E> {
+        Ok(Value::Number(value.into()).into())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    fn visit_f64<E>(self, value: f64) -> Result<SecretValue, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number).into())
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+    fn visit_str<E>(self, value: &str) -> Result<SecretValue, E> {
+        Ok(value.to_owned().into())
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
+    fn visit_string<E>(self, value: String) -> Result<SecretValue, E> {
+        Ok(value.into())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<SecretValue, A::Error> {
         let mut array = Vec::new();
         while let Some(Strict(item)) = items.next_element()? {
             array.push(item);
         }
-        Ok(Value::Array(array))
+        Ok(array.into_iter().map(SecretValue::into_exposed).collect::<Value>().into())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<SecretValue, A::Error> {
+        let mut object = SecretMap::new();
         while let Some(name) = fields.next_key::<String>()? {
             if name.starts_with(RESERVED) {
                 return Err(A::Error::custom("a field has a name that is reserved"));
@@ -97,7 +99,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
             let Strict(value) = fields.next_value()?;
             object.insert(name, value);
         }
-        Ok(Value::Object(object))
+        Ok(object.into())
     }
 }
 
@@ -111,7 +113,7 @@ mod tests {
     fn what_is_json_is_read_as_it_is() {
         let text = r#"{"a": [null, true, -1, 18446744073709551615, 1.5e3, "\u00e4\ud83d\ude00", {}], "b": {"a": 1}}"#;
         let expected = json!({"a": [null, true, -1, u64::MAX, 1500.0, "ä😀", {}], "b": {"a": 1}});
-        assert_eq!(read(text.as_bytes()), Ok(expected));
+        assert_eq!(read(text.as_bytes()), Ok(expected.into()));
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl ProvisionersApi {
         body: Body<ProvisionerCreate>,
     ) -> Result<Rendered<ProvisionerView>, ApiError> {
         let api = ready(self.0.as_ref())?;
-        let once = once(key.0, &body.bytes)?;
+        let once = once(key.0, body.bytes())?;
         let new = body.read()?;
         Ok(shown(api, &caller.0, &api.provisioners.create(&caller.0, new, once).await?))
     }

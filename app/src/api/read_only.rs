@@ -70,7 +70,7 @@ impl ReadOnly {
             return;
         }
         let Some(shown) = shown() else { return };
-        let sent_as = |name: &str| sent.iter().find(|(sent, _)| *sent == name).map(|(_, value)| value);
+        let sent_as = |name: &str| sent.iter().find(|(sent, _)| *sent == name).map(|(_, value)| value.expose());
         let names_it = sent_as("id").is_some_and(|id| is_same("id", id, &shown["id"]));
         let was_read_then = OBSERVED_WHEN.iter().any(|name| {
             sent_as(name).is_some_and(|at| (at.is_null() || time(at).is_some()) && !is_same(name, at, &shown[*name]))
@@ -78,7 +78,7 @@ impl ReadOnly {
         let is_outdated = names_it && was_read_then;
         for (name, value) in &sent {
             let may_differ = is_outdated && self.observed.contains(name);
-            if !may_differ && !is_same(name, value, &shown[*name]) {
+            if !may_differ && !is_same(name, value.expose(), &shown[*name]) {
                 fields.wrong(name, REFUSED);
             }
         }

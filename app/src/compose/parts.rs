@@ -16,6 +16,7 @@ use kqueen_domain::{
         engine::{Engine, EngineRegistry},
         password::PasswordHasher,
     },
+    secret::SecretMap,
     service::people::bootstrap::{Bootstrap as Bootstrapper, FirstProvisioner},
 };
 
@@ -113,5 +114,5 @@ pub(super) fn first_provisioners(engines: &EngineRegistry) -> Vec<FirstProvision
     let (Some(engine), Ok(name)) = (engines.get(DemoEngine::NAME), ResourceName::try_from("demo")) else {
         return Vec::new();
     };
-    vec![FirstProvisioner { name, engine: engine.clone(), parameters: serde_json::Map::new() }]
+    vec![FirstProvisioner { name, engine: engine.clone(), parameters: SecretMap::new() }]
 }

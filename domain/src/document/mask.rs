@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::Document;
 use crate::{
     invalid::{Findings, Invalid},
-    secret::SecretDocument,
+    secret::{SecretDocument, SecretMap},
 };
 
 /// Stands for a secret in answers; sent back in a change it means "keep what is stored".
@@ -46,10 +46,10 @@ pub struct Split {
 ///
 /// The path given to `is_secret` holds the keys from the outermost object on; an item of an array has the path of the array.
 #[must_use]
-pub fn split(full: Map<String, Value>, is_secret: &dyn Fn(&[&str]) -> bool) -> Split {
+pub fn split(full: &SecretMap, is_secret: &dyn Fn(&[&str]) -> bool) -> Split {
     let mut masker = Masker { is_secret, masked: false };
-    let shown = Document::of(masker.object(&full, &mut Vec::new()));
-    let sealed = masker.masked.then(|| SecretDocument::new(Value::Object(full).to_string()));
+    let shown = Document::of(masker.object(full.expose(), &mut Vec::new()));
+    let sealed = masker.masked.then(|| full.to_document());
     Split { shown, sealed }
 }
 
@@ -58,9 +58,9 @@ pub fn split(full: Map<String, Value>, is_secret: &dyn Fn(&[&str]) -> bool) -> S
 ///
 /// # Errors
 /// Every place that holds the mask.
-pub fn refuse_masks(at: &str, given: &Map<String, Value>, is_secret: &dyn Fn(&[&str]) -> bool) -> Result<(), Invalid> {
+pub fn refuse_masks(at: &str, given: &SecretMap, is_secret: &dyn Fn(&[&str]) -> bool) -> Result<(), Invalid> {
     let mut found = Findings::default();
-    find_masks(given, at, &mut Vec::new(), false, is_secret, &mut found);
+    find_masks(given.expose(), at, &mut Vec::new(), false, is_secret, &mut found);
     found.finish(Some(()))
 }
 

@@ -3,7 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::{MASK, check_limits, mask::named_like_a_secret};
-use crate::invalid::{Findings, Invalid};
+use crate::{
+    invalid::{Findings, Invalid},
+    secret::{SecretMap, SecretValue},
+};
 
 /// Keys that tell which item of an array is meant.
 const IDENTIFYING: [&str; 3] = ["id", "name", "key"];
@@ -15,7 +18,7 @@ const IDENTIFYING: [&str; 3] = ["id", "name", "key"];
 ///
 /// # Errors
 /// Every mask with nothing stored behind it; a value that a new name would uncover; a patch or a result beyond the limits of [`check_limits`]. `stored` is then unchanged.
-pub fn merge_patch(at: &str, stored: &mut Map<String, Value>, patch: Map<String, Value>) -> Result<(), Invalid> {
+pub fn merge_patch(at: &str, stored: &mut SecretMap, patch: SecretMap) -> Result<(), Invalid> {
     check_limits(at, &patch)?;
     let mut found = Findings::default();
     let mut merged = stored.clone();
@@ -26,22 +29,23 @@ pub fn merge_patch(at: &str, stored: &mut Map<String, Value>, patch: Map<String,
     Ok(())
 }
 
-fn merge_object(at: &str, target: &mut Map<String, Value>, patch: Map<String, Value>, found: &mut Findings) {
-    let hidden = if named_like_a_secret(target) { target.get("value").cloned() } else { None };
-    for (key, change) in patch {
+fn merge_object(at: &str, target: &mut SecretMap, patch: SecretMap, found: &mut Findings) {
+    let hidden = if named_like_a_secret(target.expose()) { target.get("value").cloned() } else { None };
+    let hidden = hidden.map(SecretValue::from);
+    for (key, change) in patch.into_entries() {
+        if change.expose().is_null() {
+            target.remove(&key);
+            continue;
+        }
         let at = format!("{at}.{key}");
         let old = target.remove(&key);
-        let new = match change {
-            Value::Null => continue,
-            Value::Object(change) => {
-                let mut inner = match old {
-                    Some(Value::Object(inner)) => inner,
-                    _ => Map::new(),
-                };
+        let new = match change.into_map() {
+            Ok(change) => {
+                let mut inner = old.and_then(|old| old.into_map().ok()).unwrap_or_default();
                 merge_object(&at, &mut inner, change, found);
-                Value::Object(inner)
+                inner.into()
             }
-            change => unmask(&at, change, old.as_ref(), found),
+            Err(change) => unmask(&at, change, old.as_ref().map(SecretValue::expose), found),
         };
         target.insert(key, new);
     }
@@ -49,13 +53,19 @@ fn merge_object(at: &str, target: &mut Map<String, Value>, patch: Map<String, Va
     let kept = |hidden: &Value, now: &Value| {
         is_something(hidden) && (hidden == now || (hidden.is_object() && now.is_object()))
     };
-    if hidden.zip(target.get("value")).is_some_and(|(hidden, now)| kept(&hidden, now)) && !named_like_a_secret(target) {
+    let is_kept = hidden.as_ref().zip(target.get("value")).is_some_and(|(hidden, now)| kept(hidden.expose(), now));
+    if is_kept && !named_like_a_secret(target.expose()) {
         found.add(format!("{at}.value"), "must be given again when its name changes");
     }
 }
 
 /// `new` with every mask in it replaced by what `old` holds in the same place.
-fn unmask(at: &str, new: Value, old: Option<&Value>, found: &mut Findings) -> Value {
+fn unmask(at: &str, new: SecretValue, old: Option<&Value>, found: &mut Findings) -> SecretValue {
+    // Nothing is dropped below but masks: what is taken out of custody goes into the value that is returned.
+    unmask_exposed(at, new.into_exposed(), old, found).into()
+}
+
+fn unmask_exposed(at: &str, new: Value, old: Option<&Value>, found: &mut Findings) -> Value {
     match new {
         Value::String(text) if text == MASK => match old {
             Some(old) if is_something(old) => old.clone(),
@@ -73,13 +83,14 @@ fn unmask(at: &str, new: Value, old: Option<&Value>, found: &mut Findings) -> Va
                 found.add(at, format!("must name its secrets, not the mask {MASK:?}, when items are removed"));
             }
             let items = items.into_iter().enumerate();
-            items.map(|(index, item)| unmask(&format!("{at}.{index}"), item, old.get(index), found)).collect()
+            items.map(|(index, item)| unmask_exposed(&format!("{at}.{index}"), item, old.get(index), found)).collect()
         }
         Value::Object(map) => {
             let old = old.and_then(Value::as_object).filter(|old| same_item(&map, old));
             map.into_iter()
                 .map(|(key, value)| {
-                    let value = unmask(&format!("{at}.{key}"), value, old.and_then(|old| old.get(&key)), found);
+                    let old = old.and_then(|old| old.get(&key));
+                    let value = unmask_exposed(&format!("{at}.{key}"), value, old, found);
                     (key, value)
                 })
                 .collect()

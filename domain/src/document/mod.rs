@@ -11,7 +11,10 @@ pub use merge::merge_patch;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
-use crate::{invalid::Invalid, secret::SecretDocument};
+use crate::{
+    invalid::Invalid,
+    secret::{SecretDocument, SecretMap},
+};
 
 /// How deep objects and arrays may be nested, the outermost object included.
 pub const MAX_DEPTH: usize = 32;
@@ -67,10 +70,8 @@ impl Document {
     ///
     /// # Errors
     /// What was sealed is not a JSON object.
-    pub fn reveal(&self, sealed: Option<&SecretDocument>) -> Result<Map<String, Value>, NotAnObject> {
-        // The parser's error is dropped: it may quote the text.
-        sealed
-            .map_or_else(|| Ok(self.to_map()), |sealed| serde_json::from_str(sealed.expose()).map_err(|_| NotAnObject))
+    pub fn reveal(&self, sealed: Option<&SecretDocument>) -> Result<SecretMap, NotAnObject> {
+        SecretMap::from_json(sealed.map_or(self.as_str(), SecretDocument::expose)).ok_or(NotAnObject)
     }
 
     fn of(map: Map<String, Value>) -> Self {
@@ -96,7 +97,8 @@ impl TryFrom<String> for Document {
 ///
 /// # Errors
 /// The limit that is exceeded.
-pub fn check_limits(at: &str, map: &Map<String, Value>) -> Result<(), Invalid> {
+pub fn check_limits(at: &str, map: &SecretMap) -> Result<(), Invalid> {
+    let map = map.expose();
     if !map.values().all(|value| fits(value, MAX_DEPTH - 1)) {
         return Err(Invalid::field(at, format!("must not be nested deeper than {MAX_DEPTH} levels")));
     }

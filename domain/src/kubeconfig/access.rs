@@ -43,7 +43,7 @@ impl ApiAccess {
         Some(Self {
             server: Url::parse(&cluster.server).ok()?,
             authorities: match cluster.authorities {
-                Some(data) => Some(super::check::text_of(&data)?),
+                Some(data) => Some(super::check::text_of(&data)?.as_str().to_owned()),
                 None => None,
             },
             skip_verification: cluster.skip_verification,

@@ -4,13 +4,14 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use url::{Host, Url};
+use zeroize::Zeroizing;
 
 use super::AddressRules;
 use crate::{
     invalid::{Findings, Invalid},
-    secret::Kubeconfig,
+    secret::{Kubeconfig, SecretMap, SecretValue},
 };
 
 const COMMAND: &str = "would run a command on this server and is not accepted: use a token or a client certificate, for \
@@ -44,27 +45,28 @@ pub(super) fn check(document: &Map<String, Value>, rules: &AddressRules) -> Resu
     let clusters = walk.entries(&root, "clusters", "cluster", Walk::cluster);
     let users = walk.entries(&root, "users", "user", Walk::user);
     let contexts = walk.entries(&root, "contexts", "context", Walk::context);
-    let current = walk.current(&root, &contexts);
-    if let Some(context) = current.and_then(|name| contexts.iter().find(|context| context.name == name)) {
+    let current = walk.current(&root, &contexts).map(str::to_owned);
+    if let Some(context) = current.as_ref().and_then(|name| contexts.iter().find(|context| context.name == *name)) {
         walk.resolves(context, &clusters, &users);
     }
-    let kept = json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "preferences": {},
-        "clusters": listed("cluster", &clusters),
-        "contexts": listed("context", &contexts),
-        "users": listed("user", &users),
-        "current-context": current,
-    });
-    walk.findings.finish(Some(Kubeconfig::new(kept.to_string())))
+    let mut kept = SecretMap::new();
+    kept.insert("apiVersion", Value::from("v1"));
+    kept.insert("kind", Value::from("Config"));
+    kept.insert("preferences", SecretMap::new());
+    kept.insert("clusters", listed("cluster", clusters));
+    kept.insert("contexts", listed("context", contexts));
+    kept.insert("users", listed("user", users));
+    kept.insert("current-context", Value::from(current));
+    walk.findings.finish(Some(Kubeconfig::new(kept.to_text())))
 }
 
 /// The text inside Base64, if it is both.
-pub(super) fn text_of(data: &str) -> Option<String> {
+pub(super) fn text_of(data: &str) -> Option<Zeroizing<String>> {
     // Line breaks, as some tools put them into long values, mean nothing.
-    let data: String = data.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
-    String::from_utf8(STANDARD.decode(data).ok()?).ok()
+    let mut base64 = Zeroizing::new(Vec::with_capacity(data.len()));
+    base64.extend(data.bytes().filter(|byte| !byte.is_ascii_whitespace()));
+    let text = String::from_utf8(STANDARD.decode(&*base64).ok()?);
+    text.map(Zeroizing::new).map_err(|error| drop(Zeroizing::new(error.into_bytes()))).ok()
 }
 
 /// An object of the input and where it stands.
@@ -88,11 +90,17 @@ impl Node<'_> {
 struct Entry {
     name: String,
     path: String,
-    kept: Map<String, Value>,
+    kept: SecretMap,
 }
 
-fn listed(key: &str, entries: &[Entry]) -> Value {
-    entries.iter().map(|entry| json!({ "name": entry.name, key: entry.kept })).collect()
+fn listed(key: &str, entries: Vec<Entry>) -> SecretValue {
+    let named = |Entry { name, kept, .. }: Entry| {
+        let mut entry = SecretMap::new();
+        entry.insert("name", name);
+        entry.insert(key, kept);
+        Value::Object(entry.into_exposed())
+    };
+    entries.into_iter().map(named).collect::<Value>().into()
 }
 
 struct Walk<'a> {
@@ -112,7 +120,7 @@ impl Walk<'_> {
         root: &Node<'_>,
         list: &str,
         key: &str,
-        read: fn(&mut Self, &Node<'_>) -> Map<String, Value>,
+        read: fn(&mut Self, &Node<'_>) -> SecretMap,
     ) -> Vec<Entry> {
         let empty = Vec::new();
         let items = match root.get(list) {
@@ -181,27 +189,30 @@ impl Walk<'_> {
         }
     }
 
-    fn context(&mut self, node: &Node<'_>) -> Map<String, Value> {
-        let mut kept = Map::new();
+    fn context(&mut self, node: &Node<'_>) -> SecretMap {
+        let mut kept = SecretMap::new();
         match self.text(node, "cluster") {
-            Some(cluster) => _ = kept.insert("cluster".to_owned(), cluster.into()),
+            Some(cluster) => kept.insert("cluster", cluster),
             None if node.get("cluster").is_none() => self.findings.add(node.field("cluster"), "must name a cluster"),
             None => {}
         }
         // A context of a cluster that asks for no credentials has a user without a name.
         let user = self.text(node, "user").or_else(|| node.object.contains_key("user").then(String::new));
-        kept.extend(user.map(|user| ("user".to_owned(), user.into())));
-        kept.extend(self.text(node, "namespace").map(|namespace| ("namespace".to_owned(), namespace.into())));
+        for (key, value) in [("user", user), ("namespace", self.text(node, "namespace"))] {
+            if let Some(value) = value {
+                kept.insert(key, value);
+            }
+        }
         kept
     }
 
-    fn cluster(&mut self, node: &Node<'_>) -> Map<String, Value> {
-        let mut kept = Map::new();
+    fn cluster(&mut self, node: &Node<'_>) -> SecretMap {
+        let mut kept = SecretMap::new();
         self.refuse(node, REFUSED_OF_CLUSTER);
         match self.text(node, "server") {
             Some(server) => {
                 self.server(node, &server);
-                kept.insert("server".to_owned(), server.into());
+                kept.insert("server", server);
             }
             None if node.get("server").is_none() => {
                 self.findings.add(node.field("server"), "must be the address of the API server");
@@ -214,19 +225,19 @@ impl Walk<'_> {
             if !matches!(certificates, Some(Some(_))) {
                 self.findings.add(node.field(key), "must be PEM certificates in Base64");
             }
-            kept.insert(key.to_owned(), data.into());
+            kept.insert(key, data);
         }
         let key = "tls-server-name";
         if let Some(name) = self.text(node, key) {
             if ServerName::try_from(name.as_str()).is_err() {
                 self.findings.add(node.field(key), "must be a host name or an IP address");
             }
-            kept.insert(key.to_owned(), name.into());
+            kept.insert(key, name);
         }
         for key in ["insecure-skip-tls-verify", "disable-compression"] {
             match node.get(key) {
                 None => {}
-                Some(Value::Bool(value)) => _ = kept.insert(key.to_owned(), (*value).into()),
+                Some(Value::Bool(value)) => kept.insert(key, Value::from(*value)),
                 Some(_) => self.findings.add(node.field(key), "must be true or false"),
             }
         }
@@ -278,8 +289,8 @@ impl Walk<'_> {
         }
     }
 
-    fn user(&mut self, node: &Node<'_>) -> Map<String, Value> {
-        let mut kept = Map::new();
+    fn user(&mut self, node: &Node<'_>) -> SecretMap {
+        let mut kept = SecretMap::new();
         self.refuse(node, REFUSED_OF_USER);
         for key in ["token", "username", "password"] {
             if let Some(value) = self.text(node, key) {
@@ -291,7 +302,7 @@ impl Walk<'_> {
                 } else if key == "username" && value.contains(':') {
                     self.findings.add(node.field(key), "must not contain a colon");
                 }
-                kept.insert(key.to_owned(), value.into());
+                kept.insert(key, value);
             }
         }
         if node.get("username").is_some() != node.get("password").is_some() {
@@ -299,17 +310,17 @@ impl Walk<'_> {
         }
         let (certificate, key) = ("client-certificate-data", "client-key-data");
         if let Some(data) = self.text(node, certificate) {
-            if text_of(&data).as_deref().and_then(certificates).is_none() {
+            if text_of(&data).and_then(|pem| certificates(&pem)).is_none() {
                 self.findings.add(node.field(certificate), "must be PEM certificates in Base64");
             }
-            kept.insert(certificate.to_owned(), data.into());
+            kept.insert(certificate, data);
         }
         if let Some(data) = self.text(node, key) {
-            let readable = |pem: String| PrivateKeyDer::from_pem_slice(pem.as_bytes()).is_ok();
+            let readable = |pem: Zeroizing<String>| PrivateKeyDer::from_pem_slice(pem.as_bytes()).is_ok();
             if !text_of(&data).is_some_and(readable) {
                 self.findings.add(node.field(key), "must be a PEM private key, not encrypted, in Base64");
             }
-            kept.insert(key.to_owned(), data.into());
+            kept.insert(key, data);
         }
         if node.get(certificate).is_some() != node.get(key).is_some() {
             self.findings.add(node.path.clone(), format!("must have `{certificate}` and `{key}` together"));

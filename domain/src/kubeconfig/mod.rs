@@ -14,7 +14,10 @@ use serde_json::Value;
 pub use access::{ApiAccess, Credentials};
 pub use address::AddressRules;
 
-use crate::{invalid::Invalid, secret::Kubeconfig};
+use crate::{
+    invalid::Invalid,
+    secret::{Kubeconfig, SecretValue, json_length},
+};
 
 /// Most bytes a kubeconfig may have.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -23,11 +26,11 @@ pub const MAX_BYTES: usize = 256 * 1024;
 ///
 /// # Errors
 /// Everything wrong with it, as fields below `kubeconfig`. No message repeats a value of the input.
-pub fn parse(input: &Value, rules: &AddressRules) -> Result<Kubeconfig, Invalid> {
-    match input {
+pub fn parse(input: &SecretValue, rules: &AddressRules) -> Result<Kubeconfig, Invalid> {
+    match input.expose() {
         Value::String(text) => parse_yaml(text, rules),
         Value::Object(document) => {
-            if input.to_string().len() > MAX_BYTES {
+            if json_length(document) > MAX_BYTES {
                 return Err(too_large());
             }
             check::check(document, rules)
@@ -57,21 +60,15 @@ pub fn parse_yaml(text: &str, rules: &AddressRules) -> Result<Kubeconfig, Invali
     };
     // As kubectl reads it: `n` is a name, not "no".
     let options = serde_saphyr::options! { budget: budget, strict_booleans: true, with_snippet: false };
-    let document: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+    let document = serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|error| {
         // The library's own words may quote the input, and with it a secret.
         let place = error.location().map(|at| format!(" (line {}, column {})", at.line(), at.column()));
         Invalid::field("kubeconfig", format!("is not readable YAML{}", place.unwrap_or_default()))
     })?;
-    match document {
-        Value::Object(document) => check::check(&document, rules),
+    match SecretValue::from(document).expose() {
+        Value::Object(document) => check::check(document, rules),
         _ => Err(Invalid::field("kubeconfig", "must be an object with `clusters`, `contexts` and `users`")),
     }
-}
-
-/// A stored kubeconfig as a document, for the one answer that shows it.
-#[must_use]
-pub fn document(kubeconfig: &Kubeconfig) -> Value {
-    serde_json::from_str(kubeconfig.expose()).unwrap_or(Value::Null)
 }
 
 fn too_large() -> Invalid {

@@ -29,6 +29,14 @@ fn lenient() -> AddressRules {
     AddressRules::denying(Vec::new())
 }
 
+fn parse(input: &Value, rules: &AddressRules) -> Result<Kubeconfig, Invalid> {
+    super::parse(&input.clone().into(), rules)
+}
+
+fn document(kubeconfig: &Kubeconfig) -> Value {
+    serde_json::from_str(kubeconfig.expose()).unwrap()
+}
+
 #[track_caller]
 fn accepted(input: &Value) -> Value {
     document(&parse(input, &lenient()).unwrap_or_else(|invalid| panic!("{invalid}")))

@@ -1,15 +1,17 @@
 //! Uploaded files: an object, or the text of one in JSON or YAML. No message quotes what is in the file.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::document::{MAX_BYTES, MAX_DEPTH};
+use crate::{
+    document::{MAX_BYTES, MAX_DEPTH},
+    secret::{SecretMap, SecretValue},
+};
 
 /// The object in a JSON text.
-pub(super) fn json(text: &str) -> Result<Map<String, Value>, String> {
+pub(super) fn json(text: &str) -> Result<SecretMap, String> {
     let text = prepared(text)?;
-    match serde_json::from_str(text) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err("must be a JSON object".into()),
+    match serde_json::from_str::<Value>(text).map(SecretValue::from) {
+        Ok(value) => value.into_map().map_err(|_| "must be a JSON object".into()),
         Err(error) => {
             Err(format!("must be valid JSON: it breaks off at line {} column {}", error.line(), error.column()))
         }
@@ -17,7 +19,7 @@ pub(super) fn json(text: &str) -> Result<Map<String, Value>, String> {
 }
 
 /// The object in a YAML text. The limits keep a few lines of aliases from becoming gigabytes.
-pub(super) fn yaml(text: &str) -> Result<Map<String, Value>, String> {
+pub(super) fn yaml(text: &str) -> Result<SecretMap, String> {
     let text = prepared(text)?;
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -33,9 +35,8 @@ pub(super) fn yaml(text: &str) -> Result<Map<String, Value>, String> {
         },
         with_snippet: false,
     };
-    match serde_saphyr::from_str_with_options(text, options) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err("must be a YAML mapping".into()),
+    match serde_saphyr::from_str_with_options::<Value>(text, options).map(SecretValue::from) {
+        Ok(value) => value.into_map().map_err(|_| "must be a YAML mapping".into()),
         Err(error) => Err(match error.location() {
             Some(place) => {
                 format!("must be valid YAML within the limits: it cannot be read from line {} on", place.line())

@@ -1,10 +1,14 @@
 //! Changes of a cluster that is made already: what verbs ask for is checked as it is when a cluster is created, and it is found out
 //! what differs from that time.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Field, FieldKind, ParameterSchema};
-use crate::{invalid::Invalid, operation::NetworkPolicy};
+use crate::{
+    invalid::Invalid,
+    operation::NetworkPolicy,
+    secret::{SecretMap, SecretValue},
+};
 
 /// The field that says how many nodes a cluster has.
 pub const NODE_COUNT: &str = "node_count";
@@ -30,7 +34,7 @@ impl NetworkPolicy {
 
 impl ParameterSchema {
     /// Puts a network policy that is written as it is answered, `{provider, enabled}`, as the form takes it.
-    pub fn read_network_policy(&self, parameters: &mut Map<String, Value>) {
+    pub fn read_network_policy(&self, parameters: &mut SecretMap) {
         if self.field(NETWORK_POLICY).is_none() {
             return;
         }
@@ -39,23 +43,19 @@ impl ParameterSchema {
             (policy.len(), policy.get("provider"), policy.get("enabled"))
         {
             let policy = NetworkPolicy { provider: provider.clone(), enabled: *enabled };
-            let value = policy.to_form().into();
-            parameters.insert(NETWORK_POLICY.to_owned(), value);
+            parameters.insert(NETWORK_POLICY, Value::from(policy.to_form()));
         }
     }
 
     /// The fields whose value in `after`, which is valid, is not that in `before`. What `before` has that is not valid, as when it was
     /// written by another version, may be put right and is not among them.
-    pub fn changed<'s>(
-        &'s self,
-        before: &'s Map<String, Value>,
-        after: &'s Map<String, Value>,
-    ) -> impl Iterator<Item = &'s Field> {
+    pub fn changed<'s>(&'s self, before: &'s SecretMap, after: &'s SecretMap) -> impl Iterator<Item = &'s Field> {
         let something = |value: &Value| !value.is_null() && value != "";
         self.0.iter().filter(move |field| {
-            let was = field.check(before.get(field.name).cloned());
+            let was = field.check(before.get(field.name).cloned().map(SecretValue::from));
             was.is_ok_and(|was| {
-                was.filter(something).as_ref() != after.get(field.name).filter(|value| something(value))
+                was.as_ref().map(SecretValue::expose).filter(|value| something(value))
+                    != after.get(field.name).filter(|value| something(value))
             })
         })
     }
@@ -66,7 +66,7 @@ impl ParameterSchema {
     /// What the form says against it, of `node_count`.
     pub fn check_node_count(&self, wanted: u32) -> Result<(), Invalid> {
         let Some(field) = self.field(NODE_COUNT) else { return Ok(()) };
-        let checked = field.check(Some(Value::from(wanted)));
+        let checked = field.check(Some(Value::from(wanted).into()));
         checked.map(drop).map_err(|message| Invalid::field(NODE_COUNT, message))
     }
 

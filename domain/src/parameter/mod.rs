@@ -7,11 +7,12 @@ mod validate;
 
 pub use field::{DefaultValue, Field, FieldKind, Parity};
 pub use later::{NETWORK_POLICY, NOBODY, NODE_COUNT};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     document,
     invalid::{Findings, Invalid},
+    secret::SecretMap,
 };
 
 /// The fields of one form: those of a provisioner or those of a cluster.
@@ -43,14 +44,14 @@ impl ParameterSchema {
     ///
     /// # Errors
     /// Everything that is wrong, by field. No message quotes a value.
-    pub fn validate(&self, at: &str, given: &Map<String, Value>) -> Result<Map<String, Value>, Invalid> {
+    pub fn validate(&self, at: &str, given: &SecretMap) -> Result<SecretMap, Invalid> {
         document::check_limits(at, given)?;
         let mut found = Findings::default();
         let mut valid = given.clone();
         for field in &self.0 {
             let checked = field.check(valid.remove(field.name));
             if let Some(Some(value)) = found.take(&format!("{at}.{}", field.name), checked) {
-                valid.insert(field.name.to_owned(), value);
+                valid.insert(field.name, value);
             }
         }
         let valid = found.finish(Some(valid))?;

@@ -1,10 +1,10 @@
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::*;
 
-fn map(value: Value) -> Map<String, Value> {
+fn map(value: Value) -> SecretMap {
     match value {
-        Value::Object(map) => map,
+        Value::Object(map) => map.into(),
         other => panic!("not an object: {other}"),
     }
 }
@@ -13,7 +13,7 @@ fn map(value: Value) -> Map<String, Value> {
 fn one(field: Field, given: Value) -> Result<Value, String> {
     let given = map(json!({ field.name: given }));
     match ParameterSchema::new(&[field]).validate("metadata", &given) {
-        Ok(mut valid) => Ok(valid.remove(field.name).unwrap_or_default()),
+        Ok(mut valid) => Ok(valid.remove(field.name).unwrap_or_default().into_exposed()),
         Err(invalid) => {
             assert_eq!(invalid.0.len(), 1, "{invalid}");
             assert_eq!(invalid.0[0].field, format!("metadata.{}", field.name));
@@ -291,13 +291,13 @@ fn defaults_are_filled_in_and_the_undeclared_is_kept() {
     ]);
     let valid = schema.validate("metadata", &map(json!({"more": {"x": [1, null]}, "count": ""}))).unwrap();
     assert_eq!(
-        Value::Object(valid.clone()),
+        Value::Object(valid.clone().into_exposed()),
         json!({"count": 3, "dns": "1.1.1.1", "flag": false, "more": {"x": [1, null]}})
     );
     assert_eq!(schema.validate("metadata", &valid).unwrap(), valid, "valid stays valid");
     // Emptied on purpose is not "not given".
     let valid = schema.validate("metadata", &map(json!({"dns": "", "flag": true, "count": 5, "other": null}))).unwrap();
-    assert_eq!(Value::Object(valid), json!({"count": 5, "dns": "", "flag": true}));
+    assert_eq!(Value::Object(valid.into_exposed()), json!({"count": 5, "dns": "", "flag": true}));
 }
 
 #[test]
@@ -324,6 +324,6 @@ fn secrets_are_declared() {
         assert!(!schema.is_secret(path), "{path:?}");
     }
     assert!(schema.clone().without("zone").field("zone").is_none());
-    let split = document::split(map(json!({"account": {"a": 1}, "zone": "z"})), &|path| schema.is_secret(path));
+    let split = document::split(&map(json!({"account": {"a": 1}, "zone": "z"})), &|path| schema.is_secret(path));
     assert_eq!(Value::Object(split.shown.to_map()), json!({"account": document::MASK, "zone": "z"}));
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ use super::{
     field::{Field, FieldKind, Parity},
     file,
 };
+use crate::secret::{SecretMap, SecretValue};
 
 /// Most characters in a line and in a text of several lines.
 const LINE: usize = 4096;
@@ -18,10 +19,10 @@ const AREA: usize = 32 * 1024;
 
 impl Field {
     /// The value as engines read it; `None` where nothing is given and nothing is due.
-    pub(super) fn check(&self, given: Option<Value>) -> Result<Option<Value>, String> {
-        let Some(value) = given.filter(|value| !self.is_blank(value)) else {
+    pub(super) fn check(&self, given: Option<SecretValue>) -> Result<Option<SecretValue>, String> {
+        let Some(value) = given.filter(|value| !self.is_blank(value.expose())) else {
             return match self.default.map(Value::from).filter(|default| !default.is_null()) {
-                Some(default) => Ok(Some(default)),
+                Some(default) => Ok(Some(default.into())),
                 None if self.required == Some(true) => Err("is required".into()),
                 None => Ok(None),
             };
@@ -30,9 +31,9 @@ impl Field {
             FieldKind::Text => self.text(value, LINE),
             FieldKind::Password => self.text(value, LINE),
             FieldKind::TextArea => self.text(value, AREA),
-            FieldKind::Integer => self.integer(&value).map(Value::from),
+            FieldKind::Integer => self.integer(value.expose()).map(|number| Value::from(number).into()),
             FieldKind::Select(choices) => select(value, choices),
-            FieldKind::Checkbox => checkbox(&value).map(Value::from),
+            FieldKind::Checkbox => checkbox(value.expose()).map(|flag| Value::from(flag).into()),
             FieldKind::JsonFile | FieldKind::Parameters => self.object(value, "JSON", file::json),
             FieldKind::YamlFile => self.object(value, "YAML", file::yaml),
         }
@@ -52,15 +53,15 @@ impl Field {
         }
     }
 
-    fn text(&self, value: Value, most: usize) -> Result<Value, String> {
-        let Value::String(mut text) = value else { return Err("must be text".into()) };
+    fn text(&self, mut value: SecretValue, most: usize) -> Result<SecretValue, String> {
+        let text = value.text_mut().ok_or("must be text")?;
         if self.kind == FieldKind::Text {
             // A password or a text of several lines may want its white space; an identifier that was pasted does not.
             text.truncate(text.trim_end().len());
             text.drain(..text.len() - text.trim_start().len());
         }
         if text.trim().is_empty() {
-            return if self.required == Some(true) { Err("must not be empty".into()) } else { Ok(Value::String(text)) };
+            return if self.required == Some(true) { Err("must not be empty".into()) } else { Ok(value) };
         }
         if text.chars().count() > most {
             return Err(format!("must not be longer than {most} characters"));
@@ -71,8 +72,8 @@ impl Field {
         {
             return Err("must not contain control characters".into());
         }
-        self.form_of(&text)?;
-        Ok(Value::String(text))
+        self.form_of(text)?;
+        Ok(value)
     }
 
     fn form_of(&self, text: &str) -> Result<(), String> {
@@ -135,22 +136,21 @@ impl Field {
 
     fn object(
         &self,
-        value: Value,
+        value: SecretValue,
         language: &str,
-        read: fn(&str) -> Result<Map<String, Value>, String>,
-    ) -> Result<Value, String> {
-        let map = match value {
-            Value::Object(map) => map,
-            Value::String(text) => read(&text)?,
-            _ => return Err(format!("must be an object, or one as {language} text")),
+        read: fn(&str) -> Result<SecretMap, String>,
+    ) -> Result<SecretValue, String> {
+        let map = match value.expose() {
+            Value::String(text) => read(text)?,
+            _ => value.into_map().map_err(|_| format!("must be an object, or one as {language} text"))?,
         };
         let lacks: Vec<_> = self
             .keys
             .iter()
-            .filter(|key| map.get(**key).is_none_or(|value| value.is_null() || value == ""))
+            .filter(|key| map.get(key).is_none_or(|value| value.is_null() || value == ""))
             .copied()
             .collect();
-        if lacks.is_empty() { Ok(Value::Object(map)) } else { Err(format!("must contain {}", lacks.join(", "))) }
+        if lacks.is_empty() { Ok(map.into()) } else { Err(format!("must contain {}", lacks.join(", "))) }
     }
 }
 
@@ -160,8 +160,8 @@ fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then_some(number as i64)
 }
 
-fn select(value: Value, choices: &[(&str, &str)]) -> Result<Value, String> {
-    if choices.iter().any(|(choice, _)| value == *choice) {
+fn select(value: SecretValue, choices: &[(&str, &str)]) -> Result<SecretValue, String> {
+    if choices.iter().any(|(choice, _)| value.expose() == *choice) {
         return Ok(value);
     }
     let known: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();

@@ -1,10 +1,9 @@
 //! Engines: the code that drives one kind of provider.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
@@ -13,6 +12,7 @@ use crate::{
     observation::{EngineError, InventoryItem, Observation},
     operation::NetworkPolicy,
     parameter::ParameterSchema,
+    secret::{SecretMap, SecretValue},
 };
 
 /// What an engine can do with a cluster it has made; API and console offer nothing else.
@@ -47,39 +47,25 @@ pub struct EngineDescriptor {
 }
 
 /// A provider with the credentials to use it.
-#[derive(Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProviderCredentials {
     /// The provisioner they are from.
     pub provisioner: ProvisionerId,
     /// Its parameters, secrets included.
-    pub parameters: Map<String, Value>,
-}
-
-/// The parameters hold secrets.
-impl fmt::Debug for ProviderCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Access").field("provisioner", &self.provisioner).finish_non_exhaustive()
-    }
+    pub parameters: SecretMap,
 }
 
 /// A cluster as an engine is asked for it. Every call about one cluster carries the same ownership tag and makes the same names of it.
-#[derive(Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ClusterSpec {
     /// Goes onto everything that is made; nothing without it is touched.
     pub tag: OwnershipTag,
     /// What people call it. Not unique; not for names at the provider.
     pub name: String,
     /// The engine's cluster parameters, secrets included; empty where only the ownership tag is known, for an orphan.
-    pub parameters: Map<String, Value>,
+    pub parameters: SecretMap,
     /// What was made so far, as far as we know.
     pub known: Vec<ProviderResource>,
-}
-
-/// The parameters hold secrets.
-impl fmt::Debug for ClusterSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClusterSpec").field("tag", &self.tag).field("known", &self.known).finish_non_exhaustive()
-    }
 }
 
 /// Drives one kind of provider.
@@ -104,7 +90,7 @@ pub trait Engine: Send + Sync {
     /// What the engine is.
     fn descriptor(&self) -> &EngineDescriptor;
     /// Whether a provisioner's parameters (secrets included) are accepted by the provider, and what is missing if not.
-    async fn check(&self, parameters: &Map<String, Value>) -> Result<(), EngineError>;
+    async fn check(&self, parameters: &SecretMap) -> Result<(), EngineError>;
     /// Names of what `deploy` makes, in the order in which it is made: the same for the same spec.
     fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ResourceRef>;
     /// How the cluster is at its provider. A provider that does not have it is `Absent`, not an error.
@@ -128,7 +114,11 @@ pub trait Engine: Send + Sync {
     /// Begins to take down everything that carries the ownership tag.
     async fn destroy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError>;
     /// The kubeconfig of a cluster that runs, as the provider has it: parsed and checked by the caller.
-    async fn kubeconfig(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Value, EngineError>;
+    async fn kubeconfig(
+        &self,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
+    ) -> Result<SecretValue, EngineError>;
     /// Everything that carries an ownership tag of this installation, of whichever cluster.
     async fn inventory(
         &self,

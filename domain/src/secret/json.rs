@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
-use super::{SecretDocument, in_custody};
+use super::SecretDocument;
 
 /// A JSON object that may hold secrets. Its keys and texts are overwritten with zeros when it is dropped.
 #[derive(Clone, PartialEq, Default)]
@@ -88,7 +88,15 @@ impl SecretMap {
     /// The object as compact JSON text.
     #[must_use]
     pub fn to_document(&self) -> SecretDocument {
-        SecretDocument(in_custody(to_text(&self.0)))
+        SecretDocument::new(self.to_text())
+    }
+
+    /// The object as compact JSON text, in memory of just that length: growing would leave copies of its beginning behind.
+    pub(crate) fn to_text(&self) -> String {
+        let mut text = Vec::with_capacity(json_length(&self.0));
+        // A vector refuses nothing, and keys are texts.
+        drop(serde_json::to_writer(&mut text, &self.0));
+        String::from_utf8(text).unwrap_or_default()
     }
 }
 
@@ -103,6 +111,14 @@ impl SecretValue {
     #[must_use]
     pub fn into_exposed(mut self) -> Value {
         self.0.take()
+    }
+
+    /// The text, if it is one, to be changed in its place.
+    pub fn text_mut(&mut self) -> Option<&mut String> {
+        match &mut self.0 {
+            Value::String(text) => Some(text),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+        }
     }
 
     /// The object, if it is one.
@@ -131,6 +147,12 @@ impl SecretValue {
 impl From<Map<String, Value>> for SecretMap {
     fn from(map: Map<String, Value>) -> Self {
         Self(map)
+    }
+}
+
+impl From<String> for SecretValue {
+    fn from(text: String) -> Self {
+        Self(Value::String(text))
     }
 }
 
@@ -191,14 +213,12 @@ fn each_text_of_map(map: Map<String, Value>, then: &mut impl FnMut(String)) {
     }
 }
 
-/// The object as compact JSON text, in memory of just that length: growing would leave copies of its beginning behind.
-fn to_text(map: &Map<String, Value>) -> String {
+/// How many bytes the object has as compact JSON text.
+pub(crate) fn json_length(map: &Map<String, Value>) -> usize {
     let mut length = Length(0);
-    // Neither a counter nor a vector refuses anything, and keys are texts.
+    // A counter refuses nothing, and keys are texts.
     drop(serde_json::to_writer(&mut length, map));
-    let mut text = Vec::with_capacity(length.0);
-    drop(serde_json::to_writer(&mut text, map));
-    String::from_utf8(text).unwrap_or_default()
+    length.0
 }
 
 /// Counts what is written and keeps nothing of it.

@@ -18,6 +18,7 @@ mod json;
 
 use std::fmt;
 
+pub(crate) use json::json_length;
 pub use json::{SecretMap, SecretValue};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroize;

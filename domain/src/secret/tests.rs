@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, fs::File, os::unix::fs::FileExt};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{json::each_text, *};
 
@@ -8,6 +8,13 @@ fn map(value: Value) -> SecretMap {
     match value {
         Value::Object(map) => map.into(),
         _ => panic!("not an object"),
+    }
+}
+
+/// In tests objects are compared with what is shown of them.
+impl PartialEq<SecretMap> for Map<String, Value> {
+    fn eq(&self, other: &SecretMap) -> bool {
+        self == other.expose()
     }
 }
 

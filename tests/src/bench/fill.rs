@@ -79,7 +79,7 @@ pub async fn fill(place: Place, secret_key: &str, size: usize, server: &str) -> 
     let now = Utc::now();
     let tenants = stream::iter(0..ORGANIZATIONS).map(|number| tenant(&stores, number, &hash, now));
     let tenants: Vec<Tenant> = tenants.buffered(AT_ONCE).try_collect().await.unwrap();
-    let kubeconfig = kubeconfig::parse(&kubeconfig(server), &AddressRules::denying(Vec::new())).unwrap();
+    let kubeconfig = kubeconfig::parse(&kubeconfig(server).into(), &AddressRules::denying(Vec::new())).unwrap();
     let clusters: Vec<Cluster> = (0..size).map(|number| cluster(&tenants, number, size, now)).collect();
     let storing = stream::iter(clusters.iter().enumerate()).map(|(number, cluster)| {
         let secrets =

@@ -173,7 +173,7 @@ impl World {
             name: ResourceName::try_from("model").unwrap(),
             engine: crate::model::engine::NAME.to_owned(),
             owner: None,
-            parameters,
+            parameters: parameters.into(),
         };
         let made = self.process().run(move |parts| async move {
             // As every request does: another process may have made the people only now.
@@ -195,7 +195,7 @@ impl World {
             name: ResourceName::try_from("walked").unwrap(),
             provisioner: customer.provisioner,
             owner: None,
-            metadata: Some(metadata),
+            metadata: Some(metadata.into()),
             kubeconfig: None,
         };
         self.shown().await;

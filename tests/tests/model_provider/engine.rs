@@ -71,8 +71,8 @@ async fn a_check_names_the_rights_that_are_lacking() {
     let error = site.engine.deploy(&site.limited(&[Right::Read]), &spec).await.unwrap_err();
     let EngineError::Denied(reason) = error else { panic!("{error:?}") };
     assert!(reason.cause.contains("things.create"), "{reason}");
-    let unknown = site.model.parameters("nowhere", site.credentials.parameters["token"].as_str().unwrap());
-    let error = site.engine.check(&unknown).await.unwrap_err();
+    let unknown = site.model.parameters("nowhere", site.credentials.parameters.get("token").unwrap().as_str().unwrap());
+    let error = site.engine.check(&unknown.into()).await.unwrap_err();
     assert!(matches!(&error, EngineError::Rejected(reason) if reason.cause.contains("project")), "{error:?}");
 }
 
@@ -126,7 +126,7 @@ async fn what_others_have_built_on_ours_is_named() {
     // Somebody puts a cluster onto our network, by another way.
     let name = site.key(Kind::Network, &spec).name;
     let url = format!("{}/v1/projects/{PROJECT}/clusters", site.model.url);
-    let token = site.credentials.parameters["token"].as_str().unwrap();
+    let token = site.credentials.parameters.get("token").unwrap().as_str().unwrap();
     let cluster = json!({"name": "theirs", "labels": {}, "network": name});
     let made = by_hand().post(url).bearer_auth(token).json(&cluster).send().await.unwrap();
     assert_eq!(made.status().as_u16(), 202);
@@ -256,14 +256,14 @@ async fn parameters_that_make_no_sense_are_told() {
     let mut spec = a_spec();
     for (name, value) in [("url", json!("ftp://127.0.0.1")), ("url", json!("what?")), ("token", json!(7))] {
         let mut wrong = site.credentials.clone();
-        wrong.parameters.insert(name.into(), value.clone());
+        wrong.parameters.insert(name, value.clone());
         let error = site.observe_with(&wrong, &spec).await;
         assert!(
             matches!(&error, EngineError::Rejected(reason) if reason.responsible == Responsible::Admin),
             "{value}: {error:?}"
         );
     }
-    spec.parameters.clear();
+    spec.parameters = object(json!({}));
     let error = site.engine.deploy(&site.credentials, &spec).await.unwrap_err();
     assert!(
         matches!(&error, EngineError::Rejected(reason) if reason.responsible == Responsible::Requester),
@@ -369,7 +369,7 @@ async fn patience_runs_out() {
 async fn secrets_arrive_and_known_things_of_other_kinds_do_no_harm() {
     let site = Site::new().await;
     let mut spec = a_spec();
-    spec.parameters.insert("network_policy".into(), "CILIUM".into());
+    spec.parameters.insert("network_policy", "CILIUM".to_owned());
     let name = ResourceRef { kind: "stack".into(), name: "kq".into(), location: "elsewhere".into() };
     spec.known = vec![ProviderResource { name, provider_id: None }];
     site.build(&spec, 3).await;

@@ -180,7 +180,7 @@ async fn trouble(ask: Ask, nth: usize, call: CallKind, fault: Fault, pause: Time
     }
     if let Some(Err(error)) = &outcome {
         let text = format!("{error} {error:?} {}", error.reason());
-        let token = site.credentials.parameters["token"].as_str().unwrap();
+        let token = site.credentials.parameters.get("token").unwrap().as_str().unwrap();
         assert!(!text.contains(token) && !text.contains(PASSWORD), "{at}: {text}");
         assert!(error.is_uncertain() || !matches!(fault.acts(), Acts::First | Acts::Later(_)), "{at}: {error:?}");
     }

@@ -8,12 +8,13 @@ use kqueen_domain::{
     observation::{EngineError, Observation, ObservedCluster},
     operation::NetworkPolicy,
     port::engine::{ClusterSpec, Engine, ProviderCredentials},
+    secret::{SecretMap, SecretValue},
 };
 use kqueen_tests::{
     contract::engine::Stage,
     model::{Event, Key, Kind, Model, ModelEngine, Right, Settings, Status, Time},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub(crate) const PROJECT: &str = "blue";
@@ -70,15 +71,12 @@ impl Site {
     }
 }
 
-pub(crate) fn credentials(parameters: Map<String, Value>) -> ProviderCredentials {
-    ProviderCredentials { provisioner: ProvisionerId::random(), parameters }
+pub(crate) fn credentials(parameters: impl Into<SecretMap>) -> ProviderCredentials {
+    ProviderCredentials { provisioner: ProvisionerId::random(), parameters: parameters.into() }
 }
 
-pub(crate) fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        other => panic!("not an object: {other}"),
-    }
+pub(crate) fn object(value: Value) -> SecretMap {
+    SecretValue::from(value).into_map().unwrap()
 }
 
 pub(crate) fn a_spec() -> ClusterSpec {
@@ -119,11 +117,11 @@ impl Stage for Site {
 
     fn silent(&self) -> ProviderCredentials {
         let mut parameters = self.credentials.parameters.clone();
-        parameters.insert("url".into(), "http://127.0.0.1:1".into());
+        parameters.insert("url", "http://127.0.0.1:1".to_owned());
         credentials(parameters)
     }
 
-    fn parameters(&self, nodes: u32) -> Map<String, Value> {
+    fn parameters(&self, nodes: u32) -> SecretMap {
         object(json!({"node_count": nodes, "admin_password": PASSWORD}))
     }
 

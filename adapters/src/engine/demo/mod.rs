@@ -18,8 +18,8 @@ use kqueen_domain::{
     operation::NetworkPolicy,
     parameter::ParameterSchema,
     port::engine::{Capabilities, ClusterSpec, Engine, EngineDescriptor, ProviderCredentials},
+    secret::{SecretMap, SecretValue},
 };
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 pub use cloud::DemoCloud;
@@ -69,7 +69,7 @@ impl Engine for DemoEngine {
         &self.descriptor
     }
 
-    async fn check(&self, parameters: &Map<String, Value>) -> Result<(), EngineError> {
+    async fn check(&self, parameters: &SecretMap) -> Result<(), EngineError> {
         // There are no credentials that could be wrong.
         Account::read(parameters).map(drop)
     }
@@ -118,7 +118,11 @@ impl Engine for DemoEngine {
         self.cloud.change(move |clusters, now| caller.destroy(clusters, now)).await
     }
 
-    async fn kubeconfig(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Value, EngineError> {
+    async fn kubeconfig(
+        &self,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
+    ) -> Result<SecretValue, EngineError> {
         caller(credentials, spec).kubeconfig(&self.cloud.clusters(), self.cloud.now())
     }
 

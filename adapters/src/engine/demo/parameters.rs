@@ -9,9 +9,9 @@ use kqueen_domain::{
         NOBODY,
     },
     reason::{ReasonCode, Responsible},
+    secret::SecretMap,
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
 
 use super::{cluster::MOST_NODES, provider::rejected};
 
@@ -84,7 +84,7 @@ impl Default for Account {
 }
 
 impl Account {
-    pub(super) fn read(parameters: &Map<String, Value>) -> Result<Self, EngineError> {
+    pub(super) fn read(parameters: &SecretMap) -> Result<Self, EngineError> {
         read(parameters, "provisioner")
     }
 }
@@ -120,7 +120,7 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    pub(super) fn read(parameters: &Map<String, Value>) -> Result<Self, EngineError> {
+    pub(super) fn read(parameters: &SecretMap) -> Result<Self, EngineError> {
         let ClusterParameters { node_count, size, kubernetes_version, network_policy } = read(parameters, "cluster")?;
         if !(1..=MOST_NODES).contains(&node_count) {
             let cause = format!("a simulated cluster has 1 to {MOST_NODES} nodes");
@@ -138,8 +138,8 @@ impl Wish {
     }
 }
 
-fn read<T: DeserializeOwned>(parameters: &Map<String, Value>, whose: &str) -> Result<T, EngineError> {
-    serde_json::from_value(Value::Object(parameters.clone())).map_err(|_| {
+fn read<T: DeserializeOwned>(parameters: &SecretMap, whose: &str) -> Result<T, EngineError> {
+    parameters.read().ok_or_else(|| {
         let cause = format!("the {whose}'s parameters are not those of the demo engine (simulated)");
         rejected(
             ReasonCode::InvalidParameter,
@@ -152,22 +152,25 @@ fn read<T: DeserializeOwned>(parameters: &Map<String, Value>, whose: &str) -> Re
 
 #[cfg(test)]
 mod tests {
-    use kqueen_domain::parameter::ParameterSchema;
-    use serde_json::json;
+    use kqueen_domain::{parameter::ParameterSchema, secret::SecretValue};
+    use serde_json::{Value, json};
 
     use super::*;
 
+    fn object(value: Value) -> SecretMap {
+        SecretValue::from(value).into_map().unwrap()
+    }
+
     /// What the form makes of `given`.
-    fn filled(fields: &[Field], given: Value) -> Map<String, Value> {
-        let Value::Object(given) = given else { panic!("not an object") };
-        ParameterSchema::new(fields).validate("parameters", &given).unwrap()
+    fn filled(fields: &[Field], given: Value) -> SecretMap {
+        ParameterSchema::new(fields).validate("parameters", &object(given)).unwrap()
     }
 
     #[test]
     fn a_form_left_alone_is_what_is_read_when_nothing_is_given() {
         let (account, none) = (Account::read(&filled(PROVISIONER, json!({}))).unwrap(), Account::default());
         assert_eq!((account.region, account.quota), (none.region, none.quota));
-        let (wish, none) = (Wish::read(&filled(CLUSTER, json!({}))).unwrap(), Wish::read(&Map::new()).unwrap());
+        let (wish, none) = (Wish::read(&filled(CLUSTER, json!({}))).unwrap(), Wish::read(&SecretMap::new()).unwrap());
         assert_eq!(format!("{wish:?}"), format!("{none:?}"));
     }
 
@@ -190,8 +193,7 @@ mod tests {
         for bad in
             [json!({"node_count": 0}), json!({"node_count": 21}), json!({"node_count": "many"}), json!({"size": 3})]
         {
-            let Value::Object(bad) = bad else { panic!("not an object") };
-            assert!(matches!(Wish::read(&bad), Err(EngineError::Rejected(_))), "{bad:?}");
+            assert!(matches!(Wish::read(&object(bad.clone())), Err(EngineError::Rejected(_))), "{bad}");
         }
     }
 }

@@ -9,8 +9,9 @@ use kqueen_domain::{
     operation::NetworkPolicy,
     port::engine::ProviderCredentials,
     reason::{Reason, ReasonCode, Responsible},
+    secret::SecretValue,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
@@ -211,7 +212,7 @@ impl Caller {
         Ok(())
     }
 
-    pub(super) fn kubeconfig(&self, clusters: &Clusters, now: DateTime<Utc>) -> Result<Value, EngineError> {
+    pub(super) fn kubeconfig(&self, clusters: &Clusters, now: DateTime<Utc>) -> Result<SecretValue, EngineError> {
         let (cluster, moment) = self.find(clusters, now).ok_or(EngineError::Missing)?;
         if !moment.answers {
             return Err(busy(&moment.words));
@@ -224,7 +225,8 @@ impl Caller {
             "users": [{"name": "demo", "user": {"token": cluster.bearer_token()}}],
             "contexts": [{"name": "demo", "context": {"cluster": "demo", "user": "demo"}}],
             "current-context": "demo",
-        }))
+        })
+        .into())
     }
 
     /// Everything with the ownership tag of `installation` in this account.

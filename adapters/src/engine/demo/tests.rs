@@ -9,7 +9,7 @@ use kqueen_domain::{
     port::clock::SetClock,
     reason::Responsible,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -27,9 +27,8 @@ fn start() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
 }
 
-fn object(value: Value) -> Map<String, Value> {
-    let Value::Object(map) = value else { panic!("not an object") };
-    map
+fn object(value: Value) -> SecretMap {
+    SecretValue::from(value).into_map().unwrap()
 }
 
 impl World {

@@ -14,8 +14,9 @@ use kqueen_domain::{
         engine::{ClusterSpec, Engine, ProviderCredentials as ProviderAccess},
     },
     reason::ReasonCode,
+    secret::{SecretMap, SecretValue},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
@@ -67,20 +68,20 @@ impl World {
         let clock = Arc::new(SetClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap()));
         let cloud = DemoCloud::open(None, clock.clone()).await;
         let elsewhere = Arc::new(Elsewhere::default());
-        let Value::Object(parameters) = parameters else { panic!("not an object") };
+        let parameters = SecretValue::from(parameters).into_map().unwrap();
         let mark = OwnershipTag { installation: Uuid::from_u128(1), cluster: ClusterId::from(Uuid::from_u128(7)) };
         let world = Self {
             clock,
             engine: DemoEngine::new(cloud.clone()),
             inspector: DemoInspector::new(elsewhere.clone(), cloud),
             elsewhere,
-            credentials: ProviderAccess { provisioner: ProvisionerId::random(), parameters: Map::new() },
+            credentials: ProviderAccess { provisioner: ProvisionerId::random(), parameters: SecretMap::new() },
             spec: ClusterSpec { tag: mark, name: "web".into(), parameters, known: Vec::new() },
         };
         world.engine.deploy(&world.credentials, &world.spec).await.unwrap();
         world.pass(20);
         let given = world.engine.kubeconfig(&world.credentials, &world.spec).await.unwrap();
-        (world, kubeconfig(&given))
+        (world, parse(&given, &AddressRules::default()).unwrap())
     }
 
     fn pass(&self, seconds: i64) {
@@ -94,7 +95,7 @@ impl World {
 }
 
 fn kubeconfig(given: &Value) -> Kubeconfig {
-    parse(given, &AddressRules::default()).unwrap()
+    parse(&given.clone().into(), &AddressRules::default()).unwrap()
 }
 
 fn leading_to(server: &str, token: &str) -> Kubeconfig {

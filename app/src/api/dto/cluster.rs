@@ -5,6 +5,7 @@ use kqueen_domain::{
     cluster::Phase,
     invalid::Invalid,
     operation,
+    secret::SecretValue,
     service::clusters::{ClusterPatch, NewCluster},
 };
 use poem_openapi::{Enum, Object, types::Any};
@@ -21,7 +22,7 @@ use crate::api::{
 };
 
 /// A cluster to be created, or attached if its engine attaches clusters made elsewhere.
-#[derive(Debug, Object)]
+#[derive(Object)]
 pub struct ClusterCreate {
     /// What it is called: one line.
     #[oai(validator(min_length = 1, max_length = 128))]
@@ -40,7 +41,7 @@ pub struct ClusterCreate {
 }
 
 /// Changes to a cluster.
-#[derive(Debug, Object)]
+#[derive(Object)]
 pub struct ClusterUpdate {
     /// What it is called: one line.
     #[oai(validator(min_length = 1, max_length = 128))]
@@ -234,7 +235,7 @@ impl Body<Resize> {
         let mut fields = self.fields;
         let given = fields.has("node_count");
         let count = fields.value("node_count").and_then(|value| {
-            let count = match &value {
+            let count = match value.expose() {
                 Value::Number(number) => number.as_u64(),
                 Value::String(text) => text.trim().parse().ok(),
                 _ => None,
@@ -269,9 +270,9 @@ impl Body<NetworkPolicy> {
     }
 }
 
-fn kubeconfig(fields: &mut Fields) -> Option<Value> {
+fn kubeconfig(fields: &mut Fields) -> Option<SecretValue> {
     let value = fields.value("kubeconfig")?;
-    if !(value.is_object() || value.is_string()) {
+    if !(value.expose().is_object() || value.expose().is_string()) {
         fields.wrong("kubeconfig", "must be an object or YAML text");
         return None;
     }

@@ -170,7 +170,7 @@ impl Body<PolicyUpdate> {
     pub fn read(self) -> Result<Vec<(String, Option<String>)>, Invalid> {
         let mut fields = self.fields;
         let rules = fields.rest();
-        let changes = overrides(rules, |action, message| fields.wrong(action, message));
+        let changes = overrides(rules.into_exposed(), |action, message| fields.wrong(action, message));
         fields.finish(Some(changes))
     }
 }
@@ -178,7 +178,7 @@ impl Body<PolicyUpdate> {
 /// The overrides in the field `policy`; none where it is not given.
 fn policy(fields: &mut Fields) -> Vec<(String, Option<String>)> {
     let rules = fields.object("policy").unwrap_or_default();
-    overrides(rules, |action, message| fields.wrong(&format!("policy.{action}"), message))
+    overrides(rules.into_exposed(), |action, message| fields.wrong(&format!("policy.{action}"), message))
 }
 
 fn overrides(rules: Map<String, Value>, mut wrong: impl FnMut(&str, &str)) -> Vec<(String, Option<String>)> {

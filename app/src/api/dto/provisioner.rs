@@ -17,7 +17,7 @@ use super::{Free, FreeText, reason_code::ReasonCode, user::NestedUser};
 use crate::api::{body::Body, read_only};
 
 /// A provisioner to be created.
-#[derive(Debug, Object)]
+#[derive(Object)]
 pub struct ProvisionerCreate {
     /// What it is called: one line.
     #[oai(validator(min_length = 1, max_length = 128))]
@@ -32,7 +32,7 @@ pub struct ProvisionerCreate {
 }
 
 /// Changes to a provisioner.
-#[derive(Debug, Object)]
+#[derive(Object)]
 pub struct ProvisionerUpdate {
     /// What it is called: one line.
     #[oai(validator(min_length = 1, max_length = 128))]

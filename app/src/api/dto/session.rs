@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::api::body::Body;
 
 /// User name and password.
-#[derive(Debug, Object)]
+#[derive(Object)]
 pub struct Credentials {
     /// Log-in name.
     #[oai(validator(max_length = 1024))]
@@ -18,7 +18,7 @@ pub struct Credentials {
 }
 
 /// A token.
-#[derive(Debug, Serialize, Object)]
+#[derive(Serialize, Object)]
 pub struct Token {
     /// Send it as `Authorization: Bearer <token>`.
     pub access_token: String,
@@ -32,12 +32,13 @@ impl Body<Credentials> {
     pub fn read(self) -> Result<(String, Password), Invalid> {
         let mut fields = self.fields;
         let username: Option<String> = fields.required_text("username");
-        let password: Option<String> = fields.required_text("password");
-        for (name, text) in [("username", &username), ("password", &password)] {
-            if text.as_ref().is_some_and(|text| text.len() > 4096) {
+        let password = fields.required_text::<String>("password").map(Password::new);
+        let texts = [("username", username.as_deref()), ("password", password.as_ref().map(Password::expose))];
+        for (name, text) in texts {
+            if text.is_some_and(|text| text.len() > 4096) {
                 fields.wrong(name, "is too long");
             }
         }
-        fields.finish(username.zip(password)).map(|(username, password)| (username, Password::new(password)))
+        fields.finish(username.zip(password))
     }
 }

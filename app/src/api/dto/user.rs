@@ -6,7 +6,7 @@ use kqueen_domain::{
     id::UserId,
     invalid::Invalid,
     name::EmailAddress,
-    secret::Password,
+    secret::{Password, SecretValue},
     service::people::users::{NewUser, UserPatch},
     user::{AuthMethod, Role},
 };
@@ -46,7 +46,7 @@ pub enum AuthWord {
 }
 
 /// A user to be created.
-#[derive(Debug, Object)]
+#[derive(Object)]
 pub struct UserCreate {
     /// Log-in name, unique in the installation.
     #[oai(validator(min_length = 1, max_length = 128))]
@@ -71,7 +71,7 @@ pub struct UserCreate {
 }
 
 /// Changes to a user.
-#[derive(Debug, Object)]
+#[derive(Object)]
 pub struct UserUpdate {
     /// Log-in name.
     #[oai(validator(min_length = 1, max_length = 128))]
@@ -91,7 +91,7 @@ pub struct UserUpdate {
 }
 
 /// A new password.
-#[derive(Debug, Object)]
+#[derive(Object)]
 pub struct PasswordUpdate {
     /// The password. Every token issued before ends.
     #[oai(validator(min_length = 1, max_length = 1024))]
@@ -261,10 +261,11 @@ impl Body<UserUpdate> {
         let mut fields = self.fields;
         read_only::USER.take(&mut fields, shown);
         let is_none = fields.take_empty("email");
-        let email = match fields.nullable("email") {
+        let email = fields.nullable("email");
+        let email = match email.as_ref().map(SecretValue::expose) {
             None => is_none.then_some(None),
             Some(Value::Null) => Some(None),
-            Some(Value::String(text)) => match EmailAddress::try_from(text) {
+            Some(Value::String(text)) => match EmailAddress::try_from(text.clone()) {
                 Ok(address) => Some(Some(address)),
                 Err(error) => {
                     fields.wrong("email", error.to_string());

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
 
 use super::{ClusterWithKubeconfig, Clusters, comes_from_the_provider, permits, take_kubeconfig};
 use crate::{
@@ -18,7 +17,7 @@ use crate::{
     port::store::{ClusterCommit, ClusterSecrets, Creation, SecretUpdate},
     provisioner::ProvisionerPhase,
     revision::Revision,
-    secret::Kubeconfig,
+    secret::{Kubeconfig, SecretMap, SecretValue},
     service::{
         ServiceError,
         idempotency::{IdempotencyKey, used_for_another},
@@ -38,9 +37,9 @@ pub struct NewCluster {
     /// Who owns it; the caller where nobody is named.
     pub owner: Option<UserId>,
     /// The engine's cluster parameters, and whatever else clients keep there. May hold the kubeconfig.
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<SecretMap>,
     /// The kubeconfig, as a JSON object or YAML text.
-    pub kubeconfig: Option<Value>,
+    pub kubeconfig: Option<SecretValue>,
 }
 
 impl Clusters {
@@ -93,7 +92,7 @@ impl Clusters {
         let schema = &engine.descriptor().cluster;
         let is_secret = |path: &[&str]| schema.is_secret(path);
         document::refuse_masks("metadata", &full, &is_secret)?;
-        let split = document::split(full, &is_secret);
+        let split = document::split(&full, &is_secret);
         let now = self.clock.now();
         let id = ClusterId::random();
         let (operation, work) = self.opening(id, caller, is_attached, now);

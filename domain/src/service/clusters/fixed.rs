@@ -1,13 +1,12 @@
 //! What of a cluster's metadata stays as the cluster was made: to write down something else would not change the cluster.
 
-use serde_json::{Map, Value};
-
 use super::{Clusters, verbs::is_deployed_by_trying_again};
 use crate::{
     catalog::ClusterView,
     invalid::{Findings, Invalid},
     parameter::{NETWORK_POLICY, NODE_COUNT},
     port::engine::EngineDescriptor,
+    secret::SecretMap,
 };
 
 impl Clusters {
@@ -16,8 +15,8 @@ impl Clusters {
         &self,
         view: &ClusterView,
         engine: &EngineDescriptor,
-        before: &Map<String, Value>,
-        after: &Map<String, Value>,
+        before: &SecretMap,
+        after: &SecretMap,
     ) -> Result<(), Invalid> {
         let newest = self.newest(view);
         let newest = newest.as_ref().map(|entry| &entry.record);

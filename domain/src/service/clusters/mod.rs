@@ -12,7 +12,6 @@ mod verbs;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use serde_json::{Map, Value};
 
 pub use self::{
     create::NewCluster,
@@ -34,7 +33,7 @@ use crate::{
         engine::{Engine, EngineRegistry},
         store::{ClusterSecrets, ClusterStore, ReadBarrier, SecretUpdate},
     },
-    secret::Kubeconfig,
+    secret::{Kubeconfig, SecretMap, SecretValue},
     service::{
         Expected, ListRequest, ServiceError,
         change::{check_expected, retry_on_conflict},
@@ -52,9 +51,9 @@ pub struct ClusterPatch {
     /// New owner.
     pub owner: Option<UserId>,
     /// Merged into the metadata (RFC 7386). May hold a new kubeconfig.
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<SecretMap>,
     /// New kubeconfig.
-    pub kubeconfig: Option<Value>,
+    pub kubeconfig: Option<SecretValue>,
 }
 
 /// A cluster with its kubeconfig, where the caller may have it.
@@ -174,9 +173,9 @@ impl Clusters {
         expected: Expected,
     ) -> Result<ClusterWithKubeconfig, ServiceError> {
         let mut changes = patch.metadata;
-        let mut no_metadata = Map::new();
+        let mut no_metadata = SecretMap::new();
         let given = take_kubeconfig(changes.as_mut().unwrap_or(&mut no_metadata), patch.kubeconfig)?;
-        let given = given.filter(|given| given != document::MASK);
+        let given = given.filter(|given| given.expose() != document::MASK);
         retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted(caller, Action::ClusterUpdate, id)?;
             check_expected(expected, view.cluster.revision, "the cluster")?;
@@ -212,7 +211,7 @@ impl Clusters {
                 if full != before {
                     let (full, _) = self.validated(engine, full, cluster.has_kubeconfig)?;
                     self.refuse_changes(&view, engine.descriptor(), &before, &full)?;
-                    let split = document::split(full, &|path: &[&str]| schema.is_secret(path));
+                    let split = document::split(&full, &|path: &[&str]| schema.is_secret(path));
                     cluster.metadata = Some(split.shown);
                     secrets.metadata = split.sealed.into();
                 }
@@ -239,13 +238,14 @@ impl Clusters {
     }
 
     /// Whether a kubeconfig is the stored one, as it is when an object that was read is sent back.
-    async fn is_kept(&self, view: &ClusterView, given: &Value) -> Result<bool, ServiceError> {
+    async fn is_kept(&self, view: &ClusterView, given: &SecretValue) -> Result<bool, ServiceError> {
         let cluster = &view.cluster.record;
         if !cluster.has_kubeconfig {
             return Ok(false);
         }
         let stored = self.store.kubeconfig(cluster.id).await?;
-        Ok(stored.is_some_and(|stored| serde_json::from_str::<Value>(stored.expose()).is_ok_and(|it| it == *given)))
+        let stored = stored.and_then(|stored| SecretMap::from_json(stored.expose()));
+        Ok(stored.is_some_and(|stored| given.expose().as_object() == Some(stored.expose())))
     }
 
     /// The stored kubeconfig of a cluster, for our own use.
@@ -291,9 +291,9 @@ impl Clusters {
     fn validated(
         &self,
         engine: &dyn Engine,
-        metadata: Map<String, Value>,
+        metadata: SecretMap,
         has_kubeconfig: bool,
-    ) -> Result<(Map<String, Value>, bool), Invalid> {
+    ) -> Result<(SecretMap, bool), Invalid> {
         let descriptor = engine.descriptor();
         let schema = descriptor.cluster.clone().without(KUBECONFIG);
         let wants_kubeconfig = descriptor.cluster.field(KUBECONFIG).is_some_and(|field| field.required == Some(true));
@@ -318,9 +318,10 @@ fn comes_from_the_provider() -> Invalid {
 }
 
 /// Takes the kubeconfig out of where clients put it: at the top or in the metadata.
-fn take_kubeconfig(metadata: &mut Map<String, Value>, top: Option<Value>) -> Result<Option<Value>, Invalid> {
-    let empty = |value: &Value| {
-        value.is_null() || value.as_str().is_some_and(str::is_empty) || value.as_object().is_some_and(Map::is_empty)
+fn take_kubeconfig(metadata: &mut SecretMap, top: Option<SecretValue>) -> Result<Option<SecretValue>, Invalid> {
+    let empty = |value: &SecretValue| {
+        let value = value.expose();
+        value.is_null() || value == "" || value.as_object().is_some_and(|object| object.is_empty())
     };
     // Answers put the reason of the state there for the console of 2018, which sends it back.
     metadata.remove("status_message");

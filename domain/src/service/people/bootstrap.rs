@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use crate::{
     access::Policy,
     catalog::Catalog,
@@ -18,7 +16,7 @@ use crate::{
         store::{OrganizationStore, ProvisionerStore, ReadBarrier, SecretUpdate, StoreError, UserSecrets, UserStore},
     },
     provisioner::Provisioner,
-    secret::Password,
+    secret::{Password, SecretMap},
     service::{ServiceError, people::users::acceptable, provisioners::checks},
     user::{AuthMethod, Role, User},
 };
@@ -45,7 +43,7 @@ pub struct FirstProvisioner {
     /// Its engine, which this installation offers.
     pub engine: Arc<dyn Engine>,
     /// What the engine needs.
-    pub parameters: Map<String, Value>,
+    pub parameters: SecretMap,
 }
 
 /// Makes superadmins from the machine the service runs on.
@@ -97,7 +95,7 @@ impl Bootstrap {
         let descriptor = first.engine.descriptor();
         let parameters = descriptor.provisioner.validate("parameters", &first.parameters)?;
         let check = checks::ask(&*first.engine, &parameters, &*self.clock).await;
-        let split = document::split(parameters, &|path| descriptor.provisioner.is_secret(path));
+        let split = document::split(&parameters, &|path| descriptor.provisioner.is_secret(path));
         let provisioner = Provisioner {
             id: ProvisionerId::random(),
             name: first.name,

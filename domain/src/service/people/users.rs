@@ -6,8 +6,6 @@ use crate::service::{
 };
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use crate::{
     access::{Action, Caller, Target},
     catalog::{Catalog, Page, Scope, Stored, UserView, Visibility},
@@ -20,7 +18,7 @@ use crate::{
         store::{ReadBarrier, SecretUpdate, StoreError, UserSecrets, UserStore},
     },
     revision::Versioned,
-    secret::Password,
+    secret::{Password, SecretMap},
     service::{
         Expected, ListRequest, ServiceError,
         change::{check_expected, in_the_way, retry_on_conflict},
@@ -52,7 +50,7 @@ pub struct NewUser {
     /// Who checks the password.
     pub auth: AuthMethod,
     /// Free-form facts.
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<SecretMap>,
 }
 
 /// Changes to a user: what is `None` stays.
@@ -69,7 +67,7 @@ pub struct UserPatch {
     /// Whether the user may log in.
     pub active: Option<bool>,
     /// Merged into the free-form facts (RFC 7386).
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<SecretMap>,
 }
 
 /// Use cases of users.
@@ -122,7 +120,7 @@ impl Users {
             None => None,
             Some(full) => {
                 document::refuse_masks("metadata", &full, &no_schema)?;
-                let split = document::split(full, &no_schema);
+                let split = document::split(&full, &no_schema);
                 secrets.metadata = split.sealed.into();
                 Some(split.shown)
             }
@@ -210,7 +208,7 @@ impl Users {
                 let stored = user.metadata.clone().unwrap_or_default();
                 let mut full = stored.reveal(sealed.as_ref()).map_err(|error| ServiceError::Internal(error.into()))?;
                 document::merge_patch("metadata", &mut full, changes.clone())?;
-                let split = document::split(full, &no_schema);
+                let split = document::split(&full, &no_schema);
                 user.metadata = Some(split.shown);
                 secrets.metadata = split.sealed.into();
             }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
 
 use crate::{
     catalog::Catalog,
@@ -16,11 +15,12 @@ use crate::{
         store::{ProvisionerStore, StoreError},
     },
     provisioner::{Check, Checked, ProvisionerPhase},
+    secret::SecretMap,
     service::provisioners::providers::Providers,
 };
 
 /// Asks the provider whether it accepts `parameters`.
-pub(in crate::service) async fn ask(engine: &dyn Engine, parameters: &Map<String, Value>, clock: &dyn Clock) -> Check {
+pub(in crate::service) async fn ask(engine: &dyn Engine, parameters: &SecretMap, clock: &dyn Clock) -> Check {
     let found = engine.check(parameters).await;
     judged(found, Some(engine.descriptor()), clock.now())
 }

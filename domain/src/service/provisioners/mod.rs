@@ -10,8 +10,6 @@ use crate::service::{
 };
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use crate::{
     access::{Action, Caller, Target},
     catalog::{Catalog, Page, ProvisionerView, Stored, Tally},
@@ -25,6 +23,7 @@ use crate::{
     },
     provisioner::Provisioner,
     revision::Revision,
+    secret::SecretMap,
     service::{
         Expected, ListRequest, ServiceError,
         change::{check_expected, in_the_way, retry_on_conflict},
@@ -47,7 +46,7 @@ pub struct NewProvisioner {
     /// Who owns it; the caller where nobody is named.
     pub owner: Option<UserId>,
     /// What the engine needs.
-    pub parameters: Map<String, Value>,
+    pub parameters: SecretMap,
 }
 
 /// Changes to a provisioner: what is `None` stays.
@@ -58,7 +57,7 @@ pub struct ProvisionerPatch {
     /// New owner.
     pub owner: Option<UserId>,
     /// Merged into the parameters (RFC 7386).
-    pub parameters: Option<Map<String, Value>>,
+    pub parameters: Option<SecretMap>,
 }
 
 /// Use cases of provisioners.
@@ -113,7 +112,7 @@ impl Provisioners {
         document::refuse_masks("parameters", &new.parameters, &is_secret)?;
         let full = schema.validate("parameters", &new.parameters)?;
         let check = checks::ask(&**engine, &full, &*self.clock).await;
-        let split = document::split(full, &is_secret);
+        let split = document::split(&full, &is_secret);
         let now = self.clock.now();
         let provisioner = Provisioner {
             id: ProvisionerId::random(),
@@ -204,7 +203,7 @@ impl Provisioners {
                 document::merge_patch("parameters", &mut full, changes.clone())?;
                 let full = schema.validate("parameters", &full)?;
                 let check = checks::ask(&**engine, &full, &*self.clock).await;
-                let split = document::split(full, &is_secret);
+                let split = document::split(&full, &is_secret);
                 provisioner.parameters = split.shown;
                 secrets = split.sealed.into();
                 if check.phase != provisioner.check.phase {

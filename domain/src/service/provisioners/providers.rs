@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
         engine::{ClusterSpec, Engine, EngineRegistry, ProviderCredentials},
         store::{ClusterStore, ProvisionerStore, StoreError},
     },
-    secret::SecretDocument,
+    secret::{SecretDocument, SecretMap},
 };
 
 /// Everything needed to reach providers.
@@ -62,7 +61,7 @@ impl Providers {
     }
 
     /// A provisioner's parameters with their secret parts.
-    async fn parameters(&self, id: ProvisionerId, shown: &Document) -> Result<Map<String, Value>, StoreError> {
+    async fn parameters(&self, id: ProvisionerId, shown: &Document) -> Result<SecretMap, StoreError> {
         // Nothing is masked where nothing is secret: no need to ask the store.
         let sealed = if is_masked(shown) { self.provisioners.secrets(id).await? } else { None };
         revealed(shown, sealed.as_ref())
@@ -75,7 +74,7 @@ impl Providers {
     pub async fn spec(&self, view: &ClusterView, ledger: &Ledger) -> Result<ClusterSpec, StoreError> {
         let cluster = &view.cluster.record;
         let parameters = match &cluster.metadata {
-            None => Map::new(),
+            None => SecretMap::new(),
             Some(shown) => {
                 let sealed = if is_masked(shown) { self.clusters.metadata(cluster.id).await? } else { None };
                 revealed(shown, sealed.as_ref())?
@@ -94,6 +93,6 @@ fn is_masked(shown: &Document) -> bool {
     shown.as_str().contains(MASK)
 }
 
-fn revealed(shown: &Document, sealed: Option<&SecretDocument>) -> Result<Map<String, Value>, StoreError> {
+fn revealed(shown: &Document, sealed: Option<&SecretDocument>) -> Result<SecretMap, StoreError> {
     shown.reveal(sealed).map_err(|error| StoreError::Unreadable(Box::new(error)))
 }

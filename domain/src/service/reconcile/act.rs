@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     Line, Reconciler, Requeue, trouble,
@@ -19,7 +19,7 @@ use crate::{
     parameter::{NETWORK_POLICY, NODE_COUNT},
     port::store::{ClusterSecrets, RecordChange, SecretUpdate, StoreError},
     reason::{Reason, ReasonCode, Responsible},
-    secret::{Kubeconfig, SecretDocument},
+    secret::{Kubeconfig, SecretMap, SecretValue},
     timeline::{EventKind, KEPT},
 };
 
@@ -203,7 +203,7 @@ impl Reconciler {
     async fn keep_kubeconfig(
         &self,
         turn: &mut Reconciliation,
-        given: &Value,
+        given: &SecretValue,
         now: DateTime<Utc>,
     ) -> Result<Requeue, StoreError> {
         let kubeconfig: Kubeconfig = match kubeconfig::parse(given, &self.addresses) {
@@ -305,12 +305,11 @@ impl Reconciler {
             if let Some(sealed) = self.store.metadata(cluster.id).await? {
                 let whole = cluster.metadata.clone().unwrap_or_default().reveal(Some(&sealed));
                 let whole = whole.map_err(|error| StoreError::Unreadable(Box::new(error)))?;
-                let whole = Value::Object(with(whole, &made)).to_string();
-                secrets.metadata = SecretUpdate::Set(SecretDocument::new(whole));
+                secrets.metadata = SecretUpdate::Set(with(whole, &made).to_document());
             }
-            let shown = cluster.metadata.take().unwrap_or_default().to_map();
+            let shown = SecretMap::from(cluster.metadata.take().unwrap_or_default().to_map());
             // Secret parts are masked already.
-            cluster.metadata = Some(document::split(with(shown, &made), &|_| false).shown);
+            cluster.metadata = Some(document::split(&with(shown, &made), &|_| false).shown);
         }
         let seen = turn.seen;
         turn.save(&*self.store, RecordChange::Put(Box::new(cluster), secrets, seen)).await?;
@@ -338,8 +337,8 @@ impl Reconciler {
 }
 
 /// Metadata with another value.
-fn with(mut metadata: Map<String, Value>, (name, value): &(&str, Value)) -> Map<String, Value> {
-    metadata.insert((*name).to_owned(), value.clone());
+fn with(mut metadata: SecretMap, (name, value): &(&str, Value)) -> SecretMap {
+    metadata.insert(*name, value.clone());
     metadata
 }
 

@@ -176,7 +176,7 @@ impl OrphanCollector {
         ClusterSpec {
             tag: self.providers.tag(orphan.cluster),
             name: orphan.name.clone().unwrap_or_default(),
-            parameters: serde_json::Map::new(),
+            parameters: crate::secret::SecretMap::new(),
             known: orphan.resources.iter().map(|row| row.resource.clone()).collect(),
         }
     }

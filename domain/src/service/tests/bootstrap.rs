@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::{
-    doubles::{Log, fresh, hashed, passwords, status},
+    doubles::{Log, fresh, hashed, object, passwords, status},
     world::World,
 };
 use crate::{
@@ -108,7 +108,7 @@ fn provisioner(found: Result<(), EngineError>) -> FirstProvisioner {
         capabilities,
     });
     engine.expect_check().returning(move |_| found.clone());
-    let parameters = Map::from_iter([("key".to_owned(), json!("s3cret"))]);
+    let parameters = object(json!({"key": "s3cret"}));
     FirstProvisioner { name: "first".try_into().unwrap(), engine: Arc::new(engine), parameters }
 }
 

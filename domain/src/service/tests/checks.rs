@@ -191,7 +191,7 @@ async fn what_is_gone_is_not_checked_and_what_went_meanwhile_is_none() {
 async fn engines_are_asked_with_the_secrets() {
     let world = Arc::new(World::new());
     let whole = object(json!({"url": "https://cloud", "password": "hunter2"}));
-    let split = document::split(whole.clone(), &|path| path == ["password"]);
+    let split = document::split(&whole, &|path| path == ["password"]);
     let masked = Provisioner { parameters: split.shown, ..provisioner("masked", MAKING, &world.people.ada) };
     world.put_provisioner(masked.clone());
     let mut store = MockProvisionerStore::new();

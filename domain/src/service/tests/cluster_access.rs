@@ -49,7 +49,7 @@ fn new_cluster(provisioner: ProvisionerId, owner: Option<UserId>) -> NewCluster 
         provisioner,
         owner,
         metadata: None,
-        kubeconfig: Some(kubeconfig("abc")),
+        kubeconfig: Some(kubeconfig("abc").into()),
     }
 }
 

@@ -40,7 +40,7 @@ fn attached(world: &World) -> NewCluster {
         provisioner: world.provisioner,
         owner: None,
         metadata: None,
-        kubeconfig: Some(kubeconfig("zebra")),
+        kubeconfig: Some(kubeconfig("zebra").into()),
     }
 }
 
@@ -95,11 +95,11 @@ async fn a_kubeconfig_may_stand_at_the_top_or_in_the_metadata_as_object_or_text(
     ];
     for (top, metadata) in rows {
         let has_metadata = metadata.is_some();
-        let new = NewCluster { kubeconfig: top, metadata, ..attached(&world) };
+        let new = NewCluster { kubeconfig: top.map(Into::into), metadata, ..attached(&world) };
         clusters.create(&bob, new, None).await.unwrap();
         let (stored, secrets, ..) = created.only();
         assert!(kubeconfig_of(&secrets).unwrap().contains("zebra"));
-        let metadata = stored.metadata.map(|document| document.to_map());
+        let metadata = stored.metadata.map(|document| crate::secret::SecretMap::from(document.to_map()));
         assert_eq!(metadata, has_metadata.then(|| object(json!({"note": "mine"}))), "stored once, and not there");
     }
     let new = NewCluster { metadata: inside(kubeconfig("other")), ..attached(&world) };
@@ -115,7 +115,7 @@ async fn a_kubeconfig_that_is_due_or_not_acceptable_is_said_of_the_field() {
     denied["clusters"][0]["cluster"]["server"] = json!("https://127.0.0.1:6443");
     for given in [None, Some(json!({})), Some(json!(MASK)), Some(json!("nonsense")), Some(json!(7)), Some(denied)] {
         let what = format!("{given:?}");
-        let new = NewCluster { kubeconfig: given, ..attached(&world) };
+        let new = NewCluster { kubeconfig: given.map(Into::into), ..attached(&world) };
         assert!(fields(clusters.create(&bob, new, None).await)[0].0.starts_with("kubeconfig"), "{what}");
     }
 }
@@ -238,12 +238,12 @@ async fn a_kubeconfig_is_not_taken_for_what_a_provider_makes() {
     let created = Created::default();
     let clusters = world.clusters(creating(&created));
     let ann = caller(&world.people.ann);
-    let top = NewCluster { kubeconfig: Some(kubeconfig("mine")), ..made(&world, json!({})) };
+    let top = NewCluster { kubeconfig: Some(kubeconfig("mine").into()), ..made(&world, json!({})) };
     let inside = made(&world, json!({"kubeconfig": kubeconfig("mine")}));
     for new in [top, inside] {
         assert_eq!(fields(clusters.create(&ann, new, None).await)[0].0, "kubeconfig");
     }
-    let wrong = NewCluster { kubeconfig: Some(kubeconfig("mine")), ..made(&world, json!({"node_count": -1})) };
+    let wrong = NewCluster { kubeconfig: Some(kubeconfig("mine").into()), ..made(&world, json!({"node_count": -1})) };
     let wrong = fields(clusters.create(&ann, wrong, None).await);
     assert_eq!(
         wrong.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(),
@@ -252,7 +252,7 @@ async fn a_kubeconfig_is_not_taken_for_what_a_provider_makes() {
     assert_eq!(created.len(), 0);
     // Forms of 2018 send an empty one.
     for nothing in [json!(""), json!({}), Value::Null] {
-        let new = NewCluster { kubeconfig: Some(nothing), ..made(&world, json!({})) };
+        let new = NewCluster { kubeconfig: Some(nothing.into()), ..made(&world, json!({})) };
         assert_eq!(status(&clusters.create(&ann, new, None).await), 200);
     }
 }

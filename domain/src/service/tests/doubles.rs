@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
     observation::EngineError,
@@ -13,7 +13,7 @@ use crate::{
         password::MockPasswordHasher,
         store::{ClusterSecrets, MockReadBarrier, SecretUpdate},
     },
-    secret::{PasswordHash, SecretDocument},
+    secret::{PasswordHash, SecretDocument, SecretMap, SecretValue},
     service::ServiceError,
 };
 
@@ -131,9 +131,8 @@ pub(super) fn kubeconfig(token: &str) -> Value {
     })
 }
 
-pub(super) fn object(value: Value) -> Map<String, Value> {
-    let Value::Object(map) = value else { panic!("not an object") };
-    map
+pub(super) fn object(value: Value) -> SecretMap {
+    SecretValue::from(value).into_map().unwrap()
 }
 
 /// An engine that answers `check` as it is told.
@@ -198,9 +197,9 @@ pub(super) fn kubeconfig_of(secrets: &ClusterSecrets) -> Option<&str> {
 }
 
 /// What is to be sealed of a document.
-pub(super) fn sealed(change: &SecretUpdate<SecretDocument>) -> Option<Map<String, Value>> {
+pub(super) fn sealed(change: &SecretUpdate<SecretDocument>) -> Option<SecretMap> {
     match change {
-        SecretUpdate::Set(sealed) => Some(serde_json::from_str(sealed.expose()).unwrap()),
+        SecretUpdate::Set(sealed) => Some(SecretMap::from_json(sealed.expose()).unwrap()),
         SecretUpdate::Keep | SecretUpdate::Remove => None,
     }
 }

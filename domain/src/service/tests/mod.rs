@@ -6,6 +6,7 @@ mod cluster_access;
 mod cluster_edits;
 mod clusters;
 mod doubles;
+mod inputs;
 mod kept;
 mod organizations;
 mod orphans;

@@ -132,7 +132,7 @@ impl Provider {
         let this = self.clone();
         engine.expect_kubeconfig().returning(move |credentials, spec| {
             this.note("kubeconfig", credentials, spec);
-            this.kubeconfig.get()
+            this.kubeconfig.get().map(Into::into)
         });
         let this = self.clone();
         engine.expect_inventory().returning(move |_, _| {

@@ -1,7 +1,9 @@
 //! Who may do what to users, and that nobody lifts the own rights.
 
+use serde_json::json;
+
 use super::{
-    doubles::{fields, status},
+    doubles::{fields, object, status},
     world::{World, caller},
 };
 use crate::{
@@ -284,8 +286,7 @@ async fn a_policy_that_lets_members_change_others_does_not_let_them_take_over_ac
     let p = &world.people;
     let users = world.users(accepting());
     let bob = caller(&p.bob);
-    let notes =
-        || UserPatch { metadata: Some([("team".into(), "blue".into())].into_iter().collect()), ..UserPatch::default() };
+    let notes = || UserPatch { metadata: Some(object(json!({"team": "blue"}))), ..UserPatch::default() };
     let admin = || UserPatch { role: Some(Role::Admin), ..UserPatch::default() };
     let rows = vec![
         (&p.ann, notes(), 200),

@@ -6,8 +6,9 @@ use kqueen_domain::{
     ledger::{OwnershipTag, ResourceRef},
     observation::{EngineError, Observation, ObservedCluster, ProvisioningState},
     port::engine::{ClusterSpec, Engine, ProviderCredentials},
+    secret::SecretMap,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::Stage;
@@ -42,7 +43,8 @@ impl<'a> Case<'a> {
 
     /// The same cluster when nothing is known of it but its ownership tag.
     pub fn orphaned(&self) -> Self {
-        let spec = ClusterSpec { tag: self.spec.tag, name: String::new(), parameters: Map::new(), known: Vec::new() };
+        let spec =
+            ClusterSpec { tag: self.spec.tag, name: String::new(), parameters: SecretMap::new(), known: Vec::new() };
         Self { spec, credentials: self.credentials.clone(), ..*self }
     }
 

@@ -10,8 +10,8 @@ use kqueen_domain::{
     observation::{EngineError, ObservedCluster, ProvisioningState},
     operation::NetworkPolicy,
     port::engine::{ClusterSpec, Engine},
+    secret::SecretMap,
 };
-use serde_json::Map;
 
 use super::{Case, Stage};
 
@@ -27,7 +27,7 @@ pub async fn its_forms_are_what_it_reads(engine: &dyn Engine, stage: &dyn Stage)
         [(&descriptor.provisioner, &case.credentials.parameters), (&descriptor.cluster, &case.spec.parameters)]
     {
         let declared: BTreeSet<&str> = form.0.iter().map(|field| field.name).collect();
-        for name in given.keys() {
+        for name in given.expose().keys() {
             assert!(declared.contains(name.as_str()), "{name} is read and not declared");
         }
     }
@@ -42,7 +42,7 @@ pub async fn names_are_those_of_the_cluster(engine: &dyn Engine, stage: &dyn Sta
     let names = case.names();
     assert!(!names.is_empty());
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
-    let renamed = ClusterSpec { name: "something else".into(), parameters: Map::new(), ..case.spec.clone() };
+    let renamed = ClusterSpec { name: "something else".into(), parameters: SecretMap::new(), ..case.spec.clone() };
     assert_eq!(engine.makes(&case.credentials, &renamed), names);
     let other = OwnershipTag { cluster: ClusterId::random(), ..case.spec.tag };
     let others = engine.makes(&case.credentials, &ClusterSpec { tag: other, ..case.spec.clone() });

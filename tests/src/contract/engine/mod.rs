@@ -14,8 +14,9 @@ use kqueen_domain::{
     ledger::{OwnershipTag, ResourceRef},
     operation::NetworkPolicy,
     port::engine::{Engine, ProviderCredentials},
+    secret::SecretMap,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A provider that a test controls, with nothing of ours at it, and the engine that drives it.
 #[async_trait]
@@ -29,7 +30,7 @@ pub trait Stage: Send + Sync {
     /// Credentials for a provider that does not answer.
     fn silent(&self) -> ProviderCredentials;
     /// Parameters of a cluster with so many nodes, secrets included.
-    fn parameters(&self, nodes: u32) -> Map<String, Value>;
+    fn parameters(&self, nodes: u32) -> SecretMap;
     /// A network policy the provider knows, switched on.
     fn policy(&self) -> NetworkPolicy;
     /// Puts something there that somebody else has made, under that name and with that ownership tag, if any; it runs.

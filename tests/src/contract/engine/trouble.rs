@@ -39,8 +39,8 @@ pub async fn no_secret_is_told(engine: &dyn Engine, stage: &dyn Stage) {
     let descriptor = engine.descriptor();
     for credentials in [stage.refused(), stage.silent()] {
         let case = Case { credentials, ..Case::new(engine, stage) };
-        let parameters = case.credentials.parameters.iter().map(|given| (&descriptor.provisioner, given));
-        let metadata = case.spec.parameters.iter().map(|given| (&descriptor.cluster, given));
+        let parameters = case.credentials.parameters.expose().iter().map(|given| (&descriptor.provisioner, given));
+        let metadata = case.spec.parameters.expose().iter().map(|given| (&descriptor.cluster, given));
         let secrets: Vec<&str> = parameters
             .chain(metadata)
             .filter(|(form, (name, _))| form.is_secret(&[name.as_str()]))

@@ -6,13 +6,15 @@ use kqueen_domain::{
     ledger::{OwnershipTag, ProviderResource as Made, ResourceRef},
     observation::EngineError,
     reason::{Reason, ReasonCode, Responsible},
+    secret::SecretMap,
 };
 use reqwest::{Method, Response, StatusCode, Url, header};
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::wire::{self, Explanation, Page, ProvisionerParameters, Refusal, Thing};
+use super::wire::{Explanation, Page, ProvisionerParameters, Refusal, Thing};
 use crate::model::{Kind, Patience};
 
 /// When to come back if the provider does not say, and the longest that it is believed.
@@ -54,11 +56,11 @@ pub(super) struct Session<'a> {
     http: &'a reqwest::Client,
     patience: &'a Patience,
     base: Url,
-    token: String,
+    token: SecretString,
     /// Where new things are made.
     pub(super) project: String,
     /// What must not be in anything that is said.
-    secrets: Vec<String>,
+    secrets: Vec<SecretString>,
 }
 
 impl<'a> Session<'a> {
@@ -66,7 +68,7 @@ impl<'a> Session<'a> {
     pub(super) fn new(
         http: &'a reqwest::Client,
         patience: &'a Patience,
-        parameters: &Map<String, Value>,
+        parameters: &SecretMap,
     ) -> Result<Self, EngineError> {
         let incomplete = || {
             let cause = "the provisioner's parameters are not complete";
@@ -77,7 +79,7 @@ impl<'a> Session<'a> {
                 "fill in address, project and token",
             ))
         };
-        let ProvisionerParameters { url, token, project } = wire::read(parameters).ok_or_else(incomplete)?;
+        let ProvisionerParameters { url, token, project } = parameters.read().ok_or_else(incomplete)?;
         let base = Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(|| {
             let cause = "the provisioner's address is not that of a provider";
             EngineError::Rejected(Reason::new(
@@ -91,8 +93,8 @@ impl<'a> Session<'a> {
     }
 
     /// Keeps a secret out of everything that is said.
-    pub(super) fn hide(&mut self, secret: Option<&str>) {
-        self.secrets.extend(secret.map(str::to_owned));
+    pub(super) fn hide(&mut self, secret: Option<&SecretString>) {
+        self.secrets.extend(secret.cloned());
     }
 
     /// One call.
@@ -112,7 +114,7 @@ impl<'a> Session<'a> {
         }
         let id = Uuid::new_v4().to_string();
         let runs_out = self.patience.runs_out(&id);
-        let mut request = self.http.request(method, url).header("x-call", &id).bearer_auth(&self.token);
+        let mut request = self.http.request(method, url).header("x-call", &id).bearer_auth(self.token.expose_secret());
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -213,7 +215,7 @@ impl<'a> Session<'a> {
     }
 
     fn without_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let secrets = self.secrets.iter().filter(|secret| !secret.is_empty());
+        let secrets = self.secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| !secret.is_empty());
         secrets.fold(Cow::Borrowed(text), |text, secret| Cow::Owned(text.replace(secret, "*******")))
     }
 

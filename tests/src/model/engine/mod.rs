@@ -17,8 +17,10 @@ use kqueen_domain::{
     parameter::{DefaultValue, Field, FieldKind, NOBODY, ParameterSchema},
     port::engine::{Capabilities, ClusterSpec, Engine, EngineDescriptor, ProviderCredentials},
     reason::{Reason, ReasonCode, Responsible},
+    secret::{SecretMap, SecretValue},
 };
 use reqwest::{Client, Method};
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -87,7 +89,7 @@ impl ModelEngine {
         Self { descriptor, http, patience }
     }
 
-    fn session(&self, parameters: &Map<String, Value>) -> Result<Session<'_>, EngineError> {
+    fn session(&self, parameters: &SecretMap) -> Result<Session<'_>, EngineError> {
         Session::new(&self.http, &self.patience, parameters)
     }
 }
@@ -163,7 +165,7 @@ impl Engine for ModelEngine {
         &self.descriptor
     }
 
-    async fn check(&self, parameters: &Map<String, Value>) -> Result<(), EngineError> {
+    async fn check(&self, parameters: &SecretMap) -> Result<(), EngineError> {
         let session = self.session(parameters)?;
         let asked = async {
             session.call::<Project>(Method::GET, &[&session.project], &[], None).await.map_err(EngineError::from)
@@ -199,7 +201,7 @@ impl Engine for ModelEngine {
 
     async fn deploy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
         let mut session = self.session(&credentials.parameters)?;
-        let wanted: ClusterParameters = wire::read(&spec.parameters).ok_or_else(|| {
+        let wanted: ClusterParameters = spec.parameters.read().ok_or_else(|| {
             let cause = "the cluster's parameters are not complete";
             EngineError::Rejected(Reason::new(
                 ReasonCode::InvalidParameter,
@@ -208,7 +210,7 @@ impl Engine for ModelEngine {
                 "say how many nodes it is to have",
             ))
         })?;
-        session.hide(wanted.admin_password.as_deref());
+        session.hide(wanted.admin_password.as_ref());
         within(self.patience.whole, async {
             for name in names(&session.project, &spec.tag) {
                 match session.find(&name).await? {
@@ -270,7 +272,11 @@ impl Engine for ModelEngine {
         .await
     }
 
-    async fn kubeconfig(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Value, EngineError> {
+    async fn kubeconfig(
+        &self,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
+    ) -> Result<SecretValue, EngineError> {
         let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
             let name = &names(&session.project, &spec.tag)[Kind::Cluster as usize];
@@ -278,7 +284,7 @@ impl Engine for ModelEngine {
             let path = [name.location.as_str(), plural(&name.kind)?, &name.name, "kubeconfig"];
             let kubeconfig: Map<String, Value> = session.call(Method::GET, &path, &[("id", &cluster.id)], None).await?;
             if kubeconfig.contains_key("clusters") {
-                Ok(Value::Object(kubeconfig))
+                Ok(SecretMap::from(kubeconfig).into())
             } else {
                 Err(nonsense("the provider answers with something that is not a kubeconfig"))
             }
@@ -342,7 +348,7 @@ async fn create(
     let mut body = json!({"name": name.name, "labels": wire::labels(tag)});
     if name.kind == Kind::Cluster.as_str() {
         body["network"] = name.name.clone().into();
-        body["admin_password"] = wanted.admin_password.clone().into();
+        body["admin_password"] = wanted.admin_password.as_ref().map(ExposeSecret::expose_secret).into();
         body["network_policy"] = wanted.policy().into();
     } else if name.kind == Kind::Nodepool.as_str() {
         body["cluster"] = name.name.clone().into();

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use kqueen_domain::{ledger::OwnershipTag, operation::NetworkPolicy, parameter::NOBODY};
+use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Labels that hold the ownership tag.
 pub(super) const INSTALLATION: &str = "kqueen-installation";
@@ -117,7 +118,7 @@ pub(super) struct Explanation {
 #[derive(Debug, Deserialize)]
 pub(super) struct ProvisionerParameters {
     pub(super) url: String,
-    pub(super) token: String,
+    pub(super) token: SecretString,
     pub(super) project: String,
 }
 
@@ -126,7 +127,7 @@ pub(super) struct ProvisionerParameters {
 pub(super) struct ClusterParameters {
     pub(super) node_count: u32,
     #[serde(default)]
-    pub(super) admin_password: Option<String>,
+    pub(super) admin_password: Option<SecretString>,
     #[serde(default)]
     pub(super) network_policy: Option<String>,
 }
@@ -137,10 +138,4 @@ impl ClusterParameters {
         let provider = self.network_policy.as_deref().filter(|provider| *provider != NOBODY)?;
         Some(json!({"provider": provider, "enabled": true}))
     }
-}
-
-/// Reads parameters that were checked against their form when they arrived.
-pub(super) fn read<T: serde::de::DeserializeOwned>(parameters: &Map<String, Value>) -> Option<T> {
-    // The library's own words may quote a value.
-    serde_json::from_value(Value::Object(parameters.clone())).ok()
 }

@@ -72,7 +72,7 @@ async fn network_policy_that_was_switched_is_what_the_cluster_would_be_made_with
         let policy = NetworkPolicy { provider: "CALICO".into(), enabled };
         let stage = Stage::asked(OperationKind::SetNetworkPolicy { policy: policy.clone() });
         stage.cluster_is(|cluster| {
-            cluster.metadata = Some(document::split(object(before.clone()), &|_| false).shown);
+            cluster.metadata = Some(document::split(&object(before.clone()), &|_| false).shown);
         });
         let done =
             Observation::Present(ObservedCluster { network_policy: Some(policy), ..seen(ProvisioningState::Running) });
@@ -87,7 +87,7 @@ async fn network_policy_that_was_switched_is_what_the_cluster_would_be_made_with
 async fn a_resize_that_is_done_changes_the_size_that_is_wanted() {
     let stage = Stage::asked(OperationKind::Resize { node_count: 5 });
     stage.cluster_is(|cluster| {
-        cluster.metadata = Some(document::split(object(json!({"node_count": 3, "size": "small"})), &|_| false).shown);
+        cluster.metadata = Some(document::split(&object(json!({"node_count": 3, "size": "small"})), &|_| false).shown);
     });
     stage.provider.observation.set(Ok(with_nodes(ProvisioningState::Running, 5)));
     stage.turn().await;
@@ -101,7 +101,7 @@ async fn a_resize_that_is_done_changes_the_size_that_is_wanted() {
 async fn a_resize_changes_what_is_sealed_as_well_as_what_is_shown() {
     let stage = Stage::asked(OperationKind::Resize { node_count: 5 });
     let whole = object(json!({"node_count": 3, "admin_password": "hunter2"}));
-    let split = document::split(whole, &|path| path == ["admin_password"]);
+    let split = document::split(&whole, &|path| path == ["admin_password"]);
     stage.kept.metadata.set(split.sealed);
     stage.cluster_is(|cluster| cluster.metadata = Some(split.shown));
     stage.provider.observation.set(Ok(with_nodes(ProvisioningState::Running, 5)));
