@@ -6,7 +6,6 @@ use std::{collections::BTreeMap, time::Duration};
 use kqueen_tests::fixture::app::{App, Options};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 /// Deploying takes 20 s, and the reconciler looks every few seconds meanwhile.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -14,15 +13,6 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// As `make run` starts it.
 fn dev_mode() -> Options {
     Options::bare().with("DEV_MODE", "true")
-}
-
-/// The script of the README between the two markers.
-fn script() -> String {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    let (_, rest) = readme.split_once("<!-- demo: begin -->").expect("the README shows the demo");
-    let (script, _) = rest.split_once("<!-- demo: end -->").expect("the demo ends");
-    let (_, script) = script.split_once("```sh\n").expect("it is a script");
-    script.split_once("```").expect("the script ends").0.to_owned()
 }
 
 /// The cluster once it is in one of the phases; all that was said of it until then.
@@ -48,20 +38,22 @@ async fn settled(app: &App, token: &str, id: &str, phases: &[&str]) -> (Value, V
 }
 
 #[tokio::test]
-async fn a_newcomer_deploys_a_cluster_as_the_readme_says() {
+async fn a_simulated_cluster_is_deployed_resized_and_deleted() {
     let mut app = App::start_with(dev_mode()).await;
-    let mut bash = Command::new("bash");
-    bash.args(["-euo", "pipefail", "-c", &script()]).current_dir(&app.folder).env("KQUEEN", &app.origin);
-    let done = tokio::time::timeout(PATIENCE, bash.output()).await.expect("it is deployed by then").unwrap();
-    let (said, seen) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    assert!(done.status.success(), "{said}\n{seen}\n{}", app.log());
-    let pods: BTreeMap<String, u64> = serde_json::from_str(&said).unwrap();
-    assert_eq!(pods.keys().filter(|node| node.starts_with("demo-")).count(), 3, "{said}");
-    assert!(seen.contains("Deploying") && seen.contains("(simulated)") && seen.contains("-simulated"), "{seen}");
+    let token = app.log_in("admin", "default").await;
+    let demo = app.get("/provisioners?name=demo", &token).await.ok()[0]["id"].as_str().unwrap().to_owned();
+    let cluster = json!({"name": "first", "provisioner": format!("Provisioner:{demo}"), "metadata": {"node_count": 3}});
+    let id = app.post("/clusters", &token, cluster).await.id();
+    let (cluster, said) = settled(&app, &token, &id, &["OK", "Error"]).await;
+    assert_eq!(cluster["phase"], "OK", "{said:?}");
+    assert!(said.iter().any(|words| words.contains("(simulated)")), "{said:?}");
+    assert!(said.iter().any(|words| words.contains("-simulated")), "{said:?}");
+    let pods = app.get(&format!("/clusters/{id}/status"), &token).await.ok()["nodes_pods"].clone();
+    let pods: BTreeMap<String, u64> = serde_json::from_value(pods).unwrap();
+    assert_eq!(pods.keys().filter(|node| node.starts_with("demo-")).count(), 3, "{pods:?}");
 
     app.restart().await;
     let token = app.log_in("admin", "default").await;
-    let id = app.get("/clusters", &token).await.ok()[0]["id"].as_str().unwrap().to_owned();
     let graph = app.get(&format!("/clusters/{id}/topology-data"), &token).await.ok();
     assert!(graph["relations"].as_array().unwrap().len() > 20, "it is there after a restart: {graph}");
 
