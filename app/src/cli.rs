@@ -33,10 +33,10 @@ const LONGEST_PASSWORD_FILE: u64 = 64 * 1024;
     name = "kqueen",
     version,
     after_help = "\
-Exit codes: 0 done, 1 failed, 2 the command line or the configuration cannot be used.
+Exit codes: 0 done, 1 failed, 2 invalid command line or configuration.
 
 Settings come from the file named by KQUEEN_CONFIG_FILE (or --config, else config/dev.toml) and from KQUEEN_* \
-variables, which win. `kqueen check-config` shows all of them."
+variables, which override the file. `kqueen check-config` shows all settings."
 )]
 struct Arguments {
     /// Configuration file, instead of the one KQUEEN_CONFIG_FILE names
@@ -51,63 +51,63 @@ enum Command {
     /// Run the server until SIGTERM or Ctrl-C
     #[command(after_help = "\
 Examples:
-  KQUEEN_DEV_MODE=true kqueen serve            try it out on this machine
+  KQUEEN_DEV_MODE=true kqueen serve            try KQueen out on this machine
   kqueen --config /etc/kqueen.toml serve
 
-Exit codes: 0 stopped as asked, 1 failed while starting or running, 2 the configuration cannot be used.")]
+Exit codes: 0 stopped by a signal, 1 failed while starting or running, 2 invalid configuration.")]
     Serve,
     /// Print the OpenAPI document of the REST API
-    #[command(after_help = "Example: kqueen openapi > kqueen.json\n\nExit codes: 0 printed, 1 it cannot be written.")]
+    #[command(after_help = "Example: kqueen openapi > kqueen.json\n\nExit codes: 0 printed, 1 cannot be written.")]
     Openapi,
-    /// Print the settings in effect with where each comes from, or everything that is wrong with them
+    /// Print the effective settings and where each comes from, or everything that is wrong with them
     #[command(after_help = "\
 Secrets are shown as \"*******\". Nothing is started, contacted or written.
 
-Exit codes: 0 the configuration can be used, 2 it cannot; every problem is listed on standard error.")]
+Exit codes: 0 valid configuration, 2 invalid configuration; every problem is listed on standard error.")]
     CheckConfig,
-    /// Make a superadmin, and their organization if the namespace is new
+    /// Create a superadmin, and the organization if its namespace does not exist yet
     #[command(after_help = "\
-The password is asked for when neither --password-file nor --password-stdin is given. A store in a sled folder \
-belongs to one process: stop the server first. With etcd it may run on.
+Prompts for the password unless --password-file or --password-stdin is given. A sled store can be used by one \
+process only: stop the server first. With etcd the server can keep running.
 
 Examples:
   kqueen create-admin --username ann --organization Example --namespace example
   kqueen create-admin --username bob --organization Example --namespace example --password-file bob.txt
 
-Exit codes: 0 made, 1 not made (the name is taken, the store is away or in use), 2 the configuration cannot \
-be used.")]
+Exit codes: 0 created, 1 not created (the name is taken, or the store cannot be reached or is in use), \
+2 invalid configuration.")]
     CreateAdmin(CreateAdmin),
-    /// Ask the server that runs with this configuration how it is
+    /// Check the server that runs with this configuration
     #[command(after_help = "\
 Examples:
   kqueen healthcheck              is it alive? (GET /api/v1/health)
-  kqueen healthcheck --ready      can it serve? (GET /api/v1/ready)
+  kqueen healthcheck --ready      can it serve requests? (GET /api/v1/ready)
 
-Exit codes: 0 it is well, 1 it is not or does not answer, 2 the configuration cannot be used.")]
+Exit codes: 0 healthy, 1 unhealthy or no answer, 2 invalid configuration.")]
     Healthcheck(Healthcheck),
-    /// Seal all secrets in the store anew with the newest key
+    /// Encrypt all secrets in the store again with the newest key
     #[command(after_help = "\
-To change the key: move the old one to secret_key_previous, set a new secret_key, restart all replicas, run this, \
-and then remove the old key. Running it again does no harm. A store in a sled folder belongs to one process: stop the \
-server first.
+To change the key: set KQUEEN_SECRET_KEY_PREVIOUS to the old one and KQUEEN_SECRET_KEY to a new one, restart all \
+replicas, run this command, and then unset KQUEEN_SECRET_KEY_PREVIOUS. It is safe to run it again. A sled store can be \
+used by one process only: stop the server first.
 
-Exit codes: 0 everything is sealed with secret_key, 1 failed (what was sealed stays readable), 2 the \
-configuration cannot be used.")]
+Exit codes: 0 all secrets are encrypted with KQUEEN_SECRET_KEY, 1 failed (all secrets stay readable), 2 invalid \
+configuration.")]
     RotateKeys,
 }
 
 #[derive(Debug, Args)]
 struct CreateAdmin {
-    /// What the superadmin logs in with
+    /// User name of the superadmin
     #[arg(long, value_parser = name::<Username>)]
     username: Username,
     /// E-mail address
     #[arg(long, value_parser = name::<EmailAddress>)]
     email: Option<EmailAddress>,
-    /// The organization's name, should it have to be made
+    /// Name of the organization, used if it has to be created
     #[arg(long, value_parser = name::<OrganizationName>)]
     organization: OrganizationName,
-    /// The organization's namespace: lower-case letters, digits, - and _
+    /// Namespace of the organization: lower-case letters, digits, - and _
     #[arg(long, value_parser = name::<Namespace>)]
     namespace: Namespace,
     /// File with the password
@@ -120,10 +120,10 @@ struct CreateAdmin {
 
 #[derive(Debug, Args)]
 struct Healthcheck {
-    /// Ask whether it can serve, not only whether it is alive
+    /// Check whether it can serve requests, not only whether it is alive
     #[arg(long)]
     ready: bool,
-    /// Ask there, instead of where the configuration says that it listens
+    /// Address to check, instead of the one in the configuration
     #[arg(long, value_name = "IP:PORT")]
     address: Option<SocketAddr>,
     /// How many seconds to wait for the answer
@@ -139,7 +139,7 @@ where
     T::try_from(text).map_err(|error| error.to_string())
 }
 
-/// Why a command ended without having done its work.
+/// Why a command failed.
 struct Failure {
     code: u8,
     message: String,
@@ -163,7 +163,7 @@ impl Failure {
     }
 }
 
-/// Does what the command line asks for.
+/// Runs the command line.
 #[must_use]
 pub fn main() -> ExitCode {
     // Before anything can speak TLS. The only possible failure is that it is chosen already.
@@ -171,7 +171,7 @@ pub fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, message }) => {
-            // When even this cannot be written there is nobody to tell.
+            // If even this cannot be written, nobody can be told.
             drop(writeln!(io::stderr(), "kqueen: {message}"));
             ExitCode::from(code)
         }
@@ -197,7 +197,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             let config = load(file, MissingKey::Make)?;
             let _log = telemetry::init(&config.log);
             let sealed = wait_for(compose::rotate_keys(config))?;
-            say(&format!("{sealed} records were sealed anew; older keys are not needed any more"))
+            say(&format!("{sealed} secrets were encrypted again; older keys are no longer needed"))
         }
     }
 }
@@ -234,12 +234,12 @@ fn password(asked: &CreateAdmin) -> io::Result<Password> {
         limited(io::stdin().lock())?
     } else if io::stdin().is_terminal() {
         let first = rpassword::prompt_password("Password: ")?;
-        if first != rpassword::prompt_password("The same again: ")? {
-            return Err(io::Error::other("the two differ"));
+        if first != rpassword::prompt_password("Repeat the password: ")? {
+            return Err(io::Error::other("the passwords differ"));
         }
         first
     } else {
-        return Err(io::Error::other("there is no terminal to ask on; use --password-file or --password-stdin"));
+        return Err(io::Error::other("there is no terminal to prompt on; use --password-file or --password-stdin"));
     };
     // Editors and echo end a file with a line break; no password does.
     let text = text.trim_end_matches(['\r', '\n']);

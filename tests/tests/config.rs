@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what is wrong by panicking")]
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{Read, Write},
     net::TcpListener,
     os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     thread,
 };
 
@@ -164,7 +166,7 @@ fn secrets_can_come_from_files() {
 
     let both = [("KQUEEN_SECRET_KEY_FILE", key.as_str()), ("KQUEEN_SECRET_KEY", KEY)];
     let run = place.run(&["check-config"], &both);
-    assert!(run.code == Some(2) && run.stderr.contains("KQUEEN_SECRET_KEY_FILE: is given beside"), "{run:?}");
+    assert!(run.code == Some(2) && run.stderr.contains("KQUEEN_SECRET_KEY_FILE: is set together with"), "{run:?}");
 
     let secrets = ["SECRET_KEY", "SECRET_KEY_PREVIOUS", "ETCD_PASSWORD", "LDAP_PASSWORD", "JENKINS_PASSWORD"];
     for name in secrets.into_iter().chain(["BOOTSTRAP_ADMIN_PASSWORD"]) {
@@ -269,4 +271,105 @@ fn healthcheck_tells_by_its_exit_code() {
     let closed = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     let run = run(&["healthcheck", "--address", &closed.to_string()], &[]);
     assert!(run.code == Some(1) && run.stderr.contains("does not answer"), "{run:?}");
+}
+
+/// A file of the repository.
+fn source(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
+}
+
+/// All settings, as a configuration file calls them: `etcd.host`.
+fn settings() -> BTreeSet<String> {
+    let defaults: toml::Table = toml::from_str(&source("config/default.toml")).unwrap();
+    let of_section = |(key, value): (String, toml::Value)| match value {
+        toml::Value::Table(section) => section.keys().map(|name| format!("{key}.{name}")).collect(),
+        _ => vec![key],
+    };
+    defaults.into_iter().flat_map(of_section).collect()
+}
+
+/// All settings, as the environment calls them, without prefix.
+fn variables() -> BTreeSet<String> {
+    settings().iter().map(|key| key.replace('.', "_").to_ascii_uppercase()).collect()
+}
+
+/// What people read: documentation, and the code with its messages.
+fn texts() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut paths: Vec<PathBuf> =
+        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "openapi/kqueen.json"].map(|name| root.join(name)).to_vec();
+    let mut folders: Vec<PathBuf> =
+        ["config", "app/src", "adapters/src", "domain/src"].map(|name| root.join(name)).to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == "rs" || it == "toml") {
+                paths.push(path);
+            }
+        }
+    }
+    paths.into_iter().map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// The words in capitals, as names of variables are.
+fn capitals(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|it: char| !it.is_ascii_uppercase() && !it.is_ascii_digit() && it != '_')
+}
+
+#[test]
+fn settings_are_named_with_their_prefix_everywhere() {
+    let variables = variables();
+    for (path, text) in texts() {
+        // A name of one word may be any word.
+        let bare = capitals(&text).find(|word| word.contains('_') && variables.contains(*word));
+        assert_eq!(bare, None, "{path} names a setting without its prefix");
+    }
+}
+
+#[test]
+fn settings_that_documents_name_exist() {
+    let variables = variables();
+    let documents = texts().into_iter().filter(|(path, _)| !path.ends_with(".rs"));
+    let mut named = 0;
+    for (path, text) in documents {
+        for word in capitals(&text) {
+            let Some(name) = word.strip_prefix("KQUEEN_").or_else(|| word.strip_prefix("KQUEENUI_")) else { continue };
+            let placeholder = ["", "CONFIG_FILE", "SECTION_KEY", "KEY"].contains(&name);
+            assert!(placeholder || variables.contains(name), "{path} names {word}, which is no setting");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named}");
+}
+
+#[test]
+fn problems_name_settings_as_they_can_be_set() {
+    let place = Place::new();
+    let key = place.write("key", KEY);
+    let certificate = place.write("cert.pem", "");
+    let mut said = String::new();
+    for variables in [
+        vec![("KQUEEN_SECRET_KEY", KEY), ("KQUEEN_SECRET_KEY_FILE", &key)],
+        vec![("KQUEEN_DEV_MODE", "true"), ("KQUEEN_HOST", "0.0.0.0")],
+        vec![
+            ("KQUEEN_AUTH_MODULES", "ldap"),
+            ("KQUEEN_ETCD_USERNAME", "root"),
+            ("KQUEEN_ETCD_CERT_FILE", &certificate),
+        ],
+        vec![("KQUEEN_ETCD_PASSWORD", "x7Kq"), ("KQUEEN_ETCD_KEY_FILE", &certificate), ("KQUEEN_AUTH_MODULES", "")],
+        vec![("KQUEEN_HOST", "::1"), ("KQUEEN_KQUEEN_HOST", "::2"), ("KQUEEN_BOOTSTRAP_ADMIN_PASSWORD", "x")],
+    ] {
+        let run = place.run(&["check-config"], &variables);
+        assert_eq!(run.code, Some(2), "{run:?}");
+        said.push_str(&run.stderr);
+    }
+    assert!(said.lines().filter(|line| line.starts_with("  - KQUEEN_")).count() > 10, "{said}");
+    // A name of one word may be any word, and no problem here comes from a file.
+    for setting in settings().iter().filter(|key| key.contains(['.', '_'])) {
+        let name = setting.rsplit('.').next().filter(|name| name.contains('_')).unwrap_or(setting);
+        assert!(!said.contains(setting), "{setting}: {said}");
+        assert!(!said.contains(name), "{name}: {said}");
+    }
 }

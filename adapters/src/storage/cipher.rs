@@ -25,7 +25,9 @@ const TAG: usize = 16;
 /// Why a value cannot be sealed or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CipherError {
-    #[error("the value is sealed with a key that is neither SECRET_KEY nor one of SECRET_KEY_PREVIOUS")]
+    #[error(
+        "the value is encrypted with a key that is neither KQUEEN_SECRET_KEY nor one of KQUEEN_SECRET_KEY_PREVIOUS"
+    )]
     UnknownKey,
     #[error("the sealed value is damaged or was moved")]
     Damaged,

@@ -22,11 +22,11 @@ const CHECKS: usize = 1000;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UnlockError {
     #[error(
-        "SECRET_KEY is not the one this store was set up with: start with that key or, to change it, name it in SECRET_KEY_PREVIOUS"
+        "KQUEEN_SECRET_KEY is not the key this store was set up with: start with that key or, to change it, add it to KQUEEN_SECRET_KEY_PREVIOUS"
     )]
     WrongKey,
     #[error(
-        "values of this store may still be sealed with an earlier secret key (number {0}): name that key in SECRET_KEY_PREVIOUS \
+        "values of this store may still be encrypted with an earlier secret key (number {0}): add that key to KQUEEN_SECRET_KEY_PREVIOUS \
          and run `kqueen rotate-keys` before leaving it out"
     )]
     KeyLeftOut(String),

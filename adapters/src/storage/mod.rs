@@ -100,7 +100,7 @@ impl From<OpenFilesError> for OpenError {
         match error {
             OpenFilesError::InUse(_) => Self::InUse(error.to_string()),
             OpenFilesError::Files { ref path, .. } => {
-                Self::Settings(format!("SLED_PATH {} cannot be opened", path.display()), Some(Box::new(error)))
+                Self::Settings(format!("KQUEEN_SLED_PATH {} cannot be opened", path.display()), Some(Box::new(error)))
             }
         }
     }

@@ -48,7 +48,7 @@ impl Auth {
             modules
         });
         if modules.as_ref().is_some_and(Vec::is_empty) {
-            settings.refuse("auth.modules", "is empty, so nobody could log in", "give local, ldap or both");
+            settings.refuse("auth.modules", "is empty, so nobody could log in", "use local, ldap or both");
         }
         let attempts = settings.get("login_attempts_per_minute", value::number(1..=1_000_000_u32));
         let parallelism = settings.get("password_hashing_parallelism", value::number(1..=64_u8));
@@ -79,8 +79,8 @@ impl Ldap {
             if missing {
                 settings.refuse(
                     key,
-                    "is missing, and auth.modules has ldap",
-                    "set it, or take ldap out of auth.modules",
+                    "is missing, but KQUEEN_AUTH_MODULES includes ldap",
+                    "set it, or take ldap out of KQUEEN_AUTH_MODULES",
                 );
             }
         }
@@ -105,7 +105,7 @@ impl Jwt {
             let realm = value::caption(value)?;
             // It stands between quotes in a header.
             let plain = realm.bytes().all(|byte| (byte == b' ' || byte.is_ascii_graphic()) && !b"\"\\".contains(&byte));
-            if plain { Ok(realm) } else { Err("give ASCII text without quotes and backslashes".into()) }
+            if plain { Ok(realm) } else { Err("use ASCII text without quotes and backslashes".into()) }
         });
         let auth_url_rule = settings.get("jwt.auth_url_rule", |value| {
             let path = value::text(value)?;
@@ -113,7 +113,7 @@ impl Jwt {
             if path.starts_with('/') && path.len() > 1 && plain {
                 Ok(path.trim_end_matches('/').to_owned())
             } else {
-                Err("give a path like /api/v1/auth".into())
+                Err("use a path like /api/v1/auth".into())
             }
         });
         let most = Duration::from_secs(365 * 86400);

@@ -36,8 +36,8 @@ impl Bootstrap {
         let Some(password) = settings.secret("bootstrap.admin_password")? else { return Some(None) };
         let text = password.expose_secret();
         if !dev_mode && (text.chars().count() < SHORTEST_PASSWORD || is_well_known(text, OWN_CHARACTERS)) {
-            let wrong = "is short or well known";
-            settings.refuse("bootstrap.admin_password", wrong, "give 8 characters or more that nobody guesses");
+            let wrong = "is short or easy to guess";
+            settings.refuse("bootstrap.admin_password", wrong, "set 8 characters or more that nobody can guess");
         }
         Some(Some(Self {
             username: username?,

@@ -33,7 +33,7 @@ pub(super) struct Environment {
     pub(super) problems: Vec<Problem>,
 }
 
-/// The environment's name of a setting, without prefix: `etcd.host` -> `ETCD_HOST`.
+/// The environment's name of a setting, without the prefix of `KQUEEN_ETCD_HOST`: what is called `etcd.host` in files.
 pub(super) fn name_of(key: &str) -> String {
     key.replace('.', "_").to_ascii_uppercase()
 }
@@ -75,8 +75,8 @@ impl Environment {
             if let Some((other, earlier)) = read.values.get(*key)
                 && *earlier != text
             {
-                let wrong = format!("says something else than {other}, which means the same");
-                read.problems.push(Problem::new(variable, wrong, "set one of the two"));
+                let wrong = format!("differs from {other}, which is the same setting");
+                read.problems.push(Problem::new(variable, wrong, "set only one of them"));
                 continue;
             }
             read.values.insert((*key).to_owned(), (variable, text));
@@ -96,7 +96,7 @@ fn unknown(variable: &str, name: &str, keys: &BTreeMap<String, &str>, from_conso
     let advice = match similar(name, candidates) {
         Some(candidate) => format!("did you mean {prefix}{candidate}?"),
         None if from_console && keys.contains_key(name) => format!("this setting is called {PREFIX}{name}"),
-        None => "unset it; config/default.toml lists every setting".to_owned(),
+        None => "unset it; config/default.toml lists all settings".to_owned(),
     };
     Problem::new(variable, "is not a setting", advice)
 }

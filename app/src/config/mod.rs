@@ -94,7 +94,7 @@ impl Config {
         if config.dev_mode && !settings.is_set("secret_key") && !settings.is_set("secret_key_file") {
             let path = secret_key::kept_at(&config.storage.sled_path);
             shown.push_str(&format!(
-                "\n\n# dev_mode: the secret key is made at the first start and kept in {}",
+                "\n\n# KQUEEN_DEV_MODE: the secret key is generated at the first start and kept in {}",
                 path.display()
             ));
         }

@@ -14,7 +14,7 @@ use super::settings::Settings;
 const SHORTEST_KEY: usize = 16;
 /// What has to be there besides well-known words.
 const OWN_CHARACTERS: usize = 8;
-const ADVICE: &str = "give 16 characters or more that nobody guesses, made by `openssl rand -base64 32`";
+const ADVICE: &str = "set 16 characters or more that nobody can guess, for example from `openssl rand -base64 32`";
 
 /// The keys in use.
 #[derive(Debug, Clone)]
@@ -50,7 +50,11 @@ impl SecretKeys {
                 if length < SHORTEST_KEY {
                     settings.refuse("secret_key", format!("has {length} characters"), ADVICE);
                 } else if !dev_mode && is_well_known(text, OWN_CHARACTERS) {
-                    settings.refuse("secret_key", "is made of well-known words or few characters", ADVICE);
+                    settings.refuse(
+                        "secret_key",
+                        "consists of well-known words or of few different characters",
+                        ADVICE,
+                    );
                 }
                 key
             }
@@ -58,13 +62,13 @@ impl SecretKeys {
                 Ok(key) => key,
                 Err(error) => {
                     let wrong = format!("cannot be kept in {}: {error}", kept_at(store).display());
-                    settings.refuse("secret_key", wrong, "make the folder writable, or set the key");
+                    settings.refuse("secret_key", wrong, "make the folder writable, or set KQUEEN_SECRET_KEY");
                     return None;
                 }
             },
             (None, _) if dev_mode => return None,
             (None, _) => {
-                let advice = format!("{ADVICE}; or set KQUEEN_DEV_MODE=true to try the program out on this machine");
+                let advice = format!("{ADVICE}; or set KQUEEN_DEV_MODE=true to try KQueen out on this machine");
                 settings.refuse("secret_key", "is missing", advice);
                 return None;
             }

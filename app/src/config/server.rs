@@ -26,8 +26,8 @@ impl Server {
     pub(super) fn read(settings: &mut Settings, dev_mode: bool) -> Option<Self> {
         let host = settings.get("host", value::listen_address);
         if dev_mode && host.is_some_and(|host| !host.is_loopback()) {
-            let wrong = "is not a loopback address, and dev_mode opens the door to everybody who gets there";
-            settings.refuse("host", wrong, "listen on 127.0.0.1 or ::1, or set dev_mode to false");
+            let wrong = "is not a loopback address, and with KQUEEN_DEV_MODE everybody who can reach it can log in";
+            settings.refuse("host", wrong, "listen on 127.0.0.1 or ::1, or set KQUEEN_DEV_MODE=false");
         }
         let port = settings.get("port", value::number(0..=u16::MAX));
         let trusted_proxies = settings.get("trusted_proxies", value::list(value::network));

@@ -73,7 +73,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn => f.write_str("default"),
-            Self::DevMode => f.write_str("default of dev_mode"),
+            Self::DevMode => f.write_str("default of KQUEEN_DEV_MODE"),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Environment(variable) => f.write_str(variable),
         }
@@ -158,7 +158,7 @@ impl Settings {
             let by_name = self.values.keys().find(|known| environment::name_of(known) == environment::name_of(&key));
             let advice = match by_name.map(String::as_str).or_else(|| environment::similar(&key, candidates)) {
                 Some(candidate) => format!("did you mean {}?", place_of(candidate)),
-                None => "remove it; config/default.toml lists every setting".to_owned(),
+                None => "remove it; config/default.toml lists all settings".to_owned(),
             };
             self.problems.push(Problem::new(format!("{key} in {name}"), "is not a setting", advice));
         }
@@ -252,8 +252,8 @@ impl Settings {
         if here.origin.layer() > there.origin.layer() {
             return Some(None);
         }
-        let wrong = format!("is given beside {}", self.name(key));
-        self.refuse(&file_key, wrong, "give the secret itself or the file that holds it");
+        let wrong = format!("is set together with {}", self.name(key));
+        self.refuse(&file_key, wrong, "set either the secret or the file that holds it");
         None
     }
 
@@ -274,7 +274,7 @@ impl Settings {
             Ok(text) => Some(SecretString::from(text.trim())),
             Err(error) => {
                 let wrong = format!("{} cannot be read: {error}", path.display());
-                self.refuse(&file_key, wrong, "name a file that this program may read");
+                self.refuse(&file_key, wrong, "name a file that KQueen may read");
                 None
             }
         }

@@ -66,7 +66,7 @@ impl Etcd {
                 && let Err(error) = std::fs::File::open(path)
             {
                 let wrong = format!("{} cannot be read: {error}", path.display());
-                settings.refuse(key, wrong, "name a PEM file that this program may read");
+                settings.refuse(key, wrong, "name a PEM file that KQueen may read");
             }
         }
         let credentials = credentials(settings);
@@ -74,11 +74,11 @@ impl Etcd {
             (Some(cert), Some(key)) => Some((cert, key)),
             (None, None) => None,
             (Some(_), None) => {
-                settings.refuse("etcd.key_file", "is missing beside cert_file", "give both or none");
+                settings.refuse("etcd.key_file", "is missing, but KQUEEN_ETCD_CERT_FILE is set", "set both or neither");
                 None
             }
             (None, Some(_)) => {
-                settings.refuse("etcd.cert_file", "is missing beside key_file", "give both or none");
+                settings.refuse("etcd.cert_file", "is missing, but KQUEEN_ETCD_KEY_FILE is set", "set both or neither");
                 None
             }
         };
@@ -89,7 +89,7 @@ impl Etcd {
             let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host };
             match Url::parse(&format!("{scheme}://{host}:{port}")) {
                 Ok(url) if url.path() == "/" && url.username().is_empty() && url.has_host() => endpoints.push(url),
-                Ok(_) | Err(_) => settings.refuse("etcd.host", "is not a host", "give a host name or an IP address"),
+                Ok(_) | Err(_) => settings.refuse("etcd.host", "is not a host", "use a host name or an IP address"),
             }
         }
         let prefix = format!("/{}", prefix?.trim_matches('/'));
@@ -104,11 +104,11 @@ fn credentials(settings: &mut Settings) -> Option<(String, SecretString)> {
         (Some(username), Some(password)) => Some((username, password)),
         (None, None) => None,
         (Some(_), None) => {
-            settings.refuse("etcd.password", "is missing beside username", "give both or none");
+            settings.refuse("etcd.password", "is missing, but KQUEEN_ETCD_USERNAME is set", "set both or neither");
             None
         }
         (None, Some(_)) => {
-            settings.refuse("etcd.username", "is missing beside password", "give both or none");
+            settings.refuse("etcd.username", "is missing, but KQUEEN_ETCD_PASSWORD is set", "set both or neither");
             None
         }
     }

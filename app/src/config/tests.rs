@@ -141,7 +141,9 @@ fn secrets_come_from_files_too() {
         ["first-old-key", "second-old-key"]
     );
 
-    assert!(problems(&[KEY, files[0]])[0].starts_with("KQUEEN_SECRET_KEY_FILE: is given beside KQUEEN_SECRET_KEY"));
+    assert!(
+        problems(&[KEY, files[0]])[0].starts_with("KQUEEN_SECRET_KEY_FILE: is set together with KQUEEN_SECRET_KEY")
+    );
     assert!(problems(&[("KQUEEN_SECRET_KEY_FILE", "/nowhere")])[0].contains("/nowhere cannot be read"));
     let config = folder.path().join("kqueen.toml");
     fs::write(&config, "secret_key_file = '/nowhere'").unwrap();

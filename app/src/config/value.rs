@@ -28,7 +28,7 @@ pub(super) fn text(value: &Value) -> Parsed<String> {
 pub(super) fn optional_text(value: &Value) -> Parsed<Option<String>> {
     match value {
         Value::String(text) => Ok(Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)),
-        _ => Err("give text in quotes".into()),
+        _ => Err("use text in quotes".into()),
     }
 }
 
@@ -38,7 +38,7 @@ pub(super) fn caption(value: &Value) -> Parsed<String> {
     if caption.chars().count() <= 64 && !caption.chars().any(char::is_control) {
         Ok(caption)
     } else {
-        Err("give one line of at most 64 characters".into())
+        Err("use one line of at most 64 characters".into())
     }
 }
 
@@ -70,9 +70,9 @@ pub(super) fn boolean(value: &Value) -> Parsed<bool> {
         Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => Ok(true),
             "false" | "no" | "off" | "0" => Ok(false),
-            _ => Err("give true or false".into()),
+            _ => Err("use true or false".into()),
         },
-        _ => Err("give true or false".into()),
+        _ => Err("use true or false".into()),
     }
 }
 
@@ -90,7 +90,7 @@ where
         number
             .and_then(|number| T::try_from(number).ok())
             .filter(|number| range.contains(number))
-            .ok_or_else(|| format!("give a whole number from {} to {}", range.start(), range.end()).into())
+            .ok_or_else(|| format!("use a whole number from {} to {}", range.start(), range.end()).into())
     }
 }
 
@@ -100,7 +100,7 @@ pub(super) fn choice<T: Copy>(offered: &'static [(&'static str, T)]) -> impl Fn(
         let word = value.as_str().map(|text| text.trim().to_ascii_lowercase());
         offered.iter().find(|(name, _)| word.as_deref() == Some(name)).map(|(_, it)| *it).ok_or_else(|| {
             let words: Vec<_> = offered.iter().map(|(name, _)| *name).collect();
-            format!("give one of {}", words.join(", ")).into()
+            format!("use one of {}", words.join(", ")).into()
         })
     }
 }
@@ -115,7 +115,7 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Pa
         };
         duration.filter(|duration| range.contains(duration)).ok_or_else(|| {
             let (least, most) = (spoken(*range.start()), spoken(*range.end()));
-            format!("give seconds, or text like \"90s\", \"5m\", \"1h 30m\", from {least} to {most}").into()
+            format!("use seconds, or text like \"90s\", \"5m\", \"1h 30m\", from {least} to {most}").into()
         })
     }
 }
@@ -166,7 +166,7 @@ pub(super) fn size(range: RangeInclusive<usize>) -> impl Fn(&Value) -> Parsed<us
         };
         bytes.filter(|bytes| range.contains(bytes)).ok_or_else(|| {
             let (least, most) = (range.start(), range.end());
-            format!("give bytes, or text like \"512KiB\", \"1MiB\", from {least} to {most} bytes").into()
+            format!("use bytes, or text like \"512KiB\", \"1MiB\", from {least} to {most} bytes").into()
         })
     }
 }
@@ -179,14 +179,14 @@ pub(super) fn listen_address(value: &Value) -> Parsed<IpAddr> {
     }
     text.trim_matches(['[', ']'])
         .parse()
-        .map_err(|_| "give an IP address of this machine, 0.0.0.0 or :: for all of them, or localhost".into())
+        .map_err(|_| "use an IP address of this machine, 0.0.0.0 or :: for all its addresses, or localhost".into())
 }
 
 /// An address with one of `schemes`; empty means none. User names and passwords have settings of their own.
 pub(super) fn optional_url(schemes: &'static [&'static str]) -> impl Fn(&Value) -> Parsed<Option<Url>> {
     move |value| {
         let accepted =
-            || format!("give an address like {}://host.example, without user and password", schemes[0]).into();
+            || format!("use an address like {}://host.example, without a user name and password", schemes[0]).into();
         let Some(text) = optional_text(value)? else { return Ok(None) };
         let url = Url::parse(&text).map_err(|_| accepted())?;
         let plain =
@@ -204,13 +204,13 @@ fn items(value: &Value) -> Parsed<Vec<Value>> {
     match value {
         Value::Array(items) => Ok(items.clone()),
         Value::String(text) if text.trim_start().starts_with('[') => {
-            serde_json::from_str(text).map_err(|_| "give a JSON array, or text separated by commas".into())
+            serde_json::from_str(text).map_err(|_| "use a JSON array, or text separated by commas".into())
         }
         Value::String(text) => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             Ok(parts.map(|part| Value::String(part.to_owned())).collect())
         }
-        _ => Err("give a list".into()),
+        _ => Err("use a list".into()),
     }
 }
 
@@ -219,7 +219,7 @@ pub(super) fn network(value: &Value) -> Parsed<IpNet> {
     let parsed = value.as_str().and_then(|text| {
         IpNet::from_str(text).ok().or_else(|| IpAddr::from_str(text).ok().map(IpNet::from)).map(|net| net.trunc())
     });
-    parsed.ok_or_else(|| "give networks like 10.0.0.0/8 or fd00::/8, or single addresses".into())
+    parsed.ok_or_else(|| "use networks like 10.0.0.0/8 or fd00::/8, or single addresses".into())
 }
 
 /// A table of free content: a TOML table, or a JSON object as text.
@@ -229,12 +229,12 @@ pub(super) fn object(value: &Value) -> Parsed<serde_json::Map<String, serde_json
         Value::String(text) => serde_json::from_str(text),
         other => serde_json::to_value(other).and_then(serde_json::from_value),
     };
-    parsed.map_err(|_| "give a table, in the environment a JSON object".into())
+    parsed.map_err(|_| "use a table (in the environment a JSON object)".into())
 }
 
 /// Names and what they stand for: a table of text, or a list of names that stand for themselves.
 pub(super) fn renames(value: &Value) -> Parsed<BTreeMap<String, String>> {
-    const ACCEPTED: &str = "give a table of names, in the environment a JSON object, or a list of names";
+    const ACCEPTED: &str = "use a table of names (in the environment a JSON object), or a list of names";
     let is_object = value.is_table() || value.as_str().is_some_and(|text| text.trim_start().starts_with('{'));
     if is_object {
         let object = object(value).map_err(|_| ACCEPTED)?;

@@ -1,4 +1,4 @@
-//! `/metrics/`: free for the addresses of `PROMETHEUS_WHITELIST`, for others with a token.
+//! `/metrics/`: free for the addresses in `KQUEEN_PROMETHEUS_WHITELIST`, with a token for others.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl Endpoint for Scrape {
             let token = request.headers().typed_get::<Authorization<Bearer>>();
             let token = token.ok_or_else(|| {
                 ApiError::from(kqueen_domain::service::ServiceError::Unauthenticated(
-                    "metrics are free for the addresses of PROMETHEUS_WHITELIST; send a token from elsewhere",
+                    "metrics can be read without a token only from the addresses in KQUEEN_PROMETHEUS_WHITELIST; send a token",
                 ))
             })?;
             sessions.recognise(token.token()).await.map_err(ApiError::from)?;

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use serde::Deserialize;
 
-/// Networks nobody's kubeconfig may point to (`CLUSTER_ADDRESS_DENY`).
+/// Networks nobody's kubeconfig may point to (`KQUEEN_CLUSTER_ADDRESS_DENY`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct AddressRules(Vec<IpNet>);

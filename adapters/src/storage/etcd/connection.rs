@@ -43,13 +43,13 @@ pub struct EtcdSettings {
 pub(crate) enum SettingsError {
     #[error("{setting} names {}, which cannot be read: {source}", .path.display())]
     File { setting: &'static str, path: PathBuf, source: std::io::Error },
-    #[error("ETCD_CERT_FILE and ETCD_KEY_FILE must be given together")]
+    #[error("KQUEEN_ETCD_CERT_FILE and KQUEEN_ETCD_KEY_FILE must be given together")]
     HalfAnIdentity,
-    #[error("ETCD_USERNAME and ETCD_PASSWORD must be given together")]
+    #[error("KQUEEN_ETCD_USERNAME and KQUEEN_ETCD_PASSWORD must be given together")]
     HalfACredential,
-    #[error("{0} is an https address: ETCD_CA_FILE must name the authority that vouches for it")]
+    #[error("{0} is an https address: KQUEEN_ETCD_CA_FILE must name the authority that vouches for it")]
     NoAuthority(String),
-    #[error("{0} is an http address, but ETCD_CA_FILE or ETCD_CERT_FILE ask for https")]
+    #[error("{0} is an http address, but KQUEEN_ETCD_CA_FILE or KQUEEN_ETCD_CERT_FILE ask for https")]
     NotEncrypted(String),
     #[error("no etcd endpoint is given")]
     NoEndpoint,
@@ -124,8 +124,8 @@ async fn file(setting: &'static str, path: &Path) -> Result<Vec<u8>, SettingsErr
 async fn tls(settings: &EtcdSettings) -> Result<Option<TlsOptions>, SettingsError> {
     let identity = match (&settings.cert_file, &settings.key_file) {
         (Some(cert), Some(key)) => {
-            let cert = file("ETCD_CERT_FILE", cert).await?;
-            Some(Identity::from_pem(cert, file("ETCD_KEY_FILE", key).await?))
+            let cert = file("KQUEEN_ETCD_CERT_FILE", cert).await?;
+            Some(Identity::from_pem(cert, file("KQUEEN_ETCD_KEY_FILE", key).await?))
         }
         (None, None) => None,
         _ => return Err(SettingsError::HalfAnIdentity),
@@ -137,7 +137,7 @@ async fn tls(settings: &EtcdSettings) -> Result<Option<TlsOptions>, SettingsErro
     if let Some(endpoint) = settings.endpoints.iter().find(|endpoint| endpoint.starts_with("http://")) {
         return Err(SettingsError::NotEncrypted(endpoint.clone()));
     }
-    let tls = TlsOptions::new().ca_certificate(Certificate::from_pem(file("ETCD_CA_FILE", authority).await?));
+    let tls = TlsOptions::new().ca_certificate(Certificate::from_pem(file("KQUEEN_ETCD_CA_FILE", authority).await?));
     Ok(Some(match identity {
         Some(identity) => tls.identity(identity),
         None => tls,

@@ -18,7 +18,7 @@ use crate::storage::{
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenFilesError {
     #[error(
-        "another process has {} open: stop it first, or give this one a SLED_PATH of its own (several replicas need STORAGE_KIND=etcd)",
+        "another process has {} open: stop it first, or give this one its own KQUEEN_SLED_PATH (several replicas need KQUEEN_STORAGE_KIND=etcd)",
         .0.display()
     )]
     InUse(PathBuf),

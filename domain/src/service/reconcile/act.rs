@@ -214,7 +214,7 @@ impl Reconciler {
                         (
                             ReasonCode::AddressDenied,
                             Responsible::Operator,
-                            "allow the address in CLUSTER_ADDRESS_DENY if it is meant to be reached",
+                            "take the address out of KQUEEN_CLUSTER_ADDRESS_DENY if KQueen is meant to reach it",
                         )
                     } else {
                         (ReasonCode::KubeconfigUnusable, Responsible::Provider, "it is fetched again by itself")
