@@ -18,7 +18,10 @@ use kqueen_domain::{
         ServiceError,
         clusters::{Clusters, live::LiveViews, orphans::Orphans},
         people::{
-            bootstrap::FirstAdmin, organizations::Organizations, sessions::Sessions, throttle::LoginThrottle,
+            bootstrap::{FirstAdmin, NO_USER_YET},
+            organizations::Organizations,
+            sessions::Sessions,
+            throttle::LoginThrottle,
             users::Users,
         },
         provisioners::{Provisioners, checks::Checks, providers::Providers},
@@ -109,6 +112,10 @@ pub async fn run_with(config: Config, more: Vec<Arc<dyn Engine>>) -> Result<(), 
         && parts.bootstrapper().on_empty_store(first_admin(admin), first_provisioners(&parts.engines(&config))).await?
     {
         tracing::info!("the first superadmin was made");
+    }
+    // If the store cannot say so right now, `/ready` will.
+    if parts.bootstrapper().awaited().await.unwrap_or(false) {
+        tracing::warn!("{NO_USER_YET}");
     }
     let service = Service::new(&config, &parts, &stop)?;
     let mut workers = JoinSet::new();

@@ -1,10 +1,14 @@
 //! Whether the service is well, and its own description.
 
+use kqueen_domain::service::{ServiceError, people::bootstrap::NO_USER_YET};
 use poem_openapi::{Object, OpenApi, types::Any};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{Api, Tag, dto::FreeText, error::ApiError, ready, rendered::Rendered};
+
+/// What programs of 2018 look for.
+const READY: &str = "Kqueen ready!";
 
 pub(super) struct ServiceApi(pub(super) Option<Api>);
 
@@ -15,8 +19,17 @@ struct Liveness {
     response: String,
 }
 
+/// Requests can be served.
+#[derive(Debug, Serialize, Object)]
+struct Readiness {
+    /// `Kqueen ready!`
+    response: String,
+    /// What the operator should do, although requests are served: create the first user, for example.
+    warnings: Vec<String>,
+}
+
 fn alive() -> Rendered<Liveness> {
-    Rendered::of(&Liveness { response: "Kqueen ready!".into() })
+    Rendered::of(&Liveness { response: READY.into() })
 }
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Service")]
@@ -34,11 +47,17 @@ impl ServiceApi {
     }
 
     /// Tell that requests can be served: the store answers and what it holds has been read.
+    ///
+    /// `warnings` says what the operator should do nevertheless: while no user exists, how to create the first one.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
-    async fn ready(&self) -> Result<Rendered<Liveness>, ApiError> {
+    async fn ready(&self) -> Result<Rendered<Readiness>, ApiError> {
         let api = ready(self.0.as_ref())?;
-        api.freshness.ready().await.map_err(kqueen_domain::service::ServiceError::from)?;
-        Ok(alive())
+        api.freshness.ready().await.map_err(ServiceError::from)?;
+        let mut warnings = Vec::new();
+        if api.sessions.awaits_first_admin().await? {
+            warnings.push(NO_USER_YET.to_owned());
+        }
+        Ok(Rendered::of(&Readiness { response: READY.into(), warnings }))
     }
 
     /// Show this document.

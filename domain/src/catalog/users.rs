@@ -135,6 +135,12 @@ impl Catalog {
         tables.users.page(query, |row| tables.user_view_of(row.stored.clone()))
     }
 
+    /// Whether there is any user.
+    #[must_use]
+    pub fn has_users(&self) -> bool {
+        self.read().users.len(Scope::All) > 0
+    }
+
     /// Users counted.
     #[must_use]
     pub fn user_counts(&self) -> UserCounts {

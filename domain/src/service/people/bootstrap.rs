@@ -21,6 +21,23 @@ use crate::{
     user::{AuthMethod, Role, User},
 };
 
+/// What is said while nobody can log in, as there is no user, and what the operator does about it.
+pub const NO_USER_YET: &str = "no user exists yet, so nobody can log in; the operator of this installation creates the first superadmin \
+                               with `kqueen create-admin`, or sets KQUEEN_BOOTSTRAP_ADMIN_PASSWORD and restarts KQueen";
+
+/// Whether no user exists, whichever replica could have made one.
+///
+/// # Errors
+/// `Unavailable` when that cannot be known.
+pub async fn no_user_exists(catalog: &Catalog, barrier: &dyn ReadBarrier) -> Result<bool, StoreError> {
+    if catalog.has_users() {
+        return Ok(false);
+    }
+    // Another replica, or a command beside the service, may have made one just now.
+    barrier.caught_up().await?;
+    Ok(!catalog.has_users())
+}
+
 /// A superadmin to be made without anybody being logged in.
 #[derive(Debug)]
 pub struct FirstAdmin {
@@ -65,6 +82,14 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
+    /// Whether nobody can log in, as there is no user.
+    ///
+    /// # Errors
+    /// `Unavailable` when that cannot be known.
+    pub async fn awaited(&self) -> Result<bool, ServiceError> {
+        Ok(no_user_exists(&self.catalog, &*self.freshness).await?)
+    }
+
     /// Makes the admin, and then the provisioners, if the store has no user yet. Whether it did; of several replicas that start at once
     /// one does.
     ///
@@ -75,9 +100,7 @@ impl Bootstrap {
         admin: FirstAdmin,
         provisioners: Vec<FirstProvisioner>,
     ) -> Result<bool, ServiceError> {
-        self.freshness.caught_up().await?;
-        let counts = self.catalog.user_counts();
-        if counts.by_role.values().sum::<usize>() > 0 {
+        if !self.awaited().await? {
             return Ok(false);
         }
         let owner = match self.create(admin).await {

@@ -16,7 +16,10 @@ use crate::{
     secret::Password,
     service::{
         ServiceError,
-        people::throttle::{LoginThrottle, Origin},
+        people::{
+            bootstrap::{NO_USER_YET, no_user_exists},
+            throttle::{LoginThrottle, Origin},
+        },
     },
     user::AuthMethod,
 };
@@ -67,7 +70,7 @@ const WRONG: ServiceError = ServiceError::Unauthenticated("user name or password
 
 impl Sessions {
     /// A token for the user, if the password is right. Takes the same time and says the same for an unknown user, an inactive one and a
-    /// wrong password.
+    /// wrong password. Only while there is no user at all it says so: that is how an installation begins, and gives nobody away.
     ///
     /// # Errors
     /// `Unauthenticated`, `Throttled`, `Unavailable`.
@@ -76,6 +79,9 @@ impl Sessions {
             .attempt(username, origin, self.clock.now())
             .map_err(|retry_after| ServiceError::Throttled { retry_after })?;
         self.freshness.caught_up().await?;
+        if !self.catalog.has_users() {
+            return Err(ServiceError::Unauthenticated(NO_USER_YET));
+        }
         let user = self.catalog.user_by_name(username);
         let hash = match &user {
             Some(user) if user.record.auth == AuthMethod::Local => self.users.password_hash(user.record.id).await?,
@@ -92,6 +98,14 @@ impl Sessions {
             expires_at: now + self.token_lifetime,
         };
         Ok(self.tokens.sign(&claims)?)
+    }
+
+    /// Whether nobody can log in, as there is no user on any replica.
+    ///
+    /// # Errors
+    /// `Unavailable` when that cannot be known.
+    pub async fn awaits_first_admin(&self) -> Result<bool, ServiceError> {
+        Ok(no_user_exists(&self.catalog, &*self.freshness).await?)
     }
 
     /// Who holds `token`. As fresh as a list: somebody who was deactivated on any replica before this call is out.
