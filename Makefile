@@ -8,6 +8,9 @@ export PATH := $(CACHE)/bin:$(PATH)
 # Settings are for the server that `make run` starts, not for those the tests start.
 TEST_ENVIRONMENT := env $(foreach name,$(filter-out KQUEEN_REQUIRE_SERVICES,$(filter KQUEEN_% KQUEENUI_%,$(.VARIABLES))),-u $(name))
 
+# Links in the documentation of the code lead somewhere. It is read with its private items, so links to these are fine.
+DOC_LINKS = RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --quiet --workspace --no-deps --document-private-items --locked
+
 .DEFAULT_GOAL := help
 .PHONY: help run test bench ci openapi format lint setup-build setup-checks setup-test kubernetes checks
 
@@ -27,7 +30,7 @@ bench: setup-test ## Measure requests beside what the building blocks can do, an
 
 # What is built once is not built in increments: that would double the room it takes.
 ci: export CARGO_INCREMENTAL := 0
-ci: checks ## Everything a change must pass: format, lints, API document, dependencies, all tests
+ci: checks ## Everything a change must pass: format, lints, links, API document, dependencies, all tests
 	$(MAKE) --no-print-directory test KQUEEN_REQUIRE_SERVICES=1
 
 openapi: setup-build ## Write the API document anew
@@ -38,8 +41,9 @@ openapi: setup-build ## Write the API document anew
 format: ## Format the code
 	$(CARGO) fmt --all
 
-lint: setup-build ## Show what the linter has to say
+lint: setup-build ## Run the linter, also over the links in the code's documentation
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(DOC_LINKS)
 
 setup-build: ## Install what building needs
 	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
@@ -62,6 +66,7 @@ kubernetes: setup-test
 checks: setup-checks
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(DOC_LINKS)
 	$(CARGO) deny --locked --log-level warn check licenses bans sources
 	tests/tools/check_dependencies
 	$(CARGO) run --quiet --locked --package kqueen -- openapi | diff -u $(DOCUMENT) - \

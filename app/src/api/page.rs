@@ -18,7 +18,7 @@ pub const MAX_LIMIT: usize = 1_000;
 /// How many items can be left out at most.
 pub const MAX_OFFSET: usize = 1_000_000_000;
 
-/// What a list is asked for. The parameters are declared by [`super::document`].
+/// What a list is asked for. The parameters are declared by [`super::document()`].
 #[derive(Debug)]
 pub struct ListQuery {
     /// Which items.

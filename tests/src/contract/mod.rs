@@ -1,4 +1,4 @@
-//! What the storage ports promise, each promise once, as functions over a [`Site`]. [`storage_contract`](crate::storage_contract) holds
+//! What the storage ports promise, each promise once, as functions over a [`TestStore`]. [`storage_contract`](crate::storage_contract) holds
 //! the list, so that no adapter can leave one out. A fault found in one adapter becomes a promise of all.
 
 pub mod checks;

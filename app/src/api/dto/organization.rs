@@ -159,7 +159,7 @@ impl Body<OrganizationUpdate> {
     }
 }
 
-/// Overrides of rules by action; null returns to the default. Nullable values are declared by [`crate::api::document`].
+/// Overrides of rules by action; null returns to the default. Nullable values are declared by [`crate::api::document()`].
 pub type PolicyUpdate = HashMap<String, String>;
 
 impl Body<PolicyUpdate> {
