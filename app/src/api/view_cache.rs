@@ -270,6 +270,7 @@ mod tests {
             name: name.to_owned(),
             state: String::new(),
             phase: dto::ClusterPhaseWord::Ready,
+            status_reason: None,
             status_message: String::new(),
             state_changed_at: at(0),
             observed_at: None,
