@@ -15,7 +15,8 @@ use super::{
 };
 
 fn found(provisioner: &Provisioner, phase: ProvisionerPhase, ms: i64) -> Checked {
-    let check = Check { phase, code: None, reason: format!("found after {ms}"), at: after(ms) };
+    let code = (phase != ProvisionerPhase::Ready).then_some(ReasonCode::CredentialsRejected);
+    let check = Check { phase, code, reason: format!("found after {ms}"), at: after(ms) };
     Checked { provisioner: provisioner.id, check, state_changed_at: after(ms - 1) }
 }
 
