@@ -1,0 +1,164 @@
+//! Query parameters: empty ones, unknown ones, repeated ones, and the filters by phase and state.
+
+use kqueen_tests::fixture::{
+    app::{App, Options},
+    people::{Tenant, kubeconfig, new_cluster},
+};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+/// An id that nothing has.
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
+fn ids(list: &Value) -> Vec<String> {
+    let items = list.get("items").unwrap_or(list).as_array().unwrap();
+    items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// One cluster whose API server is none, and one that nobody answers for.
+async fn failed_and_unknown(app: &App, tenant: &Tenant) -> (String, String) {
+    let mut refused = new_cluster(&tenant.provisioner);
+    refused["kubeconfig"] = kubeconfig(&app.origin, "a-token");
+    refused["name"] = json!("refused");
+    let refused = app.post("/clusters", &tenant.admin.token, refused).await.id();
+    let silent = app.post("/clusters", &tenant.admin.token, new_cluster(&tenant.provisioner)).await.id();
+    for id in [&refused, &silent] {
+        app.observed(id, &tenant.admin.token).await;
+    }
+    (refused, silent)
+}
+
+#[tokio::test]
+async fn an_empty_parameter_is_an_absent_one() {
+    let app = App::start().await;
+    let tenant = app.tenant().await;
+    let token = &*tenant.admin.token;
+    app.post("/clusters", token, new_cluster(&tenant.provisioner)).await.ok();
+    let document = app.get("/swagger", token).await.ok();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        // Its answer has no end; it takes a word as it is.
+        if methods["get"].is_null() || path == "/events" {
+            continue;
+        }
+        let parameters = methods["get"]["parameters"].as_array().cloned().unwrap_or_default();
+        for parameter in parameters {
+            let parameter = match parameter["$ref"].as_str() {
+                Some(reference) => document.pointer(&reference[1..]).unwrap().clone(),
+                None => parameter,
+            };
+            if parameter["in"] != "query" {
+                continue;
+            }
+            let name = parameter["name"].as_str().unwrap();
+            let path = path.replace("{id}", NOBODY);
+            let without = app.get(&path, token).await;
+            for empty in [format!("{path}?{name}="), format!("{path}?{name}")] {
+                let answer = app.get(&empty, token).await;
+                assert_eq!(answer.status, without.status, "{empty}: {}", answer.body);
+                assert_eq!(answer.body.is_array(), without.body.is_array(), "{empty}");
+            }
+        }
+    }
+    let query = "name=&provisioner=&engine=&phase=&state=&sortby=&order=&offset=&limit=&namespace=&all_namespaces=";
+    assert_eq!(ids(&app.get(&format!("/clusters?{query}"), token).await.ok()).len(), 1);
+    let page = app.get("/clusters?offset=0&limit=&sortby=", token).await.ok();
+    assert_eq!(page["total"], 1);
+}
+
+#[tokio::test]
+async fn an_unknown_parameter_is_refused_by_every_operation() {
+    let app = App::start().await;
+    let tenant = app.tenant().await;
+    let root = app.admin().await;
+    let document = app.get("/swagger", &root).await.ok();
+    let mut seen = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let path = path.replace("{id}", NOBODY);
+        for method in methods.as_object().unwrap().keys() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let answer = app.call(method.clone(), &format!("{path}?colour=red"), Some(&root), None).await;
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{method} {path}: {}", answer.body);
+            assert_eq!(answer.body["details"][0]["field"], "colour", "{method} {path}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen}");
+    // What it would have done is not done.
+    let id = app.post("/clusters", &tenant.admin.token, new_cluster(&tenant.provisioner)).await.id();
+    let path = format!("/clusters/{id}");
+    let refused = app.delete(&format!("{path}?dry_run"), &tenant.admin.token).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.body);
+    let refused = app.patch(&format!("{path}?force=1"), &tenant.admin.token, json!({"name": "other"})).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.body);
+    assert_ne!(app.get(&path, &tenant.admin.token).await.ok()["name"], "other");
+    let head = app.call(Method::HEAD, "/clusters?colour=red", Some(&root), None).await;
+    assert_eq!(head.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for (path, meant) in [
+        ("/clusters?sort_by=name", "sortby"),
+        ("/clusters?allNamespaces=true", "all_namespaces"),
+        ("/provisioners/?Phase=OK", "phase"),
+        ("/users?nane=x", "name"),
+    ] {
+        let refused = app.get(path, &root).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+        let description = refused.body["description"].as_str().unwrap();
+        assert!(description.ends_with(&format!("did you mean {meant}?")), "{path}: {description}");
+    }
+    for path in ["/clusters?limit=1&limit=2", "/clusters?name=a&name=a", "/clusters?offset=0&offset="] {
+        let refused = app.get(path, &root).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+        assert_eq!(refused.body["details"][0]["message"], "is given more than once", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn phase_and_state_are_filters() {
+    let options =
+        Options::default().with("CLUSTER_UNKNOWN_STATE", "Nicht erreichbar").with("PROVISIONER_OK_STATE", "Fine");
+    let app = App::start_with(options).await;
+    let tenant = app.tenant().await;
+    let token = &*tenant.admin.token;
+    let (refused, silent) = failed_and_unknown(&app, &tenant).await;
+    for (query, expected) in [
+        ("phase=Error", vec![&refused]),
+        ("phase=eRROR", vec![&refused]),
+        ("phase=Unknown", vec![&silent]),
+        ("phase=OK", vec![]),
+        ("state=Error", vec![&refused]),
+        ("state=nicht%20ERREICHBAR", vec![&silent]),
+        ("phase=Unknown&state=Nicht+erreichbar", vec![&silent]),
+        ("phase=Error&state=Nicht+erreichbar", vec![]),
+        ("phase=Error&name=refu", vec![&refused]),
+        ("phase=Unknown&name=refu", vec![]),
+        ("phase=Error&engine=manual&sortby=name&order=desc", vec![&refused]),
+    ] {
+        let list = app.get(&format!("/clusters?{query}"), token).await.ok();
+        assert_eq!(ids(&list).iter().collect::<Vec<_>>(), expected, "{query}");
+        let page = app.get(&format!("/clusters?{query}&offset=0&limit=1"), token).await.ok();
+        assert_eq!(page["total"], expected.len(), "{query}");
+    }
+    for (query, expected) in
+        [("phase=ok", 1), ("state=fine", 1), ("phase=Not%20Reachable", 0), ("phase=Error&state=Fine", 0)]
+    {
+        let page = app.get(&format!("/provisioners?{query}&offset=0"), token).await.ok();
+        assert_eq!((ids(&page).len(), &page["total"]), (expected, &json!(expected)), "{query}");
+    }
+    for (path, field, message) in [
+        ("/clusters?phase=Failed", "phase", "must be one of Deploying, OK, Updating, Destroying, Error, Unknown"),
+        (
+            "/clusters?state=Unknown",
+            "state",
+            "must be one of Deploying, OK, Updating, Destroying, Error, Nicht erreichbar",
+        ),
+        ("/provisioners?phase=Unknown", "phase", "must be one of OK, Error, Not Reachable"),
+        ("/provisioners?state=OK", "state", "must be one of Fine, Error, Not Reachable"),
+    ] {
+        let wrong = app.get(path, token).await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+        assert_eq!(wrong.body["details"], json!([{"field": field, "message": message}]), "{path}");
+    }
+    // Only what has a phase can be asked for one.
+    for path in ["/users?phase=OK", "/organizations?state=OK", "/clusters/health?phase=OK"] {
+        assert_eq!(app.get(path, token).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+    }
+}

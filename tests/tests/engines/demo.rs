@@ -1,0 +1,127 @@
+//! What engines promise, as far as it makes sense for a simulated provider: it knows no credentials, is never silent, and nobody else
+//! puts or takes away anything there.
+
+use std::{
+    hash::{Hash, Hasher},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta};
+use kqueen_adapters::engine::{DemoCloud, DemoEngine};
+use kqueen_domain::{
+    id::ProvisionerId,
+    ledger::{OwnershipTag, ResourceRef},
+    observation::Observation,
+    operation::NetworkPolicy,
+    port::{
+        clock::SetClock,
+        engine::{ClusterSpec, Engine, ProviderCredentials},
+    },
+    secret::SecretMap,
+};
+use kqueen_tests::contract::engine::Stage;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+struct DemoStage {
+    clock: Arc<SetClock>,
+    engine: DemoEngine,
+    credentials: ProviderCredentials,
+    file: PathBuf,
+    _folder: TempDir,
+}
+
+async fn stage() -> Option<DemoStage> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kqueen.demo.json");
+    let clock = Arc::new(SetClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap()));
+    let engine = DemoEngine::new(DemoCloud::open(Some(file.clone()), clock.clone()).await);
+    let credentials = ProviderCredentials { provisioner: ProvisionerId::random(), parameters: SecretMap::new() };
+    Some(DemoStage { clock, engine, credentials, file, _folder: folder })
+}
+
+impl DemoStage {
+    /// What the provider has written down.
+    fn kept(&self) -> Vec<Value> {
+        let Ok(text) = std::fs::read_to_string(&self.file) else { return Vec::new() };
+        serde_json::from_str::<Value>(&text).unwrap()["clusters"].as_array().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Stage for DemoStage {
+    fn engine(&self) -> &dyn Engine {
+        &self.engine
+    }
+
+    fn credentials(&self) -> ProviderCredentials {
+        self.credentials.clone()
+    }
+
+    fn refused(&self) -> ProviderCredentials {
+        unreachable!("every credential is good")
+    }
+
+    fn silent(&self) -> ProviderCredentials {
+        unreachable!("it always answers")
+    }
+
+    fn parameters(&self, nodes: u32) -> SecretMap {
+        let mut parameters = SecretMap::new();
+        parameters.insert("node_count", json!(nodes));
+        parameters
+    }
+
+    fn policy(&self) -> NetworkPolicy {
+        NetworkPolicy { provider: "CALICO".into(), enabled: true }
+    }
+
+    async fn plant(&self, _: &ResourceRef, tag: Option<OwnershipTag>) {
+        assert_eq!(tag, None, "nothing there has no ownership tag, which is all this can stand for");
+    }
+
+    async fn look(&self, name: &ResourceRef) -> Option<Value> {
+        for cluster in self.kept() {
+            let tag: OwnershipTag = serde_json::from_value(cluster["mark"].clone()).unwrap();
+            let spec = ClusterSpec { tag, name: String::new(), parameters: SecretMap::new(), known: Vec::new() };
+            let Observation::Present(seen) = self.engine.observe(&self.credentials, &spec).await.unwrap() else {
+                continue;
+            };
+            if let Some(thing) = seen.resources.iter().find(|thing| thing.name == *name) {
+                return Some(json!([thing.provider_id, seen.node_count, seen.message]));
+            }
+        }
+        None
+    }
+
+    async fn end(&self, _: &ResourceRef) {
+        unreachable!("nobody else reaches it")
+    }
+
+    async fn untag(&self, _: &ResourceRef) {
+        unreachable!("what is there is its ownership tag")
+    }
+
+    async fn pass(&self, time: TimeDelta) {
+        self.clock.advance(time);
+    }
+
+    async fn changes(&self) -> u64 {
+        // It writes itself down as a whole; what is written the same again has not changed.
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.kept().hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+kqueen_tests::engine_promises! { crate::demo::stage,
+    life: [
+        its_forms_are_what_it_reads, good_credentials_are_accepted, names_are_those_of_the_cluster,
+        a_cluster_comes_and_goes, deploying_again_makes_nothing_more, resizing_again_is_success,
+        switching_network_policy_again_is_success, destroying_again_is_success, what_is_not_there_is_missing,
+        an_orphan_is_taken_down_by_its_tag, asking_changes_nothing, progress_is_told_while_it_is_made,
+    ]
+    others: [clusters_leave_each_other_alone, an_inventory_is_everything_of_ours_and_nothing_else]
+}

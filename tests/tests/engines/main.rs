@@ -1,0 +1,11 @@
+//! Engines and what they promise.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "test code: a failure is a panic"
+)]
+
+mod demo;

@@ -1,0 +1,67 @@
+//! Clients behind a trusted proxy are told apart by their addresses, however the proxy writes them.
+
+use kqueen_tests::fixture::app::{App, Options, read};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+/// The header that the proxy sends for a client, and its value.
+type Sends = fn(u16) -> (&'static str, String);
+
+/// Attempts that fail, one from each number of `range`; how many of them are told to wait.
+async fn held_up(app: &App, range: std::ops::Range<u16>, sends: Sends) -> usize {
+    let mut count = 0;
+    for n in range {
+        let (name, value) = sends(n);
+        let body = json!({"username": format!("{name} {value} {n}"), "password": "wrong"});
+        let answer = read(app.request(Method::POST, "/auth", None).header(name, value).json(&body)).await;
+        match answer.status {
+            StatusCode::UNAUTHORIZED => {}
+            StatusCode::TOO_MANY_REQUESTS => count += 1,
+            status => panic!("{status}: {}", answer.body),
+        }
+    }
+    count
+}
+
+async fn behind_a_proxy() -> App {
+    // Six at once from each address.
+    let options = Options::default().with("TRUSTED_PROXIES", "127.0.0.1/32").with("LOGIN_ATTEMPTS_PER_MINUTE", "2");
+    App::start_with(options).await
+}
+
+#[tokio::test]
+async fn clients_are_throttled_by_their_address_in_whichever_header_and_form() {
+    let app = behind_a_proxy().await;
+    let forms: [(&str, Sends); 6] = [
+        ("an address", |n| ("x-forwarded-for", format!("203.0.113.{n}"))),
+        ("with a port", |n| ("x-forwarded-for", format!("198.51.100.{n}:5{n:04}"))),
+        ("IPv6 with a port", |n| ("x-forwarded-for", format!("[2001:db8:{n:x}::1]:443"))),
+        ("X-Real-IP", |n| ("x-real-ip", format!("192.0.2.{n}"))),
+        ("Forwarded", |n| ("forwarded", format!("for=198.18.0.{n};proto=https"))),
+        ("Forwarded with IPv6", |n| ("forwarded", format!("for=\"[2001:db8:1{n:03x}::1]:4711\""))),
+    ];
+    for (form, sends) in forms {
+        assert_eq!(held_up(&app, 1..13, sends).await, 0, "{form}");
+    }
+    // One address stays one, whichever port it sends from, and wherever it is named.
+    let one = |n: u16| match n % 3 {
+        0 => ("x-forwarded-for", format!("203.0.113.200:{}", 50_000 + n)),
+        1 => ("forwarded", format!("for=\"203.0.113.200:{n}\"")),
+        _ => ("x-real-ip", "203.0.113.200".to_owned()),
+    };
+    assert!(held_up(&app, 1..19, one).await >= 6, "six at once, and one more each ten seconds");
+}
+
+#[tokio::test]
+async fn clients_that_cannot_be_told_are_throttled_as_one_and_keep_nobody_else_out() {
+    let app = behind_a_proxy().await;
+    let unknown = |n: u16| match n % 3 {
+        0 => ("x-forwarded-for", format!("203.0.113.{n}, unknown")),
+        1 => ("forwarded", format!("for=_hidden{n}")),
+        _ => ("x-real-ip", format!("somewhere-{n}")),
+    };
+    assert!(held_up(&app, 1..19, unknown).await >= 6);
+    assert_eq!(held_up(&app, 1..4, |n| ("x-forwarded-for", format!("203.0.113.{n}"))).await, 0);
+    // Nor the machine of the proxy.
+    app.admin().await;
+}

@@ -1,0 +1,164 @@
+//! Live views of clusters that are slow, and of those beside them.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kqueen_tests::fixture::{
+    app::{Answer, App, Options},
+    kubernetes::FakeApi,
+    people::{Person, Tenant, new_name},
+    process::eventually,
+};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const PODS: &str = "/api/v1/pods";
+/// As many views as one user has read at a time.
+const EACH: usize = 16;
+
+struct Site {
+    app: Arc<App>,
+    tenant: Tenant,
+}
+
+impl Site {
+    /// Where a view may take that long.
+    async fn start(timeout: &str) -> Self {
+        let options = Options::default().with("OBSERVE_TIMEOUT", timeout).with("OBSERVE_INTERVAL", "1d");
+        let app = App::start_with(options).await;
+        let tenant = app.tenant().await;
+        Self { app: Arc::new(app), tenant }
+    }
+
+    /// Attaches a cluster; its path.
+    async fn attach(&self, kubeconfig: Value) -> String {
+        let provisioner = format!("Provisioner:{}", self.tenant.provisioner);
+        let cluster = json!({"name": new_name("cluster"), "provisioner": provisioner, "kubeconfig": kubeconfig});
+        format!("/clusters/{}", self.app.post("/clusters", &self.tenant.admin.token, cluster).await.id())
+    }
+
+    /// Begins to read a view.
+    fn begin(&self, who: &Person, path: String) -> JoinHandle<Answer> {
+        let (app, token) = (self.app.clone(), who.token.clone());
+        tokio::spawn(async move { app.get(&path, &token).await })
+    }
+
+    /// Begins to read views of that many clusters, which all wait for their pods then.
+    async fn begin_slow(&self, who: &Person, slow: &FakeApi, count: usize) -> Vec<JoinHandle<Answer>> {
+        let (before, mut begun) = (slow.asked_for(PODS), Vec::new());
+        for number in 0..count {
+            let path = self.attach(slow.kubeconfig(&format!("token-{number}-{before}"))).await;
+            // A look asks whether it may list namespaces, and no pods.
+            begun.push(self.begin(who, format!("{path}/status")));
+        }
+        let all_wait = || async { slow.asked_for(PODS) >= before + count };
+        eventually("the pods of all slow clusters are asked for", PATIENCE, all_wait).await;
+        begun
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_healthy_cluster_is_shown_at_once_whoever_waits_for_slow_ones() {
+    let site = Site::start("50s").await;
+    let (slow, healthy) = (FakeApi::with_slow_pods().await, FakeApi::healthy().await);
+    let Tenant { admin, member, .. } = &site.tenant;
+    let path = site.attach(healthy.kubeconfig("a-token")).await;
+    let waiting = site.begin_slow(admin, &slow, EACH - 1).await;
+    for who in [admin, member] {
+        for view in ["status", "topology-data"] {
+            let started = Instant::now();
+            let shown = site.app.get(&format!("{path}/{view}"), &who.token).await.ok();
+            assert_eq!(shown["errors"], json!({}), "{view}");
+            assert!(started.elapsed() < Duration::from_secs(3), "{view} took {:?}", started.elapsed());
+        }
+    }
+    assert!(waiting.iter().all(|view| !view.is_finished()), "nobody's view was given up for it");
+    slow.release();
+    for view in waiting {
+        assert_eq!(view.await.unwrap().ok()["errors"], json!({}), "who waits gets the whole view in the end");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_too_many_slow_views_is_told_so_and_others_are_not_held_up() {
+    let site = Site::start("50s").await;
+    let (slow, healthy) = (FakeApi::with_slow_pods().await, FakeApi::healthy().await);
+    let Tenant { admin, member, .. } = &site.tenant;
+    let path = site.attach(healthy.kubeconfig("a-token")).await;
+    let waiting = site.begin_slow(admin, &slow, EACH).await;
+    let refused = site.app.get(&format!("{path}/status"), &admin.token).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.body);
+    assert_eq!(refused.body["error"], "too_many_requests");
+    let why = refused.body["description"].as_str().unwrap();
+    assert!(why.contains("16 live views") && why.contains("close pages"), "{why}");
+    assert!(refused.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
+    assert_eq!(site.app.get(&format!("{path}/status"), &member.token).await.status, StatusCode::OK);
+    slow.release();
+    for view in waiting {
+        view.await.unwrap().ok();
+    }
+    assert_eq!(site.app.get(&format!("{path}/status"), &admin.token).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_for_one_view_at_the_same_time_share_one_read() {
+    let site = Site::start("4s").await;
+    let slow = FakeApi::with_slow_pods().await;
+    let Tenant { admin, member, .. } = &site.tenant;
+    let path = site.attach(slow.kubeconfig("a-token")).await;
+    let started = Instant::now();
+    let windows: Vec<_> =
+        [admin, member].iter().cycle().take(40).map(|who| site.begin(who, format!("{path}/status"))).collect();
+    let mut answers = Vec::new();
+    for window in windows {
+        answers.push(window.await.unwrap().ok());
+    }
+    // The pods are late, and all else is shown, to all of them together.
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    assert_eq!(answers[0]["errors"]["pods"]["error"], "timed_out", "{}", answers[0]["errors"]);
+    assert_eq!(answers[0]["nodes"].as_array().unwrap().len(), 1);
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    assert_eq!(slow.asked_for(PODS), 1);
+    slow.release();
+    let newer = site.app.get(&format!("{path}/status"), &admin.token).await.ok();
+    assert_eq!((&newer["errors"], slow.asked_for(PODS)), (&json!({}), 2), "what has ended is not shown again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sharing_a_read_does_not_show_a_cluster_to_who_may_not_see_it() {
+    let site = Site::start("50s").await;
+    let slow = FakeApi::with_slow_pods().await;
+    let stranger = site.app.tenant().await.admin;
+    let waiting = site.begin_slow(&site.tenant.admin, &slow, 1).await;
+    let list = site.app.get("/clusters", &site.tenant.admin.token).await.ok();
+    let path = format!("/clusters/{}/status", list[0]["id"].as_str().unwrap());
+    assert_eq!(site.app.get(&path, &stranger.token).await.status, StatusCode::NOT_FOUND);
+    slow.release();
+    for view in waiting {
+        view.await.unwrap().ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_of_a_cluster_that_hangs_ends_within_the_observe_timeout() {
+    const TIMEOUT: Duration = Duration::from_secs(3);
+    let site = Site::start("3s").await;
+    let silent = FakeApi::silent().await;
+    let (admin, member) = (&site.tenant.admin, &site.tenant.member);
+    let path = site.attach(silent.kubeconfig("a-token")).await;
+    for view in ["status", "topology-data"] {
+        let started = Instant::now();
+        let first = site.begin(admin, format!("{path}/{view}"));
+        let second = site.begin(member, format!("{path}/{view}"));
+        for answer in [first.await.unwrap(), second.await.unwrap()] {
+            assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT, "{}", answer.body);
+            assert!(answer.body["description"].as_str().unwrap().contains("did not answer in time"), "{}", answer.body);
+        }
+        let took = started.elapsed();
+        assert!(took < TIMEOUT + Duration::from_secs(1), "{view} took {took:?}");
+    }
+}

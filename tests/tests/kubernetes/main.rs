@@ -1,0 +1,16 @@
+//! Clusters as they are observed, with real and with hostile API servers.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "test code: a failure is a panic"
+)]
+
+mod api;
+mod hostile;
+mod lists_and_looks;
+mod live;
+mod live_views;
+mod looks;

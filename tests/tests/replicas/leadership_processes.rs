@@ -1,0 +1,155 @@
+//! Replicas as processes of their own: one that leads is killed, or frozen at the worst moment.
+
+use std::{
+    io::Write as _,
+    process::{Child, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kqueen_adapters::{
+    leader::TTL,
+    storage::{EtcdSettings, Place, Settings, Stores, open},
+};
+use kqueen_domain::{
+    catalog::Catalog,
+    id::ClusterId,
+    port::{
+        leader::Leadership,
+        store::{ClusterCommit, ClusterSecrets, RecordChange, SecretUpdate, UserSecrets},
+    },
+};
+use kqueen_tests::{
+    contract::records::{a_cluster, a_ledger, a_provisioner, a_user, an_organization},
+    fixture::{
+        child::{on_etcd, place_of, say, task, this_binary, told},
+        etcd::shared_etcd,
+        process::{eventually, until_stopped},
+    },
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Within that time somebody follows a leader that is dead.
+const FAIL_OVER: Duration = Duration::from_secs(10);
+/// What comes about by itself may take this long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn open_at(place: Place) -> Stores {
+    let settings = Settings {
+        place,
+        secret_key: "a secret key for tests".into(),
+        previous_keys: Vec::new(),
+        kubeconfig_cache_bytes: Settings::KUBECONFIG_CACHE_BYTES,
+    };
+    open(settings, Arc::new(Catalog::new())).await.unwrap()
+}
+
+/// What a child does; nothing when run as a test.
+pub(super) fn child() {
+    let Some((task, place)) = task() else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(lead(&place, task.parse().unwrap()));
+}
+
+/// Leads, says so, and waits for a word. Then it does what it was about to do: writes under the term it had.
+async fn lead(place: &str, cluster: ClusterId) {
+    let stores = open_at(place_of(place)).await;
+    let (leadership, candidate) = stores.leadership(TTL);
+    tokio::spawn(candidate.run(CancellationToken::new()));
+    eventually("it leads", PATIENCE, async || leadership.term().is_some()).await;
+    let term = leadership.term().unwrap();
+    say("leads");
+    tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
+    let still = leadership.term() == Some(term);
+    let ledger = stores.clusters.ledger(cluster).await.unwrap();
+    let work = ClusterCommit {
+        ledger: Some((a_ledger(cluster, &["made by the old one"]), ledger.map(|ledger| ledger.revision))),
+        term: Some(term),
+        ..ClusterCommit::default()
+    };
+    let written = stores.clusters.commit(cluster, RecordChange::Keep(None), work).await.map(drop);
+    say(&format!("{still} {written:?}"));
+}
+
+/// A child that leads, and another replica, in this process, that waits to follow.
+struct Pair {
+    child: Child,
+    said: Box<dyn Iterator<Item = String>>,
+    stores: Stores,
+    leadership: Arc<dyn Leadership>,
+    cluster: ClusterId,
+    closing: CancellationToken,
+}
+
+async fn pair(settings: EtcdSettings) -> Pair {
+    let stores = open_at(Place::Etcd(settings.clone())).await;
+    let organization = an_organization();
+    stores.organizations.create(&organization).await.unwrap();
+    let user = a_user(organization.id);
+    stores.users.create(&user, UserSecrets::default()).await.unwrap();
+    let provisioner = a_provisioner(&user);
+    stores.provisioners.create(&provisioner, SecretUpdate::Keep, None).await.unwrap();
+    let cluster = a_cluster(&provisioner);
+    stores.clusters.create(&cluster, ClusterSecrets::default(), ClusterCommit::default(), None).await.unwrap();
+    let mut command = this_binary(&cluster.id.to_string(), &on_etcd(&settings));
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut said = told(&mut child);
+    assert_eq!(said.next().as_deref(), Some("leads"));
+    let (leadership, candidate) = stores.leadership(TTL);
+    let closing = CancellationToken::new();
+    tokio::spawn(candidate.run(closing.clone()));
+    Pair { child, said: Box::new(said), stores, leadership, cluster: cluster.id, closing }
+}
+
+impl Pair {
+    async fn takes_over(&self) {
+        eventually("the other leads", PATIENCE, async || self.leadership.term().is_some()).await;
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        self.closing.cancel();
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_leader_is_followed_in_time() {
+    let Some(etcd) = shared_etcd().await else { return };
+    let mut pair = pair(etcd.settings()).await;
+    assert_eq!(pair.leadership.term(), None);
+    pair.child.kill().unwrap();
+    pair.child.wait().unwrap();
+    let since = Instant::now();
+    pair.takes_over().await;
+    assert!(since.elapsed() < FAIL_OVER, "{:?}", since.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_leader_wakes_up_knowing_that_it_is_one_no_more() {
+    let Some(etcd) = shared_etcd().await else { return };
+    let mut pair = pair(etcd.settings()).await;
+    pair.signal(Signal::SIGSTOP);
+    until_stopped(pair.child.id());
+    pair.takes_over().await;
+    let term = pair.leadership.term();
+    let ledger = (a_ledger(pair.cluster, &["made by the new one"]), None);
+    let work = ClusterCommit { ledger: Some(ledger.clone()), term, ..ClusterCommit::default() };
+    let written = pair.stores.clusters.commit(pair.cluster, RecordChange::Keep(None), work).await.unwrap();
+    // It goes on where it stood: just before it writes.
+    pair.child.stdin.take().unwrap().write_all(b"go on\n").unwrap();
+    pair.signal(Signal::SIGCONT);
+    assert_eq!(pair.said.next().as_deref(), Some("false Err(NotLeader)"));
+    let stored = pair.stores.clusters.ledger(pair.cluster).await.unwrap().unwrap();
+    assert_eq!((stored.value, stored.revision), (ledger.0, written));
+}

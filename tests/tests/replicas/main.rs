@@ -1,0 +1,19 @@
+//! Several replicas on one etcd.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "test code: a failure is a panic"
+)]
+
+mod leadership;
+mod leadership_processes;
+mod replicas;
+
+/// What a process does that a test starts; nothing when run as a test.
+#[test]
+fn child() {
+    leadership_processes::child();
+}
