@@ -16,6 +16,7 @@ use kqueen_domain::{
     name::{EmailAddress, Namespace, OrganizationName, Username},
     secret::Password,
 };
+use zeroize::Zeroizing;
 
 use crate::{
     api, compose,
@@ -233,8 +234,8 @@ fn password(asked: &CreateAdmin) -> io::Result<Password> {
     } else if asked.password_stdin {
         limited(io::stdin().lock())?
     } else if io::stdin().is_terminal() {
-        let first = rpassword::prompt_password("Password: ")?;
-        if first != rpassword::prompt_password("Repeat the password: ")? {
+        let first = Zeroizing::new(rpassword::prompt_password("Password: ")?);
+        if first != Zeroizing::new(rpassword::prompt_password("Repeat the password: ")?) {
             return Err(io::Error::other("the passwords differ"));
         }
         first
@@ -251,8 +252,8 @@ fn password(asked: &CreateAdmin) -> io::Result<Password> {
     }
 }
 
-fn limited(source: impl Read) -> io::Result<String> {
-    let mut text = String::new();
+fn limited(source: impl Read) -> io::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
     source.take(LONGEST_PASSWORD_FILE).read_to_string(&mut text)?;
     Ok(text)
 }

@@ -17,6 +17,7 @@ use kube::{
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::{Limits, connect::Connector, failure::Failure};
 
@@ -146,14 +147,15 @@ fn config(access: &ApiAccess) -> Result<Config, Failure> {
 /// The header that says who we are, if it is not the client certificate. A token goes before a password, as it does for kubectl.
 fn authorization(credentials: &Credentials) -> Result<Option<HeaderValue>, Failure> {
     let text = match (&credentials.token, &credentials.password) {
-        (Some(token), _) => format!("Bearer {}", token.expose_secret()),
+        (Some(token), _) => Zeroizing::new(format!("Bearer {}", token.expose_secret())),
         (None, Some((name, password))) => {
-            format!("Basic {}", STANDARD.encode(format!("{name}:{}", password.expose_secret())))
+            let pair = Zeroizing::new(format!("{name}:{}", password.expose_secret()));
+            Zeroizing::new(format!("Basic {}", *Zeroizing::new(STANDARD.encode(&*pair))))
         }
         (None, None) => return Ok(None),
     };
-    let mut value =
-        HeaderValue::try_from(text).map_err(|_| Failure::UnusableKubeconfig("its credentials are not usable"))?;
+    let mut value = HeaderValue::try_from(text.as_str())
+        .map_err(|_| Failure::UnusableKubeconfig("its credentials are not usable"))?;
     value.set_sensitive(true);
     Ok(Some(value))
 }

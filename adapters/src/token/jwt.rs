@@ -25,6 +25,14 @@ struct Payload {
     generation: u64,
 }
 
+/// Identity of a token: a digest, so that no token is kept.
+type Fingerprint = [u8; 32];
+
+fn fingerprint(token: &str) -> Fingerprint {
+    let digest = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
+    Fingerprint::try_from(digest.as_ref()).unwrap_or_default()
+}
+
 /// Signs and checks tokens with one secret key. Checked tokens are remembered, bounded in number; what changes with time or with
 /// the user is checked anew each time.
 pub struct JwtSigner {
@@ -32,7 +40,7 @@ pub struct JwtSigner {
     validation: Validation,
     encoding: EncodingKey,
     decoding: DecodingKey,
-    checked: Cache<Box<str>, Claims>,
+    checked: Cache<Fingerprint, Claims>,
 }
 
 impl JwtSigner {
@@ -56,11 +64,12 @@ impl JwtSigner {
     }
 
     fn claims(&self, token: &str) -> Result<Claims, TokenError> {
-        if let Some(claims) = self.checked.get(token) {
-            return Ok(claims);
-        }
         if token.len() > LONGEST {
             return Err(TokenError::Invalid);
+        }
+        let fingerprint = fingerprint(token);
+        if let Some(claims) = self.checked.get(&fingerprint) {
+            return Ok(claims);
         }
         let payload =
             decode::<Payload>(token, &self.decoding, &self.validation).map_err(|_| TokenError::Invalid)?.claims;
@@ -71,7 +80,7 @@ impl JwtSigner {
             issued_at: time(payload.iat)?,
             expires_at: time(payload.exp)?,
         };
-        self.checked.insert(token.into(), claims);
+        self.checked.insert(fingerprint, claims);
         Ok(claims)
     }
 }
@@ -91,7 +100,7 @@ impl TokenSigner for JwtSigner {
     fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, TokenError> {
         let claims = self.claims(token)?;
         if claims.expires_at <= now {
-            self.checked.remove(token);
+            self.checked.remove(&fingerprint(token));
             return Err(TokenError::Expired);
         }
         if claims.issued_at > now + SKEW {

@@ -1,9 +1,9 @@
 //! What else the program talks to: a mail server, and the Jenkins a Jenkins provisioner starts from.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
+use kqueen_domain::secret::SecretMap;
 use secrecy::SecretString;
-use serde_json::{Map, Value};
 use url::Url;
 
 use super::{settings::Settings, value};
@@ -26,18 +26,12 @@ impl Mail {
 }
 
 /// A Jenkins job and the parameters every run of it gets.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct JenkinsJob {
     /// Its name, with its folders.
     pub name: String,
     /// Parameters; they may hold passwords.
-    pub context: Map<String, Value>,
-}
-
-impl fmt::Debug for JenkinsJob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JenkinsJob").field("name", &self.name).finish_non_exhaustive()
-    }
+    pub context: SecretMap,
 }
 
 /// What a Jenkins provisioner starts from.
@@ -75,8 +69,8 @@ impl Jenkins {
             username: username?,
             password: password?,
             anchor_parameter: anchor_parameter?,
-            provision: JenkinsJob { name: provision_name?, context: provision_context? },
-            deprovision: JenkinsJob { name: deprovision_name?, context: deprovision_context? },
+            provision: JenkinsJob { name: provision_name?, context: provision_context?.into() },
+            deprovision: JenkinsJob { name: deprovision_name?, context: deprovision_context?.into() },
             parameter_map: parameter_map?,
         })
     }

@@ -1,13 +1,14 @@
 //! The keys that sign tokens and seal secrets, and the one that is made by itself for a try-out.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use super::settings::Settings;
 
@@ -17,12 +18,18 @@ const OWN_CHARACTERS: usize = 8;
 const ADVICE: &str = "set 16 characters or more that nobody can guess, for example from `openssl rand -base64 32`";
 
 /// The keys in use.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SecretKeys {
     /// Signs and seals.
     pub current: SecretString,
     /// Still read, newest first.
     pub previous: Vec<SecretString>,
+}
+
+impl fmt::Debug for SecretKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKeys(hidden)")
+    }
 }
 
 /// What to do in `dev_mode` when there is no key yet.
@@ -93,7 +100,7 @@ fn kept_key(path: &Path, missing: MissingKey) -> io::Result<SecretString> {
 }
 
 fn read_key(path: &Path) -> io::Result<SecretString> {
-    let mut text = String::new();
+    let mut text = Zeroizing::new(String::with_capacity(4096));
     fs::File::open(path)?.take(4096).read_to_string(&mut text)?;
     if text.trim().len() < SHORTEST_KEY {
         return Err(io::Error::other("what is there is too short to be a key"));

@@ -9,6 +9,7 @@ use std::{
 
 use secrecy::SecretString;
 use toml::{Table, Value};
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     environment::{self, Environment},
@@ -85,6 +86,22 @@ struct Setting {
     origin: Origin,
 }
 
+/// What was given as a secret lives on in the type that has it; the layers it was read from are overwritten.
+impl Drop for Setting {
+    fn drop(&mut self) {
+        overwrite(&mut self.value);
+    }
+}
+
+fn overwrite(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(overwrite),
+        Value::Table(table) => table.iter_mut().for_each(|(_, value)| overwrite(value)),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
+    }
+}
+
 /// All settings, and the problems met so far while reading them.
 pub(super) struct Settings {
     values: BTreeMap<String, Setting>,
@@ -132,7 +149,7 @@ impl Settings {
         };
         let name = path.display().to_string();
         let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
+            Ok(text) => Zeroizing::new(text),
             Err(error) => {
                 let advice = format!("name a readable TOML file with {}", environment::CONFIG_FILE);
                 self.problems.push(Problem::new(name, format!("cannot be read: {error}"), advice));
@@ -263,7 +280,7 @@ impl Settings {
             if length > LARGEST_SECRET_FILE {
                 return Err(std::io::Error::other("it is larger than 64 KiB"));
             }
-            std::fs::read_to_string(path)
+            std::fs::read_to_string(path).map(Zeroizing::new)
         };
         let file_key = format!("{key}_file");
         match read() {

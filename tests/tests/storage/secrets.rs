@@ -44,6 +44,54 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
+/// Types named `Secret…` in a source that derive something which would show them. `Secret` itself names the place of one in a store.
+fn shown_by_derive(source: &str) -> Vec<String> {
+    let mut derived = String::new();
+    let mut wrong = Vec::new();
+    for line in source.lines().map(str::trim) {
+        let name = ["struct ", "enum "].iter().find_map(|kind| line.split_once(kind));
+        let name = name.filter(|(before, _)| before.is_empty() || before.starts_with("pub"));
+        let name = name.and_then(|(_, rest)| rest.split(|letter: char| !letter.is_alphanumeric()).next());
+        if let Some(name) = name {
+            let is_secret = name.strip_prefix("Secret").is_some_and(|rest| !rest.is_empty());
+            if is_secret && ["Debug", "Serialize"].iter().any(|shows| derived.contains(shows)) {
+                wrong.push(name.to_owned());
+            }
+            derived.clear();
+        } else if line.is_empty() || line.ends_with([';', '}']) {
+            derived.clear();
+        } else if !line.starts_with("//") {
+            derived.push_str(line);
+        }
+    }
+    wrong
+}
+
+fn sources(folder: &Path) -> Vec<std::path::PathBuf> {
+    files(folder).into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
+}
+
+#[test]
+fn no_type_named_secret_derives_what_shows_it() {
+    let one_line = "#[derive(Debug)]\npub(crate) struct SecretThing(String);\n";
+    let several_lines = "#[derive(\n    Clone,\n    serde::Serialize,\n)]\n/// A thing.\nenum SecretThing<T> {\n";
+    let others = "#[derive(Debug)]\nstruct Plain;\n\n#[derive(Clone)]\npub struct SecretThing(Plain);\n";
+    assert_eq!(shown_by_derive(one_line), ["SecretThing"]);
+    assert_eq!(shown_by_derive(several_lines), ["SecretThing"]);
+    assert!(shown_by_derive(others).is_empty());
+
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let all = ["domain/src", "adapters/src", "app/src", "tests/src"].map(|folder| sources(&workspace.join(folder)));
+    let (mut wrong, mut secrets) = (Vec::new(), 0);
+    for path in all.iter().flatten() {
+        let source = std::fs::read_to_string(path).unwrap();
+        secrets += source.matches("struct Secret").count();
+        wrong.extend(shown_by_derive(&source).into_iter().map(|name| format!("{name} in {}", path.display())));
+    }
+    assert!(secrets >= 3, "the sources were found");
+    assert!(wrong.is_empty(), "hide these, or name them otherwise: {wrong:?}");
+}
+
 #[tokio::test]
 async fn what_is_planted_comes_out_nowhere() {
     let options =

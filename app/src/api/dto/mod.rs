@@ -13,6 +13,8 @@ pub mod timeline;
 pub mod topology;
 pub mod user;
 
+use std::fmt;
+
 use kqueen_domain::{document::Document, secret::Kubeconfig};
 use poem_openapi::{Object, types::Any};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error};
@@ -32,13 +34,18 @@ pub fn free_text(document: &Document) -> FreeText {
 }
 
 /// A kubeconfig in an answer: a JSON object, in memory that is zeroed.
-#[derive(Debug)]
 pub struct SecretJson(Option<Kubeconfig>);
 
 /// A kubeconfig, or an empty object where there is none yet.
 #[must_use]
 pub const fn secret_json(kubeconfig: Option<Kubeconfig>) -> Any<SecretJson> {
     Any(SecretJson(kubeconfig))
+}
+
+impl fmt::Debug for SecretJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretJson(hidden)")
+    }
 }
 
 impl Serialize for SecretJson {

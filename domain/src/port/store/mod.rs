@@ -19,6 +19,8 @@ mod orphans;
 mod provisioners;
 mod users;
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 
 #[cfg(any(test, feature = "mock"))]
@@ -73,7 +75,7 @@ pub enum StoreError {
 }
 
 /// What to do with a secret that belongs to a record.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub enum SecretUpdate<T> {
     /// Leave it as it is.
     #[default]
@@ -82,6 +84,16 @@ pub enum SecretUpdate<T> {
     Set(T),
     /// Remove it.
     Remove,
+}
+
+impl<T> fmt::Debug for SecretUpdate<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keep => "Keep",
+            Self::Set(_) => "Set(hidden)",
+            Self::Remove => "Remove",
+        })
+    }
 }
 
 impl<T> From<Option<T>> for SecretUpdate<T> {
