@@ -182,7 +182,7 @@ fn neither_debug_nor_description_shows_a_secret() {
         ("KQUEEN_BOOTSTRAP_ADMIN_PASSWORD", "hidden-7-ajq"),
     ];
     let config = load(&given).unwrap();
-    assert_eq!(config.jenkins.provision.context["TOKEN"], "hidden-6");
+    assert_eq!(config.jenkins.provision.context.get("TOKEN").unwrap(), "hidden-6");
     assert!(!format!("{config:?}").contains("hidden-"));
     let shown = Config::describe(variables(&given)).unwrap();
     assert!(!shown.contains("hidden-"), "{shown}");

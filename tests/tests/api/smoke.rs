@@ -1,6 +1,9 @@
 //! The service starts, lets the first superadmin in, and survives a kill.
 
-use kqueen_tests::fixture::{app::App, app::Options, etcd::shared_etcd};
+use kqueen_tests::fixture::{
+    app::{App, Options},
+    etcd::shared_etcd,
+};
 use serde_json::json;
 
 async fn lives_on(mut app: App) {
