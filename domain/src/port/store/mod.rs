@@ -66,7 +66,7 @@ pub enum StoreError {
     /// The store cannot be reached or does not accept writes; trying later may help.
     #[error("the store is not available")]
     Unavailable(#[source] BoxError),
-    /// The write carried a [`Term`] that has ended: another replica leads.
+    /// The write carried a [`Term`](crate::port::leader::Term) that has ended: another replica leads.
     #[error("another replica leads")]
     NotLeader,
     /// What is stored cannot be read: damaged, of a newer format, or sealed with a key we do not have.

@@ -12,7 +12,7 @@ use crate::{
     service::{ServiceError, clusters::Clusters},
 };
 
-/// Use cases that read a live cluster. They write nothing; what is stored of a cluster is kept fresh by [`super::reconcile`].
+/// Use cases that read a live cluster. They write nothing; what is stored of a cluster is kept fresh by [`reconcile`](crate::service::reconcile).
 pub struct LiveViews {
     /// Finds clusters and their kubeconfigs.
     pub clusters: Arc<Clusters>,
