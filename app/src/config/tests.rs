@@ -111,19 +111,19 @@ fn all_problems_are_told_at_once() {
         ]
     );
     assert!(
-        found.contains(&"KQUEEN_STORAGE_KIND: \"mysql\" is not accepted; give one of sled, etcd, memory".to_owned())
+        found.contains(&"KQUEEN_STORAGE_KIND: \"mysql\" is not accepted; use one of sled, etcd, memory".to_owned())
     );
 }
 
 #[test]
 fn a_weak_key_is_refused_outside_of_dev_mode() {
     let weak = ("KQUEEN_SECRET_KEY", "SecretSecretSecret123");
-    assert!(problems(&[weak])[0].starts_with("KQUEEN_SECRET_KEY: is made of well-known words"));
+    assert!(problems(&[weak])[0].starts_with("KQUEEN_SECRET_KEY: consists of well-known words"));
     assert!(load(&[weak, ("KQUEEN_DEV_MODE", "true")]).is_ok());
     let short = ("KQUEEN_SECRET_KEY", "x9K2mQ");
     assert!(problems(&[short, ("KQUEEN_DEV_MODE", "true")])[0].starts_with("KQUEEN_SECRET_KEY: has 6 characters"));
     let default = ("KQUEEN_BOOTSTRAP_ADMIN_PASSWORD", "default");
-    assert!(problems(&[KEY, default])[0].starts_with("KQUEEN_BOOTSTRAP_ADMIN_PASSWORD: is short or well known"));
+    assert!(problems(&[KEY, default])[0].starts_with("KQUEEN_BOOTSTRAP_ADMIN_PASSWORD: is short or easy to guess"));
 }
 
 #[test]

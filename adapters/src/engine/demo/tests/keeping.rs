@@ -38,7 +38,7 @@ async fn a_damaged_file_is_an_empty_cloud() {
     assert_eq!(kept().await, 1);
     for damaged in [
         &whole[..whole.len() / 2],
-        &whole.replace("\"format\":1", "\"format\":2"),
+        &whole.replace("\"format\":2", "\"format\":3"),
         &whole.replace("\"node_count\":3", "\"node_count\":4000000000"),
         "",
     ] {
