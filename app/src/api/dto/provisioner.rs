@@ -8,7 +8,7 @@ use kqueen_domain::{
     provisioner::ProvisionerPhase,
     service::provisioners::{NewProvisioner, ProvisionerPatch},
 };
-use poem_openapi::{Enum, Object, types::Any};
+use poem_openapi::{Enum, Object, types::{Any, MaybeUndefined}};
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -121,9 +121,10 @@ pub struct NestedProvisioner {
     /// How it stands, for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<ProvisionerPhaseWord>,
-    /// What is the matter, for programs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status_reason: Option<ReasonCode>,
+    /// What is the matter, for programs; null where nothing is.
+    #[oai(nullable)]
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub status_reason: MaybeUndefined<ReasonCode>,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_message: Option<String>,
@@ -159,7 +160,7 @@ impl From<ProvisionerView> for NestedProvisioner {
             parameters: Some(view.parameters),
             state: Some(view.state),
             phase: Some(view.phase),
-            status_reason: view.status_reason,
+            status_reason: MaybeUndefined::from_opt_null(view.status_reason),
             status_message: Some(view.status_message),
             observed_at: Some(view.observed_at),
             state_changed_at: Some(view.state_changed_at),
