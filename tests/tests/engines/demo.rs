@@ -84,7 +84,7 @@ impl Stage for DemoStage {
 
     async fn look(&self, name: &ResourceRef) -> Option<Value> {
         for cluster in self.kept() {
-            let tag: OwnershipTag = serde_json::from_value(cluster["mark"].clone()).unwrap();
+            let tag: OwnershipTag = serde_json::from_value(cluster["tag"].clone()).unwrap();
             let spec = ClusterSpec { tag, name: String::new(), parameters: SecretMap::new(), known: Vec::new() };
             let Observation::Present(seen) = self.engine.observe(&self.credentials, &spec).await.unwrap() else {
                 continue;
