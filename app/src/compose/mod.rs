@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use kqueen_adapters::{
     inspector::{DemoInspector, KubeInspector, Limits as InspectorLimits},
-    leader::Candidate,
+    leader::{self, Candidate},
     storage::OpenError,
     token::JwtSigner,
 };
@@ -55,8 +55,6 @@ use crate::{
     },
 };
 
-/// A replica that leads and dies is followed within little more than that.
-const LEASE: Duration = Duration::from_secs(5);
 /// One in so many connections may be an event stream: others are to get through as well.
 const STREAMS: usize = 4;
 /// How many turns may wait for something that does not answer: each is a task and a connection.
@@ -189,7 +187,7 @@ impl Service {
             timeout,
             clock: clock.clone(),
         });
-        let (leadership, candidate) = stores.leadership(LEASE);
+        let (leadership, candidate) = stores.leadership(leader::TTL);
         let providers = Providers {
             catalog: catalog.clone(),
             clusters: stores.clusters.clone(),
