@@ -16,8 +16,7 @@ use poem_openapi::{
 };
 use serde::Serialize;
 
-use super::live::NoSlot;
-use crate::events::Full;
+use crate::{api::live::NoSlot, events::Full};
 
 /// After how many seconds there may be room for one more stream.
 const STREAM_LATER: u64 = 30;

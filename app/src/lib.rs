@@ -5,6 +5,7 @@ pub mod banner;
 pub mod cli;
 pub mod compose;
 pub mod config;
+pub mod error;
 pub mod events;
 pub mod healthcheck;
 pub mod http;

@@ -1,19 +1,18 @@
 //! Logging in.
 
+use crate::api::State;
 use poem::Request;
 use poem_openapi::OpenApi;
 
 use super::{
-    Api, Tag,
+    Tag,
     body::Body,
     dto::session::{Credentials, Token},
-    error::ApiError,
-    ready,
     rendered::Rendered,
 };
-use crate::http::RequestContext;
+use crate::{error::ApiError, http::context::RequestContext};
 
-pub(super) struct AuthApi(pub(super) Option<Api>);
+pub(super) struct AuthApi;
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Auth")]
 impl AuthApi {
@@ -22,10 +21,15 @@ impl AuthApi {
     /// Attempts are limited per user name and per address; beyond that the answer is 429 with `Retry-After`. Clients whose address a
     /// trusted proxy does not tell, or tells in several ways, count as one.
     #[oai(path = "/auth", method = "post", operation_id = "auth")]
-    async fn auth(&self, request: &Request, body: Body<Credentials>) -> Result<Rendered<Token>, ApiError> {
+    async fn auth(
+        &self,
+        api: State<'_>,
+        request: &Request,
+        body: Body<Credentials>,
+    ) -> Result<Rendered<Token>, ApiError> {
         let (username, password) = body.read()?;
         let origin = RequestContext::of(request)?.peer.origin;
-        let access_token = ready(self.0.as_ref())?.sessions.log_in(&username, password, origin).await?;
+        let access_token = api.sessions.log_in(&username, password, origin).await?;
         Ok(Rendered::of(&Token { access_token }))
     }
 }

@@ -17,8 +17,8 @@ use poem_openapi::{
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{error::ApiError, json, read_only};
-use crate::http::RequestContext;
+use super::{json, read_only};
+use crate::{error::ApiError, http::context::RequestContext};
 
 /// A JSON object of the shape `T`, which is what the document declares.
 pub struct Body<T> {

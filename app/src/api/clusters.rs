@@ -1,5 +1,6 @@
 //! Clusters.
 
+use crate::api::State;
 use kqueen_domain::{
     access::Caller,
     catalog,
@@ -21,25 +22,23 @@ use super::{
         status::ClusterStatusView,
         topology::TopologyView,
     },
-    error::ApiError,
     expected,
     header::HeaderText,
     once,
     page::{ListQuery, PhasedQuery},
-    ready,
     rendered::{Cached, Listed, Rendered},
     security::Authenticated,
 };
 
-pub(super) struct ClustersApi(pub(super) Option<Api>);
+use crate::error::ApiError;
 
-impl ClustersApi {
-    /// The revision a request expects.
-    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Result<Expected, ApiError> {
-        let clusters = &ready(self.0.as_ref())?.clusters;
-        let now = || clusters.get(caller, id.0.into()).ok().map(|view| view.cluster.revision);
-        Ok(expected(tags.0.as_deref(), now))
-    }
+pub(super) struct ClustersApi;
+
+/// The revision a request expects.
+fn expected_revision(api: &Api, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Expected {
+    let clusters = &api.clusters;
+    let now = || clusters.get(caller, id.0.into()).ok().map(|view| view.cluster.revision);
+    expected(tags.0.as_deref(), now)
 }
 
 fn shown(api: &Api, caller: &Caller, cluster: ClusterWithKubeconfig) -> Rendered<ClusterView> {
@@ -61,10 +60,10 @@ impl ClustersApi {
     #[oai(path = "/", method = "get", operation_id = "cluster_list")]
     async fn list(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         query: PhasedQuery,
     ) -> Result<Rendered<Listed<Cached<ClusterView>>>, ApiError> {
-        let api = ready(self.0.as_ref())?;
         let query = api.views.cluster_query(&query)?;
         let page = api.clusters.list(&caller.0, &query.list)?;
         if api.wake_on_list {
@@ -80,31 +79,40 @@ impl ClustersApi {
     #[oai(path = "/", method = "post", operation_id = "cluster_create")]
     async fn create(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         #[oai(name = "Idempotency-Key")] key: HeaderText,
         body: Body<ClusterCreate>,
     ) -> Result<Rendered<ClusterView>, ApiError> {
-        let api = ready(self.0.as_ref())?;
         let once = once(key.0, body.bytes())?;
         let new = body.read()?;
         let cluster = api.clusters.create(&caller.0, new, once).await?;
         api.wake.now(cluster.view.cluster.record.id);
-        Ok(shown(api, &caller.0, cluster))
+        Ok(shown(&api, &caller.0, cluster))
     }
 
     /// Tell how many clusters there are and which share of them is well.
     #[oai(path = "/health", method = "get", operation_id = "cluster_health")]
-    async fn health(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Health>, ApiError> {
-        let tally = ready(self.0.as_ref())?.clusters.health(&caller.0, &query.list)?;
+    async fn health(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        query: ListQuery,
+    ) -> Result<Rendered<Health>, ApiError> {
+        let tally = api.clusters.health(&caller.0, &query.list)?;
         Ok(Rendered::of(&Health::from(tally)))
     }
 
     /// Show one cluster, with its kubeconfig where the policy lets the caller read it.
     #[oai(path = "/:id", method = "get", operation_id = "cluster_get")]
-    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterView>, ApiError> {
-        let api = ready(self.0.as_ref())?;
+    async fn get(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        id: Path<Uuid>,
+    ) -> Result<Rendered<ClusterView>, ApiError> {
         let cluster = api.clusters.show(&caller.0, id.0.into()).await?;
-        Ok(shown(api, &caller.0, cluster))
+        Ok(shown(&api, &caller.0, cluster))
     }
 
     /// Change a cluster: name, owner, metadata, kubeconfig.
@@ -116,13 +124,13 @@ impl ClustersApi {
     #[oai(path = "/:id", method = "patch", operation_id = "cluster_update")]
     async fn update(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<ClusterUpdate>,
     ) -> Result<Rendered<ClusterView>, ApiError> {
-        let api = ready(self.0.as_ref())?;
-        let expected = self.expected(&caller.0, &id, &if_match)?;
+        let expected = expected_revision(&api, &caller.0, &id, &if_match);
         let now = || {
             let view = api.clusters.get(&caller.0, id.0.into()).ok()?;
             serde_json::from_str(api.views.cluster(&caller.0, &view, true).text()).ok()
@@ -130,7 +138,7 @@ impl ClustersApi {
         let patch = body.read(now)?;
         let cluster = api.clusters.update(&caller.0, id.0.into(), patch, expected).await?;
         api.wake.now(id.0.into());
-        Ok(shown(api, &caller.0, cluster))
+        Ok(shown(&api, &caller.0, cluster))
     }
 
     /// Delete a cluster. One that was attached is detached: what it runs on is not touched.
@@ -140,12 +148,13 @@ impl ClustersApi {
     #[oai(path = "/:id", method = "delete", operation_id = "cluster_delete")]
     async fn delete(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: HeaderText,
     ) -> Result<Rendered<Deleted>, ApiError> {
-        let expected = self.expected(&caller.0, &id, &if_match)?;
-        ready(self.0.as_ref())?.clusters.delete(&caller.0, id.0.into(), expected).await?;
+        let expected = expected_revision(&api, &caller.0, &id, &if_match);
+        api.clusters.delete(&caller.0, id.0.into(), expected).await?;
         Ok(Rendered::of(&Deleted::of(id.0)))
     }
 
@@ -155,29 +164,48 @@ impl ClustersApi {
     /// not answer in time. Requests for the same view that arrive while it is being read share one answer. 429 when too many other views
     /// are being read for you.
     #[oai(path = "/:id/status", method = "get", operation_id = "cluster_status")]
-    async fn status(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ClusterStatusView>, ApiError> {
-        ready(self.0.as_ref())?.live.status(&caller.0, id.0.into()).await
+    async fn status(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        id: Path<Uuid>,
+    ) -> Result<Rendered<ClusterStatusView>, ApiError> {
+        api.live.status(&caller.0, id.0.into()).await
     }
 
     /// Show what runs in a cluster as a graph, live: items by uid, and relations from one to another.
     ///
     /// Errors are those of `status`.
     #[oai(path = "/:id/topology-data", method = "get", operation_id = "cluster_topology")]
-    async fn topology(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<TopologyView>, ApiError> {
-        ready(self.0.as_ref())?.live.topology(&caller.0, id.0.into()).await
+    async fn topology(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        id: Path<Uuid>,
+    ) -> Result<Rendered<TopologyView>, ApiError> {
+        api.live.topology(&caller.0, id.0.into()).await
     }
 
     /// Show the kubeconfig, where the policy lets the caller read it.
     #[oai(path = "/:id/kubeconfig", method = "get", operation_id = "cluster_kubeconfig")]
-    async fn kubeconfig(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Any<SecretJson>>, ApiError> {
-        let kubeconfig = ready(self.0.as_ref())?.clusters.kubeconfig(&caller.0, id.0.into()).await?;
+    async fn kubeconfig(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        id: Path<Uuid>,
+    ) -> Result<Rendered<Any<SecretJson>>, ApiError> {
+        let kubeconfig = api.clusters.kubeconfig(&caller.0, id.0.into()).await?;
         Ok(Rendered::secret(&secret_json(Some(kubeconfig))))
     }
 
     /// Tell how far the making of a cluster is. `response` is 501 where the engine cannot tell.
     #[oai(path = "/:id/progress", method = "get", operation_id = "cluster_progress")]
-    async fn progress(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<ProgressView>, ApiError> {
-        let api = ready(self.0.as_ref())?;
+    async fn progress(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        id: Path<Uuid>,
+    ) -> Result<Rendered<ProgressView>, ApiError> {
         let Progress { percent, phase } = api.clusters.progress(&caller.0, id.0.into())?;
         let (response, progress) = percent.map_or((501, 0), |percent| (200, percent));
         let result = api.views.caption(phase).to_owned();
@@ -188,31 +216,31 @@ impl ClustersApi {
     #[oai(path = "/:id/resize", method = "patch", operation_id = "cluster_resize")]
     async fn resize(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<Resize>,
     ) -> Result<Rendered<Cached<ClusterView>>, ApiError> {
-        let api = ready(self.0.as_ref())?;
-        let expected = self.expected(&caller.0, &id, &if_match)?;
+        let expected = expected_revision(&api, &caller.0, &id, &if_match);
         let node_count = body.read()?;
         let view = api.clusters.resize(&caller.0, id.0.into(), node_count, expected).await?;
-        Ok(without_kubeconfig(api, &caller.0, &view))
+        Ok(without_kubeconfig(&api, &caller.0, &view))
     }
 
     /// Switch network policy. The answer does not wait for the provider; 409 `unsupported` where the engine cannot.
     #[oai(path = "/:id/set_network_policy", method = "patch", operation_id = "cluster_set_network_policy")]
     async fn set_network_policy(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<NetworkPolicy>,
     ) -> Result<Rendered<Cached<ClusterView>>, ApiError> {
-        let api = ready(self.0.as_ref())?;
-        let expected = self.expected(&caller.0, &id, &if_match)?;
+        let expected = expected_revision(&api, &caller.0, &id, &if_match);
         let policy = body.read()?;
         let view = api.clusters.set_network_policy(&caller.0, id.0.into(), policy, expected).await?;
-        Ok(without_kubeconfig(api, &caller.0, &view))
+        Ok(without_kubeconfig(&api, &caller.0, &view))
     }
 }

@@ -1,5 +1,6 @@
 //! The stream of what changes.
 
+use crate::api::State;
 use kqueen_domain::service::people::sessions::Session;
 use poem::{
     IntoResponse, Request, Response,
@@ -12,10 +13,10 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
 };
 
-use super::{Api, Tag, error::ApiError, ready, security::Watching};
-use crate::http::Endless;
+use super::{Tag, security::Watching};
+use crate::{error::ApiError, http::Endless};
 
-pub(super) struct EventsApi(pub(super) Option<Api>);
+pub(super) struct EventsApi;
 
 /// An answer that goes on.
 struct EventStream(Response);
@@ -34,6 +35,7 @@ impl EventsApi {
     #[oai(path = "/events", method = "get", operation_id = "event_stream")]
     async fn stream(
         &self,
+        api: State<'_>,
         watching: Watching,
         request: &Request,
         /// Id of the last event that was received: the stream goes on after it, also on another replica. Browsers send it by themselves.
@@ -47,7 +49,6 @@ impl EventsApi {
         if !takes_events(request.headers()) {
             return Err(ApiError::not_acceptable("text/event-stream"));
         }
-        let api = ready(self.0.as_ref())?;
         let last = last_event_id.0.filter(|id| !id.is_empty()).or(last_event.0.filter(|id| !id.is_empty()));
         let session: Session = watching.0;
         let events = api.events.watch(session, last.as_deref()).map_err(ApiError::too_many_streams)?;

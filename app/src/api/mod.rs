@@ -1,9 +1,8 @@
-//! The REST API, version 1: one file per resource with thin handlers, the shapes in [`dto`], errors in [`error`].
+//! The REST API, version 1: one file per resource with thin handlers, the shapes in [`dto`], errors in [`crate::error`].
 
 pub mod body;
 pub mod document;
 pub mod dto;
-pub mod error;
 mod header;
 mod json;
 pub mod live;
@@ -38,12 +37,12 @@ use kqueen_domain::{
         provisioners::Provisioners,
     },
 };
-use poem::{IntoEndpoint, endpoint::BoxEndpoint};
+use poem::{EndpointExt, endpoint::BoxEndpoint, web::Data};
 use poem_openapi::{LicenseObject, OpenApiService, ServerObject, Tags};
 use serde_json::Value;
 
+use crate::error::ApiError;
 pub use document::document;
-use error::ApiError;
 use live::LiveReads;
 use views::Views;
 
@@ -121,18 +120,18 @@ type Handlers = (
 );
 
 /// The handlers as a service of the framework.
-fn openapi_service(api: Option<Api>) -> OpenApiService<Handlers, ()> {
+fn openapi_service() -> OpenApiService<Handlers, ()> {
     let handlers = (
-        service::ServiceApi(api.clone()),
-        auth::AuthApi(api.clone()),
-        clusters::ClustersApi(api.clone()),
-        operations::OperationsApi(api.clone()),
-        orphans::OrphansApi(api.clone()),
-        events::EventsApi(api.clone()),
-        provisioners::ProvisionersApi(api.clone()),
-        organizations::OrganizationsApi(api.clone()),
-        users::UsersApi(api.clone()),
-        configuration::ConfigurationApi(api),
+        service::ServiceApi,
+        auth::AuthApi,
+        clusters::ClustersApi,
+        operations::OperationsApi,
+        orphans::OrphansApi,
+        events::EventsApi,
+        provisioners::ProvisionersApi,
+        organizations::OrganizationsApi,
+        users::UsersApi,
+        configuration::ConfigurationApi,
     );
     OpenApiService::new(handlers, "KQueen", env!("CARGO_PKG_VERSION"))
         .description("Provisions, imports, operates and observes Kubernetes clusters for many organizations.")
@@ -143,7 +142,7 @@ fn openapi_service(api: Option<Api>) -> OpenApiService<Handlers, ()> {
 /// The interactive documentation as one page, with everything it needs inside.
 #[must_use]
 pub fn documentation_page(document: &str) -> String {
-    let service = openapi_service(None);
+    let service = openapi_service();
     crate::http::docs::page(&service.swagger_ui_html(), &service.spec(), document)
 }
 
@@ -151,13 +150,11 @@ pub fn documentation_page(document: &str) -> String {
 /// put together anew for every request.
 #[must_use]
 pub fn endpoint(api: Api) -> BoxEndpoint<'static> {
-    openapi_service(Some(api)).into_endpoint()
+    openapi_service().data(Arc::new(api)).boxed()
 }
 
-/// What handlers use. The service that only describes itself has none of it and is never called.
-fn ready(api: Option<&Api>) -> Result<&Api, ApiError> {
-    api.ok_or_else(|| ApiError::internal("the handlers were made for the document alone".into()))
-}
+/// What a handler uses, taken from the request: see [`endpoint`].
+type State<'a> = Data<&'a Arc<Api>>;
 
 /// The revision that `If-Match` names: one of our entity tags, or `*` for any. Of several tags it is the one the record is at `now`, if
 /// that is among them: a record comes to a revision once, so no other one of them can be right later.

@@ -6,8 +6,8 @@ use poem_openapi::{ApiExtractor, ExtractParamOptions};
 use super::{
     body::{self, Body},
     dto::Free,
-    error::ApiError,
 };
+use crate::error::ApiError;
 
 /// No body, or an empty object.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! What runs and ran on clusters, and the verbs that need no body.
 
+use crate::api::State;
 use kqueen_domain::{catalog, ledger::ResourceRecord, service::clusters};
 use poem_openapi::{
     OpenApi,
@@ -14,11 +15,9 @@ use super::{
         operation::{Forgotten, OperationView, Requester, resources},
         timeline::{Timeline, TimelineEvent},
     },
-    error::ApiError,
     expected,
     header::HeaderText,
     no_body::NoBody,
-    ready,
     rendered::{Cached, Rendered},
     security::Authenticated,
 };
@@ -26,7 +25,9 @@ use super::{
 /// Entries of a timeline in one answer where `limit` is not given.
 const ENTRIES: usize = 50;
 
-pub(super) struct OperationsApi(pub(super) Option<Api>);
+use crate::error::ApiError;
+
+pub(super) struct OperationsApi;
 
 fn shown(
     api: &Api,
@@ -41,8 +42,12 @@ fn shown(
 impl OperationsApi {
     /// List the operations on a cluster, newest first; also on one that has left, for a while.
     #[oai(path = "/clusters/:id/operations", method = "get", operation_id = "operation_list")]
-    async fn list(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Vec<OperationView>>, ApiError> {
-        let api = ready(self.0.as_ref())?;
+    async fn list(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        id: Path<Uuid>,
+    ) -> Result<Rendered<Vec<OperationView>>, ApiError> {
         let views = api.clusters.operations(&caller.0, id.0.into())?;
         let item = |view| OperationView::of(view, &api.users, &caller.0, None);
         Ok(Rendered::of(&views.iter().map(item).collect()))
@@ -50,11 +55,15 @@ impl OperationsApi {
 
     /// Show one operation, with what exists or may exist at the provider.
     #[oai(path = "/operations/:id", method = "get", operation_id = "operation_get")]
-    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<OperationView>, ApiError> {
-        let api = ready(self.0.as_ref())?;
+    async fn get(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        id: Path<Uuid>,
+    ) -> Result<Rendered<OperationView>, ApiError> {
         let clusters::OperationWithResources { view, resources } =
             api.clusters.operation_with_resources(&caller.0, id.0.into()).await?;
-        Ok(shown(api, &caller, &view, &resources))
+        Ok(shown(&api, &caller, &view, &resources))
     }
 
     /// Stop an operation after the call to the provider that is in flight; the answer says what exists now.
@@ -64,15 +73,15 @@ impl OperationsApi {
     #[oai(path = "/operations/:id/cancel", method = "post", operation_id = "operation_cancel")]
     async fn cancel(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         _body: NoBody,
     ) -> Result<Rendered<OperationView>, ApiError> {
-        let api = ready(self.0.as_ref())?;
         api.clusters.cancel(&caller.0, id.0.into()).await?;
         let clusters::OperationWithResources { view, resources } =
             api.clusters.operation_with_resources(&caller.0, id.0.into()).await?;
-        Ok(shown(api, &caller, &view, &resources))
+        Ok(shown(&api, &caller, &view, &resources))
     }
 
     /// Run the operation that failed or was cancelled again, from where it stands.
@@ -82,13 +91,13 @@ impl OperationsApi {
     #[oai(path = "/clusters/:id/retry", method = "post", operation_id = "cluster_retry")]
     async fn retry(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         _body: NoBody,
     ) -> Result<Rendered<Cached<ClusterView>>, ApiError> {
-        let api = ready(self.0.as_ref())?;
         let view = api.clusters.retry(&caller.0, id.0.into()).await?;
-        Ok(shapes::without_kubeconfig(api, &caller.0, &view))
+        Ok(shapes::without_kubeconfig(&api, &caller.0, &view))
     }
 
     /// Drop a cluster's record without asking its provider, whatever is under way. What may remain there is in the answer, and is an
@@ -96,12 +105,12 @@ impl OperationsApi {
     #[oai(path = "/clusters/:id/forget", method = "post", operation_id = "cluster_forget")]
     async fn forget(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: HeaderText,
         _body: NoBody,
     ) -> Result<Rendered<Forgotten>, ApiError> {
-        let api = ready(self.0.as_ref())?;
         let now = || api.clusters.get(&caller.0, id.0.into()).ok().map(|view| view.cluster.revision);
         let expected = expected(if_match.0.as_deref(), now);
         let clusters::Forgotten { cluster, remaining } = api.clusters.forget(&caller.0, id.0.into(), expected).await?;
@@ -117,6 +126,7 @@ impl OperationsApi {
     #[oai(path = "/clusters/:id/timeline", method = "get", operation_id = "cluster_timeline")]
     async fn timeline(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         /// How many entries at most; 50 where it is not given.
@@ -125,7 +135,6 @@ impl OperationsApi {
         /// Where to go on: `next` of the answer before.
         from: Query<Option<String>>,
     ) -> Result<Rendered<Timeline>, ApiError> {
-        let api = ready(self.0.as_ref())?;
         let from = from.0.filter(|from| !from.is_empty());
         let page = api.clusters.timeline(&caller.0, id.0.into(), from, limit.0.unwrap_or(ENTRIES)).await?;
         let by = |user| Requester::of(user, &api.users, &caller.0);

@@ -1,5 +1,6 @@
 //! Organizations and their policies.
 
+use crate::api::State;
 use kqueen_domain::{access::Caller, service::Expected};
 use poem_openapi::{OpenApi, param::Path};
 use uuid::Uuid;
@@ -13,24 +14,22 @@ use super::{
             Deletable, OrganizationCreate, OrganizationUpdate, OrganizationView, PolicyUpdate, PolicyView, effective,
         },
     },
-    error::ApiError,
     expected,
     header::HeaderText,
     page::ListQuery,
-    ready,
     rendered::{Listed, Rendered},
     security::Authenticated,
 };
 
-pub(super) struct OrganizationsApi(pub(super) Option<Api>);
+use crate::error::ApiError;
 
-impl OrganizationsApi {
-    /// The revision a request expects.
-    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Result<Expected, ApiError> {
-        let organizations = &ready(self.0.as_ref())?.organizations;
-        let now = || organizations.get(caller, id.0.into()).ok().map(|view| view.revision);
-        Ok(expected(tags.0.as_deref(), now))
-    }
+pub(super) struct OrganizationsApi;
+
+/// The revision a request expects.
+fn expected_revision(api: &Api, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Expected {
+    let organizations = &api.organizations;
+    let now = || organizations.get(caller, id.0.into()).ok().map(|view| view.revision);
+    expected(tags.0.as_deref(), now)
 }
 
 type Entry = kqueen_domain::catalog::Stored<kqueen_domain::organization::Organization>;
@@ -45,10 +44,11 @@ impl OrganizationsApi {
     #[oai(path = "/", method = "get", operation_id = "organization_list")]
     async fn list(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         query: ListQuery,
     ) -> Result<Rendered<Listed<OrganizationView>>, ApiError> {
-        let page = ready(self.0.as_ref())?.organizations.list(&caller.0, &query.list)?;
+        let page = api.organizations.list(&caller.0, &query.list)?;
         Ok(Rendered::of(&Listed::of(&page, query.paged, |entry| OrganizationView::of(entry))))
     }
 
@@ -56,17 +56,23 @@ impl OrganizationsApi {
     #[oai(path = "/", method = "post", operation_id = "organization_create")]
     async fn create(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         body: Body<OrganizationCreate>,
     ) -> Result<Rendered<OrganizationView>, ApiError> {
         let new = body.read()?;
-        Ok(shown(&*ready(self.0.as_ref())?.organizations.create(&caller.0, new).await?))
+        Ok(shown(&*api.organizations.create(&caller.0, new).await?))
     }
 
     /// Show one organization.
     #[oai(path = "/:id", method = "get", operation_id = "organization_get")]
-    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<OrganizationView>, ApiError> {
-        Ok(shown(&*ready(self.0.as_ref())?.organizations.get(&caller.0, id.0.into())?))
+    async fn get(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        id: Path<Uuid>,
+    ) -> Result<Rendered<OrganizationView>, ApiError> {
+        Ok(shown(&*api.organizations.get(&caller.0, id.0.into())?))
     }
 
     /// Change an organization: its name, rules of its policy; superadmins only.
@@ -75,13 +81,14 @@ impl OrganizationsApi {
     #[oai(path = "/:id", method = "patch", operation_id = "organization_update")]
     async fn update(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<OrganizationUpdate>,
     ) -> Result<Rendered<OrganizationView>, ApiError> {
-        let expected = self.expected(&caller.0, &id, &if_match)?;
-        let organizations = &ready(self.0.as_ref())?.organizations;
+        let expected = expected_revision(&api, &caller.0, &id, &if_match);
+        let organizations = &api.organizations;
         let now = || {
             let entry = organizations.get(&caller.0, id.0.into()).ok()?;
             serde_json::to_value(OrganizationView::of(&entry)).ok()
@@ -94,19 +101,25 @@ impl OrganizationsApi {
     #[oai(path = "/:id", method = "delete", operation_id = "organization_delete")]
     async fn delete(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: HeaderText,
     ) -> Result<Rendered<Deleted>, ApiError> {
-        let expected = self.expected(&caller.0, &id, &if_match)?;
-        ready(self.0.as_ref())?.organizations.delete(&caller.0, id.0.into(), expected).await?;
+        let expected = expected_revision(&api, &caller.0, &id, &if_match);
+        api.organizations.delete(&caller.0, id.0.into(), expected).await?;
         Ok(Rendered::of(&Deleted::of(id.0)))
     }
 
     /// Show the rules in force in an organization, by action.
     #[oai(path = "/:id/policy", method = "get", operation_id = "organization_policy_get")]
-    async fn policy(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<PolicyView>, ApiError> {
-        let entry = ready(self.0.as_ref())?.organizations.get(&caller.0, id.0.into())?;
+    async fn policy(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        id: Path<Uuid>,
+    ) -> Result<Rendered<PolicyView>, ApiError> {
+        let entry = api.organizations.get(&caller.0, id.0.into())?;
         Ok(policy(&entry))
     }
 
@@ -116,21 +129,27 @@ impl OrganizationsApi {
     #[oai(path = "/:id/policy", method = "patch", operation_id = "organization_policy_update")]
     async fn change_policy(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<PolicyUpdate>,
     ) -> Result<Rendered<PolicyView>, ApiError> {
-        let expected = self.expected(&caller.0, &id, &if_match)?;
+        let expected = expected_revision(&api, &caller.0, &id, &if_match);
         let changes = body.read()?;
-        let organizations = &ready(self.0.as_ref())?.organizations;
+        let organizations = &api.organizations;
         Ok(policy(&*organizations.change_policy(&caller.0, id.0.into(), &changes, expected).await?))
     }
 
     /// Tell whether an organization can be deleted, and what is left in it; superadmins only.
     #[oai(path = "/:id/deletable", method = "get", operation_id = "organization_deletable")]
-    async fn deletable(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<Deletable>, ApiError> {
-        let remaining = ready(self.0.as_ref())?.organizations.remaining(&caller.0, id.0.into())?;
+    async fn deletable(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        id: Path<Uuid>,
+    ) -> Result<Rendered<Deletable>, ApiError> {
+        let remaining = api.organizations.remaining(&caller.0, id.0.into())?;
         Ok(Rendered::of(&Deletable::from(remaining)))
     }
 }

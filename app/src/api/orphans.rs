@@ -1,5 +1,6 @@
 //! Orphans: what may be left at providers without a cluster.
 
+use crate::api::State;
 use kqueen_domain::catalog::{self, Page};
 use poem_openapi::{OpenApi, param::Path};
 use uuid::Uuid;
@@ -7,15 +8,14 @@ use uuid::Uuid;
 use super::{
     Api, Tag,
     dto::orphan::OrphanView,
-    error::ApiError,
     no_body::NoBody,
     page::ListQuery,
-    ready,
     rendered::{Listed, Rendered},
     security::Authenticated,
 };
+use crate::error::ApiError;
 
-pub(super) struct OrphansApi(pub(super) Option<Api>);
+pub(super) struct OrphansApi;
 
 fn shown(api: &Api, caller: &Authenticated, view: &catalog::OrphanView) -> Rendered<OrphanView> {
     Rendered::at(&api.views.orphan(&api.users, &caller.0, view, false), view.orphan.revision)
@@ -25,8 +25,12 @@ fn shown(api: &Api, caller: &Authenticated, view: &catalog::OrphanView) -> Rende
 impl OrphansApi {
     /// List what is, or may be, at providers without a cluster, oldest first.
     #[oai(path = "/", method = "get", operation_id = "orphan_list")]
-    async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<OrphanView>>, ApiError> {
-        let api = ready(self.0.as_ref())?;
+    async fn list(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        query: ListQuery,
+    ) -> Result<Rendered<Listed<OrphanView>>, ApiError> {
         let mut items = api.orphans.list(&caller.0, &query.list)?;
         let total = items.len();
         if let Some(window) = query.list.window {
@@ -43,13 +47,13 @@ impl OrphansApi {
     #[oai(path = "/:id/delete", method = "post", operation_id = "orphan_delete")]
     async fn delete(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         _body: NoBody,
     ) -> Result<Rendered<OrphanView>, ApiError> {
-        let api = ready(self.0.as_ref())?;
         let view = api.orphans.delete(&caller.0, id.0.into()).await?;
-        Ok(shown(api, &caller, &view))
+        Ok(shown(&api, &caller, &view))
     }
 
     /// Let an orphan be. It stays in the list as ignored, and is in nobody's way.
@@ -58,12 +62,12 @@ impl OrphansApi {
     #[oai(path = "/:id/ignore", method = "post", operation_id = "orphan_ignore")]
     async fn ignore(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         _body: NoBody,
     ) -> Result<Rendered<OrphanView>, ApiError> {
-        let api = ready(self.0.as_ref())?;
         let view = api.orphans.ignore(&caller.0, id.0.into()).await?;
-        Ok(shown(api, &caller, &view))
+        Ok(shown(&api, &caller, &view))
     }
 }

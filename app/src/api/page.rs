@@ -8,7 +8,7 @@ use kqueen_domain::{
 use poem::{FromRequest, Request, RequestBody, Result};
 use url::form_urlencoded;
 
-use super::error::ApiError;
+use crate::error::ApiError;
 
 /// How many items a page has where `limit` is not given.
 const DEFAULT_LIMIT: usize = 20;

@@ -6,8 +6,8 @@ use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions, SecurityScheme, auth::Bearer, registry::Registry,
 };
 
-use super::{body, error::ApiError};
-use crate::http::RequestContext;
+use super::body;
+use crate::{error::ApiError, http::context::RequestContext};
 
 /// A token from `POST /api/v1/auth`, sent as `Authorization: Bearer <token>`. It ends after an hour by default, and at once when the
 /// user is deactivated or deleted or the password is changed.

@@ -1,16 +1,18 @@
 //! Whether the service is well, and its own description.
 
+use crate::api::State;
 use kqueen_domain::service::{ServiceError, people::bootstrap::NO_USER_YET};
 use poem_openapi::{Object, OpenApi, types::Any};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Api, Tag, dto::FreeText, error::ApiError, ready, rendered::Rendered};
+use super::{Tag, dto::FreeText, rendered::Rendered};
+use crate::error::ApiError;
 
 /// What programs of 2018 look for.
 const READY: &str = "Kqueen ready!";
 
-pub(super) struct ServiceApi(pub(super) Option<Api>);
+pub(super) struct ServiceApi;
 
 /// The service answers.
 #[derive(Debug, Serialize, Object)]
@@ -50,8 +52,7 @@ impl ServiceApi {
     ///
     /// `warnings` says what the operator should do nevertheless: while no user exists, how to create the first one.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
-    async fn ready(&self) -> Result<Rendered<Readiness>, ApiError> {
-        let api = ready(self.0.as_ref())?;
+    async fn ready(&self, api: State<'_>) -> Result<Rendered<Readiness>, ApiError> {
         api.freshness.ready().await.map_err(ServiceError::from)?;
         let mut warnings = Vec::new();
         if api.sessions.awaits_first_admin().await? {
@@ -62,8 +63,7 @@ impl ServiceApi {
 
     /// Show this document.
     #[oai(path = "/swagger", method = "get", operation_id = "swagger")]
-    async fn swagger(&self) -> Result<Rendered<FreeText>, ApiError> {
-        let api = ready(self.0.as_ref())?;
+    async fn swagger(&self, api: State<'_>) -> Result<Rendered<FreeText>, ApiError> {
         let document = RawValue::from_string(api.document.to_string());
         Ok(Rendered::of(&Any(document.map_err(|error| ApiError::internal(error.into()))?)))
     }

@@ -1,10 +1,10 @@
 //! Users.
 
+use crate::api::State;
 use kqueen_domain::{
     access::Caller,
     catalog,
-    id::UserId,
-    service::{Expected, ServiceError, people::users::UserPatch},
+    service::{Expected, people::users::UserPatch},
 };
 use poem_openapi::{OpenApi, param::Path};
 use uuid::Uuid;
@@ -16,24 +16,22 @@ use super::{
         Deleted,
         user::{PasswordUpdate, UserCreate, UserUpdate, UserView},
     },
-    error::ApiError,
     expected,
     header::HeaderText,
     page::ListQuery,
-    ready,
     rendered::{Listed, Rendered},
     security::Authenticated,
 };
 
-pub(super) struct UsersApi(pub(super) Option<Api>);
+use crate::error::ApiError;
 
-impl UsersApi {
-    /// The revision a request expects.
-    fn expected(&self, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Result<Expected, ApiError> {
-        let users = &ready(self.0.as_ref())?.users;
-        let now = || users.get(caller, id.0.into()).ok().map(|view| view.user.revision);
-        Ok(expected(tags.0.as_deref(), now))
-    }
+pub(super) struct UsersApi;
+
+/// The revision a request expects.
+fn expected_revision(api: &Api, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Expected {
+    let users = &api.users;
+    let now = || users.get(caller, id.0.into()).ok().map(|view| view.user.revision);
+    expected(tags.0.as_deref(), now)
 }
 
 fn shown(view: &catalog::UserView) -> Rendered<UserView> {
@@ -44,28 +42,38 @@ fn shown(view: &catalog::UserView) -> Rendered<UserView> {
 impl UsersApi {
     /// List users: superadmins see all, others those of their organization.
     #[oai(path = "/", method = "get", operation_id = "user_list")]
-    async fn list(&self, caller: Authenticated, query: ListQuery) -> Result<Rendered<Listed<UserView>>, ApiError> {
-        let page = ready(self.0.as_ref())?.users.list(&caller.0, &query.list)?;
+    async fn list(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        query: ListQuery,
+    ) -> Result<Rendered<Listed<UserView>>, ApiError> {
+        let page = api.users.list(&caller.0, &query.list)?;
         Ok(Rendered::of(&Listed::of(&page, query.paged, |view| UserView::from(view))))
     }
 
     /// Create a user. Nobody gives a role above the own one.
     #[oai(path = "/", method = "post", operation_id = "user_create")]
-    async fn create(&self, caller: Authenticated, body: Body<UserCreate>) -> Result<Rendered<UserView>, ApiError> {
+    async fn create(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        body: Body<UserCreate>,
+    ) -> Result<Rendered<UserView>, ApiError> {
         let new = body.read()?;
-        Ok(shown(&ready(self.0.as_ref())?.users.create(&caller.0, new).await?))
+        Ok(shown(&api.users.create(&caller.0, new).await?))
     }
 
     /// Show the user the token belongs to.
     #[oai(path = "/whoami", method = "get", operation_id = "user_whoami")]
-    async fn whoami(&self, caller: Authenticated) -> Result<Rendered<UserView>, ApiError> {
-        Ok(shown(&self.get_one(&caller.0, caller.0.user)?))
+    async fn whoami(&self, api: State<'_>, caller: Authenticated) -> Result<Rendered<UserView>, ApiError> {
+        Ok(shown(&api.users.get(&caller.0, caller.0.user)?))
     }
 
     /// Show one user.
     #[oai(path = "/:id", method = "get", operation_id = "user_get")]
-    async fn get(&self, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<UserView>, ApiError> {
-        Ok(shown(&self.get_one(&caller.0, id.0.into())?))
+    async fn get(&self, api: State<'_>, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<UserView>, ApiError> {
+        Ok(shown(&api.users.get(&caller.0, id.0.into())?))
     }
 
     /// Change a user. Members change their own e-mail address and metadata.
@@ -75,13 +83,14 @@ impl UsersApi {
     #[oai(path = "/:id", method = "patch", operation_id = "user_update")]
     async fn update(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<UserUpdate>,
     ) -> Result<Rendered<UserView>, ApiError> {
-        let expected = self.expected(&caller.0, &id, &if_match)?;
-        let users = &ready(self.0.as_ref())?.users;
+        let expected = expected_revision(&api, &caller.0, &id, &if_match);
+        let users = &api.users;
         let now = || {
             let view = users.get(&caller.0, id.0.into()).ok()?;
             serde_json::to_value(UserView::from(&view)).ok()
@@ -94,12 +103,13 @@ impl UsersApi {
     #[oai(path = "/:id", method = "delete", operation_id = "user_delete")]
     async fn delete(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: HeaderText,
     ) -> Result<Rendered<Deleted>, ApiError> {
-        let expected = self.expected(&caller.0, &id, &if_match)?;
-        ready(self.0.as_ref())?.users.delete(&caller.0, id.0.into(), expected).await?;
+        let expected = expected_revision(&api, &caller.0, &id, &if_match);
+        api.users.delete(&caller.0, id.0.into(), expected).await?;
         Ok(Rendered::of(&Deleted::of(id.0)))
     }
 
@@ -107,19 +117,15 @@ impl UsersApi {
     #[oai(path = "/:id/updatepw", method = "patch", operation_id = "user_update_password")]
     async fn update_password(
         &self,
+        api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
         #[oai(name = "If-Match")] if_match: HeaderText,
         body: Body<PasswordUpdate>,
     ) -> Result<Rendered<UserView>, ApiError> {
-        let expected = self.expected(&caller.0, &id, &if_match)?;
+        let expected = expected_revision(&api, &caller.0, &id, &if_match);
         let password = body.read()?;
-        let users = &ready(self.0.as_ref())?.users;
+        let users = &api.users;
         Ok(shown(&users.set_password(&caller.0, id.0.into(), password, expected).await?))
-    }
-
-    fn get_one(&self, caller: &Caller, id: UserId) -> Result<catalog::UserView, ApiError> {
-        let view: Result<_, ServiceError> = ready(self.0.as_ref())?.users.get(caller, id);
-        Ok(view?)
     }
 }

@@ -2,7 +2,7 @@
 
 mod parts;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use chrono::TimeDelta;
 use kqueen_adapters::{

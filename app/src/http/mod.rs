@@ -1,6 +1,7 @@
 //! What surrounds every request: its id, address and time limit, the manners of HTTP, metrics and the log line.
 
 pub mod compress;
+pub mod context;
 pub mod docs;
 mod forwarded;
 pub mod pace;
@@ -18,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use context::RequestContext;
 use futures::{FutureExt, future::BoxFuture};
 use ipnet::IpNet;
 use kqueen_domain::{invalid::Invalid, service::people::sessions::Sessions};
@@ -30,7 +32,7 @@ use poem::{
 use routes::Routes;
 use uuid::Uuid;
 
-use crate::{api::error::ApiError, metrics::Metrics};
+use crate::{error::ApiError, metrics::Metrics};
 
 /// Header that names a request.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -45,27 +47,6 @@ const SLOW: Duration = Duration::from_secs(1);
 pub const API: &str = "/api/v1";
 /// The path that logs in.
 pub const AUTH: &str = "/api/v1/auth";
-
-/// What handlers may ask about a request besides what it says.
-#[derive(Clone)]
-pub struct RequestContext {
-    /// Recognises callers.
-    pub sessions: Arc<Sessions>,
-    /// Whose request it is, by address.
-    pub peer: Peer,
-    /// Most bytes its body may have.
-    pub body_limit: usize,
-}
-
-impl RequestContext {
-    /// Those of a request that came through the pipeline, as all do.
-    ///
-    /// # Errors
-    /// It did not: our fault.
-    pub fn of(request: &Request) -> Result<&Self, ApiError> {
-        request.data().ok_or_else(|| ApiError::internal("the request came past the pipeline".into()))
-    }
-}
 
 /// Marks an answer whose body goes on for as long as somebody reads it: it is neither compressed nor read to its end here.
 #[derive(Debug, Clone, Copy)]

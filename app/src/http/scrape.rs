@@ -8,8 +8,8 @@ use poem::{
     web::headers::{Authorization, HeaderMapExt, authorization::Bearer},
 };
 
-use super::RequestContext;
-use crate::{api::error::ApiError, metrics::Metrics};
+use super::context::RequestContext;
+use crate::{error::ApiError, metrics::Metrics};
 
 /// Answers Prometheus.
 pub struct Scrape {

@@ -12,11 +12,8 @@ use poem_openapi::{registry::Registry, types::Type};
 use serde_json::{Map, Value, json};
 
 use self::facts::{BODIES, FACTS, List, OPEN};
-use super::{
-    error::ErrorBody,
-    read_only::{self, ReadOnly},
-};
-use crate::http::API;
+use super::read_only::{self, ReadOnly};
+use crate::{error::ErrorBody, http::API};
 
 const JSON: &str = "application/json";
 
@@ -40,7 +37,7 @@ pub fn document() -> String {
 /// The document as the framework generates it, with paths as they are below the server's address.
 #[must_use]
 pub fn generated() -> Value {
-    let mut document: Value = serde_json::from_str(&super::openapi_service(None).spec()).unwrap_or_default();
+    let mut document: Value = serde_json::from_str(&super::openapi_service().spec()).unwrap_or_default();
     if let Some(paths) = document["paths"].as_object_mut() {
         let below = |path: String| match path.strip_prefix(API) {
             Some("") => "/".to_owned(),
@@ -393,7 +390,7 @@ mod tests {
 
     #[test]
     fn every_handler_is_below_the_path_of_the_api() {
-        let document: Value = serde_json::from_str(&super::super::openapi_service(None).spec()).unwrap();
+        let document: Value = serde_json::from_str(&super::super::openapi_service().spec()).unwrap();
         for path in document["paths"].as_object().unwrap().keys() {
             assert!(path.strip_prefix(API).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')), "{path}");
         }

@@ -29,9 +29,9 @@ use self::{
 };
 use super::{
     dto::{status::ClusterStatusView, topology::TopologyView},
-    error::ApiError,
     rendered::Rendered,
 };
+use crate::error::ApiError;
 
 /// A browser opens six connections; this is more than somebody with two of them needs, and four users may do so together.
 const LIMITS: Limits = Limits { per_user: 16, per_cluster: 4, overall: 64, patience: Duration::from_secs(2) };

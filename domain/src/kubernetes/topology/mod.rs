@@ -296,5 +296,4 @@ fn claims_of(pod: &Pod) -> Vec<String> {
 }
 
 #[cfg(test)]
-#[path = "topology_tests.rs"]
 mod tests;
