@@ -44,11 +44,11 @@ async fn ask(world: &mut World, deed: usize, cluster: ClusterId, nodes: u32) {
         .ask(move |parts, caller| async move {
             let newest = parts.catalog.operations_of(cluster).first().map(|view| view.operation.record.id);
             match (deed, newest) {
-                (0, _) => parts.clusters.resize(&caller, cluster, nodes, None).await.map(drop),
-                (1, _) => parts.clusters.retry(&caller, cluster).await.map(drop),
-                (2, Some(operation)) => parts.clusters.cancel(&caller, operation).await.map(drop),
-                (3, _) => parts.clusters.delete(&caller, cluster, None).await,
-                (4, _) => parts.clusters.forget(&caller, cluster, None).await.map(drop),
+                (0, _) => parts.use_cases.clusters.resize(&caller, cluster, nodes, None).await.map(drop),
+                (1, _) => parts.use_cases.clusters.retry(&caller, cluster).await.map(drop),
+                (2, Some(operation)) => parts.use_cases.clusters.cancel(&caller, operation).await.map(drop),
+                (3, _) => parts.use_cases.clusters.delete(&caller, cluster, None).await,
+                (4, _) => parts.use_cases.clusters.forget(&caller, cluster, None).await.map(drop),
                 _ => Ok(()),
             }
         })
@@ -109,7 +109,7 @@ async fn nothing_remains(world: &mut World, customer: &Customer, cluster: Cluste
             break;
         }
         world
-            .ask(move |parts, caller| async move { parts.orphans.delete(&caller, cluster).await.map(drop) })
+            .ask(move |parts, caller| async move { parts.use_cases.orphans.delete(&caller, cluster).await.map(drop) })
             .await
             .unwrap();
         world.sweep(customer).await;

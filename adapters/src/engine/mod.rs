@@ -6,7 +6,7 @@ mod manual;
 
 use std::sync::Arc;
 
-use kqueen_domain::port::engine::EngineRegistry;
+use kqueen_domain::port::engine::{Engine, EngineRegistry};
 
 pub(crate) use self::demo::{DOMAIN as DEMO_DOMAIN, DemoCluster, Moment as DemoMoment};
 pub use self::{
@@ -15,8 +15,29 @@ pub use self::{
     manual::ManualEngine,
 };
 
-/// Every engine this program has. Those that call a provider are [`Guarded`].
+/// What decides which engines are offered.
+#[derive(Default)]
+pub struct Settings {
+    /// The simulated provider, where its engine is offered.
+    pub demo: Option<Arc<DemoCloud>>,
+    /// Engines that are offered besides those of this program.
+    pub more: Vec<Arc<dyn Engine>>,
+    /// Names of the engines that may be offered, short (`ManualEngine`) or whole; all where there is no list.
+    pub whitelist: Option<Vec<String>>,
+}
+
+/// The engines that are offered. Each is [`Guarded`], so that no engine has to limit its calls by itself.
 #[must_use]
-pub fn builtin() -> EngineRegistry {
-    EngineRegistry::default().with(Arc::new(ManualEngine::default()))
+pub fn offered(settings: Settings) -> EngineRegistry {
+    let mut engines: Vec<Arc<dyn Engine>> = vec![Arc::new(ManualEngine::default())];
+    if let Some(cloud) = settings.demo {
+        engines.push(Arc::new(DemoEngine::new(cloud)));
+    }
+    engines.extend(settings.more);
+    let guarded = |registry: EngineRegistry, engine| registry.with(Arc::new(Guarded::new(engine)));
+    let offered = engines.into_iter().fold(EngineRegistry::default(), guarded);
+    match settings.whitelist {
+        Some(whitelist) => offered.limited_to(&whitelist),
+        None => offered,
+    }
 }

@@ -1,64 +1,36 @@
 //! The composition root: configuration -> adapters -> services -> server and workers. Concrete adapters are named here alone.
 
+mod http;
 mod parts;
+mod use_cases;
+mod workers;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use chrono::TimeDelta;
-use kqueen_adapters::{
-    inspector::{DemoInspector, KubeInspector, Limits as InspectorLimits},
-    leader::{self, Candidate},
-    storage::OpenError,
-    token::JwtSigner,
-};
+use kqueen_adapters::storage::OpenError;
 use kqueen_domain::{
-    kubeconfig::AddressRules,
-    port::{BoxError, engine::Engine, inspector::ClusterInspector},
+    port::{BoxError, engine::Engine},
     service::{
         ServiceError,
-        clusters::{Clusters, live::LiveViews, orphans::Orphans},
-        people::{
-            bootstrap::{FirstAdmin, NO_USER_YET},
-            organizations::Organizations,
-            sessions::Sessions,
-            throttle::LoginThrottle,
-            users::Users,
-        },
-        provisioners::{Provisioners, checks::Checks, providers::Providers},
-        reconcile::{Reconciler, orphan_collector::OrphanCollector},
+        people::bootstrap::{FirstAdmin, NO_USER_YET},
     },
 };
-use poem::{Route, endpoint::make_sync};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::parts::{Parts, first_provisioners};
+pub use self::use_cases::{Ports, UseCases};
+use self::{
+    parts::{Parts, first_provisioners},
+    workers::Workers,
+};
 use crate::{
-    api::{
-        self, Api,
-        live::LiveReads,
-        view_cache::ViewCache,
-        views::{ProvisionerCaptions, Views},
-    },
     banner::banner,
     config::{Bootstrap, Config},
-    events::{Events, Sources},
-    http::{AUTH, Pipeline, docs, pace::Times, routes::Routes, scrape::Scrape, serve},
+    http::{pace::Times, serve},
     metrics::Metrics,
     shutdown,
-    worker::{
-        probe::ProvisionerMonitor,
-        queue::Limits,
-        reconcile::{ReconcilerFigures, Reconciling},
-        upkeep::Maintenance,
-        wake::Trigger,
-    },
+    worker::reconcile::ReconcilerFigures,
 };
-
-/// One in so many connections may be an event stream: others are to get through as well.
-const STREAMS: usize = 4;
-/// How many turns may wait for something that does not answer: each is a task and a connection.
-const SLOW_TURNS: usize = 1024;
 
 /// Why the program could not do its work: a sentence for the person who started it.
 #[derive(Debug, thiserror::Error)]
@@ -115,14 +87,21 @@ pub async fn run_with(config: Config, more: Vec<Arc<dyn Engine>>) -> Result<(), 
     if parts.bootstrapper().awaited().await.unwrap_or(false) {
         tracing::warn!("{NO_USER_YET}");
     }
-    let service = Service::new(&config, &parts, &stop)?;
+    let (ports, candidate) = parts.ports(&config);
+    let use_cases = UseCases::new(&ports);
+    let figures = Arc::new(ReconcilerFigures::default());
+    let metrics = Metrics::new(ports.catalog.clone(), figures.clone(), parts.stores.meters.clone());
+    let metrics = Arc::new(metrics.map_err(|error| Error::Setup(Box::new(error)))?);
+    let Workers { reconciling, provisioner_monitor, maintenance, trigger } =
+        Workers::new(&config, &ports, &use_cases, figures);
+    let pipeline = http::pipeline(&config, &parts, &ports, use_cases, metrics, trigger, &stop)?;
     let mut workers = JoinSet::new();
-    // Leadership is given up last, when the turns in hand have ended.
+    // Leadership is given up last, when every reconcile under way has ended.
     let resign = CancellationToken::new();
-    let candidate = tokio::spawn(service.candidate.run(resign.clone()));
-    workers.spawn(service.reconciling.run(stop.clone()));
-    workers.spawn(service.probe.run(stop.clone()));
-    workers.spawn(service.upkeep.run(stop.clone()));
+    let candidate = tokio::spawn(candidate.run(resign.clone()));
+    workers.spawn(reconciling.run(stop.clone()));
+    workers.spawn(provisioner_monitor.run(stop.clone()));
+    workers.spawn(maintenance.run(stop.clone()));
     let bound = listener.local_addr().map_err(listen)?;
     say(&banner(&config, bound));
     tracing::info!(address = %bound, "listening");
@@ -132,7 +111,7 @@ pub async fn run_with(config: Config, more: Vec<Arc<dyn Engine>>) -> Result<(), 
         grace: config.server.shutdown_grace,
     };
     let signal = tokio::spawn(shutdown::on_signal(stop.clone()));
-    let served = serve::serve(listener, service.pipeline, limits, stop.clone()).await;
+    let served = serve::serve(listener, pipeline, limits, stop.clone()).await;
     stop.cancel();
     signal.abort();
     workers.join_all().await;
@@ -141,182 +120,6 @@ pub async fn run_with(config: Config, more: Vec<Arc<dyn Engine>>) -> Result<(), 
     parts.stores.close().await;
     tracing::info!("stopped");
     served.map_err(listen)
-}
-
-/// What is put together out of the parts.
-struct Service {
-    pipeline: Pipeline,
-    candidate: Candidate,
-    reconciling: Reconciling,
-    probe: ProvisionerMonitor,
-    upkeep: Maintenance,
-}
-
-impl Service {
-    fn new(config: &Config, parts: &Parts, stop: &CancellationToken) -> Result<Self, Error> {
-        let setup = |error: BoxError| Error::Setup(error);
-        let Parts { catalog, stores, clock, passwords, demo, .. } = parts;
-        let key = stores.derive_key("session tokens").map_err(|error| setup(Box::new(error)))?;
-        let timeout = TimeDelta::from_std(config.provisioners.timeout).unwrap_or(TimeDelta::MAX);
-        let engines = parts.engines(config);
-        let addresses = AddressRules::denying(config.clusters.address_deny.clone());
-        let inspector: Arc<dyn ClusterInspector> = Arc::new(KubeInspector::new(
-            addresses.clone(),
-            InspectorLimits { probe: config.observe.timeout, ..InspectorLimits::default() },
-        ));
-        let inspector = match demo {
-            Some(cloud) => Arc::new(DemoInspector::new(inspector, cloud.clone())),
-            None => inspector,
-        };
-        let sessions = Arc::new(Sessions {
-            catalog: catalog.clone(),
-            users: stores.users.clone(),
-            freshness: stores.freshness.clone(),
-            passwords: passwords.clone(),
-            tokens: Arc::new(JwtSigner::new(&key)),
-            clock: clock.clone(),
-            throttle: LoginThrottle::new(config.auth.login_attempts_per_minute),
-            token_lifetime: TimeDelta::from_std(config.jwt.expiration).unwrap_or(TimeDelta::hours(1)),
-        });
-        let clusters = Arc::new(Clusters {
-            catalog: catalog.clone(),
-            store: stores.clusters.clone(),
-            freshness: stores.freshness.clone(),
-            engines: engines.clone(),
-            addresses: addresses.clone(),
-            timeout,
-            clock: clock.clone(),
-        });
-        let (leadership, candidate) = stores.leadership(leader::TTL);
-        let providers = Providers {
-            catalog: catalog.clone(),
-            clusters: stores.clusters.clone(),
-            provisioners: stores.provisioners.clone(),
-            engines: engines.clone(),
-            installation: stores.installation(),
-        };
-        let reconciler = Arc::new(Reconciler {
-            catalog: catalog.clone(),
-            store: stores.clusters.clone(),
-            freshness: stores.freshness.clone(),
-            providers: providers.clone(),
-            inspector: inspector.clone(),
-            leadership: leadership.clone(),
-            addresses,
-            clock: clock.clone(),
-        });
-        let figures = Arc::new(ReconcilerFigures::default());
-        let metrics = Metrics::new(catalog.clone(), figures.clone(), stores.meters.clone());
-        let metrics = Arc::new(metrics.map_err(|error| setup(Box::new(error)))?);
-        let limits = Limits { lane: config.observe.per_provisioner, quick: config.observe.parallel, slow: SLOW_TURNS };
-        let wake = Trigger::new(clock.clone(), limits);
-        catalog.subscribe(Arc::new(wake.clone()));
-        let document: Arc<str> = api::document().into();
-        let users = Arc::new(Users {
-            catalog: catalog.clone(),
-            store: stores.users.clone(),
-            freshness: stores.freshness.clone(),
-            passwords: passwords.clone(),
-            clock: clock.clone(),
-            auth_methods: config.auth.modules.clone(),
-        });
-        let provisioners = Arc::new(Provisioners {
-            catalog: catalog.clone(),
-            store: stores.provisioners.clone(),
-            freshness: stores.freshness.clone(),
-            engines: engines.clone(),
-            clock: clock.clone(),
-        });
-        let views = Arc::new(Views {
-            clusters: config.clusters.captions.clone(),
-            provisioners: ProvisionerCaptions {
-                ok: config.provisioners.ok.clone(),
-                error: config.provisioners.error.clone(),
-                unknown: config.provisioners.unknown.clone(),
-            },
-            engines,
-            cache: ViewCache::default(),
-        });
-        let sources = Sources {
-            catalog: catalog.clone(),
-            sessions: sessions.clone(),
-            clusters: clusters.clone(),
-            provisioners: provisioners.clone(),
-            users: users.clone(),
-            views: views.clone(),
-            stop: stop.clone(),
-        };
-        let events = Events::new(sources, (config.http.max_connections / STREAMS).max(1), config.http.idle_timeout);
-        let api = Api {
-            sessions: sessions.clone(),
-            organizations: Arc::new(Organizations {
-                catalog: catalog.clone(),
-                store: stores.organizations.clone(),
-                freshness: stores.freshness.clone(),
-                clock: clock.clone(),
-            }),
-            users,
-            provisioners,
-            clusters: clusters.clone(),
-            orphans: Arc::new(Orphans {
-                catalog: catalog.clone(),
-                store: stores.orphans.clone(),
-                freshness: stores.freshness.clone(),
-                clock: clock.clone(),
-            }),
-            live: Arc::new(LiveReads::new(LiveViews { clusters, inspector }, config.observe.timeout)),
-            freshness: stores.freshness.clone(),
-            views,
-            events: Arc::new(events),
-            wake: wake.clone(),
-            wake_on_list: config.clusters.state_on_list,
-            auth: Arc::new(config.auth.clone()),
-            document: document.clone(),
-        };
-        let parsed = serde_json::from_str(&document).map_err(|error| setup(Box::new(error)))?;
-        let routes = Routes::new(&parsed, &["/", "/metrics", "/api/docs"]);
-        let scrape = Scrape { metrics: metrics.clone(), whitelist: config.metrics.whitelist.clone() };
-        let page = api::documentation_page(&document);
-        let others = Route::new()
-            .at("/api/docs", make_sync(move |_| docs::answer(page.clone())))
-            .at("/metrics", scrape)
-            .at("/", make_sync(|_| docs::redirect()));
-        let pipeline = Pipeline {
-            api: api::endpoint(api),
-            others,
-            routes,
-            sessions,
-            metrics,
-            trusted_proxies: config.server.trusted_proxies.clone(),
-            body_limit: config.http.body_limit,
-            time_limit: config.http.request_timeout,
-            realm: config.jwt.realm.clone(),
-            auth_alias: Some(config.jwt.auth_url_rule.clone()).filter(|rule| rule != AUTH),
-        };
-        let reconciling =
-            Reconciling { reconciler, catalog: catalog.clone(), wake, interval: config.observe.interval, figures };
-        let probe = ProvisionerMonitor {
-            catalog: catalog.clone(),
-            checks: Arc::new(Checks {
-                catalog: catalog.clone(),
-                store: stores.provisioners.clone(),
-                providers: providers.clone(),
-                leadership: leadership.clone(),
-                clock: clock.clone(),
-            }),
-            sweeps: Arc::new(OrphanCollector {
-                catalog: catalog.clone(),
-                store: stores.orphans.clone(),
-                providers,
-                leadership,
-                clock: clock.clone(),
-            }),
-            check_every: config.provisioners.check_interval,
-            sweep_every: config.provisioners.inventory_interval,
-        };
-        let upkeep = Maintenance { stores: stores.clone(), clock: clock.clone() };
-        Ok(Self { pipeline, candidate, reconciling, probe, upkeep })
-    }
 }
 
 /// Makes a superadmin in the configured store, and the organization if its namespace is new.

@@ -2,25 +2,30 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use chrono::TimeDelta;
 use kqueen_adapters::{
     clock::SystemClock,
-    engine::{self, DemoCloud, DemoEngine, Guarded},
+    engine::{self, DemoCloud, DemoEngine},
+    inspector::{DemoInspector, KubeInspector, Limits as InspectorLimits},
+    leader::{self, Candidate},
     password::Argon2id,
     storage::{self, EtcdSettings, Memory, Place, Stores},
 };
 use kqueen_domain::{
     catalog::Catalog,
+    kubeconfig::AddressRules,
     name::ResourceName,
     port::{
         clock::Clock,
         engine::{Engine, EngineRegistry},
+        inspector::ClusterInspector,
         password::PasswordHasher,
     },
     secret::SecretMap,
     service::people::bootstrap::{Bootstrap as Bootstrapper, FirstProvisioner},
 };
 
-use super::Error;
+use super::{Error, use_cases::Ports};
 use crate::config::{Config, StorageKind};
 
 /// The parts of a running service.
@@ -55,18 +60,36 @@ impl Parts {
         Ok(Self { catalog, stores, clock, passwords: Arc::new(passwords), demo, more: Vec::new() })
     }
 
+    /// The engines that are offered.
     pub(super) fn engines(&self, config: &Config) -> EngineRegistry {
-        let mut engines = engine::builtin();
-        if let Some(cloud) = &self.demo {
-            engines = engines.with(Arc::new(Guarded::new(Arc::new(DemoEngine::new(cloud.clone())))));
-        }
-        for engine in &self.more {
-            engines = engines.with(Arc::new(Guarded::new(engine.clone())));
-        }
-        match &config.provisioners.engine_whitelist {
-            Some(whitelist) => engines.limited_to(whitelist),
-            None => engines,
-        }
+        engine::offered(engine::Settings {
+            demo: self.demo.clone(),
+            more: self.more.clone(),
+            whitelist: config.provisioners.engine_whitelist.clone(),
+        })
+    }
+
+    /// What use cases need, and this replica's candidacy for leading.
+    pub(super) fn ports(&self, config: &Config) -> (Ports, Candidate) {
+        let addresses = AddressRules::denying(config.clusters.address_deny.clone());
+        let limits = InspectorLimits { probe: config.observe.timeout, ..InspectorLimits::default() };
+        let inspector: Arc<dyn ClusterInspector> = Arc::new(KubeInspector::new(addresses.clone(), limits));
+        let inspector = match &self.demo {
+            Some(cloud) => Arc::new(DemoInspector::new(inspector, cloud.clone())),
+            None => inspector,
+        };
+        let (leadership, candidate) = self.stores.leadership(leader::TTL);
+        let ports = Ports {
+            catalog: self.catalog.clone(),
+            stores: self.stores.clone(),
+            clock: self.clock.clone(),
+            engines: self.engines(config),
+            inspector,
+            leadership,
+            addresses,
+            operation_timeout: TimeDelta::from_std(config.provisioners.timeout).unwrap_or(TimeDelta::MAX),
+        };
+        (ports, candidate)
     }
 
     pub(super) fn bootstrapper(&self) -> Bootstrapper {

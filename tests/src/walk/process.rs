@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
+use kqueen::compose::{Ports, UseCases};
 use kqueen_adapters::storage::{self, OpenError, Settings, Stores};
 use kqueen_domain::{
     catalog::Catalog,
@@ -16,11 +17,6 @@ use kqueen_domain::{
         leader::{Leadership, Term},
     },
     secret::Kubeconfig,
-    service::{
-        clusters::{Clusters, orphans::Orphans},
-        provisioners::{Provisioners, providers::Providers},
-        reconcile::{Reconciler, orphan_collector::OrphanCollector},
-    },
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -33,11 +29,7 @@ pub(super) const TIMEOUT: TimeDelta = TimeDelta::seconds(3600);
 pub struct Parts {
     pub stores: Arc<Stores>,
     pub catalog: Arc<Catalog>,
-    pub reconciler: Reconciler,
-    pub clusters: Clusters,
-    pub provisioners: Provisioners,
-    pub orphans: Orphans,
-    pub sweeps: OrphanCollector,
+    pub use_cases: UseCases,
 }
 
 /// A process. Dropping it ends it at whatever it is doing.
@@ -89,59 +81,18 @@ impl Process {
 impl Parts {
     fn new(stores: Stores, catalog: Arc<Catalog>, engines: EngineRegistry, clock: Arc<dyn Clock>) -> Self {
         let stores = Arc::new(stores);
-        let addresses = AddressRules::denying(Vec::new());
-        let providers = Providers {
+        let use_cases = UseCases::new(&Ports {
             catalog: catalog.clone(),
-            clusters: stores.clusters.clone(),
-            provisioners: stores.provisioners.clone(),
-            engines: engines.clone(),
-            installation: stores.installation(),
-        };
-        // Who leads is the test's to decide: it has one process take a turn at a time.
-        let leadership: Arc<dyn Leadership> = Arc::new(Chosen);
-        Self {
-            reconciler: Reconciler {
-                catalog: catalog.clone(),
-                store: stores.clusters.clone(),
-                freshness: stores.freshness.clone(),
-                providers: providers.clone(),
-                inspector: Arc::new(Answering),
-                leadership: leadership.clone(),
-                addresses: addresses.clone(),
-                clock: clock.clone(),
-            },
-            clusters: Clusters {
-                catalog: catalog.clone(),
-                store: stores.clusters.clone(),
-                freshness: stores.freshness.clone(),
-                engines: engines.clone(),
-                addresses,
-                timeout: TIMEOUT,
-                clock: clock.clone(),
-            },
-            provisioners: Provisioners {
-                catalog: catalog.clone(),
-                store: stores.provisioners.clone(),
-                freshness: stores.freshness.clone(),
-                engines,
-                clock: clock.clone(),
-            },
-            orphans: Orphans {
-                catalog: catalog.clone(),
-                store: stores.orphans.clone(),
-                freshness: stores.freshness.clone(),
-                clock: clock.clone(),
-            },
-            sweeps: OrphanCollector {
-                catalog: catalog.clone(),
-                store: stores.orphans.clone(),
-                providers,
-                leadership,
-                clock,
-            },
-            stores,
-            catalog,
-        }
+            stores: stores.clone(),
+            clock,
+            engines,
+            inspector: Arc::new(Answering),
+            // Who leads is the test's to decide: it has one process reconcile at a time.
+            leadership: Arc::new(Chosen),
+            addresses: AddressRules::denying(Vec::new()),
+            operation_timeout: TIMEOUT,
+        });
+        Self { stores, catalog, use_cases }
     }
 }
 

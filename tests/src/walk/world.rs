@@ -178,7 +178,7 @@ impl World {
         let made = self.process().run(move |parts| async move {
             // As every request does: another process may have made the people only now.
             parts.stores.freshness.caught_up().await.unwrap();
-            parts.provisioners.create(&caller, new, None).await
+            parts.use_cases.provisioners.create(&caller, new, None).await
         });
         let provisioner = made.await.unwrap().provisioner.record.id;
         Customer { project, provisioner }
@@ -201,7 +201,7 @@ impl World {
         self.shown().await;
         let made = self.process().run(move |parts| async move {
             parts.stores.freshness.caught_up().await.unwrap();
-            parts.clusters.create(&caller, new, None).await
+            parts.use_cases.clusters.create(&caller, new, None).await
         });
         made.await.unwrap().view.cluster.record.id
     }
@@ -223,9 +223,9 @@ impl World {
 
     /// Asks for another number of nodes.
     pub async fn resize(&mut self, cluster: ClusterId, nodes: u32) {
-        self.ask(
-            move |parts, caller| async move { parts.clusters.resize(&caller, cluster, nodes, None).await.map(drop) },
-        )
+        self.ask(move |parts, caller| async move {
+            parts.use_cases.clusters.resize(&caller, cluster, nodes, None).await.map(drop)
+        })
         .await
         .unwrap();
     }
@@ -234,7 +234,7 @@ impl World {
     pub async fn set_network_policy(&mut self, cluster: ClusterId) {
         let policy = NetworkPolicy { provider: "CALICO".to_owned(), enabled: true };
         self.ask(move |parts, caller| async move {
-            parts.clusters.set_network_policy(&caller, cluster, policy, None).await.map(drop)
+            parts.use_cases.clusters.set_network_policy(&caller, cluster, policy, None).await.map(drop)
         })
         .await
         .unwrap();
@@ -242,14 +242,14 @@ impl World {
 
     /// Asks for the end.
     pub async fn delete(&mut self, cluster: ClusterId) {
-        self.ask(move |parts, caller| async move { parts.clusters.delete(&caller, cluster, None).await })
+        self.ask(move |parts, caller| async move { parts.use_cases.clusters.delete(&caller, cluster, None).await })
             .await
             .unwrap();
     }
 
     /// Asks for another try.
     pub async fn retry(&mut self, cluster: ClusterId) {
-        self.ask(move |parts, caller| async move { parts.clusters.retry(&caller, cluster).await.map(drop) })
+        self.ask(move |parts, caller| async move { parts.use_cases.clusters.retry(&caller, cluster).await.map(drop) })
             .await
             .unwrap();
     }
@@ -260,7 +260,7 @@ impl World {
         let mut deaths = self.model.deaths();
         let turn = self.process().run(move |parts| async move {
             parts.stores.freshness.caught_up().await.unwrap();
-            parts.reconciler.reconcile(cluster).await
+            parts.use_cases.reconciler.reconcile(cluster).await
         });
         let turned = tokio::select! {
             turned = turn => Some(turned.unwrap().requeue),
@@ -301,7 +301,9 @@ impl World {
     /// Compares what is at the provider with what is on record.
     pub async fn sweep(&mut self, customer: &Customer) {
         let provisioner = customer.provisioner;
-        self.ask(move |parts, _| async move { parts.sweeps.sweep(provisioner).await }).await.unwrap();
+        self.ask(move |parts, _| async move { parts.use_cases.orphan_collector.sweep(provisioner).await })
+            .await
+            .unwrap();
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
 };
 
 /// Use cases that read a live cluster. They write nothing; what is stored of a cluster is kept fresh by [`reconcile`](crate::service::reconcile).
+#[derive(Clone)]
 pub struct LiveViews {
     /// Finds clusters and their kubeconfigs.
     pub clusters: Arc<Clusters>,

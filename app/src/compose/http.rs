@@ -1,0 +1,150 @@
+//! What answers requests: sessions, the API with its views and event streams, and the pipeline around them.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use kqueen_adapters::token::JwtSigner;
+use kqueen_domain::service::people::{
+    organizations::Organizations, sessions::Sessions, throttle::LoginThrottle, users::Users,
+};
+use poem::{Route, endpoint::make_sync};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Error,
+    parts::Parts,
+    use_cases::{Ports, UseCases},
+};
+use crate::{
+    api::{
+        self, Api,
+        live::LiveReads,
+        view_cache::ViewCache,
+        views::{ProvisionerCaptions, Views},
+    },
+    config::Config,
+    events::{Events, Sources},
+    http::{AUTH, Pipeline, docs, routes::Routes, scrape::Scrape},
+    metrics::Metrics,
+    worker::wake::Trigger,
+};
+
+/// One in so many connections may be an event stream: others are to get through as well.
+const STREAMS: usize = 4;
+
+/// Puts together what answers requests.
+///
+/// # Errors
+/// The key of session tokens cannot be derived, or the API document cannot be read: our fault.
+pub(super) fn pipeline(
+    config: &Config,
+    parts: &Parts,
+    ports: &Ports,
+    use_cases: UseCases,
+    metrics: Arc<Metrics>,
+    trigger: Trigger,
+    stop: &CancellationToken,
+) -> Result<Pipeline, Error> {
+    let sessions = sessions(config, parts, ports)?;
+    let document: Arc<str> = api::document().into();
+    let parsed = serde_json::from_str(&document).map_err(|error| Error::Setup(Box::new(error)))?;
+    let scrape = Scrape { metrics: metrics.clone(), whitelist: config.metrics.whitelist.clone() };
+    let page = api::documentation_page(&document);
+    let others = Route::new()
+        .at("/api/docs", make_sync(move |_| docs::answer(page.clone())))
+        .at("/metrics", scrape)
+        .at("/", make_sync(|_| docs::redirect()));
+    let api = handlers(config, parts, ports, use_cases, sessions.clone(), trigger, document, stop);
+    Ok(Pipeline {
+        api: api::endpoint(api),
+        others,
+        routes: Routes::new(&parsed, &["/", "/metrics", "/api/docs"]),
+        sessions,
+        metrics,
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        body_limit: config.http.body_limit,
+        time_limit: config.http.request_timeout,
+        realm: config.jwt.realm.clone(),
+        auth_alias: Some(config.jwt.auth_url_rule.clone()).filter(|rule| rule != AUTH),
+    })
+}
+
+fn sessions(config: &Config, parts: &Parts, ports: &Ports) -> Result<Arc<Sessions>, Error> {
+    let Ports { catalog, stores, clock, .. } = ports;
+    let key = stores.derive_key("session tokens").map_err(|error| Error::Setup(Box::new(error)))?;
+    Ok(Arc::new(Sessions {
+        catalog: catalog.clone(),
+        users: stores.users.clone(),
+        freshness: stores.freshness.clone(),
+        passwords: parts.passwords.clone(),
+        tokens: Arc::new(JwtSigner::new(&key)),
+        clock: clock.clone(),
+        throttle: LoginThrottle::new(config.auth.login_attempts_per_minute),
+        token_lifetime: TimeDelta::from_std(config.jwt.expiration).unwrap_or(TimeDelta::hours(1)),
+    }))
+}
+
+/// Everything handlers use.
+#[expect(clippy::too_many_arguments, reason = "the parts of the service meet here")]
+fn handlers(
+    config: &Config,
+    parts: &Parts,
+    ports: &Ports,
+    use_cases: UseCases,
+    sessions: Arc<Sessions>,
+    trigger: Trigger,
+    document: Arc<str>,
+    stop: &CancellationToken,
+) -> Api {
+    let Ports { catalog, stores, clock, engines, .. } = ports;
+    let UseCases { clusters, live, orphans, provisioners, .. } = use_cases;
+    let users = Arc::new(Users {
+        catalog: catalog.clone(),
+        store: stores.users.clone(),
+        freshness: stores.freshness.clone(),
+        passwords: parts.passwords.clone(),
+        clock: clock.clone(),
+        auth_methods: config.auth.modules.clone(),
+    });
+    let views = Arc::new(Views {
+        clusters: config.clusters.captions.clone(),
+        provisioners: ProvisionerCaptions {
+            ok: config.provisioners.ok.clone(),
+            error: config.provisioners.error.clone(),
+            unknown: config.provisioners.unknown.clone(),
+        },
+        engines: engines.clone(),
+        cache: ViewCache::default(),
+    });
+    let sources = Sources {
+        catalog: catalog.clone(),
+        sessions: sessions.clone(),
+        clusters: clusters.clone(),
+        provisioners: provisioners.clone(),
+        users: users.clone(),
+        views: views.clone(),
+        stop: stop.clone(),
+    };
+    let streams = (config.http.max_connections / STREAMS).max(1);
+    Api {
+        sessions,
+        organizations: Arc::new(Organizations {
+            catalog: catalog.clone(),
+            store: stores.organizations.clone(),
+            freshness: stores.freshness.clone(),
+            clock: clock.clone(),
+        }),
+        users,
+        provisioners,
+        clusters,
+        orphans,
+        live: Arc::new(LiveReads::new(live, config.observe.timeout)),
+        freshness: stores.freshness.clone(),
+        views,
+        events: Arc::new(Events::new(sources, streams, config.http.idle_timeout)),
+        wake: trigger,
+        wake_on_list: config.clusters.state_on_list,
+        auth: Arc::new(config.auth.clone()),
+        document,
+    }
+}

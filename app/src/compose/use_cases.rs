@@ -1,0 +1,121 @@
+//! The use cases that operate clusters, put together over ports. Tests put the same ones over ports of their own.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use kqueen_adapters::storage::Stores;
+use kqueen_domain::{
+    catalog::Catalog,
+    kubeconfig::AddressRules,
+    port::{clock::Clock, engine::EngineRegistry, inspector::ClusterInspector, leader::Leadership},
+    service::{
+        clusters::{Clusters, live::LiveViews, orphans::Orphans},
+        provisioners::{Provisioners, checks::Checks, providers::Providers},
+        reconcile::{Reconciler, orphan_collector::OrphanCollector},
+    },
+};
+
+/// What use cases need from outside.
+#[derive(Clone)]
+pub struct Ports {
+    /// The read model.
+    pub catalog: Arc<Catalog>,
+    /// Storage.
+    pub stores: Arc<Stores>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The engines that are offered.
+    pub engines: EngineRegistry,
+    /// Reads live clusters.
+    pub inspector: Arc<dyn ClusterInspector>,
+    /// Whether this replica leads.
+    pub leadership: Arc<dyn Leadership>,
+    /// Which addresses of clusters may be reached.
+    pub addresses: AddressRules,
+    /// How long an operation may take.
+    pub operation_timeout: TimeDelta,
+}
+
+/// The use cases of clusters and provisioners, for callers and for the leading replica.
+#[derive(Clone)]
+pub struct UseCases {
+    /// Clusters.
+    pub clusters: Arc<Clusters>,
+    /// Live views of clusters.
+    pub live: LiveViews,
+    /// What callers do about orphans.
+    pub orphans: Arc<Orphans>,
+    /// Provisioners.
+    pub provisioners: Arc<Provisioners>,
+    /// Checks of provisioners.
+    pub checks: Arc<Checks>,
+    /// Reconciles clusters.
+    pub reconciler: Arc<Reconciler>,
+    /// Looks for orphans.
+    pub orphan_collector: Arc<OrphanCollector>,
+}
+
+impl UseCases {
+    /// Puts them together.
+    #[must_use]
+    pub fn new(ports: &Ports) -> Self {
+        let Ports { catalog, stores, clock, engines, inspector, leadership, addresses, operation_timeout } = ports;
+        let providers = Providers {
+            catalog: catalog.clone(),
+            clusters: stores.clusters.clone(),
+            provisioners: stores.provisioners.clone(),
+            engines: engines.clone(),
+            installation: stores.installation(),
+        };
+        let clusters = Arc::new(Clusters {
+            catalog: catalog.clone(),
+            store: stores.clusters.clone(),
+            freshness: stores.freshness.clone(),
+            engines: engines.clone(),
+            addresses: addresses.clone(),
+            timeout: *operation_timeout,
+            clock: clock.clone(),
+        });
+        Self {
+            live: LiveViews { clusters: clusters.clone(), inspector: inspector.clone() },
+            clusters,
+            orphans: Arc::new(Orphans {
+                catalog: catalog.clone(),
+                store: stores.orphans.clone(),
+                freshness: stores.freshness.clone(),
+                clock: clock.clone(),
+            }),
+            provisioners: Arc::new(Provisioners {
+                catalog: catalog.clone(),
+                store: stores.provisioners.clone(),
+                freshness: stores.freshness.clone(),
+                engines: engines.clone(),
+                clock: clock.clone(),
+            }),
+            checks: Arc::new(Checks {
+                catalog: catalog.clone(),
+                store: stores.provisioners.clone(),
+                providers: providers.clone(),
+                leadership: leadership.clone(),
+                clock: clock.clone(),
+            }),
+            reconciler: Arc::new(Reconciler {
+                catalog: catalog.clone(),
+                store: stores.clusters.clone(),
+                freshness: stores.freshness.clone(),
+                providers: providers.clone(),
+                inspector: inspector.clone(),
+                leadership: leadership.clone(),
+                addresses: addresses.clone(),
+                clock: clock.clone(),
+            }),
+            orphan_collector: Arc::new(OrphanCollector {
+                catalog: catalog.clone(),
+                store: stores.orphans.clone(),
+                providers,
+                leadership: leadership.clone(),
+                clock: clock.clone(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What runs beside requests: the reconciler's loop, the monitor of provisioners, and maintenance of the store.
+
+use std::sync::Arc;
+
+use super::use_cases::{Ports, UseCases};
+use crate::{
+    config::Config,
+    worker::{
+        probe::ProvisionerMonitor,
+        queue::Limits,
+        reconcile::{ReconcilerFigures, Reconciling},
+        upkeep::Maintenance,
+        wake::Trigger,
+    },
+};
+
+/// How many clusters may wait for something that does not answer: each is a task and a connection.
+const SLOW_RECONCILES: usize = 1024;
+
+/// The workers of a replica.
+pub(super) struct Workers {
+    pub(super) reconciling: Reconciling,
+    pub(super) provisioner_monitor: ProvisionerMonitor,
+    pub(super) maintenance: Maintenance,
+    /// Has clusters reconciled soon.
+    pub(super) trigger: Trigger,
+}
+
+impl Workers {
+    pub(super) fn new(config: &Config, ports: &Ports, use_cases: &UseCases, figures: Arc<ReconcilerFigures>) -> Self {
+        let Ports { catalog, stores, clock, .. } = ports;
+        let (lane, quick) = (config.observe.per_provisioner, config.observe.parallel);
+        let trigger = Trigger::new(clock.clone(), Limits { lane, quick, slow: SLOW_RECONCILES });
+        catalog.subscribe(Arc::new(trigger.clone()));
+        Self {
+            reconciling: Reconciling {
+                reconciler: use_cases.reconciler.clone(),
+                catalog: catalog.clone(),
+                wake: trigger.clone(),
+                interval: config.observe.interval,
+                figures,
+            },
+            provisioner_monitor: ProvisionerMonitor {
+                catalog: catalog.clone(),
+                checks: use_cases.checks.clone(),
+                sweeps: use_cases.orphan_collector.clone(),
+                check_every: config.provisioners.check_interval,
+                sweep_every: config.provisioners.inventory_interval,
+            },
+            maintenance: Maintenance { stores: stores.clone(), clock: clock.clone() },
+            trigger,
+        }
+    }
+}
