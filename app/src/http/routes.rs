@@ -65,12 +65,15 @@ pub struct Routes {
     fixed: HashMap<String, Route>,
     /// The others by number of segments, those with fewer places first.
     by_length: HashMap<usize, Vec<Route>>,
+    /// Those that take every path below them that nothing else takes, the longest first, each with where it begins.
+    below: Vec<(String, Route)>,
     /// Counts requests for all other paths.
     pub unknown: RouteFigures,
 }
 
 impl Routes {
-    /// The paths of the OpenAPI document below `/api/v1`, and `others` that take GET.
+    /// The paths of the OpenAPI document below `/api/v1`, and `others` that take GET. One of `others` that ends in `/*` takes every path
+    /// below it that no other route takes; below `/api` there is no such path.
     #[must_use]
     pub fn new(document: &Value, others: &[&str]) -> Self {
         let mut fixed = HashMap::new();
@@ -93,24 +96,38 @@ impl Routes {
             }
             add(route);
         }
+        let mut below = Vec::new();
         for path in others {
             let mut route = Route::new(path);
             route.add("GET", None);
-            add(route);
+            match path.strip_suffix('*') {
+                Some(prefix) => below.push((prefix.to_owned(), route)),
+                None => add(route),
+            }
         }
+        below.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         for routes in by_length.values_mut() {
             routes.sort_by_key(|route| route.segments.iter().filter(|segment| segment.is_none()).count());
         }
-        Self { fixed, by_length, unknown: RouteFigures::of("unknown") }
+        Self { fixed, by_length, below, unknown: RouteFigures::of("unknown") }
     }
 
     /// The route of a path that ends without a slash.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<&Route> {
-        self.fixed.get(path).or_else(|| {
-            let length = path.bytes().filter(|byte| *byte == b'/').count() + 1;
-            self.by_length.get(&length)?.iter().find(|route| route.matches(path))
-        })
+        self.fixed.get(path).or_else(|| self.with_places(path)).or_else(|| self.below(path))
+    }
+
+    fn with_places(&self, path: &str) -> Option<&Route> {
+        let length = path.bytes().filter(|byte| *byte == b'/').count() + 1;
+        self.by_length.get(&length)?.iter().find(|route| route.matches(path))
+    }
+
+    fn below(&self, path: &str) -> Option<&Route> {
+        if path == "/api" || path.starts_with("/api/") {
+            return None;
+        }
+        self.below.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, route)| route)
     }
 }
 
@@ -133,6 +150,19 @@ mod tests {
         assert_eq!(template("/metrics"), Some("/metrics"));
         for unknown in ["/api/v1/clusters", "/api/v1/clusters/", "/api/v1/clusters/x/y", "/nothing", ""] {
             assert_eq!(template(unknown), None, "{unknown}");
+        }
+        let console = Routes::new(&document, &["/*", "/metrics", "/assets/*"]);
+        for (path, template) in [
+            ("/", Some("/*")),
+            ("/clusters/x/y", Some("/*")),
+            ("/assets/logo.svg", Some("/assets/*")),
+            ("/metrics", Some("/metrics")),
+            ("/apis", Some("/*")),
+            ("/api", None),
+            ("/api/v1/nothing", None),
+            ("/api/v1/clusters/x", Some("/api/v1/clusters/{id}")),
+        ] {
+            assert_eq!(console.find(path).map(|route| route.figures.endpoint.as_str()), template, "{path}");
         }
         assert_eq!(routes.find("/api/v1/clusters/x").unwrap().allow, "GET, HEAD, OPTIONS, PATCH");
     }
