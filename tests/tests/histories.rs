@@ -8,7 +8,7 @@ use std::time::Instant;
 use chrono::TimeDelta;
 use kqueen_domain::{id::ClusterId, service::ServiceError};
 use kqueen_tests::{
-    contract::site::TestStore,
+    contract::test_store::TestStore,
     model::{Acts, CallKind, Fault, Injection},
     walk::{Customer, Rest, World},
 };

@@ -10,7 +10,7 @@ use std::time::Instant;
 use chrono::TimeDelta;
 use kqueen_domain::{cluster::Lifecycle, id::ClusterId};
 use kqueen_tests::{
-    contract::site::TestStore,
+    contract::test_store::TestStore,
     model::{CallKind, Fault, Injection},
     walk::{Customer, Rest, World},
 };

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::tenure::{LeaseState, Moment};
+use super::lease::{LeaseState, Moment};
 use crate::storage::etcd::{
     Seat,
     connection::{CallError, reason},

@@ -2,15 +2,15 @@
 //! key that every write of the reconciler depends on.
 
 mod etcd;
+mod lease;
 mod single;
-mod tenure;
 
 use std::{sync::Arc, time::Duration};
 
 use kqueen_domain::port::leader::Leadership;
 use tokio_util::sync::CancellationToken;
 
-use self::{etcd::Election, single::Single, tenure::LeaseState};
+use self::{etcd::Election, lease::LeaseState, single::Single};
 use crate::storage::etcd::Seat;
 
 /// How long a leader is waited for that is not heard of any more, unless there is a reason for another time.

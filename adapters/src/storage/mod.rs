@@ -6,10 +6,10 @@
 mod ages;
 mod backend;
 mod cipher;
-mod claim;
 mod core;
 pub(crate) mod etcd;
 mod feed;
+mod idempotency;
 mod installation;
 mod key;
 mod keyring;

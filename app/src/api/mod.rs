@@ -46,7 +46,7 @@ pub use document::document;
 use live::LiveReads;
 use views::Views;
 
-use crate::{config::Auth, events::Events, http::API, worker::wake::Trigger};
+use crate::{config::Auth, events::Events, http::API, worker::trigger::Trigger};
 
 /// Everything handlers use.
 #[derive(Clone)]

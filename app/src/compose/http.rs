@@ -26,7 +26,7 @@ use crate::{
     events::{Events, Sources},
     http::{AUTH, Pipeline, docs, routes::Routes, scrape::Scrape},
     metrics::Metrics,
-    worker::wake::Trigger,
+    worker::trigger::Trigger,
 };
 
 /// One in so many connections may be an event stream: others are to get through as well.

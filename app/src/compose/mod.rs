@@ -26,7 +26,7 @@ use self::{
 use crate::{
     banner::banner,
     config::{Bootstrap, Config},
-    http::{pace::Times, serve},
+    http::{deadlines::Times, serve},
     metrics::Metrics,
     shutdown,
     worker::reconcile::ReconcilerFigures,

@@ -6,11 +6,11 @@ use super::use_cases::{Ports, UseCases};
 use crate::{
     config::Config,
     worker::{
-        probe::ProvisionerMonitor,
+        maintenance::Maintenance,
+        provisioner_monitor::ProvisionerMonitor,
         queue::Limits,
         reconcile::{ReconcilerFigures, Reconciling},
-        upkeep::Maintenance,
-        wake::Trigger,
+        trigger::Trigger,
     },
 };
 

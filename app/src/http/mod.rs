@@ -2,12 +2,12 @@
 
 pub mod compress;
 pub mod context;
+pub mod deadlines;
 pub mod docs;
+pub mod drain;
 mod forwarded;
-pub mod pace;
 pub mod parameters;
 pub mod peer;
-pub mod rest;
 pub mod routes;
 pub mod scrape;
 pub mod serve;

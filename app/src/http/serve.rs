@@ -3,8 +3,8 @@
 use std::{io, sync::Arc, time::Duration};
 
 use super::{
-    pace::{ConnectionDeadlines, Paced, Times},
-    rest,
+    deadlines::{ConnectionDeadlines, Paced, Times},
+    drain,
 };
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
@@ -85,7 +85,7 @@ pub async fn serve(
         let service = service_fn(move |request: Request<Incoming>| {
             let in_hand = noted.in_hand(request.version());
             let mut request = poem::Request::from((request, local.clone(), remote.clone(), Scheme::HTTP));
-            let body = rest::read_to_its_end(request.take_body(), request.headers());
+            let body = drain::read_to_its_end(request.take_body(), request.headers());
             request.set_body(body);
             let endpoint = endpoint.clone();
             // It is large, and moved before it is polled.

@@ -20,7 +20,7 @@ use kqueen_domain::{
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{queue::Lane, wake::Trigger};
+use super::{queue::Lane, trigger::Trigger};
 
 /// How often the ages of unchanged observed statuses are written.
 const AGES_EVERY: Duration = Duration::from_secs(5);

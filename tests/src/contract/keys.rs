@@ -14,7 +14,7 @@ use kqueen_domain::{
 use super::{
     Replica, TestStore,
     records::{a_claim, a_cluster, a_provisioner, a_user},
-    site::KEY,
+    test_store::KEY,
 };
 
 const NEXT: &str = "the secret key after that";

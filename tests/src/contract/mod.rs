@@ -2,10 +2,11 @@
 //! the list, so that no adapter can leave one out. A fault found in one adapter becomes a promise of all.
 
 pub mod checks;
-pub mod claims;
 pub mod clusters;
+pub mod commits;
 pub mod engine;
 pub mod feed;
+pub mod idempotency;
 pub mod keys;
 pub mod leader;
 pub mod organizations;
@@ -13,12 +14,11 @@ pub mod orphans;
 pub mod provisioners;
 pub mod races;
 pub mod records;
-pub mod site;
+pub mod test_store;
 pub mod timeline;
 pub mod users;
-pub mod work;
 
-pub use site::{Replica, TestStore};
+pub use test_store::{Replica, TestStore};
 
 /// Makes a test of every promise, over sites that `$site` makes.
 #[macro_export]
@@ -47,7 +47,7 @@ macro_rules! storage_contract {
                 deleting_takes_the_observed_status, ages_only_grow, ages_of_clusters_that_are_gone_are_skipped,
                 ages_survive_a_restart, large_kubeconfigs_are_stored,
             ]
-            work: [
+            commits: [
                 everything_of_one_commit_has_its_revision, nothing_of_a_refused_commit_is_written,
                 a_removal_notices_what_was_made_meanwhile, a_commit_needs_its_cluster, what_is_kept_keeps_its_revision, what_leaves_leaves_its_story_and_no_more,
                 old_operations_are_forgotten, the_largest_commit_fits, as_many_as_one_commit_takes,
@@ -73,7 +73,7 @@ macro_rules! storage_contract {
                 an_only_replica_leads_and_its_term_is_good, who_does_not_lead_writes_nothing,
                 an_installation_keeps_its_id, two_that_set_up_one_store_are_one_installation,
             ]
-            claims: [
+            idempotency: [
                 a_repeated_request_gets_the_first_answer, another_request_is_told_apart, keys_of_others_are_other_keys,
                 a_refused_creation_claims_nothing, at_the_same_time_only_one_creates, a_claim_outlives_what_it_made,
                 claims_run_out, old_claims_are_forgotten, claims_survive_a_restart,

@@ -23,7 +23,7 @@ use super::process::{Parts, Process};
 use crate::{
     contract::{
         records::{a_user, an_organization},
-        site::{KEY, TestStore},
+        test_store::{KEY, TestStore},
     },
     model::{CallKind, Key, Kind, Model, Settings as Cloud, Time},
 };

@@ -1,14 +1,14 @@
 //! The domain's storage ports over any [backend](super::backend): which keys a record has, and what a write depends on.
 
+mod barrier;
 mod clusters;
-mod freshness;
 mod organizations;
 mod orphans;
 mod provisioners;
 mod users;
 
+pub(crate) use barrier::Fresh;
 pub(crate) use clusters::Clusters;
-pub(crate) use freshness::Fresh;
 pub(crate) use organizations::Organizations;
 pub(crate) use orphans::Orphans;
 pub(crate) use provisioners::Provisioners;

@@ -6,8 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::{
-    Line, Reconciler, Requeue, trouble,
-    turn::{Reconciliation, only_waits},
+    Line, Reconciler, Requeue,
+    reconciliation::{Reconciliation, only_waits},
+    trouble,
 };
 use crate::{
     cluster::{Cluster, ClusterEvent, Lifecycle, plan::Call},

@@ -6,13 +6,13 @@
 mod act;
 pub mod orphan_collector;
 mod probe;
-mod turn;
+mod reconciliation;
 
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use self::turn::Reconciliation;
+use self::reconciliation::Reconciliation;
 use crate::{
     catalog::{Catalog, ClusterView},
     cluster::{

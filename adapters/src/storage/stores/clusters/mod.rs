@@ -1,8 +1,8 @@
 //! Clusters with their secrets, what was last seen of them, and what is done to them.
 
 mod ages;
+mod commit;
 mod history;
-mod work;
 
 use std::sync::Arc;
 
@@ -137,7 +137,7 @@ impl ClusterStore for Clusters {
         let mut transaction = Transaction::default();
         transaction.within(work.term);
         // In this order also in the feed: whoever hears of an operation that ends with its cluster can tell whose the cluster was.
-        work::remember(&mut transaction, &work)?;
+        commit::remember(&mut transaction, &work)?;
         self.change_record(&mut transaction, id, record).await?;
         self.add_work(&mut transaction, id, &work, leaves).await?;
         Ok(self.0.commit(transaction).await?)
