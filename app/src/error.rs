@@ -26,7 +26,7 @@ const VIEW_LATER: u64 = 5;
 /// How many wrong fields are told one by one.
 const DETAILED: usize = 100;
 
-/// What is wrong with one field of a request, or one thing that stands in the way.
+/// What is wrong with one field of a request, or one object that is in the way.
 #[derive(Debug, Clone, Serialize, Object)]
 pub struct ErrorDetail {
     /// Path of the field, dots between levels (`metadata.node_count`), or the reference of the object in the way.
@@ -41,15 +41,15 @@ pub struct ErrorDetail {
 pub struct ErrorBody {
     /// The HTTP status.
     pub code: u16,
-    /// The HTTP status again, as half of the service of 2018 called it.
+    /// The HTTP status again, under the name that the 2018 release used in some of its answers.
     pub status_code: u16,
-    /// A stable word for programs.
+    /// A stable code for programs.
     pub error: String,
-    /// A sentence for people: names the object and the next step.
+    /// A description for people, with the object and the next step.
     pub description: String,
-    /// Every wrong field, or everything in the way.
+    /// All invalid fields, or everything that is in the way.
     pub details: Vec<ErrorDetail>,
-    /// Names this request in the logs.
+    /// The id of this request in the logs.
     pub request_id: String,
 }
 

@@ -75,7 +75,7 @@ impl ClustersApi {
         Ok(Rendered::of(&Listed::of(&page, query.paged, item)))
     }
 
-    /// Create a cluster, or attach one that exists with the manual engine. The answer does not wait for a provider.
+    /// Create a cluster, or attach an existing one with the manual engine. The response does not wait for a provider.
     #[oai(path = "/", method = "post", operation_id = "cluster_create")]
     async fn create(
         &self,
@@ -91,7 +91,7 @@ impl ClustersApi {
         Ok(shown(&api, &caller.0, cluster))
     }
 
-    /// Tell how many clusters there are and which share of them is well.
+    /// Get the number of clusters and the share of them that is healthy.
     #[oai(path = "/health", method = "get", operation_id = "cluster_health")]
     async fn health(
         &self,
@@ -103,7 +103,7 @@ impl ClustersApi {
         Ok(Rendered::of(&Health::from(tally)))
     }
 
-    /// Show one cluster, with its kubeconfig where the policy lets the caller read it.
+    /// Get a cluster, with its kubeconfig if the policy allows the caller to read it.
     #[oai(path = "/:id", method = "get", operation_id = "cluster_get")]
     async fn get(
         &self,
@@ -117,10 +117,10 @@ impl ClustersApi {
 
     /// Change a cluster: name, owner, metadata, kubeconfig.
     ///
-    /// What was read can be sent back whole: read-only fields with the value that was read are ignored, another value is 422. Times are
-    /// compared as instants. The owner is `"User:<id>"`, or the object that was read, whole or shortened. State, reason and whatever else
-    /// is observed may have changed since: if the body has the object's `id`, and `observed_at` or `state_changed_at` of another time
-    /// than now, these fields are ignored.
+    /// An object that was read can be sent back as a whole: read-only fields with the value that was read are ignored, another value is 422.
+    /// Times are compared as instants. The owner is `"User:<id>"`, or the object that was read, in full or shortened. State, reason and all
+    /// other observed fields may have changed since: they are ignored if the body has the object's `id`, and an `observed_at` or
+    /// `state_changed_at` that differs from the current one.
     #[oai(path = "/:id", method = "patch", operation_id = "cluster_update")]
     async fn update(
         &self,
@@ -141,10 +141,10 @@ impl ClustersApi {
         Ok(shown(&api, &caller.0, cluster))
     }
 
-    /// Delete a cluster. One that was attached is detached: what it runs on is not touched.
+    /// Delete a cluster. An attached cluster is only detached: the cluster itself is not touched.
     ///
-    /// One that was made is taken down in the background, whatever is under way: it shows as Destroying until its provider has been seen
-    /// to have nothing left of it, and then leaves. Asking again meanwhile changes nothing.
+    /// A cluster that a provider created is deleted in the background, whatever else is running: it is shown as Destroying until the provider
+    /// confirms that nothing is left of it, and then disappears. Further requests meanwhile have no effect.
     #[oai(path = "/:id", method = "delete", operation_id = "cluster_delete")]
     async fn delete(
         &self,
@@ -158,11 +158,11 @@ impl ClustersApi {
         Ok(Rendered::of(&Deleted::of(id.0)))
     }
 
-    /// Show what runs in a cluster, live: nodes, pods, services, deployments and more.
+    /// Get what runs in a cluster, live: nodes, pods, services, deployments and more.
     ///
-    /// A kind that may not be read, or is late, is named in `errors`. 502 when the cluster refuses us or cannot be reached, 504 when it does
-    /// not answer in time. Requests for the same view that arrive while it is being read share one answer. 429 when too many other views
-    /// are being read for you.
+    /// Kinds that could not be read, or not in time, are listed in `errors`. 502 if the cluster rejects the request or cannot be reached, 504
+    /// if it does not respond in time. Concurrent requests for the same view share one response. 429 if too many other views are being
+    /// read for you.
     #[oai(path = "/:id/status", method = "get", operation_id = "cluster_status")]
     async fn status(
         &self,
@@ -173,7 +173,7 @@ impl ClustersApi {
         api.live.status(&caller.0, id.0.into()).await
     }
 
-    /// Show what runs in a cluster as a graph, live: items by uid, and relations from one to another.
+    /// Get what runs in a cluster as a graph, live: items by uid, and relations between them.
     ///
     /// Errors are those of `status`.
     #[oai(path = "/:id/topology-data", method = "get", operation_id = "cluster_topology")]
@@ -186,7 +186,7 @@ impl ClustersApi {
         api.live.topology(&caller.0, id.0.into()).await
     }
 
-    /// Show the kubeconfig, where the policy lets the caller read it.
+    /// Get the kubeconfig, if the policy allows the caller to read it.
     #[oai(path = "/:id/kubeconfig", method = "get", operation_id = "cluster_kubeconfig")]
     async fn kubeconfig(
         &self,
@@ -198,7 +198,7 @@ impl ClustersApi {
         Ok(Rendered::secret(&secret_json(Some(kubeconfig))))
     }
 
-    /// Tell how far the making of a cluster is. `response` is 501 where the engine cannot tell.
+    /// Get the progress of creating a cluster. `response` is 501 if the engine does not report progress.
     #[oai(path = "/:id/progress", method = "get", operation_id = "cluster_progress")]
     async fn progress(
         &self,
@@ -212,7 +212,7 @@ impl ClustersApi {
         Ok(Rendered::of(&ProgressView { response, progress, result }))
     }
 
-    /// Change the number of nodes. The answer does not wait for the provider; 409 `unsupported` where the engine cannot.
+    /// Change the number of nodes. The response does not wait for the provider. 409 `unsupported` if the engine cannot resize clusters.
     #[oai(path = "/:id/resize", method = "patch", operation_id = "cluster_resize")]
     async fn resize(
         &self,
@@ -228,7 +228,7 @@ impl ClustersApi {
         Ok(without_kubeconfig(&api, &caller.0, &view))
     }
 
-    /// Switch network policy. The answer does not wait for the provider; 409 `unsupported` where the engine cannot.
+    /// Set the network policy. The response does not wait for the provider. 409 `unsupported` if the engine cannot set it.
     #[oai(path = "/:id/set_network_policy", method = "patch", operation_id = "cluster_set_network_policy")]
     async fn set_network_policy(
         &self,

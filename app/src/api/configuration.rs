@@ -17,7 +17,7 @@ pub(super) struct ConfigurationApi;
 
 #[OpenApi(prefix_path = "/api/v1/configurations", tag = "Tag::Configuration")]
 impl ConfigurationApi {
-    /// Show the enabled ways of authenticating, with the fields an invitation asks for.
+    /// Get the enabled authentication methods, with the fields of their invitation forms.
     #[oai(path = "/auth", method = "get", operation_id = "configuration_auth")]
     async fn auth(
         &self,

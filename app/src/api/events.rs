@@ -25,21 +25,22 @@ struct EventStream(Response);
 impl EventsApi {
     /// Watch clusters, operations and provisioners change, as server-sent events.
     ///
-    /// What the caller may see, as it is committed by whichever replica, until the token ends. Events are called `cluster`, `operation` and
-    /// `provisioner`. Their data is `{"action": "changed", "object": {…}}` with the object as its own route shows it, but without
-    /// kubeconfig or resources, or `{"action": "gone", "object": {"id": …}}`. Changes of one object that follow each other closely are
-    /// shown once. That something was looked at or checked again and is as it was is not told.
+    /// The stream has all changes that the caller is allowed to see, committed by any replica, until the token expires. Events are called
+    /// `cluster`, `operation` and `provisioner`. Their data is `{"action": "changed", "object": {…}}` with the object as its own route
+    /// returns it, but without kubeconfig or resources, or `{"action": "gone", "object": {"id": …}}`. Changes of one object in quick
+    /// succession are sent once. Observations and checks with an unchanged result are not sent.
     ///
-    /// An event called `reset` says that changes may have been missed: read the lists again. It comes first where the event that is
-    /// named is not known any more, and later to who reads too slowly. To miss nothing, open the stream first and read the lists then.
+    /// An event called `reset` means that changes may have been missed: read the lists again. It is the first event if the given event id
+    /// is no longer known, and is also sent to clients that read too slowly. To miss nothing, open the stream before you read the lists.
     #[oai(path = "/events", method = "get", operation_id = "event_stream")]
     async fn stream(
         &self,
         api: State<'_>,
         watching: Watching,
         request: &Request,
-        /// Id of the last event that was received: the stream goes on after it, also on another replica. Browsers send it by themselves.
-        /// Clients that cannot send this header put the id into the query as `last_event_id`; the header counts where both are sent.
+        /// The id of the last event that was received. The stream continues after it, also on another replica. Browsers send it by
+        /// themselves. Clients that cannot send this header send the id as the query parameter `last_event_id`; the header takes
+        /// precedence.
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<String>>,
         /// The same in the query. Left out of the document, see there.
@@ -92,7 +93,7 @@ impl ApiResponse for EventStream {
         };
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "What changes, as it changes.",
+                description: "Changes, as they happen.",
                 status: Some(StatusCode::OK.as_u16()),
                 status_range: None,
                 content: vec![MetaMediaType {

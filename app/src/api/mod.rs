@@ -61,7 +61,7 @@ pub struct Api {
     pub provisioners: Arc<Provisioners>,
     /// Clusters.
     pub clusters: Arc<Clusters>,
-    /// What may be left at providers without a cluster.
+    /// Resources that may be left at providers without a cluster.
     pub orphans: Arc<Orphans>,
     /// What changes, for people who watch.
     pub events: Arc<Events>,
@@ -86,21 +86,21 @@ pub struct Api {
 enum Tag {
     /// Logging in.
     Auth,
-    /// Clusters: create or attach, watch, change, remove.
+    /// Create or attach, observe, change and delete clusters.
     Clusters,
-    /// How this installation is set up.
+    /// The configuration of this installation.
     Configuration,
-    /// What changes, as it changes.
+    /// Changes, as they happen.
     Events,
-    /// What is, and was, done to clusters, and the verbs that stop it, run it again, or give it up.
+    /// Operations on clusters, and how to cancel, retry or abandon them.
     Operations,
     /// Organizations and their policies.
     Organizations,
-    /// What may be left at providers without a cluster.
+    /// Resources that may be left at providers without a cluster.
     Orphans,
     /// Engines with their credentials.
     Provisioners,
-    /// Whether the service is well, and its own description.
+    /// Health of the service, and its API document.
     Service,
     /// People and programs with an account.
     Users,

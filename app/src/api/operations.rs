@@ -40,7 +40,7 @@ fn shown(
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Operations")]
 impl OperationsApi {
-    /// List the operations on a cluster, newest first; also on one that has left, for a while.
+    /// List the operations on a cluster, newest first. Deleted clusters are included for a while.
     #[oai(path = "/clusters/:id/operations", method = "get", operation_id = "operation_list")]
     async fn list(
         &self,
@@ -53,7 +53,7 @@ impl OperationsApi {
         Ok(Rendered::of(&views.iter().map(item).collect()))
     }
 
-    /// Show one operation, with what exists or may exist at the provider.
+    /// Get an operation, with the resources that exist or may exist at the provider.
     #[oai(path = "/operations/:id", method = "get", operation_id = "operation_get")]
     async fn get(
         &self,
@@ -66,10 +66,10 @@ impl OperationsApi {
         Ok(shown(&api, &caller, &view, &resources))
     }
 
-    /// Stop an operation after the call to the provider that is in flight; the answer says what exists now.
+    /// Cancel an operation after the current call to the provider. The response lists the resources that exist now.
     ///
-    /// It ends as `cancelled` within moments. What a deployment that was stopped has made stays: retry it, or destroy the cluster. Asking
-    /// again changes nothing.
+    /// It ends as `cancelled` shortly after. Resources that a cancelled deployment has created remain: retry it, or delete the cluster.
+    /// Further requests have no effect.
     #[oai(path = "/operations/:id/cancel", method = "post", operation_id = "operation_cancel")]
     async fn cancel(
         &self,
@@ -84,10 +84,10 @@ impl OperationsApi {
         Ok(shown(&api, &caller, &view, &resources))
     }
 
-    /// Run the operation that failed or was cancelled again, from where it stands.
+    /// Retry the operation that failed or was cancelled, from where it stopped.
     ///
-    /// A cluster that failed on its own, or of which something is missing at its provider, is deployed again. It takes the right
-    /// `cluster:update`; destroying again after somebody cancelled it takes `cluster:delete` besides.
+    /// A cluster that failed at its provider, or that misses resources there, is deployed again. This requires the right `cluster:update`;
+    /// retrying a deletion that was cancelled also requires `cluster:delete`.
     #[oai(path = "/clusters/:id/retry", method = "post", operation_id = "cluster_retry")]
     async fn retry(
         &self,
@@ -100,8 +100,8 @@ impl OperationsApi {
         Ok(shapes::without_kubeconfig(&api, &caller.0, &view))
     }
 
-    /// Drop a cluster's record without asking its provider, whatever is under way. What may remain there is in the answer, and is an
-    /// orphan from now on.
+    /// Delete a cluster's record without calling its provider, whatever else is running. The response lists the resources that may remain
+    /// there, which become an orphan.
     #[oai(path = "/clusters/:id/forget", method = "post", operation_id = "cluster_forget")]
     async fn forget(
         &self,
@@ -122,17 +122,17 @@ impl OperationsApi {
         }))
     }
 
-    /// Tell a cluster's story, newest first; also of one that has left, for a while.
+    /// Get the timeline of a cluster, newest first. Deleted clusters are included for a while.
     #[oai(path = "/clusters/:id/timeline", method = "get", operation_id = "cluster_timeline")]
     async fn timeline(
         &self,
         api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
-        /// How many entries at most; 50 where it is not given.
+        /// The maximum number of events: 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<usize>>,
-        /// Where to go on: `next` of the answer before.
+        /// Where to continue: `next` of the previous response.
         from: Query<Option<String>>,
     ) -> Result<Rendered<Timeline>, ApiError> {
         let from = from.0.filter(|from| !from.is_empty());

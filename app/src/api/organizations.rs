@@ -40,7 +40,7 @@ fn shown(entry: &Entry) -> Rendered<OrganizationView> {
 
 #[OpenApi(prefix_path = "/api/v1/organizations", tag = "Tag::Organizations")]
 impl OrganizationsApi {
-    /// List organizations: superadmins see all, others their own.
+    /// List organizations. Superadmins see all organizations, others only their own.
     #[oai(path = "/", method = "get", operation_id = "organization_list")]
     async fn list(
         &self,
@@ -52,7 +52,7 @@ impl OrganizationsApi {
         Ok(Rendered::of(&Listed::of(&page, query.paged, |entry| OrganizationView::of(entry))))
     }
 
-    /// Create an organization; superadmins only.
+    /// Create an organization. Superadmins only.
     #[oai(path = "/", method = "post", operation_id = "organization_create")]
     async fn create(
         &self,
@@ -64,7 +64,7 @@ impl OrganizationsApi {
         Ok(shown(&*api.organizations.create(&caller.0, new).await?))
     }
 
-    /// Show one organization.
+    /// Get an organization.
     #[oai(path = "/:id", method = "get", operation_id = "organization_get")]
     async fn get(
         &self,
@@ -75,9 +75,9 @@ impl OrganizationsApi {
         Ok(shown(&*api.organizations.get(&caller.0, id.0.into())?))
     }
 
-    /// Change an organization: its name, rules of its policy; superadmins only.
+    /// Change the name of an organization, or rules of its policy. Superadmins only.
     ///
-    /// What was read can be sent back whole: read-only fields with the value that was read are ignored, another value is 422.
+    /// An object that was read can be sent back as a whole: read-only fields with the value that was read are ignored, another value is 422.
     #[oai(path = "/:id", method = "patch", operation_id = "organization_update")]
     async fn update(
         &self,
@@ -97,7 +97,7 @@ impl OrganizationsApi {
         Ok(shown(&*organizations.update(&caller.0, id.0.into(), patch, expected).await?))
     }
 
-    /// Delete an empty organization; superadmins only.
+    /// Delete an empty organization. Superadmins only.
     #[oai(path = "/:id", method = "delete", operation_id = "organization_delete")]
     async fn delete(
         &self,
@@ -111,7 +111,7 @@ impl OrganizationsApi {
         Ok(Rendered::of(&Deleted::of(id.0)))
     }
 
-    /// Show the rules in force in an organization, by action.
+    /// Get the effective rules of an organization, by action.
     #[oai(path = "/:id/policy", method = "get", operation_id = "organization_policy_get")]
     async fn policy(
         &self,
@@ -123,7 +123,7 @@ impl OrganizationsApi {
         Ok(policy(&entry))
     }
 
-    /// Override rules in an organization; null returns to the default.
+    /// Override rules of an organization. null restores the default.
     ///
     /// `organization:*`, `user:delete_superadmin` and `policy:update` cannot be overridden.
     #[oai(path = "/:id/policy", method = "patch", operation_id = "organization_policy_update")]
@@ -141,7 +141,7 @@ impl OrganizationsApi {
         Ok(policy(&*organizations.change_policy(&caller.0, id.0.into(), &changes, expected).await?))
     }
 
-    /// Tell whether an organization can be deleted, and what is left in it; superadmins only.
+    /// Check whether an organization can be deleted, and list what is left in it. Superadmins only.
     #[oai(path = "/:id/deletable", method = "get", operation_id = "organization_deletable")]
     async fn deletable(
         &self,

@@ -23,7 +23,7 @@ fn shown(api: &Api, caller: &Authenticated, view: &catalog::OrphanView) -> Rende
 
 #[OpenApi(prefix_path = "/api/v1/orphans", tag = "Tag::Orphans")]
 impl OrphansApi {
-    /// List what is, or may be, at providers without a cluster, oldest first.
+    /// List the resources that exist, or may exist, at providers without a cluster, oldest first.
     #[oai(path = "/", method = "get", operation_id = "orphan_list")]
     async fn list(
         &self,
@@ -41,9 +41,9 @@ impl OrphansApi {
         Ok(Rendered::of(&Listed::of(&Page { items, total }, query.paged, item)))
     }
 
-    /// Take down at its provider what an orphan lists. It leaves the list when it has been seen to be gone.
+    /// Delete the resources of an orphan at its provider. It leaves the list when the provider confirms that they are deleted.
     ///
-    /// It is 409 when its provisioner is not there any more: nobody can reach the provider then.
+    /// 409 if its provisioner was deleted: the provider can no longer be reached.
     #[oai(path = "/:id/delete", method = "post", operation_id = "orphan_delete")]
     async fn delete(
         &self,
@@ -56,9 +56,9 @@ impl OrphansApi {
         Ok(shown(&api, &caller, &view))
     }
 
-    /// Let an orphan be. It stays in the list as ignored, and is in nobody's way.
+    /// Ignore an orphan. It stays in the list as ignored, and no longer keeps its provisioner from being deleted.
     ///
-    /// One whose provisioner is not there any more leaves the list, since nobody would ever see that it is gone.
+    /// An orphan whose provisioner was deleted leaves the list, because its resources can no longer be observed.
     #[oai(path = "/:id/ignore", method = "post", operation_id = "orphan_ignore")]
     async fn ignore(
         &self,

@@ -52,7 +52,7 @@ impl ProvisionersApi {
         Ok(Rendered::of(&Listed::of(&page, query.paged, item)))
     }
 
-    /// Create a provisioner. Its credentials are checked; it is saved whatever the check finds.
+    /// Create a provisioner. Its credentials are checked, and it is saved whatever the result.
     #[oai(path = "/", method = "post", operation_id = "provisioner_create")]
     async fn create(
         &self,
@@ -66,14 +66,14 @@ impl ProvisionersApi {
         Ok(shown(&api, &caller.0, &api.provisioners.create(&caller.0, new, once).await?))
     }
 
-    /// List the engines that are offered, with what they ask for and can do.
+    /// List the available engines, with their parameters and capabilities.
     #[oai(path = "/engines", method = "get", operation_id = "engine_list")]
     async fn engines(&self, api: State<'_>, _caller: Authenticated) -> Result<Rendered<Vec<EngineView>>, ApiError> {
         let engines: Vec<_> = api.provisioners.engines().map(EngineView::from).collect();
         Ok(Rendered::of(&engines))
     }
 
-    /// Tell how many provisioners there are and which share of them is well.
+    /// Get the number of provisioners and the share of them that is healthy.
     #[oai(path = "/health", method = "get", operation_id = "provisioner_health")]
     async fn health(
         &self,
@@ -85,7 +85,7 @@ impl ProvisionersApi {
         Ok(Rendered::of(&Health::from(tally)))
     }
 
-    /// Show one provisioner.
+    /// Get a provisioner.
     #[oai(path = "/:id", method = "get", operation_id = "provisioner_get")]
     async fn get(
         &self,
@@ -98,10 +98,10 @@ impl ProvisionersApi {
 
     /// Change a provisioner. New parameters are checked against the provider.
     ///
-    /// What was read can be sent back whole: read-only fields with the value that was read are ignored, another value is 422. Times are
-    /// compared as instants. The owner is `"User:<id>"`, or the object that was read, whole or shortened. State, reason and whatever else
-    /// is observed may have changed since: if the body has the object's `id`, and `observed_at` or `state_changed_at` of another time
-    /// than now, these fields are ignored.
+    /// An object that was read can be sent back as a whole: read-only fields with the value that was read are ignored, another value is 422.
+    /// Times are compared as instants. The owner is `"User:<id>"`, or the object that was read, in full or shortened. State, reason and all
+    /// other observed fields may have changed since: they are ignored if the body has the object's `id`, and an `observed_at` or
+    /// `state_changed_at` that differs from the current one.
     #[oai(path = "/:id", method = "patch", operation_id = "provisioner_update")]
     async fn update(
         &self,

@@ -242,18 +242,20 @@ impl<T: Type> Type for Listed<T> {
                 }))
             };
             let total = MetaSchema {
-                description: Some("How many there are that the caller may see and that pass the filters."),
+                description: Some(
+                    "The number of objects that the caller is allowed to see and that match the filters.",
+                ),
                 minimum: Some(0.0),
                 ..MetaSchema::new_with_format("integer", "int64")
             };
             let page = MetaSchema {
-                description: Some("A part of them, as asked for by `offset` and `limit`."),
+                description: Some("The page that was requested with `offset` and `limit`."),
                 properties: vec![("items", items()), ("total", MetaSchemaRef::Inline(Box::new(total)))],
                 required: vec!["items", "total"],
                 ..MetaSchema::new("object")
             };
             MetaSchema {
-                description: Some("An array, or with `offset` a part of it with the total."),
+                description: Some("An array, or with `offset` one page of it and the total."),
                 one_of: vec![items(), MetaSchemaRef::Inline(Box::new(page))],
                 ..MetaSchema::ANY
             }

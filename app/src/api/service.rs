@@ -1,4 +1,4 @@
-//! Whether the service is well, and its own description.
+//! Health of the service, and its API document.
 
 use crate::api::State;
 use kqueen_domain::service::{ServiceError, people::bootstrap::NO_USER_YET};
@@ -36,21 +36,21 @@ fn alive() -> Rendered<Liveness> {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Service")]
 impl ServiceApi {
-    /// Tell that the service runs.
+    /// Check that the service is running.
     #[oai(path = "/", method = "get", operation_id = "index")]
     async fn index(&self) -> Rendered<Liveness> {
         alive()
     }
 
-    /// Tell that the service runs.
+    /// Check that the service is running.
     #[oai(path = "/health", method = "get", operation_id = "health")]
     async fn health(&self) -> Rendered<Liveness> {
         alive()
     }
 
-    /// Tell that requests can be served: the store answers and what it holds has been read.
+    /// Check that requests can be served: the store responds and its data is loaded.
     ///
-    /// `warnings` says what the operator should do nevertheless: while no user exists, how to create the first one.
+    /// `warnings` lists what the operator should still do: while no user exists, how to create the first one.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
     async fn ready(&self, api: State<'_>) -> Result<Rendered<Readiness>, ApiError> {
         api.freshness.ready().await.map_err(ServiceError::from)?;
@@ -61,7 +61,7 @@ impl ServiceApi {
         Ok(Rendered::of(&Readiness { response: READY.into(), warnings }))
     }
 
-    /// Show this document.
+    /// Get this document.
     #[oai(path = "/swagger", method = "get", operation_id = "swagger")]
     async fn swagger(&self, api: State<'_>) -> Result<Rendered<FreeText>, ApiError> {
         let document = RawValue::from_string(api.document.to_string());

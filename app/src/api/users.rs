@@ -40,7 +40,7 @@ fn shown(view: &catalog::UserView) -> Rendered<UserView> {
 
 #[OpenApi(prefix_path = "/api/v1/users", tag = "Tag::Users")]
 impl UsersApi {
-    /// List users: superadmins see all, others those of their organization.
+    /// List users. Superadmins see all users, others those of their organization.
     #[oai(path = "/", method = "get", operation_id = "user_list")]
     async fn list(
         &self,
@@ -52,7 +52,7 @@ impl UsersApi {
         Ok(Rendered::of(&Listed::of(&page, query.paged, |view| UserView::from(view))))
     }
 
-    /// Create a user. Nobody gives a role above the own one.
+    /// Create a user. You cannot assign a role above your own.
     #[oai(path = "/", method = "post", operation_id = "user_create")]
     async fn create(
         &self,
@@ -64,21 +64,21 @@ impl UsersApi {
         Ok(shown(&api.users.create(&caller.0, new).await?))
     }
 
-    /// Show the user the token belongs to.
+    /// Get the user that the token belongs to.
     #[oai(path = "/whoami", method = "get", operation_id = "user_whoami")]
     async fn whoami(&self, api: State<'_>, caller: Authenticated) -> Result<Rendered<UserView>, ApiError> {
         Ok(shown(&api.users.get(&caller.0, caller.0.user)?))
     }
 
-    /// Show one user.
+    /// Get a user.
     #[oai(path = "/:id", method = "get", operation_id = "user_get")]
     async fn get(&self, api: State<'_>, caller: Authenticated, id: Path<Uuid>) -> Result<Rendered<UserView>, ApiError> {
         Ok(shown(&api.users.get(&caller.0, id.0.into())?))
     }
 
-    /// Change a user. Members change their own e-mail address and metadata.
+    /// Change a user. Members can change only their own e-mail address and metadata.
     ///
-    /// What was read can be sent back whole: read-only fields with the value that was read are ignored, another value is 422. The
+    /// An object that was read can be sent back as a whole: read-only fields with the value that was read are ignored, another value is 422. The
     /// organization is `"Organization:<id>"`, or the object that was read.
     #[oai(path = "/:id", method = "patch", operation_id = "user_update")]
     async fn update(
@@ -99,7 +99,7 @@ impl UsersApi {
         Ok(shown(&users.update(&caller.0, id.0.into(), patch, expected).await?))
     }
 
-    /// Delete a user who owns nothing. Nobody deletes the own account.
+    /// Delete a user who owns nothing. You cannot delete your own account.
     #[oai(path = "/:id", method = "delete", operation_id = "user_delete")]
     async fn delete(
         &self,
@@ -113,7 +113,7 @@ impl UsersApi {
         Ok(Rendered::of(&Deleted::of(id.0)))
     }
 
-    /// Set a password: the own one, or as an admin that of somebody of the own organization. Ends every older token of the user.
+    /// Set your own password or, as an admin, the password of a user of your organization. All older tokens of the user become invalid.
     #[oai(path = "/:id/updatepw", method = "patch", operation_id = "user_update_password")]
     async fn update_password(
         &self,

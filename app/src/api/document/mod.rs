@@ -118,7 +118,7 @@ fn complete_operation(operation: &mut Value) {
     }
     if tells_revision(&id) {
         responses["200"]["headers"]["ETag"] = json!({
-            "description": "The record's revision; send it back in If-Match to change only what you have seen. Weakened by a proxy (`W/\"31\"`), it still names that revision.",
+            "description": "The revision of the object. Send it in If-Match to change only the version you have read. Weakened by a proxy (`W/\"31\"`), it still names that revision.",
             "schema": {"type": "string"},
         });
     }
@@ -214,7 +214,7 @@ fn nullable(components: &mut Value) {
         choice.remove("type");
     }
     components["schemas"]["Resize"]["properties"]["node_count"] = json!({
-        "description": "How many, 1 to 10000: a number, or a text that is one.",
+        "description": "The number of nodes, 1 to 10000, as a number or as text.",
         "oneOf": [
             {"type": "integer", "minimum": 1, "maximum": 10000},
             {"type": "string", "pattern": "^[1-9][0-9]{0,3}$"},
@@ -261,7 +261,7 @@ const KINDS: [(&str, &str, &ReadOnly); 4] = [
 fn overrides() -> Value {
     json!({
         "type": "object",
-        "description": "Rules by action; null returns to the default, and rules that are not named stay.",
+        "description": "Rules by action. null restores the default; rules that are not listed stay as they are.",
         "additionalProperties": {
             "type": "string",
             "nullable": true,
@@ -315,28 +315,28 @@ fn parameters() -> Value {
     let number = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "query", "description": description, "schema": schema});
     let sorts = ["name", "provisioner", "engine", "created_at", "created", "state", "status"];
     let list = [
-        text("name", "Only those whose name contains this, without regard to capitals."),
-        text("provisioner", "Only those whose provisioner's name contains this, without regard to capitals."),
-        text("engine", "Only those whose engine's name contains this, without regard to capitals."),
-        text("state", "Only those in this state, by its caption without regard to capitals."),
-        word("sortby", "The order; by creation where it is not given.", &sorts),
-        word("order", "Ascending where it is not given.", &["asc", "desc"]),
+        text("name", "Only those whose name contains this text. Not case-sensitive."),
+        text("provisioner", "Only those whose provisioner name contains this text. Not case-sensitive."),
+        text("engine", "Only those whose engine name contains this text. Not case-sensitive."),
+        text("state", "Only those in this state, by its caption. Not case-sensitive."),
+        word("sortby", "The sort key. By creation time by default.", &sorts),
+        word("order", "Ascending by default.", &["asc", "desc"]),
         number(
             "offset",
-            "How many to leave out at the front. The answer is then `{items, total}`.",
+            "The number of items to skip. The response is then `{items, total}`.",
             json!({"type": "integer", "minimum": 0, "maximum": super::page::MAX_OFFSET}),
         ),
         number(
             "limit",
-            "How many at most; 20 with `offset`, else all.",
+            "The maximum number of items: 20 by default with `offset`, otherwise all.",
             json!({"type": "integer", "minimum": 1, "maximum": super::page::MAX_LIMIT}),
         ),
-        text("namespace", "Another organization's; superadmins only."),
-        number("all_namespaces", "All organizations; superadmins only.", json!({"type": "boolean"})),
+        text("namespace", "The namespace of another organization. Superadmins only."),
+        number("all_namespaces", "All organizations. Superadmins only.", json!({"type": "boolean"})),
     ];
     let phase = |component: &str, schema: &str| {
         let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
-        let parameter = number("phase", "Only those in this phase; capitals do not matter.", schema);
+        let parameter = number("phase", "Only those in this phase. Not case-sensitive.", schema);
         (component.to_owned(), parameter)
     };
     let list = list.into_iter().map(|parameter| (parameter["name"].as_str().unwrap_or_default().to_owned(), parameter));
@@ -347,25 +347,22 @@ fn parameters() -> Value {
 fn responses() -> Value {
     let meaning = [
         (400, "The body is not JSON."),
-        (401, "No token, or one that is not good any more."),
-        (403, "The caller may see it and may not do this."),
-        (404, "There is no such thing, or the caller may not see it."),
+        (401, "The token is missing or no longer valid."),
+        (403, "The caller is not allowed to do this."),
+        (404, "It does not exist, or the caller is not allowed to see it."),
         (
             409,
-            "It does not fit what is there: a duplicate, a wrong state, something in the way, or `unsupported` by the engine.",
+            "It conflicts with the current state: a duplicate, a wrong state, something that is still in use, or `unsupported` by the engine.",
         ),
-        (406, "The client takes no `text/event-stream`."),
-        (412, "It was changed since the revision named in If-Match."),
+        (406, "The client does not accept `text/event-stream`."),
+        (412, "It has changed since the revision in If-Match."),
         (413, "The body is too long."),
         (415, "The body is not sent as application/json."),
-        (
-            422,
-            "Fields or query parameters that cannot be accepted, all of them in `details`; unknown parameters among them.",
-        ),
-        (429, "Too many attempts, event streams or live views; come back after `Retry-After` seconds."),
-        (502, "The cluster refused us or cannot be reached."),
-        (503, "The store does not answer; come back after `Retry-After` seconds."),
-        (504, "The cluster did not answer in time."),
+        (422, "Some fields or query parameters are invalid or unknown. `details` lists all of them."),
+        (429, "Too many attempts, event streams or live views. Retry after `Retry-After` seconds."),
+        (502, "The cluster rejected the request or cannot be reached."),
+        (503, "The store is unavailable. Retry after `Retry-After` seconds."),
+        (504, "The cluster did not respond in time."),
     ];
     let response = |(status, description): (u16, &str)| {
         let mut response = json!({
@@ -377,7 +374,7 @@ fn responses() -> Value {
             response["headers"] = json!({"WWW-Authenticate": header("Bearer, with the realm.", "string")});
         }
         if matches!(status, 429 | 503) {
-            response["headers"] = json!({"Retry-After": header("Seconds to wait.", "integer")});
+            response["headers"] = json!({"Retry-After": header("The number of seconds to wait.", "integer")});
         }
         (status.to_string(), response)
     };

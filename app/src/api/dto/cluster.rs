@@ -21,37 +21,37 @@ use crate::api::{
     read_only,
 };
 
-/// A cluster to be created, or attached if its engine attaches clusters made elsewhere.
+/// A cluster to create, or to attach if its engine attaches clusters that were created elsewhere.
 #[derive(Object)]
 pub struct ClusterCreate {
-    /// What it is called: one line.
+    /// Its name, in one line.
     #[oai(validator(min_length = 1, max_length = 128))]
     pub name: String,
     /// `Provisioner:<uuid>`.
     #[oai(validator(pattern = "^Provisioner:[0-9a-fA-F-]{36}$"))]
     pub provisioner: String,
-    /// `User:<uuid>`; the caller where it is not given.
+    /// `User:<uuid>`. The caller by default.
     #[oai(validator(pattern = "^User:[0-9a-fA-F-]{36}$"))]
     pub owner: Option<String>,
-    /// What the engine asks for, and whatever else the client keeps here. May hold the kubeconfig, as the old console sends it.
+    /// The parameters of the engine, and whatever else the client stores here. May contain the kubeconfig, as the console of 2018 sends it.
     pub metadata: Option<Free>,
-    /// The kubeconfig of a cluster that is attached, as a JSON object or YAML text. Commands, names of files and proxies in it are
-    /// refused, and so is one for a cluster that is made: its provider gives it.
+    /// The kubeconfig of a cluster to attach, as a JSON object or YAML text. Kubeconfigs with commands, file names or proxies are rejected,
+    /// and so is a kubeconfig for a cluster that a provider creates: the provider returns it.
     pub kubeconfig: Option<Free>,
 }
 
 /// Changes to a cluster.
 #[derive(Object)]
 pub struct ClusterUpdate {
-    /// What it is called: one line.
+    /// Its name, in one line.
     #[oai(validator(min_length = 1, max_length = 128))]
     pub name: Option<String>,
     /// `User:<uuid>`.
     #[oai(validator(pattern = "^User:[0-9a-fA-F-]{36}$"))]
     pub owner: Option<String>,
-    /// Merged by key; null removes a key, `*******` keeps a secret as it is.
+    /// Merged by key: null removes a key, and `*******` keeps the stored secret.
     pub metadata: Option<Free>,
-    /// A new kubeconfig, as a JSON object or YAML text; not for a cluster that is made, before its provider has given one.
+    /// A new kubeconfig, as a JSON object or YAML text. Rejected for a cluster that a provider creates until the provider has returned one.
     pub kubeconfig: Option<Free>,
 }
 
@@ -83,51 +83,51 @@ pub enum ClusterPhaseWord {
 pub struct ClusterView {
     /// Identity.
     pub id: Uuid,
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// Its state; the captions can be changed by settings.
+    /// Its state, as the caption that the settings define.
     pub state: String,
     /// Its state, for programs.
     pub phase: ClusterPhaseWord,
-    /// What is the matter, for programs; null where nothing is.
+    /// The code of the problem, for programs; null if there is none.
     #[oai(nullable)]
     pub status_reason: Option<ReasonCode>,
     /// Why it is in this state, in plain words.
     pub status_message: String,
     /// When `phase` last changed.
     pub state_changed_at: DateTime<Utc>,
-    /// When it was last looked at; null before the first look.
+    /// When it was last observed; null if it has not been observed yet.
     pub observed_at: Option<DateTime<Utc>>,
-    /// The Kubernetes version it told last.
+    /// The Kubernetes version that it last reported.
     pub version: Option<String>,
-    /// How far it is, in percent; null where that cannot be told.
+    /// The progress in percent; null if it is not known.
     #[oai(nullable, validator(minimum(value = "0"), maximum(value = "100")))]
     pub progress: Option<u8>,
-    /// Id of the newest operation on it: `GET /operations/{id}` shows it.
+    /// The id of its latest operation. See `GET /operations/{id}`.
     #[oai(nullable)]
     pub operation: Option<Uuid>,
-    /// How many nodes it has, as its provider said last.
+    /// The number of nodes, as last reported by its provider.
     #[oai(nullable)]
     pub node_count: Option<u32>,
-    /// Its network policy, as its provider said last.
+    /// Its network policy, as last reported by its provider.
     #[oai(nullable)]
     pub network_policy: Option<NetworkPolicy>,
-    /// Why making, changing or taking it down came to an end that needs somebody; null unless that is why `phase` is `Error`.
+    /// Why creating, changing or deleting the cluster failed; null unless this is why `phase` is `Error`.
     #[oai(nullable)]
     pub failure: Option<Reason>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// What the engine was given and what clients keep here, secrets as `*******`; `status_message` in it repeats the one above.
+    /// The parameters of the engine and what clients store here, with secrets as `*******`. `status_message` in it repeats the one above.
     pub metadata: Free,
-    /// The kubeconfig: never in a list, and only where the policy lets the caller read it. An empty object where there is none yet.
+    /// The kubeconfig. Never in a list, and only if the policy allows the caller to read it. An empty object if there is none yet.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubeconfig: Option<Any<SecretJson>>,
-    /// What provides it.
+    /// Its provisioner.
     pub provisioner: NestedProvisioner,
-    /// Who owns it.
+    /// Its owner.
     pub owner: NestedUser,
-    /// Its namespace; in lists that reach beyond the caller's organization.
+    /// Its namespace. Only in lists that include other organizations than the caller's.
     #[oai(rename = "_namespace", skip_serializing_if_is_none)]
     #[serde(rename = "_namespace", skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
@@ -146,10 +146,10 @@ impl From<Phase> for ClusterPhaseWord {
     }
 }
 
-/// How far the making of a cluster is.
+/// The progress of creating a cluster.
 #[derive(Debug, Serialize, Object)]
 pub struct ProgressView {
-    /// 200, or 501 where the engine cannot tell.
+    /// 200, or 501 if the engine does not report progress.
     pub response: u16,
     /// In percent.
     #[oai(validator(minimum(value = "0"), maximum(value = "100")))]
@@ -158,7 +158,7 @@ pub struct ProgressView {
     pub result: String,
 }
 
-/// Another number of nodes.
+/// A new number of nodes.
 #[derive(Debug, Object)]
 pub struct Resize {
     /// How many, 1 or more: a number, or a text that is one.
@@ -168,7 +168,7 @@ pub struct Resize {
 /// Network policy of a cluster.
 #[derive(Debug, Object, Serialize)]
 pub struct NetworkPolicy {
-    /// Who enforces it: CALICO, for example.
+    /// What enforces it, for example CALICO.
     #[oai(validator(min_length = 1, max_length = 64))]
     pub provider: String,
     /// On or off.

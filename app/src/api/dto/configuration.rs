@@ -10,14 +10,14 @@ use serde_json::json;
 use super::Free;
 use crate::config::Auth;
 
-/// A way of authenticating, with the fields an invitation asks for.
+/// An authentication method, with the fields of its invitation form.
 #[derive(Debug, Serialize, Object)]
 pub struct AuthModule {
-    /// Name for people.
+    /// The display name.
     pub name: String,
-    /// The code of 2018 that did this.
+    /// The name of the module that did this in the 2018 release.
     pub engine: String,
-    /// How it is set up, without anything secret.
+    /// Its configuration, without secrets.
     pub parameters: Free,
     /// Fields of the invitation form.
     pub ui_parameters: Free,

@@ -65,12 +65,12 @@ impl<'de> Deserialize<'de> for SecretJson {
     }
 }
 
-/// How many there are, and the share of them that is well.
+/// The number of objects, and the share of them that is healthy.
 #[derive(Debug, Serialize, Object)]
 pub struct Health {
-    /// How many there are that the caller may see.
+    /// The number of objects that the caller is allowed to see.
     pub total: usize,
-    /// Share of those in state OK, in percent, rounded down; 100 where there is none.
+    /// The percentage of objects in state OK, rounded down; 100 if there are no objects.
     pub healthy_percentage: usize,
 }
 
@@ -80,10 +80,10 @@ impl From<kqueen_domain::catalog::Tally> for Health {
     }
 }
 
-/// What became of a deletion.
+/// The result of a deletion.
 #[derive(Debug, Serialize, Object)]
 pub struct Deleted {
-    /// Identity of what was deleted.
+    /// The id of the deleted object.
     pub id: String,
     /// Always `deleted`.
     pub state: String,

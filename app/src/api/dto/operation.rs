@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{cluster::NetworkPolicy, reason_code::ReasonCode};
 
-/// Whose job it is to put something right.
+/// Who is responsible for resolving a problem.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -31,18 +31,18 @@ pub enum Responsible {
     Provider,
 }
 
-/// Why something failed, so that somebody can do something about it.
+/// Why something failed, who is responsible, and what to do next.
 #[derive(Debug, Object, Serialize)]
 pub struct Reason {
-    /// What kind of trouble it is, for programs.
+    /// The kind of problem, for programs.
     pub code: ReasonCode,
-    /// What is the matter, in plain words.
+    /// The cause, in plain words.
     pub cause: String,
-    /// Whose job it is.
+    /// Who is responsible for resolving it.
     pub responsible: Responsible,
     /// What to do next, in plain words; may be empty.
     pub next_step: String,
-    /// What the provider said, in its own words.
+    /// The message of the provider.
     #[oai(nullable)]
     pub provider_message: Option<String>,
 }
@@ -64,7 +64,7 @@ impl From<&reason::Reason> for Reason {
     }
 }
 
-/// What is done to a cluster.
+/// The kind of an operation on a cluster.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "OperationKind", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -81,7 +81,7 @@ pub enum KindWord {
     Detach,
 }
 
-/// Where an operation stands.
+/// The status of an operation.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "OperationStatus", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -98,7 +98,7 @@ pub enum StatusWord {
     Cancelled,
 }
 
-/// What a step does.
+/// The kind of a step.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -119,7 +119,7 @@ pub enum StepKind {
     Verify,
 }
 
-/// How a step ended.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -132,24 +132,24 @@ pub enum StepOutcome {
     Stopped,
 }
 
-/// A step of an operation that was begun.
+/// A step of an operation.
 #[derive(Debug, Object, Serialize)]
 pub struct Step {
-    /// What it does, for programs.
+    /// The kind of step, for programs.
     pub kind: StepKind,
-    /// What it does, for people.
+    /// A description for people.
     pub caption: String,
-    /// When it was begun.
+    /// When it started.
     pub started_at: DateTime<Utc>,
-    /// How often it was tried.
+    /// The number of attempts.
     pub tries: u32,
-    /// When it ended; null while it is under way.
+    /// When it ended; null while it is running.
     #[oai(nullable)]
     pub ended_at: Option<DateTime<Utc>>,
-    /// How it ended; null while it is under way.
+    /// Its outcome; null while it is running.
     #[oai(nullable)]
     pub outcome: Option<StepOutcome>,
-    /// Why it failed, or why it has not succeeded so far.
+    /// Why it failed, or why it has not succeeded yet.
     #[oai(nullable)]
     pub failure: Option<Reason>,
 }
@@ -185,34 +185,34 @@ impl From<&operation::Step> for Step {
 pub struct OperationRecord {
     /// Identity.
     pub id: Uuid,
-    /// What is done.
+    /// What it does.
     pub kind: KindWord,
-    /// To how many nodes; of `resize` alone.
+    /// The requested number of nodes. Only for `resize`.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_count: Option<u32>,
-    /// What network policy is switched to; of `set_network_policy` alone.
+    /// The requested network policy. Only for `set_network_policy`.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_policy: Option<NetworkPolicy>,
-    /// Where it stands.
+    /// Its status.
     pub status: StatusWord,
-    /// Which attempt this is: 1, or more when it was retried.
+    /// The number of this attempt, starting at 1.
     pub attempt: u32,
-    /// When it was asked for.
+    /// When it was requested.
     pub requested_at: DateTime<Utc>,
-    /// By when it ends, one way or the other.
+    /// The time by which it succeeds or fails.
     pub deadline: DateTime<Utc>,
-    /// Not before then is the provider called again; null if nothing keeps us from it.
+    /// The earliest time of the next call to the provider; null if there is no such limit.
     #[oai(nullable)]
     pub next_attempt_at: Option<DateTime<Utc>>,
-    /// When somebody asked for it to be stopped.
+    /// When its cancellation was requested.
     #[oai(nullable)]
     pub cancel_requested_at: Option<DateTime<Utc>>,
     /// When it ended.
     #[oai(nullable)]
     pub ended_at: Option<DateTime<Utc>>,
-    /// Why it failed or was stopped.
+    /// Why it failed or was cancelled.
     #[oai(nullable)]
     pub failure: Option<Reason>,
     /// Its steps so far, oldest first.
@@ -252,21 +252,21 @@ impl From<&operation::Operation> for OperationRecord {
     }
 }
 
-/// A cluster by its name. It may have left already.
+/// A cluster by name. It may already be deleted.
 #[derive(Debug, Object, Serialize)]
 pub struct ClusterName {
     /// Identity.
     pub id: Uuid,
-    /// What it is, or was, called.
+    /// Its name, or its last name if it is deleted.
     pub name: String,
 }
 
-/// Who asked for something.
+/// Who requested something.
 #[derive(Debug, Object, Serialize)]
 pub struct Requester {
     /// Identity.
     pub id: Uuid,
-    /// Log-in name; null where the caller may not see the user, or the user is gone.
+    /// The user name; null if the caller is not allowed to see the user, or the user was deleted.
     #[oai(nullable)]
     pub username: Option<String>,
 }
@@ -280,7 +280,7 @@ impl Requester {
     }
 }
 
-/// Something that was asked to be done to a cluster. A cluster has at most one operation that is pending or running.
+/// An operation on a cluster. A cluster has at most one operation that is pending or running.
 #[derive(Debug, Serialize, Object)]
 #[oai(rename = "Operation")]
 pub struct OperationView {
@@ -290,9 +290,9 @@ pub struct OperationView {
     pub record: OperationRecord,
     /// The cluster.
     pub cluster: ClusterName,
-    /// Who asked.
+    /// Who requested it.
     pub requested_by: Requester,
-    /// What exists, or may exist, at the provider for this cluster; told where one operation is shown.
+    /// The resources that exist, or may exist, at the provider for this cluster. Only where a single operation is shown.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Vec<Resource>>,
@@ -317,7 +317,7 @@ impl OperationView {
     }
 }
 
-/// What is known of something at a provider.
+/// The state of a resource at a provider.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -332,19 +332,19 @@ pub enum ResourceState {
     Gone,
 }
 
-/// Something that was made, or may have been made, at a provider.
+/// A resource that was created, or may have been created, at a provider.
 #[derive(Debug, Object, Serialize)]
 pub struct Resource {
-    /// What the provider calls such a thing: `cluster`, `stack`, `server` …
+    /// Its kind, in the terms of the provider: `cluster`, `stack`, `server` …
     pub kind: String,
-    /// Its name, which is made from the cluster's id.
+    /// Its name, which contains the cluster's id.
     pub name: String,
-    /// Project, group or region; empty where the provider has no locations.
+    /// Project, group or region; empty if the provider has no locations.
     pub location: String,
     /// The provider's own id.
     #[oai(nullable)]
     pub provider_id: Option<String>,
-    /// What is known of it.
+    /// Its state.
     pub state: ResourceState,
     /// Since when.
     pub since: DateTime<Utc>,
@@ -375,10 +375,10 @@ pub fn resources(rows: &[ResourceRecord]) -> Vec<Resource> {
     rows.iter().map(Resource::from).collect()
 }
 
-/// What became of a cluster that was forgotten.
+/// The result of forgetting a cluster.
 #[derive(Debug, Object, Serialize)]
 pub struct Forgotten {
-    /// Identity of the cluster.
+    /// The id of the cluster.
     pub id: Uuid,
     /// Always `forgotten`.
     pub state: String,

@@ -21,13 +21,13 @@ use crate::api::{
     read_only,
 };
 
-/// An organization to be created.
+/// An organization to create.
 #[derive(Debug, Object)]
 pub struct OrganizationCreate {
-    /// What it is called: one line.
+    /// Its name, in one line.
     #[oai(validator(min_length = 1, max_length = 128))]
     pub name: String,
-    /// Its unique, URL-safe slug; it never changes.
+    /// Its unique, URL-safe slug. It cannot be changed.
     #[oai(validator(min_length = 1, max_length = 63, pattern = "^[a-z0-9][a-z0-9_-]*$"))]
     pub namespace: String,
     /// Rules it overrides, by action.
@@ -37,7 +37,7 @@ pub struct OrganizationCreate {
 /// Changes to an organization.
 #[derive(Debug, Object)]
 pub struct OrganizationUpdate {
-    /// What it is called: one line.
+    /// Its name, in one line.
     #[oai(validator(min_length = 1, max_length = 128))]
     pub name: Option<String>,
     /// Overrides of rules by action; null returns to the default, and rules that are not named stay.
@@ -50,13 +50,13 @@ pub struct OrganizationUpdate {
 pub struct OrganizationView {
     /// Identity.
     pub id: Uuid,
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Its unique, URL-safe slug.
     pub namespace: String,
     /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// The rules it overrides, by action; left out where the organization is nested in something else.
+    /// The rules it overrides, by action. Omitted if the organization is nested in another object.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyView>,
@@ -94,9 +94,9 @@ impl OrganizationView {
 /// Whether an organization can be deleted.
 #[derive(Debug, Serialize, Object)]
 pub struct Deletable {
-    /// Whether nothing is left in it.
+    /// Whether it is empty.
     pub deletable: bool,
-    /// What is left in it; the first thousand.
+    /// What is left in it, up to 1,000 objects.
     pub remaining: Vec<RemainingObject>,
 }
 

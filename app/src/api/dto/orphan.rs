@@ -11,7 +11,7 @@ use super::{
     provisioner::ProvisionerView,
 };
 
-/// Where an orphan stands.
+/// The state of an orphan.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "OrphanState", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -27,23 +27,23 @@ pub enum OrphanStateWord {
 /// What an orphan says of itself; the rest of [`OrphanView`] depends on others.
 #[derive(Debug, Object, Serialize)]
 pub struct OrphanRecord {
-    /// Identity: that of the cluster it was made for.
+    /// Its id, which is the id of the cluster it was created for.
     pub id: Uuid,
-    /// What the cluster was called, if that is known.
+    /// The name of the cluster, if it is known.
     #[oai(nullable)]
     pub name: Option<String>,
-    /// What is, or may be, there.
+    /// The resources that exist, or may exist.
     pub resources: Vec<Resource>,
-    /// Where it stands.
+    /// Its status.
     pub state: OrphanStateWord,
-    /// Since when; when it was listed, or somebody decided.
+    /// Since when it is in this state.
     pub state_changed_at: DateTime<Utc>,
-    /// Why it is not gone yet, if it is to go.
+    /// Why it is not deleted yet, if it is being deleted.
     #[oai(nullable)]
     pub failure: Option<Reason>,
     /// When it was listed.
     pub listed_at: DateTime<Utc>,
-    /// When it was first seen at the provider as it is; null if nobody has seen it: then it may have been made.
+    /// When it was first observed at the provider; null if it has not been observed: then it may exist.
     #[oai(nullable)]
     pub seen_at: Option<DateTime<Utc>>,
 }
@@ -70,7 +70,7 @@ impl From<&Orphan> for OrphanRecord {
     }
 }
 
-/// Things at one provider that were made for a cluster that is not there any more, or may have been.
+/// Resources at a provider that were created, or may have been created, for a cluster that no longer exists.
 #[derive(Debug, Serialize, Object)]
 #[oai(rename = "Orphan")]
 pub struct OrphanView {
@@ -78,13 +78,13 @@ pub struct OrphanView {
     #[oai(flatten)]
     #[serde(flatten)]
     pub record: OrphanRecord,
-    /// Who decided that it goes or stays; null while nobody has.
+    /// Who decided to delete or ignore it; null if nobody has decided yet.
     #[oai(nullable)]
     pub decided_by: Option<Requester>,
-    /// The provisioner it can be reached through; null if that is gone.
+    /// The provisioner through which it can be reached; null if that was deleted.
     #[oai(nullable)]
     pub provisioner: Option<ProvisionerView>,
-    /// Its namespace; in lists that reach beyond the caller's organization.
+    /// Its namespace. Only in lists that include other organizations than the caller's.
     #[oai(rename = "_namespace", skip_serializing_if_is_none)]
     #[serde(rename = "_namespace", skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,

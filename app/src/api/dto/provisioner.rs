@@ -8,7 +8,10 @@ use kqueen_domain::{
     provisioner::ProvisionerPhase,
     service::provisioners::{NewProvisioner, ProvisionerPatch},
 };
-use poem_openapi::{Enum, Object, types::{Any, MaybeUndefined}};
+use poem_openapi::{
+    Enum, Object,
+    types::{Any, MaybeUndefined},
+};
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -16,35 +19,35 @@ use uuid::Uuid;
 use super::{Free, FreeText, reason_code::ReasonCode, user::NestedUser};
 use crate::api::{body::Body, read_only};
 
-/// A provisioner to be created.
+/// A provisioner to create.
 #[derive(Object)]
 pub struct ProvisionerCreate {
-    /// What it is called: one line.
+    /// Its name, in one line.
     #[oai(validator(min_length = 1, max_length = 128))]
     pub name: String,
-    /// Name of its engine, one of those `GET /provisioners/engines` lists.
+    /// The name of its engine, as listed by `GET /provisioners/engines`.
     pub engine: String,
-    /// `User:<uuid>`; the caller where it is not given.
+    /// `User:<uuid>`. The caller by default.
     #[oai(validator(pattern = "^User:[0-9a-fA-F-]{36}$"))]
     pub owner: Option<String>,
-    /// What the engine asks for. Secret values are kept sealed and answered as `*******`.
+    /// The parameters of the engine. Secret values are stored encrypted and returned as `*******`.
     pub parameters: Option<Free>,
 }
 
 /// Changes to a provisioner.
 #[derive(Object)]
 pub struct ProvisionerUpdate {
-    /// What it is called: one line.
+    /// Its name, in one line.
     #[oai(validator(min_length = 1, max_length = 128))]
     pub name: Option<String>,
     /// `User:<uuid>`.
     #[oai(validator(pattern = "^User:[0-9a-fA-F-]{36}$"))]
     pub owner: Option<String>,
-    /// Merged by key; null removes a key, `*******` keeps a secret as it is.
+    /// Merged by key: null removes a key, and `*******` keeps the stored secret.
     pub parameters: Option<Free>,
 }
 
-/// How a provisioner stands, for programs.
+/// The state of a provisioner, for programs.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "ProvisionerPhase")]
 pub enum ProvisionerPhaseWord {
@@ -62,27 +65,27 @@ pub enum ProvisionerPhaseWord {
     NotReachable,
 }
 
-/// A provisioner: an engine with what is needed to use it.
+/// A provisioner: an engine with its credentials and settings.
 #[derive(Debug, Serialize, Object)]
 pub struct ProvisionerView {
     /// Identity.
     pub id: Uuid,
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Name of its engine.
     pub engine: String,
-    /// Name of its engine for people.
+    /// The display name of its engine.
     pub verbose_name: String,
-    /// What the engine was given, secrets as `*******`.
+    /// The parameters of the engine, with secrets as `*******`.
     pub parameters: FreeText,
-    /// How it stands; the captions can be changed by settings.
+    /// Its state, as the caption that the settings define.
     pub state: String,
-    /// How it stands, for programs.
+    /// Its state, for programs.
     pub phase: ProvisionerPhaseWord,
-    /// What is the matter, for programs; null where nothing is.
+    /// The code of the problem, for programs; null if there is none.
     #[oai(nullable)]
     pub status_reason: Option<ReasonCode>,
-    /// Why.
+    /// The reason, in plain words.
     pub status_message: String,
     /// When it was last checked.
     pub observed_at: DateTime<Utc>,
@@ -90,42 +93,42 @@ pub struct ProvisionerView {
     pub state_changed_at: DateTime<Utc>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// Who owns it.
+    /// Its owner.
     pub owner: NestedUser,
-    /// Its namespace; in lists that reach beyond the caller's organization.
+    /// Its namespace. Only in lists that include other organizations than the caller's.
     #[oai(rename = "_namespace", skip_serializing_if_is_none)]
     #[serde(rename = "_namespace", skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }
 
-/// A provisioner inside a cluster. Who may not see the provisioner gets `id` and `name` alone.
+/// The provisioner of a cluster. Callers who are not allowed to see the provisioner get only `id` and `name`.
 #[derive(Debug, Default, Serialize, Object)]
 #[oai(rename = "NestedProvisioner", skip_serializing_if_is_none)]
 pub struct NestedProvisioner {
     /// Identity.
     pub id: Uuid,
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Name of its engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
-    /// Name of its engine for people.
+    /// The display name of its engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verbose_name: Option<String>,
-    /// What the engine was given, secrets as `*******`.
+    /// The parameters of the engine, with secrets as `*******`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<FreeText>,
-    /// How it stands; the captions can be changed by settings.
+    /// Its state, as the caption that the settings define.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// How it stands, for programs.
+    /// Its state, for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<ProvisionerPhaseWord>,
-    /// What is the matter, for programs; null where nothing is.
+    /// The code of the problem, for programs; null if there is none.
     #[oai(nullable)]
     #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
     pub status_reason: MaybeUndefined<ReasonCode>,
-    /// Why.
+    /// The reason, in plain words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_message: Option<String>,
     /// When it was last checked.
@@ -137,7 +140,7 @@ pub struct NestedProvisioner {
     /// When it was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<DateTime<Utc>>,
-    /// Who owns it.
+    /// Its owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<NestedUser>,
 }
@@ -180,20 +183,20 @@ impl From<ProvisionerPhase> for ProvisionerPhaseWord {
     }
 }
 
-/// An engine: what it is, asks for, and can do.
+/// An engine, with its parameters and capabilities.
 #[derive(Debug, Serialize, Object)]
 pub struct EngineView {
-    /// The name provisioners use.
+    /// The name that provisioners use.
     pub name: String,
-    /// The name for people.
+    /// The display name.
     pub verbose_name: String,
-    /// What it asks for.
+    /// Its parameters.
     pub parameters: EngineParameters,
-    /// What it can do with a cluster.
+    /// Its capabilities.
     pub capabilities: EngineCapabilities,
 }
 
-/// What an engine asks for: fields by name, each with type, label, validators and help, from which forms are drawn.
+/// The parameters of an engine: fields by name, each with type, label, validators and help text, to build forms from.
 #[derive(Debug, Serialize, Object)]
 pub struct EngineParameters {
     /// Of a provisioner.
@@ -202,18 +205,18 @@ pub struct EngineParameters {
     pub cluster: Free,
 }
 
-/// What an engine can do with a cluster.
+/// The capabilities of an engine.
 #[derive(Debug, Serialize, Object)]
 pub struct EngineCapabilities {
-    /// Makes clusters; otherwise it attaches clusters made elsewhere.
+    /// Whether it creates clusters. Otherwise it attaches clusters that were created elsewhere.
     pub deploy: bool,
     /// Changes the number of nodes.
     pub resize: bool,
-    /// Switches network policy.
+    /// Whether it can set the network policy.
     pub set_network_policy: bool,
-    /// Tells progress.
+    /// Whether it reports progress.
     pub progress: bool,
-    /// Lists everything it has made at the provider.
+    /// Whether it can list everything it has created at the provider.
     pub inventory: bool,
 }
 

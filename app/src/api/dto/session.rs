@@ -9,7 +9,7 @@ use crate::api::body::Body;
 /// User name and password.
 #[derive(Object)]
 pub struct Credentials {
-    /// Log-in name.
+    /// The user name.
     #[oai(validator(max_length = 1024))]
     pub username: String,
     /// Password.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::operation::{Reason, Requester};
 
-/// What kind of thing happened.
+/// The kind of event.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -23,19 +23,19 @@ pub enum EventKind {
     State,
 }
 
-/// Something that happened to a cluster.
+/// An event in the timeline of a cluster.
 #[derive(Debug, Object, Serialize)]
 pub struct TimelineEvent {
     /// When.
     pub at: DateTime<Utc>,
-    /// What kind of thing.
+    /// The kind of event.
     pub kind: EventKind,
-    /// What, in plain words.
+    /// What happened, in plain words.
     pub message: String,
     /// Id of the operation it belongs to.
     #[oai(nullable)]
     pub operation: Option<Uuid>,
-    /// Who asked.
+    /// Who requested it.
     #[oai(nullable)]
     pub by: Option<Requester>,
     /// Why it failed, if it did.
@@ -63,12 +63,12 @@ impl TimelineEvent {
     }
 }
 
-/// Part of a cluster's story.
+/// Part of a cluster's timeline.
 #[derive(Debug, Object, Serialize)]
 pub struct Timeline {
     /// What happened, newest first.
     pub items: Vec<TimelineEvent>,
-    /// Send it as `from` to get what happened before; null at the beginning of the story.
+    /// Send it as `from` to get the events before these; null if there are none.
     #[oai(nullable)]
     pub next: Option<String>,
 }

@@ -21,7 +21,7 @@ use crate::api::{
     read_only,
 };
 
-/// What a user may do in general.
+/// The role of a user.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "Role", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
@@ -34,7 +34,7 @@ pub enum RoleWord {
     Superadmin,
 }
 
-/// Who checks a user's password.
+/// How a user is authenticated.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "AuthMethod", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
@@ -45,55 +45,55 @@ pub enum AuthWord {
     Ldap,
 }
 
-/// A user to be created.
+/// A user to create.
 #[derive(Object)]
 pub struct UserCreate {
-    /// Log-in name, unique in the installation.
+    /// The user name, unique in the installation.
     #[oai(validator(min_length = 1, max_length = 128))]
     pub username: String,
-    /// Password; needed for local users.
+    /// The password. Required for local users.
     #[oai(validator(min_length = 1, max_length = 1024))]
     pub password: Option<String>,
-    /// Address, unique in the installation; an empty text is none.
+    /// The e-mail address, unique in the installation. An empty text means none.
     #[oai(validator(max_length = 254))]
     pub email: Option<String>,
-    /// `Organization:<uuid>`; the caller's own where it is not given.
+    /// `Organization:<uuid>`. The caller's own by default.
     #[oai(validator(pattern = "^Organization:[0-9a-fA-F-]{36}$"))]
     pub organization: Option<String>,
-    /// Role; member where it is not given.
+    /// The role. Member by default.
     pub role: Option<RoleWord>,
-    /// Whether the user may log in; true where it is not given.
+    /// Whether the user is allowed to log in. True by default.
     pub active: Option<bool>,
-    /// Who checks the password; local where it is not given.
+    /// The authentication method. Local by default.
     pub auth: Option<AuthWord>,
-    /// Free-form facts. Values under names like `password` or `token` are kept secret.
+    /// Free-form data. Values under names like `password` or `token` are stored as secrets.
     pub metadata: Option<Free>,
 }
 
 /// Changes to a user.
 #[derive(Object)]
 pub struct UserUpdate {
-    /// Log-in name.
+    /// The user name.
     #[oai(validator(min_length = 1, max_length = 128))]
     pub username: Option<String>,
-    /// Address; null or an empty text removes it.
+    /// The e-mail address. null or an empty text removes it.
     #[oai(validator(max_length = 254))]
     pub email: Option<String>,
-    /// `Organization:<uuid>`; superadmins only, and only users who own nothing.
+    /// `Organization:<uuid>`. Superadmins only, and only for users who own nothing.
     #[oai(validator(pattern = "^Organization:[0-9a-fA-F-]{36}$"))]
     pub organization: Option<String>,
-    /// Role; nobody gives a role above the own one.
+    /// The role. You cannot assign a role above your own.
     pub role: Option<RoleWord>,
-    /// Whether the user may log in. Every token ends when this changes.
+    /// Whether the user is allowed to log in. All tokens become invalid when this changes.
     pub active: Option<bool>,
-    /// Merged by key; null removes a key.
+    /// Merged by key: null removes a key.
     pub metadata: Option<Free>,
 }
 
 /// A new password.
 #[derive(Object)]
 pub struct PasswordUpdate {
-    /// The password. Every token issued before ends.
+    /// The password. All tokens issued before become invalid.
     #[oai(validator(min_length = 1, max_length = 1024))]
     pub password: String,
 }
@@ -104,7 +104,7 @@ pub struct PasswordUpdate {
 pub struct UserView {
     /// Identity.
     pub id: Uuid,
-    /// Log-in name.
+    /// The user name.
     pub username: String,
     /// Address.
     #[oai(skip_serializing_if_is_none)]
@@ -112,11 +112,11 @@ pub struct UserView {
     pub email: Option<String>,
     /// Role.
     pub role: RoleWord,
-    /// Whether the user may log in.
+    /// Whether the user is allowed to log in.
     pub active: bool,
-    /// Who checks the password.
+    /// The authentication method.
     pub auth: AuthWord,
-    /// Free-form facts, secret ones as `*******`.
+    /// Free-form data, with secrets as `*******`.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<FreeText>,
@@ -145,13 +145,13 @@ impl From<&catalog::UserView> for UserView {
     }
 }
 
-/// A user inside something else. Who may not see the user gets `id` and `username` alone.
+/// A user in another object. Callers who are not allowed to see the user get only `id` and `username`.
 #[derive(Debug, Default, Serialize, Object)]
 #[oai(rename = "NestedUser", skip_serializing_if_is_none)]
 pub struct NestedUser {
     /// Identity.
     pub id: Uuid,
-    /// Log-in name.
+    /// The user name.
     pub username: String,
     /// Address.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,13 +159,13 @@ pub struct NestedUser {
     /// Role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<RoleWord>,
-    /// Whether the user may log in.
+    /// Whether the user is allowed to log in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
-    /// Who checks the password.
+    /// The authentication method.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthWord>,
-    /// Free-form facts, secret ones as `*******`.
+    /// Free-form data, with secrets as `*******`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<FreeText>,
     /// When the account was created.

@@ -173,7 +173,7 @@ impl From<kubernetes::ContainerStatus> for ContainerStatusView {
     }
 }
 
-/// A state of a container: at most one of these is there.
+/// The state of a container. At most one of these is set.
 #[derive(Debug, Object, Serialize)]
 pub struct ContainerStateView {
     #[oai(nullable)]
@@ -194,7 +194,7 @@ impl From<kubernetes::ContainerState> for ContainerStateView {
     }
 }
 
-/// It runs.
+/// It is running.
 #[derive(Debug, Object, Serialize)]
 pub struct ContainerRunningView {
     #[oai(nullable)]
@@ -207,7 +207,7 @@ impl From<kubernetes::ContainerRunning> for ContainerRunningView {
     }
 }
 
-/// It has ended.
+/// It has terminated.
 #[derive(Debug, Object, Serialize)]
 pub struct ContainerTerminatedView {
     #[oai(nullable)]
@@ -240,7 +240,7 @@ impl From<kubernetes::ContainerTerminated> for ContainerTerminatedView {
     }
 }
 
-/// It has not started yet.
+/// It is waiting to start.
 #[derive(Debug, Object, Serialize)]
 pub struct ContainerWaitingView {
     #[oai(nullable)]

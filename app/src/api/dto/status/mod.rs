@@ -27,16 +27,16 @@ use serde::Serialize;
 pub use storage::*;
 pub use workload::*;
 
-/// What runs in a cluster, read live. A list that could not be read is empty and named in `errors`.
+/// What runs in a cluster, read live. A list that could not be read is empty and is listed in `errors`.
 #[derive(Debug, Object, Serialize)]
 pub struct ClusterStatusView {
-    /// Services that come with the cluster or are meant to be opened: labelled `kubernetes.io/cluster-service: "true"` or
+    /// Services that come with the cluster or are meant to be opened: labeled `kubernetes.io/cluster-service: "true"` or
     /// annotated `kqueen/name`.
     pub addons: Vec<AddonView>,
     pub deployments: Vec<DeploymentView>,
     pub namespaces: Vec<NamespaceView>,
     pub nodes: Vec<NodeView>,
-    /// How many pods run on each node; `Unknown` counts those that run on none.
+    /// The number of pods on each node. `Unknown` counts pods without a node.
     pub nodes_pods: BTreeMap<String, u64>,
     pub persistent_volume_claims: Vec<PersistentVolumeClaimView>,
     pub persistent_volumes: Vec<PersistentVolumeView>,
@@ -90,9 +90,9 @@ pub struct VersionView {
 /// Why a part of a cluster could not be read.
 #[derive(Debug, Object, Serialize)]
 pub struct ReadErrorView {
-    /// For programs: `forbidden`, `not_served`, `timed_out`, `too_many` or `failed`.
+    /// A code for programs: `forbidden`, `not_served`, `timed_out`, `too_many` or `failed`.
     pub error: String,
-    /// For people.
+    /// A description for people.
     pub message: String,
 }
 

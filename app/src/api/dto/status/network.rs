@@ -12,7 +12,7 @@ use super::{
     views,
 };
 
-/// A part of the cluster with names of its own.
+/// A scope for names in the cluster.
 #[derive(Debug, Object, Serialize)]
 pub struct NamespaceView {
     /// `v1`.
