@@ -16,7 +16,7 @@ const MASK: &str = "*******";
 /// An answer without what looking at the thing moves on.
 fn steady(mut answer: Value) -> Value {
     let object = answer.as_object_mut().unwrap();
-    for field in ["state", "phase", "status_message", "state_changed_at", "observed_at", "version"] {
+    for field in ["state", "phase", "status_reason", "status_message", "state_changed_at", "observed_at", "version"] {
         object.remove(field);
     }
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {

@@ -24,7 +24,9 @@ fn named(body: &Value) -> Vec<&str> {
 /// An object without what is observed, which moves on its own.
 fn at_rest(object: &Value) -> Value {
     let mut object = object.clone();
-    for field in ["state", "phase", "status_message", "state_changed_at", "observed_at", "progress", "version"] {
+    for field in
+        ["state", "phase", "status_reason", "status_message", "state_changed_at", "observed_at", "progress", "version"]
+    {
         object.as_object_mut().unwrap().remove(field);
     }
     for part in ["metadata", "provisioner"] {
