@@ -293,7 +293,7 @@ impl ResponseError for ApiError {
     }
 }
 
-/// Which statuses an operation answers with, and the body, are declared in [`super::document()`], one by one.
+/// Which statuses an operation answers with, and the body, are declared in [`document`](crate::api::document()), one by one.
 impl ApiResponse for ApiError {
     fn meta() -> MetaResponses {
         MetaResponses { responses: Vec::new() }
