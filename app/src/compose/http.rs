@@ -45,7 +45,8 @@ pub(super) fn pipeline(
     trigger: Trigger,
     stop: &CancellationToken,
 ) -> Result<Pipeline, Error> {
-    let sessions = sessions(config, parts, ports)?;
+    let people = People::new(config, parts, ports)?;
+    let sessions = people.sessions.clone();
     let document: Arc<str> = api::document().into();
     let parsed = serde_json::from_str(&document).map_err(|error| Error::Setup(Box::new(error)))?;
     let scrape = Scrape { metrics: metrics.clone(), whitelist: config.metrics.whitelist.clone() };
@@ -54,7 +55,7 @@ pub(super) fn pipeline(
         .at("/api/docs", make_sync(move |_| docs::answer(page.clone())))
         .at("/metrics", scrape)
         .at("/", make_sync(|_| docs::redirect()));
-    let api = handlers(config, parts, ports, use_cases, sessions.clone(), trigger, document, stop);
+    let api = handlers(config, ports, use_cases, people, trigger, document, stop);
     Ok(Pipeline {
         api: api::endpoint(api),
         others,
@@ -69,43 +70,59 @@ pub(super) fn pipeline(
     })
 }
 
-fn sessions(config: &Config, parts: &Parts, ports: &Ports) -> Result<Arc<Sessions>, Error> {
-    let Ports { catalog, stores, clock, .. } = ports;
-    let key = stores.derive_key("session tokens").map_err(|error| Error::Setup(Box::new(error)))?;
-    Ok(Arc::new(Sessions {
-        catalog: catalog.clone(),
-        users: stores.users.clone(),
-        freshness: stores.freshness.clone(),
-        passwords: parts.passwords.clone(),
-        tokens: Arc::new(JwtSigner::new(&key)),
-        clock: clock.clone(),
-        throttle: LoginThrottle::new(config.auth.login_attempts_per_minute),
-        token_lifetime: TimeDelta::from_std(config.jwt.expiration).unwrap_or(TimeDelta::hours(1)),
-    }))
+/// The use cases of people.
+struct People {
+    sessions: Arc<Sessions>,
+    users: Arc<Users>,
+    organizations: Arc<Organizations>,
+}
+
+impl People {
+    fn new(config: &Config, parts: &Parts, ports: &Ports) -> Result<Self, Error> {
+        let Ports { catalog, stores, clock, .. } = ports;
+        let key = stores.derive_key("session tokens").map_err(|error| Error::Setup(Box::new(error)))?;
+        Ok(Self {
+            sessions: Arc::new(Sessions {
+                catalog: catalog.clone(),
+                users: stores.users.clone(),
+                freshness: stores.freshness.clone(),
+                passwords: parts.passwords.clone(),
+                tokens: Arc::new(JwtSigner::new(&key)),
+                clock: clock.clone(),
+                throttle: LoginThrottle::new(config.auth.login_attempts_per_minute),
+                token_lifetime: TimeDelta::from_std(config.jwt.expiration).unwrap_or(TimeDelta::hours(1)),
+            }),
+            users: Arc::new(Users {
+                catalog: catalog.clone(),
+                store: stores.users.clone(),
+                freshness: stores.freshness.clone(),
+                passwords: parts.passwords.clone(),
+                clock: clock.clone(),
+                auth_methods: config.auth.modules.clone(),
+            }),
+            organizations: Arc::new(Organizations {
+                catalog: catalog.clone(),
+                store: stores.organizations.clone(),
+                freshness: stores.freshness.clone(),
+                clock: clock.clone(),
+            }),
+        })
+    }
 }
 
 /// Everything handlers use.
-#[expect(clippy::too_many_arguments, reason = "the parts of the service meet here")]
 fn handlers(
     config: &Config,
-    parts: &Parts,
     ports: &Ports,
     use_cases: UseCases,
-    sessions: Arc<Sessions>,
+    people: People,
     trigger: Trigger,
     document: Arc<str>,
     stop: &CancellationToken,
 ) -> Api {
-    let Ports { catalog, stores, clock, engines, .. } = ports;
+    let Ports { catalog, stores, engines, .. } = ports;
     let UseCases { clusters, live, orphans, provisioners, .. } = use_cases;
-    let users = Arc::new(Users {
-        catalog: catalog.clone(),
-        store: stores.users.clone(),
-        freshness: stores.freshness.clone(),
-        passwords: parts.passwords.clone(),
-        clock: clock.clone(),
-        auth_methods: config.auth.modules.clone(),
-    });
+    let People { sessions, users, organizations } = people;
     let views = Arc::new(Views {
         clusters: config.clusters.captions.clone(),
         provisioners: ProvisionerCaptions {
@@ -128,12 +145,7 @@ fn handlers(
     let streams = (config.http.max_connections / STREAMS).max(1);
     Api {
         sessions,
-        organizations: Arc::new(Organizations {
-            catalog: catalog.clone(),
-            store: stores.organizations.clone(),
-            freshness: stores.freshness.clone(),
-            clock: clock.clone(),
-        }),
+        organizations,
         users,
         provisioners,
         clusters,
