@@ -87,17 +87,17 @@ impl Transaction {
         self
     }
 
-    /// The key must be there as it was seen: `Missing` if it is gone, `Conflict` if it is newer.
-    pub(crate) fn unchanged(&mut self, key: Key, seen: Revision) -> &mut Self {
-        let (test, refusal) = (Test::At(seen.0), Refusal::Conflict);
+    /// The key must be there at the expected revision: `Missing` if it is gone, `Conflict` if it is newer.
+    pub(crate) fn unchanged(&mut self, key: Key, expected: Revision) -> &mut Self {
+        let (test, refusal) = (Test::At(expected.0), Refusal::Conflict);
         self.conditions.push(Precondition { key, test, refusal, gone: Refusal::Missing });
         self
     }
 
-    /// Something that belongs to the record must be as it was seen: `Conflict` if it has changed, has gone, or is there although nothing
-    /// was seen.
-    pub(crate) fn as_seen(&mut self, key: Key, seen: Option<Revision>) -> &mut Self {
-        self.require(key, seen.map_or(Test::Absent, |seen| Test::At(seen.0)), Refusal::Conflict)
+    /// Something that belongs to the record must be at the expected revision: `Conflict` if it has changed, is gone, or is there
+    /// although nothing is expected.
+    pub(crate) fn as_expected(&mut self, key: Key, expected: Option<Revision>) -> &mut Self {
+        self.require(key, expected.map_or(Test::Absent, |expected| Test::At(expected.0)), Refusal::Conflict)
     }
 
     /// The term must not have ended. Goes first: whoever does not lead any more is told so, whatever else has changed.

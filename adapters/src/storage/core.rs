@@ -73,10 +73,10 @@ impl Core {
         result.map(Revision)
     }
 
-    /// The record that was seen, for what has to be taken back when it is replaced: `Missing` if it is gone, `Conflict` if it is newer.
-    pub(crate) async fn stored_as_seen<T: Record>(&self, key: &Key, seen: Revision) -> Result<T, StoreError> {
+    /// The record at the expected revision, for what has to be taken back when it is replaced: `Missing` if it is gone, `Conflict` if it is newer.
+    pub(crate) async fn stored_as_expected<T: Record>(&self, key: &Key, expected: Revision) -> Result<T, StoreError> {
         let stored = self.backend.get(key).await.map_err(StoreError::Unavailable)?.ok_or(StoreError::Missing)?;
-        if stored.revision != seen.0 {
+        if stored.revision != expected.0 {
             return Err(StoreError::Conflict);
         }
         Ok(record::read(&stored.value)?)

@@ -20,10 +20,10 @@ use crate::storage::{
 pub(crate) struct Organizations(pub(crate) Arc<Core>);
 
 impl Organizations {
-    async fn as_seen(&self, id: OrganizationId, seen: Revision) -> Result<Organization, StoreError> {
+    async fn as_expected(&self, id: OrganizationId, expected: Revision) -> Result<Organization, StoreError> {
         match self.0.model.catalog.organization(id) {
-            Some(entry) if entry.revision == seen => Ok(entry.record.clone()),
-            _ => self.0.stored_as_seen(&key::organization(id), seen).await,
+            Some(entry) if entry.revision == expected => Ok(entry.record.clone()),
+            _ => self.0.stored_as_expected(&key::organization(id), expected).await,
         }
     }
 }
@@ -42,21 +42,21 @@ impl OrganizationStore for Organizations {
         Ok(self.0.commit(transaction).await?)
     }
 
-    async fn update(&self, organization: &Organization, seen: Revision) -> Result<Revision, StoreError> {
-        let old = self.as_seen(organization.id, seen).await?;
+    async fn update(&self, organization: &Organization, expected: Revision) -> Result<Revision, StoreError> {
+        let old = self.as_expected(organization.id, expected).await?;
         let next = Organization { namespace: old.namespace, ..organization.clone() };
         let key = key::organization(organization.id);
         let mut transaction = Transaction::default();
-        transaction.unchanged(key.clone(), seen).put(key, record::written(&next)?);
+        transaction.unchanged(key.clone(), expected).put(key, record::written(&next)?);
         Ok(self.0.commit(transaction).await?)
     }
 
-    async fn delete(&self, id: OrganizationId, seen: Revision) -> Result<(), StoreError> {
-        let old = self.as_seen(id, seen).await?;
+    async fn delete(&self, id: OrganizationId, expected: Revision) -> Result<(), StoreError> {
+        let old = self.as_expected(id, expected).await?;
         let key = key::organization(id);
         let mut transaction = Transaction::default();
         transaction
-            .unchanged(key.clone(), seen)
+            .unchanged(key.clone(), expected)
             .require(key::uses_of(Used::Organization(id)), Test::NothingBelow, Refusal::InUse)
             .delete(key)
             .delete(key::unique("namespace", old.namespace.as_str()));

@@ -47,27 +47,32 @@ pub(super) fn list(transaction: &mut Transaction, orphan: &Orphan, old: Option<&
 }
 
 impl Orphans {
-    async fn as_seen(&self, cluster: ClusterId, seen: Revision) -> Result<Orphan, StoreError> {
+    async fn as_expected(&self, cluster: ClusterId, expected: Revision) -> Result<Orphan, StoreError> {
         match self.0.model.catalog.orphan(cluster) {
-            Some(view) if view.orphan.revision == seen => Ok(view.orphan.record.clone()),
-            _ => self.0.stored_as_seen(&key::orphan(cluster), seen).await,
+            Some(view) if view.orphan.revision == expected => Ok(view.orphan.record.clone()),
+            _ => self.0.stored_as_expected(&key::orphan(cluster), expected).await,
         }
     }
 }
 
 #[async_trait]
 impl OrphanStore for Orphans {
-    async fn put(&self, orphan: &Orphan, seen: Option<Revision>, term: Option<Term>) -> Result<Revision, StoreError> {
+    async fn put(
+        &self,
+        orphan: &Orphan,
+        expected: Option<Revision>,
+        term: Option<Term>,
+    ) -> Result<Revision, StoreError> {
         let key = key::orphan(orphan.cluster);
         let mut transaction = Transaction::default();
         transaction.within(term);
-        let old = match seen {
-            Some(seen) => {
-                transaction.unchanged(key, seen);
-                Some(self.as_seen(orphan.cluster, seen).await?)
+        let old = match expected {
+            Some(expected) => {
+                transaction.unchanged(key, expected);
+                Some(self.as_expected(orphan.cluster, expected).await?)
             }
             None => {
-                transaction.as_seen(key, None);
+                transaction.as_expected(key, None);
                 None
             }
         };
@@ -77,11 +82,11 @@ impl OrphanStore for Orphans {
         Ok(self.0.commit(transaction).await?)
     }
 
-    async fn remove(&self, cluster: ClusterId, seen: Revision, term: Option<Term>) -> Result<(), StoreError> {
+    async fn remove(&self, cluster: ClusterId, expected: Revision, term: Option<Term>) -> Result<(), StoreError> {
         let key = key::orphan(cluster);
         let mut transaction = Transaction::default();
-        transaction.within(term).unchanged(key.clone(), seen).delete(key);
-        if let Some(hold) = hold(&self.as_seen(cluster, seen).await?) {
+        transaction.within(term).unchanged(key.clone(), expected).delete(key);
+        if let Some(hold) = hold(&self.as_expected(cluster, expected).await?) {
             transaction.delete(hold);
         }
         self.0.commit(transaction).await?;

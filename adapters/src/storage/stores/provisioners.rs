@@ -24,10 +24,10 @@ use crate::storage::{
 pub(crate) struct Provisioners(pub(crate) Arc<Core>);
 
 impl Provisioners {
-    async fn as_seen(&self, id: ProvisionerId, seen: Revision) -> Result<Provisioner, StoreError> {
+    async fn as_expected(&self, id: ProvisionerId, expected: Revision) -> Result<Provisioner, StoreError> {
         match self.0.model.catalog.provisioner(id) {
-            Some(view) if view.provisioner.revision == seen => Ok(view.provisioner.record.clone()),
-            _ => self.0.stored_as_seen(&key::provisioner(id), seen).await,
+            Some(view) if view.provisioner.revision == expected => Ok(view.provisioner.record.clone()),
+            _ => self.0.stored_as_expected(&key::provisioner(id), expected).await,
         }
     }
 }
@@ -64,14 +64,14 @@ impl ProvisionerStore for Provisioners {
         &self,
         provisioner: &Provisioner,
         secrets: SecretUpdate<SecretDocument>,
-        seen: Revision,
+        expected: Revision,
     ) -> Result<Revision, StoreError> {
         let id = provisioner.id;
-        let old = self.as_seen(id, seen).await?;
+        let old = self.as_expected(id, expected).await?;
         let next = Provisioner { engine: old.engine, organization: old.organization, ..provisioner.clone() };
         let key = key::provisioner(id);
         let mut transaction = Transaction::default();
-        transaction.unchanged(key.clone(), seen).put(key, record::written(&next)?);
+        transaction.unchanged(key.clone(), expected).put(key, record::written(&next)?);
         if old.owner != next.owner {
             transaction
                 .require(key::user(next.owner), Test::Present, Refusal::Dangling("owner"))
@@ -94,12 +94,12 @@ impl ProvisionerStore for Provisioners {
         Ok(())
     }
 
-    async fn delete(&self, id: ProvisionerId, seen: Revision) -> Result<(), StoreError> {
-        let old = self.as_seen(id, seen).await?;
+    async fn delete(&self, id: ProvisionerId, expected: Revision) -> Result<(), StoreError> {
+        let old = self.as_expected(id, expected).await?;
         let key = key::provisioner(id);
         let mut transaction = Transaction::default();
         transaction
-            .unchanged(key.clone(), seen)
+            .unchanged(key.clone(), expected)
             .require(key::uses_of(Used::Provisioner(id)), Test::NothingBelow, Refusal::InUse)
             .delete(key)
             .delete(key::provisioner_check(id))

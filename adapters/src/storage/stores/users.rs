@@ -29,7 +29,7 @@ fn email(address: &EmailAddress) -> Key {
     key::unique("email", &address.folded())
 }
 
-/// Makes the transaction depend on another user being there as seen. That one being gone is a conflict: `Missing` would be said of
+/// Makes the transaction depend on another user being at its expected revision. That one being gone is a conflict: `Missing` would be said of
 /// the user who is written.
 fn depend_on(transaction: &mut Transaction, beside: Option<Versioned<UserId>>) {
     if let Some(Versioned { value: id, revision }) = beside {
@@ -39,10 +39,10 @@ fn depend_on(transaction: &mut Transaction, beside: Option<Versioned<UserId>>) {
 }
 
 impl Users {
-    async fn as_seen(&self, id: UserId, seen: Revision) -> Result<User, StoreError> {
+    async fn as_expected(&self, id: UserId, expected: Revision) -> Result<User, StoreError> {
         match self.0.model.catalog.user(id) {
-            Some(entry) if entry.revision == seen => Ok(entry.record.clone()),
-            _ => self.0.stored_as_seen(&key::user(id), seen).await,
+            Some(entry) if entry.revision == expected => Ok(entry.record.clone()),
+            _ => self.0.stored_as_expected(&key::user(id), expected).await,
         }
     }
 
@@ -83,13 +83,13 @@ impl UserStore for Users {
         &self,
         user: &User,
         secrets: UserSecrets,
-        seen: Revision,
+        expected: Revision,
         beside: Option<Versioned<UserId>>,
     ) -> Result<Revision, StoreError> {
-        let old = self.as_seen(user.id, seen).await?;
+        let old = self.as_expected(user.id, expected).await?;
         let key = key::user(user.id);
         let mut transaction = Transaction::default();
-        transaction.unchanged(key.clone(), seen).put(key, record::written(user)?);
+        transaction.unchanged(key.clone(), expected).put(key, record::written(user)?);
         depend_on(&mut transaction, beside);
         if old.username != user.username {
             transaction
@@ -118,11 +118,16 @@ impl UserStore for Users {
         Ok(self.0.commit(transaction).await?)
     }
 
-    async fn delete(&self, id: UserId, seen: Revision, beside: Option<Versioned<UserId>>) -> Result<(), StoreError> {
-        let old = self.as_seen(id, seen).await?;
+    async fn delete(
+        &self,
+        id: UserId,
+        expected: Revision,
+        beside: Option<Versioned<UserId>>,
+    ) -> Result<(), StoreError> {
+        let old = self.as_expected(id, expected).await?;
         let key = key::user(id);
         let mut transaction = Transaction::default();
-        transaction.unchanged(key.clone(), seen);
+        transaction.unchanged(key.clone(), expected);
         depend_on(&mut transaction, beside);
         transaction
             .require(key::uses_of(Used::User(id)), Test::NothingBelow, Refusal::InUse)

@@ -84,7 +84,12 @@ pub trait ClusterStore: Send + Sync {
     /// request is answered as the first was, whatever has changed since.
     async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Cluster, [u8; 32])>, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Provisioner and organization never change.
-    async fn update(&self, cluster: &Cluster, secrets: ClusterSecrets, seen: Revision) -> Result<Revision, StoreError>;
+    async fn update(
+        &self,
+        cluster: &Cluster,
+        secrets: ClusterSecrets,
+        expected: Revision,
+    ) -> Result<Revision, StoreError>;
     /// Writes what belongs to a cluster, all of it or nothing. `Missing`, `Conflict`, `NotLeader`. The revision is that of everything
     /// that was written.
     async fn commit(&self, id: ClusterId, record: RecordChange, work: ClusterCommit) -> Result<Revision, StoreError>;

@@ -4,7 +4,7 @@
 //! - A write that returned `Ok` survives the end of the process at any later moment, and the [`Catalog`](crate::catalog::Catalog)
 //!   that the store feeds already shows it.
 //! - Each write is one transaction: record, secrets, uniqueness and references change together or not at all.
-//! - `update` and `delete` succeed only if `seen` is still the newest revision, else [`StoreError::Conflict`]; of two racing
+//! - `update` and `delete` succeed only if `expected` is still the newest revision, else [`StoreError::Conflict`]; of two racing
 //!   writes one wins.
 //! - Usernames, e-mail addresses (capitals do not tell them apart) and namespaces are unique, under concurrent writers too.
 //! - What a record refers to exists when it is written ([`StoreError::Dangling`]), and nothing that is referred to can be deleted

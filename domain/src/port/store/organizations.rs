@@ -12,7 +12,7 @@ pub trait OrganizationStore: Send + Sync {
     /// Stores a new organization. `Taken{namespace}`.
     async fn create(&self, organization: &Organization) -> Result<Revision, StoreError>;
     /// Replaces one. `Missing`, `Conflict`.
-    async fn update(&self, organization: &Organization, seen: Revision) -> Result<Revision, StoreError>;
+    async fn update(&self, organization: &Organization, expected: Revision) -> Result<Revision, StoreError>;
     /// Deletes one. `Missing`, `Conflict`, `InUse`.
-    async fn delete(&self, id: OrganizationId, seen: Revision) -> Result<(), StoreError>;
+    async fn delete(&self, id: OrganizationId, expected: Revision) -> Result<(), StoreError>;
 }

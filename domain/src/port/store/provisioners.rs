@@ -30,12 +30,12 @@ pub trait ProvisionerStore: Send + Sync {
         &self,
         provisioner: &Provisioner,
         secrets: SecretUpdate<SecretDocument>,
-        seen: Revision,
+        expected: Revision,
     ) -> Result<Revision, StoreError>;
     /// Replaces what the last check found; does not touch the provisioner's revision. `Missing`, `NotLeader`.
     async fn record_check(&self, checked: &Checked, term: Term) -> Result<(), StoreError>;
     /// Deletes one with its secrets. `Missing`, `Conflict`, `InUse`.
-    async fn delete(&self, id: ProvisionerId, seen: Revision) -> Result<(), StoreError>;
+    async fn delete(&self, id: ProvisionerId, expected: Revision) -> Result<(), StoreError>;
     /// `parameters` with their secret parts, if they have any.
     async fn secrets(&self, id: ProvisionerId) -> Result<Option<SecretDocument>, StoreError>;
 }

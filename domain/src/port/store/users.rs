@@ -27,17 +27,18 @@ pub trait UserStore: Send + Sync {
     async fn create(&self, user: &User, secrets: UserSecrets) -> Result<Revision, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Taken`, `Dangling{organization}`; `InUse` when a user who owns things changes organization.
     ///
-    /// `beside` is another user whom the decision depends on: if that one is not any more as seen, it is a `Conflict` as well. Of two
+    /// `beside` is another user whom the decision depends on: if that one is no longer at its expected revision, it is a `Conflict` as well. Of two
     /// writes that depend on each other's user one wins.
     async fn update(
         &self,
         user: &User,
         secrets: UserSecrets,
-        seen: Revision,
+        expected: Revision,
         beside: Option<Versioned<UserId>>,
     ) -> Result<Revision, StoreError>;
     /// Deletes one with its secrets. `Missing`, `Conflict`, `InUse`; `beside` as for `update`.
-    async fn delete(&self, id: UserId, seen: Revision, beside: Option<Versioned<UserId>>) -> Result<(), StoreError>;
+    async fn delete(&self, id: UserId, expected: Revision, beside: Option<Versioned<UserId>>)
+    -> Result<(), StoreError>;
     /// The hash of the user's password, if there is one.
     async fn password_hash(&self, id: UserId) -> Result<Option<PasswordHash>, StoreError>;
     /// `metadata` with its secret parts, if it has any.

@@ -53,17 +53,17 @@ impl Clusters {
         work: &ClusterCommit,
         leaves: bool,
     ) -> Result<(), StoreError> {
-        for (operation, seen) in &work.operations {
+        for (operation, expected) in &work.operations {
             let key = key::operation(operation.id);
-            transaction.as_seen(key.clone(), *seen).put(key, record::written(operation)?);
+            transaction.as_expected(key.clone(), *expected).put(key, record::written(operation)?);
         }
         let kept = |id| work.operations.iter().any(|(operation, _)| operation.id == id);
         for old in work.forgotten.iter().filter(|id| !kept(**id)) {
             transaction.delete(key::operation(*old));
         }
-        if let Some((ledger, seen)) = &work.ledger {
+        if let Some((ledger, expected)) = &work.ledger {
             let key = key::ledger(id);
-            transaction.as_seen(key.clone(), *seen);
+            transaction.as_expected(key.clone(), *expected);
             if !leaves {
                 transaction.put(key, record::written(ledger)?);
             }
@@ -85,8 +85,8 @@ impl Clusters {
         let key: Key = key::orphan(orphan.cluster);
         let stored: Option<Stored> = self.0.backend.get(&key).await.map_err(StoreError::Unavailable)?;
         let old: Option<Orphan> = stored.as_ref().map(|stored| record::read(&stored.value)).transpose()?;
-        let seen = stored.map(|stored| kqueen_domain::revision::Revision(stored.revision));
-        transaction.as_seen(key, seen);
+        let expected = stored.map(|stored| kqueen_domain::revision::Revision(stored.revision));
+        transaction.as_expected(key, expected);
         list(transaction, orphan, old.as_ref())
     }
 }

@@ -33,10 +33,10 @@ use crate::storage::{
 pub(crate) struct Clusters(pub(crate) Arc<Core>);
 
 impl Clusters {
-    async fn as_seen(&self, id: ClusterId, seen: Revision) -> Result<Cluster, StoreError> {
+    async fn as_expected(&self, id: ClusterId, expected: Revision) -> Result<Cluster, StoreError> {
         match self.0.model.catalog.cluster(id) {
-            Some(view) if view.cluster.revision == seen => Ok(view.cluster.record.clone()),
-            _ => self.0.stored_as_seen(&key::cluster(id), seen).await,
+            Some(view) if view.cluster.revision == expected => Ok(view.cluster.record.clone()),
+            _ => self.0.stored_as_expected(&key::cluster(id), expected).await,
         }
     }
 
@@ -62,14 +62,14 @@ impl Clusters {
             RecordChange::Keep(None) => {
                 transaction.require(key, Test::Present, Refusal::Missing);
             }
-            RecordChange::Keep(Some(seen)) => {
-                transaction.unchanged(key, seen);
+            RecordChange::Keep(Some(expected)) => {
+                transaction.unchanged(key, expected);
             }
-            RecordChange::Put(cluster, secrets, seen) => {
-                let old = self.as_seen(id, seen).await?;
+            RecordChange::Put(cluster, secrets, expected) => {
+                let old = self.as_expected(id, expected).await?;
                 let (provisioner, organization) = (old.provisioner, old.organization);
                 let next = Cluster { id, provisioner, organization, ..*cluster };
-                transaction.unchanged(key.clone(), seen).put(key, record::written(&next)?);
+                transaction.unchanged(key.clone(), expected).put(key, record::written(&next)?);
                 if old.owner != next.owner {
                     transaction
                         .require(key::user(next.owner), Test::Present, Refusal::Dangling("owner"))
@@ -78,10 +78,10 @@ impl Clusters {
                 }
                 self.change_secrets(transaction, id, &secrets)?;
             }
-            RecordChange::Remove(seen) => {
-                let old = self.as_seen(id, seen).await?;
+            RecordChange::Remove(expected) => {
+                let old = self.as_expected(id, expected).await?;
                 transaction
-                    .unchanged(key.clone(), seen)
+                    .unchanged(key.clone(), expected)
                     .delete(key)
                     .delete(key::observed(id))
                     .delete(key::ledger(id))
@@ -127,8 +127,13 @@ impl ClusterStore for Clusters {
         self.0.claimed(claim).await
     }
 
-    async fn update(&self, cluster: &Cluster, secrets: ClusterSecrets, seen: Revision) -> Result<Revision, StoreError> {
-        let record = RecordChange::Put(Box::new(cluster.clone()), secrets, seen);
+    async fn update(
+        &self,
+        cluster: &Cluster,
+        secrets: ClusterSecrets,
+        expected: Revision,
+    ) -> Result<Revision, StoreError> {
+        let record = RecordChange::Put(Box::new(cluster.clone()), secrets, expected);
         self.commit(cluster.id, record, ClusterCommit::default()).await
     }
 
