@@ -16,7 +16,7 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
-use crate::worker::reconcile::ReconcilerFigures;
+use crate::worker::reconcile::ReconcilerMetrics;
 
 /// What Prometheus is told.
 pub struct Metrics {
@@ -26,7 +26,7 @@ pub struct Metrics {
     turns: Vec<(IntCounter, Counted)>,
     gauges: Gauges,
     catalog: Arc<Catalog>,
-    reconciler: Arc<ReconcilerFigures>,
+    reconciler: Arc<ReconcilerMetrics>,
     store: Arc<Meters>,
     /// Held while figures are read and written down: of two who ask at once each would add what has come together since.
     scraping: Mutex<()>,
@@ -34,13 +34,13 @@ pub struct Metrics {
 
 /// The figures of one route, kept from when they were first looked up: every request needs them.
 #[derive(Debug)]
-pub struct RouteFigures {
+pub struct RouteMetrics {
     /// What the route is called: its template, never a path as it was sent.
     pub endpoint: String,
     methods: [OfMethod; METHODS.len() + 1],
 }
 
-impl RouteFigures {
+impl RouteMetrics {
     /// Those of the route with that name.
     #[must_use]
     pub fn of(endpoint: &str) -> Self {
@@ -60,7 +60,7 @@ const METHODS: [Method; 7] =
     [Method::GET, Method::POST, Method::PATCH, Method::DELETE, Method::PUT, Method::HEAD, Method::OPTIONS];
 
 /// Reads one counter of the reconciler.
-type Counted = fn(&ReconcilerFigures) -> &AtomicU64;
+type Counted = fn(&ReconcilerMetrics) -> &AtomicU64;
 
 /// Figures that are read when they are asked for.
 struct Gauges {
@@ -74,11 +74,11 @@ struct Gauges {
     leads: IntGauge,
     waiting: IntGauge,
     lateness: Gauge,
-    store: StoreFigures,
+    store: StoreMetrics,
 }
 
 /// Figures of the store.
-struct StoreFigures {
+struct StoreMetrics {
     /// Each as it stands.
     gauges: Vec<(Gauge, Figure)>,
     /// What has come together since the start.
@@ -95,7 +95,7 @@ impl Metrics {
     /// Two metrics have one name.
     pub fn new(
         catalog: Arc<Catalog>,
-        reconciler: Arc<ReconcilerFigures>,
+        reconciler: Arc<ReconcilerMetrics>,
         store: Arc<Meters>,
     ) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
@@ -129,7 +129,7 @@ impl Metrics {
                 "kqueen_reconciler_lateness_seconds",
                 "How late the latest turn began of those that began in the last round.",
             )?,
-            store: StoreFigures::new()?,
+            store: StoreMetrics::new()?,
         };
         let counters: [(&str, &str, Counted); 3] = [
             ("kqueen_reconciler_turns_total", "Turns that clusters had since the start.", |f| &f.turns),
@@ -152,7 +152,7 @@ impl Metrics {
     }
 
     /// Counts a request for a route.
-    pub fn request(&self, route: &RouteFigures, method: &Method, status: StatusCode, took: Duration) {
+    pub fn request(&self, route: &RouteMetrics, method: &Method, status: StatusCode, took: Duration) {
         let number = METHODS.iter().position(|known| known == method);
         let (endpoint, of_method) = (route.endpoint.as_str(), &route.methods[number.unwrap_or(METHODS.len())]);
         let method = number.map_or("other", |number| METHODS[number].as_str());
@@ -197,7 +197,7 @@ impl Gauges {
         self.store.register(registry)
     }
 
-    fn read(&self, catalog: &Catalog, reconciler: &ReconcilerFigures, store: &Meters) {
+    fn read(&self, catalog: &Catalog, reconciler: &ReconcilerMetrics, store: &Meters) {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let users = catalog.user_counts();
         self.users_by_namespace.reset();
@@ -226,7 +226,7 @@ impl Gauges {
     }
 }
 
-impl StoreFigures {
+impl StoreMetrics {
     fn new() -> Result<Self, prometheus::Error> {
         let gauges: [(&str, &str, Figure); 2] = [
             ("kqueen_store_writes_in_hand", "Writes that were sent and not yet answered.", |m| read(&m.in_hand)),

@@ -66,9 +66,9 @@ impl ClustersApi {
     ) -> Result<Rendered<Listed<Cached<ClusterView>>>, ApiError> {
         let query = api.views.cluster_query(&query)?;
         let page = api.clusters.list(&caller.0, &query.list)?;
-        if api.wake_on_list {
+        if api.trigger_on_list {
             let due = page.items.iter().filter(|view| !view.keeps_its_schedule());
-            api.wake.listed(due.map(|view| (&view.cluster.record.id, view.observed_at)));
+            api.trigger.listed(due.map(|view| (&view.cluster.record.id, view.observed_at)));
         }
         let named = query.list.names_namespaces();
         let item = |view: &catalog::ClusterView| api.views.cluster(&caller.0, view, named);
@@ -87,7 +87,7 @@ impl ClustersApi {
         let once = once(key.0, body.bytes())?;
         let new = body.read()?;
         let cluster = api.clusters.create(&caller.0, new, once).await?;
-        api.wake.now(cluster.view.cluster.record.id);
+        api.trigger.now(cluster.view.cluster.record.id);
         Ok(shown(&api, &caller.0, cluster))
     }
 
@@ -137,7 +137,7 @@ impl ClustersApi {
         };
         let patch = body.read(now)?;
         let cluster = api.clusters.update(&caller.0, id.0.into(), patch, expected).await?;
-        api.wake.now(id.0.into());
+        api.trigger.now(id.0.into());
         Ok(shown(&api, &caller.0, cluster))
     }
 

@@ -72,9 +72,9 @@ pub struct Api {
     /// Makes answers.
     pub views: Arc<Views>,
     /// Asks for clusters to be looked at soon.
-    pub wake: Trigger,
+    pub trigger: Trigger,
     /// Whether a list of clusters asks for those it shows to be looked at.
-    pub wake_on_list: bool,
+    pub trigger_on_list: bool,
     /// Ways of authenticating.
     pub auth: Arc<Auth>,
     /// The OpenAPI document.

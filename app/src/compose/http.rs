@@ -154,8 +154,8 @@ fn handlers(
         freshness: stores.freshness.clone(),
         views,
         events: Arc::new(Events::new(sources, streams, config.http.idle_timeout)),
-        wake: trigger,
-        wake_on_list: config.clusters.state_on_list,
+        trigger,
+        trigger_on_list: config.clusters.state_on_list,
         auth: Arc::new(config.auth.clone()),
         document,
     }

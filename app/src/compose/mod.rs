@@ -29,7 +29,7 @@ use crate::{
     http::{deadlines::Times, serve},
     metrics::Metrics,
     shutdown,
-    worker::reconcile::ReconcilerFigures,
+    worker::reconcile::ReconcilerMetrics,
 };
 
 /// Why the program could not do its work: a sentence for the person who started it.
@@ -89,11 +89,11 @@ pub async fn run_with(config: Config, more: Vec<Arc<dyn Engine>>) -> Result<(), 
     }
     let (ports, candidate) = parts.ports(&config);
     let use_cases = UseCases::new(&ports);
-    let figures = Arc::new(ReconcilerFigures::default());
-    let metrics = Metrics::new(ports.catalog.clone(), figures.clone(), parts.stores.meters.clone());
+    let reconciler_metrics = Arc::new(ReconcilerMetrics::default());
+    let metrics = Metrics::new(ports.catalog.clone(), reconciler_metrics.clone(), parts.stores.meters.clone());
     let metrics = Arc::new(metrics.map_err(|error| Error::Setup(Box::new(error)))?);
     let Workers { reconciling, provisioner_monitor, maintenance, trigger } =
-        Workers::new(&config, &ports, &use_cases, figures);
+        Workers::new(&config, &ports, &use_cases, reconciler_metrics);
     let pipeline = http::pipeline(&config, &parts, &ports, use_cases, metrics, trigger, &stop)?;
     let mut workers = JoinSet::new();
     // Leadership is given up last, when every reconcile under way has ended.

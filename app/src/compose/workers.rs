@@ -9,7 +9,7 @@ use crate::{
         maintenance::Maintenance,
         provisioner_monitor::ProvisionerMonitor,
         queue::Limits,
-        reconcile::{ReconcilerFigures, Reconciling},
+        reconcile::{ReconcilerMetrics, Reconciling},
         trigger::Trigger,
     },
 };
@@ -27,7 +27,7 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    pub(super) fn new(config: &Config, ports: &Ports, use_cases: &UseCases, figures: Arc<ReconcilerFigures>) -> Self {
+    pub(super) fn new(config: &Config, ports: &Ports, use_cases: &UseCases, metrics: Arc<ReconcilerMetrics>) -> Self {
         let Ports { catalog, stores, clock, .. } = ports;
         let (lane, quick) = (config.observe.per_provisioner, config.observe.parallel);
         let trigger = Trigger::new(clock.clone(), Limits { lane, quick, slow: SLOW_RECONCILES });
@@ -36,14 +36,14 @@ impl Workers {
             reconciling: Reconciling {
                 reconciler: use_cases.reconciler.clone(),
                 catalog: catalog.clone(),
-                wake: trigger.clone(),
+                trigger: trigger.clone(),
                 interval: config.observe.interval,
-                figures,
+                metrics,
             },
             provisioner_monitor: ProvisionerMonitor {
                 catalog: catalog.clone(),
                 checks: use_cases.checks.clone(),
-                sweeps: use_cases.orphan_collector.clone(),
+                orphan_collector: use_cases.orphan_collector.clone(),
                 check_every: config.provisioners.check_interval,
                 sweep_every: config.provisioners.inventory_interval,
             },

@@ -44,7 +44,7 @@ impl ClusterCaptions {
 pub struct Clusters {
     /// What their states are called.
     pub captions: ClusterCaptions,
-    /// Whether listing wakes the reconciler for what is shown.
+    /// Whether a list triggers reconciliation of the clusters it shows.
     pub state_on_list: bool,
     /// Networks a kubeconfig may not point to.
     pub address_deny: Vec<IpNet>,

@@ -80,19 +80,19 @@ pub(super) struct Journal {
     /// How many are kept.
     kept: usize,
     state: Mutex<State>,
-    bell: watch::Sender<()>,
+    notify: watch::Sender<()>,
 }
 
 impl Journal {
     /// Keeps the newest `kept` changes.
     pub(super) fn new(kept: usize) -> Self {
         let state = State { records: VecDeque::new(), dropped: 0, before: Place::beginning() };
-        Self { kept, state: Mutex::new(state), bell: watch::Sender::new(()) }
+        Self { kept, state: Mutex::new(state), notify: watch::Sender::new(()) }
     }
 
     /// Rings when something has changed; also when that is not written down.
-    pub(super) fn bell(&self) -> watch::Receiver<()> {
-        self.bell.subscribe()
+    pub(super) fn notified(&self) -> watch::Receiver<()> {
+        self.notify.subscribe()
     }
 
     /// Where it ends now.
@@ -160,7 +160,7 @@ impl Subscriber for Journal {
             }
         }
         drop(state);
-        self.bell.send_replace(());
+        self.notify.send_replace(());
     }
 
     fn replaced(&self) {
@@ -170,7 +170,7 @@ impl Subscriber for Journal {
         state.records.clear();
         state.before = Place::beginning();
         drop(state);
-        self.bell.send_replace(());
+        self.notify.send_replace(());
     }
 }
 
@@ -282,11 +282,11 @@ mod tests {
     #[tokio::test]
     async fn the_bell_rings_for_everything() {
         let journal = Journal::new(10);
-        let mut bell = journal.bell();
+        let mut notified = journal.notified();
         journal.changed(&[change_of_a_user(1)]);
-        bell.changed().await.unwrap();
+        notified.changed().await.unwrap();
         assert_eq!(journal.end().place.revision, 0, "users are not written down");
         journal.replaced();
-        bell.changed().await.unwrap();
+        notified.changed().await.unwrap();
     }
 }

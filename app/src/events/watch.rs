@@ -42,7 +42,7 @@ pub(super) struct Watch {
     journal: Arc<Journal>,
     session: Session,
     _seat: Seat,
-    bell: watch::Receiver<()>,
+    notified: watch::Receiver<()>,
     /// How far the journal was read.
     read: Bookmark,
     /// Read and not yet shown.
@@ -69,10 +69,10 @@ impl Watch {
         last_event: Option<&str>,
         heartbeat: Duration,
     ) -> Self {
-        let bell = journal.bell();
+        let notified = journal.notified();
         let now = Instant::now();
         let mut watch = Self {
-            bell,
+            notified,
             read: journal.end(),
             sources,
             journal,
@@ -117,7 +117,7 @@ impl Watch {
             }
             let now = Instant::now();
             if now >= self.rested {
-                self.bell.mark_unchanged();
+                self.notified.mark_unchanged();
                 match self.journal.read(self.read, BATCH) {
                     Reading::Lost(end) => {
                         self.read = end;
@@ -141,7 +141,7 @@ impl Watch {
                 () = self.sources.stop.cancelled() => {}
                 () = sleep(self.left()) => {}
                 () = sleep_until(self.rested), if now < self.rested => {}
-                _ = self.bell.changed(), if now >= self.rested => {}
+                _ = self.notified.changed(), if now >= self.rested => {}
                 () = sleep_until(self.beat) => {
                     self.beat = Instant::now() + self.heartbeat;
                     // What others changed moves the place on as well: who is told of nothing does not fall behind.

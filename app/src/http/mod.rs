@@ -88,7 +88,7 @@ impl Endpoint for Pipeline {
         let peer = Peer::of(&request, &self.trusted_proxies);
         self.normalise(&mut request);
         let route = self.routes.find(request.uri().path());
-        let figures = route.map_or(&self.routes.unknown, |route| &route.figures);
+        let metrics = route.map_or(&self.routes.unknown, |route| &route.metrics);
         let mut response = match route {
             _ if head_length(&request) > MAX_HEAD => Err(ApiError::head_too_large(MAX_HEAD)),
             None => Err(ApiError::no_such_path()),
@@ -127,8 +127,8 @@ impl Endpoint for Pipeline {
             _ => {}
         }
         let (status, took) = (response.status(), started.elapsed());
-        self.metrics.request(figures, &method, status, took);
-        log(id, &method, &figures.endpoint, status, took);
+        self.metrics.request(metrics, &method, status, took);
+        log(id, &method, &metrics.endpoint, status, took);
         decorate(response.headers_mut(), name);
         Ok(response)
     }

@@ -6,13 +6,13 @@ use poem::http::Method;
 use serde_json::Value;
 
 use super::{API, parameters::Parameters};
-use crate::metrics::RouteFigures;
+use crate::metrics::RouteMetrics;
 
 /// A path with places for ids.
 #[derive(Debug)]
 pub struct Route {
     /// Counts its requests, under the path as the document writes it: `/api/v1/clusters/{id}`.
-    pub figures: RouteFigures,
+    pub metrics: RouteMetrics,
     /// The methods it takes, for the `Allow` header.
     pub allow: String,
     /// The methods, with the query parameters of those the document describes.
@@ -25,7 +25,7 @@ impl Route {
     fn new(template: &str) -> Self {
         let segment = |text: &str| (!text.starts_with('{')).then(|| text.to_owned());
         let segments = template.split('/').map(segment).collect();
-        Self { figures: RouteFigures::of(template), allow: String::new(), methods: BTreeMap::new(), segments }
+        Self { metrics: RouteMetrics::of(template), allow: String::new(), methods: BTreeMap::new(), segments }
     }
 
     fn add(&mut self, method: &'static str, parameters: Option<Parameters>) {
@@ -68,7 +68,7 @@ pub struct Routes {
     /// Those that take every path below them that nothing else takes, the longest first, each with where it begins.
     below: Vec<(String, Route)>,
     /// Counts requests for all other paths.
-    pub unknown: RouteFigures,
+    pub unknown: RouteMetrics,
 }
 
 impl Routes {
@@ -80,7 +80,7 @@ impl Routes {
         let mut by_length: HashMap<usize, Vec<Route>> = HashMap::new();
         let mut add = |route: Route| {
             if route.segments.iter().all(Option::is_some) {
-                fixed.insert(route.figures.endpoint.clone(), route);
+                fixed.insert(route.metrics.endpoint.clone(), route);
             } else {
                 by_length.entry(route.segments.len()).or_default().push(route);
             }
@@ -109,7 +109,7 @@ impl Routes {
         for routes in by_length.values_mut() {
             routes.sort_by_key(|route| route.segments.iter().filter(|segment| segment.is_none()).count());
         }
-        Self { fixed, by_length, below, unknown: RouteFigures::of("unknown") }
+        Self { fixed, by_length, below, unknown: RouteMetrics::of("unknown") }
     }
 
     /// The route of a path that ends without a slash.
@@ -143,7 +143,7 @@ mod tests {
         let document =
             json!({"paths": {"/": operations, "/clusters/{id}": operations, "/clusters/health": {"get": {}}}});
         let routes = Routes::new(&document, &["/metrics", "/"]);
-        let template = |path: &str| routes.find(path).map(|route| route.figures.endpoint.as_str());
+        let template = |path: &str| routes.find(path).map(|route| route.metrics.endpoint.as_str());
         assert_eq!(template("/api/v1/clusters/health"), Some("/api/v1/clusters/health"));
         assert_eq!(template("/api/v1/clusters/x"), Some("/api/v1/clusters/{id}"));
         assert_eq!(template("/api/v1"), Some("/api/v1"));
@@ -162,7 +162,7 @@ mod tests {
             ("/api/v1/nothing", None),
             ("/api/v1/clusters/x", Some("/api/v1/clusters/{id}")),
         ] {
-            assert_eq!(console.find(path).map(|route| route.figures.endpoint.as_str()), template, "{path}");
+            assert_eq!(console.find(path).map(|route| route.metrics.endpoint.as_str()), template, "{path}");
         }
         assert_eq!(routes.find("/api/v1/clusters/x").unwrap().allow, "GET, HEAD, OPTIONS, PATCH");
     }

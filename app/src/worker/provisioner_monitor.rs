@@ -38,7 +38,7 @@ pub struct ProvisionerMonitor {
     /// Checks credentials.
     pub checks: Arc<Checks>,
     /// Looks for orphans.
-    pub sweeps: Arc<OrphanCollector>,
+    pub orphan_collector: Arc<OrphanCollector>,
     /// How often a provisioner that is well is checked.
     pub check_every: Duration,
     /// How often a provider is swept.
@@ -121,7 +121,7 @@ impl ProvisionerMonitor {
                 Some(ProvisionerPhase::Failed | ProvisionerPhase::NotReachable) => UNWELL.min(self.check_every),
                 Some(ProvisionerPhase::Ready) | None => self.check_every,
             }),
-            Chore::Sweep => self.sweeps.sweep(id).await.map(|()| self.sweep_every),
+            Chore::Sweep => self.orphan_collector.sweep(id).await.map(|()| self.sweep_every),
         };
         result.unwrap_or_else(|error| {
             if !matches!(error, StoreError::NotLeader) {

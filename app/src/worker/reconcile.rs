@@ -37,7 +37,7 @@ const SOON: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 
 /// What the reconciler tells metrics.
 #[derive(Debug, Default)]
-pub struct ReconcilerFigures {
+pub struct ReconcilerMetrics {
     /// Whether this replica leads, 0 or 1.
     pub leads: AtomicI64,
     /// Clusters due, or having their turn.
@@ -59,11 +59,11 @@ pub struct Reconciling {
     /// Knows the clusters.
     pub catalog: Arc<Catalog>,
     /// Whose turn it is.
-    pub wake: Trigger,
+    pub trigger: Trigger,
     /// How often a cluster at rest is looked at.
     pub interval: Duration,
     /// For metrics.
-    pub figures: Arc<ReconcilerFigures>,
+    pub metrics: Arc<ReconcilerMetrics>,
 }
 
 /// What turns leave behind.
@@ -91,7 +91,7 @@ impl Reconciling {
         let mut see_who_leads = tokio::time::interval(LEADING_EVERY);
         let mut leads = false;
         loop {
-            let due = this.wake.queue().next_due();
+            let due = this.trigger.queue().next_due();
             let next_due = async {
                 match due.filter(|_| leads) {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -100,7 +100,7 @@ impl Reconciling {
             };
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = this.wake.asked() => {}
+                () = this.trigger.asked() => {}
                 () = next_due => {}
                 _ = see_who_leads.tick() => {}
                 _ = write_ages.tick() => this.write_ages(&left).await,
@@ -110,7 +110,7 @@ impl Reconciling {
             if now_leads != leads {
                 leads = now_leads;
                 this.takes_over(leads, &left);
-            } else if this.wake.has_missed() && leads {
+            } else if this.trigger.has_missed() && leads {
                 this.go_through_all();
             }
             if leads {
@@ -126,8 +126,8 @@ impl Reconciling {
 
     /// This replica begins, or ceases, to lead.
     fn takes_over(&self, leads: bool, left: &Shared) {
-        self.figures.leads.store(i64::from(leads), Ordering::Relaxed);
-        let mut queue = self.wake.queue();
+        self.metrics.leads.store(i64::from(leads), Ordering::Relaxed);
+        let mut queue = self.trigger.queue();
         queue.clear();
         lock(left).patience.clear();
         if !leads {
@@ -141,7 +141,7 @@ impl Reconciling {
 
     /// Everybody is due when the last look is an interval ago, and those that something is done to at once.
     fn go_through_all(&self) {
-        let mut queue = self.wake.queue();
+        let mut queue = self.trigger.queue();
         let (now, time) = (Instant::now(), self.reconciler.clock.now());
         for (cluster, observed_at) in self.catalog.observation_times() {
             let age = observed_at.map_or(self.interval, |at| (time - at).to_std().unwrap_or_default());
@@ -153,7 +153,7 @@ impl Reconciling {
     }
 
     fn next(&self) -> Option<ClusterId> {
-        self.wake.queue().next(Instant::now(), |cluster| {
+        self.trigger.queue().next(Instant::now(), |cluster| {
             let view = self.catalog.cluster(cluster)?;
             let engine = self.reconciler.providers.engine_of_cluster(&view);
             let is_attached = engine.is_some_and(|engine| !engine.descriptor().capabilities.deploy);
@@ -167,30 +167,30 @@ impl Reconciling {
         let turned = match tokio::time::timeout(SLOW, &mut turn).await {
             Ok(turned) => turned,
             Err(_) => {
-                self.wake.queue().move_to_slow_lane(cluster);
-                self.wake.ring();
+                self.trigger.queue().move_to_slow_lane(cluster);
+                self.trigger.notify();
                 turn.await
             }
         };
-        self.figures.turns.fetch_add(1, Ordering::Relaxed);
+        self.metrics.turns.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
         let (written, next) = match turned {
             Ok(turned) => {
                 if turned.silent {
-                    self.figures.silences.fetch_add(1, Ordering::Relaxed);
+                    self.metrics.silences.fetch_add(1, Ordering::Relaxed);
                 }
                 (turned.written, self.next_turn(cluster, &turned, &left).map(|pause| now + pause))
             }
             // Whoever leads now goes through all clusters, unless it is this replica again before anybody saw that it was not.
             Err(StoreError::NotLeader) => (None, Some(now + STORE_AWAY)),
             Err(error) => {
-                self.figures.failures.fetch_add(1, Ordering::Relaxed);
+                self.metrics.failures.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(cluster.id = %cluster, %error, cause = ?std::error::Error::source(&error), "a turn could not be stored");
                 (None, Some(now + STORE_AWAY))
             }
         };
-        self.wake.queue().done(cluster, written, next, now);
-        self.wake.ring();
+        self.trigger.queue().done(cluster, written, next, now);
+        self.trigger.notify();
     }
 
     /// After how long the next turn is due.
@@ -229,12 +229,12 @@ impl Reconciling {
     }
 
     fn report(&self) {
-        let mut queue = self.wake.queue();
+        let mut queue = self.trigger.queue();
         let late = i64::try_from(queue.take_lateness().as_millis()).unwrap_or(i64::MAX);
         let busy = i64::try_from(queue.busy()).unwrap_or(i64::MAX);
         drop(queue);
-        self.figures.lateness_ms.store(late, Ordering::Relaxed);
-        self.figures.waiting.store(busy, Ordering::Relaxed);
+        self.metrics.lateness_ms.store(late, Ordering::Relaxed);
+        self.metrics.waiting.store(busy, Ordering::Relaxed);
     }
 }
 

@@ -30,7 +30,7 @@ const ASKED_OF_A_LIST: usize = 1000;
 pub struct Trigger {
     clock: Arc<dyn Clock>,
     queue: Arc<Mutex<Queue>>,
-    bell: Arc<Notify>,
+    notify: Arc<Notify>,
     /// Changes may have been missed: everybody is to be gone through.
     missed: Arc<AtomicBool>,
 }
@@ -39,13 +39,13 @@ impl Trigger {
     /// Nobody waits yet.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, limits: Limits) -> Self {
-        Self { clock, queue: Arc::new(Mutex::new(Queue::new(limits))), bell: Arc::default(), missed: Arc::default() }
+        Self { clock, queue: Arc::new(Mutex::new(Queue::new(limits))), notify: Arc::default(), missed: Arc::default() }
     }
 
     /// A cluster is new or was changed. The store's feed tells so as well: it decides whether a turn that runs already has seen the change.
     pub fn now(&self, cluster: ClusterId) {
         self.queue().wanted(cluster, Instant::now(), Duration::ZERO);
-        self.bell.notify_one();
+        self.notify.notify_one();
     }
 
     /// A list shows these clusters, last observed then. On several replicas this has an effect only on the one that leads: a list does
@@ -62,18 +62,18 @@ impl Trigger {
         let new = stale.into_iter().filter(|cluster| queue.wanted(*cluster, now, FRESH)).take(OF_A_LIST).count();
         drop(queue);
         if new > 0 {
-            self.bell.notify_one();
+            self.notify.notify_one();
         }
     }
 
     /// Waits until somebody asks.
     pub(super) async fn asked(&self) {
-        self.bell.notified().await;
+        self.notify.notified().await;
     }
 
-    /// Rings the bell: there may be room for another turn.
-    pub(super) fn ring(&self) {
-        self.bell.notify_one();
+    /// Rings the notify: there may be room for another turn.
+    pub(super) fn notify(&self) {
+        self.notify.notify_one();
     }
 
     /// Whether changes may have been missed since this was last asked.
@@ -101,12 +101,12 @@ impl Subscriber for Trigger {
             }
         }
         drop(queue);
-        self.bell.notify_one();
+        self.notify.notify_one();
     }
 
     fn replaced(&self) {
         self.missed.store(true, Ordering::Relaxed);
-        self.bell.notify_one();
+        self.notify.notify_one();
     }
 }
 
@@ -120,40 +120,41 @@ mod tests {
 
     #[tokio::test]
     async fn a_write_that_is_told_twice_leads_to_one_turn() {
-        let wake = Trigger::new(Arc::new(SetClock::at(Utc::now())), Limits { lane: 1, quick: 1000, slow: 1 });
+        let trigger = Trigger::new(Arc::new(SetClock::at(Utc::now())), Limits { lane: 1, quick: 1000, slow: 1 });
         let cluster = ClusterId::random();
-        let begins = || wake.queue().next(Instant::now(), |cluster| Some(Lane::Attached(cluster)));
-        wake.now(cluster);
+        let begins = || trigger.queue().next(Instant::now(), |cluster| Some(Lane::Attached(cluster)));
+        trigger.now(cluster);
         assert_eq!(begins(), Some(cluster));
-        wake.now(cluster);
-        wake.queue().notice(cluster, Revision(4), Instant::now());
-        wake.queue().done(cluster, Some(Revision(5)), None, Instant::now());
+        trigger.now(cluster);
+        trigger.queue().notice(cluster, Revision(4), Instant::now());
+        trigger.queue().done(cluster, Some(Revision(5)), None, Instant::now());
         assert_eq!(begins(), None, "the turn began after the change, and wrote what it saw");
-        wake.now(cluster);
+        trigger.now(cluster);
         assert_eq!(begins(), Some(cluster), "a change is not held back");
     }
 
     #[tokio::test]
     async fn a_list_asks_for_what_was_not_looked_at_lately() {
         let now = Utc::now();
-        let wake = Trigger::new(Arc::new(SetClock::at(now)), Limits { lane: 1, quick: 1000, slow: 1 });
+        let trigger = Trigger::new(Arc::new(SetClock::at(now)), Limits { lane: 1, quick: 1000, slow: 1 });
         let observed_at = |number, seconds| vec![Some(now - TimeDelta::seconds(seconds)); number];
         let ids: Vec<_> = std::iter::repeat_with(ClusterId::random).take(OF_A_LIST + 3).collect();
-        let list =
-            |from: usize, observed_at: &[Option<_>]| wake.listed(ids[from..].iter().zip(observed_at.iter().copied()));
+        let list = |from: usize, observed_at: &[Option<_>]| {
+            trigger.listed(ids[from..].iter().zip(observed_at.iter().copied()))
+        };
         let taken = || {
-            let mut queue = wake.queue();
+            let mut queue = trigger.queue();
             std::iter::from_fn(|| queue.next(Instant::now(), |cluster| Some(Lane::Attached(cluster)))).count()
         };
         list(0, &observed_at(20, 9));
-        assert_eq!((wake.asked().now_or_never(), taken()), (None, 0));
+        assert_eq!((trigger.asked().now_or_never(), taken()), (None, 0));
         list(0, &[observed_at(20, 9), observed_at(1, 11), vec![None]].concat());
-        assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), 2));
+        assert_eq!((trigger.asked().now_or_never(), taken()), (Some(()), 2));
         list(20, &observed_at(2, 11));
-        assert_eq!((wake.asked().now_or_never(), taken()), (None, 0), "they are being looked at");
+        assert_eq!((trigger.asked().now_or_never(), taken()), (None, 0), "they are being looked at");
         list(0, &observed_at(OF_A_LIST + 3, 11));
-        assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), OF_A_LIST), "the others are not in the way");
+        assert_eq!((trigger.asked().now_or_never(), taken()), (Some(()), OF_A_LIST), "the others are not in the way");
         list(0, &observed_at(OF_A_LIST + 3, 11));
-        assert_eq!((wake.asked().now_or_never(), taken()), (Some(()), 1));
+        assert_eq!((trigger.asked().now_or_never(), taken()), (Some(()), 1));
     }
 }

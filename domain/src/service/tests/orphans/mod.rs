@@ -1,7 +1,7 @@
 //! Orphans: what people decide about them, and what the reconciling replica finds and takes down.
 
+mod collecting;
 mod decisions;
-mod sweeps;
 mod taking_down;
 
 use std::sync::Arc;
@@ -113,7 +113,7 @@ impl Yard {
     }
 
     /// The work of the replica that reconciles.
-    fn sweeps(&self) -> OrphanCollector {
+    fn orphan_collector(&self) -> OrphanCollector {
         let mut leadership = MockLeadership::new();
         let term = self.term.clone();
         leadership.expect_term().returning(move || term.get());
@@ -137,7 +137,7 @@ impl Yard {
     }
 
     async fn sweep(&self) -> Result<(), StoreError> {
-        self.sweeps().sweep(self.world.making).await
+        self.orphan_collector().sweep(self.world.making).await
     }
 
     /// An orphan of acme that was listed an hour ago and seen then.

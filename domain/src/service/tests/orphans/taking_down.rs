@@ -119,14 +119,14 @@ async fn a_decision_made_meanwhile_is_not_overwritten() {
 async fn an_engine_that_is_not_offered_any_more_is_why_it_is_not_gone() {
     let (yard, orphan) = yard(None);
     let listed = yard.put(OrphanState::Listed);
-    let mut sweeps = yard.sweeps();
-    sweeps.providers.engines = EngineRegistry::default();
-    sweeps.sweep(yard.world.making).await.unwrap();
+    let mut collector = yard.orphan_collector();
+    collector.providers.engines = EngineRegistry::default();
+    collector.sweep(yard.world.making).await.unwrap();
     let trouble = trouble(&yard, &orphan).unwrap();
     assert!(trouble.cause.contains("does not offer it"), "{}", trouble.cause);
     assert_eq!(yard.shown(listed.cluster), Some(listed), "which is as it was");
     yard.written.take();
-    sweeps.sweep(yard.world.making).await.unwrap();
+    collector.sweep(yard.world.making).await.unwrap();
     assert_eq!(yard.written.len(), 0, "said once");
 }
 

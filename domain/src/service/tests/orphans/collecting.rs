@@ -212,7 +212,7 @@ async fn an_engine_that_lists_nothing_is_not_asked_to() {
 async fn there_is_nothing_to_sweep_where_nothing_is_made() {
     let yard = Yard::new();
     for provisioner in [yard.world.provisioner, ProvisionerId::random()] {
-        yard.sweeps().sweep(provisioner).await.unwrap();
+        yard.orphan_collector().sweep(provisioner).await.unwrap();
     }
     assert!(yard.words().is_empty());
 }
