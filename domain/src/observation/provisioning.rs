@@ -1,5 +1,6 @@
 //! What engines see at providers.
 
+use super::EngineError;
 use crate::{id::ClusterId, ledger::ProviderResource, operation::NetworkPolicy, reason::Reason};
 
 /// How a cluster is at its provider.
@@ -24,6 +25,19 @@ pub enum Observation {
     Absent,
     /// Something is there.
     Present(ObservedCluster),
+}
+
+impl Observation {
+    /// What an engine's answer says. That the provider does not have the cluster is an answer, whichever way the engine says so.
+    ///
+    /// # Errors
+    /// Every error of the engine but [`EngineError::Missing`].
+    pub fn of(answer: Result<Self, EngineError>) -> Result<Self, EngineError> {
+        match answer {
+            Err(EngineError::Missing) => Ok(Self::Absent),
+            other => other,
+        }
+    }
 }
 
 /// What was seen of a cluster at its provider.

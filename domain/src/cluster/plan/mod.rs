@@ -26,7 +26,7 @@ pub struct Situation<'a> {
     pub operation: Option<&'a Operation>,
     /// What was made for it; for a cluster at rest it does not matter.
     pub ledger: &'a Ledger,
-    /// How it is at its provider.
+    /// How it is at its provider, as [`Observation::of`] reads the engine's answer.
     pub observation: &'a Result<Observation, EngineError>,
     /// Now: when the provider was asked. What it said may be that old.
     pub now: DateTime<Utc>,
@@ -215,7 +215,7 @@ fn deploy(situation: &Situation<'_>, operation: &Operation) -> Decision {
     let now = situation.now;
     let seen = match situation.observation {
         Ok(Observation::Present(seen)) => seen,
-        Ok(Observation::Absent) | Err(EngineError::Missing) => {
+        Ok(Observation::Absent) => {
             return if is_settling(operation, StepKind::Create, now) {
                 Decision::Wait(StepKind::Wait)
             } else {
@@ -250,7 +250,7 @@ fn change(
     let step = call.step();
     let seen = match situation.observation {
         Ok(Observation::Present(seen)) => seen,
-        Ok(Observation::Absent) | Err(EngineError::Missing) => return failed(vanished()),
+        Ok(Observation::Absent) => return failed(vanished()),
         Err(error) => return unseen(operation, error),
     };
     let accepted = operation.accepted_at(step).is_some();
@@ -276,7 +276,7 @@ fn change(
 fn destroy(situation: &Situation<'_>, operation: &Operation) -> Decision {
     let now = situation.now;
     match situation.observation {
-        Ok(Observation::Absent) | Err(EngineError::Missing) => {
+        Ok(Observation::Absent) => {
             if situation.ledger.is_uncertain(now) {
                 Decision::Wait(StepKind::Verify)
             } else {
@@ -366,7 +366,7 @@ fn overdue(situation: &Situation<'_>, operation: &Operation) -> Decision {
 fn at_rest(situation: &Situation<'_>) -> Decision {
     let cluster = situation.cluster;
     let condition = match situation.observation {
-        Ok(Observation::Absent) | Err(EngineError::Missing) => None,
+        Ok(Observation::Absent) => None,
         Ok(Observation::Present(seen)) => Some(&seen.state),
         Err(_) if cluster.lifecycle.is_transient() => return Decision::Move(ClusterEvent::EngineFailed(interrupted())),
         Err(_) => return Decision::Rest,

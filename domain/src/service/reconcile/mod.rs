@@ -98,6 +98,12 @@ struct Line<'a> {
     spec: ClusterSpec,
 }
 
+impl Line<'_> {
+    async fn observe(&self) -> Result<Observation, EngineError> {
+        Observation::of(self.engine.observe(&self.credentials, &self.spec).await)
+    }
+}
+
 impl Reconciler {
     /// One turn for one cluster. Turns for the same cluster must not run at the same time.
     ///
@@ -139,7 +145,7 @@ impl Reconciler {
         // What is seen is as old as the question: what has taken effect since, it need not show.
         let asked_at = self.clock.now();
         let mut observation = match &line {
-            Some(line) => line.engine.observe(&line.credentials, &line.spec).await,
+            Some(line) => line.observe().await,
             None => Err(EngineError::NotOffered),
         };
         // What is not where it would be made now is looked for where it was made: the provisioner may lead elsewhere since.
@@ -150,7 +156,7 @@ impl Reconciler {
             && ledger.value.remaining().next().is_some()
         {
             line.spec.known = known(&ledger.value);
-            observation = line.engine.observe(&line.credentials, &line.spec).await;
+            observation = line.observe().await;
         }
         // While it is being worked on, what it last looked like is kept.
         let is_probed = cluster.has_kubeconfig && !cluster.lifecycle.is_transient();
@@ -205,9 +211,9 @@ impl Reconciler {
     }
 }
 
-/// Why the provider could not be asked. That it has nothing is an answer.
+/// Why the provider could not be asked.
 fn trouble(observation: &Result<Observation, EngineError>) -> Option<Reason> {
-    observation.as_ref().err().filter(|error| **error != EngineError::Missing).map(EngineError::reason)
+    observation.as_ref().err().map(EngineError::reason)
 }
 
 /// What the provider says; while it cannot be asked, what it said before, with why.
@@ -225,9 +231,7 @@ fn told(
             last_error: None,
             last_rejection: refusal,
         },
-        Ok(Observation::Absent) | Err(EngineError::Missing) => {
-            ProviderStatus { last_rejection: refusal, ..ProviderStatus::default() }
-        }
+        Ok(Observation::Absent) => ProviderStatus { last_rejection: refusal, ..ProviderStatus::default() },
         Err(_) => {
             let known = before.and_then(|before| before.last_error.as_ref());
             let trouble = trouble(observation).map(|trouble| trouble.or_first(known));
@@ -244,7 +248,7 @@ fn is_at_work(observation: &Result<Observation, EngineError>) -> bool {
 /// Whether the provider has nothing of it, or not all.
 fn is_lacking(observation: &Result<Observation, EngineError>) -> bool {
     match observation {
-        Ok(Observation::Absent) | Err(EngineError::Missing) => true,
+        Ok(Observation::Absent) => true,
         Ok(Observation::Present(seen)) => seen.state == ProvisioningState::Incomplete,
         Err(_) => false,
     }
@@ -254,7 +258,7 @@ fn is_lacking(observation: &Result<Observation, EngineError>) -> bool {
 fn things(observation: &Result<Observation, EngineError>) -> Option<&[crate::ledger::ProviderResource]> {
     match observation {
         Ok(Observation::Present(seen)) => Some(&seen.resources),
-        Ok(Observation::Absent) | Err(EngineError::Missing) => Some(&[]),
+        Ok(Observation::Absent) => Some(&[]),
         Err(_) => None,
     }
 }

@@ -146,8 +146,8 @@ impl OrphanCollector {
             found.iter().any(|thing| thing.name == row.resource.name)
         };
         if orphan.resources.iter().any(|row| !is_found(row, &found)) || found.is_empty() {
-            match engine.observe(credentials, &self.spec(orphan)).await {
-                Ok(Observation::Absent) | Err(EngineError::Missing) => {}
+            match Observation::of(engine.observe(credentials, &self.spec(orphan)).await) {
+                Ok(Observation::Absent) => {}
                 Ok(Observation::Present(seen)) => {
                     is_seen = true;
                     for thing in seen.resources {
@@ -199,12 +199,12 @@ impl OrphanCollector {
         }
         let now = self.clock.now();
         let spec = self.spec(orphan);
-        let result = match engine.observe(credentials, &spec).await {
-            Ok(Observation::Absent) | Err(EngineError::Missing) if now - orphan.listed_at > UNCERTAIN => {
+        let result = match Observation::of(engine.observe(credentials, &spec).await) {
+            Ok(Observation::Absent) if now - orphan.listed_at > UNCERTAIN => {
                 return self.remove(view, term).await;
             }
             Ok(Observation::Present(ObservedCluster { state: ProvisioningState::Removing, .. })) => Ok(()),
-            Ok(_) | Err(EngineError::Missing) => {
+            Ok(_) => {
                 if self.leadership.term() != Some(term) {
                     return Err(StoreError::NotLeader);
                 }

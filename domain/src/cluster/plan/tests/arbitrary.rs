@@ -149,6 +149,6 @@ pub(super) fn observed() -> impl Strategy<Value = Result<Observation, EngineErro
     prop_oneof![
         2 => Just(Ok(Observation::Absent)),
         5 => seen,
-        2 => errors().prop_map(Err),
+        2 => errors().prop_map(|error| Observation::of(Err(error))),
     ]
 }

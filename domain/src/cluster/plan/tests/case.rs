@@ -83,7 +83,6 @@ pub(super) fn observations() -> Vec<(&'static str, Result<Observation, EngineErr
         ("busy", Err(EngineError::Busy("upgrading".into()))),
         ("throttled", Err(EngineError::Throttled { retry_after: Duration::from_secs(60) })),
         ("unreachable", Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "no answer"))),
-        ("missing", Err(EngineError::Missing)),
     ]
 }
 

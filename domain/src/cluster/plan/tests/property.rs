@@ -35,7 +35,7 @@ proptest! {
         if case.decide() == Decision::Leave {
             match case.unfinished().map(|operation| &operation.kind) {
                 Some(OperationKind::Destroy) => {
-                    prop_assert!(matches!(case.observation, Ok(Observation::Absent) | Err(EngineError::Missing)));
+                    prop_assert!(matches!(case.observation, Ok(Observation::Absent)));
                     prop_assert!(!case.ledger.is_uncertain(case.now));
                 }
                 // Nothing was made for what was attached.

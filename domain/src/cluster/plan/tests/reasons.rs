@@ -66,7 +66,6 @@ fn a_missed_deadline_tells_the_newest_thing_that_is_known() {
     let rows = [
         (asked(), working(""), "the provider is not done"),
         (asked(), Ok(Observation::Absent), "the provider does not have the cluster"),
-        (asked(), Err(EngineError::Missing), "the provider does not have it"),
         (asked(), away(), "no route to the provider"),
         (asked(), throttled(), "the provider wants fewer calls"),
         // Why the call was not made counts for more than what the provider shows meanwhile, but not for more than why it shows nothing.

@@ -341,7 +341,7 @@ fn restate(next: &mut Stored, event: ClusterEvent) {
 fn things(observation: &Result<Observation, EngineError>) -> Option<&[ProviderResource]> {
     match observation {
         Ok(Observation::Present(seen)) => Some(&seen.resources),
-        Ok(Observation::Absent) | Err(EngineError::Missing) => Some(&[]),
+        Ok(Observation::Absent) => Some(&[]),
         Err(_) => None,
     }
 }

@@ -169,7 +169,6 @@ fn deploying() {
     let table = "
                             unsent        unanswered    due           held          settling      accepted      fetching      fetch-held
         absent              create        create        create        (create)      (wait)        create        create        (create)
-        missing             create        create        create        (create)      (wait)        create        create        (create)
         incomplete          create        create        create        (create)      create        create        create        (create)
         working             (wait)        (wait)        (wait)        (wait)        (wait)        (wait)        (wait)        (wait)
         removing            (wait)        (wait)        (wait)        (wait)        (wait)        (wait)        (wait)        (wait)
@@ -189,7 +188,6 @@ fn deploying() {
 const CHANGE: &str = "
                        unsent        unanswered    due           held          settling      accepted
     absent             !vanished     !vanished     !vanished     !vanished     !vanished     !vanished
-    missing            !vanished     !vanished     !vanished     !vanished     !vanished     !vanished
     incomplete         !incomplete   !incomplete   !incomplete   !incomplete   !incomplete   !incomplete
     removing           !removing     !removing     !removing     !removing     !removing     !removing
     working            (wait)        (CALL)        (CALL)        (CALL)        (wait)        (wait)
@@ -222,9 +220,7 @@ fn destroying() {
     let table = "
                         unsent    unanswered  due       held      settling  accepted
         absent          leave     leave       leave     leave     leave     leave
-        missing         leave     leave       leave     leave     leave     leave
         absent+unsure   (verify)  (verify)    (verify)  (verify)  (verify)  (verify)
-        missing+unsure  (verify)  (verify)    (verify)  (verify)  (verify)  (verify)
         incomplete      delete    delete      delete    (delete)  (verify)  delete
         working         delete    delete      delete    (delete)  (verify)  delete
         running         delete    delete      delete    (delete)  (verify)  delete
@@ -270,7 +266,6 @@ fn at_rest() {
         "
                             ready             failed      unwanted  transient
         absent              fails:vanished    rest        rest      fails:interrupted
-        missing             fails:vanished    rest        rest      fails:interrupted
         incomplete          fails:incomplete  rest        rest      fails:interrupted
         working             rest              rest        rest      fails:interrupted
         running             kubeconfig        kubeconfig  rest      fails:interrupted
