@@ -1,4 +1,4 @@
-//! For how long this replica may say that it leads.
+//! How long this replica may consider itself the leader.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -11,7 +11,7 @@ use kqueen_domain::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
-/// The clock that also counts the time the machine was suspended, unlike [`Instant`](std::time::Instant).
+/// A clock that also counts the time the machine was suspended, unlike [`Instant`](std::time::Instant).
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const CLOCK: ClockId = ClockId::Boottime;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -39,8 +39,8 @@ struct Held {
     until: Moment,
 }
 
-/// The term that was last confirmed, and until when that counts. It ends by itself: whoever asks is answered by the clock, also if
-/// nobody could confirm anything meanwhile, since this process, or this machine, stood still.
+/// The last confirmed term and the time until which it is valid. It expires by the clock, even if this process or this machine was
+/// suspended in the meantime.
 #[derive(Debug, Default)]
 pub(super) struct LeaseState(Mutex<Option<Held>>);
 
@@ -49,12 +49,12 @@ impl LeaseState {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// We hold the key as written at `revision`, and nobody else can before `until`.
+    /// This replica holds the key written at `revision`, and no other replica can take it before `until`.
     pub(super) fn confirmed(&self, revision: Revision, until: Moment) {
         *self.lock() = Some(Held { revision, until });
     }
 
-    /// We do not lead any more, or stop.
+    /// This replica is not the leader any more, or is stopping.
     pub(super) fn ended(&self) {
         *self.lock() = None;
     }
@@ -75,22 +75,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_term_ends_by_the_clock_and_is_renewed_by_confirming() {
-        let tenure = LeaseState::default();
+    fn a_term_expires_by_the_clock_and_is_renewed_by_confirmation() {
+        let state = LeaseState::default();
         let start = Moment::now();
         let at = |seconds| start.after(Duration::from_secs(seconds));
-        assert_eq!(tenure.term_at(start), None);
-        tenure.confirmed(Revision(7), at(4));
-        assert_eq!(tenure.term_at(at(3)), Some(Term::Held(Revision(7))));
-        assert_eq!(tenure.term_at(at(4)), None);
-        tenure.confirmed(Revision(7), at(9));
-        assert_eq!(tenure.term_at(at(8)), Some(Term::Held(Revision(7))));
-        tenure.ended();
-        assert_eq!(tenure.term_at(at(8)), None);
+        assert_eq!(state.term_at(start), None);
+        state.confirmed(Revision(7), at(4));
+        assert_eq!(state.term_at(at(3)), Some(Term::Held(Revision(7))));
+        assert_eq!(state.term_at(at(4)), None);
+        state.confirmed(Revision(7), at(9));
+        assert_eq!(state.term_at(at(8)), Some(Term::Held(Revision(7))));
+        state.ended();
+        assert_eq!(state.term_at(at(8)), None);
     }
 
     #[test]
-    fn the_clock_goes_on() {
+    fn the_clock_advances() {
         let before = Moment::now();
         while Moment::now() == before {}
         assert!(before < Moment::now());

@@ -1,5 +1,5 @@
-//! Which of several replicas reconciles. On stores for one process it is always the one there is; on etcd replicas elect one, with the
-//! key that every write of the reconciler depends on.
+//! Leader election: which of several replicas reconciles. With a store for one process, that process always leads. On etcd the replicas
+//! elect a leader with a key, and every write of the reconciler depends on that key.
 
 mod etcd;
 mod lease;
@@ -11,12 +11,12 @@ use kqueen_domain::port::leader::Leadership;
 use tokio_util::sync::CancellationToken;
 
 use self::{etcd::Election, lease::LeaseState, single::Single};
-use crate::storage::etcd::Seat;
+use crate::storage::etcd::ElectionKey;
 
-/// How long a leader is waited for that is not heard of any more, unless there is a reason for another time.
+/// The default time after which a leader that no longer renews its lease is replaced.
 pub const TTL: Duration = Duration::from_secs(5);
 
-/// This replica's candidacy in the election: a worker, to be run for as long as it may lead.
+/// This replica as a candidate in the election: a worker that runs for as long as the replica may lead.
 pub struct Candidate(Option<Election>);
 
 impl std::fmt::Debug for Candidate {
@@ -26,17 +26,17 @@ impl std::fmt::Debug for Candidate {
 }
 
 impl Candidate {
-    /// Where no other replica can be.
+    /// For stores that only one process can use.
     pub(crate) fn single() -> (Arc<dyn Leadership>, Self) {
         (Arc::new(Single), Self(None))
     }
 
-    pub(crate) fn on_etcd(seat: Seat, ttl: Duration) -> (Arc<dyn Leadership>, Self) {
-        let tenure = Arc::new(LeaseState::default());
-        (tenure.clone(), Self(Some(Election::new(seat, ttl, tenure))))
+    pub(crate) fn on_etcd(election_key: ElectionKey, ttl: Duration) -> (Arc<dyn Leadership>, Self) {
+        let state = Arc::new(LeaseState::default());
+        (state.clone(), Self(Some(Election::new(election_key, ttl, state))))
     }
 
-    /// Leads whenever nobody else does, until `closing`; then makes room for the next at once.
+    /// Takes part in the election until `closing`, then gives up leadership at once so that another replica can take over.
     pub async fn run(self, closing: CancellationToken) {
         match self.0 {
             Some(election) => election.run(closing).await,

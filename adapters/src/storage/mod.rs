@@ -141,7 +141,7 @@ pub struct Stores {
     core: Arc<core::Core>,
     installation: Uuid,
     /// Where replicas elect the one that reconciles; `None` where there is only one.
-    seat: Option<etcd::Seat>,
+    election_key: Option<etcd::ElectionKey>,
 }
 
 impl std::fmt::Debug for Stores {
@@ -156,7 +156,7 @@ impl std::fmt::Debug for Stores {
 /// The store cannot be used; the error says what to do.
 pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, OpenError> {
     let meters = Arc::new(Meters::default());
-    let mut seat = None;
+    let mut election_key = None;
     let backend: Arc<dyn Backend> = match settings.place {
         Place::Memory(memory) => Arc::new(memory),
         Place::Sled { path } => {
@@ -166,7 +166,7 @@ pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, O
         }
         Place::Etcd(settings) => {
             let etcd = etcd::Etcd::new(&settings, meters.clone()).await?;
-            seat = Some(etcd.seat());
+            election_key = Some(etcd.election_key());
             Arc::new(etcd)
         }
     };
@@ -189,7 +189,7 @@ pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, O
         meters,
         core,
         installation,
-        seat,
+        election_key,
     })
 }
 
@@ -213,8 +213,8 @@ impl Stores {
     /// `ttl`, in whole seconds; where there is only one replica it leads at once and for good. Called once.
     #[must_use]
     pub fn leadership(&self, ttl: Duration) -> (Arc<dyn Leadership>, Candidate) {
-        match &self.seat {
-            Some(seat) => Candidate::on_etcd(seat.clone(), ttl),
+        match &self.election_key {
+            Some(election_key) => Candidate::on_etcd(election_key.clone(), ttl),
             None => Candidate::single(),
         }
     }

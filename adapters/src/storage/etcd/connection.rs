@@ -209,21 +209,21 @@ impl Connection {
         }
     }
 
-    /// Reads or writes, within [`LIMIT`]; see [`Connection::ask`].
+    /// Reads or writes, within [`LIMIT`]; see [`Connection::call_within`].
     pub(crate) async fn call<T, F>(&self, repeatable: bool, call: impl Fn(KvClient) -> F) -> Result<T, CallError>
     where
         F: Future<Output = Result<T, Error>> + Send,
     {
-        self.ask(LIMIT, repeatable, |peer| call(peer.kv())).await
+        self.call_within(LIMIT, repeatable, |peer| call(peer.kv())).await
     }
 
     /// Calls etcd, at another endpoint if one fails, as long as that cannot do the work twice: `repeatable` calls always, others only
     /// if the first was certainly not sent.
-    pub(crate) async fn ask<T, F>(
+    pub(crate) async fn call_within<T, F>(
         &self,
         within: Duration,
         repeatable: bool,
-        ask: impl Fn(&Peer) -> F,
+        call: impl Fn(&Peer) -> F,
     ) -> Result<T, CallError>
     where
         F: Future<Output = Result<T, Error>> + Send,
@@ -244,7 +244,7 @@ impl Connection {
             };
             let attempt = if repeatable && self.endpoints.len() > 1 { ATTEMPT } else { within };
             let until = limit.min(Instant::now() + attempt);
-            match timeout_at(until, ask(&peer)).await {
+            match timeout_at(until, call(&peer)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => {
                     if is_about_the_endpoint(&error) {

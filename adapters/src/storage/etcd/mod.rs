@@ -63,14 +63,14 @@ impl Etcd {
 
 impl Etcd {
     /// Where replicas elect the one that reconciles: the connection, and the key.
-    pub(crate) fn seat(&self) -> Seat {
-        Seat { connection: self.connection.clone(), key: self.prefix.full(&key::leader()) }
+    pub(crate) fn election_key(&self) -> ElectionKey {
+        ElectionKey { connection: self.connection.clone(), key: self.prefix.full(&key::leader()) }
     }
 }
 
 /// What an election needs to know of the store.
 #[derive(Clone)]
-pub(crate) struct Seat {
+pub(crate) struct ElectionKey {
     pub(crate) connection: Arc<Connection>,
     pub(crate) key: Vec<u8>,
 }
