@@ -1,9 +1,9 @@
-//! The machine's clock.
+//! The system clock.
 
 use chrono::{DateTime, SubsecRound, Utc};
 use kqueen_domain::port::clock::Clock;
 
-/// Tells the machine's time, to the microsecond, which is what is stored and shown.
+/// Returns the system time in microseconds, the precision that is stored and shown.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -1,4 +1,4 @@
-//! The ports of [`kqueen_domain`], met with real technology: stores, leadership, live clusters, tokens, password hashing, engines.
+//! Implementations of the ports of [`kqueen_domain`]: stores, leader election, live clusters, tokens, password hashing and engines.
 
 pub mod clock;
 pub mod engine;

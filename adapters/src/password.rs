@@ -1,4 +1,4 @@
-//! Password hashing with argon2id, off the runtime, a bounded number at once.
+//! Password hashing with argon2id, outside the async runtime, a limited number at a time.
 
 use std::sync::Arc;
 
@@ -16,32 +16,32 @@ use tokio::sync::Semaphore;
 /// argon2id with the parameters OWASP's Password Storage Cheat Sheet recommends: 19 MiB, two passes, one lane.
 pub struct Argon2id {
     argon2: Argon2<'static>,
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     decoy: PasswordHash,
 }
 
 impl Argon2id {
-    /// A hasher that runs `at_once` computations side by side; each takes a core and 19 MiB for some 40 ms.
+    /// A hasher that runs up to `concurrency` computations in parallel; each uses one core and 19 MiB for about 40 ms.
     ///
     /// # Errors
-    /// The library refuses its parameters, or there is no randomness.
-    pub fn new(at_once: usize) -> Result<Self, PasswordError> {
+    /// The library rejects the parameters, or no random numbers are available.
+    pub fn new(concurrency: usize) -> Result<Self, PasswordError> {
         let params = Params::new(19 * 1024, 2, 1, None).map_err(failed)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         // The hash of a password nobody knows.
         let unknown = SaltString::generate(&mut OsRng);
         let decoy = hash(&argon2, unknown.as_str())?;
-        Ok(Self { argon2, turns: Arc::new(Semaphore::new(at_once.max(1))), decoy })
+        Ok(Self { argon2, permits: Arc::new(Semaphore::new(concurrency.max(1))), decoy })
     }
 
-    async fn in_turn<T: Send + 'static>(
+    async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Argon2<'static>) -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let turn = self.turns.clone().acquire_owned().await.map_err(|error| PasswordError(error.into()))?;
+        let permit = self.permits.clone().acquire_owned().await.map_err(|error| PasswordError(error.into()))?;
         let argon2 = self.argon2.clone();
         tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+            let _permit = permit;
             work(&argon2)
         })
         .await
@@ -61,11 +61,11 @@ fn hash(argon2: &Argon2<'_>, password: &str) -> Result<PasswordHash, PasswordErr
 #[async_trait]
 impl PasswordHasher for Argon2id {
     async fn hash(&self, password: Password) -> Result<PasswordHash, PasswordError> {
-        self.in_turn(move |argon2| hash(argon2, password.expose())).await?
+        self.run(move |argon2| hash(argon2, password.expose())).await?
     }
 
     async fn verify(&self, password: Password, hash: PasswordHash) -> Result<bool, PasswordError> {
-        self.in_turn(move |argon2| {
+        self.run(move |argon2| {
             Phc::new(hash.expose())
                 .is_ok_and(|hash| argon2.verify_password(password.expose().as_bytes(), &hash).is_ok())
         })
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_is_matched_by_its_password_alone() {
+    async fn a_hash_matches_only_its_password() {
         let hasher = Argon2id::new(2).unwrap();
         let hash = hasher.hash(password("correct horse")).await.unwrap();
         assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));

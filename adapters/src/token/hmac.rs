@@ -1,7 +1,7 @@
-//! HMAC-SHA-256 for the token library, by the crypto provider the whole binary uses.
+//! HMAC-SHA-256 for the token library, computed by the crypto provider that the whole binary uses.
 //!
 //! The library's own backends would bring a second provider, or one with an RSA implementation that leaks by timing
-//! (RUSTSEC-2023-0071). Tokens here are signed with HS256 alone; any other algorithm is refused.
+//! (RUSTSEC-2023-0071). Tokens are signed with HS256 only; any other algorithm is rejected.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey,
@@ -58,6 +58,6 @@ static PROVIDER: CryptoProvider =
 
 /// Makes the token library use this module. May be called any number of times.
 pub(super) fn install() {
-    // An error means that it is installed already; nobody else installs another.
+    // An error means that a provider is already installed, and no other code installs one.
     let _ = PROVIDER.install_default();
 }

@@ -1,4 +1,4 @@
-//! JSON Web Tokens (RFC 7519) signed with HS256, with the claims of 2018 and the user's generation of tokens.
+//! JSON Web Tokens (RFC 7519) signed with HS256, with the claims of 2018 and the user's token generation.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
@@ -7,14 +7,14 @@ use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Tokens whose signature was checked that are remembered.
-const REMEMBERED: usize = 10_000;
-/// Most bytes a token of ours can have; longer ones are not looked at.
-const LONGEST: usize = 1024;
+/// Maximum number of verified tokens in the cache.
+const CACHE_SIZE: usize = 10_000;
+/// Maximum length of a token in bytes; longer ones are rejected unread.
+const MAX_BYTES: usize = 1024;
 /// How far the clocks of replicas may differ.
 const SKEW: TimeDelta = TimeDelta::seconds(60);
 
-/// What a token holds. Times are seconds since 1970.
+/// The payload of a token. Times are seconds since 1970.
 #[derive(Debug, Serialize, Deserialize)]
 struct Payload {
     identity: Uuid,
@@ -25,7 +25,7 @@ struct Payload {
     generation: u64,
 }
 
-/// Identity of a token: a digest, so that no token is kept.
+/// A digest that identifies a token, so that no token is kept.
 type Fingerprint = [u8; 32];
 
 fn fingerprint(token: &str) -> Fingerprint {
@@ -33,14 +33,14 @@ fn fingerprint(token: &str) -> Fingerprint {
     Fingerprint::try_from(digest.as_ref()).unwrap_or_default()
 }
 
-/// Signs and checks tokens with one secret key. Checked tokens are remembered, bounded in number; what changes with time or with
-/// the user is checked anew each time.
+/// Signs and verifies tokens with one secret key. A limited number of verified tokens is cached; what depends on the time or on the
+/// user is checked every time.
 pub struct JwtSigner {
     header: Header,
     validation: Validation,
     encoding: EncodingKey,
     decoding: DecodingKey,
-    checked: Cache<Fingerprint, Claims>,
+    verified: Cache<Fingerprint, Claims>,
 }
 
 impl JwtSigner {
@@ -49,7 +49,7 @@ impl JwtSigner {
     pub fn new(key: &[u8; 32]) -> Self {
         super::hmac::install();
         let mut validation = Validation::new(Algorithm::HS256);
-        // Times are checked below, against the clock we are given.
+        // Times are checked below, against the time that is passed in.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
@@ -59,16 +59,16 @@ impl JwtSigner {
             validation,
             encoding: EncodingKey::from_secret(key),
             decoding: DecodingKey::from_secret(key),
-            checked: Cache::new(REMEMBERED),
+            verified: Cache::new(CACHE_SIZE),
         }
     }
 
     fn claims(&self, token: &str) -> Result<Claims, TokenError> {
-        if token.len() > LONGEST {
+        if token.len() > MAX_BYTES {
             return Err(TokenError::Invalid);
         }
         let fingerprint = fingerprint(token);
-        if let Some(claims) = self.checked.get(&fingerprint) {
+        if let Some(claims) = self.verified.get(&fingerprint) {
             return Ok(claims);
         }
         let payload =
@@ -80,7 +80,7 @@ impl JwtSigner {
             issued_at: time(payload.iat)?,
             expires_at: time(payload.exp)?,
         };
-        self.checked.insert(fingerprint, claims);
+        self.verified.insert(fingerprint, claims);
         Ok(claims)
     }
 }
@@ -100,7 +100,7 @@ impl TokenSigner for JwtSigner {
     fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, TokenError> {
         let claims = self.claims(token)?;
         if claims.expires_at <= now {
-            self.checked.remove(&fingerprint(token));
+            self.verified.remove(&fingerprint(token));
             return Err(TokenError::Expired);
         }
         if claims.issued_at > now + SKEW {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_says_what_was_signed_until_it_expires() {
+    fn a_token_returns_its_claims_until_it_expires() {
         let signer = JwtSigner::new(&[7; 32]);
         let claims = claims();
         let token = signer.sign(&claims).unwrap();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_of_another_key_without_signature_or_with_other_claims_are_refused() {
+    fn tokens_of_another_key_without_signature_or_with_other_claims_are_rejected() {
         let signer = JwtSigner::new(&[7; 32]);
         let token = signer.sign(&claims()).unwrap();
         let other = JwtSigner::new(&[8; 32]).sign(&claims()).unwrap();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_from_the_future_is_refused() {
+    fn a_token_from_the_future_is_rejected() {
         let signer = JwtSigner::new(&[7; 32]);
         let token = signer.sign(&claims()).unwrap();
         assert!(signer.verify(&token, noon() - TimeDelta::minutes(5)).is_err());
