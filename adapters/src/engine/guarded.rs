@@ -1,8 +1,8 @@
-//! A guard around every engine: each call ends in time, and a provider that does not answer is not asked by everybody at once.
+//! A guard around every engine: each call has a time limit, and a provider that does not answer is not called by everyone at once.
 //!
-//! Once a provider has not answered, calls to it fail at once for a while, as the last one failed, and then one call is let through to
-//! see whether it answers again (the pattern known as circuit breaker). A thousand clusters of a hanging provider then cost one waiting
-//! call, and each of them still gets its turns, in which its deadline is kept.
+//! Once a provider has not answered, calls to it fail immediately for a while with the error of the last one. Then one call is let
+//! through to check whether the provider answers again (a circuit breaker). A thousand clusters of a hanging provider then cost one
+//! waiting call, and each cluster is still reconciled, so that its deadline is kept.
 
 use std::{
     collections::HashMap,
@@ -23,54 +23,54 @@ use kqueen_domain::{
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-/// How long a call of a provider may take.
+/// Time limit of a call to a provider.
 const CALL: Duration = Duration::from_secs(30);
-/// How long a check of credentials may take.
+/// Time limit of a check of credentials.
 const CHECK: Duration = Duration::from_secs(9);
-/// How long a provider that did not answer is left alone, at first and at most.
-const ALONE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(40));
-/// Most providers that are remembered not to answer.
-const REMEMBERED: usize = 10_000;
+/// How long a provider that did not answer is not called, at first and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(40));
+/// Maximum number of providers that are remembered as not answering.
+const MAX_OUTAGES: usize = 10_000;
 
 /// A provider that did not answer.
-struct Silence {
+struct Outage {
     error: EngineError,
     until: Instant,
-    alone: Duration,
+    backoff: Duration,
 }
 
 /// An engine whose calls are guarded.
 pub struct Guarded {
     inner: Arc<dyn Engine>,
     call: Duration,
-    silences: Mutex<HashMap<ProvisionerId, Silence>>,
+    outages: Mutex<HashMap<ProvisionerId, Outage>>,
 }
 
 impl Guarded {
-    /// Guards an engine, whose calls end within half a minute.
+    /// Guards an engine with a limit of 30 seconds per call.
     #[must_use]
     pub fn new(inner: Arc<dyn Engine>) -> Self {
         Self::with_limit(inner, CALL)
     }
 
-    /// Guards an engine with another limit.
+    /// Guards an engine with the given limit per call.
     #[must_use]
     pub fn with_limit(inner: Arc<dyn Engine>, call: Duration) -> Self {
-        Self { inner, call, silences: Mutex::default() }
+        Self { inner, call, outages: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ProvisionerId, Silence>> {
-        self.silences.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<ProvisionerId, Outage>> {
+        self.outages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a call through, or says why not. The one that is let through to see whether the provider answers again moves the time on,
-    /// so that others do not follow it.
+    /// Lets a call through, or returns the last error. A call that checks whether the provider answers again moves `until` forward, so
+    /// that no other call follows it.
     fn admit(&self, provisioner: ProvisionerId) -> Result<(), EngineError> {
         let now = Instant::now();
         match self.lock().get_mut(&provisioner) {
-            Some(silence) if silence.until > now => Err(silence.error.clone()),
-            Some(silence) => {
-                silence.until = now + self.call + silence.alone;
+            Some(outage) if outage.until > now => Err(outage.error.clone()),
+            Some(outage) => {
+                outage.until = now + self.call + outage.backoff;
                 Ok(())
             }
             None => Ok(()),
@@ -84,23 +84,24 @@ impl Guarded {
     ) -> Result<T, EngineError> {
         self.admit(credentials.provisioner)?;
         let result = bounded(self.call, call).await;
-        let mut silences = self.lock();
+        let mut outages = self.lock();
         match &result {
             Err(error @ EngineError::Unreachable(_)) => {
-                let alone =
-                    silences.get(&credentials.provisioner).map_or(ALONE.0, |before| (before.alone * 2).min(ALONE.1));
-                if silences.len() < REMEMBERED || silences.contains_key(&credentials.provisioner) {
-                    let silence = Silence { error: error.clone(), until: Instant::now() + alone, alone };
-                    silences.insert(credentials.provisioner, silence);
+                let backoff = outages
+                    .get(&credentials.provisioner)
+                    .map_or(BACKOFF.0, |before| (before.backoff * 2).min(BACKOFF.1));
+                if outages.len() < MAX_OUTAGES || outages.contains_key(&credentials.provisioner) {
+                    let outage = Outage { error: error.clone(), until: Instant::now() + backoff, backoff };
+                    outages.insert(credentials.provisioner, outage);
                 }
             }
-            _ => drop(silences.remove(&credentials.provisioner)),
+            _ => drop(outages.remove(&credentials.provisioner)),
         }
         result
     }
 }
 
-/// A call that has not ended in time may still take effect.
+/// A call that exceeds the limit may still take effect.
 async fn bounded<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, EngineError>> + Send,
@@ -181,16 +182,16 @@ mod tests {
     use super::*;
     use crate::engine::ManualEngine;
 
-    /// Hangs, or answers that nothing is there.
+    /// Hangs, or answers that the cluster is absent.
     #[derive(Default)]
-    struct Moody {
+    struct Unreliable {
         hangs: AtomicBool,
-        asked: AtomicU32,
+        calls: AtomicU32,
         manual: ManualEngine,
     }
 
     #[async_trait]
-    impl Engine for Moody {
+    impl Engine for Unreliable {
         fn descriptor(&self) -> &EngineDescriptor {
             self.manual.descriptor()
         }
@@ -201,7 +202,7 @@ mod tests {
             self.manual.makes(credentials, spec)
         }
         async fn observe(&self, _: &ProviderCredentials, _: &ClusterSpec) -> Result<Observation, EngineError> {
-            self.asked.fetch_add(1, SeqCst);
+            self.calls.fetch_add(1, SeqCst);
             if self.hangs.load(SeqCst) { std::future::pending().await } else { Ok(Observation::Absent) }
         }
         async fn deploy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
@@ -252,10 +253,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_provider_that_hangs_is_asked_by_one_call_at_a_time() {
-        let moody = Arc::new(Moody::default());
-        moody.hangs.store(true, SeqCst);
-        let guarded = Guarded::new(moody.clone());
+    async fn a_hanging_provider_gets_one_call_at_a_time() {
+        let unreliable = Arc::new(Unreliable::default());
+        unreliable.hangs.store(true, SeqCst);
+        let guarded = Guarded::new(unreliable.clone());
         let (hanging, healthy) = (credentials(), credentials());
         let first = guarded.observe(&hanging, &spec()).await.unwrap_err();
         assert!(
@@ -266,27 +267,31 @@ mod tests {
         for _ in 0..1000 {
             assert_eq!(guarded.observe(&hanging, &spec()).await, Err(first.clone()));
         }
-        assert_eq!((since.elapsed(), moody.asked.load(SeqCst)), (Duration::ZERO, 1));
-        tokio::time::advance(ALONE.0).await;
-        let (order_one, order_other) = (spec(), spec());
-        let (one, other) = tokio::join!(guarded.observe(&hanging, &order_one), async {
+        assert_eq!((since.elapsed(), unreliable.calls.load(SeqCst)), (Duration::ZERO, 1));
+        tokio::time::advance(BACKOFF.0).await;
+        let (first_spec, second_spec) = (spec(), spec());
+        let (one, other) = tokio::join!(guarded.observe(&hanging, &first_spec), async {
             tokio::task::yield_now().await;
-            guarded.observe(&hanging, &order_other).await
+            guarded.observe(&hanging, &second_spec).await
         });
         assert_eq!((one, other), (Err(first.clone()), Err(first)));
-        assert_eq!(moody.asked.load(SeqCst), 2, "one was let through");
-        moody.hangs.store(false, SeqCst);
-        assert_eq!(guarded.observe(&healthy, &spec()).await, Ok(Observation::Absent), "others are not concerned");
-        tokio::time::advance(ALONE.1).await;
+        assert_eq!(unreliable.calls.load(SeqCst), 2, "one was let through");
+        unreliable.hangs.store(false, SeqCst);
+        assert_eq!(
+            guarded.observe(&healthy, &spec()).await,
+            Ok(Observation::Absent),
+            "other providers are not affected"
+        );
+        tokio::time::advance(BACKOFF.1).await;
         for _ in 0..3 {
             assert_eq!(guarded.observe(&hanging, &spec()).await, Ok(Observation::Absent), "it answers again");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_check_ends_in_time() {
+    async fn a_check_has_a_time_limit() {
         let since = Instant::now();
-        let found = Guarded::new(Arc::new(Moody::default())).check(&SecretMap::new()).await;
+        let found = Guarded::new(Arc::new(Unreliable::default())).check(&SecretMap::new()).await;
         assert!(matches!(found, Err(EngineError::Unreachable(_))));
         assert_eq!(since.elapsed(), CHECK);
     }

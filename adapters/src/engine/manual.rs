@@ -1,4 +1,4 @@
-//! Clusters made elsewhere, known by their kubeconfig. Nothing is driven: a cluster is attached, looked at, and detached.
+//! Clusters created elsewhere, known by their kubeconfig. No provider is called: a cluster is attached, probed and detached.
 
 use async_trait::async_trait;
 use kqueen_domain::{
@@ -19,7 +19,7 @@ impl Default for ManualEngine {
         let kubeconfig = Field::required("kubeconfig", "Kubeconfig", FieldKind::YamlFile)
             .keys(&["apiVersion", "kind"])
             .secret()
-            .help("Tokens, client certificates, or user name and password; commands and names of files are refused.");
+            .help("Tokens, client certificates, or user name and password; commands and file names are rejected.");
         Self(EngineDescriptor {
             name: "kqueen.engines.ManualEngine",
             verbose_name: "Manual Engine",
@@ -41,56 +41,60 @@ impl Engine for ManualEngine {
         Ok(())
     }
 
-    fn makes(&self, _access: &ProviderCredentials, _order: &ClusterSpec) -> Vec<ResourceRef> {
+    fn makes(&self, _credentials: &ProviderCredentials, _spec: &ClusterSpec) -> Vec<ResourceRef> {
         Vec::new()
     }
 
-    async fn observe(&self, _access: &ProviderCredentials, _order: &ClusterSpec) -> Result<Observation, EngineError> {
-        Err(NOTHING_TO_DRIVE)
+    async fn observe(
+        &self,
+        _credentials: &ProviderCredentials,
+        _spec: &ClusterSpec,
+    ) -> Result<Observation, EngineError> {
+        Err(NO_PROVIDER)
     }
 
-    async fn deploy(&self, _access: &ProviderCredentials, _order: &ClusterSpec) -> Result<(), EngineError> {
-        Err(NOTHING_TO_DRIVE)
+    async fn deploy(&self, _credentials: &ProviderCredentials, _spec: &ClusterSpec) -> Result<(), EngineError> {
+        Err(NO_PROVIDER)
     }
 
     async fn resize(
         &self,
-        _access: &ProviderCredentials,
-        _order: &ClusterSpec,
+        _credentials: &ProviderCredentials,
+        _spec: &ClusterSpec,
         _node_count: u32,
     ) -> Result<(), EngineError> {
-        Err(NOTHING_TO_DRIVE)
+        Err(NO_PROVIDER)
     }
 
     async fn set_network_policy(
         &self,
-        _access: &ProviderCredentials,
-        _order: &ClusterSpec,
+        _credentials: &ProviderCredentials,
+        _spec: &ClusterSpec,
         _policy: &NetworkPolicy,
     ) -> Result<(), EngineError> {
-        Err(NOTHING_TO_DRIVE)
+        Err(NO_PROVIDER)
     }
 
-    async fn destroy(&self, _access: &ProviderCredentials, _order: &ClusterSpec) -> Result<(), EngineError> {
-        Err(NOTHING_TO_DRIVE)
+    async fn destroy(&self, _credentials: &ProviderCredentials, _spec: &ClusterSpec) -> Result<(), EngineError> {
+        Err(NO_PROVIDER)
     }
 
     async fn kubeconfig(
         &self,
-        _access: &ProviderCredentials,
-        _order: &ClusterSpec,
+        _credentials: &ProviderCredentials,
+        _spec: &ClusterSpec,
     ) -> Result<SecretValue, EngineError> {
-        Err(NOTHING_TO_DRIVE)
+        Err(NO_PROVIDER)
     }
 
     async fn inventory(
         &self,
-        _access: &ProviderCredentials,
+        _credentials: &ProviderCredentials,
         _installation: Uuid,
     ) -> Result<Vec<InventoryItem>, EngineError> {
-        Err(NOTHING_TO_DRIVE)
+        Err(NO_PROVIDER)
     }
 }
 
-/// There is no provider behind an attached cluster.
-const NOTHING_TO_DRIVE: EngineError = EngineError::Unsupported("drive a provider: it only attaches clusters");
+/// An attached cluster has no provider.
+const NO_PROVIDER: EngineError = EngineError::Unsupported("drive a provider: it only attaches clusters");

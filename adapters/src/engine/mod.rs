@@ -1,4 +1,4 @@
-//! The engines, and the registry of those built in.
+//! The engines, and the registry of the built-in ones.
 
 mod demo;
 mod guarded;
@@ -15,18 +15,18 @@ pub use self::{
     manual::ManualEngine,
 };
 
-/// What decides which engines are offered.
+/// Settings that decide which engines are offered.
 #[derive(Default)]
 pub struct Settings {
-    /// The simulated provider, where its engine is offered.
+    /// The simulated provider, if its engine is offered.
     pub demo: Option<Arc<DemoCloud>>,
-    /// Engines that are offered besides those of this program.
+    /// Engines that are offered in addition to the built-in ones.
     pub more: Vec<Arc<dyn Engine>>,
-    /// Names of the engines that may be offered, short (`ManualEngine`) or whole; all where there is no list.
+    /// Names of the engines that may be offered, short (`ManualEngine`) or full; without a list, all are offered.
     pub whitelist: Option<Vec<String>>,
 }
 
-/// The engines that are offered. Each is [`Guarded`], so that no engine has to limit its calls by itself.
+/// The engines that are offered. Each is [`Guarded`], so that no engine has to limit its own calls.
 #[must_use]
 pub fn offered(settings: Settings) -> EngineRegistry {
     let mut engines: Vec<Arc<dyn Engine>> = vec![Arc::new(ManualEngine::default())];

@@ -1,5 +1,5 @@
-//! One simulated cluster. Everything about it follows from what was last asked for and the time: nothing runs in the background,
-//! and a restart in the middle of something changes nothing.
+//! One simulated cluster. Its state is computed from the last request and the time: nothing runs in the background, and a restart
+//! during an operation changes nothing.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kqueen_domain::{
@@ -12,44 +12,44 @@ use kqueen_domain::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// How long things take.
+/// How long each operation takes.
 const DEPLOYING: TimeDelta = TimeDelta::seconds(20);
 const RESIZING: TimeDelta = TimeDelta::seconds(8);
 const SWITCHING_POLICY: TimeDelta = TimeDelta::seconds(5);
 const DESTROYING: TimeDelta = TimeDelta::seconds(6);
 
-/// From how many percent on of deploying each thing is there.
+/// From which percentage of deploying on each resource exists.
 const CONTROL_PLANE_AT: u8 = 20;
 const NODE_POOL_AT: u8 = 60;
-/// When the last node has joined.
+/// The percentage at which the last node has joined.
 const NODES_AT: u8 = 95;
-/// What breaks while deploying breaks when the node pool is due, and is taken up again shortly before.
+/// A deployment that is meant to fail does so when the node pool is due; a retry resumes shortly before.
 const DEPLOYING_BREAKS_AT: u8 = NODE_POOL_AT;
 const DEPLOYING_RESUMES_AT: u8 = 50;
 const RESIZING_BREAKS_AT: u8 = 50;
-/// Until how many percent of destroying each thing is there.
+/// Until which percentage of destroying each resource exists.
 const NODE_POOL_UNTIL: u8 = 40;
 const CONTROL_PLANE_UNTIL: u8 = 80;
 
-/// What a cluster consists of, in the order in which it is made.
+/// The resources of a cluster, in order of creation.
 pub(super) const KINDS: [&str; 3] = ["network", "control plane", "node pool"];
 
-/// Most nodes of a cluster.
-pub(super) const MOST_NODES: u32 = 20;
+/// Maximum number of nodes of a cluster.
+pub(super) const MAX_NODES: u32 = 20;
 
-/// How often deleting a cluster called `fail-delete-…` is refused.
-pub(super) const REFUSALS: u32 = 2;
+/// How often deleting a cluster named `fail-delete-…` is rejected.
+pub(super) const REJECTIONS: u32 = 2;
 
-/// What is to go wrong with a cluster, by its name.
+/// The failure to simulate for a cluster, chosen by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mishap {
+pub(super) enum SimulatedFailure {
     None,
     Deploying,
     Resizing,
     Deleting,
 }
 
-impl Mishap {
+impl SimulatedFailure {
     pub(super) fn of(name: &str) -> Self {
         match name.strip_prefix("fail-") {
             None => Self::None,
@@ -60,7 +60,7 @@ impl Mishap {
     }
 }
 
-/// What was last asked for; it may be done long since.
+/// The last request; it may be complete already.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Work {
@@ -70,32 +70,32 @@ pub(super) enum Work {
     Destroy { since: DateTime<Utc> },
 }
 
-/// A simulated cluster as it is kept.
+/// A simulated cluster as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DemoCluster {
     pub(super) tag: OwnershipTag,
-    /// Each provisioner is an account of its own.
+    /// Each provisioner is a separate account.
     pub(super) account: ProvisionerId,
     pub(crate) region: String,
     pub(crate) size: String,
     pub(crate) kubernetes_version: String,
     pub(super) token: Uuid,
-    /// How many of [`KINDS`] were there when `work` began, which nodes (each with when it joined), and which network policy.
+    /// How many of [`KINDS`] existed when `work` began, which nodes (with the time each joined), and which network policy.
     pub(super) made: usize,
     pub(super) nodes: Vec<DateTime<Utc>>,
     pub(super) network_policy: NetworkPolicy,
     pub(super) work: Work,
-    /// How often its deletion was refused.
+    /// How often its deletion was rejected.
     pub(super) refusals: u32,
 }
 
-/// A cluster at one time.
+/// The state of a cluster at one point in time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Moment {
-    pub(crate) condition: ProvisioningState,
+    pub(crate) state: ProvisioningState,
     pub(super) progress: Option<u8>,
-    pub(super) words: String,
-    /// How many of [`KINDS`] are there.
+    pub(super) message: String,
+    /// How many of [`KINDS`] exist.
     pub(super) made: usize,
     /// When each node joined.
     pub(crate) nodes: Vec<DateTime<Utc>>,
@@ -105,7 +105,7 @@ pub(crate) struct Moment {
 }
 
 impl DemoCluster {
-    /// How it is; `None` once it is gone.
+    /// Its state at `now`; `None` once it is deleted.
     pub(crate) fn at(&self, now: DateTime<Utc>) -> Option<Moment> {
         Some(match &self.work {
             Work::Deploy { since, node_count, breaks } => self.deploying(*since, *node_count, *breaks, now),
@@ -115,26 +115,26 @@ impl DemoCluster {
         })
     }
 
-    /// What its kubeconfig lets in with.
+    /// The bearer token in its kubeconfig.
     pub(crate) fn bearer_token(&self) -> String {
         format!("simulated-{}", self.token.as_simple())
     }
 
-    /// What its API server calls its version.
+    /// The version that its API server reports.
     pub(crate) fn git_version(&self) -> String {
         format!("v{}-simulated", self.kubernetes_version)
     }
 
-    /// Whether it is one that can have come about here.
-    pub(super) fn is_sound(&self) -> bool {
-        let asked = match self.work {
+    /// Whether the simulation can have produced this cluster.
+    pub(super) fn is_valid(&self) -> bool {
+        let requested = match self.work {
             Work::Deploy { node_count, .. } | Work::Resize { node_count, .. } => node_count,
             Work::SetNetworkPolicy { .. } | Work::Destroy { .. } => 1,
         };
-        (1..=MOST_NODES).contains(&asked) && self.nodes.len() <= MOST_NODES as usize && self.made <= KINDS.len()
+        (1..=MAX_NODES).contains(&requested) && self.nodes.len() <= MAX_NODES as usize && self.made <= KINDS.len()
     }
 
-    /// Something new is asked for: what has come of the last thing stays.
+    /// Begins a new request and keeps what the last one has achieved.
     pub(super) fn begin(&mut self, work: Work, now: DateTime<Utc>) {
         if let Some(moment) = self.at(now) {
             self.made = moment.made;
@@ -144,10 +144,10 @@ impl DemoCluster {
         self.work = work;
     }
 
-    /// For how many nodes there has to be room.
+    /// How many nodes count towards the quota.
     pub(super) fn claimed_nodes(&self, now: DateTime<Utc>) -> usize {
         let Some(moment) = self.at(now) else { return 0 };
-        match (&self.work, &moment.condition) {
+        match (&self.work, &moment.state) {
             (Work::Deploy { node_count, .. } | Work::Resize { node_count, .. }, ProvisioningState::Working) => {
                 moment.nodes.len().max(*node_count as usize)
             }
@@ -155,15 +155,15 @@ impl DemoCluster {
         }
     }
 
-    fn resting(&self, nodes: Vec<DateTime<Utc>>) -> Moment {
-        let words = match nodes.len() {
+    fn running(&self, nodes: Vec<DateTime<Utc>>) -> Moment {
+        let message = match nodes.len() {
             1 => "1 node runs (simulated)".to_owned(),
             count => format!("{count} nodes run (simulated)"),
         };
         Moment {
-            condition: ProvisioningState::Running,
+            state: ProvisioningState::Running,
             progress: None,
-            words,
+            message,
             made: KINDS.len(),
             nodes,
             network_policy: self.network_policy.clone(),
@@ -178,13 +178,13 @@ impl DemoCluster {
             since + DEPLOYING * (i32::from(NODE_POOL_AT) + joining) / 100
         };
         if !breaks && percent == 100 {
-            return self.resting((1..=node_count).map(node_at).collect());
+            return self.running((1..=node_count).map(node_at).collect());
         }
         let percent = if breaks { percent.min(DEPLOYING_BREAKS_AT) } else { percent };
         let nodes: Vec<_> = (1..=node_count).map(node_at).filter(|at| !breaks && *at <= now).collect();
         let broken = breaks && percent == DEPLOYING_BREAKS_AT;
-        let words = match percent {
-            _ if broken => "the node pool could not be made (simulated)".to_owned(),
+        let message = match percent {
+            _ if broken => "the node pool could not be created (simulated)".to_owned(),
             0..CONTROL_PLANE_AT => "creating the network (simulated)".to_owned(),
             CONTROL_PLANE_AT..DEPLOYING_RESUMES_AT => "starting the control plane (simulated)".to_owned(),
             DEPLOYING_RESUMES_AT..NODE_POOL_AT => "creating the node pool (simulated)".to_owned(),
@@ -198,9 +198,9 @@ impl DemoCluster {
             _ => KINDS.len(),
         };
         Moment {
-            condition: if broken { ProvisioningState::Broken(self.out_of_quota()) } else { ProvisioningState::Working },
+            state: if broken { ProvisioningState::Broken(self.out_of_quota()) } else { ProvisioningState::Working },
             progress: Some(percent),
-            words,
+            message,
             made: made.max(self.made),
             nodes,
             network_policy: self.network_policy.clone(),
@@ -222,49 +222,49 @@ impl DemoCluster {
             nodes.extend((1..=done).map(|number| since + RESIZING * share(number) / 100));
         }
         if !breaks && percent == 100 {
-            return self.resting(nodes);
+            return self.running(nodes);
         }
         let broken = breaks && percent == RESIZING_BREAKS_AT;
-        let words = match (broken, after < before) {
+        let message = match (broken, after < before) {
             (true, _) => format!("resizing stopped at {} nodes (simulated)", nodes.len()),
             (false, true) => format!("draining node {} (simulated)", nodes.len()),
             (false, false) => format!("starting node {} of {after} (simulated)", (nodes.len() + 1).min(after)),
         };
         Moment {
-            condition: if broken { ProvisioningState::Broken(self.out_of_quota()) } else { ProvisioningState::Working },
+            state: if broken { ProvisioningState::Broken(self.out_of_quota()) } else { ProvisioningState::Working },
             progress: Some(percent),
-            words,
-            ..self.resting(nodes)
+            message,
+            ..self.running(nodes)
         }
     }
 
     fn switching_policy(&self, since: DateTime<Utc>, policy: &NetworkPolicy, now: DateTime<Utc>) -> Moment {
         let percent = percent(since, SWITCHING_POLICY, now);
-        let resting = self.resting(self.nodes.clone());
+        let running = self.running(self.nodes.clone());
         if percent == 100 {
-            return Moment { network_policy: policy.clone(), ..resting };
+            return Moment { network_policy: policy.clone(), ..running };
         }
         let turned = if policy.enabled { "on" } else { "off" };
         Moment {
-            condition: ProvisioningState::Working,
+            state: ProvisioningState::Working,
             progress: Some(percent),
-            words: format!("turning network policy {turned} (simulated)"),
-            ..resting
+            message: format!("turning network policy {turned} (simulated)"),
+            ..running
         }
     }
 
     fn destroying(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Moment> {
         let percent = percent(since, DESTROYING, now);
-        let (left, words) = match percent {
+        let (left, message) = match percent {
             0..NODE_POOL_UNTIL => (3, "deleting the node pool (simulated)"),
             NODE_POOL_UNTIL..CONTROL_PLANE_UNTIL => (2, "deleting the control plane (simulated)"),
             CONTROL_PLANE_UNTIL..100 => (1, "deleting the network (simulated)"),
             _ => return None,
         };
         Some(Moment {
-            condition: ProvisioningState::Removing,
+            state: ProvisioningState::Removing,
             progress: Some(percent),
-            words: words.to_owned(),
+            message: message.to_owned(),
             made: self.made.min(left),
             nodes: if left == KINDS.len() { self.nodes.clone() } else { Vec::new() },
             network_policy: self.network_policy.clone(),
@@ -272,7 +272,7 @@ impl DemoCluster {
         })
     }
 
-    /// What a cluster breaks with that is meant to break.
+    /// The reason of a simulated failure.
     fn out_of_quota(&self) -> Reason {
         let region = &self.region;
         Reason::new(
@@ -287,13 +287,13 @@ impl DemoCluster {
     }
 }
 
-/// Since when something would have been under way that carries on where deploying broke.
+/// When a deployment would have started that resumes where the last one failed.
 pub(super) fn resumed(now: DateTime<Utc>) -> DateTime<Utc> {
     now - DEPLOYING * i32::from(DEPLOYING_RESUMES_AT) / 100
 }
 
 fn percent(since: DateTime<Utc>, lasts: TimeDelta, now: DateTime<Utc>) -> u8 {
-    // A clock that was set back makes it wait, nothing else.
+    // A clock that was set back only delays it.
     let passed = (now - since).num_milliseconds().clamp(0, lasts.num_milliseconds());
     u8::try_from(passed * 100 / lasts.num_milliseconds()).unwrap_or(100)
 }

@@ -1,4 +1,4 @@
-//! What provisioners and clusters of the demo engine are described by: the fields people fill in, and what is read of them.
+//! The parameters of provisioners and clusters of the demo engine: the form fields, and how they are read.
 
 use kqueen_domain::{
     observation::EngineError,
@@ -13,7 +13,7 @@ use kqueen_domain::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{cluster::MOST_NODES, provider::rejected};
+use super::{cluster::MAX_NODES, provider::rejected};
 
 const REGION: &str = "demo-central";
 const QUOTA: u32 = 50;
@@ -29,7 +29,9 @@ pub(super) const PROVISIONER: &[Field] = &[
         .default(DefaultValue::Number(QUOTA as i64))
         .min(1)
         .max(1_000)
-        .help("How many nodes the clusters of this provisioner may have together; more is refused, as a cloud would.")
+        .help(
+            "How many nodes all clusters of this provisioner may have together; more are rejected, as by a real cloud.",
+        )
         .order(2),
 ];
 
@@ -38,8 +40,8 @@ pub(super) const CLUSTER: &[Field] = &[
         .default(DefaultValue::Number(NODE_COUNT as i64))
         .number()
         .min(1)
-        .max(MOST_NODES as i64)
-        .help("Nothing is started and nothing costs money. A cluster whose name starts with fail- breaks while it is made.")
+        .max(MAX_NODES as i64)
+        .help("Nothing is started and nothing costs money. A cluster whose name starts with fail- fails while it is created.")
         .order(1),
     Field::optional(
         "size",
@@ -69,7 +71,7 @@ pub(super) const CLUSTER: &[Field] = &[
     .order(4),
 ];
 
-/// What a provisioner says.
+/// The parameters of a provisioner.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub(super) struct Account {
@@ -89,7 +91,7 @@ impl Account {
     }
 }
 
-/// What a cluster's parameters say. Clients may keep other things among them, which mean nothing here.
+/// The parameters of a cluster. Clients may store other fields among them, which are ignored here.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 struct ClusterParameters {
@@ -110,20 +112,20 @@ impl Default for ClusterParameters {
     }
 }
 
-/// What is asked for.
+/// The cluster that is requested.
 #[derive(Debug, Clone)]
-pub(super) struct Wish {
+pub(super) struct DesiredCluster {
     pub(super) node_count: u32,
     pub(super) size: String,
     pub(super) kubernetes_version: String,
     pub(super) network_policy: NetworkPolicy,
 }
 
-impl Wish {
+impl DesiredCluster {
     pub(super) fn read(parameters: &SecretMap) -> Result<Self, EngineError> {
         let ClusterParameters { node_count, size, kubernetes_version, network_policy } = read(parameters, "cluster")?;
-        if !(1..=MOST_NODES).contains(&node_count) {
-            let cause = format!("a simulated cluster has 1 to {MOST_NODES} nodes");
+        if !(1..=MAX_NODES).contains(&node_count) {
+            let cause = format!("a simulated cluster has 1 to {MAX_NODES} nodes");
             return Err(rejected(
                 ReasonCode::InvalidParameter,
                 cause,
@@ -132,20 +134,20 @@ impl Wish {
             ));
         }
         let enabled = network_policy != NOBODY;
-        // Who would enforce it is known before it is turned on.
+        // The provider that would enforce it is known before it is turned on.
         let provider = if enabled { network_policy } else { "CALICO".to_owned() };
         Ok(Self { node_count, size, kubernetes_version, network_policy: NetworkPolicy { provider, enabled } })
     }
 }
 
-fn read<T: DeserializeOwned>(parameters: &SecretMap, whose: &str) -> Result<T, EngineError> {
+fn read<T: DeserializeOwned>(parameters: &SecretMap, owner: &str) -> Result<T, EngineError> {
     parameters.read().ok_or_else(|| {
-        let cause = format!("the {whose}'s parameters are not those of the demo engine (simulated)");
+        let cause = format!("the {owner}'s parameters are not those of the demo engine (simulated)");
         rejected(
             ReasonCode::InvalidParameter,
             cause,
             Responsible::Requester,
-            "set them anew; the engine's form says what they are",
+            "set them again; the engine's form describes them",
         )
     })
 }
@@ -161,39 +163,45 @@ mod tests {
         SecretValue::from(value).into_map().unwrap()
     }
 
-    /// What the form makes of `given`.
+    /// `given` after validation by the form.
     fn filled(fields: &[Field], given: Value) -> SecretMap {
         ParameterSchema::new(fields).validate("parameters", &object(given)).unwrap()
     }
 
     #[test]
-    fn a_form_left_alone_is_what_is_read_when_nothing_is_given() {
+    fn an_empty_form_gives_the_same_defaults_as_no_parameters() {
         let (account, none) = (Account::read(&filled(PROVISIONER, json!({}))).unwrap(), Account::default());
         assert_eq!((account.region, account.quota), (none.region, none.quota));
-        let (wish, none) = (Wish::read(&filled(CLUSTER, json!({}))).unwrap(), Wish::read(&SecretMap::new()).unwrap());
-        assert_eq!(format!("{wish:?}"), format!("{none:?}"));
+        let (desired, none) = (
+            DesiredCluster::read(&filled(CLUSTER, json!({}))).unwrap(),
+            DesiredCluster::read(&SecretMap::new()).unwrap(),
+        );
+        assert_eq!(format!("{desired:?}"), format!("{none:?}"));
     }
 
     #[test]
-    fn every_field_is_read_under_the_name_it_is_declared_by() {
+    fn every_field_is_read_by_its_declared_name() {
         let account = Account::read(&filled(PROVISIONER, json!({"region": "demo-coast", "quota": "7"}))).unwrap();
         assert_eq!((account.region.as_str(), account.quota), ("demo-coast", 7));
         let given =
             json!({"node_count": 5, "size": "large", "kubernetes_version": "1.33.6", "network_policy": "CILIUM"});
         for field in CLUSTER {
-            assert!(given.get(field.name).is_some(), "{} is not tried here", field.name);
+            assert!(given.get(field.name).is_some(), "{} is not tested here", field.name);
         }
-        let wish = Wish::read(&filled(CLUSTER, given)).unwrap();
-        assert_eq!((wish.node_count, wish.size.as_str(), wish.kubernetes_version.as_str()), (5, "large", "1.33.6"));
-        assert_eq!(wish.network_policy, NetworkPolicy { provider: "CILIUM".into(), enabled: true });
+        let desired = DesiredCluster::read(&filled(CLUSTER, given)).unwrap();
+        assert_eq!(
+            (desired.node_count, desired.size.as_str(), desired.kubernetes_version.as_str()),
+            (5, "large", "1.33.6")
+        );
+        assert_eq!(desired.network_policy, NetworkPolicy { provider: "CILIUM".into(), enabled: true });
     }
 
     #[test]
-    fn what_no_form_would_let_through_is_rejected() {
+    fn invalid_parameters_are_rejected() {
         for bad in
             [json!({"node_count": 0}), json!({"node_count": 21}), json!({"node_count": "many"}), json!({"size": 3})]
         {
-            assert!(matches!(Wish::read(&object(bad.clone())), Err(EngineError::Rejected(_))), "{bad}");
+            assert!(matches!(DesiredCluster::read(&object(bad.clone())), Err(EngineError::Rejected(_))), "{bad}");
         }
     }
 }

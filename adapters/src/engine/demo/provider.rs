@@ -1,5 +1,5 @@
-//! What the simulated provider does when it is asked for something, as any provider would: it knows accounts, a quota, and whose each
-//! cluster is, and it works on one thing at a time.
+//! How the simulated provider handles requests, like a real one: it has accounts, a quota and an owner for each cluster, and it works
+//! on one operation at a time per cluster.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -16,21 +16,21 @@ use uuid::Uuid;
 
 use super::{
     cloud::Clusters,
-    cluster::{DemoCluster, KINDS, MOST_NODES, Mishap, Moment, REFUSALS, Work, resumed},
-    parameters::{Account, Wish},
+    cluster::{DemoCluster, KINDS, MAX_NODES, Moment, REJECTIONS, SimulatedFailure, Work, resumed},
+    parameters::{Account, DesiredCluster},
 };
 
-/// Most clusters there are at a time, in all accounts.
-pub(super) const CLUSTERS: usize = 500;
-/// Who can enforce a network policy.
+/// Maximum number of clusters, in all accounts together.
+pub(super) const MAX_CLUSTERS: usize = 500;
+/// The providers that can enforce a network policy.
 pub(super) const ENFORCERS: [&str; 2] = ["CALICO", "CILIUM"];
 
-/// What asks, and for which cluster.
+/// The credentials of a caller, and the cluster that the call is about.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     pub(super) credentials: ProviderCredentials,
     pub(super) tag: OwnershipTag,
-    /// What the cluster is called.
+    /// The name of the cluster.
     pub(super) name: String,
 }
 
@@ -39,7 +39,7 @@ impl Caller {
         cluster.tag == self.tag && cluster.account == self.credentials.provisioner
     }
 
-    /// The caller's cluster, if it is there.
+    /// The caller's cluster, if it exists.
     fn find<'a>(&self, clusters: &'a Clusters, now: DateTime<Utc>) -> Option<(&'a DemoCluster, Moment)> {
         let cluster = clusters.get(&self.tag.cluster).filter(|cluster| self.owns(cluster))?;
         Some((cluster, cluster.at(now)?))
@@ -61,12 +61,12 @@ impl Caller {
         match self.find(clusters, now) {
             None => Observation::Absent,
             Some((cluster, moment)) => Observation::Present(ObservedCluster {
-                resources: things(cluster, &moment),
-                state: moment.condition,
+                resources: resources(cluster, &moment),
+                state: moment.state,
                 progress: moment.progress,
                 node_count: u32::try_from(moment.nodes.len()).ok(),
                 network_policy: Some(moment.network_policy),
-                message: moment.words,
+                message: moment.message,
             }),
         }
     }
@@ -74,53 +74,53 @@ impl Caller {
     pub(super) fn deploy(
         &self,
         account: &Account,
-        wish: &Wish,
+        desired: &DesiredCluster,
         clusters: &mut Clusters,
         now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
-        let breaks = Mishap::of(&self.name) == Mishap::Deploying;
+        let breaks = SimulatedFailure::of(&self.name) == SimulatedFailure::Deploying;
         let present = clusters.get(&self.tag.cluster);
         if present.is_some_and(|cluster| !self.owns(cluster)) {
             return Err(rejected(
                 ReasonCode::NameTaken,
                 format!("the name kqueen-{} is taken by something that is not ours (simulated)", self.tag.cluster),
                 Responsible::Admin,
-                "find out whose it is; deploy under another name",
+                "find out who owns it, or deploy under another name",
             ));
         }
-        let broken = match present.and_then(|cluster| Some((&cluster.work, cluster.at(now)?.condition))) {
+        let broken = match present.and_then(|cluster| Some((&cluster.work, cluster.at(now)?.state))) {
             None => false,
             Some((Work::Deploy { .. }, ProvisioningState::Broken(_))) => true,
             Some((_, ProvisioningState::Removing)) => return Err(busy("the cluster is being deleted")),
             Some(_) => return Ok(()),
         };
-        if !broken && clusters.len() >= CLUSTERS {
+        if !broken && clusters.len() >= MAX_CLUSTERS {
             return Err(rejected(
                 ReasonCode::QuotaExceeded,
-                format!("the simulated provider has its {CLUSTERS} clusters"),
+                format!("the simulated provider already has its maximum of {MAX_CLUSTERS} clusters"),
                 Responsible::Requester,
                 "destroy some of them, then retry",
             ));
         }
-        self.room_for(account, wish.node_count, clusters, now)?;
-        let work = |since| Work::Deploy { since, node_count: wish.node_count, breaks };
+        self.check_quota(account, desired.node_count, clusters, now)?;
+        let work = |since| Work::Deploy { since, node_count: desired.node_count, breaks };
         if let Some(cluster) = clusters.get_mut(&self.tag.cluster) {
-            // What was asked for may have been changed since it broke.
+            // The request may have been changed since the failure.
             cluster.begin(work(resumed(now)), now);
-            cluster.network_policy = wish.network_policy.clone();
-            cluster.size.clone_from(&wish.size);
-            cluster.kubernetes_version.clone_from(&wish.kubernetes_version);
+            cluster.network_policy = desired.network_policy.clone();
+            cluster.size.clone_from(&desired.size);
+            cluster.kubernetes_version.clone_from(&desired.kubernetes_version);
         } else {
             let cluster = DemoCluster {
                 tag: self.tag,
                 account: self.credentials.provisioner,
                 region: account.region.clone(),
-                size: wish.size.clone(),
-                kubernetes_version: wish.kubernetes_version.clone(),
+                size: desired.size.clone(),
+                kubernetes_version: desired.kubernetes_version.clone(),
                 token: Uuid::new_v4(),
                 made: 0,
                 nodes: Vec::new(),
-                network_policy: wish.network_policy.clone(),
+                network_policy: desired.network_policy.clone(),
                 work: work(now),
                 refusals: 0,
             };
@@ -138,25 +138,25 @@ impl Caller {
     ) -> Result<(), EngineError> {
         let (cluster, moment) = self.find_mut(clusters, now)?;
         if matches!(cluster.work, Work::Resize { node_count: to, .. } if to == node_count)
-            && moment.condition == ProvisioningState::Working
+            && moment.state == ProvisioningState::Working
         {
             return Ok(());
         }
-        is_at_rest(&cluster.work, &moment)?;
-        let now_there = moment.nodes.len() == node_count as usize;
-        if now_there && moment.condition == ProvisioningState::Running {
+        ensure_idle(&cluster.work, &moment)?;
+        let has_size = moment.nodes.len() == node_count as usize;
+        if has_size && moment.state == ProvisioningState::Running {
             return Ok(());
         }
-        if !(1..=MOST_NODES).contains(&node_count) {
+        if !(1..=MAX_NODES).contains(&node_count) {
             return Err(rejected(
                 ReasonCode::InvalidParameter,
-                format!("a simulated cluster has 1 to {MOST_NODES} nodes"),
+                format!("a simulated cluster has 1 to {MAX_NODES} nodes"),
                 Responsible::Requester,
                 "ask for another number of nodes",
             ));
         }
-        self.room_for(account, node_count, clusters, now)?;
-        let breaks = !now_there && Mishap::of(&self.name) == Mishap::Resizing;
+        self.check_quota(account, node_count, clusters, now)?;
+        let breaks = !has_size && SimulatedFailure::of(&self.name) == SimulatedFailure::Resizing;
         let (cluster, _) = self.find_mut(clusters, now)?;
         cluster.begin(Work::Resize { since: now, node_count, breaks }, now);
         Ok(())
@@ -170,11 +170,11 @@ impl Caller {
     ) -> Result<(), EngineError> {
         let (cluster, moment) = self.find_mut(clusters, now)?;
         if matches!(&cluster.work, Work::SetNetworkPolicy { policy: to, .. } if *to == policy)
-            && moment.condition == ProvisioningState::Working
+            && moment.state == ProvisioningState::Working
         {
             return Ok(());
         }
-        is_at_rest(&cluster.work, &moment)?;
+        ensure_idle(&cluster.work, &moment)?;
         if policy.enabled && !ENFORCERS.iter().any(|known| known.eq_ignore_ascii_case(&policy.provider)) {
             return Err(rejected(
                 ReasonCode::InvalidParameter,
@@ -191,22 +191,22 @@ impl Caller {
 
     pub(super) fn destroy(&self, clusters: &mut Clusters, now: DateTime<Utc>) -> Result<(), EngineError> {
         let Ok((cluster, moment)) = self.find_mut(clusters, now) else { return Ok(()) };
-        if moment.condition == ProvisioningState::Removing {
+        if moment.state == ProvisioningState::Removing {
             return Ok(());
         }
-        if Mishap::of(&self.name) == Mishap::Deleting && cluster.refusals < REFUSALS {
+        if SimulatedFailure::of(&self.name) == SimulatedFailure::Deleting && cluster.refusals < REJECTIONS {
             cluster.refusals += 1;
             let reason = Reason::new(
                 ReasonCode::ResourceInUse,
                 format!(
-                    "a load balancer still uses the cluster's network (simulated, refusal {} of {REFUSALS})",
+                    "a load balancer still uses the cluster's network (simulated, rejection {} of {REJECTIONS})",
                     cluster.refusals
                 ),
                 Responsible::Provider,
-                "it is let go of shortly, and deleting then works",
+                "it will be released shortly; deleting works then",
             );
-            let words = "RESOURCE_IN_USE: network is used by forwarding rule 'web'. (This is a simulation.)";
-            return Err(EngineError::Rejected(reason.with_words(words)));
+            let message = "RESOURCE_IN_USE: network is used by forwarding rule 'web'. (This is a simulation.)";
+            return Err(EngineError::Rejected(reason.with_words(message)));
         }
         cluster.begin(Work::Destroy { since: now }, now);
         Ok(())
@@ -215,7 +215,7 @@ impl Caller {
     pub(super) fn kubeconfig(&self, clusters: &Clusters, now: DateTime<Utc>) -> Result<SecretValue, EngineError> {
         let (cluster, moment) = self.find(clusters, now).ok_or(EngineError::Missing)?;
         if !moment.answers {
-            return Err(busy(&moment.words));
+            return Err(busy(&moment.message));
         }
         let id = cluster.tag.cluster;
         Ok(json!({
@@ -229,7 +229,7 @@ impl Caller {
         .into())
     }
 
-    /// Everything with the ownership tag of `installation` in this account.
+    /// All resources with the ownership tag of `installation` in this account.
     pub(super) fn inventory(
         credentials: &ProviderCredentials,
         installation: Uuid,
@@ -241,15 +241,14 @@ impl Caller {
         };
         let mut found = Vec::new();
         for cluster in clusters.values().filter(is_ours) {
-            let there = cluster.at(now).map(|moment| things(cluster, &moment)).unwrap_or_default();
-            found
-                .extend(there.into_iter().map(|thing| InventoryItem { cluster: cluster.tag.cluster, resource: thing }));
+            let existing = cluster.at(now).map(|moment| resources(cluster, &moment)).unwrap_or_default();
+            found.extend(existing.into_iter().map(|resource| InventoryItem { cluster: cluster.tag.cluster, resource }));
         }
         found
     }
 
-    /// Whether the account has room for this cluster with that many nodes.
-    fn room_for(
+    /// Checks that the account's quota allows this cluster with that many nodes.
+    fn check_quota(
         &self,
         account: &Account,
         node_count: u32,
@@ -271,29 +270,29 @@ impl Caller {
             Responsible::Admin,
             "raise the provisioner's quota, destroy a cluster or ask for fewer nodes, then retry",
         );
-        let words = format!("QUOTA_EXCEEDED: Quota 'NODES' exceeded. Limit: {quota}. (This is a simulation.)");
-        Err(EngineError::Rejected(reason.with_words(words)))
+        let message = format!("QUOTA_EXCEEDED: Quota 'NODES' exceeded. Limit: {quota}. (This is a simulation.)");
+        Err(EngineError::Rejected(reason.with_words(message)))
     }
 }
 
-/// Whether something new can be begun.
-fn is_at_rest(work: &Work, moment: &Moment) -> Result<(), EngineError> {
-    match (&moment.condition, work) {
+/// Checks that a new operation can begin.
+fn ensure_idle(work: &Work, moment: &Moment) -> Result<(), EngineError> {
+    match (&moment.state, work) {
         (ProvisioningState::Running, _) | (ProvisioningState::Broken(_), Work::Resize { .. }) => Ok(()),
         (ProvisioningState::Broken(_) | ProvisioningState::Incomplete, _) => Err(rejected(
             ReasonCode::ClusterIncomplete,
-            "the cluster was never made completely (simulated)",
+            "the cluster was never fully created (simulated)",
             Responsible::Requester,
             "retry deploying it first",
         )),
-        (ProvisioningState::Working | ProvisioningState::Removing, _) => Err(busy(&moment.words)),
+        (ProvisioningState::Working | ProvisioningState::Removing, _) => Err(busy(&moment.message)),
     }
 }
 
-/// Where the API of simulated clusters would be: the cluster's id comes before it. Names in `invalid` never resolve (RFC 6761).
+/// The domain of the APIs of simulated clusters, to which the cluster's id is prepended. Names in `invalid` never resolve (RFC 6761).
 pub(crate) const DOMAIN: &str = ".demo.kqueen.invalid";
 
-/// The names of what a cluster consists of.
+/// The names of a cluster's resources.
 pub(super) fn names(id: ClusterId, region: &str) -> impl Iterator<Item = ResourceRef> {
     KINDS.iter().map(move |kind| ResourceRef {
         kind: (*kind).to_owned(),
@@ -302,7 +301,7 @@ pub(super) fn names(id: ClusterId, region: &str) -> impl Iterator<Item = Resourc
     })
 }
 
-fn things(cluster: &DemoCluster, moment: &Moment) -> Vec<ProviderResource> {
+fn resources(cluster: &DemoCluster, moment: &Moment) -> Vec<ProviderResource> {
     let id = cluster.tag.cluster;
     let provider_id =
         |name: &ResourceRef| format!("simulated/{}/{}/{}", name.location, name.kind.replace(' ', "-"), id);
@@ -321,6 +320,6 @@ pub(super) fn rejected(
     EngineError::Rejected(Reason::new(code, cause, responsible, next_step))
 }
 
-fn busy(words: &str) -> EngineError {
-    EngineError::Busy(words.to_owned())
+fn busy(message: &str) -> EngineError {
+    EngineError::Busy(message.to_owned())
 }
