@@ -1,4 +1,4 @@
-//! One cluster's API: requests with the stored credentials, answers of bounded size.
+//! The API of one cluster: requests with the stored credentials, responses of limited size.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -21,8 +21,8 @@ use zeroize::Zeroizing;
 
 use super::{Limits, connect::Connector, failure::Failure};
 
-/// Longest part of a refusal that is read.
-const REFUSAL_BYTES: usize = 64 * 1024;
+/// Maximum number of bytes that are read of an error response.
+const ERROR_BYTES: usize = 64 * 1024;
 
 /// A client for one cluster.
 #[derive(Clone)]
@@ -33,12 +33,12 @@ pub(super) struct ApiClient {
 }
 
 impl ApiClient {
-    /// A client that reaches the cluster as `access` says. Connects to nothing yet; reads the system's certificates where the
-    /// kubeconfig names no authority, so it belongs onto a thread that may block.
+    /// A client that reaches the cluster with `access`. It does not connect yet. It reads the system's certificates if the kubeconfig
+    /// names no authority, so call it on a thread that may block.
     pub(super) fn new(access: &ApiAccess, connector: Connector, limits: &Limits) -> Result<Self, Failure> {
         let config = config(access)?;
-        // Only the parts that make TLS and headers are taken from the library: its own stack would use a proxy from our
-        // environment, has no bound on answers, and logs answers it cannot read.
+        // Only TLS and headers are taken from the library: its full client would use a proxy from our environment, does not
+        // limit the size of responses, and logs responses that it cannot read.
         let connector = config
             .rustls_https_connector_with_connector(connector)
             .map_err(|_| Failure::UnusableKubeconfig("its certificates or its client key are not usable"))?;
@@ -52,7 +52,7 @@ impl ApiClient {
         Ok(Self { client, authorization, body_bytes: limits.body_bytes })
     }
 
-    /// The answer to a GET. Redirects are not followed.
+    /// The response to a GET. Redirects are not followed.
     pub(super) async fn get(&self, path: &str) -> Result<Bytes, Failure> {
         let mut request = Request::get(path)
             .header(header::ACCEPT, "application/json")
@@ -72,15 +72,13 @@ impl ApiClient {
             StatusCode::FORBIDDEN => Err(Failure::Forbidden),
             StatusCode::NOT_FOUND => Err(Failure::NotServed),
             StatusCode::TOO_MANY_REQUESTS => Err(Failure::Busy),
-            StatusCode::GONE => {
-                Err(Failure::Expired(continuation(read(response.into_body(), REFUSAL_BYTES).await.ok())))
-            }
+            StatusCode::GONE => Err(Failure::Expired(continuation(read(response.into_body(), ERROR_BYTES).await.ok()))),
             StatusCode::BAD_REQUEST => {
-                // Go's server says so to who speaks plain HTTP to its TLS port, and so do others in their words.
-                let text = read(response.into_body(), REFUSAL_BYTES).await.unwrap_or_default();
+                // This is what Go's server answers to plain HTTP on its TLS port; other servers say the same in other words.
+                let text = read(response.into_body(), ERROR_BYTES).await.unwrap_or_default();
                 let text = String::from_utf8_lossy(&text).to_lowercase();
                 let wants_tls = text.contains("https") && text.contains("http request") || text.contains("plain http");
-                Err(if wants_tls { Failure::NotPlain } else { Failure::NotKubernetes })
+                Err(if wants_tls { Failure::TlsRequired } else { Failure::NotKubernetes })
             }
             status if status.is_redirection() => Err(Failure::Redirect),
             status if status.is_server_error() => Err(Failure::Unavailable(status.as_u16())),
@@ -89,21 +87,21 @@ impl ApiClient {
     }
 }
 
-async fn read(mut body: Body, most: usize) -> Result<Bytes, Failure> {
-    let mut all = Vec::new();
+async fn read(mut body: Body, limit: usize) -> Result<Bytes, Failure> {
+    let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::of(&error))?;
         if let Ok(data) = frame.into_data() {
-            if all.len() + data.len() > most {
+            if bytes.len() + data.len() > limit {
                 return Err(Failure::TooLarge);
             }
-            all.extend_from_slice(&data);
+            bytes.extend_from_slice(&data);
         }
     }
-    Ok(all.into())
+    Ok(bytes.into())
 }
 
-/// The token with which an expired list goes on.
+/// The token that continues an expired list.
 fn continuation(body: Option<Bytes>) -> Option<String> {
     #[derive(Deserialize)]
     struct Status {
@@ -116,7 +114,7 @@ fn continuation(body: Option<Bytes>) -> Option<String> {
     serde_json::from_slice::<Status>(&body?).ok()?.metadata.r#continue.filter(|token| !token.is_empty())
 }
 
-/// `access` in the library's terms. Nothing else of a kubeconfig reaches it: no command, no file, no proxy.
+/// Converts `access` for the library. Nothing else of a kubeconfig reaches it: no command, no file, no proxy.
 fn config(access: &ApiAccess) -> Result<Config, Failure> {
     let server: Uri = access
         .server
@@ -144,7 +142,8 @@ fn config(access: &ApiAccess) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// The header that says who we are, if it is not the client certificate. A token goes before a password, as it does for kubectl.
+/// The `Authorization` header, if there are credentials other than a client certificate. A token takes precedence over a password,
+/// as in kubectl.
 fn authorization(credentials: &Credentials) -> Result<Option<HeaderValue>, Failure> {
     let text = match (&credentials.token, &credentials.password) {
         (Some(token), _) => Zeroizing::new(format!("Bearer {}", token.expose_secret())),

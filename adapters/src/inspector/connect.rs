@@ -1,7 +1,7 @@
-//! Connecting to an API server: resolve the name, judge the addresses, connect to one that was judged.
+//! Connecting to an API server: resolve the name, check the addresses, connect to one that was checked.
 //!
-//! The judgement and the connection use the same answer of the name service, so a name that leads elsewhere the second time it
-//! is asked for changes nothing. The name stays what the server's certificate is checked against.
+//! The check and the connection use the same DNS answer, so a name that resolves to another address the second time changes nothing.
+//! The server's certificate is still checked against the name.
 
 use std::{
     io,
@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use kqueen_domain::kubeconfig::AddressRules;
 use tokio::{net::TcpStream, sync::Semaphore, task::spawn_blocking, time::timeout};
 
-/// Most names looked up at once. The system's resolver blocks a thread, for half a minute where a name server is silent.
+/// Maximum number of concurrent DNS lookups. The system's resolver blocks a thread, for half a minute if a name server does not answer.
 const LOOKUPS: usize = 32;
 
 /// Why there is no connection.
@@ -27,9 +27,9 @@ pub(super) enum ConnectError {
     NameNotFound,
     #[error("the address is not allowed")]
     Denied,
-    #[error("nothing listens there")]
+    #[error("the connection was refused")]
     Refused,
-    #[error("there is no way there")]
+    #[error("there is no route to the address")]
     Unroutable,
     #[error("no answer in time")]
     TimedOut,
@@ -85,7 +85,7 @@ impl Connector {
         for address in allowed {
             match timeout(share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
-                    // Requests are written at once; nothing is gained by waiting for more.
+                    // Requests are written in one piece; waiting for more gains nothing.
                     stream.set_nodelay(true)?;
                     return Ok(TokioIo::new(stream));
                 }
@@ -97,11 +97,11 @@ impl Connector {
     }
 
     async fn resolve(&self, host: String, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
-        let turn = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| ConnectError::TimedOut)?;
-        // The turn ends with the look-up and not with the caller's patience, so that threads stay bounded.
+        let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| ConnectError::TimedOut)?;
+        // The permit is held until the lookup ends, even if the caller gives up, so that the number of threads stays limited.
         let lookup = spawn_blocking(move || {
             let found = (host.as_str(), port).to_socket_addrs().map(|found| found.take(8).collect::<Vec<_>>());
-            drop(turn);
+            drop(permit);
             found
         });
         match lookup.await {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_is_judged_by_where_it_leads() {
+    async fn a_name_is_checked_by_its_addresses() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         for host in ["localhost", "127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]"] {
@@ -152,8 +152,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn denied_addresses_of_a_name_are_left_out() {
-        // `localhost` leads to 127.0.0.1, and on many machines to ::1 as well.
+    async fn denied_addresses_of_a_name_are_skipped() {
+        // `localhost` resolves to 127.0.0.1, and on many machines to ::1 as well.
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let rules = AddressRules::denying(vec!["::1/128".parse().unwrap()]);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failures_are_told_apart() {
+    async fn failures_are_distinguished() {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let refused = connect(lenient(), format!("http://127.0.0.1:{port}/")).await;
         assert!(matches!(refused, Err(ConnectError::Refused)), "{refused:?}");

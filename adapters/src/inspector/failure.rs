@@ -1,4 +1,4 @@
-//! What can go wrong while reading a cluster, told apart by who has to do something about it.
+//! What can go wrong while reading a cluster, distinguished by who is responsible.
 
 use std::{error::Error, io};
 
@@ -15,42 +15,42 @@ use super::connect::ConnectError;
 /// Why a cluster, or a part of it, could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    // Nothing answers.
+    // There is no answer.
     NameNotFound,
     Denied,
     ConnectionRefused,
     Unroutable,
-    Unreached,
+    ConnectionFailed,
     Closed,
     Unavailable(u16),
-    // Not in time.
+    // The answer is late.
     NotConnected,
-    Silent,
-    // Something answers and refuses us, or is not what it should be.
+    NoAnswer,
+    // A server answers but rejects the request, or is not a Kubernetes API server.
     Unauthorized,
     Forbidden,
     NothingAllowed,
     UntrustedCertificate,
-    OtherName,
+    WrongName,
     OutdatedCertificate,
     BadCertificate,
     ClientCertificate,
     TlsFailed,
     NotTls,
-    NotPlain,
+    TlsRequired,
     NotKubernetes,
     Redirect,
     TooLarge,
     Busy,
     UnusableKubeconfig(&'static str),
-    // Of one kind of objects only.
+    // The failure concerns one section only.
     NotServed,
     TooMany,
-    /// The list has changed too much since its first page; the token continues it nevertheless.
+    /// The list has changed too much since its first page; it can be continued with the token nevertheless.
     Expired(Option<String>),
 }
 
-/// Which of the port's outcomes a failure is.
+/// How the port reports a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Unreachable,
@@ -65,21 +65,21 @@ impl Failure {
             | Self::Denied
             | Self::ConnectionRefused
             | Self::Unroutable
-            | Self::Unreached
+            | Self::ConnectionFailed
             | Self::Closed
             | Self::Unavailable(_) => Class::Unreachable,
-            Self::NotConnected | Self::Silent => Class::TimedOut,
+            Self::NotConnected | Self::NoAnswer => Class::TimedOut,
             Self::Unauthorized
             | Self::Forbidden
             | Self::NothingAllowed
             | Self::UntrustedCertificate
-            | Self::OtherName
+            | Self::WrongName
             | Self::OutdatedCertificate
             | Self::BadCertificate
             | Self::ClientCertificate
             | Self::TlsFailed
             | Self::NotTls
-            | Self::NotPlain
+            | Self::TlsRequired
             | Self::NotKubernetes
             | Self::Redirect
             | Self::TooLarge
@@ -91,35 +91,35 @@ impl Failure {
         }
     }
 
-    /// What kind of trouble it is.
+    /// The reason code.
     pub(super) const fn code(&self) -> ReasonCode {
         match self {
             Self::NameNotFound => ReasonCode::NameNotResolved,
             Self::Denied => ReasonCode::AddressDenied,
-            Self::ConnectionRefused | Self::Unroutable | Self::Unreached | Self::Closed => {
+            Self::ConnectionRefused | Self::Unroutable | Self::ConnectionFailed | Self::Closed => {
                 ReasonCode::ClusterUnreachable
             }
             Self::Unavailable(_) => ReasonCode::ClusterUnavailable,
-            Self::NotConnected | Self::Silent => ReasonCode::ClusterTimedOut,
+            Self::NotConnected | Self::NoAnswer => ReasonCode::ClusterTimedOut,
             Self::Unauthorized | Self::ClientCertificate => ReasonCode::KubeconfigRejected,
             Self::Forbidden | Self::NothingAllowed => ReasonCode::KubeconfigLacksRights,
-            Self::UntrustedCertificate | Self::OtherName | Self::OutdatedCertificate | Self::BadCertificate => {
+            Self::UntrustedCertificate | Self::WrongName | Self::OutdatedCertificate | Self::BadCertificate => {
                 ReasonCode::CertificateRejected
             }
             Self::TlsFailed => ReasonCode::TlsFailed,
-            Self::NotTls | Self::NotPlain | Self::NotKubernetes | Self::Redirect => ReasonCode::WrongEndpoint,
+            Self::NotTls | Self::TlsRequired | Self::NotKubernetes | Self::Redirect => ReasonCode::WrongEndpoint,
             Self::Busy => ReasonCode::Throttled,
             Self::UnusableKubeconfig(_) => ReasonCode::KubeconfigUnusable,
             Self::TooLarge | Self::NotServed | Self::TooMany | Self::Expired(_) => ReasonCode::UnexpectedAnswer,
         }
     }
 
-    /// What it is, whose job it is and what to do: the same words each time, so that nothing seems to have changed.
+    /// What happened, who is responsible and what to do. The text is the same each time, so that it does not look like a change.
     pub(super) fn message(&self) -> String {
         match self {
             Self::NameNotFound => {
                 "the name of the API server cannot be resolved: check the server address in the kubeconfig; if it is right, \
-                 the name service this installation uses does not know it"
+                 the DNS server of this installation does not know it"
             }
             Self::Denied => {
                 "the server address in the kubeconfig leads to an address this installation does not connect to: use another \
@@ -130,12 +130,12 @@ impl Failure {
                  whether it is down; if it has moved, store its new kubeconfig"
             }
             Self::Unroutable => {
-                "the network has no way to the address of the API server: whoever runs the network between this installation \
+                "there is no network route to the address of the API server: whoever runs the network between this installation \
                  and the cluster can open one"
             }
-            Self::Unreached => "the connection to the API server failed: check the server address in the kubeconfig",
+            Self::ConnectionFailed => "the connection to the API server failed: check the server address in the kubeconfig",
             Self::Closed => {
-                "the API server closed the connection without an answer: it may be starting or stopping; if this stays, \
+                "the API server closed the connection without an answer: it may be starting or stopping; if this persists, \
                  whoever runs the cluster should look at it"
             }
             Self::Unavailable(code) => {
@@ -148,7 +148,7 @@ impl Failure {
                 "no connection to the API server in time: the machine is down or a firewall drops the packets; whoever runs \
                  the cluster or the network can tell"
             }
-            Self::Silent => {
+            Self::NoAnswer => {
                 "the API server accepted the connection and did not answer in time: it is overloaded or hangs; whoever runs \
                  the cluster should look at it"
             }
@@ -165,14 +165,14 @@ impl Failure {
             }
             Self::UntrustedCertificate => {
                 "the certificate of the API server is not signed by the authority in the kubeconfig: the cluster was \
-                 set up anew, or something else answers at its address; if it is right, store its new kubeconfig"
+                 set up again, or something else answers at its address; if it is right, store its new kubeconfig"
             }
-            Self::OtherName => {
+            Self::WrongName => {
                 "the certificate of the API server is for another name than the server address in the kubeconfig: use an \
                  address it names, or set `tls-server-name`"
             }
             Self::OutdatedCertificate => {
-                "the certificate of the API server is outside its time of validity: whoever runs the cluster has to renew it, \
+                "the certificate of the API server is outside its validity period: whoever runs the cluster has to renew it, \
                  or a clock is wrong"
             }
             Self::BadCertificate => {
@@ -183,14 +183,14 @@ impl Failure {
                  which whoever runs the cluster can give"
             }
             Self::TlsFailed => {
-                "no encrypted connection to the API server can be agreed on: whoever runs the cluster can tell which versions \
-                 of TLS it speaks"
+                "no TLS connection to the API server can be negotiated: whoever runs the cluster can tell which versions \
+                 of TLS it supports"
             }
             Self::NotTls => {
-                "what answers at the server address does not speak TLS: if the cluster is meant to be reached without, the \
-                 address in the kubeconfig starts with http://, else it is the wrong port"
+                "what answers at the server address does not speak TLS: if the cluster is meant to be reached without TLS, the \
+                 address in the kubeconfig must start with http://; otherwise the port is wrong"
             }
-            Self::NotPlain => {
+            Self::TlsRequired => {
                 "what answers at the server address wants TLS: the address in the kubeconfig has to start with https://"
             }
             Self::NotKubernetes => {
@@ -202,7 +202,7 @@ impl Failure {
                  server itself in the kubeconfig"
             }
             Self::TooLarge => "the answer of the API server is larger than is read",
-            Self::Busy => "the API server asks to be left alone for a while (429): try again later",
+            Self::Busy => "the API server limits the rate of requests (429): try again later",
             Self::UnusableKubeconfig(what) => {
                 return format!("the kubeconfig cannot be used: {what}; store a new one");
             }
@@ -213,8 +213,8 @@ impl Failure {
         .to_owned()
     }
 
-    /// As the outcome of a look.
-    pub(super) fn into_look(self) -> ProbeResult {
+    /// Converts it to the result of a probe.
+    pub(super) fn into_probe_result(self) -> ProbeResult {
         let (code, reason) = (self.code(), self.message());
         match self.class() {
             Class::Unreachable | Class::TimedOut => ProbeResult::NoAnswer { code, reason },
@@ -222,7 +222,7 @@ impl Failure {
         }
     }
 
-    /// As the reason why one section is missing from a view.
+    /// The error that a view shows for one section.
     pub(super) fn of_section(&self, section: Section) -> ReadError {
         let title = section.title();
         let fault = match self {
@@ -245,15 +245,15 @@ impl Failure {
         ReadError { fault, message }
     }
 
-    /// Whether the client that met it should not be used again.
-    pub(super) const fn spoils_client(&self) -> bool {
+    /// Whether the client that met it must be discarded.
+    pub(super) const fn discards_client(&self) -> bool {
         !matches!(
             self,
             Self::Forbidden | Self::NothingAllowed | Self::NotServed | Self::TooMany | Self::Busy | Self::Expired(_)
         )
     }
 
-    /// What an error of the HTTP client means, found in the chain of its causes.
+    /// The failure behind an error of the HTTP client, found in its chain of causes.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -262,7 +262,7 @@ impl Failure {
             }
             next = error.source();
         }
-        Self::Unreached
+        Self::ConnectionFailed
     }
 
     fn of_one(error: &(dyn Error + 'static)) -> Option<Self> {
@@ -280,7 +280,7 @@ impl Failure {
             return Some(Self::of_tls(error));
         }
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            // What an I/O error carries is not among its sources.
+            // The inner error of an I/O error is not among its sources.
             if let Some(inner) = error.get_ref() {
                 let inner: &(dyn Error + 'static) = inner;
                 return Self::of_one(inner)
@@ -293,7 +293,7 @@ impl Failure {
         if error.is_parse() || error.is_parse_too_large() {
             Some(Self::NotKubernetes)
         } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-            // The latter two if it was closed before the request was on its way.
+            // The latter two if it was closed before the request was sent.
             Some(Self::Closed)
         } else {
             None
@@ -307,7 +307,7 @@ impl Failure {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::NotConnected
             | io::ErrorKind::BrokenPipe => Some(Self::Closed),
-            io::ErrorKind::TimedOut => Some(Self::Silent),
+            io::ErrorKind::TimedOut => Some(Self::NoAnswer),
             _ => None,
         }
     }
@@ -317,7 +317,7 @@ impl Failure {
         match error {
             Tls::InvalidCertificate(reason) => match reason {
                 CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UntrustedCertificate,
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::OtherName,
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::WrongName,
                 CertificateError::Expired
                 | CertificateError::ExpiredContext { .. }
                 | CertificateError::NotValidYet

@@ -9,12 +9,12 @@ use url::form_urlencoded;
 
 use super::{Limits, client::ApiClient, failure::Failure};
 
-/// Objects asked for at a time.
+/// Objects per page.
 const PAGE: usize = 500;
-/// From this size on an answer is parsed on a thread of its own.
+/// Larger responses are parsed on a separate thread.
 const LARGE: usize = 64 * 1024;
 
-/// A part of a list as Kubernetes sends it.
+/// A page of a list as Kubernetes sends it.
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
 struct Page<T> {
@@ -22,7 +22,7 @@ struct Page<T> {
     kind: Option<String>,
     #[serde(default)]
     metadata: PageMetadata,
-    /// Always there; null where Go had an empty list.
+    /// Always present; null where Go had an empty list.
     #[serde(deserialize_with = "Option::deserialize")]
     items: Option<Vec<T>>,
 }
@@ -32,7 +32,7 @@ struct PageMetadata {
     r#continue: Option<String>,
 }
 
-/// What was read of a list, and why it is not all of it.
+/// The items that were read of a list, and why it is incomplete.
 pub(super) struct Listed<T> {
     pub(super) items: Vec<T>,
     pub(super) failure: Option<Failure>,
@@ -40,8 +40,8 @@ pub(super) struct Listed<T> {
 
 /// Reads the list at `path`.
 ///
-/// The continuation of a list expires after some minutes (410). The list is then begun again, once; if that expires as well it goes
-/// on with what the server offers, where objects may have changed between pages.
+/// The continue token of a list expires after a few minutes (410). The list is then read again from the start, once. If the token
+/// expires again, reading continues with the token that the server offers; objects may then have changed between pages.
 pub(super) async fn list<T: DeserializeOwned + Send + 'static>(
     client: &ApiClient,
     path: &str,
@@ -66,7 +66,7 @@ pub(super) async fn list<T: DeserializeOwned + Send + 'static>(
                 token = page.metadata.r#continue.filter(|token| !token.is_empty());
                 match &token {
                     None => return Listed { items, failure: None },
-                    // A server that sends us round in circles.
+                    // The server repeats a token and would keep us in a loop.
                     Some(token) if !seen.insert(token.clone()) => {
                         return Listed { items, failure: Some(Failure::NotKubernetes) };
                     }
@@ -85,7 +85,7 @@ pub(super) async fn list<T: DeserializeOwned + Send + 'static>(
     }
 }
 
-/// Whether at least one object of the list may be read: the cheapest request that needs credentials and a right.
+/// Whether at least one object of the list may be read: the cheapest request that needs credentials and a permission.
 pub(super) async fn may_list(client: &ApiClient, path: &str) -> Result<(), Failure> {
     let body = client.get(&query(path, 1, None)).await?;
     parse::<serde::de::IgnoredAny>(body).await.map(drop)

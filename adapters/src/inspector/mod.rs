@@ -1,7 +1,7 @@
-//! Reads live Kubernetes clusters with kubeconfigs of people who are not trusted.
+//! Reads live Kubernetes clusters with kubeconfigs of untrusted users.
 //!
-//! [`connect`] decides where a connection may go, [`client`] makes requests of bounded size, [`list`] reads lists page by page,
-//! [`read`] puts looks and snapshots together, and [`failure`] says in words for people what went wrong.
+//! [`connect`] decides where a connection may go, [`client`] makes requests of limited size, [`list`] reads lists page by page,
+//! [`read`] combines requests to probes and snapshots, and [`failure`] explains to people what went wrong.
 
 mod client;
 mod connect;
@@ -32,20 +32,20 @@ use client::ApiClient;
 use connect::Connector;
 use failure::Failure;
 
-/// How long to wait and how much to read.
+/// Time limits, and how much to read.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Until a connection is made.
+    /// Time limit for connecting.
     pub connect: Duration,
-    /// For a whole look. A view gets its time from who asks for it.
+    /// Time limit for a whole probe. The time limit of a view is given by its caller.
     pub probe: Duration,
     /// How long an unused connection is kept.
     pub idle: Duration,
-    /// Most bytes of one answer; a list of 500 large pods has some 10 MB.
+    /// Maximum bytes of one response; a list of 500 large pods has about 10 MB.
     pub body_bytes: usize,
-    /// Most objects of one kind that are shown.
+    /// Maximum number of objects of one kind that are shown.
     pub objects: usize,
-    /// Most clients kept ready, each with up to two connections.
+    /// Maximum number of cached clients, each with up to two connections.
     pub clients: usize,
 }
 
@@ -57,13 +57,13 @@ impl Default for Limits {
             idle: Duration::from_secs(90),
             body_bytes: 32 * 1024 * 1024,
             objects: 20_000,
-            // Some 40 kB each with their connections; to make one anew takes half a millisecond.
+            // About 40 kB each with its connections; creating a new one takes half a millisecond.
             clients: 256,
         }
     }
 }
 
-/// Identity of a kubeconfig: a digest, so that the cache holds no second copy of a secret.
+/// A digest that identifies a kubeconfig, so that the cache holds no second copy of a secret.
 type Fingerprint = [u8; 32];
 
 /// Reads live clusters through their API.
@@ -74,7 +74,7 @@ pub struct KubeInspector {
 }
 
 impl KubeInspector {
-    /// An inspector that connects to addresses `rules` allow.
+    /// An inspector that connects only to addresses that `rules` allow.
     #[must_use]
     pub fn new(rules: AddressRules, limits: Limits) -> Self {
         Self { connector: Connector::new(rules, limits.connect), clients: Cache::new(limits.clients), limits }
@@ -86,21 +86,21 @@ impl KubeInspector {
         if let Some(client) = self.clients.get(&fingerprint) {
             return Ok((fingerprint, client));
         }
-        let access = ApiAccess::of(kubeconfig).ok_or(Failure::UnusableKubeconfig("it is not a checked one"))?;
+        let access = ApiAccess::of(kubeconfig).ok_or(Failure::UnusableKubeconfig("it has not been validated"))?;
         let (connector, limits) = (self.connector.clone(), self.limits.clone());
-        // Only the system's certificates are read from files. Threads for nothing cost memory: each has a heap of its own.
+        // Only the system's certificates are read from files. Unneeded threads would cost memory, because each has a separate heap.
         let client = if access.authorities.is_some() {
             ApiClient::new(&access, connector, &limits)?
         } else {
             let made = spawn_blocking(move || ApiClient::new(&access, connector, &limits)).await;
-            made.map_err(|_| Failure::UnusableKubeconfig("it makes no client"))??
+            made.map_err(|_| Failure::UnusableKubeconfig("no client can be created from it"))??
         };
         self.clients.insert(fingerprint, client.clone());
         Ok((fingerprint, client))
     }
 
-    /// Runs `read` with the kubeconfig's client. A connection kept from last time may have been closed by the other side meanwhile,
-    /// so what ends with a closed connection is tried again with a new one, once.
+    /// Runs `read` with the kubeconfig's client. The server may have closed a connection that was kept from an earlier request, so a
+    /// request that ends with a closed connection is repeated once with a new one.
     async fn with_client<T, F: Future<Output = Result<T, Failure>>>(
         &self,
         kubeconfig: &Kubeconfig,
@@ -109,11 +109,11 @@ impl KubeInspector {
         let mut outcome = Err(Failure::Closed);
         for _ in 0..2 {
             let (fingerprint, client) = self.client(kubeconfig).await?;
-            // If this future is dropped by a deadline, the client is forgotten as well: what hangs once would hang again.
-            let mut spoilt = Forget { clients: &self.clients, fingerprint, armed: true };
+            // If a deadline drops this future, the client is discarded as well: what hung once would hang again.
+            let mut discard = Discard { clients: &self.clients, fingerprint, armed: true };
             outcome = read(client).await;
-            spoilt.armed = outcome.as_ref().is_err_and(Failure::spoils_client);
-            drop(spoilt);
+            discard.armed = outcome.as_ref().is_err_and(Failure::discards_client);
+            drop(discard);
             if !matches!(outcome, Err(Failure::Closed)) {
                 break;
             }
@@ -123,21 +123,21 @@ impl KubeInspector {
 
     async fn snapshot(&self, kubeconfig: &Kubeconfig, slices: bool, within: Duration) -> Result<Snapshot, Failure> {
         let deadline = Instant::now() + within;
-        // Lists that are late are left out of the view; the rest of it is wanted nevertheless.
+        // Lists that are late are left out of the view; the rest is still returned.
         let lists = deadline - within / 20;
         let read = self.with_client(kubeconfig, |client| read::snapshot(client, &self.limits, lists, slices));
-        timeout_at(deadline, read).await.unwrap_or(Err(Failure::Silent))
+        timeout_at(deadline, read).await.unwrap_or(Err(Failure::NoAnswer))
     }
 }
 
-/// Forgets a client unless told otherwise.
-struct Forget<'a> {
+/// Removes a client from the cache when it is dropped while `armed`.
+struct Discard<'a> {
     clients: &'a Cache<Fingerprint, ApiClient>,
     fingerprint: Fingerprint,
     armed: bool,
 }
 
-impl Drop for Forget<'_> {
+impl Drop for Discard<'_> {
     fn drop(&mut self) {
         if self.armed {
             self.clients.remove(&self.fingerprint);
@@ -149,25 +149,25 @@ impl Drop for Forget<'_> {
 impl ClusterInspector for KubeInspector {
     async fn probe(&self, kubeconfig: &Kubeconfig) -> ProbeResult {
         let read = self.with_client(kubeconfig, read::probe);
-        match timeout(self.limits.probe, read).await.unwrap_or(Err(Failure::Silent)) {
+        match timeout(self.limits.probe, read).await.unwrap_or(Err(Failure::NoAnswer)) {
             Ok(version) => ProbeResult::Reached { version },
-            Err(failure) => failure.into_look(),
+            Err(failure) => failure.into_probe_result(),
         }
     }
 
     async fn status(&self, kubeconfig: &Kubeconfig, within: Duration) -> Result<ClusterStatus, InspectError> {
-        put_together(self.snapshot(kubeconfig, false, within).await?).await
+        build_view(self.snapshot(kubeconfig, false, within).await?).await
     }
 
     async fn topology(&self, kubeconfig: &Kubeconfig, within: Duration) -> Result<Topology, InspectError> {
-        put_together(self.snapshot(kubeconfig, true, within).await?).await
+        build_view(self.snapshot(kubeconfig, true, within).await?).await
     }
 }
 
-/// Makes a view of a snapshot, which takes a while for a large one.
-async fn put_together<T: From<Snapshot> + Send + 'static>(snapshot: Snapshot) -> Result<T, InspectError> {
+/// Builds a view from a snapshot, which takes a while for a large one.
+async fn build_view<T: From<Snapshot> + Send + 'static>(snapshot: Snapshot) -> Result<T, InspectError> {
     let made = spawn_blocking(move || T::from(snapshot)).await;
-    made.map_err(|_| InspectError::Refused("what the cluster answered cannot be put together".to_owned()))
+    made.map_err(|_| InspectError::Refused("the cluster's answers cannot be combined into a view".to_owned()))
 }
 
 impl std::fmt::Debug for KubeInspector {

@@ -1,4 +1,4 @@
-//! Looks and snapshots, put together from single requests.
+//! Probes and snapshots, combined from single requests.
 
 use futures::{StreamExt, future::BoxFuture, stream};
 use kqueen_domain::kubernetes::{Section, Snapshot, VersionInfo};
@@ -12,7 +12,7 @@ use super::{
     list::{Listed, list, may_list},
 };
 
-/// Lists read at the same time from one cluster.
+/// Number of lists that are read from one cluster at the same time.
 const PARALLEL: usize = 4;
 
 const fn path(section: Section) -> &'static str {
@@ -30,26 +30,26 @@ const fn path(section: Section) -> &'static str {
     }
 }
 
-/// The version of a cluster that accepts us. Since the version is told to anybody, lists are asked for as well: one of them that
-/// may be read proves that the credentials are good and of use.
+/// The version of a cluster that accepts our credentials. Anyone may read the version, so lists are requested as well: one list that
+/// may be read proves that the credentials are valid and have permissions.
 pub(super) async fn probe(client: ApiClient) -> Result<String, Failure> {
     let version = version(&client).await?;
-    // Those a restricted user most often may read come first.
+    // The lists that restricted users can most often read come first.
     let probes =
         [Section::Namespaces].into_iter().chain(Section::LISTS.into_iter().filter(|it| *it != Section::Namespaces));
-    let mut refusals = Vec::new();
+    let mut failures = Vec::new();
     for section in probes {
         match may_list(&client, path(section)).await {
-            // It knows who we are before it decides that it is too busy.
+            // The server authenticates a request before it decides that it is too busy.
             Ok(()) | Err(Failure::Busy) => return Ok(shown(version)),
-            Err(refusal @ (Failure::Forbidden | Failure::NotServed)) => refusals.push(refusal),
+            Err(failure @ (Failure::Forbidden | Failure::NotServed)) => failures.push(failure),
             Err(failure) => return Err(failure),
         }
     }
-    Err(of_all(refusals))
+    Err(of_all(failures))
 }
 
-/// What `/version` says; nothing if we may not ask.
+/// The answer of `/version`; `None` if we may not read it.
 async fn version(client: &ApiClient) -> Result<Option<VersionInfo>, Failure> {
     match client.get(path(Section::Version)).await {
         Ok(body) => match serde_json::from_slice::<VersionInfo>(&body) {
@@ -62,7 +62,7 @@ async fn version(client: &ApiClient) -> Result<Option<VersionInfo>, Failure> {
     }
 }
 
-/// The version as it is kept and shown: one short line, whatever the server says.
+/// The version as it is stored and shown: one short line, whatever the server returns.
 fn shown(version: Option<VersionInfo>) -> String {
     let numbers = |version: &VersionInfo| Some(format!("v{}.{}", version.major.as_ref()?, version.minor.as_ref()?));
     let version = version.and_then(|it| it.git_version.clone().or_else(|| numbers(&it))).unwrap_or_default();
@@ -70,11 +70,11 @@ fn shown(version: Option<VersionInfo>) -> String {
     if line.is_empty() { "(unknown version)".to_owned() } else { line }
 }
 
-/// What came of one section, waiting to be put in its place.
-type Placed = Box<dyn FnOnce(&mut Snapshot) + Send>;
+/// Stores the result of one section in a snapshot.
+type Apply = Box<dyn FnOnce(&mut Snapshot) + Send>;
 
-/// Everything that is shown of a cluster. Sections that fail, or are not there at `deadline`, are named in its errors; if there is
-/// nothing to show at all, that is the failure.
+/// Everything that is shown of a cluster. Sections that fail, or are not read by `deadline`, are listed in its errors; if no section
+/// can be read, that is the failure.
 pub(super) async fn snapshot(
     client: ApiClient,
     limits: &Limits,
@@ -86,7 +86,7 @@ pub(super) async fn snapshot(
         snapshot.errors.insert(Section::Version, Failure::Forbidden.of_section(Section::Version));
     }
     let read = Read { client: &client, limits, deadline };
-    let mut sections: Vec<BoxFuture<'_, (Option<Failure>, Placed)>> = vec![
+    let mut sections: Vec<BoxFuture<'_, (Option<Failure>, Apply)>> = vec![
         read.section(Section::Pods, |all| &mut all.pods),
         read.section(Section::ReplicaSets, |all| &mut all.replica_sets),
         read.section(Section::Deployments, |all| &mut all.deployments),
@@ -102,8 +102,8 @@ pub(super) async fn snapshot(
     let mut failures = Vec::new();
     let count = sections.len();
     let mut done = stream::iter(sections).buffer_unordered(PARALLEL);
-    while let Some((failure, place)) = done.next().await {
-        place(&mut snapshot);
+    while let Some((failure, apply)) = done.next().await {
+        apply(&mut snapshot);
         failures.extend(failure.filter(|failure| *failure != Failure::TooMany));
     }
     if failures.len() < count {
@@ -112,11 +112,11 @@ pub(super) async fn snapshot(
     Err(of_all(failures))
 }
 
-/// What it means that nothing could be read. What is not about rights tells more than what is.
+/// The failure to report if nothing could be read. One that is not about permissions says more than one that is.
 fn of_all(failures: Vec<Failure>) -> Failure {
     let forbidden = failures.contains(&Failure::Forbidden);
-    let telling = failures.into_iter().find(|failure| !matches!(failure, Failure::Forbidden | Failure::NotServed));
-    telling.unwrap_or(if forbidden { Failure::NothingAllowed } else { Failure::NotKubernetes })
+    let specific = failures.into_iter().find(|failure| !matches!(failure, Failure::Forbidden | Failure::NotServed));
+    specific.unwrap_or(if forbidden { Failure::NothingAllowed } else { Failure::NotKubernetes })
 }
 
 struct Read<'a> {
@@ -126,23 +126,23 @@ struct Read<'a> {
 }
 
 impl<'a> Read<'a> {
-    /// Reads one section, to be put where `target` says.
+    /// Reads one section, to be stored in the field that `target` returns.
     fn section<T: DeserializeOwned + Send + 'static>(
         &self,
         section: Section,
         target: fn(&mut Snapshot) -> &mut Vec<T>,
-    ) -> BoxFuture<'a, (Option<Failure>, Placed)> {
+    ) -> BoxFuture<'a, (Option<Failure>, Apply)> {
         let (client, limits, deadline) = (self.client, self.limits, self.deadline);
         Box::pin(async move {
             let read = timeout_at(deadline, list::<T>(client, path(section), limits)).await;
             let Listed { items, failure } =
-                read.unwrap_or_else(|_| Listed { items: Vec::new(), failure: Some(Failure::Silent) });
+                read.unwrap_or_else(|_| Listed { items: Vec::new(), failure: Some(Failure::NoAnswer) });
             let error = failure.as_ref().map(|failure| failure.of_section(section));
-            let place: Placed = Box::new(move |snapshot: &mut Snapshot| {
+            let apply: Apply = Box::new(move |snapshot: &mut Snapshot| {
                 *target(snapshot) = items;
                 snapshot.errors.extend(error.map(|error| (section, error)));
             });
-            (failure, place)
+            (failure, apply)
         })
     }
 }

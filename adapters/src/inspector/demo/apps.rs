@@ -1,21 +1,21 @@
-//! Deployments with what belongs to them: replica sets, pods, volumes and services.
+//! Deployments with their replica sets, pods, volumes and services.
 
 use serde_json::{Value, json};
 
 use super::{
     workload::{Exposed, Workload},
-    world::{CSI_DRIVER, Place, Placed, World, node_ip},
+    world::{CSI_DRIVER, ScheduledPod, SimulatedNode, World, node_ip},
 };
 use crate::engine::DEMO_DOMAIN;
 
 const STORAGE_CLASS: &str = "simulated-ssd";
 
 impl World<'_> {
-    /// A deployment, its replica sets, pods, claim and volume, and the service in front of them.
+    /// Adds a deployment, its replica sets, pods, claim and volume, and the service in front of them.
     pub(super) fn add(&mut self, workload: &Workload) {
         let Workload { namespace, name, .. } = *workload;
         let labels = json!({"app": name});
-        let replicas = workload.replicas.on(self.places.len());
+        let replicas = workload.replicas.on(self.nodes.len());
         let set =
             format!("{name}-{}", self.letters("ReplicaSet", &format!("{namespace}/{name}/{}", workload.image), 9));
         let claim = workload.storage.map(|gib| self.add_storage(workload, gib));
@@ -30,7 +30,7 @@ impl World<'_> {
         let owner = self.owner("apps/v1", "Deployment", namespace, name);
         let sets = [
             Some((set.clone(), workload.image, replicas)),
-            workload.before.map(|image| {
+            workload.previous_image.map(|image| {
                 let earlier = self.letters("ReplicaSet", &format!("{namespace}/{name}/{image}"), 9);
                 (format!("{name}-{earlier}"), image, 0)
             }),
@@ -47,21 +47,21 @@ impl World<'_> {
             self.lists.replica_sets.push(object);
         }
         let owner = self.owner("apps/v1", "ReplicaSet", namespace, &set);
-        let mut placed = Vec::new();
+        let mut scheduled = Vec::new();
         for index in 0..replicas {
-            let Some(place) = self.place_for(&format!("{set}/{index}")) else { continue };
-            // A pod that is on another node is another pod.
-            let suffix = self.letters("Pod", &format!("{set}/{index}/{}", self.places[place].name), 5);
+            let Some(node_index) = self.node_for(&format!("{set}/{index}")) else { continue };
+            // A pod on another node is a different pod.
+            let suffix = self.letters("Pod", &format!("{set}/{index}/{}", self.nodes[node_index].name), 5);
             let pod = format!("{set}-{suffix}");
             let spec = template(workload.image)["spec"].take();
-            self.add_pod(place, namespace, &pod, &labels, owner.clone(), spec);
+            self.add_pod(node_index, namespace, &pod, &labels, owner.clone(), spec);
             if let Some((_, volume)) = &claim {
-                self.places[place].volumes.push(volume.clone());
+                self.nodes[node_index].volumes.push(volume.clone());
             }
-            placed.push(Placed { uid: self.uid("Pod", namespace, &pod), name: pod });
+            scheduled.push(ScheduledPod { uid: self.uid("Pod", namespace, &pod), name: pod });
         }
         if let Some(exposed) = &workload.service {
-            self.add_service(workload, exposed, &labels, &placed);
+            self.add_service(workload, exposed, &labels, &scheduled);
         }
     }
 
@@ -110,17 +110,17 @@ impl World<'_> {
         spec
     }
 
-    /// A pod on a node, running since the node has joined and the cluster was ready.
+    /// Adds a pod on a node, running since the node joined and the cluster was ready.
     pub(super) fn add_pod(
         &mut self,
-        place: usize,
+        node_index: usize,
         namespace: &str,
         name: &str,
         labels: &Value,
         owner: Value,
         mut spec: Value,
     ) {
-        let Place { name: node, joined, pods, .. } = &self.places[place];
+        let SimulatedNode { name: node, joined, pods, .. } = &self.nodes[node_index];
         let since = (*joined).max(self.began);
         spec["nodeName"] = node.as_str().into();
         let container = &spec["containers"][0];
@@ -129,12 +129,13 @@ impl World<'_> {
             .map(|kind| json!({"type": kind, "status": "True", "lastTransitionTime": since}));
         let mut metadata = self.metadata("Pod", namespace, name, labels, Some(owner));
         metadata["creationTimestamp"] = json!(since);
-        let pod_ip = if spec["hostNetwork"] == true { node_ip(place) } else { format!("10.244.{place}.{}", pods + 2) };
+        let pod_ip =
+            if spec["hostNetwork"] == true { node_ip(node_index) } else { format!("10.244.{node_index}.{}", pods + 2) };
         let pod = json!({
             "metadata": metadata,
             "spec": spec,
             "status": {
-                "phase": "Running", "hostIP": node_ip(place), "podIP": pod_ip, "qosClass": "Burstable",
+                "phase": "Running", "hostIP": node_ip(node_index), "podIP": pod_ip, "qosClass": "Burstable",
                 "startTime": since,
                 "conditions": conditions,
                 "containerStatuses": [{
@@ -143,11 +144,11 @@ impl World<'_> {
                 }],
             },
         });
-        self.places[place].pods += 1;
+        self.nodes[node_index].pods += 1;
         self.lists.pods.push(pod);
     }
 
-    /// A claim with the volume that was made for it; their names.
+    /// Adds a claim with its volume; returns their names.
     fn add_storage(&mut self, workload: &Workload, gib: u32) -> (String, String) {
         let Workload { namespace, name, .. } = *workload;
         let claim = format!("{name}-data");
@@ -179,7 +180,7 @@ impl World<'_> {
         (claim, volume)
     }
 
-    fn add_service(&mut self, workload: &Workload, exposed: &Exposed, selector: &Value, pods: &[Placed]) {
+    fn add_service(&mut self, workload: &Workload, exposed: &Exposed, selector: &Value, pods: &[ScheduledPod]) {
         let Exposed { name, port, public, addon } = *exposed;
         let namespace = workload.namespace;
         let mut labels = selector.clone();
@@ -189,7 +190,7 @@ impl World<'_> {
         let mut metadata = self.metadata("Service", namespace, name, &labels, None);
         if let Some(addon) = addon {
             metadata["annotations"] = json!({"kqueen/name": addon.name});
-            if addon.has_pages {
+            if addon.has_page {
                 metadata["annotations"]["kqueen/link"] = format!("https://{name}.{}{DEMO_DOMAIN}/", self.id).into();
             }
         }
@@ -212,7 +213,8 @@ impl World<'_> {
             service["status"]["loadBalancer"] = json!({"ingress": [{"ip": address}]});
         }
         self.lists.services.push(service);
-        let reference = |pod: &Placed| json!({"kind": "Pod", "namespace": namespace, "name": pod.name, "uid": pod.uid});
+        let reference =
+            |pod: &ScheduledPod| json!({"kind": "Pod", "namespace": namespace, "name": pod.name, "uid": pod.uid});
         let endpoints = pods.iter().map(|pod| json!({"targetRef": reference(pod)}));
         self.add_slice(namespace, name, endpoints.collect());
     }
@@ -225,7 +227,7 @@ impl World<'_> {
         self.lists.slices.push(json!({"metadata": metadata, "endpoints": endpoints}));
     }
 
-    /// The service through which pods reach the API server, which is no pod of the cluster.
+    /// Adds the service through which pods reach the API server, which is not a pod of the cluster.
     pub(super) fn add_kubernetes_service(&mut self) {
         let labels = json!({"component": "apiserver", "provider": "kubernetes"});
         self.lists.services.push(json!({

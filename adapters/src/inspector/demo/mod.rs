@@ -1,6 +1,6 @@
-//! Answers for simulated clusters, whose API nobody can connect to; every other cluster is read by the inspector behind it.
+//! Answers for simulated clusters, which have no API to connect to; every other cluster is read by the inner inspector.
 //!
-//! [`workload`] says what runs in every such cluster, [`world`] makes Kubernetes objects of it with the help of [`apps`] and [`nodes`].
+//! [`workload`] lists what runs in every such cluster, [`world`] builds Kubernetes objects from it with [`apps`] and [`nodes`].
 
 mod apps;
 mod nodes;
@@ -23,15 +23,15 @@ use secrecy::ExposeSecret;
 
 use crate::engine::{DEMO_DOMAIN, DemoCloud, DemoCluster, DemoMoment};
 
-/// Reads simulated clusters, and leaves all others to another inspector.
+/// Reads simulated clusters, and passes all others to another inspector.
 pub struct DemoInspector {
     inner: Arc<dyn ClusterInspector>,
     cloud: Arc<DemoCloud>,
 }
 
-/// The simulated cluster a kubeconfig leads to, if it is one.
+/// The simulated cluster that a kubeconfig points to, if it is one.
 fn simulated(kubeconfig: &Kubeconfig) -> Option<(ClusterId, ApiAccess)> {
-    // Nearly all lead elsewhere, and reading them costs something.
+    // Nearly all kubeconfigs are for other clusters, and parsing them takes time.
     if !kubeconfig.expose().contains(DEMO_DOMAIN) {
         return None;
     }
@@ -47,12 +47,12 @@ impl DemoInspector {
         Self { inner, cloud }
     }
 
-    /// The cluster, if it answers and lets in who asks.
+    /// The cluster, if it answers and accepts the credentials.
     fn reach(&self, id: ClusterId, access: &ApiAccess) -> Result<(DemoCluster, DemoMoment), InspectError> {
-        let silent = |why: &str| InspectError::Unreachable(format!("the simulated cluster does not answer: {why}"));
-        let (cluster, moment) = self.cloud.cluster(id).ok_or_else(|| silent("it is not there any more"))?;
+        let no_answer = |why: &str| InspectError::Unreachable(format!("the simulated cluster does not answer: {why}"));
+        let (cluster, moment) = self.cloud.cluster(id).ok_or_else(|| no_answer("it does not exist any more"))?;
         if !moment.answers {
-            return Err(silent("it is being made or taken down"));
+            return Err(no_answer("it is being created or deleted"));
         }
         let token = access.credentials.token.as_ref().map(ExposeSecret::expose_secret);
         if token != Some(cluster.bearer_token().as_str()) {
@@ -63,8 +63,7 @@ impl DemoInspector {
 
     fn snapshot(&self, id: ClusterId, access: &ApiAccess) -> Result<Snapshot, InspectError> {
         let (cluster, moment) = self.reach(id, access)?;
-        let unreadable =
-            |_| InspectError::Refused("the simulated cluster answers something that cannot be read".to_owned());
+        let unreadable = |_| InspectError::Refused("the answer of the simulated cluster cannot be read".to_owned());
         world::snapshot(id, &cluster, &moment, self.cloud.now()).map_err(unreadable)
     }
 }

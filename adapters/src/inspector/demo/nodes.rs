@@ -1,17 +1,17 @@
-//! Nodes, and what each runs on its own account.
+//! Nodes, and the static pod that each of them runs.
 
 use serde_json::{Value, json};
 
-use super::world::{CSI_DRIVER, Place, World, node_ip};
+use super::world::{CSI_DRIVER, SimulatedNode, World, node_ip};
 use crate::engine::DemoCluster;
 
 impl World<'_> {
-    /// The nodes, with the proxy that each runs itself, and knowing what is on them.
+    /// Adds the nodes, each with its kube-proxy. Called last, because a node lists the volumes on it.
     pub(super) fn add_nodes(&mut self) {
         let image = format!("registry.k8s.io/kube-proxy:v{}", self.cluster.kubernetes_version);
-        for index in 0..self.places.len() {
-            let node = self.places[index].name.clone();
-            // A pod that a node runs on its own account belongs to it.
+        for index in 0..self.nodes.len() {
+            let node = self.nodes[index].name.clone();
+            // A static pod is owned by its node.
             let owner = self.owner("v1", "Node", "", &node);
             let spec = json!({
                 "hostNetwork": true, "priorityClassName": "system-node-critical", "restartPolicy": "Always",
@@ -27,7 +27,7 @@ impl World<'_> {
     }
 
     fn node(&self, index: usize) -> Value {
-        let Place { name, uid, joined, volumes, .. } = &self.places[index];
+        let SimulatedNode { name, uid, joined, volumes, .. } = &self.nodes[index];
         let DemoCluster { region, size, .. } = self.cluster;
         let (cpu, gib) = match size.as_str() {
             "small" => (2, 8),

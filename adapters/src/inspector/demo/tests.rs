@@ -11,7 +11,7 @@ use kqueen_domain::{
     operation::NetworkPolicy,
     port::{
         clock::{Clock, SetClock},
-        engine::{ClusterSpec, Engine, ProviderCredentials as ProviderAccess},
+        engine::{ClusterSpec, Engine, ProviderCredentials},
     },
     reason::ReasonCode,
     secret::{SecretMap, SecretValue},
@@ -22,15 +22,15 @@ use uuid::Uuid;
 use super::*;
 use crate::engine::DemoEngine;
 
-/// How long a view may take, which these take nothing of.
+/// Time limit of a view; these views take no time.
 const WITHIN: Duration = Duration::from_secs(1);
 
-/// Counts what it is asked, and knows nothing.
+/// Counts its calls, and rejects all of them.
 #[derive(Default)]
 struct Elsewhere(Mutex<u32>);
 
 impl Elsewhere {
-    fn asked(&self) -> u32 {
+    fn calls(&self) -> u32 {
         *self.0.lock().unwrap()
     }
 
@@ -58,39 +58,39 @@ struct World {
     engine: DemoEngine,
     elsewhere: Arc<Elsewhere>,
     inspector: DemoInspector,
-    credentials: ProviderAccess,
+    credentials: ProviderCredentials,
     spec: ClusterSpec,
 }
 
 impl World {
-    /// A cluster that runs.
+    /// A running cluster.
     async fn new(parameters: Value) -> (Self, Kubeconfig) {
         let clock = Arc::new(SetClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap()));
         let cloud = DemoCloud::open(None, clock.clone()).await;
         let elsewhere = Arc::new(Elsewhere::default());
         let parameters = SecretValue::from(parameters).into_map().unwrap();
-        let mark = OwnershipTag { installation: Uuid::from_u128(1), cluster: ClusterId::from(Uuid::from_u128(7)) };
+        let tag = OwnershipTag { installation: Uuid::from_u128(1), cluster: ClusterId::from(Uuid::from_u128(7)) };
         let world = Self {
             clock,
             engine: DemoEngine::new(cloud.clone()),
             inspector: DemoInspector::new(elsewhere.clone(), cloud),
             elsewhere,
-            credentials: ProviderAccess { provisioner: ProvisionerId::random(), parameters: SecretMap::new() },
-            spec: ClusterSpec { tag: mark, name: "web".into(), parameters, known: Vec::new() },
+            credentials: ProviderCredentials { provisioner: ProvisionerId::random(), parameters: SecretMap::new() },
+            spec: ClusterSpec { tag, name: "web".into(), parameters, known: Vec::new() },
         };
         world.engine.deploy(&world.credentials, &world.spec).await.unwrap();
-        world.pass(20);
+        world.advance(20);
         let given = world.engine.kubeconfig(&world.credentials, &world.spec).await.unwrap();
         (world, parse(&given, &AddressRules::default()).unwrap())
     }
 
-    fn pass(&self, seconds: i64) {
+    fn advance(&self, seconds: i64) {
         self.clock.advance(TimeDelta::seconds(seconds));
     }
 
     async fn resize(&self, node_count: u32) {
         self.engine.resize(&self.credentials, &self.spec, node_count).await.unwrap();
-        self.pass(8);
+        self.advance(8);
     }
 }
 
@@ -98,7 +98,7 @@ fn kubeconfig(given: &Value) -> Kubeconfig {
     parse(&given.clone().into(), &AddressRules::default()).unwrap()
 }
 
-fn leading_to(server: &str, token: &str) -> Kubeconfig {
+fn pointing_to(server: &str, token: &str) -> Kubeconfig {
     kubeconfig(&json!({
         "clusters": [{"name": "c", "cluster": {"server": server}}],
         "users": [{"name": "u", "user": {"token": token}}],
@@ -106,7 +106,7 @@ fn leading_to(server: &str, token: &str) -> Kubeconfig {
     }))
 }
 
-/// Every object that is there, with its kind.
+/// Every object in the snapshot, with its kind.
 fn objects(snapshot: &Snapshot) -> Vec<(&'static str, &ObjectMeta)> {
     let mut all: Vec<(&'static str, &ObjectMeta)> = Vec::new();
     all.extend(snapshot.namespaces.iter().map(|it| ("Namespace", &it.metadata)));
@@ -148,7 +148,7 @@ fn claims(pod: &Pod) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn everything_refers_to_something_that_is_there() {
+async fn all_references_resolve() {
     for parameters in [
         json!({"node_count": 1}),
         json!({"node_count": 3, "network_policy": "CALICO"}),
@@ -157,15 +157,15 @@ async fn everything_refers_to_something_that_is_there() {
         let (world, kubeconfig) = World::new(parameters.clone()).await;
         let snapshot = world.inspector.status(&kubeconfig, WITHIN).await.unwrap().snapshot;
         assert!(snapshot.errors.is_empty());
-        are_objects_sound(&snapshot);
-        do_references_lead_somewhere(&snapshot);
-        do_workloads_add_up(&snapshot);
+        assert_objects_are_valid(&snapshot);
+        assert_references_resolve(&snapshot);
+        assert_workloads_are_consistent(&snapshot);
         assert_eq!(snapshot.nodes.len(), usize::try_from(parameters["node_count"].as_u64().unwrap()).unwrap());
     }
 }
 
-/// Each object has an identity of its own, is labelled, and in a namespace that is there.
-fn are_objects_sound(snapshot: &Snapshot) {
+/// Each object has a unique identity, is labelled, and is in a namespace that exists.
+fn assert_objects_are_valid(snapshot: &Snapshot) {
     let all = objects(snapshot);
     assert_eq!(identities(snapshot).len(), all.len());
     assert_eq!(all.iter().map(|(_, it)| it.uid.as_deref().unwrap()).collect::<BTreeSet<_>>().len(), all.len());
@@ -173,14 +173,14 @@ fn are_objects_sound(snapshot: &Snapshot) {
     for (kind, metadata) in all {
         assert_eq!(label(metadata, "kqueen/simulated"), Some("true"), "{kind} {:?}", metadata.name);
         assert!(metadata.creation_timestamp.is_some() && metadata.name.is_some());
-        let is_of_the_cluster = ["Namespace", "Node", "PersistentVolume"].contains(&kind);
-        assert_eq!(metadata.namespace.is_none(), is_of_the_cluster, "{kind} {:?}", metadata.name);
-        assert!(is_of_the_cluster || namespaces.contains(&metadata.namespace.as_deref()), "{:?}", metadata.namespace);
+        let is_cluster_scoped = ["Namespace", "Node", "PersistentVolume"].contains(&kind);
+        assert_eq!(metadata.namespace.is_none(), is_cluster_scoped, "{kind} {:?}", metadata.name);
+        assert!(is_cluster_scoped || namespaces.contains(&metadata.namespace.as_deref()), "{:?}", metadata.namespace);
     }
 }
 
-fn do_references_lead_somewhere(snapshot: &Snapshot) {
-    let there = identities(snapshot);
+fn assert_references_resolve(snapshot: &Snapshot) {
+    let existing = identities(snapshot);
     for (kind, metadata) in objects(snapshot) {
         let owners = metadata.owner_references.as_deref().unwrap_or_default();
         let must_have_one = ["Pod", "ReplicaSet", "EndpointSlice"].contains(&kind);
@@ -190,7 +190,7 @@ fn do_references_lead_somewhere(snapshot: &Snapshot) {
             let namespace = if owner_kind == "Node" { None } else { metadata.namespace.clone() };
             let identity =
                 (owner_kind, namespace.unwrap_or_default(), owner.name.clone().unwrap(), owner.uid.clone().unwrap());
-            assert!(there.contains(&identity), "{kind} {:?} belongs to {identity:?}", metadata.name);
+            assert!(existing.contains(&identity), "{kind} {:?} belongs to {identity:?}", metadata.name);
         }
     }
     for pod in &snapshot.pods {
@@ -219,7 +219,7 @@ fn do_references_lead_somewhere(snapshot: &Snapshot) {
     }
 }
 
-fn do_workloads_add_up(snapshot: &Snapshot) {
+fn assert_workloads_are_consistent(snapshot: &Snapshot) {
     for set in &snapshot.replica_sets {
         let owned = snapshot
             .pods
@@ -247,22 +247,22 @@ fn do_workloads_add_up(snapshot: &Snapshot) {
         assert_eq!(all.iter().copied().flatten().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
     };
     addresses(snapshot.services.iter().map(|it| it.spec.cluster_ip.as_deref()).collect());
-    let own = snapshot.pods.iter().filter(|it| it.spec.host_network != Some(true));
-    addresses(own.map(|it| it.status.pod_ip.as_deref()).collect());
+    let with_pod_ip = snapshot.pods.iter().filter(|it| it.spec.host_network != Some(true));
+    addresses(with_pod_ip.map(|it| it.status.pod_ip.as_deref()).collect());
     let attached: usize = snapshot.nodes.iter().map(|it| it.status.volumes_attached.as_ref().map_or(0, Vec::len)).sum();
     assert_eq!(attached, snapshot.persistent_volumes.len());
 }
 
 #[tokio::test]
-async fn a_cluster_shows_what_it_was_asked_to_be() {
+async fn a_cluster_shows_the_requested_parameters() {
     let parameters = json!({"node_count": 2, "size": "small", "kubernetes_version": "1.33.6"});
     let (world, kubeconfig) = World::new(parameters).await;
     let version = "v1.33.6-simulated".to_owned();
     assert_eq!(world.inspector.probe(&kubeconfig).await, ProbeResult::Reached { version: version.clone() });
     let status = world.inspector.status(&kubeconfig, WITHIN).await.unwrap();
-    let told = status.snapshot.version.as_ref().unwrap();
+    let reported = status.snapshot.version.as_ref().unwrap();
     assert_eq!(
-        (told.git_version.as_ref(), told.major.as_deref(), told.minor.as_deref()),
+        (reported.git_version.as_ref(), reported.major.as_deref(), reported.minor.as_deref()),
         (Some(&version), Some("1"), Some("33"))
     );
     for node in &status.snapshot.nodes {
@@ -279,14 +279,14 @@ async fn a_cluster_shows_what_it_was_asked_to_be() {
 }
 
 #[tokio::test]
-async fn the_graph_has_every_kind_and_no_loose_end() {
+async fn the_graph_has_every_kind_and_no_isolated_object() {
     let (world, kubeconfig) = World::new(json!({})).await;
     let graph = world.inspector.topology(&kubeconfig, WITHIN).await.unwrap();
     assert_eq!(graph.kinds().len(), 8);
     let linked: BTreeSet<_> = graph.relations.iter().flat_map(|it| [&it.source, &it.target]).collect();
-    let loose: Vec<_> = graph.items.iter().filter(|(uid, _)| !linked.contains(uid)).map(|(_, item)| item).collect();
+    let isolated: Vec<_> = graph.items.iter().filter(|(uid, _)| !linked.contains(uid)).map(|(_, item)| item).collect();
     // Namespaces that come with a cluster may be empty.
-    assert!(loose.iter().all(|item| item.kind() == "Namespace"), "{loose:?}");
+    assert!(isolated.iter().all(|item| item.kind() == "Namespace"), "{isolated:?}");
     let leads = |from: &str, to: &str| {
         graph.relations.iter().any(|it| graph.items[&it.source].kind() == from && graph.items[&it.target].kind() == to)
     };
@@ -306,31 +306,31 @@ async fn the_graph_has_every_kind_and_no_loose_end() {
 async fn the_same_cluster_has_the_same_objects_each_time() {
     let (world, kubeconfig) = World::new(json!({"node_count": 3})).await;
     let first = world.inspector.status(&kubeconfig, WITHIN).await.unwrap().snapshot;
-    world.pass(3600);
+    world.advance(3600);
     let second = world.inspector.status(&kubeconfig, WITHIN).await.unwrap().snapshot;
     assert_eq!(identities(&first), identities(&second));
     assert_eq!(first.pods, second.pods);
 
     world.resize(5).await;
     let larger = world.inspector.status(&kubeconfig, WITHIN).await.unwrap().snapshot;
-    do_references_lead_somewhere(&larger);
-    do_workloads_add_up(&larger);
+    assert_references_resolve(&larger);
+    assert_workloads_are_consistent(&larger);
     let nodes = |snapshot: &Snapshot| uids(&snapshot.nodes, |it| &it.metadata).len();
     assert_eq!((nodes(&first), nodes(&larger)), (3, 5));
     let (before, after) = (identities(&first), identities(&larger));
-    let kinds_gone: BTreeSet<_> = before.difference(&after).map(|(kind, ..)| kind.as_str()).collect();
-    assert!(kinds_gone.is_subset(&BTreeSet::from(["Pod"])), "only pods move: {kinds_gone:?}");
+    let removed_kinds: BTreeSet<_> = before.difference(&after).map(|(kind, ..)| kind.as_str()).collect();
+    assert!(removed_kinds.is_subset(&BTreeSet::from(["Pod"])), "only pods move: {removed_kinds:?}");
     assert!(before.intersection(&after).any(|(kind, ..)| kind == "Pod"), "and not all of them");
     let joined: Vec<_> = larger.nodes.iter().map(|it| it.metadata.creation_timestamp.unwrap()).collect();
     assert!(joined.is_sorted() && joined[3] > joined[2] + TimeDelta::minutes(50), "{joined:?}");
 
     world.resize(3).await;
     let again = world.inspector.status(&kubeconfig, WITHIN).await.unwrap().snapshot;
-    assert_eq!(identities(&again), before, "what it was, it is again");
+    assert_eq!(identities(&again), before, "the same objects are back");
 }
 
 #[tokio::test]
-async fn who_enforces_network_policy_is_seen() {
+async fn the_network_policy_provider_is_shown() {
     let (world, kubeconfig) = World::new(json!({})).await;
     let enforcers = async || {
         let deployments = world.inspector.status(&kubeconfig, WITHIN).await.unwrap().snapshot.deployments;
@@ -340,33 +340,33 @@ async fn who_enforces_network_policy_is_seen() {
     assert!(enforcers().await.is_empty());
     let policy = NetworkPolicy { provider: "CALICO".into(), enabled: true };
     world.engine.set_network_policy(&world.credentials, &world.spec, &policy).await.unwrap();
-    world.pass(5);
+    world.advance(5);
     assert_eq!(enforcers().await, ["calico-kube-controllers", "calico-typha"]);
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_not_there_does_not_answer() {
+async fn a_missing_cluster_does_not_answer() {
     let (world, kubeconfig) = World::new(json!({})).await;
     world.engine.destroy(&world.credentials, &world.spec).await.unwrap();
     for _ in 0..2 {
         assert!(matches!(world.inspector.probe(&kubeconfig).await, ProbeResult::NoAnswer { .. }));
         assert!(matches!(world.inspector.status(&kubeconfig, WITHIN).await, Err(InspectError::Unreachable(_))));
         assert!(matches!(world.inspector.topology(&kubeconfig, WITHIN).await, Err(InspectError::Unreachable(_))));
-        world.pass(6);
+        world.advance(6);
     }
     world.engine.deploy(&world.credentials, &world.spec).await.unwrap();
     assert!(
         matches!(world.inspector.probe(&kubeconfig).await, ProbeResult::NoAnswer { .. }),
-        "nor while it is being made"
+        "nor while it is being created"
     );
-    assert_eq!(world.elsewhere.asked(), 0);
+    assert_eq!(world.elsewhere.calls(), 0);
 }
 
 #[tokio::test]
-async fn knowing_a_clusters_id_lets_nobody_in() {
+async fn the_id_of_a_cluster_alone_gives_no_access() {
     let (world, _) = World::new(json!({})).await;
     let server = format!("https://{}.demo.kqueen.invalid:6443", world.spec.tag.cluster);
-    let guessed = leading_to(&server, "simulated-00000000000000000000000000000000");
+    let guessed = pointing_to(&server, "simulated-00000000000000000000000000000000");
     assert!(
         matches!(world.inspector.probe(&guessed).await, ProbeResult::Refused { reason, .. } if reason.contains("credentials"))
     );
@@ -374,7 +374,7 @@ async fn knowing_a_clusters_id_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn other_clusters_are_left_to_the_inspector_behind() {
+async fn other_clusters_are_read_by_the_inner_inspector() {
     let (world, _) = World::new(json!({})).await;
     for server in [
         "https://10.0.0.1:6443",
@@ -382,7 +382,7 @@ async fn other_clusters_are_left_to_the_inspector_behind() {
         "https://web.demo.kqueen.invalid:6443",
         "https://00000000-0000-0000-0000-000000000007.demo.kqueen.invalid.example:6443",
     ] {
-        let (before, kubeconfig) = (world.elsewhere.asked(), leading_to(server, "t"));
+        let (before, kubeconfig) = (world.elsewhere.calls(), pointing_to(server, "t"));
         assert!(
             matches!(world.inspector.probe(&kubeconfig).await, ProbeResult::Refused { reason, .. } if reason == "elsewhere")
         );
@@ -390,6 +390,6 @@ async fn other_clusters_are_left_to_the_inspector_behind() {
             world.inspector.status(&kubeconfig, WITHIN).await.is_err()
                 && world.inspector.topology(&kubeconfig, WITHIN).await.is_err()
         );
-        assert_eq!(world.elsewhere.asked(), before + 3, "{server}");
+        assert_eq!(world.elsewhere.calls(), before + 3, "{server}");
     }
 }

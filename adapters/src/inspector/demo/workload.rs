@@ -1,10 +1,10 @@
-//! What runs in every simulated cluster: what a cluster needs itself, something that watches it, and a small shop.
+//! What runs in every simulated cluster: system components, monitoring and a small shop.
 
-/// The namespaces, each with what it is for.
+/// The namespaces of a simulated cluster.
 pub(super) const NAMESPACES: [&str; 6] =
     ["default", "kube-node-lease", "kube-public", "kube-system", "monitoring", "shop"];
 
-/// A deployment with what belongs to it.
+/// A deployment with its service and storage.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Workload {
     pub(super) namespace: &'static str,
@@ -15,13 +15,13 @@ pub(super) struct Workload {
     /// CPU in millicores, memory in MiB.
     pub(super) requests: (u32, u32),
     pub(super) service: Option<Exposed>,
-    /// GiB of storage that outlives its pods.
+    /// Persistent storage in GiB.
     pub(super) storage: Option<u32>,
-    /// The image it had before it was last rolled out.
-    pub(super) before: Option<&'static str>,
+    /// The image before the last rollout.
+    pub(super) previous_image: Option<&'static str>,
 }
 
-/// How many pods a deployment keeps.
+/// How many replicas a deployment has.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Replicas {
     Fixed(usize),
@@ -43,7 +43,7 @@ impl Replicas {
 pub(super) struct Exposed {
     pub(super) name: &'static str,
     pub(super) port: u16,
-    /// Reached from outside, through a load balancer.
+    /// Reachable from outside, through a load balancer.
     pub(super) public: bool,
     pub(super) addon: Option<Addon>,
 }
@@ -52,8 +52,8 @@ pub(super) struct Exposed {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Addon {
     pub(super) name: &'static str,
-    /// Whether it has pages to open.
-    pub(super) has_pages: bool,
+    /// Whether it has a web page.
+    pub(super) has_page: bool,
 }
 
 const NONE: Workload = Workload {
@@ -65,15 +65,15 @@ const NONE: Workload = Workload {
     requests: (100, 128),
     service: None,
     storage: None,
-    before: None,
+    previous_image: None,
 };
 
 const fn internal(name: &'static str, port: u16) -> Option<Exposed> {
     Some(Exposed { name, port, public: false, addon: None })
 }
 
-const fn addon(name: &'static str, port: u16, shown: &'static str, has_pages: bool) -> Option<Exposed> {
-    Some(Exposed { name, port, public: false, addon: Some(Addon { name: shown, has_pages }) })
+const fn addon(name: &'static str, port: u16, shown: &'static str, has_page: bool) -> Option<Exposed> {
+    Some(Exposed { name, port, public: false, addon: Some(Addon { name: shown, has_page }) })
 }
 
 const EVERYWHERE: [Workload; 8] = [
@@ -119,7 +119,7 @@ const EVERYWHERE: [Workload; 8] = [
         port: 8080,
         replicas: Replicas::ByNodes,
         service: Some(Exposed { name: "web", port: 80, public: true, addon: None }),
-        before: Some("registry.example/shop/web:2.3.1"),
+        previous_image: Some("registry.example/shop/web:2.3.1"),
         ..NONE
     },
     Workload {
@@ -170,7 +170,7 @@ const CILIUM: [Workload; 1] = [Workload {
     ..NONE
 }];
 
-/// What runs where `enforcer` enforces network policy, or nobody does.
+/// The workloads of a cluster whose network policy is enforced by `enforcer`, if by any.
 pub(super) fn workloads(enforcer: Option<&str>) -> impl Iterator<Item = Workload> {
     let enforcing: &[Workload] = match enforcer {
         None => &[],

@@ -1,5 +1,5 @@
-//! The Kubernetes objects of a simulated cluster, as its API server would list them. They follow from the cluster's id, its nodes and
-//! its network policy alone: asking again gives the same objects with the same identities, and a node more moves few pods.
+//! The Kubernetes objects of a simulated cluster, as its API server would list them. They depend only on the cluster's id, its nodes and
+//! its network policy: another read gives the same objects with the same identities, and an additional node moves few pods.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::workload::{NAMESPACES, workloads};
 use crate::engine::{DemoCluster, DemoMoment};
 
-/// On every object, as there is nothing behind it.
+/// The label of every object, because none of them is real.
 const LABEL: &str = "kqueen/simulated";
 pub(super) const CSI_DRIVER: &str = "disk.demo.kqueen.invalid";
 
@@ -50,7 +50,7 @@ fn read<T: DeserializeOwned>(objects: Vec<Value>) -> serde_json::Result<Vec<T>> 
     objects.into_iter().map(serde_json::from_value).collect()
 }
 
-/// The objects so far.
+/// The objects that have been built so far.
 #[derive(Default)]
 pub(super) struct Lists {
     pub(super) nodes: Vec<Value>,
@@ -63,8 +63,8 @@ pub(super) struct Lists {
     pub(super) slices: Vec<Value>,
 }
 
-/// A node with what has been put on it so far.
-pub(super) struct Place {
+/// A node with what has been scheduled on it so far.
+pub(super) struct SimulatedNode {
     pub(super) name: String,
     pub(super) uid: Uuid,
     pub(super) joined: DateTime<Utc>,
@@ -72,8 +72,8 @@ pub(super) struct Place {
     pub(super) volumes: Vec<String>,
 }
 
-/// A pod that was placed, as others refer to it.
-pub(super) struct Placed {
+/// A scheduled pod, as other objects refer to it.
+pub(super) struct ScheduledPod {
     pub(super) name: String,
     pub(super) uid: Uuid,
 }
@@ -82,9 +82,9 @@ pub(super) struct World<'a> {
     pub(super) id: ClusterId,
     pub(super) cluster: &'a DemoCluster,
     pub(super) now: DateTime<Utc>,
-    /// When the first node had joined, and what comes with it was made.
+    /// When the first node had joined and the cluster's objects were created.
     pub(super) began: DateTime<Utc>,
-    pub(super) places: Vec<Place>,
+    pub(super) nodes: Vec<SimulatedNode>,
     pub(super) lists: Lists,
 }
 
@@ -95,14 +95,14 @@ impl<'a> World<'a> {
             cluster,
             now,
             began: moment.nodes.first().copied().unwrap_or_default(),
-            places: Vec::new(),
+            nodes: Vec::new(),
             lists: Lists::default(),
         };
         for (index, joined) in moment.nodes.iter().enumerate() {
             let name =
                 format!("demo-{}-{}", world.letters("pool", "", 5), world.letters("node", &index.to_string(), 5));
             let uid = world.uid("Node", "", &name);
-            world.places.push(Place { name, uid, joined: *joined, pods: 0, volumes: Vec::new() });
+            world.nodes.push(SimulatedNode { name, uid, joined: *joined, pods: 0, volumes: Vec::new() });
         }
         world
     }
@@ -117,17 +117,17 @@ impl<'a> World<'a> {
         uuid::Builder::from_random_bytes(self.digest(kind, namespace, name)).into_uuid()
     }
 
-    /// Letters as Kubernetes puts them behind generated names.
+    /// Letters like those that Kubernetes appends to generated names.
     pub(super) fn letters(&self, kind: &str, name: &str, count: usize) -> String {
         const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         let digest = self.digest(kind, "letters", name);
         digest.iter().take(count).map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect()
     }
 
-    /// The node a pod is on: of all nodes the one that hashes highest with it, by which a node more or less moves only the pods that
-    /// are on it.
-    pub(super) fn place_for(&self, pod: &str) -> Option<usize> {
-        (0..self.places.len()).max_by_key(|index| self.digest("place", pod, &self.places[*index].name))
+    /// The node that a pod runs on: the one with the highest hash for that pod, so that adding or removing a node moves only the pods
+    /// of that node (rendezvous hashing).
+    pub(super) fn node_for(&self, pod: &str) -> Option<usize> {
+        (0..self.nodes.len()).max_by_key(|index| self.digest("place", pod, &self.nodes[*index].name))
     }
 
     pub(super) fn metadata(
@@ -186,7 +186,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// Where a node is reached inside of the cluster.
+/// The IP address of a node inside the cluster.
 pub(super) fn node_ip(index: usize) -> String {
     format!("10.128.0.{}", index + 10)
 }
