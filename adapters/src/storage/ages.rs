@@ -1,5 +1,5 @@
-//! When clusters were last observed, in batches: a fixed number of shards, each rewritten whole when something in it has moved.
-//! A round of observations of every cluster is then a few writes that touch no cluster's record or revision.
+//! When clusters were last observed, in a fixed number of shards. A shard is rewritten as a whole when one of its times has changed.
+//! Observing every cluster then takes a few writes, which touch no cluster's record or revision.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::record::Unreadable;
 
-/// How many shards there are. Part of the key layout: a change of it needs a migration.
+/// Number of shards. Part of the key layout: changing it needs a migration.
 const SHARDS: u8 = 64;
 
 /// Bytes of one entry: the id and milliseconds since 1970.
@@ -27,7 +27,7 @@ const FORMAT: u8 = 1;
 pub(crate) struct Shard(u8);
 
 impl Shard {
-    /// The shard a cluster's age is kept in. The last byte of a random UUID is random.
+    /// The shard that stores a cluster's observation time. The last byte of a random UUID is random.
     pub(crate) fn of(cluster: ClusterId) -> Self {
         Self(cluster.uuid().as_bytes()[15] % SHARDS)
     }
@@ -43,7 +43,7 @@ impl fmt::Display for Shard {
     }
 }
 
-/// The ages in one shard, in milliseconds since 1970.
+/// The observation times in one shard, in milliseconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Page {
     /// The revision it was read at, 0 if it has never been written.
@@ -81,21 +81,21 @@ impl Page {
         bytes
     }
 
-    /// Takes over the times that are newer than those known; whether there was one.
+    /// Takes over the times that are newer than the known ones; returns whether there was one.
     pub(crate) fn advance(&mut self, times: &[(ClusterId, DateTime<Utc>)]) -> bool {
-        let mut moved = false;
+        let mut changed = false;
         for (cluster, at) in times {
             let at = at.timestamp_millis();
             let known = self.entries.entry(*cluster).or_insert(i64::MIN);
             if *known < at {
                 *known = at;
-                moved = true;
+                changed = true;
             }
         }
-        moved
+        changed
     }
 
-    /// Leaves out clusters that are gone.
+    /// Removes clusters that do not exist any more.
     pub(crate) fn retain(&mut self, clusters: &BTreeSet<ClusterId>) {
         self.entries.retain(|cluster, _| clusters.contains(cluster));
     }
@@ -107,7 +107,7 @@ impl Page {
     }
 }
 
-/// What every shard holds, as the feed last told.
+/// The contents of every shard, as the feed last reported them.
 #[derive(Debug, Default)]
 pub(crate) struct Ages(Mutex<BTreeMap<Shard, Page>>);
 
@@ -116,12 +116,12 @@ impl Ages {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known of a shard.
+    /// The known contents of a shard.
     pub(crate) fn page(&self, shard: Shard) -> Page {
         self.lock().get(&shard).cloned().unwrap_or_default()
     }
 
-    /// A shard was written; what is new in it.
+    /// Takes over a shard that was written; returns what is new in it.
     pub(crate) fn put(&self, shard: Shard, page: Page) -> Vec<(ClusterId, DateTime<Utc>)> {
         let mut pages = self.lock();
         let known = pages.entry(shard).or_default();
@@ -130,7 +130,7 @@ impl Ages {
         newer
     }
 
-    /// A cluster is gone: its age is left out when its shard is written next.
+    /// Removes a deleted cluster; its time is left out when its shard is written next.
     pub(crate) fn forget(&self, cluster: ClusterId) {
         if let Some(page) = self.lock().get_mut(&Shard::of(cluster)) {
             page.entries.remove(&cluster);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_survives_its_bytes() {
+    fn a_page_is_read_back_from_its_bytes() {
         let mut page = Page::default();
         assert!(page.advance(&[(ClusterId::random(), at(5)), (ClusterId::random(), at(1_790_000_000_123))]));
         page.revision = 7;
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn older_times_do_not_move_an_age() {
+    fn older_times_do_not_change_an_entry() {
         let cluster = ClusterId::random();
         let mut page = Page::default();
         assert!(page.advance(&[(cluster, at(10))]));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_and_newer_formats_are_told_apart() {
+    fn damage_and_newer_formats_are_distinguished() {
         assert!(matches!(Page::read(&[], 1), Err(Unreadable::Damaged { .. })));
         assert!(matches!(Page::read(&[FORMAT, 1], 1), Err(Unreadable::Damaged { .. })));
         assert!(matches!(Page::read(&[FORMAT + 1], 1), Err(Unreadable::Newer { format: 2, known: 1, .. })));

@@ -1,4 +1,4 @@
-//! What the stores need from a place to keep bytes: an ordered map with conditional transactions and a feed of what was committed.
+//! The interface of a storage backend: an ordered map of bytes with conditional transactions and a feed of committed changes.
 //! Implemented by [`memory`](super::memory), [`sled`](super::sled) and [`etcd`](super::etcd); what the bytes mean is not known here.
 
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
@@ -19,14 +19,14 @@ pub(crate) struct Stored {
     pub(crate) revision: u64,
 }
 
-/// What must hold of a key for a transaction to be carried out.
+/// A condition on a key for a transaction to be committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Test {
-    /// The key is not there.
+    /// The key does not exist.
     Absent,
-    /// The key is there.
+    /// The key exists.
     Present,
-    /// The key is there and was last written at that revision.
+    /// The key exists and was last written at that revision.
     At(u64),
     /// No key starts with this one.
     NothingBelow,
@@ -40,9 +40,9 @@ pub(crate) enum Refusal {
     Taken(&'static str),
     InUse,
     Dangling(&'static str),
-    /// The creation was asked for before.
+    /// The idempotency key was used before.
     Claimed,
-    /// The term the writer leads by has ended.
+    /// The writer's term as leader has ended.
     NotLeader,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Precondition {
     pub(crate) key: Key,
     pub(crate) test: Test,
     refusal: Refusal,
-    /// What it means when [`Test::At`] finds nothing there.
+    /// The refusal if the key of [`Test::At`] does not exist.
     gone: Refusal,
 }
 
@@ -74,7 +74,8 @@ pub(crate) enum Write {
     Delete(Key),
 }
 
-/// Conditions and writes that happen together or not at all. Conditions are judged in order: the first that fails names the reason.
+/// Conditions and writes that are carried out together or not at all. Conditions are checked in order: the first that fails gives the
+/// refusal.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Transaction {
     pub(crate) conditions: Vec<Precondition>,
@@ -87,20 +88,20 @@ impl Transaction {
         self
     }
 
-    /// The key must be there at the expected revision: `Missing` if it is gone, `Conflict` if it is newer.
+    /// The key must exist at the expected revision: `Missing` if it is gone, `Conflict` if it is newer.
     pub(crate) fn unchanged(&mut self, key: Key, expected: Revision) -> &mut Self {
         let (test, refusal) = (Test::At(expected.0), Refusal::Conflict);
         self.conditions.push(Precondition { key, test, refusal, gone: Refusal::Missing });
         self
     }
 
-    /// Something that belongs to the record must be at the expected revision: `Conflict` if it has changed, is gone, or is there
-    /// although nothing is expected.
+    /// A key that belongs to the record must be at the expected revision: `Conflict` if it has changed, is gone, or exists although it
+    /// is expected not to.
     pub(crate) fn as_expected(&mut self, key: Key, expected: Option<Revision>) -> &mut Self {
         self.require(key, expected.map_or(Test::Absent, |expected| Test::At(expected.0)), Refusal::Conflict)
     }
 
-    /// The term must not have ended. Goes first: whoever does not lead any more is told so, whatever else has changed.
+    /// The term must not have ended. Goes first: a writer that is not the leader any more gets `NotLeader`, whatever else has changed.
     pub(crate) fn within(&mut self, term: Option<Term>) -> &mut Self {
         match term {
             Some(Term::Held(revision)) => self.require(key::leader(), Test::At(revision.0), Refusal::NotLeader),
@@ -118,8 +119,8 @@ impl Transaction {
         self
     }
 
-    /// Judges the conditions by what `state` knows. `Err` carries the first refusal.
-    pub(crate) fn judge<E>(&self, state: &impl State<Error = E>) -> Result<Result<(), Refusal>, E> {
+    /// Checks the conditions against `state`. The inner `Err` is the first refusal.
+    pub(crate) fn check<E>(&self, state: &impl State<Error = E>) -> Result<Result<(), Refusal>, E> {
         for condition in &self.conditions {
             let key = &condition.key;
             let holds = match condition.test {
@@ -138,14 +139,14 @@ impl Transaction {
         Ok(Ok(()))
     }
 
-    /// Whether the read model has to hear of it.
+    /// Whether it changes what the read model shows.
     pub(crate) fn is_shown(&self) -> bool {
         self.writes.iter().any(|write| match write {
             Write::Put(key, _) | Write::Delete(key) => key.is_shown(),
         })
     }
 
-    /// What the feed says once this is committed at `revision`.
+    /// The events to report once this is committed at `revision`.
     pub(crate) fn into_events(self, revision: u64) -> impl Iterator<Item = Event> {
         self.writes.into_iter().filter_map(move |write| match write {
             Write::Put(key, value) if key.is_shown() => Some(Event::Put(key, Stored { value, revision })),
@@ -155,21 +156,21 @@ impl Transaction {
     }
 }
 
-/// What conditions are judged by.
+/// The state that conditions are checked against.
 pub(crate) trait State {
     type Error;
-    /// The revision a key was last written at, `None` if it is not there.
+    /// The revision a key was last written at, `None` if it does not exist.
     fn revision(&self, key: &Key) -> Result<Option<u64>, Self::Error>;
     /// Whether there is a key that starts with `prefix`.
     fn anything_below(&self, prefix: &Key) -> Result<bool, Self::Error>;
 }
 
-/// Why a transaction was not, or perhaps not, carried out.
+/// Why a transaction was not committed, or perhaps not.
 #[derive(Debug)]
 pub(crate) enum CommitError {
     /// A condition did not hold; nothing was written.
     Refused(Refusal),
-    /// The store did not answer, or could not make the write durable. It may have been carried out all the same.
+    /// The store did not answer, or could not make the write durable. It may have been committed all the same.
     Unavailable(BoxError),
 }
 
@@ -205,13 +206,13 @@ pub(crate) type Everything<'a> = dyn Iterator<Item = Result<(Key, Stored), BoxEr
 
 /// Where a backend reports what was committed.
 pub(crate) trait Feed: Send + Sync {
-    /// What transactions committed, whole transactions in the order of their revisions.
+    /// Takes committed changes: whole transactions in the order of their revisions.
     fn apply(&self, events: Vec<Event>);
-    /// Everything that is there; replaces what was reported before. Takes it piece by piece, so that it is not in memory twice.
-    /// Blocks for as long as `everything` does.
+    /// Takes everything that is stored; replaces what was reported before. It is read piece by piece, so that it is not in memory
+    /// twice. Blocks for as long as `everything` does.
     ///
     /// # Errors
-    /// `everything` ended in an error, or something in it cannot be read; what was reported before still stands.
+    /// `everything` ended in an error, or something in it cannot be read; what was reported before then remains.
     fn replace(&self, everything: &mut Everything<'_>) -> Result<(), StoreError>;
 }
 
@@ -226,24 +227,24 @@ pub(crate) struct Slice {
 /// An ordered map of keys to bytes.
 #[async_trait]
 pub(crate) trait Backend: Send + Sync {
-    /// Fills the feed with what is there and keeps it up to date from now on. Called once, before anything that is shown is written.
+    /// Fills the feed with what is stored and keeps it up to date from then on. Called once, before anything that is shown is written.
     async fn start(&self, feed: Arc<dyn Feed>) -> Result<(), StoreError>;
-    /// Carries out a transaction: returns its revision once it is durable and, if it [is shown](Transaction::is_shown), fed.
+    /// Commits a transaction: returns its revision once it is durable and, if it [is shown](Transaction::is_shown), reported to the feed.
     async fn commit(&self, transaction: Transaction) -> Result<u64, CommitError>;
     /// The newest value of a key.
     async fn get(&self, key: &Key) -> Result<Option<Stored>, BoxError>;
     /// Up to `limit` entries whose keys start with `prefix`, in order, after `after`.
     async fn scan(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Slice, BoxError>;
-    /// Whether the feed has reported every transaction that was acknowledged anywhere before this call; `false` as well when somebody has
-    /// to be asked for that.
+    /// Whether the feed has reported every transaction that was acknowledged anywhere before this call; also `false` if only a request
+    /// to the store can tell.
     fn is_caught_up(&self) -> bool {
         false
     }
-    /// Returns once it has.
+    /// Returns once the feed has reported them.
     async fn caught_up(&self) -> Result<(), BoxError>;
     /// Whether the store answers and the feed is alive.
     async fn ready(&self) -> Result<(), BoxError>;
-    /// Stops feeding and lets go of files and connections. Writes end as [`CommitError::Unavailable`] from then on.
+    /// Stops the feed and closes files and connections. Writes fail as [`CommitError::Unavailable`] from then on.
     async fn close(&self);
 }
 

@@ -1,9 +1,9 @@
 //! Sealing of secrets: AES-256-GCM, bound to the key the value is stored under.
 //!
 //! From each secret key of the settings a master key is derived with argon2id and a salt that belongs to the store, and from that,
-//! with HKDF-SHA-256, one key per purpose. Values are sealed with the newest key and opened with whichever they name. A sealed value
-//! is `1 | key id (8) | nonce (12) | ciphertext and tag`, with the whole storage key as associated data: moved to another key it
-//! does not open.
+//! with HKDF-SHA-256, one key per purpose. Values are sealed with the newest key and opened with the one they name. A sealed value is
+//! `1 | key id (8) | nonce (12) | ciphertext and tag`, with the whole storage key as associated data: a value that is moved to another
+//! key cannot be opened.
 
 use kqueen_domain::port::store::StoreError;
 use ring::{
@@ -33,7 +33,7 @@ pub(crate) enum CipherError {
     Damaged,
     #[error("the sealed value is of a newer format: run the release that wrote it, or a later one")]
     Newer,
-    #[error("the operating system gives no random numbers")]
+    #[error("the operating system provides no random numbers")]
     NoRandomness,
     #[error("the parameters of the key derivation are out of range")]
     Derivation,
@@ -50,7 +50,7 @@ impl From<CipherError> for StoreError {
     }
 }
 
-/// Names a secret key without telling it.
+/// Identifies a secret key without revealing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct KeyId([u8; ID_LEN]);
 
@@ -60,7 +60,7 @@ impl std::fmt::Display for KeyId {
     }
 }
 
-/// How master keys are derived for one store; stored there, so that it can be made stronger later.
+/// The parameters from which master keys are derived for one store; stored there, so that they can be made stronger later.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Derivation {
     format: u32,
@@ -130,7 +130,7 @@ pub(crate) struct Cipher {
 }
 
 impl Cipher {
-    /// Derives the keys: some 40 ms of processor time for each, so not on the async runtime.
+    /// Derives the keys, which takes about 40 ms of CPU time each: do not call it on the async runtime.
     pub(crate) fn new(
         newest: &SecretString,
         previous: &[SecretString],
@@ -155,7 +155,7 @@ impl Cipher {
         value.first() == Some(&FORMAT) && value.get(1..=ID_LEN) == Some(&self.newest.id.0)
     }
 
-    /// A key of its own for `purpose`: the same on every replica, another one after the secret key was changed.
+    /// A separate key for `purpose`: the same on every replica, and a different one after the secret key has changed.
     pub(crate) fn derive(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>, CipherError> {
         expand(&self.newest.derived, &format!("purpose: {purpose}"))
     }
@@ -186,7 +186,7 @@ impl Cipher {
         let key = self.all().find(|key| key.id.0 == id).ok_or(CipherError::UnknownKey)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CipherError::Damaged)?;
         let (text, tag) = body.split_last_chunk::<TAG>().ok_or(CipherError::Damaged)?;
-        // Of the text's length, so that whoever keeps it need not copy it.
+        // Allocated with the exact length of the text, so that callers need not copy it.
         let mut plain = Zeroizing::new(text.to_vec());
         let aad = Aad::from(at.as_bytes());
         key.sealing
@@ -206,7 +206,7 @@ mod tests {
     use crate::storage::key::{all_claims, all_sealed};
 
     fn derivation() -> Derivation {
-        // As cheap as argon2 allows: these tests are about what is done with the keys.
+        // As cheap as argon2 allows: these tests are about the use of the keys.
         Derivation { format: 1, salt: [7; 16], memory_kib: 8, passes: 1, lanes: 1 }
     }
 
@@ -216,18 +216,18 @@ mod tests {
     }
 
     #[test]
-    fn a_value_opens_where_it_was_sealed_and_nowhere_else() {
+    fn a_value_opens_only_under_the_key_it_was_sealed_for() {
         let cipher = cipher("one", &[]);
         let (here, there) = (all_sealed(), all_claims());
         let sealed = cipher.seal(&here, b"secret").unwrap();
         let opened = cipher.open(&here, &sealed).unwrap();
-        assert_eq!((&**opened, opened.capacity()), (&b"secret"[..], 6), "who keeps the text need not copy it");
+        assert_eq!((&**opened, opened.capacity()), (&b"secret"[..], 6), "callers need not copy the text");
         assert_eq!(cipher.open(&there, &sealed), Err(CipherError::Damaged));
         assert!(!sealed.windows(6).any(|part| part == b"secret"));
     }
 
     #[test]
-    fn every_changed_bit_is_noticed() {
+    fn every_changed_bit_is_detected() {
         let cipher = cipher("one", &[]);
         let here = all_sealed();
         let sealed = cipher.seal(&here, b"secret").unwrap();
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_key_reads_and_the_newest_writes() {
+    fn an_earlier_key_opens_and_the_newest_seals() {
         let here = all_sealed();
         let old = cipher("old", &[]).seal(&here, b"secret").unwrap();
         let both = cipher("new", &["older", "old"]);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn purposes_have_keys_of_their_own() {
+    fn each_purpose_has_a_separate_key() {
         let one = cipher("one", &[]);
         assert_eq!(one.derive("tokens").unwrap(), cipher("one", &["two"]).derive("tokens").unwrap());
         assert_ne!(one.derive("tokens").unwrap(), one.derive("links").unwrap());

@@ -1,4 +1,4 @@
-//! What the stores of all kinds of records share: commits with their counts, secrets, claims.
+//! What the stores of all kinds of records share: commits with their metrics, secrets, claims.
 
 use std::{sync::Arc, time::Instant};
 
@@ -19,8 +19,8 @@ use super::{
     record::{self, Record},
 };
 
-/// A secret as it is stored, sealed, or that there is none, and which revision of its record was shown before it was read. It is good
-/// for as long as that revision is shown: these secrets change only together with their record.
+/// A sealed secret as it is stored, or that there is none, and the revision of its record that was shown before it was read. It is
+/// valid for as long as that revision is shown: these secrets change only together with their record.
 #[derive(Clone)]
 struct Cached {
     sealed: Option<Bytes>,
@@ -58,12 +58,12 @@ impl Core {
         Self { backend, model, cipher, meters, secrets }
     }
 
-    /// Carries out a transaction.
+    /// Commits a transaction.
     pub(crate) async fn commit(&self, transaction: Transaction) -> Result<Revision, CommitError> {
         let since = Instant::now();
-        let in_hand = InHand::new(&self.meters);
+        let in_flight = InFlight::new(&self.meters);
         let result = self.backend.commit(transaction).await;
-        drop(in_hand);
+        drop(in_flight);
         Meters::add_time(&self.meters.commit_micros, since.elapsed());
         Meters::count(match &result {
             Ok(_) => &self.meters.commits,
@@ -73,7 +73,8 @@ impl Core {
         result.map(Revision)
     }
 
-    /// The record at the expected revision, for what has to be taken back when it is replaced: `Missing` if it is gone, `Conflict` if it is newer.
+    /// The record at the expected revision, to find the keys that are deleted when it is replaced: `Missing` if it is gone, `Conflict` if
+    /// it is newer.
     pub(crate) async fn stored_as_expected<T: Record>(&self, key: &Key, expected: Revision) -> Result<T, StoreError> {
         let stored = self.backend.get(key).await.map_err(StoreError::Unavailable)?.ok_or(StoreError::Missing)?;
         if stored.revision != expected.0 {
@@ -82,7 +83,7 @@ impl Core {
         Ok(record::read(&stored.value)?)
     }
 
-    /// Adds to `transaction` what becomes of a secret.
+    /// Adds the change of a secret to `transaction`.
     pub(crate) fn change_secret<T>(
         &self,
         transaction: &mut Transaction,
@@ -102,8 +103,8 @@ impl Core {
         Ok(())
     }
 
-    /// A secret, if it is there. Those of clusters and provisioners that were read last are kept in memory, sealed: the reconciler
-    /// needs them again and again.
+    /// A secret, if it exists. Recently read secrets of clusters and provisioners are cached, sealed: the reconciler needs them
+    /// repeatedly.
     pub(crate) async fn secret(&self, secret: Secret) -> Result<Option<String>, StoreError> {
         let key = Key::from(secret);
         let sealed = self.sealed(&key, secret).await?;
@@ -111,14 +112,14 @@ impl Core {
         opened.inspect_err(|_| self.forget(secret))
     }
 
-    /// A secret that does not open is read anew the next time: somebody may mend what is stored.
+    /// A secret that does not open is read again the next time, because the stored value may be repaired.
     fn forget(&self, secret: Secret) {
         self.secrets.remove(&secret);
     }
 
-    /// A secret as it is stored, below `key`.
+    /// A secret as it is stored under `key`.
     pub(crate) async fn sealed(&self, key: &Key, secret: Secret) -> Result<Option<Bytes>, StoreError> {
-        let shown = self.shown_with(secret);
+        let shown = self.shown_revision(secret);
         if let Some(cached) = self.secrets.get(&secret)
             && Some(cached.shown) == shown
         {
@@ -133,19 +134,19 @@ impl Core {
         Ok(sealed)
     }
 
-    /// The revision that is shown of the record a secret belongs to, if it is of a kind that is kept in memory.
-    fn shown_with(&self, secret: Secret) -> Option<Revision> {
+    /// The shown revision of the record that a secret belongs to, if secrets of its kind are cached.
+    fn shown_revision(&self, secret: Secret) -> Option<Revision> {
         match secret {
             Secret::Kubeconfig(id) | Secret::ClusterMetadata(id) => self.model.catalog.cluster_revision(id),
             Secret::ProvisionerParameters(id) => self.model.catalog.provisioner_revision(id),
-            // Read when somebody logs in or is changed: hashing a password takes a hundred times as long.
+            // Read when a user logs in or is changed: hashing a password takes a hundred times as long.
             Secret::Password(_) | Secret::UserMetadata(_) => None,
         }
     }
 
     fn opened(&self, key: &Key, sealed: &[u8]) -> Result<String, StoreError> {
         let mut plain = self.cipher.open(key, sealed)?;
-        // As it is: the text has the length of its memory, so that taking it into custody leaves no copy behind.
+        // Not copied: the text has the exact length of its memory, so that putting it into a secret type leaves no copy behind.
         String::from_utf8(std::mem::take(&mut *plain)).map_err(|error| {
             drop(Zeroizing::new(error.into_bytes()));
             StoreError::Unreadable("the sealed value is not text".into())
@@ -153,16 +154,16 @@ impl Core {
     }
 }
 
-struct InHand<'a>(&'a Meters);
+struct InFlight<'a>(&'a Meters);
 
-impl<'a> InHand<'a> {
+impl<'a> InFlight<'a> {
     fn new(meters: &'a Meters) -> Self {
         Meters::count(&meters.in_hand);
         Self(meters)
     }
 }
 
-impl Drop for InHand<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.in_hand.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
     }

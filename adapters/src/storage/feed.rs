@@ -1,4 +1,4 @@
-//! From stored bytes to the catalog: every committed change, and everything at the start or after a gap.
+//! Feeds the catalog with what is stored: every committed change, and everything at the start or after a gap.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,12 +20,12 @@ use super::{
     record::{self, Unreadable},
 };
 
-/// Feeds the catalog, and keeps the ages in the form they are written in.
+/// Feeds the catalog, and keeps the observation times in their stored form.
 pub(crate) struct ReadModel {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) ages: Ages,
     meters: Arc<Meters>,
-    /// What was written by others and cannot be read here; the catalog shows what was there before.
+    /// Records that other replicas wrote and that cannot be read here; the catalog shows what was stored before.
     unreadable: Mutex<BTreeMap<Key, String>>,
 }
 
@@ -72,12 +72,12 @@ impl ReadModel {
             Shown::Operation(id) => RecordId::Operation(id),
             Shown::Orphan(id) => RecordId::Orphan(id),
             Shown::Tombstone(id) => RecordId::Tombstone(id),
-            // These are deleted only together with what they belong to.
+            // These are deleted only together with the record they belong to.
             Shown::Ages(_) | Shown::Check(_) => return None,
         })
     }
 
-    fn judge(&self, key: Key, result: Result<Record, Unreadable>) -> Option<Record> {
+    fn readable(&self, key: Key, result: Result<Record, Unreadable>) -> Option<Record> {
         let mut unreadable = self.unreadable();
         match result {
             Ok(record) => {
@@ -108,7 +108,7 @@ impl Feed for ReadModel {
                 let change = match event {
                     Event::Put(key, stored) => {
                         let record = self.record(Shown::of(&key)?, &stored);
-                        self.judge(key, record).map(Change::Put)
+                        self.readable(key, record).map(Change::Put)
                     }
                     Event::Delete(key, _) => {
                         self.unreadable().remove(&key);

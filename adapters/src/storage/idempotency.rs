@@ -1,5 +1,5 @@
-//! Idempotent creation: the claim is written in the same transaction as the record, so a repeated request, also one that runs at the
-//! same time, finds what the first one made.
+//! Idempotent creation: the claim of an idempotency key is written in the same transaction as the record, so that a repeated request,
+//! even a concurrent one, finds what the first one created.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -14,21 +14,21 @@ use super::{
     record::{self, Record, Unreadable},
 };
 
-/// How long a claim is remembered.
-const REMEMBERED: TimeDelta = TimeDelta::days(1);
+/// How long a claim is valid.
+const LIFETIME: TimeDelta = TimeDelta::days(1);
 
-/// How many claims are looked through at once.
+/// How many claims are read at once.
 const SLICE: usize = 500;
 
-/// How often a creation is tried again whose claim ran out, or was forgotten, at that very moment.
-const TRIES: usize = 5;
+/// How often a creation is attempted if its claim expires or is deleted at that moment.
+const ATTEMPTS: usize = 5;
 
 #[derive(Serialize, Deserialize)]
 struct Form {
     format: u32,
     at: DateTime<Utc>,
     fingerprint: [u8; 32],
-    /// The record as it was created, in its own envelope.
+    /// The record as it was created, in its envelope.
     first: Box<RawValue>,
 }
 
@@ -44,7 +44,7 @@ fn read(stored: &Stored) -> Result<Form, Unreadable> {
 }
 
 impl Core {
-    /// Carries out `transaction`, which creates `record`, once per claim.
+    /// Commits `transaction`, which creates `record`, once per claim.
     pub(crate) async fn create<T: Record + Sync>(
         &self,
         record: &T,
@@ -57,7 +57,7 @@ impl Core {
             Form { format: FORMAT, at: claim.at, fingerprint: claim.fingerprint, first: record::nested(record)? };
         let value = serde_json::to_vec(&form).map_err(|error| StoreError::Unreadable(Box::new(error)))?;
         let mut test = Test::Absent;
-        for _ in 0..TRIES {
+        for _ in 0..ATTEMPTS {
             let mut claimed = Transaction::default();
             claimed.require(key.clone(), test, Refusal::Claimed).put(key.clone(), value.clone());
             claimed.conditions.extend(transaction.conditions.iter().cloned());
@@ -72,7 +72,7 @@ impl Core {
                 continue;
             };
             let earlier = read(&stored)?;
-            if claim.at - earlier.at < REMEMBERED {
+            if claim.at - earlier.at < LIFETIME {
                 let first = record::read(earlier.first.get().as_bytes())?;
                 return Ok(Creation::Repeated { first, fingerprint: earlier.fingerprint });
             }
@@ -81,7 +81,7 @@ impl Core {
         Err(StoreError::Conflict)
     }
 
-    /// What was created with the claim's key, and the hash of that request, unless that is too long ago.
+    /// What was created with the claim's key, and the hash of that request, unless the claim has expired.
     pub(crate) async fn claimed<T: Record>(
         &self,
         claim: &IdempotencyRecord,
@@ -89,25 +89,25 @@ impl Core {
         let key = key::claim(T::KIND, claim.caller, &claim.key);
         let Some(stored) = self.backend.get(&key).await.map_err(StoreError::Unavailable)? else { return Ok(None) };
         let earlier = read(&stored)?;
-        if claim.at - earlier.at >= REMEMBERED {
+        if claim.at - earlier.at >= LIFETIME {
             return Ok(None);
         }
         Ok(Some((record::read(earlier.first.get().as_bytes())?, earlier.fingerprint)))
     }
 
-    /// Forgets claims made before `before`; how many.
+    /// Deletes claims made before `before`; returns how many.
     pub(crate) async fn forget_claims(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        let mut forgotten = 0;
+        let mut deleted = 0;
         let mut after: Option<Key> = None;
         loop {
             let slice = self.backend.scan(&key::all_claims(), after.as_ref(), SLICE).await;
             let slice = slice.map_err(StoreError::Unavailable)?;
             after = slice.entries.last().map(|(key, _)| key.clone());
             let old = slice.entries.into_iter().filter(|(_, stored)| read(stored).is_ok_and(|form| form.at < before));
-            forgotten += stream::iter(old)
+            deleted += stream::iter(old)
                 .map(|(key, stored)| async move {
                     let mut transaction = Transaction::default();
-                    // One that was replaced meanwhile is not old any more.
+                    // A claim that was replaced in the meantime is not old any more.
                     transaction.require(key.clone(), Test::At(stored.revision), Refusal::Conflict).delete(key);
                     match self.commit(transaction).await {
                         Ok(_) => Ok(1),
@@ -119,7 +119,7 @@ impl Core {
                 .try_fold(0, |sum, one| async move { Ok(sum + one) })
                 .await?;
             if !slice.more {
-                return Ok(forgotten);
+                return Ok(deleted);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Which secret keys a store knows. For every key that something may be sealed with, a check value is stored under its name: a wrong
-//! key is noticed at the start, and so is one that is still needed and was left out.
+//! The secret keys of a store. For every key that values may be sealed with, a check value is stored under the key's id, so that a wrong
+//! key is detected at the start, and also a missing one that is still needed.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use super::{
     key,
 };
 
-/// What is sealed as a check value.
+/// The plain text of a check value.
 const CHECK: &[u8] = b"kqueen";
 
-/// How many check values are read at most; each stands for a secret key in use.
+/// Maximum number of check values that are read; each stands for a secret key in use.
 const CHECKS: usize = 1000;
 
 /// Why a store could not be unlocked.
@@ -42,7 +42,7 @@ impl From<CipherError> for UnlockError {
     }
 }
 
-/// Derives the cipher of a store and checks that it fits; sets up a store that is new.
+/// Derives the cipher of a store and checks its keys; sets up a new store.
 pub(crate) async fn unlock(
     backend: &dyn Backend,
     newest: SecretString,
@@ -60,7 +60,7 @@ pub(crate) async fn unlock(
             check(backend, &cipher).await?;
             return Ok(cipher);
         }
-        // Salt and first check value together: of two replicas that set up one store, one finds it done.
+        // Salt and first check value together: if two replicas set up one store, one of them finds it done.
         let mut transaction = Transaction::default();
         let description = serde_json::to_vec(&derivation).map_err(|e| UnlockError::Damaged(Box::new(e)))?;
         let name = key::check(&cipher.newest().to_string());
@@ -121,7 +121,7 @@ async fn check(backend: &dyn Backend, cipher: &Cipher) -> Result<(), UnlockError
     }
 }
 
-/// After everything was sealed anew: earlier keys are not needed any more and will not open the store.
+/// Deletes the check values of earlier keys after everything was resealed: these keys do not open the store any more.
 pub(crate) async fn forget_earlier(backend: &dyn Backend, cipher: &Cipher) -> Result<(), CommitError> {
     let slice = backend.scan(&key::all_checks(), None, CHECKS).await.map_err(CommitError::Unavailable)?;
     let newest = key::check(&cipher.newest().to_string());

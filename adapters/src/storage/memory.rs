@@ -1,4 +1,4 @@
-//! A store in memory: for tests, and to try things out. Nothing survives the end of the process.
+//! A store in memory, for tests and for trying KQueen out. Its contents are lost when the process ends.
 
 use std::{
     collections::BTreeMap,
@@ -14,9 +14,9 @@ use super::{
     key::{self, Key},
 };
 
-/// What a store in memory holds. Clones hold the same: opening one again is a restart, opening two at once makes two replicas.
+/// The contents of a store in memory. Clones share them: opening one again is a restart, opening two at once makes two replicas.
 #[derive(Clone, Default)]
-pub struct Memory(Arc<Mutex<Held>>);
+pub struct Memory(Arc<Mutex<Contents>>);
 
 impl std::fmt::Debug for Memory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -25,13 +25,13 @@ impl std::fmt::Debug for Memory {
 }
 
 #[derive(Default)]
-struct Held {
+struct Contents {
     entries: BTreeMap<Key, Stored>,
     revision: u64,
     feeds: Vec<Weak<dyn Feed>>,
 }
 
-impl State for Held {
+impl State for Contents {
     type Error = Infallible;
 
     fn revision(&self, key: &Key) -> Result<Option<u64>, Infallible> {
@@ -44,7 +44,7 @@ impl State for Held {
 }
 
 impl Memory {
-    fn lock(&self) -> MutexGuard<'_, Held> {
+    fn lock(&self) -> MutexGuard<'_, Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -52,32 +52,32 @@ impl Memory {
 #[async_trait]
 impl Backend for Memory {
     async fn start(&self, feed: Arc<dyn Feed>) -> Result<(), StoreError> {
-        let mut held = self.lock();
+        let mut contents = self.lock();
         let prefix = key::all_shown();
-        let shown = below(&held.entries, &prefix);
+        let shown = below(&contents.entries, &prefix);
         feed.replace(&mut shown.map(|(key, stored)| Ok((key.clone(), stored.clone()))))?;
-        held.feeds.push(Arc::downgrade(&feed));
+        contents.feeds.push(Arc::downgrade(&feed));
         Ok(())
     }
 
     async fn commit(&self, transaction: Transaction) -> Result<u64, CommitError> {
-        // Feeds are told under the lock: they hear of transactions in the order of their revisions.
-        let mut held = self.lock();
-        let Ok(judged) = transaction.judge(&*held);
-        judged.map_err(CommitError::Refused)?;
-        held.revision += 1;
-        let revision = held.revision;
+        // Feeds are notified under the lock, so that they get transactions in the order of their revisions.
+        let mut contents = self.lock();
+        let Ok(checked) = transaction.check(&*contents);
+        checked.map_err(CommitError::Refused)?;
+        contents.revision += 1;
+        let revision = contents.revision;
         for write in &transaction.writes {
             match write {
                 Write::Put(key, value) => {
-                    held.entries.insert(key.clone(), Stored { value: value.clone(), revision });
+                    contents.entries.insert(key.clone(), Stored { value: value.clone(), revision });
                 }
-                Write::Delete(key) => drop(held.entries.remove(key)),
+                Write::Delete(key) => drop(contents.entries.remove(key)),
             }
         }
         if transaction.is_shown() {
             let events: Vec<_> = transaction.into_events(revision).collect();
-            held.feeds.retain(|feed| feed.upgrade().map(|feed| feed.apply(events.clone())).is_some());
+            contents.feeds.retain(|feed| feed.upgrade().map(|feed| feed.apply(events.clone())).is_some());
         }
         Ok(revision)
     }
@@ -87,8 +87,8 @@ impl Backend for Memory {
     }
 
     async fn scan(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Slice, BoxError> {
-        let held = self.lock();
-        let mut rest = below(&held.entries, prefix).filter(|(key, _)| after.is_none_or(|after| *key > after));
+        let contents = self.lock();
+        let mut rest = below(&contents.entries, prefix).filter(|(key, _)| after.is_none_or(|after| *key > after));
         let entries = rest.by_ref().take(limit).map(|(key, stored)| (key.clone(), stored.clone())).collect();
         Ok(Slice { entries, more: rest.next().is_some() })
     }

@@ -1,4 +1,4 @@
-//! What the store counts about itself, for whoever exports metrics.
+//! The metrics of the store.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -10,21 +10,21 @@ use std::{
 pub struct Meters {
     /// Transactions that were committed.
     pub commits: AtomicU64,
-    /// Transactions that were refused since a condition did not hold.
+    /// Transactions that were refused because a condition did not hold.
     pub refusals: AtomicU64,
-    /// Transactions that the store could not carry out, or of which it is not known.
+    /// Transactions that failed, or whose outcome is unknown.
     pub failures: AtomicU64,
-    /// Time spent on transactions altogether, in microseconds.
+    /// Total time spent on transactions, in microseconds.
     pub commit_micros: AtomicU64,
-    /// Transactions under way.
+    /// Transactions in progress.
     pub in_hand: AtomicU64,
     /// The newest revision the read model shows.
     pub fed_revision: AtomicU64,
-    /// How often the read model was filled, the start included.
+    /// How often the read model was filled, including the start.
     pub fills: AtomicU64,
-    /// Reads of the store's newest revision, made so that answers show what was written elsewhere; many answers share one.
+    /// Reads of the store's newest revision, made so that answers include the writes of other replicas; many answers share one.
     pub freshness_reads: AtomicU64,
-    /// Secrets of clusters and provisioners that were read from the store: not in memory, or of a former revision.
+    /// Secrets of clusters and provisioners that were read from the store because they were not cached or their record had changed.
     pub secret_reads: AtomicU64,
 }
 

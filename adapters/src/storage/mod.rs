@@ -1,7 +1,7 @@
 //! Storage of the domain's records: in memory, in sled for one process, in etcd for several replicas.
 //!
-//! [`open`] makes the stores out of settings and fills the catalog. One implementation of the domain's ports (`stores`) works over
-//! three places to keep bytes (`backend`); what is stored where is in `key`, how it looks in `record`, how it is sealed in `cipher`.
+//! [`open`] opens the stores with the given settings and fills the catalog. One implementation of the domain's ports (`stores`) works
+//! with three backends (`backend`); `key` has the key layout, `record` the stored formats, `cipher` the encryption of secrets.
 
 mod ages;
 mod backend;
@@ -40,16 +40,16 @@ use self::{backend::Backend, etcd::SettingsError, feed::ReadModel, keyring::Unlo
 pub use self::{etcd::EtcdSettings, memory::Memory, meters::Meters, rotate::Rotated};
 use crate::leader::Candidate;
 
-/// Which store, and how it is sealed.
+/// Settings of the store and of its encryption.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where bytes are kept.
+    /// The storage backend.
     pub place: Place,
-    /// The secret key values are sealed with.
+    /// The secret key that values are sealed with.
     pub secret_key: SecretString,
     /// Earlier secret keys, with which values may still be sealed.
     pub previous_keys: Vec<SecretString>,
-    /// How many bytes of sealed kubeconfigs, and of other sealed secrets of clusters and provisioners, are kept in memory.
+    /// Size in bytes of the cache for sealed kubeconfigs and other sealed secrets of clusters and provisioners.
     pub kubeconfig_cache_bytes: u64,
 }
 
@@ -58,27 +58,27 @@ impl Settings {
     pub const KUBECONFIG_CACHE_BYTES: u64 = 12 << 20;
 }
 
-/// Where bytes are kept.
+/// The storage backend.
 #[derive(Debug, Clone)]
 pub enum Place {
     /// In memory.
     Memory(Memory),
     /// In files below a directory, for one process.
     Sled {
-        /// The directory; made if it is not there.
+        /// The directory; created if it does not exist.
         path: PathBuf,
     },
     /// In etcd, for several replicas.
     Etcd(EtcdSettings),
 }
 
-/// How much of its files sled keeps in memory; more would double what the catalog holds already.
+/// How much of its files sled keeps in memory; more would duplicate what the catalog holds already.
 const SLED_CACHE_BYTES: u64 = 16 << 20;
 
 /// Why a store could not be opened: a sentence for the person who starts it.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it.
+    /// Another process has it open.
     #[error("{0}")]
     InUse(String),
     /// The secret key does not fit.
@@ -87,7 +87,7 @@ pub enum OpenError {
     /// The settings cannot be used: a path, an address, a certificate.
     #[error("{0}")]
     Settings(String, #[source] Option<BoxError>),
-    /// The store does not answer, or not as it should.
+    /// The store does not answer, or answers incorrectly.
     #[error("{0}")]
     Unavailable(String, #[source] BoxError),
     /// What is stored cannot be read.
@@ -134,13 +134,13 @@ pub struct Stores {
     pub clusters: Arc<dyn ClusterStore>,
     /// Orphans.
     pub orphans: Arc<dyn OrphanStore>,
-    /// How far the catalog is.
+    /// Waits until the catalog is up to date.
     pub freshness: Arc<dyn ReadBarrier>,
     /// Counters.
     pub meters: Arc<Meters>,
     core: Arc<core::Core>,
     installation: Uuid,
-    /// Where replicas elect the one that reconciles; `None` where there is only one.
+    /// The key with which replicas elect a leader; `None` if there can be only one replica.
     election_key: Option<etcd::ElectionKey>,
 }
 
@@ -150,7 +150,7 @@ impl std::fmt::Debug for Stores {
     }
 }
 
-/// Opens a store, sets it up if it is new, and fills `catalog`, which is up to date from then on.
+/// Opens a store, sets it up if it is new, and fills `catalog`, which is kept up to date from then on.
 ///
 /// # Errors
 /// The store cannot be used; the error says what to do.
@@ -161,7 +161,7 @@ pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, O
         Place::Memory(memory) => Arc::new(memory),
         Place::Sled { path } => {
             let opening = tokio::task::spawn_blocking(move || sled::Sled::open(&path, SLED_CACHE_BYTES)).await;
-            let unavailable = |error| OpenError::Unavailable("opening the store was cut off".to_owned(), error);
+            let unavailable = |error| OpenError::Unavailable("opening the store was interrupted".to_owned(), error);
             Arc::new(opening.map_err(|error| unavailable(Box::new(error)))??)
         }
         Place::Etcd(settings) => {
@@ -185,7 +185,7 @@ pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, O
         provisioners: Arc::new(stores::Provisioners(core.clone())),
         clusters: Arc::new(stores::Clusters(core.clone())),
         orphans: Arc::new(stores::Orphans(core.clone())),
-        freshness: Arc::new(stores::Fresh(core.clone())),
+        freshness: Arc::new(stores::Barrier(core.clone())),
         meters,
         core,
         installation,
@@ -194,8 +194,8 @@ pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, O
 }
 
 impl Stores {
-    /// A key for `purpose`, derived from the newest secret key and the store's salt: the same on every replica, another one after the
-    /// secret key was changed. What was signed with it before is then not valid any more.
+    /// A key for `purpose`, derived from the newest secret key and the store's salt: the same on every replica, and a different one after
+    /// the secret key has changed. What was signed with the earlier one is then not valid any more.
     ///
     /// # Errors
     /// Deriving failed, which does not happen for purposes of ordinary length.
@@ -203,14 +203,14 @@ impl Stores {
         Ok(self.core.cipher.derive(purpose)?)
     }
 
-    /// This installation's own id: made with the store, and the same on every replica for as long as the store is.
+    /// The id of this installation: created with the store, and the same on every replica.
     #[must_use]
     pub const fn installation(&self) -> Uuid {
         self.installation
     }
 
-    /// Tells whether this replica may reconcile, once the candidate runs. One that leads and dies is followed within little more than
-    /// `ttl`, in whole seconds; where there is only one replica it leads at once and for good. Called once.
+    /// Whether this replica may reconcile, once the candidate runs. A leader that dies is replaced within little more than `ttl`, in
+    /// whole seconds; if there can be only one replica, it always leads. Called once.
     #[must_use]
     pub fn leadership(&self, ttl: Duration) -> (Arc<dyn Leadership>, Candidate) {
         match &self.election_key {
@@ -219,16 +219,16 @@ impl Stores {
         }
     }
 
-    /// Seals everything anew with the newest secret key while the store is in use. All replicas must already know that key.
+    /// Reseals everything with the newest secret key while the store is in use. All replicas must already know that key.
     ///
     /// # Errors
-    /// The store is not available, or a value cannot be opened with any of the keys; what was done stays done, and rotating again
-    /// carries on.
+    /// The store is not available, or a value cannot be opened with any of the keys; values that were resealed stay so, and another
+    /// rotation continues.
     pub async fn rotate(&self, progress: impl Fn(Rotated) + Send) -> Result<Rotated, StoreError> {
         rotate::rotate(&self.core, progress).await
     }
 
-    /// Forgets idempotency claims made before `before`; how many there were.
+    /// Deletes idempotency claims made before `before`; returns how many.
     ///
     /// # Errors
     /// The store is not available.
@@ -236,7 +236,7 @@ impl Stores {
         self.core.forget_claims(before).await
     }
 
-    /// Stops feeding the catalog and lets go of files and connections. Writes are refused as unavailable from then on.
+    /// Stops feeding the catalog and closes files and connections. Writes fail as unavailable from then on.
     pub async fn close(&self) {
         self.core.backend.close().await;
     }

@@ -1,4 +1,4 @@
-//! Sealing everything anew with the newest key, while the store is in use.
+//! Resealing everything with the newest key, while the store is in use.
 
 use std::sync::Arc;
 
@@ -12,23 +12,23 @@ use super::{
     keyring,
 };
 
-/// How many values are looked through at once: kubeconfigs may be large.
+/// How many values are read at once: kubeconfigs may be large.
 const SLICE: usize = 100;
 
-/// How far a rotation is.
+/// The progress of a rotation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rotated {
-    /// Values looked at.
+    /// Values that were read.
     pub examined: u64,
-    /// Values that were sealed anew.
+    /// Values that were resealed.
     pub resealed: u64,
 }
 
-/// Seals every value that is not sealed with the newest key anew. Values are replaced one by one and only if nobody changed them
-/// meanwhile. Afterwards earlier keys do not open the store any more.
+/// Reseals every value that is not sealed with the newest key. Values are replaced one by one, and only if they have not changed in
+/// the meantime. Afterwards earlier keys do not open the store any more.
 pub(crate) async fn rotate(core: &Arc<Core>, progress: impl Fn(Rotated) + Send) -> Result<Rotated, StoreError> {
     let mut done = Rotated::default();
-    // Values that others sealed with an earlier key while we were at it are found by the next round.
+    // Values that other replicas sealed with an earlier key in the meantime are found by the next round.
     loop {
         let resealed_before = done.resealed;
         round(core, &mut done, &progress).await?;
@@ -61,7 +61,7 @@ async fn round(core: &Core, done: &mut Rotated, progress: &(impl Fn(Rotated) + S
     }
 }
 
-/// Whether the value was sealed anew; not if somebody else replaced or removed it.
+/// Returns whether the value was resealed; it is not if it was replaced or deleted in the meantime.
 async fn reseal(core: &Core, key: Key, stored: Stored) -> Result<bool, StoreError> {
     let plain = core.cipher.open(&key, &stored.value)?;
     let sealed = core.cipher.seal(&key, &plain)?;

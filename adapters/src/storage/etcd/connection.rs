@@ -1,7 +1,7 @@
-//! Calls to etcd: several endpoints of which one is used until it fails, a time limit for every call, credentials that are renewed.
+//! Calls to etcd: of several endpoints one is used until it fails, every call has a time limit, and credentials are renewed.
 //!
-//! Each endpoint has a connection of its own. Balancing over all of them, as the client library offers, keeps sending every third
-//! call to an endpoint that is dead.
+//! Each endpoint has a separate connection. Balancing over all of them, as the client library offers, keeps sending every third call to
+//! a dead endpoint.
 
 use std::{
     error::Error as _,
@@ -24,30 +24,30 @@ use tokio::time::{Instant, timeout, timeout_at};
 pub struct EtcdSettings {
     /// Addresses of members: `http://host:2379`, `https://host:2379` or `host:2379`.
     pub endpoints: Vec<String>,
-    /// What every key starts with.
+    /// The prefix of every key.
     pub prefix: String,
-    /// Who we are.
+    /// The username.
     pub username: Option<String>,
-    /// How we prove it.
+    /// The password.
     pub password: Option<SecretString>,
-    /// The authority that vouches for the servers; with it, addresses without a scheme are https.
+    /// The certificate authority of the servers; if it is set, addresses without a scheme are https.
     pub ca_file: Option<PathBuf>,
-    /// Our own certificate, for servers that ask for one.
+    /// The client certificate, for servers that require one.
     pub cert_file: Option<PathBuf>,
     /// Its key.
     pub key_file: Option<PathBuf>,
 }
 
-/// Why a connection cannot even be tried.
+/// Why the connection settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
     #[error("{setting} names {}, which cannot be read: {source}", .path.display())]
     File { setting: &'static str, path: PathBuf, source: std::io::Error },
     #[error("KQUEEN_ETCD_CERT_FILE and KQUEEN_ETCD_KEY_FILE must be given together")]
-    HalfAnIdentity,
+    IncompleteIdentity,
     #[error("KQUEEN_ETCD_USERNAME and KQUEEN_ETCD_PASSWORD must be given together")]
-    HalfACredential,
-    #[error("{0} is an https address: KQUEEN_ETCD_CA_FILE must name the authority that vouches for it")]
+    IncompleteCredentials,
+    #[error("{0} is an https address: KQUEEN_ETCD_CA_FILE must name its certificate authority")]
     NoAuthority(String),
     #[error("{0} is an http address, but KQUEEN_ETCD_CA_FILE or KQUEEN_ETCD_CERT_FILE ask for https")]
     NotEncrypted(String),
@@ -59,21 +59,21 @@ pub(crate) enum SettingsError {
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum CallError {
     #[error("etcd at {endpoint} did not answer within {} ms", .within.as_millis())]
-    Silent { endpoint: String, within: Duration },
+    NoAnswer { endpoint: String, within: Duration },
     #[error("etcd at {endpoint} cannot be used: {reason}")]
     Failed { endpoint: String, reason: String },
 }
 
-/// The longest a call may take, all endpoints it tries together.
+/// Time limit of a call, over all endpoints it tries.
 pub(crate) const LIMIT: Duration = Duration::from_millis(4500);
-/// The longest a read waits for one endpoint when there are others.
+/// Time limit of a read at one endpoint when there are others.
 const ATTEMPT: Duration = Duration::from_millis(1500);
-/// The longest it may take to open a connection and to prove who we are.
+/// Time limit for connecting and authenticating.
 const CONNECT: Duration = Duration::from_secs(2);
-/// etcd ends connections that are pinged more often than every five seconds.
+/// Interval and time limit of pings. etcd closes connections that are pinged more often than every five seconds.
 const PING: (Duration, Duration) = (Duration::from_secs(6), Duration::from_secs(3));
-/// The client refuses larger answers: a page of the largest records is half as much.
-const LARGEST_ANSWER: usize = 128 << 20;
+/// The client rejects larger answers. A page of the largest records is half as large.
+const MAX_ANSWER_BYTES: usize = 128 << 20;
 
 /// A connection to one member.
 pub(crate) struct Peer {
@@ -96,7 +96,7 @@ impl Peer {
         self.client.lease_client()
     }
 
-    /// Proves anew who we are; nothing to do without credentials.
+    /// Authenticates again; does nothing without credentials.
     pub(crate) async fn renew(&self) {
         if let Ok(Err(error)) = timeout(CONNECT, self.client.refresh_token()).await {
             tracing::warn!(endpoint = %self.endpoint, error = %reason(&error), "etcd does not accept our credentials");
@@ -128,7 +128,7 @@ async fn tls(settings: &EtcdSettings) -> Result<Option<TlsOptions>, SettingsErro
             Some(Identity::from_pem(cert, file("KQUEEN_ETCD_KEY_FILE", key).await?))
         }
         (None, None) => None,
-        _ => return Err(SettingsError::HalfAnIdentity),
+        _ => return Err(SettingsError::IncompleteIdentity),
     };
     let Some(authority) = &settings.ca_file else {
         let https = settings.endpoints.iter().find(|endpoint| identity.is_some() || endpoint.starts_with("https://"));
@@ -158,7 +158,7 @@ impl Connection {
         match (&settings.username, &settings.password) {
             (Some(user), Some(password)) => options = options.with_user(user, password.expose_secret()),
             (None, None) => {}
-            _ => return Err(SettingsError::HalfACredential),
+            _ => return Err(SettingsError::IncompleteCredentials),
         }
         if let Some(tls) = tls(settings).await? {
             options = options.with_tls(tls);
@@ -167,7 +167,7 @@ impl Connection {
         Ok(Self { endpoints, options, current: AtomicUsize::new(0) })
     }
 
-    /// The connection in use, by its number.
+    /// The connection in use, with its number.
     pub(crate) async fn peer(&self, limit: Instant) -> Result<(usize, Arc<Peer>), CallError> {
         let number = self.current.load(Ordering::Relaxed);
         let (endpoint, slot) = &self.endpoints[number % self.endpoints.len()];
@@ -176,13 +176,13 @@ impl Connection {
             return Ok((number, peer));
         }
         let connecting = async {
-            let _turn = slot.connecting.lock().await;
+            let _lock = slot.connecting.lock().await;
             if let Some(peer) = existing() {
                 return Ok(peer);
             }
             let client = Client::connect([endpoint], Some(self.options.clone())).await?;
-            let kv = client.kv_client().max_decoding_message_size(LARGEST_ANSWER);
-            let watch = client.watch_client().max_decoding_message_size(LARGEST_ANSWER);
+            let kv = client.kv_client().max_decoding_message_size(MAX_ANSWER_BYTES);
+            let watch = client.watch_client().max_decoding_message_size(MAX_ANSWER_BYTES);
             let peer = Arc::new(Peer { endpoint: endpoint.clone(), client, kv, watch });
             *slot.peer.write().unwrap_or_else(PoisonError::into_inner) = Some(peer.clone());
             Ok(peer)
@@ -196,12 +196,12 @@ impl Connection {
             }
             Err(_) => {
                 self.leave(number);
-                Err(CallError::Silent { endpoint: endpoint.clone(), within: CONNECT })
+                Err(CallError::NoAnswer { endpoint: endpoint.clone(), within: CONNECT })
             }
         }
     }
 
-    /// Uses the next endpoint from now on, unless somebody has moved on from `number` already.
+    /// Uses the next endpoint from now on, unless another call has already moved on from `number`.
     pub(crate) fn leave(&self, number: usize) {
         if self.endpoints.len() > 1 {
             let next = number.wrapping_add(1);
@@ -217,8 +217,8 @@ impl Connection {
         self.call_within(LIMIT, repeatable, |peer| call(peer.kv())).await
     }
 
-    /// Calls etcd, at another endpoint if one fails, as long as that cannot do the work twice: `repeatable` calls always, others only
-    /// if the first was certainly not sent.
+    /// Calls etcd, and another endpoint if one fails, unless that could do the work twice: `repeatable` calls are always repeated, others
+    /// only if the first call was certainly not sent.
     pub(crate) async fn call_within<T, F>(
         &self,
         within: Duration,
@@ -230,7 +230,7 @@ impl Connection {
     {
         let limit = Instant::now() + within;
         let mut last = None;
-        // Twice round: the endpoint in use may have been left just before it came back.
+        // Two rounds: the endpoint in use may have been left just before it recovered.
         for _ in 0..self.endpoints.len() * 2 {
             if last.is_some() && Instant::now() >= limit {
                 break;
@@ -262,14 +262,14 @@ impl Connection {
                 }
                 Err(_) => {
                     self.leave(number);
-                    last = Some(CallError::Silent { endpoint: peer.endpoint.clone(), within: attempt });
+                    last = Some(CallError::NoAnswer { endpoint: peer.endpoint.clone(), within: attempt });
                     if !repeatable {
                         break;
                     }
                 }
             }
         }
-        let none = || CallError::Silent { endpoint: String::new(), within };
+        let none = || CallError::NoAnswer { endpoint: String::new(), within };
         Err(last.unwrap_or_else(none))
     }
 }
@@ -278,7 +278,7 @@ fn failed(endpoint: &str, error: &Error) -> CallError {
     CallError::Failed { endpoint: endpoint.to_owned(), reason: reason(error) }
 }
 
-/// What went wrong, with the causes the library hides in its sources.
+/// The message of an error, with the causes that the library hides in its sources.
 pub(crate) fn reason(error: &Error) -> String {
     let mut text = match error {
         Error::GRpcStatus(status) => status.message().to_owned(),
@@ -307,7 +307,7 @@ fn causes(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'stat
     })
 }
 
-/// Whether another endpoint may do better. Codes as numbers: the client does not export their type.
+/// Whether another endpoint may succeed. Codes are numbers because the client does not export their type.
 fn is_about_the_endpoint(error: &Error) -> bool {
     match error {
         // Cancelled, unknown, deadline exceeded, internal, unavailable.
@@ -317,14 +317,14 @@ fn is_about_the_endpoint(error: &Error) -> bool {
     }
 }
 
-/// Whether the call was refused before it did anything, since users or roles were changed after we had proven who we are, or the proof
-/// has run out. The library itself notices only the latter, and not in what comes later in a stream.
+/// Whether the call was rejected before it did anything, because users or roles have changed since we authenticated, or the token has
+/// expired. The library itself detects only the latter, and not in later messages of a stream.
 fn are_credentials_outdated(error: &Error) -> bool {
     let Error::GRpcStatus(status) = error else { return false };
     ["revision of auth store is old", "invalid auth token"].iter().any(|text| status.message().contains(text))
 }
 
-/// Whether the call certainly did not leave this machine: nobody was there to take it.
+/// Whether the call was certainly not sent, because there was no connection to a server.
 fn was_not_sent(error: &Error) -> bool {
     use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
     causes(error)

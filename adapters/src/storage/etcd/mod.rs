@@ -1,13 +1,13 @@
 //! The shared store: etcd, for several replicas.
 //!
-//! A revision is etcd's own. Writes are single transactions; the read model follows a watch on `shown/`, and a write is answered once
-//! the watch has told of it.
+//! Revisions are those of etcd. Writes are single transactions; the read model follows a watch on `shown/`, and a write is answered once
+//! the watch has reported it.
 //!
 //! How a replica knows that it is up to date: every transaction that changes what is shown also writes one small key, the clock. A
-//! linearizable read of the clock gives the revision of the newest such transaction, and the watch is certain to tell of that
-//! revision. Asking the watch for its progress instead would cover revisions of foreign keys too, but servers before 3.4.25 and 3.5.8
-//! may answer it ahead of changes that they have yet to send. The clock is written without a condition, so it makes no two
-//! transactions collide.
+//! linearizable read of the clock gives the revision of the newest such transaction, and the watch is certain to report that
+//! revision. Requesting the progress of the watch instead would cover revisions of other keys too, but servers before 3.4.25 and 3.5.8
+//! may answer such a request before they have sent all earlier changes. The clock is written without a condition, so it does not make
+//! transactions conflict.
 
 pub(crate) mod connection;
 mod progress;
@@ -62,13 +62,13 @@ impl Etcd {
 }
 
 impl Etcd {
-    /// Where replicas elect the one that reconciles: the connection, and the key.
+    /// The key with which replicas elect a leader.
     pub(crate) fn election_key(&self) -> ElectionKey {
         ElectionKey { connection: self.connection.clone(), key: self.prefix.full(&key::leader()) }
     }
 }
 
-/// What an election needs to know of the store.
+/// The key of the leader election, and the connection to etcd.
 #[derive(Clone)]
 pub(crate) struct ElectionKey {
     pub(crate) connection: Arc<Connection>,
@@ -163,10 +163,10 @@ impl Backend for Etcd {
             next.push(0);
             next
         });
-        let look = GetOptions::new().with_range(end).with_limit(i64::try_from(limit)?);
+        let options = GetOptions::new().with_range(end).with_limit(i64::try_from(limit)?);
         let read = self.connection.call(true, |mut kv| {
-            let (from, look) = (from.clone(), look.clone());
-            async move { kv.get(from, Some(look)).await }
+            let (from, options) = (from.clone(), options.clone());
+            async move { kv.get(from, Some(options)).await }
         });
         let answer = read.await?;
         let entries = answer.kvs().iter().filter_map(|kv| {
@@ -185,7 +185,8 @@ impl Backend for Etcd {
             clock(connection.clone(), progress.clone(), key.clone())
         };
         let newest = timeout_at(limit, self.newest.answer(read)).await;
-        let newest = newest.map_err(|_| CallError::Silent { endpoint: "its address".to_owned(), within: LIMIT })??;
+        let newest =
+            newest.map_err(|_| CallError::NoAnswer { endpoint: "its address".to_owned(), within: LIMIT })??;
         Ok(self.progress.wait(newest, limit).await?)
     }
 

@@ -1,4 +1,4 @@
-//! How far the feed is, who waits for it, and reads of the newest revision that are shared.
+//! The progress of the feed, waiting for it, and shared reads of the newest revision.
 
 use std::{
     collections::BTreeMap,
@@ -16,13 +16,13 @@ use tokio::{
 
 use super::connection::CallError;
 
-/// After that long without news of a revision that is known to exist, the watch is doubted.
-const DOUBT: Duration = Duration::from_secs(1);
+/// How long the watch may take to report a revision that is known to exist before it is suspected to hang.
+const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct State {
     revision: u64,
-    /// By the revision that is waited for, and a number that tells waiters apart.
+    /// Waiters by the revision they wait for and a unique number.
     waiting: BTreeMap<(u64, u64), oneshot::Sender<()>>,
     next: u64,
 }
@@ -31,8 +31,8 @@ struct State {
 #[derive(Default)]
 pub(crate) struct Progress {
     state: Mutex<State>,
-    /// Somebody has waited long for a revision that exists, or the store has gone back.
-    pub(crate) doubted: Notify,
+    /// Notified when a wait for an existing revision takes long, or when the store has gone back to an earlier revision.
+    pub(crate) suspected: Notify,
     went_back: AtomicBool,
 }
 
@@ -64,22 +64,22 @@ impl Progress {
         }
     }
 
-    /// Everything has been read anew at `revision`, which may be earlier than what was fed before.
+    /// Everything has been read again at `revision`, which may be earlier than what was fed before.
     pub(crate) fn restarted(&self, revision: u64) {
         self.lock().revision = revision;
         self.reached(revision);
     }
 
-    /// The store is at `revision`, as a read tells that was sent when everything up to `fed` had been fed. If that is later, somebody
-    /// has put an older copy of the store in its place: the watch waits for a future that will be another one.
+    /// A read that was sent when everything up to `fed` had been fed has found the store at `revision`. If `fed` is later, the store was
+    /// replaced with an older copy of it, and the watch waits for revisions that will have other contents.
     pub(crate) fn store_is_at(&self, revision: u64, fed: u64) {
         if revision < fed {
             self.went_back.store(true, Ordering::Relaxed);
-            self.doubted.notify_one();
+            self.suspected.notify_one();
         }
     }
 
-    /// Whether the store has gone back since this was last asked.
+    /// Whether the store has gone back since this was last called.
     pub(crate) fn has_gone_back(&self) -> bool {
         self.went_back.swap(false, Ordering::Relaxed)
     }
@@ -97,24 +97,24 @@ impl Progress {
             state.waiting.insert((revision, number), sender);
             (number, receiver)
         };
-        let _leaving = Leaving { progress: self, place: (revision, number) };
-        if timeout_at(limit.min(Instant::now() + DOUBT), &mut fed).await.is_ok() {
+        let _removal = RemoveWaiter { progress: self, key: (revision, number) };
+        if timeout_at(limit.min(Instant::now() + SUSPECT_AFTER), &mut fed).await.is_ok() {
             return Ok(());
         }
-        self.doubted.notify_one();
+        self.suspected.notify_one();
         timeout_at(limit, fed).await.map(drop).map_err(|_| Behind)
     }
 }
 
-/// Takes a waiter that gives up off the list.
-struct Leaving<'a> {
+/// Removes a waiter that gives up.
+struct RemoveWaiter<'a> {
     progress: &'a Progress,
-    place: (u64, u64),
+    key: (u64, u64),
 }
 
-impl Drop for Leaving<'_> {
+impl Drop for RemoveWaiter<'_> {
     fn drop(&mut self) {
-        self.progress.lock().waiting.remove(&self.place);
+        self.progress.lock().waiting.remove(&self.key);
     }
 }
 
@@ -126,8 +126,8 @@ struct Queue {
     reading: bool,
 }
 
-/// One read at a time, for everybody who asked before it was sent. Who asks while one is under way waits for the next: that one may
-/// have been answered before the write the caller wants to see.
+/// One read at a time, shared by all callers that asked before it was sent. A call during a read waits for the next one, because the
+/// current one may have been answered before the write that the caller wants to see.
 #[derive(Default)]
 pub(crate) struct SharedRead(Mutex<Queue>);
 
@@ -136,7 +136,7 @@ impl SharedRead {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer of a read that starts after this call does.
+    /// The answer of a read that starts after this call.
     pub(crate) async fn answer<F>(self: &Arc<Self>, read: impl Fn() -> F + Send + 'static) -> Answer
     where
         F: Future<Output = Answer> + Send + 'static,
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_waiter_is_woken_by_its_revision_and_not_before() {
+    async fn a_waiter_is_notified_of_its_revision_and_not_before() {
         let progress = Arc::new(Progress::default());
         progress.reached(4);
         assert!(progress.wait(4, soon()).await.is_ok());
@@ -205,18 +205,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_waiter_gives_up_and_leaves_no_trace() {
+    async fn a_waiter_that_gives_up_is_removed() {
         let progress = Progress::default();
         assert!(progress.wait(1, soon()).await.is_err());
         assert!(progress.lock().waiting.is_empty());
     }
 
-    /// Nobody gets the answer of a read that was sent before the question was asked.
+    /// No caller gets the answer of a read that was sent before its call.
     #[tokio::test]
-    async fn a_question_is_answered_by_a_read_that_started_later() {
+    async fn a_call_is_answered_by_a_read_that_started_later() {
         let shared = Arc::new(SharedRead::default());
         let (started, gate) = (Arc::new(AtomicU64::new(0)), Arc::new(Semaphore::new(0)));
-        let ask = || {
+        let call_shared = || {
             let (shared, started, gate) = (shared.clone(), started.clone(), gate.clone());
             tokio::spawn(async move {
                 shared
@@ -232,18 +232,18 @@ mod tests {
                     .unwrap()
             })
         };
-        let early = ask();
+        let early = call_shared();
         while started.load(SeqCst) == 0 {
             tokio::task::yield_now().await;
         }
-        let late: Vec<_> = (0..10).map(|_| ask()).collect();
+        let late: Vec<_> = (0..10).map(|_| call_shared()).collect();
         while shared.lock().waiting.len() < 10 {
             tokio::task::yield_now().await;
         }
         gate.add_permits(2);
         assert_eq!(early.await.unwrap(), 1);
-        for question in late {
-            assert_eq!(question.await.unwrap(), 2);
+        for call in late {
+            assert_eq!(call.await.unwrap(), 2);
         }
         assert_eq!(started.load(SeqCst), 2);
     }

@@ -1,5 +1,5 @@
-//! Our transactions as etcd's: conditions are compares, and if they do not hold, what they depend on is read in the same step, so
-//! that the reason is known.
+//! Our transactions as transactions of etcd: conditions are compares, and if they do not hold, the keys they depend on are read in the
+//! same step, so that the reason is known.
 
 use std::{collections::BTreeMap, convert::Infallible};
 
@@ -10,7 +10,7 @@ use crate::storage::{
     key::Key,
 };
 
-/// What every key of ours starts with.
+/// The prefix of all our keys.
 #[derive(Debug, Clone)]
 pub(crate) struct Prefix(String);
 
@@ -26,7 +26,7 @@ impl Prefix {
         full
     }
 
-    /// Our key in a full one; `None` for one that is not ours.
+    /// Our key without the prefix; `None` for a key that is not ours.
     pub(crate) fn strip(&self, full: &[u8]) -> Option<Key> {
         Key::from_bytes(full.strip_prefix(self.0.as_bytes())?)
     }
@@ -48,26 +48,26 @@ fn number(revision: u64) -> i64 {
     i64::try_from(revision).unwrap_or(i64::MAX)
 }
 
-/// `transaction` in etcd's terms.
+/// Converts `transaction` for etcd.
 pub(crate) fn compile(transaction: &Transaction, prefix: &Prefix) -> Txn {
     let (mut compares, mut reads) = (Vec::new(), Vec::new());
     for condition in &transaction.conditions {
         let key = prefix.full(&condition.key);
-        let look = GetOptions::new().with_keys_only();
-        let (compare, look) = match condition.test {
-            Test::Absent => (Compare::create_revision(key.clone(), CompareOp::Equal, 0), look),
-            Test::Present => (Compare::create_revision(key.clone(), CompareOp::Greater, 0), look),
-            // Of a key that is not there etcd says that its revision is 0: nothing was ever written at that one.
-            Test::At(0) => (Compare::mod_revision(key.clone(), CompareOp::Less, 0), look),
-            Test::At(revision) => (Compare::mod_revision(key.clone(), CompareOp::Equal, number(revision)), look),
-            // Over a range a compare must hold for every key in it: that any has been created means it does not.
+        let options = GetOptions::new().with_keys_only();
+        let (compare, options) = match condition.test {
+            Test::Absent => (Compare::create_revision(key.clone(), CompareOp::Equal, 0), options),
+            Test::Present => (Compare::create_revision(key.clone(), CompareOp::Greater, 0), options),
+            // etcd reports revision 0 for a key that does not exist, but nothing was ever written at that revision.
+            Test::At(0) => (Compare::mod_revision(key.clone(), CompareOp::Less, 0), options),
+            Test::At(revision) => (Compare::mod_revision(key.clone(), CompareOp::Equal, number(revision)), options),
+            // Over a range a compare must hold for every key in it, so it fails if any key exists.
             Test::NothingBelow => (
                 Compare::create_revision(key.clone(), CompareOp::Equal, 0).with_range(range_end(&key)),
-                look.with_range(range_end(&key)).with_limit(1),
+                options.with_range(range_end(&key)).with_limit(1),
             ),
         };
         compares.push(compare);
-        reads.push(TxnOp::get(key, Some(look)));
+        reads.push(TxnOp::get(key, Some(options)));
     }
     let writes: Vec<TxnOp> = transaction
         .writes
@@ -80,23 +80,23 @@ pub(crate) fn compile(transaction: &Transaction, prefix: &Prefix) -> Txn {
     Txn::new().when(compares).and_then(writes).or_else(reads)
 }
 
-/// Which condition of `transaction` did not hold, by what was read instead of writing.
+/// The refusal of the condition of `transaction` that did not hold, by what was read instead of writing.
 pub(crate) fn refusal(transaction: &Transaction, answer: &TxnResponse) -> Refusal {
-    let mut seen = Seen::default();
+    let mut read_keys = ReadKeys::default();
     for (condition, read) in transaction.conditions.iter().zip(answer.op_responses()) {
         let TxnOpResponse::Get(read) = read else { continue };
         let revision = read.kvs().first().map(|kv| u64::try_from(kv.mod_revision()).unwrap_or_default());
-        seen.0.insert(condition.key.clone(), revision);
+        read_keys.0.insert(condition.key.clone(), revision);
     }
-    let Ok(judged) = transaction.judge(&seen);
-    judged.err().unwrap_or(Refusal::Conflict)
+    let Ok(checked) = transaction.check(&read_keys);
+    checked.err().unwrap_or(Refusal::Conflict)
 }
 
-/// What was read: for a key its revision, for a prefix that of anything below it.
+/// What was read: for a key its revision, for a prefix the revision of any key below it.
 #[derive(Default)]
-struct Seen(BTreeMap<Key, Option<u64>>);
+struct ReadKeys(BTreeMap<Key, Option<u64>>);
 
-impl State for Seen {
+impl State for ReadKeys {
     type Error = Infallible;
 
     fn revision(&self, key: &Key) -> Result<Option<u64>, Infallible> {
@@ -114,7 +114,7 @@ mod tests {
     use crate::storage::key::{all_shown, newest_revision};
 
     #[test]
-    fn keys_lie_below_the_prefix_and_come_back() {
+    fn keys_are_prefixed_and_stripped() {
         for text in ["/kqueen", "/kqueen/"] {
             let prefix = Prefix::new(text);
             assert_eq!(prefix.full(&newest_revision()), b"/kqueen/meta/revision");

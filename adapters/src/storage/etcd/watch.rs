@@ -21,16 +21,16 @@ use crate::storage::{
     key::{self, Key},
 };
 
-/// Keys in one page of the first read.
+/// Keys per page of the first read.
 const PAGE: i64 = 1000;
-/// Pages that may wait to be taken over.
+/// Maximum number of pages that wait to be fed.
 const AHEAD: usize = 2;
-/// Between two attempts to watch.
+/// Shortest and longest pause between two attempts to watch.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// Larger batches of changes are taken over off the runtime.
+/// Larger batches of changes are fed outside the async runtime.
 const SMALL: usize = 32;
-/// A watch that has just told something is not doubted.
-const LATELY: Duration = Duration::from_secs(1);
+/// A watch that has reported something within this time is not suspected to hang.
+const RECENT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Watcher {
     pub(crate) connection: Arc<Connection>,
@@ -41,9 +41,9 @@ pub(crate) struct Watcher {
 
 /// Why a watch ended.
 enum Ended {
-    /// What is needed to go on has been compacted away, or the store has gone back: everything has to be read again.
+    /// The changes that follow have been compacted, or the store has gone back: everything has to be read again.
     Gap,
-    /// It can be taken up again where it ended.
+    /// It can be resumed where it ended.
     Broken(BoxError),
 }
 
@@ -84,13 +84,13 @@ impl Watcher {
         let end = range_end(&from);
         let mut revision = 0;
         loop {
-            let look = GetOptions::new().with_range(&end[..]).with_limit(PAGE).with_revision(revision);
+            let options = GetOptions::new().with_range(&end[..]).with_limit(PAGE).with_revision(revision);
             let start = from.clone();
             let mut page = self
                 .connection
                 .call(true, |mut kv| {
-                    let (start, look) = (start.clone(), look.clone());
-                    async move { kv.get(start, Some(look)).await }
+                    let (start, options) = (start.clone(), options.clone());
+                    async move { kv.get(start, Some(options)).await }
                 })
                 .await?;
             if revision == 0 {
@@ -120,7 +120,7 @@ impl Watcher {
             match ended {
                 Ended::Gap => {
                     tracing::warn!(
-                        "changes were compacted away or taken back before they were seen; reading everything again"
+                        "changes were compacted or reverted before they were read; reading everything again"
                     );
                     let filled = tokio::select! {
                         () = closed.cancelled() => return,
@@ -130,9 +130,9 @@ impl Watcher {
                         tracing::error!(error = &error as &dyn std::error::Error, "reading everything again failed");
                     }
                 }
-                Ended::Broken(error) => tracing::warn!(%error, "the watch on etcd broke and is taken up again"),
+                Ended::Broken(error) => tracing::warn!(%error, "the watch on etcd failed and is resumed"),
             }
-            // A watch that got on earned itself a quick return.
+            // A watch that made progress is resumed quickly.
             pause = if self.progress.revision() > before { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
             tokio::select! {
                 () = closed.cancelled() => return,
@@ -153,7 +153,7 @@ impl Watcher {
         let mut client = peer.watch();
         let watched = self.prefix.full(&key::all_shown());
         let opened = timeout(LIMIT, client.watch(watched, Some(options))).await;
-        let opened = opened.map_err(|_| "it was not answered").map(|opened| opened.map_err(|error| reason(&error)));
+        let opened = opened.map_err(|_| "etcd did not answer").map(|opened| opened.map_err(|error| reason(&error)));
         let mut stream = match opened {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
@@ -165,34 +165,34 @@ impl Watcher {
                 return Err(error.into());
             }
         };
-        let mut heard = Instant::now();
+        let mut last_message = Instant::now();
         loop {
             let message = tokio::select! {
                 message = stream.message() => message,
-                () = self.progress.doubted.notified() => {
+                () = self.progress.suspected.notified() => {
                     if self.progress.has_gone_back() {
                         return Err(Ended::Gap);
                     }
-                    if heard.elapsed() < LATELY {
+                    if last_message.elapsed() < RECENT {
                         continue;
                     }
                     self.connection.leave(number);
-                    return Err("it does not tell of a revision that is known to exist".into());
+                    return Err("the watch does not report a revision that is known to exist".into());
                 }
             };
-            heard = Instant::now();
+            last_message = Instant::now();
             match message {
                 Ok(Some(message)) if message.canceled() => {
                     if message.compact_revision() > 0 {
                         return Err(Ended::Gap);
                     }
-                    // Most likely the token has run out: only a new watch is asked for it.
+                    // Most likely the token has expired, which etcd checks only for new watches.
                     peer.renew().await;
                     self.connection.leave(number);
-                    return Err(format!("etcd cancelled it: {}", message.cancel_reason()).into());
+                    return Err(format!("etcd cancelled the watch: {}", message.cancel_reason()).into());
                 }
-                Ok(Some(message)) => self.take(&message).await?,
-                Ok(None) => return Err("etcd ended it".into()),
+                Ok(Some(message)) => self.feed_events(&message).await?,
+                Ok(None) => return Err("etcd ended the watch".into()),
                 Err(error) => {
                     self.connection.leave(number);
                     return Err(reason(&error).into());
@@ -201,12 +201,12 @@ impl Watcher {
         }
     }
 
-    /// Feeds what a message tells. Messages carry whole revisions.
-    async fn take(&self, message: &WatchResponse) -> Result<(), Ended> {
+    /// Feeds the events of a message. Messages contain whole revisions.
+    async fn feed_events(&self, message: &WatchResponse) -> Result<(), Ended> {
         let (mut events, mut newest) = (Vec::new(), 0);
         for event in message.events() {
             let Some(kv) = event.kv() else { continue };
-            // Of a key that is gone it is the revision of its deletion.
+            // For a deleted key this is the revision of its deletion.
             let revision = u64::try_from(kv.mod_revision())?;
             newest = newest.max(revision);
             let Some(key) = self.prefix.strip(kv.key()) else { continue };

@@ -1,30 +1,30 @@
-//! The key layout, in one place. Keys are paths; what the read model shows lives below `shown/`, everything else is read by key.
+//! The key layout. Keys are paths; what the read model shows is stored below `shown/`, everything else is read by key.
 //!
 //! | key | value |
 //! | --- | --- |
 //! | `shown/{organization,user,provisioner,cluster}/<id>` | a record |
-//! | `shown/sighting/<cluster>` | what was last seen of a cluster |
+//! | `shown/sighting/<cluster>` | the observed status of a cluster |
 //! | `shown/ages/<shard>` | when the clusters of a shard were last observed |
-//! | `shown/check/<provisioner>` | what the last check in the background found |
+//! | `shown/check/<provisioner>` | the result of the last background check |
 //! | `shown/operation/<id>` | an operation on a cluster |
-//! | `shown/orphan/<cluster>` | what is left at a provider of a cluster that is gone |
-//! | `shown/departed/<cluster>` | a cluster that is gone and still remembered |
-//! | `ledger/<cluster>` | what was made at a provider for a cluster |
-//! | `timeline/<cluster>/<place>` | an entry of a cluster's timeline, see `timeline` |
+//! | `shown/orphan/<cluster>` | the resources of a deleted cluster that are left at a provider |
+//! | `shown/departed/<cluster>` | the tombstone of a deleted cluster |
+//! | `ledger/<cluster>` | the resource records of a cluster |
+//! | `timeline/<cluster>/<position>` | an event of a cluster's timeline, see `timeline` |
 //! | `unique/{username,email,namespace}/<text>` | id of the record that has it |
 //! | `uses/{organization,user,provisioner}/<id>/<kind>/<id>` | nothing: the second record refers to the first |
 //! | `sealed/<what>/<id>` | a sealed secret |
-//! | `claim/<kind>/<caller>/<hash of the key>` | a creation that was asked for with an idempotency key |
-//! | `meta/leader` | who reconciles, on stores that several replicas share; it goes with its writer's lease |
-//! | `meta/installation` | the installation's own id |
+//! | `claim/<kind>/<caller>/<hash of the key>` | a creation requested with an idempotency key |
+//! | `meta/leader` | the leader, on stores that several replicas share; deleted with its writer's lease |
+//! | `meta/installation` | the id of the installation |
 //! | `meta/…` | what the store itself needs |
 //!
-//! `uses/` exists so that a deletion can be made to depend, in its own transaction, on nothing being left below a prefix. Kubeconfigs
-//! are apart from the records so that a start reads none of them.
+//! `uses/` exists so that the transaction of a deletion can require that no key is left below a prefix. Kubeconfigs are stored
+//! separately from the records so that a start reads none of them.
 //!
-//! Names of keys are those of version 0.1 and stay, also where the record has another name since (`sighting` is an observed status, `departed`
-//! a tombstone): a record is brought up to date when it is next written, but a key would have to be moved for all records at once, and a
-//! replica of the version before, which looks below the key it knows, would take everything there for deleted.
+//! Key names are those of version 0.1 and do not change, even where the record has been renamed (`sighting` is an observed status,
+//! `departed` a tombstone): a record is migrated when it is next written, but a key would have to be moved for all records at once, and
+//! a replica of the previous version, which reads below the key it knows, would take all of them for deleted.
 
 use std::fmt;
 
@@ -32,9 +32,9 @@ use kqueen_domain::id::{ClusterId, OperationId, OrganizationId, ProvisionerId, U
 use ring::digest::{SHA256, digest};
 use uuid::Uuid;
 
-use super::{ages::Shard, timeline::Place};
+use super::{ages::Shard, timeline::Position};
 
-/// A key, without what a backend puts in front of it.
+/// A key, without the prefix that a backend adds.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key(Box<str>);
 
@@ -50,7 +50,7 @@ impl Key {
         self.0.as_bytes()
     }
 
-    /// Takes back what [`Key::as_bytes`] gave; `None` if it is not text.
+    /// Parses the output of [`Key::as_bytes`]; `None` if it is not text.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         std::str::from_utf8(bytes).ok().map(|text| Self(text.into()))
     }
@@ -67,7 +67,7 @@ impl Key {
         Self(text.into_boxed_str())
     }
 
-    /// An id below `prefix`. Memory is asked for once: every answer that shows a secret needs its key.
+    /// An id below `prefix`. Memory is allocated only once, because every answer that shows a secret needs its key.
     fn of_id(prefix: &str, id: Uuid) -> Self {
         Self([prefix, id.hyphenated().encode_lower(&mut Uuid::encode_buffer())].concat().into_boxed_str())
     }
@@ -83,7 +83,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What a shown key stands for.
+/// What a shown key identifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shown {
     Organization(OrganizationId),
@@ -160,7 +160,7 @@ pub(crate) fn observed(id: ClusterId) -> Key {
     Shown::ObservedStatus(id).into()
 }
 
-/// What the last check of a provisioner in the background found.
+/// The result of the last background check of a provisioner.
 pub(crate) fn provisioner_check(id: ProvisionerId) -> Key {
     Shown::Check(id).into()
 }
@@ -177,27 +177,27 @@ pub(crate) fn tombstone(id: ClusterId) -> Key {
     Shown::Tombstone(id).into()
 }
 
-/// What was made at a provider for a cluster.
+/// The resource records of a cluster.
 pub(crate) fn ledger(id: ClusterId) -> Key {
     Key::new(format!("ledger/{id}"))
 }
 
-/// The timeline of a cluster; its entries are below, newest first.
+/// The timeline of a cluster; its events are below, newest first.
 pub(crate) fn timeline(id: ClusterId) -> Key {
     Key::new(format!("timeline/{id}/"))
 }
 
-/// An entry of a cluster's timeline.
-pub(crate) fn timeline_entry(id: ClusterId, place: &Place) -> Key {
-    Key::new(format!("timeline/{id}/{place}"))
+/// An event of a cluster's timeline.
+pub(crate) fn timeline_event(id: ClusterId, position: &Position) -> Key {
+    Key::new(format!("timeline/{id}/{position}"))
 }
 
-/// Who has a value that must be unique. `kind` is `username`, `email` (folded) or `namespace`.
+/// The owner of a value that must be unique. `kind` is `username`, `email` (folded) or `namespace`.
 pub(crate) fn unique(kind: &'static str, text: &str) -> Key {
     Key::new(format!("unique/{kind}/{text}"))
 }
 
-/// Something that others refer to.
+/// A record that others refer to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Used {
     Organization(OrganizationId),
@@ -205,13 +205,13 @@ pub(crate) enum Used {
     Provisioner(ProvisionerId),
 }
 
-/// Something that refers to others.
+/// A record that refers to others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum By {
     User(UserId),
     Provisioner(ProvisionerId),
     Cluster(ClusterId),
-    /// An orphan that waits for somebody to decide.
+    /// An orphan that is listed or being deleted.
     Orphan(ClusterId),
 }
 
@@ -235,7 +235,7 @@ pub(crate) fn uses(used: Used, by: By) -> Key {
     })
 }
 
-/// Secrets, each kind under keys of its own.
+/// Secrets, each kind under separate keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Secret {
     Password(UserId),
@@ -262,7 +262,7 @@ pub(crate) fn all_sealed() -> Key {
     Key("sealed/".into())
 }
 
-/// A creation asked for with an idempotency key. The client's key is hashed: it may be any text.
+/// A creation requested with an idempotency key. The client's key is hashed: it may be any text.
 pub(crate) fn claim(kind: &'static str, caller: UserId, key: &str) -> Key {
     let hash = digest(&SHA256, key.as_bytes());
     let (half, _) = hash.as_ref().split_at(16);
@@ -275,7 +275,7 @@ pub(crate) fn all_claims() -> Key {
     Key("claim/".into())
 }
 
-/// How keys are made for this store: the salt.
+/// How keys are derived for this store, with the salt.
 pub(crate) fn derivation() -> Key {
     Key("meta/derivation".into())
 }
@@ -285,12 +285,12 @@ pub(crate) fn check(key_id: &str) -> Key {
     Key::new(format!("meta/check/{key_id}"))
 }
 
-/// The proofs of every secret key something may be sealed with.
+/// The proofs of all secret keys that values may be sealed with.
 pub(crate) fn all_checks() -> Key {
     Key("meta/check/".into())
 }
 
-/// Who reconciles. Its revision is the term of whoever wrote it.
+/// The election key. Its revision is the term of the leader that wrote it.
 pub(crate) fn leader() -> Key {
     Key("meta/leader".into())
 }
@@ -305,7 +305,7 @@ pub(crate) fn clock() -> Key {
     Key("meta/clock".into())
 }
 
-/// The newest revision, for backends that count themselves.
+/// The newest revision, for backends that count revisions themselves.
 pub(crate) fn newest_revision() -> Key {
     Key("meta/revision".into())
 }

@@ -1,9 +1,9 @@
 use kqueen_domain::timeline::{EventKind, TimelineEvent};
 
 use super::*;
-use crate::storage::timeline::places;
+use crate::storage::timeline::positions;
 
-fn entry_at(seconds: i64) -> TimelineEvent {
+fn event_at(seconds: i64) -> TimelineEvent {
     TimelineEvent {
         cluster: ClusterId::random(),
         at: chrono::DateTime::from_timestamp(seconds, 0).unwrap(),
@@ -60,8 +60,8 @@ fn no_key_of_one_kind_lies_below_another() {
         orphan(id.into()),
         tombstone(id.into()),
         ledger(id.into()),
-        timeline_entry(id.into(), &places(&[entry_at(1)])[0]),
-        timeline_entry(id.into(), &places(&[entry_at(2)])[0]),
+        timeline_event(id.into(), &positions(&[event_at(1)])[0]),
+        timeline_event(id.into(), &positions(&[event_at(2)])[0]),
         unique("username", "a/b"),
         unique("email", "a/b"),
         unique("namespace", "a"),
@@ -91,8 +91,8 @@ fn no_key_of_one_kind_lies_below_another() {
     }
     let in_use = keys.iter().filter(|key| key.starts_with(&uses_of(Used::Provisioner(id.into()))));
     assert_eq!(in_use.count(), 2);
-    let told = keys.iter().filter(|key| key.starts_with(&timeline(id.into())));
-    assert_eq!(told.count(), 2);
+    let timeline_events = keys.iter().filter(|key| key.starts_with(&timeline(id.into())));
+    assert_eq!(timeline_events.count(), 2);
     let below_user = keys.iter().filter(|key| key.starts_with(&uses_of(Used::User(id.into()))));
     assert_eq!(below_user.count(), 1);
 }

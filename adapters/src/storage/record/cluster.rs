@@ -1,4 +1,4 @@
-//! How a cluster is stored. Its kubeconfig is sealed and stored apart.
+//! The stored form of a cluster. Its kubeconfig is sealed and stored separately.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -25,7 +25,7 @@ pub(crate) struct Form {
     metadata: Option<Box<RawValue>>,
     has_kubeconfig: bool,
     state: StoredState,
-    /// Why, if the state is `failed`.
+    /// The reason, if the state is `failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<StoredReason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,7 +97,7 @@ impl Record for Cluster {
         })
     }
 
-    /// Format 1 knew no operations, and of a failure only its cause, in words; format 2 reasons without codes.
+    /// Format 1 had no operations, and only the cause of a failure as text; format 2 had reasons without codes.
     fn migrated(from: u32, mut form: Value) -> Option<Value> {
         match from {
             1 => {

@@ -1,21 +1,21 @@
-//! How codes of reasons are stored, and what becomes of records that version 0.1 wrote without any.
+//! How reason codes are stored, and how records of version 0.1, which have none, get theirs.
 
 use kqueen_domain::reason::ReasonCode;
 
-/// The code that was stored. A word that only a later version knows is `Unknown`, so that codes can be added without a new format. Where
-/// there is none, version 0.1 wrote it, and the sentence tells.
-pub(super) fn code_of(word: Option<&str>, sentence: &str) -> ReasonCode {
-    word.map_or_else(|| of_version_0_1(sentence), |word| ReasonCode::of(word).unwrap_or(ReasonCode::Unknown))
+/// The stored code. One that only a later version knows is `Unknown`, so that codes can be added without a new format. If there is
+/// none, version 0.1 wrote the record, and the code is found by the sentence.
+pub(super) fn code_of(name: Option<&str>, sentence: &str) -> ReasonCode {
+    name.map_or_else(|| of_version_0_1(sentence), |name| ReasonCode::of(name).unwrap_or(ReasonCode::Unknown))
 }
 
-/// The code of a sentence that version 0.1 wrote. Engines that are not its own have sentences of their own: those are `Unknown`.
+/// The code of a sentence that version 0.1 wrote. Sentences of engines that are not built in are `Unknown`.
 fn of_version_0_1(sentence: &str) -> ReasonCode {
     let known = SENTENCES.iter().find(|(beginning, _)| sentence.starts_with(beginning));
     known.map_or(ReasonCode::Unknown, |(_, code)| *code)
 }
 
-/// How the sentences of version 0.1 begin, and the codes they have since. They are what stores of that version hold: when today's sentences
-/// change, these do not.
+/// How the sentences of version 0.1 begin, and their codes. Stores of that version contain them, so they do not change when today's
+/// sentences do.
 #[rustfmt::skip]
 const SENTENCES: &[(&str, ReasonCode)] = &[
     // Decisions about clusters.
@@ -50,7 +50,7 @@ const SENTENCES: &[(&str, ReasonCode)] = &[
     ("the cluster was never made completely", ReasonCode::ClusterIncomplete),
     ("the simulated cloud cannot be kept", ReasonCode::HostMisconfigured),
     ("the simulated cloud broke off", ReasonCode::ProviderUnavailable),
-    // Looks at clusters.
+    // Probes of clusters.
     ("the simulated cluster does not answer", ReasonCode::ClusterUnreachable),
     ("the simulated cluster does not accept the credentials", ReasonCode::KubeconfigRejected),
     ("the name of the API server cannot be resolved", ReasonCode::NameNotResolved),
@@ -78,7 +78,7 @@ const SENTENCES: &[(&str, ReasonCode)] = &[
 mod tests {
     use super::*;
 
-    /// Every word that was ever stored.
+    /// Every code that was ever stored.
     #[rustfmt::skip]
     const STORED: &[&str] = &[
         "CredentialsRejected", "PermissionDenied", "AccountDisabled", "ServiceNotEnabled", "QuotaExceeded", "CapacityUnavailable",
@@ -91,11 +91,11 @@ mod tests {
     ];
 
     #[test]
-    fn every_stored_word_keeps_its_code() {
-        for word in STORED {
-            assert_eq!(code_of(Some(word), "").as_str(), *word);
+    fn every_stored_code_is_still_read() {
+        for name in STORED {
+            assert_eq!(code_of(Some(name), "").as_str(), *name);
         }
-        assert_eq!(STORED.len(), ReasonCode::ALL.len(), "what is new is listed here, and stays");
+        assert_eq!(STORED.len(), ReasonCode::ALL.len(), "add new codes to this list, and remove none");
         assert_eq!(code_of(Some("OfALaterVersion"), "waited 3 s"), ReasonCode::Unknown);
     }
 

@@ -1,4 +1,4 @@
-//! How ledgers are stored, and the records of resources wherever they are kept.
+//! The stored form of ledgers, and of resource records wherever they are stored.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -42,19 +42,19 @@ enum StoredRecordState {
 twins!(RecordState, StoredRecordState { Intended, Present, Deleting, Gone });
 
 impl From<ResourceRecord> for StoredResourceRecord {
-    fn from(row: ResourceRecord) -> Self {
+    fn from(record: ResourceRecord) -> Self {
         let ResourceRecord {
             resource: ProviderResource { name: ResourceRef { kind, name, location }, provider_id },
             state,
             since,
-        } = row;
+        } = record;
         Self { kind, name, location, provider_id, state: state.into(), since }
     }
 }
 
 impl From<StoredResourceRecord> for ResourceRecord {
-    fn from(row: StoredResourceRecord) -> Self {
-        let StoredResourceRecord { kind, name, location, provider_id, state, since } = row;
+    fn from(record: StoredResourceRecord) -> Self {
+        let StoredResourceRecord { kind, name, location, provider_id, state, since } = record;
         Self {
             resource: ProviderResource { name: ResourceRef { kind, name, location }, provider_id },
             state: state.into(),
@@ -86,18 +86,18 @@ impl Record for Ledger {
         })
     }
 
-    /// Format 1 had other names.
+    /// Format 1 had other field names.
     fn migrated(from: u32, mut form: Value) -> Option<Value> {
         if from != 1 {
             return None;
         }
-        rows_migrated(&mut form)?;
+        resources_migrated(&mut form)?;
         Some(form)
     }
 }
 
-/// Brings up to date what version 0.1 called rows, each with a place.
-pub(super) fn rows_migrated(form: &mut Value) -> Option<()> {
+/// Migrates resource records of version 0.1, which called them `rows`, each with a `place`.
+pub(super) fn resources_migrated(form: &mut Value) -> Option<()> {
     renamed(form, &[("rows", "resources")])?;
-    migrated_each(form, "resources", |row| renamed(row, &[("place", "location")]))
+    migrated_each(form, "resources", |record| renamed(record, &[("place", "location")]))
 }

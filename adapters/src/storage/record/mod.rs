@@ -1,6 +1,6 @@
-//! The stored forms of records: compact JSON in an envelope with a format number. Domain types are never stored as they are, so a
-//! change of theirs cannot change what is on disk by accident. An older format is brought up to date when it is read and written
-//! back with the record's next change; a newer one is refused, never guessed at.
+//! The stored forms of records: compact JSON in an envelope with a format number. Domain types are never stored directly, so that a
+//! change to them cannot change the stored data by accident. An older format is migrated when it is read and written back with the
+//! record's next change; a newer one is rejected, never guessed.
 
 mod cluster;
 mod code;
@@ -21,7 +21,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-/// Both ways between an enum of the domain and its stored twin: a variant that one of them lacks does not compile.
+/// Converts between an enum of the domain and its stored twin: a variant that one of them lacks does not compile.
 macro_rules! twins {
     ($domain:ident, $stored:ident { $($variant:ident),+ }) => {
         impl From<$domain> for $stored {
@@ -39,7 +39,7 @@ macro_rules! twins {
 }
 use twins;
 
-/// Why stored bytes cannot be read. Says where, not what: the bytes may name people.
+/// Why stored bytes cannot be read. It says where, but does not quote the bytes, because they may name people.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unreadable {
     #[error("the stored {kind} is damaged (near byte {at})")]
@@ -54,7 +54,7 @@ pub(crate) enum Unreadable {
 }
 
 impl Unreadable {
-    /// Names the key the bytes are stored under.
+    /// Adds the key that the bytes are stored under.
     pub(crate) fn at(self, key: &super::key::Key) -> Self {
         Self::At { key: format!("{key:?}"), source: Box::new(self) }
     }
@@ -68,17 +68,17 @@ impl From<Unreadable> for StoreError {
 
 /// A type that is stored.
 pub(crate) trait Record: Sized {
-    /// Its form in storage, in the newest format.
+    /// Its stored form, in the newest format.
     type Form: Serialize + DeserializeOwned + for<'a> From<&'a Self>;
-    /// What it is called in messages.
+    /// Its name in messages.
     const KIND: &'static str;
     /// The newest format.
     const FORMAT: u32;
 
-    /// Takes the newest form back.
+    /// Converts the newest form back.
     fn restored(form: Self::Form) -> Option<Self>;
 
-    /// Brings a form one format further. `None` if that format was never written.
+    /// Migrates a form to the next format. `None` if that format was never written.
     fn migrated(_from: u32, _form: Value) -> Option<Value> {
         None
     }
@@ -124,7 +124,7 @@ pub(crate) fn read<T: Record>(bytes: &[u8]) -> Result<T, Unreadable> {
     T::restored(form).ok_or(Unreadable::Damaged { kind, at: 0 })
 }
 
-/// A form whose fields have other names since. Fields that are not there were left out.
+/// Renames fields of a form. Fields that do not exist were left out.
 fn renamed(form: &mut Value, names: &[(&str, &str)]) -> Option<()> {
     let fields = form.as_object_mut()?;
     for (before, after) in names {
@@ -135,17 +135,17 @@ fn renamed(form: &mut Value, names: &[(&str, &str)]) -> Option<()> {
     Some(())
 }
 
-/// Brings a field up to date in its own way, if it is there.
+/// Migrates a field, if it exists.
 fn migrated_in(form: &mut Value, field: &str, migrate: impl FnOnce(&mut Value) -> Option<()>) -> Option<()> {
     form.as_object_mut()?.get_mut(field).map_or(Some(()), migrate)
 }
 
-/// Brings each item of a field up to date, if it is there.
+/// Migrates each item of a field, if it exists.
 fn migrated_each(form: &mut Value, field: &str, migrate: impl Fn(&mut Value) -> Option<()>) -> Option<()> {
     migrated_in(form, field, |items| items.as_array_mut()?.iter_mut().try_for_each(|item| migrate(item).ok_or(())).ok())
 }
 
-/// A document as part of a stored form. What is not JSON cannot be in a [`Document`].
+/// A document as part of a stored form. A [`Document`] is always JSON.
 fn embedded(document: &Document) -> Box<RawValue> {
     RawValue::from_string(document.as_str().to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }

@@ -1,4 +1,4 @@
-//! How what is known of a cluster from looking at it and asking its provider is stored.
+//! The stored form of the observed status of a cluster.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -100,8 +100,8 @@ impl From<StoredProbeResult> for ProbeResult {
 }
 
 impl From<ProviderStatus> for StoredProviderStatus {
-    fn from(told: ProviderStatus) -> Self {
-        let ProviderStatus { progress, node_count, network_policy, message, last_error, last_rejection } = told;
+    fn from(status: ProviderStatus) -> Self {
+        let ProviderStatus { progress, node_count, network_policy, message, last_error, last_rejection } = status;
         let policy = network_policy.map(|NetworkPolicy { provider, enabled }| StoredPolicy { provider, enabled });
         let (last_error, last_rejection) = (last_error.map(Into::into), last_rejection.map(Into::into));
         Self { progress, node_count, network_policy: policy, message, last_error, last_rejection }
@@ -109,8 +109,8 @@ impl From<ProviderStatus> for StoredProviderStatus {
 }
 
 impl From<StoredProviderStatus> for ProviderStatus {
-    fn from(told: StoredProviderStatus) -> Self {
-        let StoredProviderStatus { progress, node_count, network_policy, message, last_error, last_rejection } = told;
+    fn from(status: StoredProviderStatus) -> Self {
+        let StoredProviderStatus { progress, node_count, network_policy, message, last_error, last_rejection } = status;
         let policy = network_policy.map(|StoredPolicy { provider, enabled }| NetworkPolicy { provider, enabled });
         let (last_error, last_rejection) = (last_error.map(Into::into), last_rejection.map(Into::into));
         Self { progress, node_count, network_policy: policy, message, last_error, last_rejection }
@@ -148,13 +148,13 @@ impl Record for ObservedStatus {
         })
     }
 
-    /// Format 1 was always of a look at the cluster itself, and told what it found at the top; format 2 had other names and no codes.
+    /// Format 1 was always a probe of the cluster, with its result at the top level; format 2 had other field names and no codes.
     fn migrated(from: u32, mut form: Value) -> Option<Value> {
         match from {
             1 => {
                 let fields = form.as_object_mut()?;
-                let look = json!({"outcome": fields.remove("outcome")?, "said": fields.remove("said")?});
-                fields.insert("look".to_owned(), look);
+                let probe = json!({"outcome": fields.remove("outcome")?, "said": fields.remove("said")?});
+                fields.insert("look".to_owned(), probe);
             }
             2 => {
                 renamed(&mut form, &[("look", "probe"), ("told", "provider")])?;
@@ -172,14 +172,14 @@ impl Record for ObservedStatus {
     }
 }
 
-/// Brings a look of format 2 up to date: what it found, and what was said.
+/// Migrates a probe of format 2, which had its version or reason in the field `text`.
 fn probe_migrated(probe: &mut Value) -> Option<()> {
-    let said = probe.get("said")?.as_str()?.to_owned();
-    let code = code_of(probe.get("code").and_then(Value::as_str), &said);
+    let text = probe.get("said")?.as_str()?.to_owned();
+    let code = code_of(probe.get("code").and_then(Value::as_str), &text);
     *probe = match probe.get("outcome")?.as_str()? {
-        "answered" => json!({"outcome": "reached", "version": said}),
-        "refused" => json!({"outcome": "refused", "code": code.as_str(), "reason": said}),
-        "silent" => json!({"outcome": "no_answer", "code": code.as_str(), "reason": said}),
+        "answered" => json!({"outcome": "reached", "version": text}),
+        "refused" => json!({"outcome": "refused", "code": code.as_str(), "reason": text}),
+        "silent" => json!({"outcome": "no_answer", "code": code.as_str(), "reason": text}),
         _ => return None,
     };
     Some(())

@@ -1,4 +1,4 @@
-//! How operations are stored.
+//! The stored form of operations.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -40,12 +40,12 @@ pub(crate) struct Form {
     steps: Vec<StoredStep>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_false(answer: &bool) -> bool {
     !*answer
 }

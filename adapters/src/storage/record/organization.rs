@@ -1,4 +1,4 @@
-//! How an organization is stored.
+//! The stored form of an organization.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ impl Record for Organization {
     }
 }
 
-/// An action that is not asked for any more is left out; a rule that is not known is not guessed at.
+/// An action that does not exist any more is left out; an unknown rule is an error, never guessed.
 fn policy(stored: &BTreeMap<String, String>) -> Option<Policy> {
     let known = stored.iter().filter_map(|(action, rule)| Some((action.parse::<Action>().ok()?, rule)));
     known.map(|(action, rule)| Some((action, rule.parse::<Rule>().ok()?))).collect()

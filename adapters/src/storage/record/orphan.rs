@@ -1,4 +1,4 @@
-//! How orphans are stored.
+//! The stored form of orphans.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     Record,
-    ledger::{StoredResourceRecord, rows_migrated},
+    ledger::{StoredResourceRecord, resources_migrated},
     migrated_in,
     reason::{self, StoredReason},
     renamed,
@@ -103,12 +103,12 @@ impl Record for Orphan {
         })
     }
 
-    /// Format 1 had other names, and reasons without codes.
+    /// Format 1 had other field names, and reasons without codes.
     fn migrated(from: u32, mut form: Value) -> Option<Value> {
         if from != 1 {
             return None;
         }
-        rows_migrated(&mut form)?;
+        resources_migrated(&mut form)?;
         renamed(&mut form, &[("stands", "state")])?;
         migrated_in(&mut form, "state", |state| {
             renamed(state, &[("state", "kind"), ("trouble", "last_error")])?;

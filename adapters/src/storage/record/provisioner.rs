@@ -1,4 +1,4 @@
-//! How a provisioner is stored, and what was found by checking it. Its secret parameters are sealed and stored apart.
+//! The stored form of a provisioner, and of the result of its last check. Its secret parameters are sealed and stored separately.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -54,7 +54,7 @@ impl From<StoredCheck> for Check {
     fn from(check: StoredCheck) -> Self {
         let StoredCheck { phase, code, reason, at } = check;
         let phase = phase.into();
-        // What is well has no code, and neither has anything that version 0.1 wrote.
+        // A ready provisioner has no code, and neither has any check that version 0.1 wrote.
         let code = (phase != ProvisionerPhase::Ready).then(|| code_of(code.as_deref(), &reason));
         Self { phase, code, reason, at }
     }

@@ -1,4 +1,4 @@
-//! How reasons are stored, as part of what failed.
+//! The stored form of reasons, as part of what failed.
 
 use kqueen_domain::reason::{Reason, Responsible};
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl From<StoredReason> for Reason {
     }
 }
 
-/// Brings the form of version 0.1 up to date, which had other names and no code.
+/// Migrates the form of version 0.1, which had other field names and no code.
 pub(super) fn migrated(reason: &mut Value) -> Option<()> {
     renamed(reason, &[("fixer", "responsible"), ("words", "provider_message")])?;
     let fields = reason.as_object_mut()?;

@@ -1,4 +1,4 @@
-//! Every format that was ever written is kept here as bytes and must stay readable.
+//! Every format that was ever written is listed here as bytes and must stay readable.
 
 use kqueen_domain::{
     cluster::{Cluster, Lifecycle, Phase},
@@ -45,8 +45,8 @@ const ORPHAN_2: &str = r#"{"format":2,"record":{"cluster":"0d3f5a52-7d0b-4d0e-9d
 const CHECK_1_WITH_CODE: &str = r#"{"format":1,"record":{"provisioner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0003","check":{"phase":"failed","code":"CredentialsRejected","reason":"401","at":"2026-03-01T10:00:01Z"},"state_changed_at":"2026-03-01T09:00:01Z"}}"#;
 const PROVISIONER_1_WITH_CODE: &str = r#"{"format":1,"record":{"id":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0003","name":"GKE","engine":"kqueen.engines.GceEngine","organization":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0001","owner":"0d3f5a52-7d0b-4d0e-9d55-2a0f6c3f0002","parameters":{"project":"p","service_account":"*******"},"check":{"phase":"not_reachable","code":"ProviderUnreachable","reason":"nothing answers","at":"2026-03-01T10:00:01Z"},"state_changed_at":"2026-03-01T10:00:01Z","created_at":"2026-03-01T10:00:00Z"}}"#;
 
-/// Read and written again, the newest format is the same bytes.
-fn survives<T: Record>(stored: &str) -> T {
+/// Reads and writes the newest format, which gives the same bytes.
+fn round_trip<T: Record>(stored: &str) -> T {
     let record: T = read(stored.as_bytes()).unwrap();
     assert_eq!(String::from_utf8(written(&record).unwrap()).unwrap(), stored);
     record
@@ -54,91 +54,91 @@ fn survives<T: Record>(stored: &str) -> T {
 
 #[test]
 fn the_newest_formats_stay_as_they_are() {
-    let organization: Organization = survives(ORGANIZATION_1);
+    let organization: Organization = round_trip(ORGANIZATION_1);
     assert_eq!(organization.policy.overrides().count(), 1);
-    let user: User = survives(USER_1);
+    let user: User = round_trip(USER_1);
     assert_eq!((user.role, user.auth, user.token_generation), (Role::Superadmin, AuthMethod::Ldap, 3));
-    let provisioner: Provisioner = survives(PROVISIONER_1_WITH_CODE);
+    let provisioner: Provisioner = round_trip(PROVISIONER_1_WITH_CODE);
     assert_eq!(provisioner.check.phase, ProvisionerPhase::NotReachable);
-    let cluster: Cluster = survives(CLUSTER_3);
+    let cluster: Cluster = round_trip(CLUSTER_3);
     let reason = Reason::new(ReasonCode::Unknown, "quota", Responsible::Admin, "raise it").with_words("QUOTA_EXCEEDED");
     assert_eq!(cluster.lifecycle, Lifecycle::Failed { reason });
     assert!(cluster.operation.is_some());
-    let observed: ObservedStatus = survives(OBSERVED_3);
+    let observed: ObservedStatus = round_trip(OBSERVED_3);
     assert_eq!(
         observed.probe,
         Some(ProbeResult::NoAnswer { code: ReasonCode::Unknown, reason: "connection refused".into() })
     );
     assert_eq!(observed.provider.unwrap().network_policy.unwrap().provider, "CALICO");
-    let bare: ObservedStatus = survives(BARE_OBSERVED_3);
+    let bare: ObservedStatus = round_trip(BARE_OBSERVED_3);
     assert_eq!((bare.probe, bare.provider, bare.phase), (None, None, Phase::Ready));
 }
 
 #[test]
-fn what_is_done_to_clusters_stays_as_it_is() {
-    let operation: Operation = survives(OPERATION_2);
+fn the_newest_formats_of_operations_and_history_stay_as_they_are() {
+    let operation: Operation = round_trip(OPERATION_2);
     assert_eq!(operation.kind, OperationKind::Resize { node_count: 5 });
     assert_eq!((operation.status, operation.steps.len()), (OperationStatus::Cancelled, 2));
     assert_eq!((operation.failures, operation.was_taken_up), (3, true));
     assert!(operation.next_attempt_at.is_some() && operation.cancel.is_some());
-    let bare: Operation = survives(BARE_OPERATION_2);
+    let bare: Operation = round_trip(BARE_OPERATION_2);
     assert_eq!((bare.failures, bare.steps.len(), bare.reason), (0, 0, None));
-    let ledger: Ledger = survives(LEDGER_2);
+    let ledger: Ledger = round_trip(LEDGER_2);
     assert_eq!(ledger.resources[0].resource.provider_id.as_deref(), Some("17"));
     assert_eq!(
         (ledger.resources[1].state, ledger.resources[1].resource.name.location.as_str()),
         (RecordState::Intended, "")
     );
     assert!(ledger.uncertain_until.is_some());
-    let entry: TimelineEvent = survives(EVENT_2);
-    assert_eq!(entry.reason.unwrap().responsible, Responsible::Operator);
-    let tombstone: Tombstone = survives(DEPARTED_1);
+    let event: TimelineEvent = round_trip(EVENT_2);
+    assert_eq!(event.reason.unwrap().responsible, Responsible::Operator);
+    let tombstone: Tombstone = round_trip(DEPARTED_1);
     assert_eq!(tombstone.name.as_str(), "prod");
-    let checked: Checked = survives(CHECK_1_WITH_CODE);
+    let checked: Checked = round_trip(CHECK_1_WITH_CODE);
     assert_eq!(checked.check.phase, ProvisionerPhase::Failed);
-    let orphan: Orphan = survives(ORPHAN_2);
+    let orphan: Orphan = round_trip(ORPHAN_2);
     assert!(matches!(orphan.state, OrphanState::Deleting { last_error: Some(_), .. }));
-    for stands in [OrphanState::Listed, OrphanState::Ignored { by: tombstone.owner, since: tombstone.at }] {
-        let other = Orphan { state: stands, ..orphan.clone() };
+    for state in [OrphanState::Listed, OrphanState::Ignored { by: tombstone.owner, since: tombstone.at }] {
+        let other = Orphan { state, ..orphan.clone() };
         assert_eq!(read::<Orphan>(&written(&other).unwrap()).unwrap(), other);
     }
 }
 
-/// Whether a form of before is read as today's.
-fn becomes<T: Record + PartialEq + std::fmt::Debug>(before: &str, today: &str) {
+/// Asserts that an older form is read like today's.
+fn assert_migrates_to<T: Record + PartialEq + std::fmt::Debug>(before: &str, today: &str) {
     assert_eq!(read::<T>(before.as_bytes()).unwrap(), read::<T>(today.as_bytes()).unwrap());
 }
 
 #[test]
 fn what_version_0_1_wrote_is_read_in_full() {
-    becomes::<Cluster>(CLUSTER_2, CLUSTER_3);
-    becomes::<ObservedStatus>(SIGHTING_2, OBSERVED_3);
-    becomes::<ObservedStatus>(BARE_SIGHTING_2, BARE_OBSERVED_3);
-    let answered = |text: &str| text.replace("\"silent\"", "\"answered\"");
-    let observed: ObservedStatus = read(answered(SIGHTING_2).as_bytes()).unwrap();
+    assert_migrates_to::<Cluster>(CLUSTER_2, CLUSTER_3);
+    assert_migrates_to::<ObservedStatus>(SIGHTING_2, OBSERVED_3);
+    assert_migrates_to::<ObservedStatus>(BARE_SIGHTING_2, BARE_OBSERVED_3);
+    let reached = |text: &str| text.replace("\"silent\"", "\"answered\"");
+    let observed: ObservedStatus = read(reached(SIGHTING_2).as_bytes()).unwrap();
     assert_eq!(observed.probe, Some(ProbeResult::Reached { version: "connection refused".into() }));
-    let refusal = SIGHTING_2.replace("\"trouble\"", "\"refusal\"");
-    let observed: ObservedStatus = read(refusal.as_bytes()).unwrap();
+    let rejected = SIGHTING_2.replace("\"trouble\"", "\"refusal\"");
+    let observed: ObservedStatus = read(rejected.as_bytes()).unwrap();
     assert_eq!(observed.provider.unwrap().last_rejection.unwrap().cause, "time-out");
     let taken_up = OPERATION_1.replace("\"failures\":3,", "\"failures\":3,\"was_taken_up\":true,");
-    becomes::<Operation>(&taken_up, OPERATION_2);
-    becomes::<Operation>(BARE_OPERATION_1, BARE_OPERATION_2);
-    becomes::<Ledger>(LEDGER_1, LEDGER_2);
-    becomes::<TimelineEvent>(ENTRY_1, EVENT_2);
-    becomes::<Orphan>(ORPHAN_1, ORPHAN_2);
-    let ignored = |deleting: &str, tag: &str| {
+    assert_migrates_to::<Operation>(&taken_up, OPERATION_2);
+    assert_migrates_to::<Operation>(BARE_OPERATION_1, BARE_OPERATION_2);
+    assert_migrates_to::<Ledger>(LEDGER_1, LEDGER_2);
+    assert_migrates_to::<TimelineEvent>(ENTRY_1, EVENT_2);
+    assert_migrates_to::<Orphan>(ORPHAN_1, ORPHAN_2);
+    let ignored = |deleting: &str, field: &str| {
         let (begin, rest) = deleting.split_once(",\"since\":\"2026-03-01T10:00:05Z\"").unwrap();
-        let begin = begin.replace(&format!("{{\"{tag}\":\"deleting\""), &format!("{{\"{tag}\":\"ignored\""));
+        let begin = begin.replace(&format!("{{\"{field}\":\"deleting\""), &format!("{{\"{field}\":\"ignored\""));
         let end = rest.split_once("}}").unwrap().1;
         format!("{begin},\"since\":\"2026-03-01T10:00:05Z\"}}{end}")
     };
-    becomes::<Orphan>(&ignored(ORPHAN_1, "state"), &ignored(ORPHAN_2, "kind"));
+    assert_migrates_to::<Orphan>(&ignored(ORPHAN_1, "state"), &ignored(ORPHAN_2, "kind"));
     let unchecked: Provisioner = read(PROVISIONER_1.as_bytes()).unwrap();
     assert_eq!(unchecked.check.code, Some(ReasonCode::Unknown));
     let checked: Checked = read(CHECK_1.as_bytes()).unwrap();
     assert_eq!(checked.check.code, Some(ReasonCode::Unknown));
-    let well: Checked = read(CHECK_1.replace("\"failed\"", "\"ready\"").as_bytes()).unwrap();
-    assert_eq!(well.check.code, None);
+    let ready: Checked = read(CHECK_1.replace("\"failed\"", "\"ready\"").as_bytes()).unwrap();
+    assert_eq!(ready.check.code, None);
 }
 
 #[test]
@@ -154,13 +154,13 @@ fn a_reason_of_version_0_1_gets_its_code_by_its_sentence() {
         let reason = unresolved.to_owned();
         assert_eq!(observed.probe, Some(ProbeResult::NoAnswer { code: ReasonCode::NameNotResolved, reason }));
     }
-    // A word of a later version is no sentence.
+    // A code of a later version is not taken for a sentence.
     let later = CLUSTER_3.replace("\"Unknown\"", "\"OfALaterVersion\"");
-    becomes::<Cluster>(&later, CLUSTER_3);
+    assert_migrates_to::<Cluster>(&later, CLUSTER_3);
 }
 
 #[test]
-fn a_failure_told_in_words_becomes_a_reason() {
+fn a_failure_stored_as_text_becomes_a_reason() {
     let cluster: Cluster = read(CLUSTER_1.as_bytes()).unwrap();
     assert_eq!(
         cluster.lifecycle,
@@ -171,14 +171,14 @@ fn a_failure_told_in_words_becomes_a_reason() {
     let again: Cluster = read(&written(&cluster).unwrap()).unwrap();
     assert_eq!(again, cluster);
     for state in ["deploying", "ready", "updating", "destroying"] {
-        let well = CLUSTER_1.replace(r#""state":"failed","reason":"quota""#, &format!(r#""state":"{state}""#));
-        let well: Cluster = read(well.as_bytes()).unwrap();
-        assert!(!matches!(well.lifecycle, Lifecycle::Failed { .. }));
+        let other = CLUSTER_1.replace(r#""state":"failed","reason":"quota""#, &format!(r#""state":"{state}""#));
+        let other: Cluster = read(other.as_bytes()).unwrap();
+        assert!(!matches!(other.lifecycle, Lifecycle::Failed { .. }));
     }
 }
 
 #[test]
-fn a_look_is_kept_when_its_form_changes() {
+fn a_probe_result_is_kept_when_its_format_changes() {
     let observed: ObservedStatus = read(SIGHTING_1.as_bytes()).unwrap();
     assert_eq!(
         observed.probe,
@@ -191,7 +191,7 @@ fn a_look_is_kept_when_its_form_changes() {
 }
 
 #[test]
-fn an_older_format_is_brought_up_to_date() {
+fn an_older_format_is_migrated() {
     let user: User = read(USER_0.as_bytes()).unwrap();
     assert_eq!((user.username.as_str(), user.role, user.token_generation), ("ann", Role::Admin, 0));
     assert_eq!(user.metadata, None);
@@ -200,7 +200,7 @@ fn an_older_format_is_brought_up_to_date() {
 }
 
 #[test]
-fn a_newer_format_is_refused_with_what_to_do() {
+fn a_newer_format_is_rejected_with_advice() {
     let newer = CLUSTER_3.replacen("\"format\":3", "\"format\":4", 1);
     let Err(error @ Unreadable::Newer { format: 4, known: 3, .. }) = read::<Cluster>(newer.as_bytes()) else {
         panic!("was read")
@@ -209,7 +209,7 @@ fn a_newer_format_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn damage_is_told_without_what_was_stored() {
+fn errors_about_damage_do_not_quote_what_was_stored() {
     let damaged = [
         "".to_owned(),
         USER_1.replace("ldap", "oidc-with-a-name"),
@@ -225,7 +225,7 @@ fn damage_is_told_without_what_was_stored() {
 }
 
 #[test]
-fn rules_of_a_later_release_are_not_guessed_at() {
+fn rules_of_a_later_release_are_not_guessed() {
     let gone = ORGANIZATION_1.replace("cluster:create", "cluster:paint");
     let organization: Organization = read(gone.as_bytes()).unwrap();
     assert_eq!(organization.policy.overrides().count(), 0);

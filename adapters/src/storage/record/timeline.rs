@@ -1,4 +1,4 @@
-//! How events of a timeline are stored, and clusters that have left.
+//! The stored forms of timeline events and tombstones.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -41,15 +41,15 @@ enum StoredEventKind {
 twins!(EventKind, StoredEventKind { Asked, Step, Ended, State });
 
 impl From<&TimelineEvent> for EventForm {
-    fn from(entry: &TimelineEvent) -> Self {
+    fn from(event: &TimelineEvent) -> Self {
         Self {
-            cluster: entry.cluster,
-            at: entry.at,
-            kind: entry.kind.into(),
-            message: entry.message.clone(),
-            operation: entry.operation,
-            by: entry.by,
-            reason: entry.reason.clone().map(Into::into),
+            cluster: event.cluster,
+            at: event.at,
+            kind: event.kind.into(),
+            message: event.message.clone(),
+            operation: event.operation,
+            by: event.by,
+            reason: event.reason.clone().map(Into::into),
         }
     }
 }
@@ -71,7 +71,7 @@ impl Record for TimelineEvent {
         })
     }
 
-    /// Format 1 had another name, and reasons without codes.
+    /// Format 1 had another field name, and reasons without codes.
     fn migrated(from: u32, mut form: Value) -> Option<Value> {
         if from != 1 {
             return None;

@@ -1,4 +1,4 @@
-//! How a user is stored. The password's hash is sealed and stored apart.
+//! The stored form of a user. The password's hash is sealed and stored separately.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -93,7 +93,7 @@ impl Record for User {
         })
     }
 
-    /// Format 0 counted no generations of tokens.
+    /// Format 0 had no token generations.
     fn migrated(from: u32, mut form: Value) -> Option<Value> {
         if from != 0 {
             return None;

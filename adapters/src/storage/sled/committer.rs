@@ -22,21 +22,21 @@ use crate::storage::{
     key::{self, Key},
 };
 
-/// How many transactions share a flush at most.
+/// Maximum number of transactions that share a flush.
 const GROUP: usize = 256;
-/// How long the store is left alone after it could not be opened anew.
+/// Pause after a failed attempt to reopen the store.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A transaction and who waits for it.
+/// A transaction and the channel for its result.
 pub(super) struct Job {
     pub(super) transaction: Transaction,
     pub(super) answer: oneshot::Sender<Result<u64, CommitError>>,
 }
 
-/// The tree with what transactions of the same group have changed.
+/// The tree with the changes of earlier transactions of the same group.
 struct Pending<'a> {
     db: &'a Db,
-    /// Revision of what was put, `None` for what was deleted.
+    /// Revisions of keys that were written, `None` for keys that were deleted.
     changed: BTreeMap<Key, Option<u64>>,
 }
 
@@ -66,7 +66,7 @@ impl State for Pending<'_> {
     }
 }
 
-/// What the thread that commits has.
+/// The state of the thread that commits.
 pub(super) struct Committer {
     shared: Arc<Shared>,
     feed: Arc<Mutex<Option<Arc<dyn Feed>>>>,
@@ -76,7 +76,7 @@ pub(super) struct Committer {
 }
 
 impl Drop for Committer {
-    /// Also when the thread came to grief: a store that cannot write does not say that it is well.
+    /// Also when the thread has panicked: a store that cannot write must not report that it is ready.
     fn drop(&mut self) {
         self.shared.set(None, Some(Down("the store is closed".to_owned())));
     }
@@ -87,7 +87,7 @@ impl Committer {
         Self { shared, feed, disk: None, retry_at: None }
     }
 
-    /// Commits what comes, until nobody can send any more.
+    /// Commits incoming transactions until the channel is closed.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(first) = jobs.blocking_recv() {
             let mut group = vec![first];
@@ -110,7 +110,7 @@ impl Committer {
                 }
             }
             Err(error) => {
-                // Still down is no new failure: it neither puts off the next attempt nor adds to the message.
+                // A store that is still down is not a new failure: it neither delays the next attempt nor adds to the message.
                 let down = error.downcast::<Down>().map_or_else(|error| self.give_up(&*error), |down| *down);
                 for answer in answers {
                     let _gone = answer.send(Err(CommitError::Unavailable(Box::new(down.clone()))));
@@ -121,14 +121,14 @@ impl Committer {
 
     /// Commits a group as one batch. `Err` if it is not known to be durable.
     fn commit(&mut self, group: Vec<Transaction>) -> Result<Vec<Result<u64, CommitError>>, BoxError> {
-        let db = self.open_again()?;
+        let db = self.reopen()?;
         let mut revision = newest_revision(&db)?;
         let mut pending = Pending { db: &db, changed: BTreeMap::new() };
         let mut batch = Batch::default();
         let mut events = Vec::new();
         let mut results = Vec::with_capacity(group.len());
         for transaction in group {
-            if let Err(refusal) = transaction.judge(&pending)? {
+            if let Err(refusal) = transaction.check(&pending)? {
                 results.push(Err(CommitError::Refused(refusal)));
                 continue;
             }
@@ -169,11 +169,11 @@ impl Committer {
         disk.sync_data()
     }
 
-    /// Lets go of files that are in doubt.
+    /// Closes files whose state is uncertain.
     fn give_up(&mut self, error: &(dyn std::error::Error + Send + Sync)) -> Down {
         let down = Down(format!("writing to {} failed: {error}", self.shared.path.display()));
         if self.retry_at.is_none() {
-            tracing::error!(error = %down, "the store is down until it can be opened anew");
+            tracing::error!(error = %down, "the store is down until it can be reopened");
         }
         self.retry_at = Some(Instant::now() + PAUSE);
         self.disk = None;
@@ -181,8 +181,8 @@ impl Committer {
         down
     }
 
-    /// The open files; opened anew, and the read model with them, if they were in doubt.
-    fn open_again(&mut self) -> Result<Db, BoxError> {
+    /// The open files. If their state was uncertain, they are reopened and the read model is filled again.
+    fn reopen(&mut self) -> Result<Db, BoxError> {
         if let Ok(db) = self.shared.db() {
             return Ok(db);
         }

@@ -37,19 +37,19 @@ pub(super) fn open_files(path: &Path, cache_bytes: u64) -> Result<Db, OpenFilesE
         }
         _ => files(Box::new(error)),
     })?;
-    // So that files just made are there after a power cut.
+    // So that files that were just created survive a power failure.
     File::open(path).and_then(|directory| directory.sync_all()).map_err(|error| files(Box::new(error)))?;
     Ok(db)
 }
 
-/// Sealed or not, the files are nobody else's business.
+/// A directory that only this user can read, whether values are sealed or not.
 fn make_private_directory(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     if path.is_dir() {
         return Ok(());
     }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    // The directory itself, likewise.
+    // So that the directory itself survives a power failure.
     path.parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
@@ -67,7 +67,7 @@ fn parts(bytes: &IVec) -> Result<(u64, &[u8]), BoxError> {
     Ok((u64::from_be_bytes(*revision), value))
 }
 
-/// The revision of a value, which stays where it is.
+/// The revision of a value, without copying the value.
 pub(super) fn revision_of(bytes: &IVec) -> Result<u64, BoxError> {
     Ok(parts(bytes)?.0)
 }

@@ -1,12 +1,11 @@
 //! The embedded store: sled, for one process.
 //!
-//! One thread commits. It takes what is waiting, judges each transaction against the tree and those before it, applies them as one
-//! batch, flushes, asks the disk to keep it (`fdatasync`; sled's own flush only hands it to the kernel), feeds the read model and
-//! only then answers. Flushing from this thread alone is also what keeps sled out of its known lock-up, in which asynchronous
-//! flushes wait for each other.
+//! One thread commits. It takes the waiting transactions, checks each one against the tree and the ones before it, applies them as one
+//! batch, flushes, syncs the disk (`fdatasync`; sled's flush only hands the data to the kernel), feeds the read model and only then
+//! answers. Flushing only from this thread also avoids a known deadlock of sled, in which asynchronous flushes wait for each other.
 //!
 //! Values carry the revision of the transaction that wrote them in their first eight bytes. After a failed write or flush nothing in
-//! memory is trusted any more: the store is opened anew from what is on disk before anything is acknowledged again.
+//! memory is trusted any more: the store is reopened from disk before anything is acknowledged again.
 
 mod committer;
 mod files;
@@ -39,9 +38,9 @@ use super::{
     key::Key,
 };
 
-/// How many transactions may wait.
+/// Maximum number of waiting transactions.
 const QUEUE: usize = 4096;
-/// How long an opening waits for the process before us to let go of the files.
+/// How long opening waits for the previous process to release the files.
 const HANDOVER: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -52,11 +51,11 @@ struct Down(String);
 struct Shared {
     path: PathBuf,
     cache_bytes: u64,
-    /// `None` while the files have to be opened anew.
+    /// `None` while the files have to be reopened.
     db: RwLock<Option<Db>>,
-    /// Whether there is one, for those who need no more than that.
+    /// Whether `db` is set, for callers that need no more than that.
     is_up: AtomicBool,
-    /// Why there is none.
+    /// Why `db` is not set.
     down: Mutex<Option<Down>>,
 }
 
@@ -69,7 +68,7 @@ pub(crate) struct Sled {
 }
 
 impl Sled {
-    /// Opens or makes the files below `path`. Blocks.
+    /// Opens or creates the files below `path`. Blocks.
     pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Self, OpenFilesError> {
         let since = Instant::now();
         let db = loop {
@@ -90,7 +89,7 @@ impl Sled {
         Ok(Self { shared, readers, queue: Mutex::new(Some(queue)), feed, committer: Mutex::new(Some(committer)) })
     }
 
-    /// Takes no more; the threads end once what they took is done.
+    /// Accepts no more work; the threads end once the accepted work is done.
     fn stop(&self) -> impl Iterator<Item = JoinHandle<()>> + use<> {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         let committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -99,7 +98,7 @@ impl Sled {
 }
 
 impl Drop for Sled {
-    /// What was accepted is finished; the files are free when this returns.
+    /// Finishes the accepted work; the files are released when this returns.
     fn drop(&mut self) {
         for thread in self.stop() {
             let _panicked = thread.join();
@@ -127,7 +126,7 @@ impl Shared {
     fn set(&self, db: Option<Db>, down: Option<Down>) {
         *self.down.lock().unwrap_or_else(PoisonError::into_inner) = down;
         let mut current = self.db.write().unwrap_or_else(PoisonError::into_inner);
-        // While the lock is held, so that flag and files change together whoever else sets them.
+        // While the lock is held, so that flag and files always change together.
         self.is_up.store(db.is_some(), Ordering::Release);
         *current = db;
     }
@@ -148,7 +147,7 @@ impl Backend for Sled {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
         let (answer, answered) = oneshot::channel();
         queue.send(Job { transaction, answer }).await.map_err(|_| closed())?;
-        // Whoever only waits keeps the thread from ending no longer than its turn takes.
+        // A caller that only waits for its result must not keep the thread from ending.
         drop(queue);
         answered.await.map_err(|_| closed())?
     }
@@ -163,7 +162,7 @@ impl Backend for Sled {
         self.readers.read(move |db| reading::slice(db, &prefix, after.as_ref(), limit)).await
     }
 
-    /// What is acknowledged has been fed, and nobody else writes.
+    /// Acknowledged transactions have been fed, and there is no other writer.
     fn is_caught_up(&self) -> bool {
         self.shared.is_up()
     }
@@ -176,7 +175,7 @@ impl Backend for Sled {
         if self.shared.is_up() {
             return Ok(());
         }
-        // Writing nothing makes the committer try to open the files again.
+        // An empty transaction makes the committer try to reopen the files.
         match self.commit(Transaction::default()).await {
             Ok(_) => Ok(()),
             Err(CommitError::Unavailable(source)) => Err(source),

@@ -1,5 +1,5 @@
-//! The threads that read. They are few and the store's own: the runtime would give every burst of reads as many threads as there are
-//! reads, each with memory that it does not give back.
+//! The threads that read. They are few and dedicated to the store: for a burst of reads the runtime would start as many threads as there
+//! are reads, each with memory that is not released.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -14,10 +14,10 @@ use tokio::sync::oneshot;
 
 use super::{Down, Shared};
 
-/// How many reads are made at once. More would wait for the same disk and cores.
+/// Number of concurrent reads. More would wait for the same disk and cores.
 const READERS: usize = 2;
 
-/// A read that waits for its turn. Those whose asker has given up, on a disk that hangs, are passed over when it comes.
+/// A queued read. It is skipped if its caller has given up in the meantime, for example because the disk hangs.
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The threads, until they are stopped.
@@ -47,18 +47,18 @@ impl Readers {
         let (answer, answered) = oneshot::channel();
         let shared = self.shared.clone();
         let job = move || {
-            // Who asked may have stopped waiting; then nobody needs it read.
+            // If the caller has stopped waiting, nothing has to be read.
             if !answer.is_closed() {
                 let _gone = answer.send(shared.db().and_then(|db| read(&db)));
             }
         };
         queue.send(Box::new(job)).map_err(|_| closed())?;
-        // Whoever only waits keeps no thread from ending.
+        // A caller that only waits for its result must not keep the threads from ending.
         drop(queue);
-        answered.await.map_err(|_| Down("reading was cut off".to_owned()))?
+        answered.await.map_err(|_| Down("the read was interrupted".to_owned()))?
     }
 
-    /// What was asked for is still read. The threads end then.
+    /// Queued reads are still done, then the threads end.
     pub(super) fn stop(&self) -> Vec<JoinHandle<()>> {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner))
@@ -67,9 +67,9 @@ impl Readers {
 
 fn work(jobs: &Receiver<Job>) {
     for job in jobs {
-        // Whoever asked is told by the answer that does not come; the thread is there for the next.
+        // The caller notices that its channel is closed; the thread goes on with the next read.
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
-            tracing::error!("reading from the store panicked");
+            tracing::error!("a read from the store panicked");
         }
     }
 }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_read_that_panics_harms_no_other() {
+    async fn a_read_that_panics_does_not_affect_others() {
         let folder = tempfile::tempdir().unwrap();
         let readers = readers(&folder);
         for _ in 0..2 * READERS {
@@ -109,17 +109,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_asked_for_before_the_end_is_read() {
+    async fn reads_queued_before_the_stop_are_done() {
         let folder = tempfile::tempdir().unwrap();
         let readers = readers(&folder);
-        let asked = join_all((0..20).map(|number| readers.read(move |_| Ok(number))));
-        let mut asked = Box::pin(asked);
-        // Asked once, all of them are in the queue.
-        let _perhaps_pending = futures::poll!(&mut asked);
+        let reads = join_all((0..20).map(|number| readers.read(move |_| Ok(number))));
+        let mut reads = Box::pin(reads);
+        // Polled once, all of them are in the queue.
+        let _pending = futures::poll!(&mut reads);
         for thread in readers.stop() {
             thread.join().unwrap();
         }
-        let read: Vec<i32> = asked.await.into_iter().map(Result::unwrap).collect();
+        let read: Vec<i32> = reads.await.into_iter().map(Result::unwrap).collect();
         assert_eq!(read, (0..20).collect::<Vec<_>>());
         assert!(readers.read(|_| Ok(())).await.unwrap_err().to_string().contains("closed"));
     }

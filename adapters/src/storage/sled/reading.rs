@@ -1,4 +1,4 @@
-//! How entries are read, and how the pages that large values are on are let go of: sled would keep them all.
+//! How entries are read, and how sled is made to release the pages of large values, all of which it would keep otherwise.
 
 use std::ops::Bound;
 
@@ -11,19 +11,19 @@ use crate::storage::{
     key::{self, Key},
 };
 
-/// How often a page is asked for again at most to have it let go of.
-const AGAIN: usize = 31;
-/// For how many bytes that were read of it a page is asked for again once.
-const ONCE_FOR: usize = 256;
+/// Maximum number of repeated accesses to a page to make sled release it.
+const MAX_REPEATS: usize = 31;
+/// Number of bytes read of a page for which it is accessed once more.
+const BYTES_PER_REPEAT: usize = 256;
 
-/// What is at `key`.
+/// The value of `key`.
 pub(super) fn get(db: &Db, key: &Key) -> Result<Option<Stored>, BoxError> {
     let found = db.get(key.as_bytes())?;
-    let_go(db, key.as_bytes(), found.as_ref().map_or(0, |value| value.len()))?;
+    release_page(db, key.as_bytes(), found.as_ref().map_or(0, |value| value.len()))?;
     found.map(|value| stored(&value)).transpose()
 }
 
-/// What is below `prefix`, in the order of keys; `after` that key, where one is given.
+/// The entries below `prefix`, in the order of keys, after the key `after` if it is given.
 fn entries<'a>(
     db: &'a Db,
     prefix: &'a [u8],
@@ -36,13 +36,13 @@ fn entries<'a>(
         .map(move |item| {
             let (key, value) = item?;
             read += value.len();
-            let_go(db, &key, read)?;
-            read %= ONCE_FOR;
+            release_page(db, &key, read)?;
+            read %= BYTES_PER_REPEAT;
             entry(&key, &value)
         })
 }
 
-/// At most `limit` of what is below `prefix`.
+/// At most `limit` of the entries below `prefix`.
 pub(super) fn slice(db: &Db, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Slice, BoxError> {
     let mut slice = Slice::default();
     for item in entries(db, prefix.as_bytes(), after.map(Key::as_bytes)) {
@@ -55,19 +55,19 @@ pub(super) fn slice(db: &Db, prefix: &Key, after: Option<&Key>, limit: usize) ->
     Ok(slice)
 }
 
-/// Shows the read model everything it shows.
+/// Fills the read model with everything that it shows.
 pub(super) fn fill(feed: &dyn Feed, db: &Db) -> Result<(), StoreError> {
     let shown = key::all_shown();
     feed.replace(&mut entries(db, shown.as_bytes(), None))
 }
 
-/// Has sled let go of what it keeps too much of, after `length` bytes were read at `key`.
+/// Makes sled release what it keeps too much of, after `length` bytes were read at `key`.
 ///
-/// sled counts what was used in 256 places and looks whether there is too much of it only with every 64th use that falls to the same
-/// place. With pages of 16 large values that would be after it has kept a gigabyte, whatever `cache_capacity` says. Asking for a page
-/// again while it is at hand takes half a microsecond and counts as a use. One page stays in each place, however large.
-fn let_go(db: &Db, key: &[u8], length: usize) -> Result<(), BoxError> {
-    for _ in 0..(length / ONCE_FOR).min(AGAIN) {
+/// sled counts accesses in 256 shards and checks only with every 64th access to a shard whether the shard has grown too large. With
+/// pages of 16 large values that would be after it has kept a gigabyte, whatever `cache_capacity` says. Accessing a cached page again
+/// takes half a microsecond and counts as an access. One page stays in each shard, however large.
+fn release_page(db: &Db, key: &[u8], length: usize) -> Result<(), BoxError> {
+    for _ in 0..(length / BYTES_PER_REPEAT).min(MAX_REPEATS) {
         db.contains_key(key)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! How far the catalog is.
+//! Waiting until the catalog is up to date.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use kqueen_domain::port::store::{ReadBarrier, StoreError};
 
 use crate::storage::core::Core;
 
-pub(crate) struct Fresh(pub(crate) Arc<Core>);
+pub(crate) struct Barrier(pub(crate) Arc<Core>);
 
 #[async_trait]
-impl ReadBarrier for Fresh {
+impl ReadBarrier for Barrier {
     async fn caught_up(&self) -> Result<(), StoreError> {
         if self.0.backend.is_caught_up() {
             return Ok(());

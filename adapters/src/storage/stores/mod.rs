@@ -1,4 +1,4 @@
-//! The domain's storage ports over any [backend](super::backend): which keys a record has, and what a write depends on.
+//! The domain's storage ports over any [backend](super::backend): which keys a record has, and which conditions a write has.
 
 mod barrier;
 mod clusters;
@@ -7,7 +7,7 @@ mod orphans;
 mod provisioners;
 mod users;
 
-pub(crate) use barrier::Fresh;
+pub(crate) use barrier::Barrier;
 pub(crate) use clusters::Clusters;
 pub(crate) use organizations::Organizations;
 pub(crate) use orphans::Orphans;

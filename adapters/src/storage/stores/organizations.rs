@@ -1,4 +1,4 @@
-//! Organizations, and who has a namespace.
+//! Organizations and their unique namespaces.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Orphans, and their hold on the provisioner they can be reached through.
+//! Orphans, and their references to the provisioner through which they can be reached.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ use crate::storage::{
 
 pub(crate) struct Orphans(pub(crate) Arc<Core>);
 
-/// The key by which an orphan that waits for somebody to decide holds its provisioner.
-fn hold(orphan: &Orphan) -> Option<Key> {
+/// The key by which an orphan refers to its provisioner, unless it is ignored.
+fn provisioner_use(orphan: &Orphan) -> Option<Key> {
     match orphan.state {
         OrphanState::Listed | OrphanState::Deleting { .. } => {
             Some(key::uses(Used::Provisioner(orphan.provisioner), By::Orphan(orphan.cluster)))
@@ -32,14 +32,18 @@ fn hold(orphan: &Orphan) -> Option<Key> {
     }
 }
 
-/// Adds an orphan that takes the place of `old`, on which `transaction` depends already.
-pub(super) fn list(transaction: &mut Transaction, orphan: &Orphan, old: Option<&Orphan>) -> Result<(), StoreError> {
+/// Adds an orphan that replaces `old`, on which `transaction` depends already.
+pub(super) fn put_orphan(
+    transaction: &mut Transaction,
+    orphan: &Orphan,
+    old: Option<&Orphan>,
+) -> Result<(), StoreError> {
     transaction.put(key::orphan(orphan.cluster), record::written(orphan)?);
-    let (held, holds) = (old.and_then(hold), hold(orphan));
-    if let Some(key) = held.filter(|held| Some(held) != holds.as_ref()) {
+    let (old_use, new_use) = (old.and_then(provisioner_use), provisioner_use(orphan));
+    if let Some(key) = old_use.filter(|old_use| Some(old_use) != new_use.as_ref()) {
         transaction.delete(key);
     }
-    if let Some(key) = holds {
+    if let Some(key) = new_use {
         let provisioner = key::provisioner(orphan.provisioner);
         transaction.require(provisioner, Test::Present, Refusal::Dangling("provisioner")).put(key, "");
     }
@@ -76,9 +80,9 @@ impl OrphanStore for Orphans {
                 None
             }
         };
-        // What belongs to a cluster is not left over, whatever a provider's list said a while ago.
+        // Resources of an existing cluster are not orphans, whatever an earlier inventory of the provider said.
         transaction.require(key::cluster(orphan.cluster), Test::Absent, Refusal::Conflict);
-        list(&mut transaction, orphan, old.as_ref())?;
+        put_orphan(&mut transaction, orphan, old.as_ref())?;
         Ok(self.0.commit(transaction).await?)
     }
 
@@ -86,8 +90,8 @@ impl OrphanStore for Orphans {
         let key = key::orphan(cluster);
         let mut transaction = Transaction::default();
         transaction.within(term).unchanged(key.clone(), expected).delete(key);
-        if let Some(hold) = hold(&self.as_expected(cluster, expected).await?) {
-            transaction.delete(hold);
+        if let Some(provisioner_use) = provisioner_use(&self.as_expected(cluster, expected).await?) {
+            transaction.delete(provisioner_use);
         }
         self.0.commit(transaction).await?;
         Ok(())

@@ -1,4 +1,4 @@
-//! Users with their secrets, and who has a username or an e-mail address.
+//! Users with their secrets, unique usernames and unique e-mail addresses.
 
 use std::sync::Arc;
 
@@ -29,10 +29,10 @@ fn email(address: &EmailAddress) -> Key {
     key::unique("email", &address.folded())
 }
 
-/// Makes the transaction depend on another user being at its expected revision. That one being gone is a conflict: `Missing` would be said of
-/// the user who is written.
-fn depend_on(transaction: &mut Transaction, beside: Option<Versioned<UserId>>) {
-    if let Some(Versioned { value: id, revision }) = beside {
+/// Makes the transaction depend on another user being at its expected revision. If that user is gone, it is a conflict, because `Missing`
+/// would refer to the user that is written.
+fn depend_on(transaction: &mut Transaction, other: Option<Versioned<UserId>>) {
+    if let Some(Versioned { value: id, revision }) = other {
         let key = key::user(id);
         transaction.require(key.clone(), Test::Present, Refusal::Conflict).unchanged(key, revision);
     }

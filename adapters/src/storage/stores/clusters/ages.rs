@@ -15,16 +15,16 @@ use crate::storage::{
     key::{Key, Shown},
 };
 
-/// How many shards of ages are written at once, and how many bytes: etcd takes 1.5 MiB in one transaction.
+/// How many shards are written at once, and how many bytes: etcd accepts 1.5 MiB in one transaction.
 const SHARDS_AT_ONCE: usize = 64;
 const BYTES_AT_ONCE: usize = 768 * 1024;
 
-/// How often ages are tried again that another replica wrote at the same time.
-const TRIES: usize = 10;
+/// How often a write is repeated that conflicts with one of another replica.
+const RETRIES: usize = 10;
 
 pub(super) type ObservationTimes = Vec<(ClusterId, DateTime<Utc>)>;
 
-/// Notes when clusters were observed.
+/// Records when clusters were observed.
 pub(super) async fn record(core: &Core, observed_at: ObservationTimes, term: Option<Term>) -> Result<(), StoreError> {
     let mut due: BTreeMap<Shard, ObservationTimes> = BTreeMap::new();
     for (i, (cluster, at)) in observed_at.into_iter().enumerate() {
@@ -36,7 +36,7 @@ pub(super) async fn record(core: &Core, observed_at: ObservationTimes, term: Opt
             due.entry(Shard::of(cluster)).or_default().push((cluster, at));
         }
     }
-    let mut tries = 0;
+    let mut retries = 0;
     while !due.is_empty() {
         let (transaction, taken) = next(core, &mut due, term);
         if taken.is_empty() {
@@ -44,9 +44,9 @@ pub(super) async fn record(core: &Core, observed_at: ObservationTimes, term: Opt
         }
         match core.commit(transaction).await {
             Ok(_) => {}
-            // Another replica wrote one of these shards: take its ages in and write again.
-            Err(CommitError::Refused(Refusal::Conflict)) if tries < TRIES => {
-                tries += 1;
+            // Another replica wrote one of these shards: read its times and write again.
+            Err(CommitError::Refused(Refusal::Conflict)) if retries < RETRIES => {
+                retries += 1;
                 due.extend(taken);
                 core.backend.caught_up().await.map_err(StoreError::Unavailable)?;
             }
@@ -56,7 +56,7 @@ pub(super) async fn record(core: &Core, observed_at: ObservationTimes, term: Opt
     Ok(())
 }
 
-/// Takes shards off `due` into one transaction, as many as fit. Shards in which nothing moves need no write.
+/// Moves as many shards from `due` into one transaction as fit. Shards without changes need no write.
 fn next(
     core: &Core,
     due: &mut BTreeMap<Shard, ObservationTimes>,

@@ -1,4 +1,4 @@
-//! Timelines, and what is kept of clusters that have left.
+//! Timelines, and what is kept of deleted clusters.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -11,29 +11,29 @@ use crate::storage::{
     core::Core,
     key::{self, Key},
     record,
-    timeline::Place,
+    timeline::Position,
 };
 
-/// Most entries in one page.
-const LARGEST_PAGE: usize = 1000;
-/// How many keys are deleted at once: etcd takes 128 operations in a transaction.
+/// Maximum number of events in one page.
+const MAX_PAGE: usize = 1000;
+/// How many keys are deleted at once: etcd accepts 128 operations in a transaction.
 const AT_ONCE: usize = 100;
 
 async fn scan(core: &Core, id: ClusterId, after: Option<&Key>, limit: usize) -> Result<Slice, StoreError> {
     core.backend.scan(&key::timeline(id), after, limit).await.map_err(StoreError::Unavailable)
 }
 
-/// Part of a timeline. `from` is what an earlier page ended with, or anything: it comes from people. What it points to may have been
-/// pruned meanwhile.
+/// A page of a timeline. `from` is the end of an earlier page, or anything, because it comes from clients. The event that it points to
+/// may have been pruned in the meantime.
 pub(super) async fn page(
     core: &Core,
     id: ClusterId,
     from: Option<String>,
     limit: usize,
 ) -> Result<TimelinePage, StoreError> {
-    let known = |from: String| Place::parse(&from).ok_or(StoreError::Dangling { field: "from" });
-    let after = from.map(known).transpose()?.map(|place| key::timeline_entry(id, &place));
-    let slice = scan(core, id, after.as_ref(), limit.clamp(1, LARGEST_PAGE)).await?;
+    let known = |from: String| Position::parse(&from).ok_or(StoreError::Dangling { field: "from" });
+    let after = from.map(known).transpose()?.map(|position| key::timeline_event(id, &position));
+    let slice = scan(core, id, after.as_ref(), limit.clamp(1, MAX_PAGE)).await?;
     let prefix = key::timeline(id);
     let last = slice.entries.last().and_then(|(key, _)| key.as_str().strip_prefix(prefix.as_str()));
     let next = last.filter(|_| slice.more).map(str::to_owned);
@@ -41,23 +41,23 @@ pub(super) async fn page(
     Ok(TimelinePage { entries, next })
 }
 
-/// Forgets all but the newest `keep` entries.
+/// Deletes all but the newest `keep` events.
 pub(super) async fn prune(core: &Core, id: ClusterId, keep: usize) -> Result<(), StoreError> {
     let mut last_kept = None;
     let mut kept = 0;
     while kept < keep {
-        let slice = scan(core, id, last_kept.as_ref(), (keep - kept).min(LARGEST_PAGE)).await?;
+        let slice = scan(core, id, last_kept.as_ref(), (keep - kept).min(MAX_PAGE)).await?;
         kept += slice.entries.len();
         last_kept = slice.entries.into_iter().next_back().map(|(key, _)| key);
         if !slice.more {
             return Ok(());
         }
     }
-    forget_entries(core, id, last_kept.as_ref(), None).await.map(drop)
+    delete_events(core, id, last_kept.as_ref(), None).await.map(drop)
 }
 
-/// Forgets the entries after one, on the condition, if one is given, that a key is not there; whether it was not.
-async fn forget_entries(
+/// Deletes the events after `after`, on the condition that the key `unless`, if given, does not exist; returns whether that held.
+async fn delete_events(
     core: &Core,
     id: ClusterId,
     after: Option<&Key>,
@@ -81,7 +81,7 @@ async fn forget_entries(
     }
 }
 
-/// Whether it was carried out, or its condition did not hold.
+/// Whether a transaction was committed; `false` if its condition did not hold.
 fn is_done<T>(result: Result<T, CommitError>) -> Result<bool, StoreError> {
     match result {
         Ok(_) => Ok(true),
@@ -90,19 +90,20 @@ fn is_done<T>(result: Result<T, CommitError>) -> Result<bool, StoreError> {
     }
 }
 
-/// Forgets clusters that left before `before`; how many.
+/// Deletes what is kept of clusters that were deleted before `before`; returns how many.
 pub(super) async fn forget_tombstones(core: &Core, before: DateTime<Utc>) -> Result<usize, StoreError> {
-    let mut forgotten = 0;
+    let mut deleted = 0;
     for id in core.model.catalog.tombstones_before(before) {
-        forgotten += usize::from(forget(core, id).await?);
+        deleted += usize::from(forget(core, id).await?);
     }
-    Ok(forgotten)
+    Ok(deleted)
 }
 
-/// Forgets a cluster that has left; not one that is there again. That it left goes last: cut off in between, the next call carries on.
+/// Deletes what is kept of a deleted cluster, unless the cluster exists again. The tombstone is deleted last, so that the next call can
+/// continue after an interruption.
 async fn forget(core: &Core, id: ClusterId) -> Result<bool, StoreError> {
-    let living = key::cluster(id);
-    if !forget_entries(core, id, None, Some(&living)).await? {
+    let cluster = key::cluster(id);
+    if !delete_events(core, id, None, Some(&cluster)).await? {
         return Ok(false);
     }
     let operations = core.model.catalog.operations_of(id);
@@ -110,7 +111,7 @@ async fn forget(core: &Core, id: ClusterId) -> Result<bool, StoreError> {
     keys.extend(operations.iter().map(|view| key::operation(view.operation.record.id)));
     while !keys.is_empty() {
         let mut transaction = Transaction::default();
-        transaction.require(living.clone(), Test::Absent, Refusal::InUse);
+        transaction.require(cluster.clone(), Test::Absent, Refusal::InUse);
         for key in keys.split_off(keys.len().saturating_sub(AT_ONCE)) {
             transaction.delete(key);
         }

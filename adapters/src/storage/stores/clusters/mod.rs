@@ -1,4 +1,4 @@
-//! Clusters with their secrets, what was last seen of them, and what is done to them.
+//! Clusters with their secrets, observed status, operations and history.
 
 mod ages;
 mod commit;
@@ -50,7 +50,7 @@ impl Clusters {
         self.0.change_secret(transaction, Secret::ClusterMetadata(id), &secrets.metadata, SecretDocument::expose)
     }
 
-    /// Adds what happens to a cluster's own record.
+    /// Adds the change of a cluster's record.
     async fn change_record(
         &self,
         transaction: &mut Transaction,
@@ -102,14 +102,14 @@ impl ClusterStore for Clusters {
         &self,
         cluster: &Cluster,
         secrets: ClusterSecrets,
-        work: ClusterCommit,
+        changes: ClusterCommit,
         claim: Option<IdempotencyRecord>,
     ) -> Result<Creation<Cluster>, StoreError> {
         let id = cluster.id;
         let key = key::cluster(id);
         let mut transaction = Transaction::default();
         transaction
-            .within(work.term)
+            .within(changes.term)
             .require(key.clone(), Test::Absent, Refusal::Conflict)
             .require(key::organization(cluster.organization), Test::Present, Refusal::Dangling("organization"))
             .require(key::user(cluster.owner), Test::Present, Refusal::Dangling("owner"))
@@ -119,7 +119,7 @@ impl ClusterStore for Clusters {
             .put(key::uses(Used::User(cluster.owner), By::Cluster(id)), "")
             .put(key::uses(Used::Provisioner(cluster.provisioner), By::Cluster(id)), "");
         self.change_secrets(&mut transaction, id, &secrets)?;
-        self.add_work(&mut transaction, id, &work, false).await?;
+        self.add_changes(&mut transaction, id, &changes, false).await?;
         self.0.create(cluster, transaction, claim).await
     }
 
@@ -137,14 +137,19 @@ impl ClusterStore for Clusters {
         self.commit(cluster.id, record, ClusterCommit::default()).await
     }
 
-    async fn commit(&self, id: ClusterId, record: RecordChange, work: ClusterCommit) -> Result<Revision, StoreError> {
-        let leaves = matches!(record, RecordChange::Remove(_));
+    async fn commit(
+        &self,
+        id: ClusterId,
+        record: RecordChange,
+        changes: ClusterCommit,
+    ) -> Result<Revision, StoreError> {
+        let is_deleted = matches!(record, RecordChange::Remove(_));
         let mut transaction = Transaction::default();
-        transaction.within(work.term);
-        // In this order also in the feed: whoever hears of an operation that ends with its cluster can tell whose the cluster was.
-        commit::remember(&mut transaction, &work)?;
+        transaction.within(changes.term);
+        // The feed has the same order, so that subscribers to an operation that ends with its cluster still know whose cluster it was.
+        commit::add_tombstone(&mut transaction, &changes)?;
         self.change_record(&mut transaction, id, record).await?;
-        self.add_work(&mut transaction, id, &work, leaves).await?;
+        self.add_changes(&mut transaction, id, &changes, is_deleted).await?;
         Ok(self.0.commit(transaction).await?)
     }
 
