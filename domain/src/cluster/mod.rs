@@ -1,4 +1,4 @@
-//! Clusters: what an organization asked for, and what is done next about it.
+//! Clusters: the desired state, and what is done next to reach it.
 
 pub mod plan;
 
@@ -13,26 +13,26 @@ use crate::{
     name::ResourceName,
 };
 
-/// One Kubernetes cluster: the desired side, as people asked for it. What was observed is an [`ObservedStatus`](crate::observation::ObservedStatus), stored apart, so that
-/// looking at a cluster never collides with somebody changing it. The kubeconfig is kept apart as well, see
+/// One Kubernetes cluster: the desired state, as requested. What was observed is an [`ObservedStatus`](crate::observation::ObservedStatus),
+/// stored separately so that observing a cluster never conflicts with updating it. The kubeconfig is stored separately as well, see
 /// [`ClusterStore::kubeconfig`](crate::port::store::ClusterStore::kubeconfig).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cluster {
-    /// Identity; provider calls are keyed by it.
+    /// Its id. Calls to the provider are keyed by it.
     pub id: ClusterId,
-    /// What it is called.
+    /// Its name.
     pub name: ResourceName,
-    /// The tenant it lives in.
+    /// Its organization.
     pub organization: OrganizationId,
-    /// What provides it.
+    /// Its provisioner.
     pub provisioner: ProvisionerId,
-    /// Who owns it.
+    /// Its owner.
     pub owner: UserId,
-    /// The engine's cluster parameters and whatever else clients keep there, secret parts masked.
+    /// The engine's cluster parameters and whatever else clients store there; secret parts are masked.
     pub metadata: Option<Document>,
     /// Whether a kubeconfig is stored.
     pub has_kubeconfig: bool,
-    /// Where it stands in its life.
+    /// Its lifecycle state.
     pub lifecycle: Lifecycle,
     /// The newest operation on it. It is unfinished exactly while `lifecycle` is transient.
     pub operation: Option<OperationId>,

@@ -1,44 +1,44 @@
-//! A cluster's state machine: the stored [`Lifecycle`], and the [`Phase`] that is shown.
+//! A cluster's state machine: the stored [`Lifecycle`], and the displayed [`Phase`].
 
 use serde::{Deserialize, Serialize};
 
 use crate::reason::Reason;
 
-/// Where a cluster stands in its life, as stored. "Unknown" is not among them: it is a failed look, not a state of the cluster.
+/// A cluster's lifecycle state, as stored. "Unknown" is not one: it is the result of a failed probe, not a state of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Lifecycle {
-    /// Being made, or attached and not yet seen.
+    /// Being deployed, or attached and not yet probed.
     Deploying,
-    /// Made; what it does now is told by looking at it.
+    /// Deployed. Its current condition is in the observed status.
     Ready,
-    /// Being changed.
+    /// Being updated.
     Updating,
-    /// Being taken down.
+    /// Being destroyed.
     Destroying,
-    /// Making, changing or taking down came to an end that needs somebody.
+    /// Deploying, updating or destroying failed, or the cluster itself. Somebody has to act.
     Failed {
-        /// Why, and who can do something about it.
+        /// Why, and who is responsible.
         reason: Reason,
     },
 }
 
-/// A cluster's state as programs read it (`phase` in the API). The captions shown to people can be changed by settings.
+/// A cluster's state as clients read it (`phase` in the API). The captions shown to people can be configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Phase {
-    /// Being made, or not yet seen.
+    /// Being deployed, or not yet probed.
     Deploying,
-    /// It answers and accepts us.
+    /// It answers and grants access.
     #[serde(rename = "OK")]
     Ready,
-    /// Being changed.
+    /// Being updated.
     Updating,
-    /// Being taken down.
+    /// Being destroyed.
     Destroying,
-    /// It failed, or answers and refuses us.
+    /// It failed, or answers and refuses access.
     #[serde(rename = "Error")]
     Failed,
-    /// Nothing answers; what was known is kept with its age.
+    /// It does not answer; the last known status is kept with its age.
     Unknown,
 }
 
@@ -47,7 +47,7 @@ impl Phase {
     pub const ALL: [Self; 6] =
         [Self::Deploying, Self::Ready, Self::Updating, Self::Destroying, Self::Failed, Self::Unknown];
 
-    /// The word programs use.
+    /// The value in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,39 +61,39 @@ impl Phase {
     }
 }
 
-/// What happens to a cluster.
+/// An event in the life of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClusterEvent {
-    /// What was under way is done, or the provider says that it runs all the same.
+    /// The operation succeeded, or the provider reports that the cluster runs nevertheless.
     Finished,
-    /// Making it was asked for again.
+    /// Deploying it again was requested.
     DeployRequested,
-    /// A change was asked for.
+    /// A change was requested.
     ChangeRequested,
-    /// Taking it down was asked for.
+    /// Destroying it was requested.
     DeleteRequested,
-    /// What was under way was stopped before it had an effect: the cluster is as it was.
+    /// The operation was cancelled before it had an effect: the cluster is unchanged.
     Released,
-    /// What was under way was stopped halfway; what exists now.
+    /// The operation was cancelled halfway; the reason says what exists.
     Stopped(Reason),
-    /// The deadline of what was under way has passed; what was being waited for.
+    /// The deadline of the operation has passed; the reason says what it was waiting for.
     TimedOut(Reason),
-    /// What was under way failed, or the cluster failed or vanished on its own; why.
+    /// The operation failed, or the cluster failed or disappeared without one; the reason says why.
     EngineFailed(Reason),
 }
 
-/// An event that cannot happen to a cluster in that state.
+/// An event that is not allowed in the cluster's state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} cannot happen to a cluster that is {from:?}")]
 pub struct IllegalTransition {
-    /// The state it is in.
+    /// The state of the cluster.
     pub from: Box<Lifecycle>,
-    /// What was said to happen.
+    /// The event.
     pub event: Box<ClusterEvent>,
 }
 
 impl Lifecycle {
-    /// Nothing stays in such a state for ever.
+    /// Whether an operation is running, which has to end.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Deploying | Self::Updating | Self::Destroying)
@@ -102,7 +102,7 @@ impl Lifecycle {
     /// The state after `event`.
     ///
     /// # Errors
-    /// The event cannot happen in this state.
+    /// The event is not allowed in this state.
     pub fn on(self, event: ClusterEvent) -> Result<Self, IllegalTransition> {
         use ClusterEvent::{
             ChangeRequested, DeleteRequested, DeployRequested, EngineFailed, Finished, Released, Stopped, TimedOut,

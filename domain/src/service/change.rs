@@ -8,17 +8,17 @@ use crate::{
     service::ServiceError,
 };
 
-/// What a request to change or delete expects the record to be at; `None` for whatever it is at.
+/// The revision that a request to change or delete expects the record to have; `None` for any revision.
 pub type Expected = Option<Revision>;
 
-/// How often a change is tried again when others change the same record, before it is given up.
+/// How many times a change is attempted while others change the same record.
 const ATTEMPTS: usize = 8;
 
 /// Why one attempt at a change failed.
 pub(super) enum AttemptError {
-    /// Others have changed something that the decision rests on. Deciding again may help.
+    /// Something the decision depends on was changed by others. Deciding again may help.
     Conflict,
-    /// It cannot be done.
+    /// The change cannot be made.
     Failed(ServiceError),
 }
 
@@ -50,7 +50,7 @@ impl From<StoreError> for AttemptError {
 }
 
 impl AttemptError {
-    /// For deletions: what uses the record came after the decision, so deciding again names it.
+    /// For deletions: the record came into use after the decision; deciding again names what uses it.
     pub(super) fn of_deletion(error: StoreError) -> Self {
         match error {
             StoreError::InUse => Self::Conflict,
@@ -59,11 +59,11 @@ impl AttemptError {
     }
 }
 
-/// Makes a change: reads, decides and writes in `attempt`, which runs again when others were quicker, each time after the read model
-/// shows what they wrote.
+/// Makes a change with optimistic concurrency: `attempt` reads, decides and writes. On a conflict it runs again, once the read model
+/// shows the other write.
 ///
 /// # Errors
-/// What the attempt failed with; `Conflict` when others were quicker [`ATTEMPTS`] times in a row.
+/// The error of the attempt; `Conflict` after [`ATTEMPTS`] conflicts in a row.
 pub(super) async fn retry_on_conflict<T, F>(
     barrier: &dyn ReadBarrier,
     attempt: impl Fn() -> F + Send,
@@ -81,7 +81,7 @@ where
     Err(StoreError::Conflict.into())
 }
 
-/// Refuses to change a record that has moved on since the caller read it.
+/// Refuses to change a record that was changed since the caller read it.
 ///
 /// # Errors
 /// `ChangedMeanwhile`.
@@ -94,8 +94,8 @@ pub(super) fn check_expected(expected: Expected, now: Revision, object: &str) ->
     }
 }
 
-/// The conflict that names what keeps `object` from being deleted.
-pub(super) fn in_the_way(object: &str, remaining: &[Remaining]) -> ServiceError {
+/// The conflict that lists what prevents `object` from being deleted.
+pub(super) fn still_in_use(object: &str, remaining: &[Remaining]) -> ServiceError {
     let first = remaining.iter().take(3).map(|r| format!("{} {}", r.object, r.name)).collect::<Vec<_>>().join(", ");
     let more = if remaining.len() > 3 { " and others" } else { "" };
     ServiceError::Conflict {

@@ -1,4 +1,4 @@
-//! Why a use case did not do what was asked, cut by what the caller can do about it.
+//! Why a use case failed, grouped by what the caller can do about it.
 
 use std::time::Duration;
 
@@ -7,51 +7,51 @@ use crate::{
     port::{BoxError, inspector::InspectError, password::PasswordError, store::StoreError, token::TokenError},
 };
 
-/// Why a use case did not do what was asked. Texts are for people: they name the object and the next step.
+/// Why a use case failed. Texts are for people: they name the object and the next step.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// The caller is not who the caller says, or not any more.
+    /// The caller is not authenticated, or not any more.
     #[error("{0}")]
     Unauthenticated(&'static str),
-    /// The caller may see it and may not do it.
+    /// The caller may see the object but not perform the action.
     #[error("{0}")]
     Forbidden(String),
-    /// There is no such thing, or the caller may not see it.
+    /// The object does not exist, or the caller may not see it.
     #[error("{0}")]
     NotFound(String),
-    /// The input is well-formed and cannot be accepted.
+    /// The input is well-formed but not acceptable.
     #[error("some fields cannot be accepted: {0}")]
     Invalid(#[from] Invalid),
-    /// It does not fit what is there: a duplicate, a wrong state, something in the way.
+    /// The request conflicts with what exists: a duplicate, a wrong state, an object still in use.
     #[error("{message}")]
     Conflict {
-        /// What does not fit, and what to do.
+        /// What conflicts, and what to do.
         message: String,
-        /// What is in the way, one by one.
+        /// Each object that conflicts.
         details: Vec<FieldError>,
     },
     /// The engine cannot do this.
     #[error("{0}")]
     Unsupported(String),
-    /// The record is not at the revision the caller expects.
+    /// The record does not have the revision the caller expects.
     #[error("{0}")]
     ChangedMeanwhile(String),
     /// Too many attempts.
     #[error("too many attempts; try again in {} s", .retry_after.as_secs().max(1))]
     Throttled {
-        /// When to come back.
+        /// When to try again.
         retry_after: Duration,
     },
-    /// A cluster or provider answered and refused, or cannot be reached.
+    /// A cluster or provider refused the request, or cannot be reached.
     #[error("{0}")]
     Upstream(String),
     /// A cluster or provider did not answer in time.
     #[error("{0}")]
     UpstreamTimeout(String),
-    /// The store is away.
+    /// The store does not answer.
     #[error("the store does not answer; try again in a moment")]
     Unavailable(#[source] BoxError),
-    /// Something that is our fault.
+    /// An error in KQueen itself.
     #[error("something went wrong inside")]
     Internal(#[source] BoxError),
 }
@@ -63,13 +63,13 @@ impl ServiceError {
         Self::Conflict { message: message.into(), details: Vec::new() }
     }
 
-    /// Nothing called `object` is visible under that id.
+    /// No `object` with that id is visible to the caller.
     #[must_use]
     pub fn not_found(object: &str, id: impl std::fmt::Display) -> Self {
         Self::NotFound(format!("there is no {object} {id}"))
     }
 
-    /// One field that cannot be accepted.
+    /// One field that is not acceptable.
     #[must_use]
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(Invalid::field(field, message))
@@ -88,7 +88,7 @@ impl From<StoreError> for ServiceError {
             StoreError::InUse => Self::conflict("it is still in use"),
             StoreError::Dangling { field } => Self::field(field, super::references::NOT_THERE),
             StoreError::Unavailable(cause) => Self::Unavailable(cause),
-            // Only what the reconciler writes carries a term.
+            // Only writes of the reconciler carry a term.
             StoreError::NotLeader => Self::Unavailable(Box::new(error)),
             StoreError::Unreadable(cause) => Self::Internal(cause),
         }

@@ -1,15 +1,15 @@
-//! Creations that happen once, however often they are requested.
+//! Idempotent creation: a request with the same key creates one object, however often it is sent.
 
 use chrono::{DateTime, Utc};
 
 use crate::{id::UserId, port::store::IdempotencyRecord, service::ServiceError};
 
-/// A key that makes a creation happen once, with a hash of the request it came with.
+/// An idempotency key, with a hash of the request it came with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// The key.
     pub key: String,
-    /// The hash.
+    /// The hash of the request.
     pub fingerprint: [u8; 32],
 }
 
@@ -19,7 +19,7 @@ impl IdempotencyKey {
     }
 }
 
-/// A key that came with another request before.
+/// The key was used with a different request before.
 pub(super) fn used_for_another() -> ServiceError {
     ServiceError::conflict("this Idempotency-Key was used for another request; choose a new one")
 }

@@ -1,4 +1,4 @@
-//! What a caller asks of a list, and what of it the caller may ask.
+//! List requests, and which records the caller may see in them.
 
 use crate::{
     access::{Action, Caller, Rule},
@@ -7,16 +7,16 @@ use crate::{
     user::Role,
 };
 
-/// A list as it was asked for.
+/// A request for a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListRequest {
-    /// Which.
+    /// Which records.
     pub filter: Filter,
     /// In which order.
     pub sort: Sort,
-    /// Whether the order is turned around.
+    /// Whether the order is descending.
     pub descending: bool,
-    /// Which part; all of it where none is asked for.
+    /// Which part of the list; all of it if `None`.
     pub window: Option<Window>,
     /// Another organization than the caller's own; superadmins only.
     pub namespace: Option<String>,
@@ -25,16 +25,16 @@ pub struct ListRequest {
 }
 
 impl ListRequest {
-    /// Whether items say which namespace they are of.
+    /// Whether items carry their namespace.
     #[must_use]
     pub const fn names_namespaces(&self) -> bool {
         self.all_namespaces || self.namespace.is_some()
     }
 
-    /// Where the caller looks.
+    /// The organizations that the list covers.
     ///
     /// # Errors
-    /// Only superadmins look elsewhere; the namespace must exist.
+    /// Only superadmins may list other organizations; the namespace must exist.
     pub(super) fn scope(&self, catalog: &Catalog, caller: &Caller) -> Result<Scope, ServiceError> {
         if !self.names_namespaces() {
             return Ok(Scope::Organization(caller.organization));
@@ -54,7 +54,7 @@ impl ListRequest {
         }
     }
 
-    /// The question for the catalog.
+    /// The query to the catalog.
     pub(super) fn listing(&self, scope: Scope, visibility: Visibility) -> Query {
         Query {
             scope,
@@ -67,7 +67,7 @@ impl ListRequest {
     }
 }
 
-/// Which records of the caller's own organization a list shows: those both `list` and `get` are allowed for.
+/// Which records a list shows the caller: those for which both `list` and `get` are allowed.
 ///
 /// # Errors
 /// The caller may not list at all.
@@ -82,15 +82,15 @@ pub(super) fn visibility(
     }
     let home = catalog.organization(caller.organization);
     let rule = |action| home.as_ref().map(|home| home.record.policy.rule(action));
-    let seen = |action| match rule(action) {
+    let visibility_for = |action| match rule(action) {
         Some(Rule::All) => Visibility::All,
         Some(Rule::IsOwner) => Visibility::OwnedBy(caller.user),
         Some(Rule::IsAdmin | Rule::AdminOrOwner) if caller.role == Role::Admin => Visibility::All,
         Some(Rule::AdminOrOwner) => Visibility::OwnedBy(caller.user),
-        // Without the organization its rules are not known, and the answer is no.
+        // Without the organization its policy is not known, and access is denied.
         Some(Rule::IsAdmin | Rule::IsSuperadmin) | None => Visibility::Nothing,
     };
-    match (seen(list), seen(get)) {
+    match (visibility_for(list), visibility_for(get)) {
         (Visibility::Nothing, _) => {
             Err(ServiceError::Forbidden(format!("the policy of your organization does not let you do {list}")))
         }

@@ -1,4 +1,5 @@
-//! The use cases, by subject: [`people`], [`provisioners`], [`clusters`], and what the leading replica does by itself, [`reconcile`]. Each asks [`access`](crate::access) with the target in hand, decides, and stores.
+//! The use cases, by subject: [`people`], [`provisioners`], [`clusters`], and [`reconcile`], which the leading replica runs in the
+//! background. Each checks [`access`](crate::access) to the target, decides, and stores.
 //!
 //! What the caller may not see is [`ServiceError::NotFound`]; what the caller may see but not do is [`ServiceError::Forbidden`].
 

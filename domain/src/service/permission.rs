@@ -1,4 +1,4 @@
-//! What a caller may do, and see, here: the policy of the organization asked with the record in hand.
+//! What a caller may see and do, by the policy of the organization.
 
 use crate::{
     access::{Action, Caller, Target, allows},
@@ -13,8 +13,8 @@ pub(super) fn acts_in(caller: &Caller, organization: OrganizationId) -> bool {
     caller.role == Role::Superadmin || caller.organization == organization
 }
 
-/// Whether `caller` may do `action` to something in `organization`. Where the organization is not there, its policy is not known,
-/// and the answer is no to everybody whom a policy binds.
+/// Whether `caller` may do `action` to a target in `organization`. Without the organization its policy is not known: only superadmins,
+/// whom no policy binds, are allowed.
 pub(super) fn may(
     caller: &Caller,
     action: Action,
@@ -27,13 +27,13 @@ pub(super) fn may(
     }
 }
 
-/// Whether the caller sees the user; everybody sees their own account.
+/// Whether the caller may see the user; everybody sees their own account.
 #[must_use]
 pub fn sees_user(caller: &Caller, view: &UserView) -> bool {
     view.user.record.id == caller.user || permits_user(caller, Action::UserGet, view)
 }
 
-/// Whether the caller sees the provisioner.
+/// Whether the caller may see the provisioner.
 #[must_use]
 pub fn sees_provisioner(caller: &Caller, view: &ProvisionerView) -> bool {
     permits_provisioner(caller, Action::ProvisionerGet, view)

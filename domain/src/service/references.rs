@@ -12,13 +12,13 @@ use crate::{
     user::Role,
 };
 
-/// What is said of a reference that is missing and of one that the caller may not see: the same.
+/// The message for a reference to an object that does not exist, or that the caller may not see: the two cannot be distinguished.
 pub const NOT_THERE: &str = "refers to something that is not there";
 
 /// Reads `"<kind>:<uuid>"`.
 ///
 /// # Errors
-/// It has another form.
+/// The text has another form.
 pub fn parse<T: FromStr>(kind: &str, text: &str) -> Result<T, String> {
     text.strip_prefix(kind)
         .and_then(|rest| rest.strip_prefix(':'))
@@ -26,10 +26,10 @@ pub fn parse<T: FromStr>(kind: &str, text: &str) -> Result<T, String> {
         .ok_or_else(|| format!("must be \"{kind}:<uuid>\""))
 }
 
-/// The user who is to own something in `organization`.
+/// Checks the owner of a new object in `organization`.
 ///
 /// # Errors
-/// The user is not there, or belongs to another organization; a member names somebody else.
+/// The user does not exist, or belongs to another organization; a member names another user.
 pub(super) fn owner(
     catalog: &Catalog,
     caller: &Caller,
@@ -49,11 +49,11 @@ pub(super) fn owner(
     Ok(owner)
 }
 
-/// The user who is to own something that somebody owns already.
+/// Checks the new owner of an object that has an owner already.
 ///
 /// # Errors
-/// As [`owner`]; a member neither gives nor takes, since a rule that lets members change a thing would then let them do all that
-/// owners may.
+/// As [`owner`]; and members never change the owner: a rule that lets members update an object would otherwise give them every right
+/// of its owner.
 pub(super) fn new_owner(
     catalog: &Catalog,
     caller: &Caller,
@@ -66,13 +66,13 @@ pub(super) fn new_owner(
     owner(catalog, caller, new, organization)
 }
 
-/// A user the caller sees.
+/// A user the caller may see.
 pub(super) fn visible_user(catalog: &Catalog, caller: &Caller, user: UserId) -> Result<UserView, Invalid> {
     let view = catalog.user_view(user).filter(|view| sees_user(caller, view));
     view.ok_or_else(|| Invalid::field("owner", NOT_THERE))
 }
 
-/// A provisioner the caller sees.
+/// A provisioner the caller may see.
 pub(super) fn visible_provisioner(
     catalog: &Catalog,
     caller: &Caller,
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_names_its_kind() {
+    fn a_reference_must_name_its_kind() {
         let id = UserId::random();
         assert_eq!(parse::<UserId>("User", &format!("User:{id}")), Ok(id));
         for wrong in [format!("Provisioner:{id}"), id.to_string(), "User:".into(), "User:x".into(), format!("User{id}")]

@@ -1,11 +1,11 @@
-//! The decision of every turn of the reconciler: from what is stored and what was observed to the one thing to do next. Pure and total;
-//! it does no I/O and knows the time only as an argument.
+//! The decision of every reconciliation: from what is stored and observed to what is done next. A pure, total function: no I/O, and the
+//! time is an argument.
 //!
-//! What it promises, whatever is stored and whatever providers say:
-//! - An unfinished operation ends at its deadline at the latest: every turn from then on is [`Decision::End`] or [`Decision::Leave`].
-//! - Every event it proposes is one the cluster's state machine accepts.
-//! - A cluster's record leaves only when its provider was read, nothing of it was there, and no call is open that might still make
-//!   something. What was attached leaves at once: nothing was made for it.
+//! Guarantees, whatever is stored and whatever providers answer:
+//! - An unfinished operation ends at its deadline at the latest: from then on every decision is [`Decision::End`] or [`Decision::Leave`].
+//! - The cluster's state machine accepts every event it returns.
+//! - A cluster's record is removed only when its provider was read, has nothing of it, and no earlier call can still create resources.
+//!   An attached cluster is removed at once: nothing was created for it.
 
 use chrono::{DateTime, Utc};
 
@@ -24,15 +24,15 @@ pub struct Situation<'a> {
     pub cluster: &'a Cluster,
     /// Its newest operation.
     pub operation: Option<&'a Operation>,
-    /// What was made for it; for a cluster at rest it does not matter.
+    /// The resource records. Not used without a running operation.
     pub ledger: &'a Ledger,
-    /// How it is at its provider, as [`Observation::of`] reads the engine's answer.
+    /// Its state at the provider, as [`Observation::of`] reads the engine's answer.
     pub observation: &'a Result<Observation, EngineError>,
-    /// Now: when the provider was asked. What it said may be that old.
+    /// When the provider was asked. Its answer may be that old.
     pub now: DateTime<Utc>,
 }
 
-/// A call of an engine.
+/// A call to an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
     /// `deploy`
@@ -64,24 +64,24 @@ impl Call {
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Nothing; look again when it is due.
+    /// Nothing; observe again at the regular interval.
     Rest,
-    /// Nothing but waiting, in that step of the operation.
+    /// Wait, in this step of the operation.
     Wait(StepKind),
-    /// Write down what may come of it, then make this call.
+    /// Record the possible effects, then make this call.
     Call(Call),
-    /// The operation ends, and the cluster moves on.
+    /// End the operation and apply the event to the cluster.
     End {
         /// How the operation ends.
         status: OperationStatus,
         /// Why, if it did not succeed.
         reason: Option<Reason>,
-        /// What happens to the cluster.
+        /// The event of the cluster.
         event: ClusterEvent,
     },
-    /// A cluster at rest has changed on its own.
+    /// Apply the event to the cluster, which changed at its provider without a running operation.
     Move(ClusterEvent),
-    /// Everything is proven to be gone: the record leaves, and the operation has succeeded.
+    /// Nothing is left at the provider: remove the record and end the operation as succeeded.
     Leave,
 }
 
@@ -94,7 +94,7 @@ fn failed(reason: Reason) -> Decision {
     Decision::End { status: OperationStatus::Failed, reason: Some(reason), event }
 }
 
-/// Why a cluster that the provider does not have any more has failed.
+/// The provider does not have the cluster any more.
 fn vanished() -> Reason {
     Reason::new(
         ReasonCode::ClusterMissing,
@@ -122,21 +122,21 @@ fn incomplete() -> Reason {
     )
 }
 
-/// Whether a cluster that failed for that reason lacks something at its provider, so that deploying it is what helps.
+/// Whether resources are missing at the provider, so that deploying repairs the cluster.
 #[must_use]
-pub const fn is_mended_by_deploying(reason: &Reason) -> bool {
+pub const fn is_repaired_by_deploying(reason: &Reason) -> bool {
     matches!(reason.code, ReasonCode::ClusterMissing | ReasonCode::ClusterIncomplete)
 }
 
 /// What to do next.
 #[must_use]
 pub fn plan(situation: &Situation<'_>) -> Decision {
-    let step = match situation.operation.filter(|operation| operation.status.is_unfinished()) {
-        None => at_rest(situation),
-        Some(operation) => under_way(situation, operation),
+    let decision = match situation.operation.filter(|operation| operation.status.is_unfinished()) {
+        None => without_operation(situation),
+        Some(operation) => with_operation(situation, operation),
     };
-    match step {
-        // A stored state that does not go with the operation: the end of the operation is a failure of the cluster.
+    match decision {
+        // The stored state does not match the operation: the cluster fails when the operation ends.
         Decision::End { status, reason, event } if situation.cluster.lifecycle.clone().on(event.clone()).is_err() => {
             let event = ClusterEvent::EngineFailed(reason.clone().unwrap_or_else(interrupted));
             Decision::End { status, reason, event }
@@ -145,17 +145,17 @@ pub fn plan(situation: &Situation<'_>) -> Decision {
     }
 }
 
-fn under_way(situation: &Situation<'_>, operation: &Operation) -> Decision {
+fn with_operation(situation: &Situation<'_>, operation: &Operation) -> Decision {
     let next = match &operation.kind {
         OperationKind::Deploy => deploy(situation, operation),
         OperationKind::Resize { node_count } => {
-            let done = |seen: &ObservedCluster| seen.node_count.map(|now| now == *node_count);
+            let done = |observed: &ObservedCluster| observed.node_count.map(|now| now == *node_count);
             change(situation, operation, Call::Resize(*node_count), done)
         }
         OperationKind::SetNetworkPolicy { policy } => {
-            // Who enforces a policy that is off does not matter.
-            let done = |seen: &ObservedCluster| {
-                let now = seen.network_policy.as_ref()?;
+            // The provider of a disabled policy does not matter.
+            let done = |observed: &ObservedCluster| {
+                let now = observed.network_policy.as_ref()?;
                 Some(now.enabled == policy.enabled && (!policy.enabled || now.provider == policy.provider))
             };
             change(situation, operation, Call::SetNetworkPolicy(policy.clone()), done)
@@ -164,7 +164,7 @@ fn under_way(situation: &Situation<'_>, operation: &Operation) -> Decision {
         OperationKind::Detach => Decision::Leave,
     };
     match next {
-        // It is over anyway.
+        // It ends anyway.
         Decision::End { .. } | Decision::Leave => next,
         Decision::Rest | Decision::Wait(_) | Decision::Call(_) | Decision::Move(_) => {
             if operation.cancel.is_some() {
@@ -182,23 +182,23 @@ fn under_way(situation: &Situation<'_>, operation: &Operation) -> Decision {
     }
 }
 
-/// Whether what the provider accepted in a step may not show there yet. What does not show afterwards is asked for again.
+/// Whether the provider may not show yet what it accepted in a step. What it does not show after that time is requested again.
 fn is_settling(operation: &Operation, step: StepKind, now: DateTime<Utc>) -> bool {
     operation.accepted_at(step).is_some_and(|at| now - at < SETTLE)
 }
 
-/// Whether a failure that the provider shows may be from before what it accepted in a step: until it was seen at work on that.
-fn is_from_before(operation: &Operation, step: StepKind, now: DateTime<Utc>) -> bool {
+/// Whether a failure that the provider shows may be older than what it accepted in a step: until it was observed working on that.
+fn may_be_older(operation: &Operation, step: StepKind, now: DateTime<Utc>) -> bool {
     !operation.was_taken_up && is_settling(operation, step, now)
 }
 
-/// Waits in the step that is under way, or in `otherwise` if none is.
-fn stay(operation: &Operation, otherwise: StepKind) -> Decision {
-    Decision::Wait(operation.current().map_or(otherwise, |step| step.kind))
+/// Waits in the current step, or in `default` if there is none.
+fn keep_waiting(operation: &Operation, default: StepKind) -> Decision {
+    Decision::Wait(operation.current().map_or(default, |step| step.kind))
 }
 
-/// What a look that failed means for an operation that was begun: waiting, unless the provider refuses us and nothing was sent yet.
-fn unseen(operation: &Operation, error: &EngineError) -> Decision {
+/// The decision when the observation failed: wait, unless the provider denies access and no call was made yet.
+fn without_observation(operation: &Operation, error: &EngineError) -> Decision {
     match error {
         EngineError::Unsupported(_) | EngineError::NotOffered => failed(error.reason()),
         EngineError::Denied(reason) | EngineError::Rejected(reason) if !operation.has_sent() => failed(reason.clone()),
@@ -207,14 +207,14 @@ fn unseen(operation: &Operation, error: &EngineError) -> Decision {
         | EngineError::Busy(_)
         | EngineError::Throttled { .. }
         | EngineError::Unreachable(_)
-        | EngineError::Missing => stay(operation, StepKind::Wait),
+        | EngineError::Missing => keep_waiting(operation, StepKind::Wait),
     }
 }
 
 fn deploy(situation: &Situation<'_>, operation: &Operation) -> Decision {
     let now = situation.now;
-    let seen = match situation.observation {
-        Ok(Observation::Present(seen)) => seen,
+    let observed = match situation.observation {
+        Ok(Observation::Present(observed)) => observed,
         Ok(Observation::Absent) => {
             return if is_settling(operation, StepKind::Create, now) {
                 Decision::Wait(StepKind::Wait)
@@ -222,25 +222,25 @@ fn deploy(situation: &Situation<'_>, operation: &Operation) -> Decision {
                 Decision::Call(Call::Deploy)
             };
         }
-        Err(error) => return unseen(operation, error),
+        Err(error) => return without_observation(operation, error),
     };
-    match &seen.state {
+    match &observed.state {
         ProvisioningState::Working | ProvisioningState::Removing => Decision::Wait(StepKind::Wait),
         ProvisioningState::Incomplete => Decision::Call(Call::Deploy),
         ProvisioningState::Running if situation.cluster.has_kubeconfig => succeeded(),
         ProvisioningState::Running => Decision::Call(Call::Kubeconfig),
-        // What was broken before is asked for again once; what breaks after that stays broken.
+        // Deploying is requested once more for a cluster that was broken before; if it breaks after that, the operation fails.
         ProvisioningState::Broken(_) if operation.accepted_at(StepKind::Create).is_none() => {
             Decision::Call(Call::Deploy)
         }
-        ProvisioningState::Broken(_) if is_from_before(operation, StepKind::Create, now) => {
+        ProvisioningState::Broken(_) if may_be_older(operation, StepKind::Create, now) => {
             Decision::Wait(StepKind::Wait)
         }
         ProvisioningState::Broken(reason) => failed(reason.clone()),
     }
 }
 
-/// Resizing and the like: `done` tells whether the provider shows what was asked for, or `None` where it cannot tell.
+/// Resizing and the like: `done` is whether the provider shows the requested value, or `None` if it does not report it.
 fn change(
     situation: &Situation<'_>,
     operation: &Operation,
@@ -248,26 +248,24 @@ fn change(
     done: impl Fn(&ObservedCluster) -> Option<bool>,
 ) -> Decision {
     let step = call.step();
-    let seen = match situation.observation {
-        Ok(Observation::Present(seen)) => seen,
+    let observed = match situation.observation {
+        Ok(Observation::Present(observed)) => observed,
         Ok(Observation::Absent) => return failed(vanished()),
-        Err(error) => return unseen(operation, error),
+        Err(error) => return without_observation(operation, error),
     };
     let accepted = operation.accepted_at(step).is_some();
-    match &seen.state {
-        // It may work on something else: only an answer tells that it has accepted what we ask for.
-        ProvisioningState::Working => stay(operation, StepKind::Wait),
+    match &observed.state {
+        // It may be working on something else: only the answer to the call shows that it accepted the request.
+        ProvisioningState::Working => keep_waiting(operation, StepKind::Wait),
         ProvisioningState::Removing => failed(being_removed()),
         ProvisioningState::Incomplete => failed(incomplete()),
-        ProvisioningState::Running => match done(seen) {
+        ProvisioningState::Running => match done(observed) {
             Some(true) => succeeded(),
             _ if is_settling(operation, step, situation.now) => Decision::Wait(StepKind::Wait),
             None if accepted => succeeded(),
             Some(false) | None => Decision::Call(call),
         },
-        ProvisioningState::Broken(_) if is_from_before(operation, step, situation.now) => {
-            Decision::Wait(StepKind::Wait)
-        }
+        ProvisioningState::Broken(_) if may_be_older(operation, step, situation.now) => Decision::Wait(StepKind::Wait),
         ProvisioningState::Broken(reason) if accepted => failed(reason.clone()),
         ProvisioningState::Broken(_) => Decision::Call(call),
     }
@@ -283,7 +281,7 @@ fn destroy(situation: &Situation<'_>, operation: &Operation) -> Decision {
                 Decision::Leave
             }
         }
-        Ok(Observation::Present(seen)) => match seen.state {
+        Ok(Observation::Present(observed)) => match observed.state {
             ProvisioningState::Removing => Decision::Wait(StepKind::Verify),
             ProvisioningState::Working
             | ProvisioningState::Running
@@ -296,16 +294,16 @@ fn destroy(situation: &Situation<'_>, operation: &Operation) -> Decision {
                 }
             }
         },
-        // Until the deadline: what stands in the way may be put right meanwhile.
-        Err(_) => stay(operation, StepKind::Verify),
+        // Retry until the deadline: the obstacle may be removed meanwhile.
+        Err(_) => keep_waiting(operation, StepKind::Verify),
     }
 }
 
-/// Somebody stopped it, and it is not over by itself.
+/// The operation was cancelled and has not ended otherwise.
 fn cancelled(situation: &Situation<'_>, operation: &Operation) -> Decision {
     let reason =
         |cause: String, next_step: &str| Reason::new(ReasonCode::Cancelled, cause, Responsible::Requester, next_step);
-    let exists: Vec<String> = situation.ledger.remaining().map(|row| row.resource.name.to_string()).collect();
+    let exists: Vec<String> = situation.ledger.remaining().map(|record| record.resource.name.to_string()).collect();
     let exists = if exists.is_empty() {
         "nothing was made at the provider".to_owned()
     } else {
@@ -334,7 +332,7 @@ fn cancelled(situation: &Situation<'_>, operation: &Operation) -> Decision {
     Decision::End { status: OperationStatus::Cancelled, reason: Some(reason), event }
 }
 
-/// The deadline has passed, and it is not over by itself.
+/// The deadline has passed, and the operation has not ended otherwise.
 fn overdue(situation: &Situation<'_>, operation: &Operation) -> Decision {
     let waited = (operation.deadline - operation.requested_at).num_seconds();
     let last = operation.current().and_then(|step| step.reason.clone());
@@ -342,12 +340,12 @@ fn overdue(situation: &Situation<'_>, operation: &Operation) -> Decision {
         (Err(error), _) => error.reason(),
         (Ok(_), Some(last)) => last,
         (Ok(observation), None) => {
-            let says = match observation {
+            let text = match observation {
                 Observation::Absent => "the provider does not have the cluster".to_owned(),
-                Observation::Present(seen) if seen.message.is_empty() => "the provider is not done".to_owned(),
-                Observation::Present(seen) => format!("the provider says: {}", seen.message),
+                Observation::Present(observed) if observed.message.is_empty() => "the provider is not done".to_owned(),
+                Observation::Present(observed) => format!("the provider says: {}", observed.message),
             };
-            Reason::new(ReasonCode::DeadlineExceeded, says, Responsible::Provider, "")
+            Reason::new(ReasonCode::DeadlineExceeded, text, Responsible::Provider, "")
         }
     };
     let reason = Reason {
@@ -357,21 +355,21 @@ fn overdue(situation: &Situation<'_>, operation: &Operation) -> Decision {
         ..reason
     };
     let event = ClusterEvent::TimedOut(reason.clone());
-    // A cluster at rest, whose operation should have ended long ago, has no deadline to miss.
+    // Only a transient state can time out; the stored state may not match the operation.
     let event =
         if situation.cluster.lifecycle.is_transient() { event } else { ClusterEvent::EngineFailed(reason.clone()) };
     Decision::End { status: OperationStatus::Failed, reason: Some(reason), event }
 }
 
-fn at_rest(situation: &Situation<'_>) -> Decision {
+fn without_operation(situation: &Situation<'_>) -> Decision {
     let cluster = situation.cluster;
-    let condition = match situation.observation {
+    let state = match situation.observation {
         Ok(Observation::Absent) => None,
-        Ok(Observation::Present(seen)) => Some(&seen.state),
+        Ok(Observation::Present(observed)) => Some(&observed.state),
         Err(_) if cluster.lifecycle.is_transient() => return Decision::Move(ClusterEvent::EngineFailed(interrupted())),
         Err(_) => return Decision::Rest,
     };
-    match (&cluster.lifecycle, condition) {
+    match (&cluster.lifecycle, state) {
         (Lifecycle::Deploying | Lifecycle::Updating | Lifecycle::Destroying, _) => {
             Decision::Move(ClusterEvent::EngineFailed(interrupted()))
         }
@@ -400,8 +398,8 @@ fn at_rest(situation: &Situation<'_>) -> Decision {
     }
 }
 
-/// A failed cluster that runs is well again, unless somebody stopped its making or wants it gone. What was cancelled and left it as it
-/// was has no part in that.
+/// A failed cluster that runs becomes ready again, unless its deployment was cancelled or it is to be destroyed. A cancelled operation
+/// without effect does not prevent that.
 fn may_recover(operation: Option<&Operation>) -> bool {
     operation.is_none_or(|operation| {
         let cancelled = operation.status == OperationStatus::Cancelled;
@@ -413,7 +411,7 @@ fn may_recover(operation: Option<&Operation>) -> bool {
     })
 }
 
-/// Something was under way that nothing is known of.
+/// The state is transient, but there is no unfinished operation.
 fn interrupted() -> Reason {
     Reason::new(
         ReasonCode::OperationLost,

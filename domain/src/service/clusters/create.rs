@@ -1,10 +1,10 @@
-//! Creating clusters, or attaching those that exist already.
+//! Creating clusters, or attaching existing ones.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{ClusterWithKubeconfig, Clusters, comes_from_the_provider, permits, take_kubeconfig};
+use super::{ClusterWithKubeconfig, Clusters, permits, set_by_provider, take_kubeconfig};
 use crate::{
     access::{Action, Caller, Target},
     catalog::{ClusterView, Stored},
@@ -24,42 +24,42 @@ use crate::{
         permission::may,
         references,
     },
-    timeline::{EventKind, TimelineEvent as Told},
+    timeline::{EventKind, TimelineEvent},
 };
 
-/// A cluster as asked for.
+/// A request to create a cluster.
 #[derive(Debug)]
 pub struct NewCluster {
-    /// What it is called.
+    /// Its name.
     pub name: ResourceName,
-    /// What provides it.
+    /// Its provisioner.
     pub provisioner: ProvisionerId,
-    /// Who owns it; the caller where nobody is named.
+    /// Its owner; the caller if `None`.
     pub owner: Option<UserId>,
-    /// The engine's cluster parameters, and whatever else clients keep there. May hold the kubeconfig.
+    /// The engine's cluster parameters, and whatever else clients store there. May contain the kubeconfig.
     pub metadata: Option<SecretMap>,
     /// The kubeconfig, as a JSON object or YAML text.
     pub kubeconfig: Option<SecretValue>,
 }
 
 impl Clusters {
-    /// Stores a new cluster; it is observed in the background from then on.
+    /// Stores a new cluster, which is reconciled in the background from then on.
     ///
     /// # Errors
-    /// `Forbidden`, `Invalid`; `Conflict` when the provisioner is not well, or the key was used for another request.
+    /// `Forbidden`, `Invalid`; `Conflict` when the provisioner is not ready, or the key was used for another request.
     pub async fn create(
         &self,
         caller: &Caller,
         new: NewCluster,
-        once: Option<IdempotencyKey>,
+        idempotency: Option<IdempotencyKey>,
     ) -> Result<ClusterWithKubeconfig, ServiceError> {
-        let claim = once.map(|once| once.claim(caller.user, self.clock.now()));
+        let claim = idempotency.map(|key| key.claim(caller.user, self.clock.now()));
         if let Some(claim) = &claim
             && let Some((first, fingerprint)) = self.store.claimed(claim).await?
         {
             let mut metadata = new.metadata.unwrap_or_default();
-            let given = take_kubeconfig(&mut metadata, new.kubeconfig)?;
-            let kubeconfig = given.and_then(|given| kubeconfig::parse(&given, &self.addresses).ok());
+            let sent = take_kubeconfig(&mut metadata, new.kubeconfig)?;
+            let kubeconfig = sent.and_then(|sent| kubeconfig::parse(&sent, &self.addresses).ok());
             return self.repeated(caller, first, kubeconfig, fingerprint == claim.fingerprint);
         }
         let provisioner = references::visible_provisioner(&self.catalog, caller, new.provisioner)?;
@@ -72,11 +72,11 @@ impl Clusters {
         let owner = references::owner(&self.catalog, caller, new.owner.unwrap_or(caller.user), organization)?;
         let engine = self.engine(&record.engine)?;
         let mut metadata = new.metadata.clone().unwrap_or_default();
-        let given = take_kubeconfig(&mut metadata, new.kubeconfig)?;
-        let kubeconfig = given.map(|given| kubeconfig::parse(&given, &self.addresses)).transpose()?;
+        let sent = take_kubeconfig(&mut metadata, new.kubeconfig)?;
+        let kubeconfig = sent.map(|sent| kubeconfig::parse(&sent, &self.addresses)).transpose()?;
         engine.descriptor().cluster.read_network_policy(&mut metadata);
         if kubeconfig.is_some() && engine.descriptor().capabilities.deploy {
-            let mut invalid = comes_from_the_provider();
+            let mut invalid = set_by_provider();
             if let Err(others) = self.validated(engine, metadata, true) {
                 invalid.0.extend(others.0);
             }
@@ -95,7 +95,7 @@ impl Clusters {
         let split = document::split(&full, &is_secret);
         let now = self.clock.now();
         let id = ClusterId::random();
-        let (operation, work) = self.opening(id, caller, is_attached, now);
+        let (operation, work) = self.first_commit(id, caller, is_attached, now);
         let cluster = Cluster {
             id,
             operation,
@@ -116,14 +116,14 @@ impl Clusters {
         let fingerprint = claim.as_ref().map(|claim| claim.fingerprint);
         match self.store.create(&cluster, secrets, work, claim).await? {
             Creation::New(revision) => Ok(self.created(caller, cluster, revision, kubeconfig)),
-            Creation::Repeated { first, fingerprint: then } => {
-                self.repeated(caller, first, kubeconfig, fingerprint == Some(then))
+            Creation::Repeated { first, fingerprint: first_fingerprint } => {
+                self.repeated(caller, first, kubeconfig, fingerprint == Some(first_fingerprint))
             }
         }
     }
 
-    /// What is written with a new cluster: the operation that makes it, unless it was made elsewhere, and the start of its story.
-    fn opening(
+    /// What is written with a new cluster: the operation that deploys it, unless it is attached, and its first timeline event.
+    fn first_commit(
         &self,
         id: ClusterId,
         caller: &Caller,
@@ -133,7 +133,7 @@ impl Clusters {
         let operation = (!is_attached)
             .then(|| Operation::requested(id, OperationKind::Deploy, caller.user, now, self.deadline(now)));
         let message = if is_attached { "the cluster was attached" } else { "the cluster was asked for" };
-        let told = Told {
+        let event = TimelineEvent {
             cluster: id,
             at: now,
             kind: EventKind::Asked,
@@ -142,12 +142,12 @@ impl Clusters {
             by: Some(caller.user),
             reason: None,
         };
-        let begun = operation.as_ref().map(|operation| operation.id);
+        let started = operation.as_ref().map(|operation| operation.id);
         let operations = operation.into_iter().map(|operation| (operation, None)).collect();
-        (begun, ClusterCommit { operations, timeline: vec![told], ..ClusterCommit::default() })
+        (started, ClusterCommit { operations, timeline: vec![event], ..ClusterCommit::default() })
     }
 
-    /// The answer to a request that was made before with the same key.
+    /// The answer to a request that repeats the key of an earlier one.
     fn repeated(
         &self,
         caller: &Caller,
@@ -155,7 +155,7 @@ impl Clusters {
         kubeconfig: Option<Kubeconfig>,
         same_request: bool,
     ) -> Result<ClusterWithKubeconfig, ServiceError> {
-        // Revision 0 names no stored revision: the record may have moved on since.
+        // Revision 0 is no stored revision: the record may have changed since.
         if same_request { Ok(self.created(caller, first, Revision(0), kubeconfig)) } else { Err(used_for_another()) }
     }
 
@@ -167,8 +167,8 @@ impl Clusters {
         kubeconfig: Option<Kubeconfig>,
     ) -> ClusterWithKubeconfig {
         let view = self.view(cluster, revision);
-        let may_have = permits(caller, Action::ClusterKubeconfig, &view);
-        let kubeconfig = may_have.then(|| kubeconfig.into());
+        let may_read = permits(caller, Action::ClusterKubeconfig, &view);
+        let kubeconfig = may_read.then(|| kubeconfig.into());
         ClusterWithKubeconfig { view, kubeconfig }
     }
 

@@ -1,6 +1,6 @@
-//! What of a cluster's metadata stays as the cluster was made: to write down something else would not change the cluster.
+//! Immutable metadata: parameters the cluster was deployed with. Storing another value would not change the cluster.
 
-use super::{Clusters, verbs::is_deployed_by_trying_again};
+use super::{Clusters, verbs::is_deployed_by_retry};
 use crate::{
     catalog::ClusterView,
     invalid::{Findings, Invalid},
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Clusters {
-    /// Refuses another value for what the engine's form declares, unless the cluster is still to be made of it.
+    /// Refuses changes to parameters of the engine's schema, unless the cluster will be deployed with them.
     pub(super) fn refuse_changes(
         &self,
         view: &ClusterView,
@@ -20,7 +20,7 @@ impl Clusters {
     ) -> Result<(), Invalid> {
         let newest = self.newest(view);
         let newest = newest.as_ref().map(|entry| &entry.record);
-        if !engine.capabilities.deploy || is_deployed_by_trying_again(&view.cluster.record, newest) {
+        if !engine.capabilities.deploy || is_deployed_by_retry(&view.cluster.record, newest) {
             return Ok(());
         }
         let mut found = Findings::default();

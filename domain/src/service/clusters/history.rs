@@ -1,4 +1,4 @@
-//! What was done to clusters: operations, what they made, and the timeline. Also of clusters that have left, for a while.
+//! The history of clusters: operations, resource records and the timeline. Kept for a while after a cluster is deleted.
 
 use super::Clusters;
 use crate::{
@@ -10,15 +10,15 @@ use crate::{
     service::ServiceError,
 };
 
-/// What exists, or may exist, at a provider.
+/// What exists or may exist at a provider.
 pub type Resources = Vec<ResourceRecord>;
 
-/// An operation, with what exists at the provider now.
+/// An operation, with the resources that exist at the provider now.
 #[derive(Debug, Clone)]
 pub struct OperationWithResources {
     /// The operation.
     pub view: OperationView,
-    /// What was made for its cluster, and what is known of it.
+    /// What was created for its cluster, and what is known of it.
     pub resources: Resources,
 }
 
@@ -28,11 +28,11 @@ impl Clusters {
     /// # Errors
     /// `NotFound`.
     pub fn operations(&self, caller: &Caller, id: ClusterId) -> Result<Vec<OperationView>, ServiceError> {
-        self.visible(caller, id)?;
+        self.check_visible(caller, id)?;
         Ok(self.catalog.operations_of(id))
     }
 
-    /// One operation, with what exists at the provider now.
+    /// One operation, with the resources that exist at the provider now.
     ///
     /// # Errors
     /// `NotFound`.
@@ -47,7 +47,7 @@ impl Clusters {
         Ok(OperationWithResources { view, resources })
     }
 
-    /// Part of a cluster's story, newest first.
+    /// One page of a cluster's timeline, newest first.
     ///
     /// # Errors
     /// `NotFound`.
@@ -58,17 +58,17 @@ impl Clusters {
         from: Option<String>,
         limit: usize,
     ) -> Result<TimelinePage, ServiceError> {
-        self.visible(caller, id)?;
+        self.check_visible(caller, id)?;
         Ok(self.store.timeline(id, from, limit).await?)
     }
 
-    /// The caller sees the cluster, or would if it had not left.
-    fn visible(&self, caller: &Caller, id: ClusterId) -> Result<(), ServiceError> {
+    /// The caller may see the cluster, or could before it was deleted.
+    fn check_visible(&self, caller: &Caller, id: ClusterId) -> Result<(), ServiceError> {
         if self.get(caller, id).is_ok() {
             return Ok(());
         }
         let tombstone = self.catalog.tombstone(id);
-        let seen = tombstone.is_some_and(|tombstone| self.may_see(caller, tombstone.organization, tombstone.owner));
-        if seen { Ok(()) } else { Err(ServiceError::not_found("cluster", id)) }
+        let may_see = tombstone.is_some_and(|tombstone| self.may_see(caller, tombstone.organization, tombstone.owner));
+        if may_see { Ok(()) } else { Err(ServiceError::not_found("cluster", id)) }
     }
 }

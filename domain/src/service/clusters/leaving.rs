@@ -1,10 +1,10 @@
-//! Clusters whose record leaves at once, without a provider being asked: detached, or forgotten.
+//! Removing a cluster's record at once, without calling its provider: detach and forget.
 
 use chrono::{DateTime, Utc};
 
 use super::{
     Clusters,
-    verbs::{stop, told},
+    verbs::{cancel_unfinished, request_event},
 };
 use crate::{
     access::{Action, Caller},
@@ -21,17 +21,17 @@ use crate::{
     timeline::Tombstone,
 };
 
-/// What becomes of a cluster that is forgotten.
+/// The result of forgetting a cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forgotten {
     /// The cluster.
     pub cluster: ClusterId,
-    /// What may remain at the provider; it is listed as an orphan from now on, unless nothing does.
+    /// What may remain at the provider. Unless empty, it is listed as an orphan from now on.
     pub remaining: Vec<ResourceRecord>,
 }
 
 impl Clusters {
-    /// Drops the record of a cluster that was attached.
+    /// Removes the record of an attached cluster.
     pub(super) async fn detach(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<(), ServiceError> {
         retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted(caller, Action::ClusterDelete, id)?;
@@ -39,10 +39,10 @@ impl Clusters {
             let now = self.clock.now();
             let mut operation = Operation::requested(id, OperationKind::Detach, caller.user, now, now);
             operation.end(OperationStatus::Succeeded, None, now);
-            let told = told(&view, caller, now, Some(operation.id), "the cluster was detached".to_owned());
+            let event = request_event(&view, caller, now, Some(operation.id), "the cluster was detached".to_owned());
             let work = ClusterCommit {
                 operations: vec![(operation, None)],
-                timeline: vec![told],
+                timeline: vec![event],
                 tombstone: Some(tombstone(&view, now)),
                 ..ClusterCommit::default()
             };
@@ -52,7 +52,8 @@ impl Clusters {
         .await
     }
 
-    /// Drops a cluster's record without asking its provider, whatever is under way; what may remain there is listed as an orphan.
+    /// Removes a cluster's record without calling its provider, even while an operation is running. What may remain at the provider is
+    /// listed as an orphan.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
@@ -66,15 +67,15 @@ impl Clusters {
             let ledger = stored.map_or_else(|| Ledger::empty(id), |stored| stored.value);
             let remaining: Vec<ResourceRecord> = ledger.remaining().cloned().collect();
             let mut work = ClusterCommit {
-                timeline: vec![told(&view, caller, now, None, "the cluster was forgotten".to_owned())],
+                timeline: vec![request_event(&view, caller, now, None, "the cluster was forgotten".to_owned())],
                 tombstone: Some(tombstone(&view, now)),
-                // Compared: what is written down meanwhile, which moves neither the record nor always the operation, is not lost.
+                // Checked for conflicts: the ledger may change without the record or the operation changing.
                 ledger: Some((ledger, revision)),
                 ..ClusterCommit::default()
             };
             let unfinished = self.newest(&view).filter(|entry| entry.record.status.is_unfinished());
             if let Some(entry) = &unfinished {
-                stop(entry, "the cluster was forgotten", caller, now, &mut work);
+                cancel_unfinished(entry, "the cluster was forgotten", caller, now, &mut work);
             }
             if !remaining.is_empty() {
                 work.orphan = Some(orphan(&view, remaining.clone(), now));
@@ -97,14 +98,14 @@ fn tombstone(view: &ClusterView, now: DateTime<Utc>) -> Tombstone {
     }
 }
 
-fn orphan(view: &ClusterView, rows: Vec<ResourceRecord>, now: DateTime<Utc>) -> Orphan {
+fn orphan(view: &ClusterView, resources: Vec<ResourceRecord>, now: DateTime<Utc>) -> Orphan {
     let cluster = &view.cluster.record;
     Orphan {
         cluster: cluster.id,
         name: Some(cluster.name.to_string()),
         organization: cluster.organization,
         provisioner: cluster.provisioner,
-        resources: rows,
+        resources,
         state: OrphanState::Listed,
         listed_at: now,
         seen_at: None,

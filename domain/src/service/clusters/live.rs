@@ -1,4 +1,4 @@
-//! Live views: what runs in a cluster right now, read from its API.
+//! Live views: what runs in a cluster now, read from its API.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,16 +12,16 @@ use crate::{
     service::{ServiceError, clusters::Clusters},
 };
 
-/// Use cases that read a live cluster. They write nothing; what is stored of a cluster is kept fresh by [`reconcile`](crate::service::reconcile).
+/// Use cases that read a live cluster. They write nothing; the stored status is updated by [`reconcile`](crate::service::reconcile).
 #[derive(Clone)]
 pub struct LiveViews {
     /// Finds clusters and their kubeconfigs.
     pub clusters: Arc<Clusters>,
-    /// Reads them.
+    /// Reads their APIs.
     pub inspector: Arc<dyn ClusterInspector>,
 }
 
-/// A cluster that may be read for whoever asked. What is read of it is the same for everybody who may see it at this revision.
+/// A cluster that the caller may read. At one revision the answer is the same for every caller who may see the cluster.
 pub struct LiveCluster {
     revision: Revision,
     kubeconfig: Kubeconfig,
@@ -29,7 +29,7 @@ pub struct LiveCluster {
 }
 
 impl LiveViews {
-    /// The cluster, to be read for the caller.
+    /// Opens a cluster for the caller.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` without a kubeconfig.
@@ -41,7 +41,7 @@ impl LiveViews {
 }
 
 impl LiveCluster {
-    /// The revision of its record, which another kubeconfig moves on.
+    /// The revision of its record. It changes when the kubeconfig is replaced.
     #[must_use]
     pub const fn revision(&self) -> Revision {
         self.revision
@@ -50,12 +50,12 @@ impl LiveCluster {
     /// What runs in it.
     ///
     /// # Errors
-    /// It refuses us, cannot be reached, or has not answered `within` that time.
+    /// The cluster refuses access, cannot be reached, or does not answer `within` that time.
     pub async fn status(&self, within: Duration) -> Result<ClusterStatus, InspectError> {
         self.inspector.status(&self.kubeconfig, within).await
     }
 
-    /// The same as a graph.
+    /// The same, as a graph.
     ///
     /// # Errors
     /// As [`LiveCluster::status`].

@@ -1,5 +1,4 @@
-//! Clusters: showing and changing them, and (in files of their own) creating or attaching them, the verbs that operate them and the
-//! story of what was done.
+//! Clusters: reading and updating them here; creating or attaching, operations and history in the submodules.
 
 mod create;
 mod fixed;
@@ -43,29 +42,29 @@ use crate::{
     },
 };
 
-/// Changes to a cluster: what is `None` stays.
+/// Changes to a cluster; `None` leaves the value unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct ClusterPatch {
     /// New name.
     pub name: Option<ResourceName>,
     /// New owner.
     pub owner: Option<UserId>,
-    /// Merged into the metadata (RFC 7386). May hold a new kubeconfig.
+    /// Merged into the metadata (RFC 7386). May contain a new kubeconfig.
     pub metadata: Option<SecretMap>,
     /// New kubeconfig.
     pub kubeconfig: Option<SecretValue>,
 }
 
-/// A cluster with its kubeconfig, where the caller may have it.
+/// A cluster, with its kubeconfig if the caller may read it.
 #[derive(Debug)]
 pub struct ClusterWithKubeconfig {
     /// The cluster.
     pub view: ClusterView,
-    /// `None` when the policy keeps it from the caller.
+    /// `None` when the policy does not let the caller read it.
     pub kubeconfig: Option<ShownKubeconfig>,
 }
 
-/// A kubeconfig the caller may have.
+/// A kubeconfig the caller may read.
 #[derive(Debug)]
 pub enum ShownKubeconfig {
     /// There is none yet.
@@ -84,10 +83,10 @@ impl From<Option<Kubeconfig>> for ShownKubeconfig {
     }
 }
 
-/// How far the making of a cluster is.
+/// Progress of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// In percent; `None` where the engine cannot tell.
+    /// In percent; `None` if the engine does not report it.
     pub percent: Option<u8>,
     /// The phase it is in.
     pub phase: Phase,
@@ -99,20 +98,20 @@ pub struct Clusters {
     pub catalog: Arc<Catalog>,
     /// Where they are stored.
     pub store: Arc<dyn ClusterStore>,
-    /// How far the read model is.
+    /// Waits until the read model is up to date.
     pub freshness: Arc<dyn ReadBarrier>,
     /// What this installation offers.
     pub engines: EngineRegistry,
     /// Where kubeconfigs may point to.
     pub addresses: AddressRules,
-    /// After how long an operation has failed that is not done.
+    /// How long an operation may take before it fails.
     pub timeout: TimeDelta,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Clusters {
-    /// Those the caller may see.
+    /// The clusters the caller may see.
     ///
     /// # Errors
     /// `Forbidden`.
@@ -122,7 +121,7 @@ impl Clusters {
         Ok(self.catalog.clusters(&request.listing(scope, visible)))
     }
 
-    /// How those stand that the caller may see in the own organization.
+    /// How many of the clusters the caller may see are in which phase.
     ///
     /// # Errors
     /// `Forbidden`.
@@ -132,7 +131,7 @@ impl Clusters {
         Ok(self.catalog.cluster_tally(scope, visible))
     }
 
-    /// Shows one, without its kubeconfig.
+    /// One cluster, without its kubeconfig.
     ///
     /// # Errors
     /// `NotFound`.
@@ -143,7 +142,7 @@ impl Clusters {
             .ok_or_else(|| ServiceError::not_found("cluster", id))
     }
 
-    /// Shows one, with its kubeconfig where the caller may have it.
+    /// One cluster, with its kubeconfig if the caller may read it.
     ///
     /// # Errors
     /// `NotFound`.
@@ -152,7 +151,7 @@ impl Clusters {
         self.with_kubeconfig(caller, view).await
     }
 
-    /// The kubeconfig.
+    /// The kubeconfig of a cluster.
     ///
     /// # Errors
     /// `NotFound`; `Forbidden`; `Conflict` when there is none yet.
@@ -161,7 +160,7 @@ impl Clusters {
         self.stored_kubeconfig(&view).await
     }
 
-    /// Changes one.
+    /// Updates a cluster.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Invalid`, `ChangedMeanwhile`.
@@ -174,8 +173,8 @@ impl Clusters {
     ) -> Result<ClusterWithKubeconfig, ServiceError> {
         let mut changes = patch.metadata;
         let mut no_metadata = SecretMap::new();
-        let given = take_kubeconfig(changes.as_mut().unwrap_or(&mut no_metadata), patch.kubeconfig)?;
-        let given = given.filter(|given| given.expose() != document::MASK);
+        let sent = take_kubeconfig(changes.as_mut().unwrap_or(&mut no_metadata), patch.kubeconfig)?;
+        let sent = sent.filter(|sent| sent.expose() != document::MASK);
         retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted(caller, Action::ClusterUpdate, id)?;
             check_expected(expected, view.cluster.revision, "the cluster")?;
@@ -187,14 +186,14 @@ impl Clusters {
             if let Some(owner) = patch.owner.filter(|owner| *owner != cluster.owner) {
                 cluster.owner = references::new_owner(&self.catalog, caller, owner, cluster.organization)?;
             }
-            if let Some(given) = &given
-                && !self.is_kept(&view, given).await?
+            if let Some(sent) = &sent
+                && !self.is_unchanged(&view, sent).await?
             {
-                let is_made = self.engine_of(&view).is_ok_and(|engine| engine.descriptor().capabilities.deploy);
-                if is_made && !cluster.has_kubeconfig {
-                    return Err(comes_from_the_provider().into());
+                let is_deployed = self.engine_of(&view).is_ok_and(|engine| engine.descriptor().capabilities.deploy);
+                if is_deployed && !cluster.has_kubeconfig {
+                    return Err(set_by_provider().into());
                 }
-                secrets.kubeconfig = SecretUpdate::Set(kubeconfig::parse(given, &self.addresses)?);
+                secrets.kubeconfig = SecretUpdate::Set(kubeconfig::parse(sent, &self.addresses)?);
                 cluster.has_kubeconfig = true;
             }
             if let Some(changes) = &changes {
@@ -207,7 +206,7 @@ impl Clusters {
                 let mut changes = changes.clone();
                 schema.read_network_policy(&mut changes);
                 document::merge_patch("metadata", &mut full, changes)?;
-                // What was read is sent back also where the engine would not take it any more.
+                // Values that are sent back unchanged are accepted, even if the engine would not accept them any more.
                 if full != before {
                     let (full, _) = self.validated(engine, full, cluster.has_kubeconfig)?;
                     self.refuse_changes(&view, engine.descriptor(), &before, &full)?;
@@ -224,31 +223,31 @@ impl Clusters {
         .await
     }
 
-    /// How far the making of a cluster is.
+    /// Progress of the deployment of a cluster.
     ///
     /// # Errors
     /// `NotFound`.
     pub fn progress(&self, caller: &Caller, id: ClusterId) -> Result<Progress, ServiceError> {
         let view = self.get(caller, id)?;
-        // An engine that is not offered any more cannot tell.
+        // An engine that is not offered any more reports no progress.
         let capabilities = self.engine_of(&view).ok().map(|engine| engine.descriptor().capabilities);
         let phase = view.display_status().phase;
         let percent = view.progress(phase, capabilities);
         Ok(Progress { percent, phase })
     }
 
-    /// Whether a kubeconfig is the stored one, as it is when an object that was read is sent back.
-    async fn is_kept(&self, view: &ClusterView, given: &SecretValue) -> Result<bool, ServiceError> {
+    /// Whether a kubeconfig equals the stored one, as when a client sends back what it read.
+    async fn is_unchanged(&self, view: &ClusterView, sent: &SecretValue) -> Result<bool, ServiceError> {
         let cluster = &view.cluster.record;
         if !cluster.has_kubeconfig {
             return Ok(false);
         }
         let stored = self.store.kubeconfig(cluster.id).await?;
         let stored = stored.and_then(|stored| SecretMap::from_json(stored.expose()));
-        Ok(stored.is_some_and(|stored| given.expose().as_object() == Some(stored.expose())))
+        Ok(stored.is_some_and(|stored| sent.expose().as_object() == Some(stored.expose())))
     }
 
-    /// The stored kubeconfig of a cluster, for our own use.
+    /// The stored kubeconfig of a cluster, for internal use.
     pub(super) async fn stored_kubeconfig(&self, view: &ClusterView) -> Result<Kubeconfig, ServiceError> {
         let cluster = &view.cluster.record;
         let stored = if cluster.has_kubeconfig { self.store.kubeconfig(cluster.id).await? } else { None };
@@ -286,8 +285,8 @@ impl Clusters {
         self.engine(&provisioner.provisioner.record.engine)
     }
 
-    /// The metadata checked against the engine's schema, and whether the engine attaches what exists already. A kubeconfig is a field
-    /// of some schemas but kept elsewhere, so it is asked for here and not among the fields.
+    /// The metadata, validated against the engine's schema, and whether the engine attaches existing clusters. A kubeconfig is a field
+    /// of some schemas but is stored separately, so it is checked here.
     fn validated(
         &self,
         engine: &dyn Engine,
@@ -296,9 +295,9 @@ impl Clusters {
     ) -> Result<(SecretMap, bool), Invalid> {
         let descriptor = engine.descriptor();
         let schema = descriptor.cluster.clone().without(KUBECONFIG);
-        let wants_kubeconfig = descriptor.cluster.field(KUBECONFIG).is_some_and(|field| field.required == Some(true));
+        let needs_kubeconfig = descriptor.cluster.field(KUBECONFIG).is_some_and(|field| field.required == Some(true));
         let checked = schema.validate("metadata", &metadata);
-        if !wants_kubeconfig || has_kubeconfig {
+        if !needs_kubeconfig || has_kubeconfig {
             return Ok((checked?, !descriptor.capabilities.deploy));
         }
         let mut missing = Invalid::field(KUBECONFIG, "must be given: a kubeconfig as a JSON object or YAML text");
@@ -309,21 +308,21 @@ impl Clusters {
     }
 }
 
-/// Name of the field that holds a kubeconfig in metadata and in engines' schemas.
+/// The field that contains a kubeconfig, in metadata and in engines' schemas.
 const KUBECONFIG: &str = "kubeconfig";
 
-/// One that somebody sends would keep the provider's from ever being fetched.
-fn comes_from_the_provider() -> Invalid {
+/// If one were accepted from a client, the provider's would never be fetched.
+fn set_by_provider() -> Invalid {
     Invalid::field(KUBECONFIG, "must be left out: the provider gives it when the cluster runs")
 }
 
-/// Takes the kubeconfig out of where clients put it: at the top or in the metadata.
+/// Takes the kubeconfig out of the request: it may be at the top level or in the metadata.
 fn take_kubeconfig(metadata: &mut SecretMap, top: Option<SecretValue>) -> Result<Option<SecretValue>, Invalid> {
     let empty = |value: &SecretValue| {
         let value = value.expose();
         value.is_null() || value == "" || value.as_object().is_some_and(|object| object.is_empty())
     };
-    // Answers put the reason of the state there for the console of 2018, which sends it back.
+    // The console of 2018 gets the reason of the state in this field and sends it back.
     metadata.remove("status_message");
     let inner = metadata.remove(KUBECONFIG).filter(|value| !empty(value));
     match (top.filter(|value| !empty(value)), inner) {

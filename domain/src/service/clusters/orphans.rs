@@ -1,5 +1,5 @@
-//! Orphans: what is, or may be, at providers without a cluster. People decide what becomes of them; the
-//! [collector](crate::service::reconcile::orphan_collector) looks for them, and takes down what is to go.
+//! Orphans: resources that exist or may exist at providers without a cluster record. The
+//! [collector](crate::service::reconcile::orphan_collector) finds them; people decide, and it deletes those that people want deleted.
 
 use std::sync::Arc;
 
@@ -17,20 +17,20 @@ use crate::{
     service::{ListRequest, ServiceError, change::retry_on_conflict, permission::may},
 };
 
-/// What people do about orphans.
+/// Use cases of orphans.
 pub struct Orphans {
     /// The read model.
     pub catalog: Arc<Catalog>,
     /// Where they are stored.
     pub store: Arc<dyn OrphanStore>,
-    /// How far the read model is.
+    /// Waits until the read model is up to date.
     pub freshness: Arc<dyn ReadBarrier>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Orphans {
-    /// Those of an organization, oldest first.
+    /// The orphans of an organization, oldest first.
     ///
     /// # Errors
     /// `Forbidden`.
@@ -47,10 +47,10 @@ impl Orphans {
         Ok(self.catalog.orphans(scope))
     }
 
-    /// Asks for one to be taken down at its provider. It leaves the list when it has been seen to be gone.
+    /// Requests deletion at the provider. The orphan is removed from the list once its absence was observed.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden`; `Conflict` when its provisioner is gone.
+    /// `NotFound`, `Forbidden`; `Conflict` when its provisioner was deleted.
     pub async fn delete(&self, caller: &Caller, id: ClusterId) -> Result<OrphanView, ServiceError> {
         self.decide(caller, Action::OrphanDelete, id, |view, now| match &view.orphan.record.state {
             _ if view.provisioner.is_none() => Err(ServiceError::conflict(
@@ -65,7 +65,8 @@ impl Orphans {
         .await
     }
 
-    /// Decides that one may stay. One whose provisioner is gone leaves the list: nobody will ever see whether it is gone.
+    /// Keeps an orphan and stops reporting it. One whose provisioner was deleted is removed from the list, since it can never be observed
+    /// again.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`.
@@ -98,14 +99,14 @@ impl Orphans {
             }
             let Some(state) = decide(&view, self.clock.now())? else { return Ok(view) };
             let orphan = Orphan { state, ..view.orphan.record.clone() };
-            let leaves = view.provisioner.is_none();
-            let stored = if leaves {
+            let is_removed = view.provisioner.is_none();
+            let stored = if is_removed {
                 self.store.remove(id, view.orphan.revision, None).await
             } else {
                 self.store.put(&orphan, Some(view.orphan.revision), None).await.map(drop)
             };
             stored?;
-            if leaves {
+            if is_removed {
                 let orphan = Arc::new(Stored::new(orphan, view.orphan.revision));
                 return Ok(OrphanView { orphan, ..view });
             }

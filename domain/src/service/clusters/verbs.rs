@@ -1,5 +1,5 @@
-//! What people do to clusters: resize, network policy, destroy, cancel, retry. Each answers as soon as the request is durable;
-//! the reconciler does the work.
+//! Operations on clusters: resize, set network policy, destroy, cancel, retry. Each returns as soon as the request is durable; the
+//! reconciler does the work.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use super::{Clusters, permits};
 use crate::{
     access::{Action, Caller},
-    catalog::{ClusterView, OperationView, Stored as Shown},
-    cluster::{Cluster, ClusterEvent, Lifecycle, plan::is_mended_by_deploying},
+    catalog::{ClusterView, OperationView, Stored},
+    cluster::{Cluster, ClusterEvent, Lifecycle, plan::is_repaired_by_deploying},
     id::{ClusterId, OperationId},
     invalid::{FieldError, Invalid},
     operation::{NetworkPolicy, Operation, OperationKind, OperationStatus},
@@ -26,36 +26,36 @@ use crate::{
     timeline::{EventKind, TimelineEvent},
 };
 
-/// How many operations are kept of one cluster.
+/// How many operations are kept for one cluster.
 const KEPT: usize = 20;
 
-/// What is asked to be done next.
+/// The operation to start.
 struct Request {
     kind: OperationKind,
     event: ClusterEvent,
     attempt: u32,
     message: String,
-    /// What is made anew is reached anew: the kubeconfig is fetched again.
-    is_anew: bool,
+    /// The cluster is deployed again, so its kubeconfig has to be fetched again.
+    redeploys: bool,
 }
 
 impl Request {
     fn new(kind: OperationKind, event: ClusterEvent) -> Self {
         let message = format!("asked to {}", kind.infinitive());
-        Self { kind, event, attempt: 1, message, is_anew: false }
+        Self { kind, event, attempt: 1, message, redeploys: false }
     }
 }
 
 impl Clusters {
-    /// By when an operation that is asked for now has ended.
+    /// The deadline of an operation requested now.
     pub(super) fn deadline(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         now.checked_add_signed(self.timeout).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
-    /// Asks for another number of nodes.
+    /// Requests another number of nodes.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden`, `Unsupported`, `Invalid`, `ChangedMeanwhile`; `Conflict` while something else is under way.
+    /// `NotFound`, `Forbidden`, `Unsupported`, `Invalid`, `ChangedMeanwhile`; `Conflict` while another operation is running.
     pub async fn resize(
         &self,
         caller: &Caller,
@@ -63,15 +63,16 @@ impl Clusters {
         node_count: u32,
         expected: Expected,
     ) -> Result<ClusterView, ServiceError> {
-        let ask =
+        let kind_of =
             |form: &ParameterSchema| form.check_node_count(node_count).map(|()| OperationKind::Resize { node_count });
-        self.change(caller, id, expected, ask, |capabilities| capabilities.resize, "change the number of nodes").await
+        self.change(caller, id, expected, kind_of, |capabilities| capabilities.resize, "change the number of nodes")
+            .await
     }
 
-    /// Asks for network policy to be switched.
+    /// Requests a change of the network policy.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden`, `Unsupported`, `Invalid`, `ChangedMeanwhile`; `Conflict` while something else is under way.
+    /// `NotFound`, `Forbidden`, `Unsupported`, `Invalid`, `ChangedMeanwhile`; `Conflict` while another operation is running.
     pub async fn set_network_policy(
         &self,
         caller: &Caller,
@@ -79,11 +80,11 @@ impl Clusters {
         policy: NetworkPolicy,
         expected: Expected,
     ) -> Result<ClusterView, ServiceError> {
-        let ask = |form: &ParameterSchema| {
+        let kind_of = |form: &ParameterSchema| {
             form.check_network_policy(policy.clone()).map(|policy| OperationKind::SetNetworkPolicy { policy })
         };
         let can = |capabilities: &Capabilities| capabilities.set_network_policy;
-        self.change(caller, id, expected, ask, can, "switch network policy").await
+        self.change(caller, id, expected, kind_of, can, "switch network policy").await
     }
 
     async fn change(
@@ -91,30 +92,29 @@ impl Clusters {
         caller: &Caller,
         id: ClusterId,
         expected: Expected,
-        ask: impl Fn(&ParameterSchema) -> Result<OperationKind, Invalid> + Sync,
+        kind_of: impl Fn(&ParameterSchema) -> Result<OperationKind, Invalid> + Sync,
         can: impl Fn(&Capabilities) -> bool + Sync,
         what: &str,
     ) -> Result<ClusterView, ServiceError> {
-        self.begin(caller, Action::ClusterUpdate, id, expected, |view, _| {
+        self.start(caller, Action::ClusterUpdate, id, expected, |view, _| {
             let engine = self.engine_of(view)?;
             if !can(&engine.descriptor().capabilities) {
                 return Err(unsupported(engine, what));
             }
-            let kind = ask(&engine.descriptor().cluster)?;
+            let kind = kind_of(&engine.descriptor().cluster)?;
             if let Lifecycle::Failed { .. } = view.cluster.record.lifecycle {
                 return Err(ServiceError::conflict(format!(
                     "cluster {} has failed: retry what failed, or destroy it",
                     view.cluster.record.name
                 )));
             }
-            // Nothing else is under way, and what the cluster is in no state for is told by its states.
+            // No operation is running, and the lifecycle refuses what its state does not allow.
             Ok(Some(Request::new(kind, ClusterEvent::ChangeRequested)))
         })
         .await
     }
 
-    /// Takes a cluster down, or detaches one that was attached: what that runs on is not touched. Repeated while it is under way, it
-    /// is as good as done.
+    /// Destroys a cluster, or detaches an attached one, which is left running. Idempotent while the cluster is being destroyed.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
@@ -122,13 +122,13 @@ impl Clusters {
         let view = self.permitted(caller, Action::ClusterDelete, id)?;
         let is_attached = match self.engine_of(&view) {
             Ok(engine) => !engine.descriptor().capabilities.deploy,
-            // Nobody is left to ask; but whatever was made began with an operation.
+            // Without the engine: a deployed cluster always has an operation, an attached one has none.
             Err(_) => view.cluster.record.operation.is_none(),
         };
         if is_attached {
             return self.detach(caller, id, expected).await;
         }
-        let begun = self.begin(caller, Action::ClusterDelete, id, expected, |_, newest| {
+        let started = self.start(caller, Action::ClusterDelete, id, expected, |_, newest| {
             let under_way = newest.is_some_and(|operation| {
                 operation.kind == OperationKind::Destroy
                     && operation.status.is_unfinished()
@@ -137,16 +137,16 @@ impl Clusters {
             let request = || Request::new(OperationKind::Destroy, ClusterEvent::DeleteRequested);
             Ok((!under_way).then(request))
         });
-        begun.await.map(drop)
+        started.await.map(drop)
     }
 
-    /// Runs the failed operation again from where it stands. A cluster that failed on its own, or of which something is missing at its
-    /// provider, is deployed again.
+    /// Resumes the failed operation. A cluster that failed outside an operation, or that is missing or incomplete at its provider, is
+    /// deployed again.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden`, `Unsupported`; `Conflict` when something is under way, or nothing has failed.
+    /// `NotFound`, `Forbidden`, `Unsupported`; `Conflict` while an operation is running, or when nothing has failed.
     pub async fn retry(&self, caller: &Caller, id: ClusterId) -> Result<ClusterView, ServiceError> {
-        self.begin(caller, Action::ClusterUpdate, id, None, |view, newest| {
+        self.start(caller, Action::ClusterUpdate, id, None, |view, newest| {
             let cluster = &view.cluster.record;
             let failure = match &cluster.lifecycle {
                 Lifecycle::Failed { reason } => Some(reason),
@@ -158,9 +158,9 @@ impl Clusters {
             if !engine.descriptor().capabilities.deploy {
                 return Err(unsupported(engine, "retry: it only attaches clusters"));
             }
-            let is_anew = failure.is_some_and(is_mended_by_deploying);
+            let redeploys = failure.is_some_and(is_repaired_by_deploying);
             let (kind, attempt) = match failed {
-                Some(operation) if is_anew && operation.kind != OperationKind::Deploy => (OperationKind::Deploy, 1),
+                Some(operation) if redeploys && operation.kind != OperationKind::Deploy => (OperationKind::Deploy, 1),
                 Some(operation) => (operation.kind.clone(), operation.attempt.saturating_add(1)),
                 None if has_failed => (OperationKind::Deploy, 1),
                 None => return Err(nothing_to_retry(view)),
@@ -170,7 +170,7 @@ impl Clusters {
                 OperationKind::Deploy => return Err(nothing_to_retry(view)),
                 OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. } => ClusterEvent::ChangeRequested,
                 OperationKind::Destroy | OperationKind::Detach => {
-                    // Somebody has thought better of it: whoever may change a cluster may not thereby destroy it after all.
+                    // The destroy operation was cancelled: the right to update a cluster does not include destroying it.
                     if failed.is_some_and(|operation| operation.status == OperationStatus::Cancelled) {
                         self.permitted(caller, Action::ClusterDelete, id)?;
                     }
@@ -178,12 +178,12 @@ impl Clusters {
                 }
             };
             let message = format!("asked to try again to {}", kind.infinitive());
-            Ok(Some(Request { kind, event, attempt, message, is_anew }))
+            Ok(Some(Request { kind, event, attempt, message, redeploys }))
         })
         .await
     }
 
-    /// Asks for an operation to be stopped, after the call in flight. Asking again changes nothing.
+    /// Requests that an operation stop after the call in flight. Idempotent.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`; `Conflict` when it has ended.
@@ -191,7 +191,7 @@ impl Clusters {
         retry_on_conflict(&*self.freshness, || async {
             let view = self.operation(caller, id)?;
             let cluster = view.operation.record.cluster;
-            let shown = self.permitted(caller, Action::ClusterUpdate, cluster);
+            let cluster_view = self.permitted(caller, Action::ClusterUpdate, cluster);
             let mut operation = view.operation.record.clone();
             if !operation.status.is_unfinished() {
                 return Err(ServiceError::conflict(format!(
@@ -206,7 +206,7 @@ impl Clusters {
                 ))
                 .into());
             }
-            let shown = shown?;
+            let cluster_view = cluster_view?;
             if operation.cancel.is_some() {
                 return Ok(view);
             }
@@ -214,7 +214,7 @@ impl Clusters {
             operation.cancel = Some((caller.user, now));
             let message = format!("asked to stop: {}", operation.kind.infinitive());
             let work = ClusterCommit {
-                timeline: vec![told(&shown, caller, now, Some(id), message)],
+                timeline: vec![request_event(&cluster_view, caller, now, Some(id), message)],
                 operations: vec![(operation, Some(view.operation.revision))],
                 ..ClusterCommit::default()
             };
@@ -224,9 +224,9 @@ impl Clusters {
         .await
     }
 
-    /// Begins what `decide` makes of the cluster and its newest operation; nothing if it is `None`. Destroying takes over from what
-    /// is under way, everything else has to wait for it.
-    async fn begin(
+    /// Starts the operation that `decide` returns for the cluster and its newest operation, if any. Destroying replaces a running
+    /// operation; everything else has to wait for it.
+    async fn start(
         &self,
         caller: &Caller,
         action: Action,
@@ -253,38 +253,38 @@ impl Clusters {
             operation.attempt = request.attempt;
             let mut cluster = Cluster { lifecycle, changed_at: now, operation: Some(operation.id), ..before.clone() };
             let mut secrets = ClusterSecrets::default();
-            if request.is_anew && cluster.has_kubeconfig {
+            if request.redeploys && cluster.has_kubeconfig {
                 cluster.has_kubeconfig = false;
                 secrets.kubeconfig = SecretUpdate::Remove;
             }
             let mut work = ClusterCommit {
-                timeline: vec![told(&view, caller, now, Some(operation.id), request.message)],
+                timeline: vec![request_event(&view, caller, now, Some(operation.id), request.message)],
                 forgotten: self.outdated(id),
                 ..ClusterCommit::default()
             };
             if let Some(entry) = unfinished {
-                stop(entry, "destroying the cluster was asked for", caller, now, &mut work);
+                cancel_unfinished(entry, "destroying the cluster was asked for", caller, now, &mut work);
             }
             work.operations.push((operation, None));
             let put = Box::new(cluster.clone());
             let record = RecordChange::Put(put, secrets, view.cluster.revision);
             let revision = self.store.commit(id, record, work).await?;
-            // As it was written: by now the reconciler may be done with it.
-            Ok(ClusterView { cluster: Arc::new(Shown::new(cluster, revision)), ..view })
+            // As it was written: the reconciler may have changed it by now.
+            Ok(ClusterView { cluster: Arc::new(Stored::new(cluster, revision)), ..view })
         })
         .await
     }
 
-    /// Operations that are not kept once there is one more.
+    /// The operations to delete when one more is added.
     fn outdated(&self, id: ClusterId) -> Vec<OperationId> {
         self.catalog.operations_of(id).iter().skip(KEPT - 1).map(|view| view.operation.record.id).collect()
     }
 
-    pub(super) fn newest(&self, view: &ClusterView) -> Option<Arc<Shown<Operation>>> {
+    pub(super) fn newest(&self, view: &ClusterView) -> Option<Arc<Stored<Operation>>> {
         self.catalog.operation(view.cluster.record.operation?).map(|view| view.operation)
     }
 
-    /// An operation on a cluster the caller sees, also on one that has left.
+    /// An operation on a cluster the caller may see, including deleted clusters.
     ///
     /// # Errors
     /// `NotFound`.
@@ -299,24 +299,24 @@ fn unsupported(engine: &dyn Engine, what: &str) -> ServiceError {
     ServiceError::Unsupported(format!("{} cannot {what}", engine.descriptor().verbose_name))
 }
 
-/// The operation that trying again would take up: the newest, if it was not done and is not beside the point.
+/// The operation that a retry would resume: the newest, if it failed or was cancelled and is related to the failure of the cluster.
 fn failed<'o>(cluster: &Cluster, newest: Option<&'o Operation>) -> Option<&'o Operation> {
     let has_failed = matches!(cluster.lifecycle, Lifecycle::Failed { .. });
     newest
         .filter(|operation| matches!(operation.status, OperationStatus::Failed | OperationStatus::Cancelled))
-        .filter(|operation| !has_failed || is_part_of_the_failure(operation, cluster))
+        .filter(|operation| !has_failed || caused_the_failure(operation, cluster))
 }
 
-/// Whether the cluster has failed so that trying again makes it, of whatever its metadata say by then.
-pub(super) fn is_deployed_by_trying_again(cluster: &Cluster, newest: Option<&Operation>) -> bool {
+/// Whether a retry would deploy the failed cluster, with the metadata stored by then.
+pub(super) fn is_deployed_by_retry(cluster: &Cluster, newest: Option<&Operation>) -> bool {
     let Lifecycle::Failed { reason } = &cluster.lifecycle else { return false };
     let failed = failed(cluster, newest);
-    is_mended_by_deploying(reason) || failed.is_none_or(|operation| operation.kind == OperationKind::Deploy)
+    is_repaired_by_deploying(reason) || failed.is_none_or(|operation| operation.kind == OperationKind::Deploy)
 }
 
-/// Whether a cluster that has failed did so with that operation. What it did on its own, long after somebody thought better of
-/// destroying it, is no reason to destroy it.
-fn is_part_of_the_failure(operation: &Operation, cluster: &Cluster) -> bool {
+/// Whether the failed cluster failed in that operation. A failure after a cancelled destroy operation is no reason to destroy the
+/// cluster.
+fn caused_the_failure(operation: &Operation, cluster: &Cluster) -> bool {
     match operation.kind {
         OperationKind::Deploy | OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. } => true,
         OperationKind::Destroy | OperationKind::Detach => operation.ended_at.is_none_or(|at| at >= cluster.changed_at),
@@ -339,8 +339,8 @@ fn under_way(view: &ClusterView, operation: &Operation) -> ServiceError {
     }
 }
 
-/// Something that somebody did, for the timeline.
-pub(super) fn told(
+/// The timeline event for a request.
+pub(super) fn request_event(
     view: &ClusterView,
     caller: &Caller,
     now: DateTime<Utc>,
@@ -351,8 +351,14 @@ pub(super) fn told(
     TimelineEvent { cluster, at: now, kind: EventKind::Asked, message, operation, by, reason: None }
 }
 
-/// What was under way ends with what was asked for instead, and the story says so.
-pub(super) fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: DateTime<Utc>, work: &mut ClusterCommit) {
+/// Cancels the unfinished operation, which the new request replaces, and records that in the timeline.
+pub(super) fn cancel_unfinished(
+    entry: &Stored<Operation>,
+    why: &str,
+    caller: &Caller,
+    now: DateTime<Utc>,
+    work: &mut ClusterCommit,
+) {
     let mut operation = entry.record.clone();
     let reason = Reason::new(ReasonCode::Superseded, why, Responsible::Requester, "");
     operation.end(OperationStatus::Cancelled, Some(reason.clone()), now);
@@ -369,7 +375,7 @@ pub(super) fn stop(entry: &Shown<Operation>, why: &str, caller: &Caller, now: Da
 }
 
 impl Clusters {
-    /// Whether the policy lets the caller see what belongs to a cluster of that tenant and owner.
+    /// Whether the policy lets the caller see clusters of that organization and owner.
     pub(super) fn may_see(
         &self,
         caller: &Caller,
@@ -381,7 +387,7 @@ impl Clusters {
         crate::service::permission::may(caller, Action::ClusterGet, target, home.as_deref())
     }
 
-    /// What the caller may do to a cluster, for answers that offer only that.
+    /// Whether the caller may do `action` to a cluster, for answers that list the permitted actions.
     #[must_use]
     pub fn permits(&self, caller: &Caller, action: Action, view: &ClusterView) -> bool {
         permits(caller, action, view)

@@ -1,4 +1,4 @@
-//! The first superadmin, and provisioners to begin with.
+//! Bootstrap: the first superadmin and the first provisioners.
 
 use std::sync::Arc;
 
@@ -17,53 +17,53 @@ use crate::{
     },
     provisioner::Provisioner,
     secret::{Password, SecretMap},
-    service::{ServiceError, people::users::acceptable, provisioners::checks},
+    service::{ServiceError, people::users::check_password, provisioners::checks},
     user::{AuthMethod, Role, User},
 };
 
-/// What is said while nobody can log in, as there is no user, and what the operator does about it.
+/// The message while no user exists: nobody can log in, and what the operator can do.
 pub const NO_USER_YET: &str = "no user exists yet, so nobody can log in; the operator of this installation creates the first superadmin \
                                with `kqueen create-admin`, or sets KQUEEN_BOOTSTRAP_ADMIN_PASSWORD and restarts KQueen";
 
-/// Whether no user exists, whichever replica could have made one.
+/// Whether no user exists, taking writes of every replica into account.
 ///
 /// # Errors
-/// `Unavailable` when that cannot be known.
+/// `Unavailable` when this cannot be determined.
 pub async fn no_user_exists(catalog: &Catalog, barrier: &dyn ReadBarrier) -> Result<bool, StoreError> {
     if catalog.has_users() {
         return Ok(false);
     }
-    // Another replica, or a command beside the service, may have made one just now.
+    // Another replica, or the command line, may have created one just now.
     barrier.caught_up().await?;
     Ok(!catalog.has_users())
 }
 
-/// A superadmin to be made without anybody being logged in.
+/// A superadmin to be created without a login.
 #[derive(Debug)]
 pub struct FirstAdmin {
-    /// Log-in name.
+    /// User name.
     pub username: Username,
     /// Password.
     pub password: Password,
-    /// Address.
+    /// E-mail address.
     pub email: Option<EmailAddress>,
-    /// Name of the organization, if it has to be made.
+    /// Name of the organization, if it has to be created.
     pub organization: OrganizationName,
     /// Namespace of the organization.
     pub namespace: Namespace,
 }
 
-/// A provisioner the first superadmin finds, and owns.
+/// A provisioner created for the first superadmin, who owns it.
 pub struct FirstProvisioner {
-    /// What it is called.
+    /// Its name.
     pub name: ResourceName,
     /// Its engine, which this installation offers.
     pub engine: Arc<dyn Engine>,
-    /// What the engine needs.
+    /// The engine's parameters.
     pub parameters: SecretMap,
 }
 
-/// Makes superadmins from the machine the service runs on.
+/// Creates superadmins from the machine the service runs on.
 pub struct Bootstrap {
     /// The read model.
     pub catalog: Arc<Catalog>,
@@ -73,28 +73,28 @@ pub struct Bootstrap {
     pub users: Arc<dyn UserStore>,
     /// Where provisioners are stored.
     pub provisioners: Arc<dyn ProvisionerStore>,
-    /// How far the read model is.
+    /// Waits until the read model is up to date.
     pub freshness: Arc<dyn ReadBarrier>,
     /// Hashes passwords.
     pub passwords: Arc<dyn PasswordHasher>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Bootstrap {
-    /// Whether nobody can log in, as there is no user.
+    /// Whether no user exists, so that nobody can log in.
     ///
     /// # Errors
-    /// `Unavailable` when that cannot be known.
+    /// `Unavailable` when this cannot be determined.
     pub async fn awaited(&self) -> Result<bool, ServiceError> {
         Ok(no_user_exists(&self.catalog, &*self.freshness).await?)
     }
 
-    /// Makes the admin, and then the provisioners, if the store has no user yet. Whether it did; of several replicas that start at once
-    /// one does.
+    /// Creates the admin and then the provisioners if the store has no user yet. Returns whether it did: if several replicas start at
+    /// once, exactly one does.
     ///
     /// # Errors
-    /// The store's; `Invalid` for parameters that the engine does not take.
+    /// Errors of the store; `Invalid` for parameters that the engine does not accept.
     pub async fn on_empty_store(
         &self,
         admin: FirstAdmin,
@@ -109,15 +109,15 @@ impl Bootstrap {
             Err(error) => return Err(error),
         };
         for provisioner in provisioners {
-            self.provide(&owner, provisioner).await?;
+            self.create_provisioner(&owner, provisioner).await?;
         }
         Ok(true)
     }
 
-    async fn provide(&self, owner: &User, first: FirstProvisioner) -> Result<(), ServiceError> {
+    async fn create_provisioner(&self, owner: &User, first: FirstProvisioner) -> Result<(), ServiceError> {
         let descriptor = first.engine.descriptor();
         let parameters = descriptor.provisioner.validate("parameters", &first.parameters)?;
-        let check = checks::ask(&*first.engine, &parameters, &*self.clock).await;
+        let check = checks::check(&*first.engine, &parameters, &*self.clock).await;
         let split = document::split(&parameters, &|path| descriptor.provisioner.is_secret(path));
         let provisioner = Provisioner {
             id: ProvisionerId::random(),
@@ -134,12 +134,12 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// Makes a superadmin, and the organization where it does not exist.
+    /// Creates a superadmin, and the organization if it does not exist.
     ///
     /// # Errors
-    /// `Invalid` for a password nobody may have; `Conflict` when name or address is in use.
+    /// `Invalid` for an unacceptable password; `Conflict` when the name or e-mail address is in use.
     pub async fn create(&self, admin: FirstAdmin) -> Result<User, ServiceError> {
-        let hash = self.passwords.hash(acceptable(admin.password)?).await?;
+        let hash = self.passwords.hash(check_password(admin.password)?).await?;
         self.freshness.caught_up().await?;
         let organization = self.organization(admin.organization, admin.namespace).await?;
         let user = User {
@@ -160,10 +160,10 @@ impl Bootstrap {
     }
 
     async fn organization(&self, name: OrganizationName, namespace: Namespace) -> Result<OrganizationId, ServiceError> {
-        let known = |catalog: &Catalog| {
+        let find = |catalog: &Catalog| {
             catalog.organization_by_namespace(namespace.as_str()).map(|organization| organization.record.id)
         };
-        if let Some(id) = known(&self.catalog) {
+        if let Some(id) = find(&self.catalog) {
             return Ok(id);
         }
         let organization = Organization {
@@ -177,7 +177,7 @@ impl Bootstrap {
             Ok(_) => Ok(organization.id),
             Err(StoreError::Taken { field }) => {
                 self.freshness.caught_up().await?;
-                known(&self.catalog).ok_or_else(|| StoreError::Taken { field }.into())
+                find(&self.catalog).ok_or_else(|| StoreError::Taken { field }.into())
             }
             Err(error) => Err(error.into()),
         }

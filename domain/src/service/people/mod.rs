@@ -1,4 +1,4 @@
-//! People and programs with an account: organizations, users, sessions, and how the first of them come to be.
+//! Organizations, users, sessions, and the bootstrap of the first superadmin.
 
 pub mod bootstrap;
 pub mod organizations;

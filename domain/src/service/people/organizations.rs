@@ -1,6 +1,6 @@
 //! Organizations and their policies.
 
-use crate::service::change::{AttemptError, check_expected, in_the_way};
+use crate::service::change::{AttemptError, check_expected, still_in_use};
 use std::sync::Arc;
 
 use crate::{
@@ -22,28 +22,28 @@ use crate::{
     user::Role,
 };
 
-/// How many things in the way are named.
+/// How many of the objects that prevent a deletion are listed.
 const NAMED: usize = 20;
-/// How many things `deletable` lists.
+/// How many objects `deletable` lists.
 const LISTED: usize = 1_000;
 
-/// An organization as asked for.
+/// A request to create an organization.
 #[derive(Debug)]
 pub struct NewOrganization {
-    /// What it is called.
+    /// Its name.
     pub name: OrganizationName,
     /// Its slug.
     pub namespace: Namespace,
-    /// Rules it overrides, by action.
+    /// Rules of the policy it overrides, by action.
     pub policy: Vec<(String, Option<String>)>,
 }
 
-/// Changes to an organization: what is not named stays.
+/// Changes to an organization; what is not given stays unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct OrganizationPatch {
     /// New name.
     pub name: Option<OrganizationName>,
-    /// Rules by action; `None` returns to the default.
+    /// Rules by action; `None` restores the default.
     pub policy: Vec<(String, Option<String>)>,
 }
 
@@ -53,16 +53,16 @@ pub struct Organizations {
     pub catalog: Arc<Catalog>,
     /// Where they are stored.
     pub store: Arc<dyn OrganizationStore>,
-    /// How far the read model is.
+    /// Waits until the read model is up to date.
     pub freshness: Arc<dyn ReadBarrier>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 type OrganizationEntry = Arc<Stored<Organization>>;
 
 impl Organizations {
-    /// Creates one.
+    /// Creates an organization.
     ///
     /// # Errors
     /// `Forbidden`, `Invalid`; `Conflict` when the namespace is in use.
@@ -81,10 +81,10 @@ impl Organizations {
         Ok(Arc::new(Stored::new(organization, revision)))
     }
 
-    /// Those the caller may see: superadmins all, others their own.
+    /// The organizations the caller may see: all for superadmins, otherwise the caller's own.
     ///
     /// # Errors
-    /// `Forbidden` to look elsewhere.
+    /// `Forbidden` for other organizations.
     pub fn list(&self, caller: &Caller, request: &ListRequest) -> Result<Page<OrganizationEntry>, ServiceError> {
         let mut scope = request.scope(&self.catalog, caller)?;
         if caller.role == Role::Superadmin && !request.names_namespaces() {
@@ -93,7 +93,7 @@ impl Organizations {
         Ok(self.catalog.organizations(&request.listing(scope, Visibility::All)))
     }
 
-    /// Shows one.
+    /// One organization.
     ///
     /// # Errors
     /// `NotFound`.
@@ -104,7 +104,7 @@ impl Organizations {
             .ok_or_else(|| ServiceError::not_found("organization", id))
     }
 
-    /// Changes name and policy.
+    /// Updates name and policy.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Invalid`, `ChangedMeanwhile`.
@@ -125,7 +125,7 @@ impl Organizations {
         .await
     }
 
-    /// Overrides rules of the policy; `None` returns to the default.
+    /// Overrides rules of the policy; `None` restores the default.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Invalid`, `ChangedMeanwhile`.
@@ -143,7 +143,7 @@ impl Organizations {
         .await
     }
 
-    /// What lives in an organization and keeps it from being deleted; the first thousand.
+    /// The objects in an organization that prevent its deletion; at most a thousand.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`.
@@ -152,17 +152,17 @@ impl Organizations {
         Ok(self.catalog.remaining_in_organization(id, LISTED))
     }
 
-    /// Deletes an empty one.
+    /// Deletes an empty organization.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden`, `Conflict` naming what is in the way, `ChangedMeanwhile`.
+    /// `NotFound`, `Forbidden`, `Conflict` listing what it contains, `ChangedMeanwhile`.
     pub async fn delete(&self, caller: &Caller, id: OrganizationId, expected: Expected) -> Result<(), ServiceError> {
         retry_on_conflict(&*self.freshness, || async {
             let entry = self.permitted(caller, Action::OrganizationDelete, id)?;
             check_expected(expected, entry.revision, "the organization")?;
             let remaining = self.catalog.remaining_in_organization(id, NAMED);
             if !remaining.is_empty() {
-                return Err(in_the_way(entry.record.name.as_str(), &remaining).into());
+                return Err(still_in_use(entry.record.name.as_str(), &remaining).into());
             }
             self.store.delete(id, entry.revision).await.map_err(AttemptError::of_deletion)
         })
@@ -208,7 +208,7 @@ fn overridden(policy: &Policy, changes: &[(String, Option<String>)]) -> Result<P
     policy.changed(changes.iter().map(|(action, rule)| (action.as_str(), rule.as_deref())))
 }
 
-/// Says of wrong rules that they stand in the policy.
+/// Prefixes the fields with `policy`.
 fn in_policy(mut invalid: Invalid) -> Invalid {
     for error in &mut invalid.0 {
         error.field.insert_str(0, "policy.");

@@ -1,4 +1,4 @@
-//! Logging in, and telling from a token who is calling.
+//! Log-in, and authentication by token.
 
 use std::sync::Arc;
 
@@ -24,36 +24,36 @@ use crate::{
     user::AuthMethod,
 };
 
-/// Logs users in and recognises them afterwards.
+/// Logs users in and authenticates their tokens.
 pub struct Sessions {
     /// The read model.
     pub catalog: Arc<Catalog>,
-    /// Holds password hashes.
+    /// Stores password hashes.
     pub users: Arc<dyn UserStore>,
-    /// How far the read model is.
+    /// Waits until the read model is up to date.
     pub freshness: Arc<dyn ReadBarrier>,
     /// Checks passwords.
     pub passwords: Arc<dyn PasswordHasher>,
-    /// Makes tokens.
+    /// Signs and verifies tokens.
     pub tokens: Arc<dyn TokenSigner>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Slows down guessing.
+    /// Limits log-in attempts.
     pub throttle: LoginThrottle,
-    /// How long a token lasts.
+    /// How long a token is valid.
     pub token_lifetime: TimeDelta,
 }
 
-/// Somebody who was recognised, and what that rests on.
+/// An authenticated caller, with the claims of the token.
 #[derive(Debug, Clone, Copy)]
 pub struct Session {
-    /// Who.
+    /// The caller.
     pub caller: Caller,
     claims: Claims,
 }
 
 impl Session {
-    /// When it ends by itself.
+    /// When the token expires.
     #[must_use]
     pub const fn expires_at(&self) -> DateTime<Utc> {
         self.claims.expires_at
@@ -66,11 +66,12 @@ impl From<Session> for Caller {
     }
 }
 
-const WRONG: ServiceError = ServiceError::Unauthenticated("user name or password is wrong, or the user is not active");
+const WRONG_CREDENTIALS: ServiceError =
+    ServiceError::Unauthenticated("user name or password is wrong, or the user is not active");
 
 impl Sessions {
-    /// A token for the user, if the password is right. Takes the same time and says the same for an unknown user, an inactive one and a
-    /// wrong password. Only while there is no user at all it says so: that is how an installation begins, and gives nobody away.
+    /// Returns a token for the user if the password is right. An unknown user, an inactive user and a wrong password take the same time
+    /// and get the same error. Only while no user exists at all there is another error, which discloses nothing about any user.
     ///
     /// # Errors
     /// `Unauthenticated`, `Throttled`, `Unavailable`.
@@ -87,8 +88,8 @@ impl Sessions {
             Some(user) if user.record.auth == AuthMethod::Local => self.users.password_hash(user.record.id).await?,
             _ => None,
         };
-        let right = self.passwords.verify(password, hash.unwrap_or_else(|| self.passwords.decoy())).await?;
-        let user = user.filter(|user| right && user.record.active).ok_or(WRONG)?;
+        let is_right = self.passwords.verify(password, hash.unwrap_or_else(|| self.passwords.decoy())).await?;
+        let user = user.filter(|user| is_right && user.record.active).ok_or(WRONG_CREDENTIALS)?;
         self.throttle.succeeded(username, origin);
         let now = self.clock.now();
         let claims = Claims {
@@ -100,15 +101,15 @@ impl Sessions {
         Ok(self.tokens.sign(&claims)?)
     }
 
-    /// Whether nobody can log in, as there is no user on any replica.
+    /// Whether no user exists on any replica, so that nobody can log in.
     ///
     /// # Errors
-    /// `Unavailable` when that cannot be known.
+    /// `Unavailable` when this cannot be determined.
     pub async fn awaits_first_admin(&self) -> Result<bool, ServiceError> {
         Ok(no_user_exists(&self.catalog, &*self.freshness).await?)
     }
 
-    /// Who holds `token`. As fresh as a list: somebody who was deactivated on any replica before this call is out.
+    /// The caller who sends `token`. Consistent with every earlier write: a user deactivated on any replica before this call is rejected.
     ///
     /// # Errors
     /// `Unauthenticated`, `Unavailable`.
@@ -116,7 +117,7 @@ impl Sessions {
         Ok(self.open(token).await?.caller)
     }
 
-    /// Who holds `token`, and until when: for answers that go on. Otherwise the same as [`Sessions::recognise`].
+    /// As [`Sessions::recognise`], with the expiry, for streaming answers.
     ///
     /// # Errors
     /// `Unauthenticated`, `Unavailable`.
@@ -128,8 +129,8 @@ impl Sessions {
         Ok(Session { caller, claims })
     }
 
-    /// Whether a session goes on as it was opened: its token is still good, and its holder has the same role in the same organization.
-    /// Nobody is asked: what is known here counts, and whoever waits for changes hears of those that end a session.
+    /// Whether a session is still valid: the token has not ended, and the user has the same role in the same organization. Only the local
+    /// read model is checked; a stream is notified of changes that end its session.
     #[must_use]
     pub fn goes_on(&self, session: &Session) -> bool {
         self.clock.now() < session.claims.expires_at && self.holder(&session.claims) == Some(session.caller)

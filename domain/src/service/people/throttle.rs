@@ -1,7 +1,7 @@
-//! How often somebody may try to log in: per address, and per user name from addresses that have not logged in as that user before.
+//! Limits log-in attempts: per address, and per user name from addresses that have not logged in as that user before.
 //!
-//! The second exception is what keeps an attacker from locking a user out: guessing at a name slows down strangers, not the address the
-//! user works from.
+//! The exception for known addresses prevents an attacker from locking a user out: guessing a user's password limits other addresses, not
+//! the one the user works from.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,19 +13,19 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Characters of a name that are counted by: as many as the longest user name has. Whoever tries to log in may send anything.
-const COUNTED: usize = 128;
+/// How many characters of a user name are kept: the length of the longest valid one. Clients may send anything.
+const NAME_LENGTH: usize = 128;
 
-/// Keys remembered of each kind; when there are more, those that are back at their full allowance are forgotten, then all.
-const REMEMBERED: usize = 20_000;
+/// How many keys of each kind are kept. When there are more, full buckets are dropped; if that is not enough, all.
+const MAX_KEYS: usize = 20_000;
 
 /// Where an attempt comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// This address.
     Address(IpAddr),
-    /// Somewhere behind the trusted proxy at this address, which does not tell where. All of these count as one, apart from the proxy
-    /// itself, and none becomes familiar: it could be anybody.
+    /// An unknown client behind the trusted proxy at this address. These clients share one limit, separate from the proxy's own, and never
+    /// become familiar, since they cannot be told apart.
     Behind(IpAddr),
 }
 
@@ -35,14 +35,14 @@ impl From<IpAddr> for Origin {
     }
 }
 
-/// Attempts left at a time.
+/// Attempts left at a point in time.
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     left: f64,
     at: DateTime<Utc>,
 }
 
-/// Allowances that refill with time.
+/// Token buckets, by key.
 #[derive(Debug)]
 struct Buckets<K> {
     per_minute: f64,
@@ -59,18 +59,18 @@ impl<K: Eq + Hash> Buckets<K> {
         (bucket.left + minutes * self.per_minute).min(self.per_minute)
     }
 
-    /// Takes one attempt, or tells how long until there is one.
+    /// Takes one attempt, or returns how long until the next is allowed.
     fn take(&mut self, key: K, now: DateTime<Utc>) -> Result<(), Duration> {
-        if self.buckets.len() >= REMEMBERED && !self.buckets.contains_key(&key) {
+        if self.buckets.len() >= MAX_KEYS && !self.buckets.contains_key(&key) {
             let full: Vec<bool> = self.buckets.values().map(|b| self.refilled(*b, now) >= self.per_minute).collect();
             let mut full = full.into_iter();
             self.buckets.retain(|_, _| !full.next().unwrap_or(true));
-            if self.buckets.len() >= REMEMBERED {
+            if self.buckets.len() >= MAX_KEYS {
                 self.buckets.clear();
             }
         }
-        let fresh = Bucket { left: self.per_minute, at: now };
-        let left = self.refilled(self.buckets.get(&key).copied().unwrap_or(fresh), now);
+        let full_bucket = Bucket { left: self.per_minute, at: now };
+        let left = self.refilled(self.buckets.get(&key).copied().unwrap_or(full_bucket), now);
         let allowed = left >= 1.0;
         self.buckets.insert(key, Bucket { left: if allowed { left - 1.0 } else { left }, at: now });
         if allowed { Ok(()) } else { Err(Duration::from_secs_f64((1.0 - left) * 60.0 / self.per_minute)) }
@@ -91,7 +91,7 @@ struct State {
     familiar: HashSet<(String, IpAddr)>,
 }
 
-/// Slows down guessing. One per process; replicas count for themselves.
+/// Limits log-in attempts. One per process; each replica counts separately.
 #[derive(Debug)]
 pub struct LoginThrottle(Mutex<State>);
 
@@ -107,12 +107,12 @@ impl LoginThrottle {
         }))
     }
 
-    /// Counts an attempt before the password is looked at.
+    /// Counts an attempt, before the password is verified.
     ///
     /// # Errors
     /// How long to wait before the next one.
     pub fn attempt(&self, username: &str, origin: Origin, now: DateTime<Utc>) -> Result<(), Duration> {
-        let (username, origin) = (counted(username), remembered(origin));
+        let (username, origin) = (name_key(username), origin_key(origin));
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.origins.take(origin, now)?;
         if let Origin::Address(address) = origin {
@@ -125,34 +125,34 @@ impl LoginThrottle {
         state.usernames.take(username, now)
     }
 
-    /// The attempt was good: it does not count, and the address is familiar from now on.
+    /// The log-in succeeded: the attempt does not count, and the address is familiar from now on.
     pub fn succeeded(&self, username: &str, origin: Origin) {
-        let (username, origin) = (counted(username), remembered(origin));
+        let (username, origin) = (name_key(username), origin_key(origin));
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.origins.give_back(&origin);
         state.usernames.give_back(&username);
         let Origin::Address(address) = origin else { return };
-        if state.familiar.len() >= REMEMBERED {
+        if state.familiar.len() >= MAX_KEYS {
             state.familiar.clear();
         }
         state.familiar.insert((username, address));
     }
 }
 
-/// What is remembered of a name.
-fn counted(username: &str) -> String {
-    username.chars().take(COUNTED).collect()
+/// The part of a user name that is kept.
+fn name_key(username: &str) -> String {
+    username.chars().take(NAME_LENGTH).collect()
 }
 
-/// What is remembered of an origin.
-fn remembered(origin: Origin) -> Origin {
+/// The part of an origin that is kept.
+fn origin_key(origin: Origin) -> Origin {
     match origin {
         Origin::Address(address) => Origin::Address(network(address)),
         Origin::Behind(proxy) => Origin::Behind(proxy.to_canonical()),
     }
 }
 
-/// What is remembered of an address: of an IPv6 address the network, since everybody has 2^64 addresses in it to choose from.
+/// The part of an address that is kept. For IPv6 the /64 network, since a client can choose among 2^64 addresses in it.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_guessed_at_only_so_often_from_anywhere() {
+    fn attempts_for_a_user_name_are_limited_across_addresses() {
         let throttle = LoginThrottle::new(5);
         for n in 0..5 {
             assert!(throttle.attempt("ann", address(n), noon()).is_ok());
@@ -187,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_tries_many_names_only_so_often() {
+    fn attempts_from_an_address_are_limited_across_user_names() {
         let throttle = LoginThrottle::new(2);
         let tried = (0..20).filter(|n| throttle.attempt(&format!("user{n}"), HOME, noon()).is_ok()).count();
         assert_eq!(tried, 6);
     }
 
     #[test]
-    fn an_attack_does_not_keep_the_user_out_of_the_usual_place() {
+    fn an_attack_does_not_lock_the_user_out_at_a_familiar_address() {
         let throttle = LoginThrottle::new(3);
         throttle.attempt("ann", HOME, noon()).unwrap();
         throttle.succeeded("ann", HOME);
@@ -206,22 +206,22 @@ mod tests {
     }
 
     #[test]
-    fn whoever_a_proxy_does_not_name_counts_as_one_and_not_as_the_proxy() {
+    fn unknown_clients_behind_a_proxy_share_a_limit_separate_from_the_proxy() {
         let throttle = LoginThrottle::new(2);
-        let (proxy, unnamed) = (Origin::from(IpAddr::from([10, 0, 0, 1])), Origin::Behind([10, 0, 0, 1].into()));
-        let tried = (0..20).filter(|n| throttle.attempt(&format!("user{n}"), unnamed, noon()).is_ok()).count();
+        let (proxy, unknown) = (Origin::from(IpAddr::from([10, 0, 0, 1])), Origin::Behind([10, 0, 0, 1].into()));
+        let tried = (0..20).filter(|n| throttle.attempt(&format!("user{n}"), unknown, noon()).is_ok()).count();
         assert_eq!(tried, 6);
         assert!(throttle.attempt("operator", proxy, noon()).is_ok());
         assert!(throttle.attempt("other", Origin::Behind([10, 0, 0, 2].into()), noon()).is_ok());
     }
 
     #[test]
-    fn whoever_a_proxy_does_not_name_is_never_familiar() {
-        let (throttle, unnamed) = (LoginThrottle::new(3), Origin::Behind([10, 0, 0, 1].into()));
-        throttle.attempt("ann", unnamed, noon()).unwrap();
-        throttle.succeeded("ann", unnamed);
-        let tried = (0..8).filter(|_| throttle.attempt("ann", unnamed, noon()).is_ok()).count();
-        assert_eq!(tried, 3, "as from a stranger");
+    fn unknown_clients_behind_a_proxy_never_become_familiar() {
+        let (throttle, unknown) = (LoginThrottle::new(3), Origin::Behind([10, 0, 0, 1].into()));
+        throttle.attempt("ann", unknown, noon()).unwrap();
+        throttle.succeeded("ann", unknown);
+        let tried = (0..8).filter(|_| throttle.attempt("ann", unknown, noon()).is_ok()).count();
+        assert_eq!(tried, 3, "as from an unfamiliar address");
     }
 
     #[test]
@@ -240,11 +240,11 @@ mod tests {
             let _ = throttle.attempt(&n.to_string(), IpAddr::from(n.to_be_bytes()).into(), noon());
         }
         let state = throttle.0.lock().unwrap();
-        assert!(state.usernames.buckets.len() <= REMEMBERED && state.origins.buckets.len() <= REMEMBERED);
+        assert!(state.usernames.buckets.len() <= MAX_KEYS && state.origins.buckets.len() <= MAX_KEYS);
     }
 
     #[test]
-    fn a_name_longer_than_any_user_s_takes_no_more_memory() {
+    fn a_user_name_that_is_too_long_takes_no_more_memory() {
         let throttle = LoginThrottle::new(5);
         throttle.attempt(&"ä".repeat(1_000_000), HOME, noon()).unwrap();
         throttle.succeeded(&"ä".repeat(1_000_000), HOME);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn another_address_in_the_same_network_is_no_new_start() {
+    fn addresses_in_the_same_ipv6_network_share_a_limit() {
         let throttle = LoginThrottle::new(2);
         let tried = |prefix: u128, n: u32| {
             let address = IpAddr::from((0x2001_0db8_u128 << 96 | prefix << 64 | u128::from(n)).to_be_bytes());

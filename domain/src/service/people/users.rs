@@ -1,4 +1,4 @@
-//! Users: who may make, change and remove whom.
+//! Users: who may create, update and delete whom.
 
 use crate::service::{
     change::AttemptError,
@@ -21,7 +21,7 @@ use crate::{
     secret::{Password, SecretMap},
     service::{
         Expected, ListRequest, ServiceError,
-        change::{check_expected, in_the_way, retry_on_conflict},
+        change::{check_expected, retry_on_conflict, still_in_use},
         lists::visibility,
         permission::{acts_in, may},
         references::NOT_THERE,
@@ -29,44 +29,44 @@ use crate::{
     user::{AuthMethod, Role, User},
 };
 
-/// How many things in the way are named.
+/// How many of the objects that prevent a deletion are listed.
 const NAMED: usize = 20;
 
-/// A user as asked for.
+/// A request to create a user.
 #[derive(Debug)]
 pub struct NewUser {
-    /// Log-in name.
+    /// User name.
     pub username: Username,
     /// Password; needed for local users.
     pub password: Option<Password>,
-    /// Address.
+    /// E-mail address.
     pub email: Option<EmailAddress>,
-    /// Tenant; the caller's own where none is named.
+    /// Organization; the caller's own if `None`.
     pub organization: Option<OrganizationId>,
     /// Role.
     pub role: Role,
     /// Whether the user may log in.
     pub active: bool,
-    /// Who checks the password.
+    /// How the user authenticates.
     pub auth: AuthMethod,
-    /// Free-form facts.
+    /// Free-form metadata.
     pub metadata: Option<SecretMap>,
 }
 
-/// Changes to a user: what is `None` stays.
+/// Changes to a user; `None` leaves the value unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct UserPatch {
-    /// New log-in name.
+    /// New user name.
     pub username: Option<Username>,
-    /// New address; `Some(None)` removes it.
+    /// New e-mail address; `Some(None)` removes it.
     pub email: Option<Option<EmailAddress>>,
-    /// New tenant.
+    /// New organization.
     pub organization: Option<OrganizationId>,
     /// New role.
     pub role: Option<Role>,
     /// Whether the user may log in.
     pub active: Option<bool>,
-    /// Merged into the free-form facts (RFC 7386).
+    /// Merged into the metadata (RFC 7386).
     pub metadata: Option<SecretMap>,
 }
 
@@ -76,13 +76,13 @@ pub struct Users {
     pub catalog: Arc<Catalog>,
     /// Where they are stored.
     pub store: Arc<dyn UserStore>,
-    /// How far the read model is.
+    /// Waits until the read model is up to date.
     pub freshness: Arc<dyn ReadBarrier>,
     /// Hashes passwords.
     pub passwords: Arc<dyn PasswordHasher>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Ways of authenticating this installation offers.
+    /// Authentication methods this installation offers.
     pub auth_methods: Vec<AuthMethod>,
 }
 
@@ -90,7 +90,7 @@ impl Users {
     /// Creates a user.
     ///
     /// # Errors
-    /// `Forbidden`; `Invalid`; `Conflict` when name or address is in use.
+    /// `Forbidden`; `Invalid`; `Conflict` when the name or e-mail address is in use.
     pub async fn create(&self, caller: &Caller, new: NewUser) -> Result<UserView, ServiceError> {
         let organization = new.organization.unwrap_or(caller.organization);
         let home = self
@@ -101,14 +101,14 @@ impl Users {
         if !may(caller, Action::UserCreate, Target { organization, owner: None }, Some(&home)) {
             return Err(ServiceError::Forbidden("you may not create users in this organization".into()));
         }
-        may_give_role(caller, new.role)?;
+        check_role(caller, new.role)?;
         if !self.auth_methods.contains(&new.auth) {
             return Err(ServiceError::field("auth", "is not enabled on this installation"));
         }
         let mut secrets = UserSecrets::default();
         match (new.auth, new.password) {
             (AuthMethod::Local, Some(password)) => {
-                secrets.password = SecretUpdate::Set(self.passwords.hash(acceptable(password)?).await?);
+                secrets.password = SecretUpdate::Set(self.passwords.hash(check_password(password)?).await?);
             }
             (AuthMethod::Local, None) => return Err(ServiceError::field("password", "must be given for a local user")),
             (AuthMethod::Ldap, Some(_)) => {
@@ -141,7 +141,7 @@ impl Users {
         Ok(UserView { user: Arc::new(Stored::new(user, revision)), organization: Some(home) })
     }
 
-    /// Those the caller may see: superadmins all, others those of their organization.
+    /// The users the caller may see: all for superadmins, otherwise those of the caller's organization.
     ///
     /// # Errors
     /// `Forbidden`.
@@ -151,14 +151,14 @@ impl Users {
             scope = Scope::All;
         }
         let visible = match visibility(&self.catalog, caller, Action::UserList, Action::UserGet)? {
-            // Whatever the policy says of others, everybody sees the own account.
+            // Everybody sees their own account, whatever the policy.
             Visibility::Nothing => Visibility::OwnedBy(caller.user),
             visible => visible,
         };
         Ok(self.catalog.users(&request.listing(scope, visible)))
     }
 
-    /// Shows one.
+    /// One user.
     ///
     /// # Errors
     /// `NotFound`.
@@ -167,7 +167,7 @@ impl Users {
         view.ok_or_else(|| ServiceError::not_found("user", id))
     }
 
-    /// Changes a user.
+    /// Updates a user.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Invalid`, `Conflict`, `ChangedMeanwhile`.
@@ -182,7 +182,7 @@ impl Users {
             let view = self.permitted(caller, id)?;
             check_expected(expected, view.user.revision, "the user")?;
             let old = &view.user.record;
-            may_change(caller, old, &patch)?;
+            check_changes(caller, old, &patch)?;
             let mut user = old.clone();
             let mut secrets = UserSecrets::default();
             if let Some(username) = &patch.username {
@@ -202,7 +202,11 @@ impl Users {
             if old.active != user.active {
                 user.token_generation += 1;
             }
-            let beside = if rules_all(old) && !rules_all(&user) { Some(self.other_superadmin(old)?) } else { None };
+            let depends_on = if is_active_superadmin(old) && !is_active_superadmin(&user) {
+                Some(self.other_superadmin(old)?)
+            } else {
+                None
+            };
             if let Some(changes) = &patch.metadata {
                 let sealed = self.store.metadata(id).await?;
                 let stored = user.metadata.clone().unwrap_or_default();
@@ -212,19 +216,19 @@ impl Users {
                 user.metadata = Some(split.shown);
                 secrets.metadata = split.sealed.into();
             }
-            match self.store.update(&user, secrets, view.user.revision, beside).await {
+            match self.store.update(&user, secrets, view.user.revision, depends_on).await {
                 Ok(revision) => {
                     let organization = self.catalog.organization(user.organization);
                     Ok(UserView { user: Arc::new(Stored::new(user, revision)), organization })
                 }
                 Err(StoreError::InUse) => {
-                    // What is in the way may have come through another replica.
+                    // What refers to the user may have been created on another replica.
                     self.freshness.caught_up().await?;
                     let remaining = self.catalog.remaining_of_user(old, NAMED);
                     if remaining.is_empty() {
                         return Err(AttemptError::Conflict);
                     }
-                    Err(in_the_way(old.username.as_str(), &remaining).into())
+                    Err(still_in_use(old.username.as_str(), &remaining).into())
                 }
                 Err(error) => Err(error.into()),
             }
@@ -232,10 +236,10 @@ impl Users {
         .await
     }
 
-    /// Sets a user's password: the own one, or that of somebody the caller administers. Ends every older token of the user.
+    /// Sets the password of the caller, or of a user the caller administers. Invalidates every older token of the user.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden`, `Invalid`, `Conflict` when a directory keeps the password.
+    /// `NotFound`, `Forbidden`, `Invalid`, `Conflict` when the password is kept in a directory.
     pub async fn set_password(
         &self,
         caller: &Caller,
@@ -244,7 +248,7 @@ impl Users {
         expected: Expected,
     ) -> Result<UserView, ServiceError> {
         self.permitted_password(caller, id)?;
-        let hash = self.passwords.hash(acceptable(password)?).await?;
+        let hash = self.passwords.hash(check_password(password)?).await?;
         retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted_password(caller, id)?;
             check_expected(expected, view.user.revision, "the user")?;
@@ -261,7 +265,7 @@ impl Users {
         .await
     }
 
-    /// Deletes a user who owns nothing; nobody deletes the own account.
+    /// Deletes a user who owns nothing. Nobody can delete their own account.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Conflict`, `ChangedMeanwhile`.
@@ -278,15 +282,15 @@ impl Users {
             check_expected(expected, view.user.revision, "the user")?;
             let remaining = self.catalog.remaining_of_user(user, NAMED);
             if !remaining.is_empty() {
-                return Err(in_the_way(user.username.as_str(), &remaining).into());
+                return Err(still_in_use(user.username.as_str(), &remaining).into());
             }
-            let beside = if rules_all(user) { Some(self.other_superadmin(user)?) } else { None };
-            self.store.delete(id, view.user.revision, beside).await.map_err(AttemptError::of_deletion)
+            let depends_on = if is_active_superadmin(user) { Some(self.other_superadmin(user)?) } else { None };
+            self.store.delete(id, view.user.revision, depends_on).await.map_err(AttemptError::of_deletion)
         })
         .await
     }
 
-    /// The user, if the caller may change it at all.
+    /// The user, if the caller may update it at all.
     fn permitted(&self, caller: &Caller, id: UserId) -> Result<UserView, ServiceError> {
         let view = self.get(caller, id)?;
         let user = &view.user.record;
@@ -307,12 +311,12 @@ impl Users {
         Ok(view)
     }
 
-    /// Somebody who stays when `user` is no active superadmin any more. What takes `user` out depends on that one in its transaction:
-    /// two superadmins who take each other out at the same moment cannot leave nobody.
+    /// Another active superadmin, who remains when `user` no longer is one. The write depends on that user's revision, so that two
+    /// superadmins who remove each other at the same time cannot leave none.
     fn other_superadmin(&self, user: &User) -> Result<Versioned<UserId>, ServiceError> {
-        let everybody = self.catalog.users(&ListRequest::default().listing(Scope::All, Visibility::All));
-        let mut others = everybody.items.iter().map(|view| &view.user).filter(|other| other.record.id != user.id);
-        let other = others.find(|other| rules_all(&other.record)).ok_or_else(|| {
+        let users = self.catalog.users(&ListRequest::default().listing(Scope::All, Visibility::All));
+        let mut others = users.items.iter().map(|view| &view.user).filter(|other| other.record.id != user.id);
+        let other = others.find(|other| is_active_superadmin(&other.record)).ok_or_else(|| {
             let text = format!("{} is the last active superadmin; make another one first", user.username);
             ServiceError::conflict(text)
         })?;
@@ -320,13 +324,13 @@ impl Users {
     }
 }
 
-/// Whether somebody can do everything.
-fn rules_all(user: &User) -> bool {
+/// Whether the user is an active superadmin.
+fn is_active_superadmin(user: &User) -> bool {
     user.role == Role::Superadmin && user.active
 }
 
-/// Whether the caller's role lets the caller make these very changes.
-fn may_change(caller: &Caller, old: &User, patch: &UserPatch) -> Result<(), ServiceError> {
+/// Checks whether the caller's role allows these changes.
+fn check_changes(caller: &Caller, old: &User, patch: &UserPatch) -> Result<(), ServiceError> {
     let forbidden = |text: &str| Err(ServiceError::Forbidden(text.into()));
     let role = patch.role.filter(|role| *role != old.role);
     let active = patch.active.filter(|active| *active != old.active);
@@ -339,7 +343,7 @@ fn may_change(caller: &Caller, old: &User, patch: &UserPatch) -> Result<(), Serv
         if old.role != Role::Member {
             return forbidden("members do not change admins");
         }
-        // Whoever reads the mail of an account can have its password reset.
+        // The e-mail address can be used to reset the password.
         if old.id != caller.user && patch.email.as_ref().is_some_and(|email| *email != old.email) {
             return forbidden("members change their own e-mail address only");
         }
@@ -348,21 +352,21 @@ fn may_change(caller: &Caller, old: &User, patch: &UserPatch) -> Result<(), Serv
         return forbidden("only superadmins move users to another organization");
     }
     if let Some(role) = role {
-        may_give_role(caller, role)?;
+        check_role(caller, role)?;
     }
     Ok(())
 }
 
-/// Nobody gives a role above the own one.
-fn may_give_role(caller: &Caller, role: Role) -> Result<(), ServiceError> {
+/// Nobody can assign a role above their own.
+fn check_role(caller: &Caller, role: Role) -> Result<(), ServiceError> {
     if role > caller.role || (role == Role::Superadmin && caller.role != Role::Superadmin) {
         return Err(ServiceError::Forbidden(format!("you may not make anybody {role}")));
     }
     Ok(())
 }
 
-/// The password, if it is one that somebody may have.
-pub(super) fn acceptable(password: Password) -> Result<Password, ServiceError> {
+/// Checks the length of a password.
+pub(super) fn check_password(password: Password) -> Result<Password, ServiceError> {
     if Password::LENGTH.contains(&password.expose().chars().count()) {
         return Ok(password);
     }
@@ -372,7 +376,7 @@ pub(super) fn acceptable(password: Password) -> Result<Password, ServiceError> {
     ))
 }
 
-/// Users' metadata has no schema; secret parts are told by their names alone.
+/// Users' metadata has no schema; secret parts are recognized only by their names.
 const fn no_schema(_path: &[&str]) -> bool {
     false
 }

@@ -1,4 +1,4 @@
-//! Whether provisioners' credentials are good: asked when they arrive, and again and again in the background.
+//! Checks of provisioners' credentials: when they are set, and regularly in the background.
 
 use std::sync::Arc;
 
@@ -19,26 +19,26 @@ use crate::{
     service::provisioners::providers::Providers,
 };
 
-/// Asks the provider whether it accepts `parameters`.
-pub(in crate::service) async fn ask(engine: &dyn Engine, parameters: &SecretMap, clock: &dyn Clock) -> Check {
-    let found = engine.check(parameters).await;
-    judged(found, Some(engine.descriptor()), clock.now())
+/// Checks whether the provider accepts `parameters`.
+pub(in crate::service) async fn check(engine: &dyn Engine, parameters: &SecretMap, clock: &dyn Clock) -> Check {
+    let result = engine.check(parameters).await;
+    check_result(result, Some(engine.descriptor()), clock.now())
 }
 
-/// What an engine's answer says of a provisioner. The engine is named, so that a simulated provider is told from a real one.
-fn judged(found: Result<(), EngineError>, engine: Option<&EngineDescriptor>, at: DateTime<Utc>) -> Check {
+/// The check result for an engine's answer. The engine is named, so that a simulated provider can be told from a real one.
+fn check_result(result: Result<(), EngineError>, engine: Option<&EngineDescriptor>, at: DateTime<Utc>) -> Check {
     let name = engine.map_or("the provider", |engine| engine.verbose_name);
-    let code = match &found {
+    let code = match &result {
         Ok(()) | Err(EngineError::Busy(_) | EngineError::Throttled { .. }) => None,
         Err(error) => Some(error.reason().code),
     };
-    let (phase, reason) = match found {
+    let (phase, reason) = match result {
         Ok(()) if engine.is_some_and(|engine| !engine.capabilities.deploy) => (
             ProvisionerPhase::Ready,
             "there is nothing to check: clusters are attached by their kubeconfigs".to_owned(),
         ),
         Ok(()) => (ProvisionerPhase::Ready, format!("{name} accepts the credentials")),
-        // It answers, and nothing is wrong with the credentials.
+        // The provider answers, and the credentials are not the problem.
         Err(EngineError::Busy(_) | EngineError::Throttled { .. }) => {
             (ProvisionerPhase::Ready, format!("{name} answers and is busy"))
         }
@@ -58,28 +58,28 @@ fn judged(found: Result<(), EngineError>, engine: Option<&EngineDescriptor>, at:
 pub struct Checks {
     /// The read model.
     pub catalog: Arc<Catalog>,
-    /// Where what is found is stored.
+    /// Where results are stored.
     pub store: Arc<dyn ProvisionerStore>,
     /// Reaches providers.
     pub providers: Providers,
-    /// Whether this replica may write what it finds.
+    /// Whether this replica may write results.
     pub leadership: Arc<dyn Leadership>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Checks {
-    /// Checks one and stores what was found; the phase it has now, or `None` if it is gone.
+    /// Checks one provisioner and stores the result. Returns its phase, or `None` if it was deleted.
     ///
     /// # Errors
     /// `NotLeader`, `Unavailable`.
     pub async fn check(&self, id: ProvisionerId) -> Result<Option<ProvisionerPhase>, StoreError> {
         let term = self.leadership.term().ok_or(StoreError::NotLeader)?;
-        // What others find with newer credentials while we ask is newer than what we find.
+        // The time before the call: a check with newer credentials that ends meanwhile counts as newer.
         let asked_at = self.clock.now();
         let Some(view) = self.catalog.provisioner(id) else { return Ok(None) };
         let engine = self.providers.engine_of(&view);
-        let found = match engine {
+        let result = match engine {
             Some(engine) => {
                 let credentials = self.providers.credentials(&view).await?;
                 engine.check(&credentials.parameters).await
@@ -87,7 +87,7 @@ impl Checks {
             None => Err(EngineError::NotOffered),
         };
         let before = &view.provisioner.record;
-        let check = judged(found, engine.map(|engine| engine.descriptor()), asked_at);
+        let check = check_result(result, engine.map(|engine| engine.descriptor()), asked_at);
         let phase = check.phase;
         let state_changed_at = if phase == before.check.phase { before.state_changed_at } else { check.at };
         match self.store.record_check(&Checked { provisioner: id, check, state_changed_at }, term).await {

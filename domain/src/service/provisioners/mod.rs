@@ -1,4 +1,4 @@
-//! Provisioners: engines with their credentials, checked against the provider when they arrive.
+//! Provisioners: engines with credentials, which are checked against the provider when they are set.
 
 pub mod checks;
 pub mod providers;
@@ -26,30 +26,30 @@ use crate::{
     secret::SecretMap,
     service::{
         Expected, ListRequest, ServiceError,
-        change::{check_expected, in_the_way, retry_on_conflict},
+        change::{check_expected, retry_on_conflict, still_in_use},
         lists::visibility,
         permission::may,
         references,
     },
 };
 
-/// How many things in the way are named.
+/// How many of the objects that prevent a deletion are listed.
 const NAMED: usize = 20;
 
-/// A provisioner as asked for.
+/// A request to create a provisioner.
 #[derive(Debug)]
 pub struct NewProvisioner {
-    /// What it is called.
+    /// Its name.
     pub name: ResourceName,
     /// Name of its engine.
     pub engine: String,
-    /// Who owns it; the caller where nobody is named.
+    /// Its owner; the caller if `None`.
     pub owner: Option<UserId>,
-    /// What the engine needs.
+    /// The engine's parameters.
     pub parameters: SecretMap,
 }
 
-/// Changes to a provisioner: what is `None` stays.
+/// Changes to a provisioner; `None` leaves the value unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct ProvisionerPatch {
     /// New name.
@@ -66,21 +66,21 @@ pub struct Provisioners {
     pub catalog: Arc<Catalog>,
     /// Where they are stored.
     pub store: Arc<dyn ProvisionerStore>,
-    /// How far the read model is.
+    /// Waits until the read model is up to date.
     pub freshness: Arc<dyn ReadBarrier>,
     /// What this installation offers.
     pub engines: EngineRegistry,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Provisioners {
-    /// What each engine is and asks for.
+    /// The engines this installation offers.
     pub fn engines(&self) -> impl Iterator<Item = &EngineDescriptor> {
         self.engines.descriptors()
     }
 
-    /// Saves a provisioner, whatever the check of its credentials finds.
+    /// Creates a provisioner, even if the check of its credentials fails.
     ///
     /// # Errors
     /// `Forbidden`, `Invalid`; `Conflict` when the key was used for another request.
@@ -88,9 +88,9 @@ impl Provisioners {
         &self,
         caller: &Caller,
         new: NewProvisioner,
-        once: Option<IdempotencyKey>,
+        idempotency: Option<IdempotencyKey>,
     ) -> Result<ProvisionerView, ServiceError> {
-        let claim = once.map(|once| once.claim(caller.user, self.clock.now()));
+        let claim = idempotency.map(|key| key.claim(caller.user, self.clock.now()));
         if let Some(claim) = &claim
             && let Some((first, fingerprint)) = self.store.claimed(claim).await?
         {
@@ -111,7 +111,7 @@ impl Provisioners {
         let is_secret = |path: &[&str]| schema.is_secret(path);
         document::refuse_masks("parameters", &new.parameters, &is_secret)?;
         let full = schema.validate("parameters", &new.parameters)?;
-        let check = checks::ask(&**engine, &full, &*self.clock).await;
+        let check = checks::check(&**engine, &full, &*self.clock).await;
         let split = document::split(&full, &is_secret);
         let now = self.clock.now();
         let provisioner = Provisioner {
@@ -128,17 +128,19 @@ impl Provisioners {
         let fingerprint = claim.as_ref().map(|claim| claim.fingerprint);
         match self.store.create(&provisioner, split.sealed.into(), claim).await? {
             Creation::New(revision) => Ok(self.view(provisioner, revision)),
-            Creation::Repeated { first, fingerprint: then } => self.repeated(first, fingerprint == Some(then)),
+            Creation::Repeated { first, fingerprint: first_fingerprint } => {
+                self.repeated(first, fingerprint == Some(first_fingerprint))
+            }
         }
     }
 
-    /// The answer to a request that was made before with the same key.
+    /// The answer to a request that repeats the key of an earlier one.
     fn repeated(&self, first: Provisioner, same_request: bool) -> Result<ProvisionerView, ServiceError> {
-        // Revision 0 names no stored revision: the record may have moved on since.
+        // Revision 0 is no stored revision: the record may have changed since.
         if same_request { Ok(self.view(first, Revision(0))) } else { Err(used_for_another()) }
     }
 
-    /// Those the caller may see.
+    /// The provisioners the caller may see.
     ///
     /// # Errors
     /// `Forbidden`.
@@ -148,7 +150,7 @@ impl Provisioners {
         Ok(self.catalog.provisioners(&request.listing(scope, visible)))
     }
 
-    /// How those stand that the caller may see in the own organization.
+    /// How many of the provisioners the caller may see are in which phase.
     ///
     /// # Errors
     /// `Forbidden`.
@@ -158,7 +160,7 @@ impl Provisioners {
         Ok(self.catalog.provisioner_tally(scope, visible))
     }
 
-    /// Shows one.
+    /// One provisioner.
     ///
     /// # Errors
     /// `NotFound`.
@@ -169,7 +171,7 @@ impl Provisioners {
             .ok_or_else(|| ServiceError::not_found("provisioner", id))
     }
 
-    /// Changes one. New parameters are checked against the provider again.
+    /// Updates a provisioner. New parameters are checked against the provider.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Invalid`, `ChangedMeanwhile`.
@@ -202,7 +204,7 @@ impl Provisioners {
                 let mut full = stored.reveal(sealed.as_ref()).map_err(|error| ServiceError::Internal(error.into()))?;
                 document::merge_patch("parameters", &mut full, changes.clone())?;
                 let full = schema.validate("parameters", &full)?;
-                let check = checks::ask(&**engine, &full, &*self.clock).await;
+                let check = checks::check(&**engine, &full, &*self.clock).await;
                 let split = document::split(&full, &is_secret);
                 provisioner.parameters = split.shown;
                 secrets = split.sealed.into();
@@ -217,17 +219,17 @@ impl Provisioners {
         .await
     }
 
-    /// Deletes one that no cluster uses.
+    /// Deletes a provisioner that nothing uses.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden`, `Conflict` naming what is in the way, `ChangedMeanwhile`.
+    /// `NotFound`, `Forbidden`, `Conflict` listing what uses it, `ChangedMeanwhile`.
     pub async fn delete(&self, caller: &Caller, id: ProvisionerId, expected: Expected) -> Result<(), ServiceError> {
         retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted(caller, Action::ProvisionerDelete, id)?;
             check_expected(expected, view.provisioner.revision, "the provisioner")?;
             let remaining = self.catalog.remaining_of_provisioner(id, NAMED);
             if !remaining.is_empty() {
-                return Err(in_the_way(view.provisioner.record.name.as_str(), &remaining).into());
+                return Err(still_in_use(view.provisioner.record.name.as_str(), &remaining).into());
             }
             self.store.delete(id, view.provisioner.revision).await.map_err(AttemptError::of_deletion)
         })

@@ -1,4 +1,4 @@
-//! How a cluster's provider is reached: its engine, the credentials of its provisioner, and the cluster in the engine's terms.
+//! Access to a cluster's provider: the engine, the credentials of the provisioner, and the cluster as a [`ClusterSpec`].
 
 use std::sync::Arc;
 
@@ -16,18 +16,18 @@ use crate::{
     secret::{SecretDocument, SecretMap},
 };
 
-/// Everything needed to reach providers.
+/// Everything needed to call providers.
 #[derive(Clone)]
 pub struct Providers {
     /// The read model.
     pub catalog: Arc<Catalog>,
-    /// Holds clusters' secret parameters.
+    /// Stores clusters' secret parameters.
     pub clusters: Arc<dyn ClusterStore>,
-    /// Holds provisioners' secret parameters.
+    /// Stores provisioners' secret parameters.
     pub provisioners: Arc<dyn ProvisionerStore>,
-    /// What this installation offers.
+    /// The engines this installation offers.
     pub engines: EngineRegistry,
-    /// This installation's own id, for the ownership tags on what it makes.
+    /// The id of this installation, for the ownership tags on the resources it creates.
     pub installation: Uuid,
 }
 
@@ -44,16 +44,16 @@ impl Providers {
         self.engine_of(view.provisioner.as_ref()?)
     }
 
-    /// The ownership tag on everything that is made for a cluster.
+    /// The ownership tag on every resource of a cluster.
     #[must_use]
     pub const fn tag(&self, cluster: ClusterId) -> OwnershipTag {
         OwnershipTag { installation: self.installation, cluster }
     }
 
-    /// A provider with the credentials to use it.
+    /// The credentials to call a provider.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub async fn credentials(&self, view: &ProvisionerView) -> Result<ProviderCredentials, StoreError> {
         let record = &view.provisioner.record;
         let parameters = self.parameters(record.id, &record.parameters).await?;
@@ -62,15 +62,15 @@ impl Providers {
 
     /// A provisioner's parameters with their secret parts.
     async fn parameters(&self, id: ProvisionerId, shown: &Document) -> Result<SecretMap, StoreError> {
-        // Nothing is masked where nothing is secret: no need to ask the store.
+        // Without masks nothing is secret, and the store need not be read.
         let sealed = if is_masked(shown) { self.provisioners.secrets(id).await? } else { None };
         revealed(shown, sealed.as_ref())
     }
 
-    /// A cluster in the engine's terms.
+    /// The spec of a cluster, for its engine.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub async fn spec(&self, view: &ClusterView, ledger: &Ledger) -> Result<ClusterSpec, StoreError> {
         let cluster = &view.cluster.record;
         let parameters = match &cluster.metadata {
@@ -84,9 +84,9 @@ impl Providers {
     }
 }
 
-/// What is there, or may be.
+/// The resources that exist or may exist.
 pub(in crate::service) fn known(ledger: &Ledger) -> Vec<ProviderResource> {
-    ledger.remaining().map(|row| row.resource.clone()).collect()
+    ledger.remaining().map(|record| record.resource.clone()).collect()
 }
 
 fn is_masked(shown: &Document) -> bool {

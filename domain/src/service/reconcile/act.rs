@@ -1,4 +1,4 @@
-//! Carrying out what was decided.
+//! Carries out decisions.
 
 use std::time::Duration;
 
@@ -6,9 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::{
-    Line, Reconciler, Requeue,
+    EngineContext, Reconciler, Requeue, last_error,
     reconciliation::{Reconciliation, only_waits},
-    trouble,
 };
 use crate::{
     cluster::{Cluster, ClusterEvent, Lifecycle, plan::Call},
@@ -24,194 +23,200 @@ use crate::{
     timeline::{EventKind, KEPT},
 };
 
-/// About how often a cluster at rest is looked at: a provider that wants to be left alone for less has nothing to fear.
-const QUIET: Duration = Duration::from_secs(60);
+/// About how often a cluster without a running operation is observed. A shorter `retry_after` needs no extra delay.
+const REGULAR_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Reconciler {
-    /// Nothing to do; only what was seen is stored.
+    /// Nothing to do; stores the observed status if it changed.
     pub(super) async fn rest(
         &self,
-        turn: &mut Reconciliation,
+        reconciliation: &mut Reconciliation,
         observation: &Result<Observation, EngineError>,
     ) -> Result<Requeue, StoreError> {
-        if turn.has_changed() {
-            // The record is not touched. Somebody else's change to it meanwhile is a reason to look again.
-            let seen = turn.seen;
-            turn.save(&*self.store, RecordChange::Keep(Some(seen))).await?;
+        if reconciliation.has_changed() {
+            // The record is not written, but a concurrent change of it is a conflict, and the cluster is observed again.
+            let revision = reconciliation.revision;
+            reconciliation.save(&*self.store, RecordChange::Keep(Some(revision))).await?;
         }
         Ok(match observation {
-            Err(EngineError::Throttled { retry_after }) if *retry_after > QUIET => Requeue::After(*retry_after),
+            Err(EngineError::Throttled { retry_after }) if *retry_after > REGULAR_INTERVAL => {
+                Requeue::After(*retry_after)
+            }
             _ => Requeue::Quiet,
         })
     }
 
-    /// Waits in a step.
+    /// Waits in a step of the operation.
     pub(super) async fn wait(
         &self,
-        turn: &mut Reconciliation,
+        reconciliation: &mut Reconciliation,
         step: StepKind,
         observation: &Result<Observation, EngineError>,
         now: DateTime<Utc>,
     ) -> Result<Requeue, StoreError> {
-        // A step that calls begins with its call.
+        // A step with a call begins with the call.
         if only_waits(step)
-            && let Some(operation) = turn.operation_mut()
+            && let Some(operation) = reconciliation.operation_mut()
             && operation.current().is_none_or(|current| current.kind != step)
         {
             operation.begin(step, now);
-            turn.tell(now, EventKind::Step, step.caption().to_owned(), None);
+            reconciliation.record_event(now, EventKind::Step, step.caption().to_owned(), None);
         }
-        let trouble = trouble(observation);
-        let is_news = turn.note_last_error(trouble.as_ref());
-        if let Some(trouble) = trouble.filter(|_| is_news) {
-            let message = format!("the provider cannot be asked: {}", trouble.cause);
-            turn.tell(now, EventKind::Step, message, Some(trouble));
+        let last_error = last_error(observation);
+        let is_new = reconciliation.note_last_error(last_error.as_ref());
+        if let Some(error) = last_error.filter(|_| is_new) {
+            let message = format!("the provider cannot be asked: {}", error.cause);
+            reconciliation.record_event(now, EventKind::Step, message, Some(error));
         }
-        if turn.has_changed() {
-            let seen = turn.seen;
-            turn.save(&*self.store, RecordChange::Keep(Some(seen))).await?;
+        if reconciliation.has_changed() {
+            let revision = reconciliation.revision;
+            reconciliation.save(&*self.store, RecordChange::Keep(Some(revision))).await?;
         }
         Ok(match observation {
-            Err(EngineError::Throttled { retry_after }) => Requeue::After(turn.until_deadline(*retry_after, now)),
+            Err(EngineError::Throttled { retry_after }) => {
+                Requeue::After(reconciliation.until_deadline(*retry_after, now))
+            }
             _ => Requeue::Soon,
         })
     }
 
-    /// Writes down what may come of a call, makes it, and writes down what came of it.
+    /// Records the possible effects of a call, makes the call, and records its result.
     pub(super) async fn call(
         &self,
-        turn: &mut Reconciliation,
-        line: &Line<'_>,
+        reconciliation: &mut Reconciliation,
+        context: &EngineContext<'_>,
         call: Call,
         now: DateTime<Utc>,
     ) -> Result<Requeue, StoreError> {
         let mut first = false;
-        if let Some(operation) = turn.operation_mut() {
+        if let Some(operation) = reconciliation.operation_mut() {
             operation.begin(call.step(), now);
             first = operation.current().is_some_and(|step| step.tries == 1);
         }
         if first {
-            turn.tell(now, EventKind::Step, call.step().caption().to_owned(), None);
+            reconciliation.record_event(now, EventKind::Step, call.step().caption().to_owned(), None);
         }
-        let uncertain_before = turn.ledger().uncertain_until;
+        let uncertain_before = reconciliation.ledger().uncertain_until;
         match call {
-            Call::Deploy => turn.ledger_mut().intend(line.engine.makes(&line.credentials, &line.spec), now),
-            Call::Destroy => turn.ledger_mut().condemn(now),
+            Call::Deploy => {
+                reconciliation.ledger_mut().intend(context.engine.makes(&context.credentials, &context.spec), now)
+            }
+            Call::Destroy => reconciliation.ledger_mut().condemn(now),
             Call::Resize(_) | Call::SetNetworkPolicy(_) | Call::Kubeconfig => {}
         }
-        if turn.has_changed() {
-            let seen = turn.seen;
-            turn.save(&*self.store, RecordChange::Keep(Some(seen))).await?;
+        if reconciliation.has_changed() {
+            let revision = reconciliation.revision;
+            reconciliation.save(&*self.store, RecordChange::Keep(Some(revision))).await?;
         }
-        // The write has proven that we lead; what is sent from here on, the lease vouches for.
-        if self.leadership.term() != Some(turn.term) {
+        // The write has proven that we lead. The lease covers the call that follows.
+        if self.leadership.term() != Some(reconciliation.term) {
             return Err(StoreError::NotLeader);
         }
         let result = match &call {
-            Call::Deploy => line.engine.deploy(&line.credentials, &line.spec).await,
-            Call::Resize(nodes) => line.engine.resize(&line.credentials, &line.spec, *nodes).await,
+            Call::Deploy => context.engine.deploy(&context.credentials, &context.spec).await,
+            Call::Resize(nodes) => context.engine.resize(&context.credentials, &context.spec, *nodes).await,
             Call::SetNetworkPolicy(policy) => {
-                line.engine.set_network_policy(&line.credentials, &line.spec, policy).await
+                context.engine.set_network_policy(&context.credentials, &context.spec, policy).await
             }
-            Call::Destroy => line.engine.destroy(&line.credentials, &line.spec).await,
+            Call::Destroy => context.engine.destroy(&context.credentials, &context.spec).await,
             Call::Kubeconfig => {
-                let given = line.engine.kubeconfig(&line.credentials, &line.spec).await;
+                let fetched = context.engine.kubeconfig(&context.credentials, &context.spec).await;
                 let now = self.clock.now();
-                return match given {
-                    Ok(given) => self.keep_kubeconfig(turn, &given, now).await,
-                    Err(error) => self.hold(turn, &error, now).await,
+                return match fetched {
+                    Ok(fetched) => self.store_kubeconfig(reconciliation, &fetched, now).await,
+                    Err(error) => self.retry_later(reconciliation, &error, now).await,
                 };
             }
         };
         let now = self.clock.now();
         if call == Call::Deploy {
             match &result {
-                Ok(()) => turn.ledger_mut().accepted(uncertain_before, now),
-                Err(error) if !error.is_uncertain() => turn.ledger_mut().refused(uncertain_before),
+                Ok(()) => reconciliation.ledger_mut().accepted(uncertain_before, now),
+                Err(error) if !error.is_uncertain() => reconciliation.ledger_mut().refused(uncertain_before),
                 Err(_) => {}
             }
         }
         match result {
-            Ok(()) => self.accepted(turn, now).await,
-            // What is to be taken down and is not there is down.
-            Err(EngineError::Missing) if call == Call::Destroy => self.accepted(turn, now).await,
+            Ok(()) => self.accepted(reconciliation, now).await,
+            // Destroying what does not exist has succeeded.
+            Err(EngineError::Missing) if call == Call::Destroy => self.accepted(reconciliation, now).await,
             Err(error) if is_final(&call, &error) => {
                 let reason = error.reason();
                 let event = ClusterEvent::EngineFailed(reason.clone());
-                self.end(turn, OperationStatus::Failed, Some(reason), event, now).await
+                self.end(reconciliation, OperationStatus::Failed, Some(reason), event, now).await
             }
-            Err(error) => self.hold(turn, &error, now).await,
+            Err(error) => self.retry_later(reconciliation, &error, now).await,
         }
     }
 
-    /// The provider has accepted what was asked.
-    async fn accepted(&self, turn: &mut Reconciliation, now: DateTime<Utc>) -> Result<Requeue, StoreError> {
-        if let Some(operation) = turn.operation_mut() {
+    /// The provider has accepted the request.
+    async fn accepted(&self, reconciliation: &mut Reconciliation, now: DateTime<Utc>) -> Result<Requeue, StoreError> {
+        if let Some(operation) = reconciliation.operation_mut() {
             operation.end_step(StepOutcome::Done, None, now);
         }
-        turn.show_refusal(now);
-        let seen = turn.seen;
-        turn.save(&*self.store, RecordChange::Keep(Some(seen))).await?;
+        reconciliation.show_rejection(now);
+        let revision = reconciliation.revision;
+        reconciliation.save(&*self.store, RecordChange::Keep(Some(revision))).await?;
         Ok(Requeue::Soon)
     }
 
-    /// A call did not succeed and is made again later.
-    async fn hold(
+    /// A call failed and is repeated later.
+    async fn retry_later(
         &self,
-        turn: &mut Reconciliation,
+        reconciliation: &mut Reconciliation,
         error: &EngineError,
         now: DateTime<Utc>,
     ) -> Result<Requeue, StoreError> {
-        let id = turn.id();
+        let id = reconciliation.id();
         let mut reason = error.reason();
-        let mut again = Requeue::Soon;
-        let mut news = false;
-        let failures = turn.operation().map_or(0, |operation| operation.failures);
+        let mut requeue = Requeue::Soon;
+        let mut is_new = false;
+        let failures = reconciliation.operation().map_or(0, |operation| operation.failures);
         let pause = match error {
             EngineError::Throttled { retry_after } => *retry_after,
             _ => pause(failures, id),
         };
-        let pause = turn.until_deadline(pause, now);
-        if let Some(operation) = turn.operation_mut() {
+        let pause = reconciliation.until_deadline(pause, now);
+        if let Some(operation) = reconciliation.operation_mut() {
             let before = operation.current().and_then(|step| step.reason.as_ref());
-            news = before.is_none_or(|before| !before.is_like(&reason));
+            is_new = before.is_none_or(|before| !before.is_like(&reason));
             reason = reason.or_first(before);
             operation.hold(reason.clone(), now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::minutes(1)));
-            again = Requeue::After(pause);
+            requeue = Requeue::After(pause);
         }
-        if news {
-            turn.tell(
+        if is_new {
+            reconciliation.record_event(
                 now,
                 EventKind::Step,
                 format!("it did not succeed and is tried again: {}", reason.cause),
                 Some(reason),
             );
         }
-        turn.show_refusal(now);
-        if turn.has_changed() {
-            let seen = turn.seen;
-            turn.save(&*self.store, RecordChange::Keep(Some(seen))).await?;
+        reconciliation.show_rejection(now);
+        if reconciliation.has_changed() {
+            let revision = reconciliation.revision;
+            reconciliation.save(&*self.store, RecordChange::Keep(Some(revision))).await?;
         }
-        // Without an operation there is nowhere to note it, and the next look tries again.
-        Ok(if turn.operation().is_some_and(|operation| operation.status.is_unfinished()) {
-            again
+        // Without an operation there is nowhere to record it; the next reconciliation repeats the call.
+        Ok(if reconciliation.operation().is_some_and(|operation| operation.status.is_unfinished()) {
+            requeue
         } else {
             Requeue::Quiet
         })
     }
 
-    /// Stores a kubeconfig as the provider gave it, once it has been checked like one that a person sends.
-    async fn keep_kubeconfig(
+    /// Stores the provider's kubeconfig, after the same checks as for one that a client sends.
+    async fn store_kubeconfig(
         &self,
-        turn: &mut Reconciliation,
-        given: &SecretValue,
+        reconciliation: &mut Reconciliation,
+        fetched: &SecretValue,
         now: DateTime<Utc>,
     ) -> Result<Requeue, StoreError> {
-        let kubeconfig: Kubeconfig = match kubeconfig::parse(given, &self.addresses) {
+        let kubeconfig: Kubeconfig = match kubeconfig::parse(fetched, &self.addresses) {
             Ok(kubeconfig) => kubeconfig,
             Err(invalid) => {
                 let (code, responsible, next_step) =
-                    if kubeconfig::parse(given, &AddressRules::denying(Vec::new())).is_ok() {
+                    if kubeconfig::parse(fetched, &AddressRules::denying(Vec::new())).is_ok() {
                         (
                             ReasonCode::AddressDenied,
                             Responsible::Operator,
@@ -222,34 +227,34 @@ impl Reconciler {
                     };
                 let cause = format!("the provider's kubeconfig cannot be used: {invalid}");
                 let reason = Reason::new(code, cause, responsible, next_step);
-                return self.hold(turn, &EngineError::Rejected(reason), now).await;
+                return self.retry_later(reconciliation, &EngineError::Rejected(reason), now).await;
             }
         };
-        if let Some(operation) = turn.operation_mut() {
+        if let Some(operation) = reconciliation.operation_mut() {
             operation.end_step(StepOutcome::Done, None, now);
         }
-        let cluster = Cluster { has_kubeconfig: true, ..turn.view.cluster.record.clone() };
+        let cluster = Cluster { has_kubeconfig: true, ..reconciliation.view.cluster.record.clone() };
         let secrets = ClusterSecrets { kubeconfig: SecretUpdate::Set(kubeconfig), metadata: SecretUpdate::Keep };
-        let seen = turn.seen;
-        turn.save(&*self.store, RecordChange::Put(Box::new(cluster), secrets, seen)).await?;
+        let revision = reconciliation.revision;
+        reconciliation.save(&*self.store, RecordChange::Put(Box::new(cluster), secrets, revision)).await?;
         Ok(Requeue::Now)
     }
 
     /// Ends the operation.
     pub(super) async fn end(
         &self,
-        turn: &mut Reconciliation,
+        reconciliation: &mut Reconciliation,
         status: OperationStatus,
         reason: Option<Reason>,
         event: ClusterEvent,
         now: DateTime<Utc>,
     ) -> Result<Requeue, StoreError> {
-        let observed = turn.observed_nodes();
-        let Some(operation) = turn.operation_mut() else { return Ok(Requeue::Quiet) };
+        let observed = reconciliation.observed_nodes();
+        let Some(operation) = reconciliation.operation_mut() else { return Ok(Requeue::Quiet) };
         operation.end(status, reason.clone(), now);
         let what = operation.kind.infinitive();
         let nodes = |nodes: u32| (NODE_COUNT, Value::from(nodes));
-        let made = match (&operation.kind, status) {
+        let applied = match (&operation.kind, status) {
             (OperationKind::Resize { node_count }, OperationStatus::Succeeded) => Some(nodes(*node_count)),
             (OperationKind::Resize { .. }, OperationStatus::Cancelled) => observed.map(nodes),
             (OperationKind::SetNetworkPolicy { policy }, OperationStatus::Succeeded) => {
@@ -263,31 +268,31 @@ impl Reconciler {
             (_, Some(reason)) => format!("failed to {what}: {}", reason.cause),
             (_, None) => format!("failed to {what}"),
         };
-        turn.tell(now, EventKind::Ended, message, reason);
-        self.restate(turn, event, made, now).await
+        reconciliation.record_event(now, EventKind::Ended, message, reason);
+        self.store_state(reconciliation, event, applied, now).await
     }
 
-    /// A cluster at rest has changed on its own.
-    pub(super) async fn move_on(
+    /// A cluster without a running operation has changed at its provider.
+    pub(super) async fn apply_event(
         &self,
-        turn: &mut Reconciliation,
+        reconciliation: &mut Reconciliation,
         event: ClusterEvent,
         now: DateTime<Utc>,
     ) -> Result<Requeue, StoreError> {
-        self.restate(turn, event, None, now).await
+        self.store_state(reconciliation, event, None, now).await
     }
 
-    /// Stores the cluster's next state, and with it what it is `made` of from now on, by which it would be made again.
-    async fn restate(
+    /// Stores the cluster's next state, and the `applied` parameter in its metadata, with which it would be deployed again.
+    async fn store_state(
         &self,
-        turn: &mut Reconciliation,
+        reconciliation: &mut Reconciliation,
         event: ClusterEvent,
-        made: Option<(&str, Value)>,
+        applied: Option<(&str, Value)>,
         now: DateTime<Utc>,
     ) -> Result<Requeue, StoreError> {
-        let before = &turn.view.cluster.record;
+        let before = &reconciliation.view.cluster.record;
         let mut cluster = before.clone();
-        // The decision proposes nothing that the state machine refuses.
+        // Decisions only contain events that the state machine accepts.
         let Ok(lifecycle) = before.lifecycle.clone().on(event) else { return Ok(Requeue::Quiet) };
         if lifecycle != before.lifecycle {
             cluster.changed_at = now;
@@ -297,59 +302,63 @@ impl Reconciler {
                 }
                 _ => ("the cluster is well".to_owned(), None),
             };
-            turn.tell(now, EventKind::State, message, reason);
+            reconciliation.record_event(now, EventKind::State, message, reason);
         }
         cluster.lifecycle = lifecycle;
         let mut secrets = ClusterSecrets::default();
-        if let Some(made) = made.filter(|(name, _)| is_told(&cluster, name)) {
-            // What is sealed is the whole, and engines are given that: the two must not differ.
+        if let Some(applied) = applied.filter(|(name, _)| is_in_metadata(&cluster, name)) {
+            // The sealed document is complete and is what engines get: both must be updated.
             if let Some(sealed) = self.store.metadata(cluster.id).await? {
-                let whole = cluster.metadata.clone().unwrap_or_default().reveal(Some(&sealed));
-                let whole = whole.map_err(|error| StoreError::Unreadable(Box::new(error)))?;
-                secrets.metadata = SecretUpdate::Set(with(whole, &made).to_document());
+                let full = cluster.metadata.clone().unwrap_or_default().reveal(Some(&sealed));
+                let full = full.map_err(|error| StoreError::Unreadable(Box::new(error)))?;
+                secrets.metadata = SecretUpdate::Set(with(full, &applied).to_document());
             }
             let shown = SecretMap::from(cluster.metadata.take().unwrap_or_default().to_map());
-            // Secret parts are masked already.
-            cluster.metadata = Some(document::split(&with(shown, &made), &|_| false).shown);
+            // Secret parts are already masked.
+            cluster.metadata = Some(document::split(&with(shown, &applied), &|_| false).shown);
         }
-        let seen = turn.seen;
-        turn.save(&*self.store, RecordChange::Put(Box::new(cluster), secrets, seen)).await?;
-        self.store.prune_timeline(turn.id(), KEPT).await?;
+        let revision = reconciliation.revision;
+        reconciliation.save(&*self.store, RecordChange::Put(Box::new(cluster), secrets, revision)).await?;
+        self.store.prune_timeline(reconciliation.id(), KEPT).await?;
         Ok(Requeue::Now)
     }
 
-    /// Everything is gone: the record leaves.
-    pub(super) async fn leave(&self, turn: &mut Reconciliation, now: DateTime<Utc>) -> Result<Requeue, StoreError> {
-        if let Some(operation) = turn.operation_mut() {
+    /// Removes the record of a cluster of which nothing is left.
+    pub(super) async fn remove(
+        &self,
+        reconciliation: &mut Reconciliation,
+        now: DateTime<Utc>,
+    ) -> Result<Requeue, StoreError> {
+        if let Some(operation) = reconciliation.operation_mut() {
             operation.end(OperationStatus::Succeeded, None, now);
         }
-        turn.tell(
+        reconciliation.record_event(
             now,
             EventKind::Ended,
             "the cluster is gone, and nothing of it is left at the provider".to_owned(),
             None,
         );
-        turn.depart(now);
-        let seen = turn.seen;
-        turn.save(&*self.store, RecordChange::Remove(seen)).await?;
-        self.store.prune_timeline(turn.id(), KEPT).await?;
+        reconciliation.set_tombstone(now);
+        let revision = reconciliation.revision;
+        reconciliation.save(&*self.store, RecordChange::Remove(revision)).await?;
+        self.store.prune_timeline(reconciliation.id(), KEPT).await?;
         Ok(Requeue::Never)
     }
 }
 
-/// Metadata with another value.
+/// Metadata with one value replaced.
 fn with(mut metadata: SecretMap, (name, value): &(&str, Value)) -> SecretMap {
     metadata.insert(*name, value.clone());
     metadata
 }
 
-/// Whether a cluster's metadata are the place to tell that: of its size always, of network policy where its engine's form asks for it.
-fn is_told(cluster: &Cluster, name: &str) -> bool {
+/// Whether a cluster's metadata contains the parameter: the node count always, the network policy if the engine's schema has it.
+fn is_in_metadata(cluster: &Cluster, name: &str) -> bool {
     name == NODE_COUNT || cluster.metadata.as_ref().is_some_and(|metadata| metadata.to_map().contains_key(name))
 }
 
-/// Whether an operation ends since trying again cannot help. Taking down is tried until the deadline: what stands in the way may be
-/// put right, and nobody wants to pay for what was to go.
+/// Whether the operation fails, since a retry cannot help. Destroying is retried until the deadline: the obstacle may be removed, and
+/// what is not deleted keeps costing money.
 const fn is_final(call: &Call, error: &EngineError) -> bool {
     match error {
         EngineError::Unsupported(_) | EngineError::NotOffered => true,
@@ -358,8 +367,7 @@ const fn is_final(call: &Call, error: &EngineError) -> bool {
     }
 }
 
-/// How long to wait after so many failures in a row: 5 s, doubling up to a minute, and up to a fifth more, by which clusters that
-/// failed together are spread.
+/// Backoff after consecutive failures: 5 s, doubling up to a minute, plus up to a fifth to spread clusters that failed together.
 fn pause(failures: u32, cluster: ClusterId) -> Duration {
     let base = 5_000_u64.saturating_mul(1 << failures.min(4)).min(60_000);
     let spread = u64::from(cluster.uuid().as_bytes()[0]) * base / 5 / 255;

@@ -1,7 +1,8 @@
-//! One turn of the reconciler: load, observe, decide, write down what is about to be done, do it, write down what came of it.
+//! One reconciliation: load, observe, decide, record the intent, call the engine, record the result.
 //!
-//! A turn needs nothing but what is stored and what it observes. Whatever ends it in between leaves a state from which the same turn,
-//! run again by whoever leads then, does the right thing. A write that meets somebody else's change is never forced: the turn is run again.
+//! A reconciliation depends only on what is stored and what it observes. If it is interrupted anywhere, the next one, possibly by another
+//! leader, continues correctly from what is stored. A write that conflicts with another change is never forced: the reconciliation is
+//! repeated.
 
 mod act;
 pub mod orphan_collector;
@@ -35,39 +36,39 @@ use crate::{
     service::provisioners::providers::{Providers, known},
 };
 
-/// When a cluster's next turn is due.
+/// When a cluster is reconciled next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requeue {
-    /// At once: something has moved on.
+    /// At once: the state has changed.
     Now,
-    /// Soon: something is under way, or being waited for.
+    /// Soon: an operation is running or waiting.
     Soon,
-    /// Not before then: the provider asked for it.
+    /// Not before this time has passed: the provider asked for it.
     After(Duration),
-    /// When it is due by time: nothing is under way.
+    /// At the regular interval: no operation is running.
     Quiet,
-    /// Not at all: the cluster is not there, or there is nothing to look at.
+    /// Never: the cluster does not exist, or there is nothing to observe.
     Never,
 }
 
-/// What became of a turn.
+/// The outcome of a reconciliation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// When the next one is due.
+    /// When to reconcile next.
     pub requeue: Requeue,
     /// Whether the provider, or the cluster, did not answer.
     pub silent: bool,
-    /// When it was looked at without anything new being seen; the age is to be noted, which is done for many clusters at once.
+    /// When it was observed, if nothing had changed. The caller stores these times, for many clusters in one write.
     pub unchanged_at: Option<DateTime<Utc>>,
-    /// The newest revision it wrote: changes up to there are its own.
+    /// The newest revision it wrote. Change events up to there come from this reconciliation.
     pub written: Option<Revision>,
-    /// When what is under way has to end: the next turn is due then at the latest.
+    /// The deadline of the running operation: the cluster is reconciled by then at the latest.
     pub deadline: Option<DateTime<Utc>>,
 }
 
 impl Outcome {
-    const fn after(again: Requeue) -> Self {
-        Self { requeue: again, silent: false, unchanged_at: None, written: None, deadline: None }
+    const fn after(requeue: Requeue) -> Self {
+        Self { requeue, silent: false, unchanged_at: None, written: None, deadline: None }
     }
 }
 
@@ -75,49 +76,49 @@ impl Outcome {
 pub struct Reconciler {
     /// The read model.
     pub catalog: Arc<Catalog>,
-    /// Where clusters and what is done to them are stored.
+    /// Where clusters and their operations are stored.
     pub store: Arc<dyn ClusterStore>,
-    /// How far the read model is.
+    /// Waits until the read model is up to date.
     pub freshness: Arc<dyn ReadBarrier>,
-    /// Reaches providers.
+    /// Access to providers.
     pub providers: Providers,
-    /// Reads live clusters.
+    /// Probes live clusters.
     pub inspector: Arc<dyn ClusterInspector>,
     /// Whether this replica may reconcile.
     pub leadership: Arc<dyn Leadership>,
     /// Where kubeconfigs may point to.
     pub addresses: AddressRules,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
-/// A cluster's engine, ready to be called.
-struct Line<'a> {
+/// What a call of a cluster's engine needs.
+struct EngineContext<'a> {
     engine: &'a dyn Engine,
     credentials: ProviderCredentials,
     spec: ClusterSpec,
 }
 
-impl Line<'_> {
+impl EngineContext<'_> {
     async fn observe(&self) -> Result<Observation, EngineError> {
         Observation::of(self.engine.observe(&self.credentials, &self.spec).await)
     }
 }
 
 impl Reconciler {
-    /// One turn for one cluster. Turns for the same cluster must not run at the same time.
+    /// Reconciles one cluster. Reconciliations of the same cluster must not run concurrently.
     ///
     /// # Errors
-    /// `NotLeader` if this replica does not lead; `Unavailable` while the store is away. Nothing was done then that is not written down.
+    /// `NotLeader` if this replica does not lead; `Unavailable` while the store does not answer. Nothing was done then that is not recorded.
     pub async fn reconcile(&self, id: ClusterId) -> Result<Outcome, StoreError> {
         let term = self.leadership.term().ok_or(StoreError::NotLeader)?;
         let Some(view) = self.catalog.cluster(id) else { return Ok(Outcome::after(Requeue::Never)) };
         let engine = self.providers.engine_of_cluster(&view);
-        let turned = match engine {
-            Some(engine) if !engine.descriptor().capabilities.deploy => self.look_at(&view, term).await,
-            _ => self.operate(view, engine.map(|engine| &**engine), term).await,
+        let outcome = match engine {
+            Some(engine) if !engine.descriptor().capabilities.deploy => self.probe_attached(&view, term).await,
+            _ => self.reconcile_deployed(view, engine.map(|engine| &**engine), term).await,
         };
-        match turned {
+        match outcome {
             Err(StoreError::Conflict) => {
                 self.freshness.caught_up().await?;
                 Ok(Outcome::after(Requeue::Now))
@@ -127,38 +128,43 @@ impl Reconciler {
         }
     }
 
-    /// A turn for a cluster that an engine makes.
-    async fn operate(&self, view: ClusterView, engine: Option<&dyn Engine>, term: Term) -> Result<Outcome, StoreError> {
+    /// Reconciles a cluster that an engine deploys.
+    async fn reconcile_deployed(
+        &self,
+        view: ClusterView,
+        engine: Option<&dyn Engine>,
+        term: Term,
+    ) -> Result<Outcome, StoreError> {
         let cluster = &view.cluster.record;
         let operation = cluster.operation.and_then(|id| self.catalog.operation(id)).map(|view| view.operation);
-        let is_busy = operation.as_ref().is_some_and(|entry| entry.record.status.is_unfinished());
-        let ledger = if is_busy { self.store.ledger(cluster.id).await? } else { None };
-        let mut turn = Reconciliation::new(view.clone(), operation, ledger, term);
-        let mut line = match (engine, &view.provisioner) {
-            (Some(engine), Some(provisioner)) => Some(Line {
+        let is_running = operation.as_ref().is_some_and(|entry| entry.record.status.is_unfinished());
+        let ledger = if is_running { self.store.ledger(cluster.id).await? } else { None };
+        let mut reconciliation = Reconciliation::new(view.clone(), operation, ledger, term);
+        let mut context = match (engine, &view.provisioner) {
+            (Some(engine), Some(provisioner)) => Some(EngineContext {
                 engine,
                 credentials: self.providers.credentials(provisioner).await?,
-                spec: self.providers.spec(&view, turn.ledger()).await?,
+                spec: self.providers.spec(&view, reconciliation.ledger()).await?,
             }),
             _ => None,
         };
-        // What is seen is as old as the question: what has taken effect since, it need not show.
+        // An observation may be as old as the request: it need not show what took effect since.
         let asked_at = self.clock.now();
-        let mut observation = match &line {
-            Some(line) => line.observe().await,
+        let mut observation = match &context {
+            Some(context) => context.observe().await,
             None => Err(EngineError::NotOffered),
         };
-        // What is not where it would be made now is looked for where it was made: the provisioner may lead elsewhere since.
-        if let Some(line) = &mut line
+        // The provisioner may point elsewhere by now: observe again with the recorded resources, where they were created.
+        if let Some(context) = &mut context
             && cluster.lifecycle == Lifecycle::Ready
-            && is_lacking(&observation)
+            && is_missing_resources(&observation)
             && let Some(ledger) = self.store.ledger(cluster.id).await?
             && ledger.value.remaining().next().is_some()
         {
-            line.spec.known = known(&ledger.value);
-            observation = line.observe().await;
+            context.spec.known = known(&ledger.value);
+            observation = context.observe().await;
         }
-        // While it is being worked on, what it last looked like is kept.
+        // While an operation is running, the last probe result is kept.
         let is_probed = cluster.has_kubeconfig && !cluster.lifecycle.is_transient();
         let probe = if !is_probed {
             view.observed.as_ref().and_then(|observed| observed.probe.clone())
@@ -171,99 +177,111 @@ impl Reconciler {
             || is_probed && matches!(probe, Some(ProbeResult::NoAnswer { .. }));
         let now = self.clock.now();
         let before = view.observed.as_deref();
-        let told = told(before.and_then(|observed| observed.provider.as_ref()), &observation, turn.refusal().cloned());
-        turn.saw(ObservedStatus::after(before, cluster.id, probe, Some(told), now));
-        if trouble(&observation).is_none() {
-            turn.note_last_error(None);
+        let before_status = before.and_then(|observed| observed.provider.as_ref());
+        let status = provider_status(before_status, &observation, reconciliation.rejection().cloned());
+        reconciliation.set_observed(ObservedStatus::after(before, cluster.id, probe, Some(status), now));
+        if last_error(&observation).is_none() {
+            reconciliation.note_last_error(None);
         }
         if is_at_work(&observation)
-            && let Some(operation) = turn.operation_mut()
+            && let Some(operation) = reconciliation.operation_mut()
         {
             operation.note_progress();
         }
-        if is_busy && let Some(things) = things(&observation) {
-            turn.ledger_mut().observed(things, asked_at);
-            if let Some(line) = &mut line {
-                line.spec.known = known(turn.ledger());
+        if is_running && let Some(resources) = resources(&observation) {
+            reconciliation.ledger_mut().observed(resources, asked_at);
+            if let Some(context) = &mut context {
+                context.spec.known = known(reconciliation.ledger());
             }
         }
-        let step = plan(&Situation {
+        let decision = plan(&Situation {
             cluster,
-            operation: turn.operation(),
-            ledger: turn.ledger(),
+            operation: reconciliation.operation(),
+            ledger: reconciliation.ledger(),
             observation: &observation,
             now: asked_at,
         });
-        let again = match step {
-            Decision::Rest => self.rest(&mut turn, &observation).await?,
-            Decision::Wait(kind) => self.wait(&mut turn, kind, &observation, now).await?,
-            Decision::Call(call) => match &line {
-                Some(line) => self.call(&mut turn, line, call, now).await?,
-                None => self.rest(&mut turn, &observation).await?,
+        let requeue = match decision {
+            Decision::Rest => self.rest(&mut reconciliation, &observation).await?,
+            Decision::Wait(kind) => self.wait(&mut reconciliation, kind, &observation, now).await?,
+            Decision::Call(call) => match &context {
+                Some(context) => self.call(&mut reconciliation, context, call, now).await?,
+                None => self.rest(&mut reconciliation, &observation).await?,
             },
-            Decision::End { status, reason, event } => self.end(&mut turn, status, reason, event, now).await?,
-            Decision::Move(event) => self.move_on(&mut turn, event, now).await?,
-            Decision::Leave => self.leave(&mut turn, now).await?,
+            Decision::End { status, reason, event } => {
+                self.end(&mut reconciliation, status, reason, event, now).await?
+            }
+            Decision::Move(event) => self.apply_event(&mut reconciliation, event, now).await?,
+            Decision::Leave => self.remove(&mut reconciliation, now).await?,
         };
-        // A cluster that has left has no age.
-        let unchanged_at = (!turn.has_news() && again != Requeue::Never).then_some(now);
-        Ok(Outcome { requeue: again, silent, unchanged_at, written: turn.written(), deadline: turn.deadline() })
+        // A deleted cluster has no observation time.
+        let unchanged_at = (!reconciliation.has_changed_status() && requeue != Requeue::Never).then_some(now);
+        Ok(Outcome {
+            requeue,
+            silent,
+            unchanged_at,
+            written: reconciliation.written(),
+            deadline: reconciliation.deadline(),
+        })
     }
 }
 
-/// Why the provider could not be asked.
-fn trouble(observation: &Result<Observation, EngineError>) -> Option<Reason> {
+/// Why the provider could not be observed.
+fn last_error(observation: &Result<Observation, EngineError>) -> Option<Reason> {
     observation.as_ref().err().map(EngineError::reason)
 }
 
-/// What the provider says; while it cannot be asked, what it said before, with why.
-fn told(
+/// The provider's status. While it cannot be observed: the previous status, with the error.
+fn provider_status(
     before: Option<&ProviderStatus>,
     observation: &Result<Observation, EngineError>,
-    refusal: Option<Reason>,
+    rejection: Option<Reason>,
 ) -> ProviderStatus {
     match observation {
-        Ok(Observation::Present(seen)) => ProviderStatus {
-            progress: seen.progress,
-            node_count: seen.node_count,
-            network_policy: seen.network_policy.clone(),
-            message: seen.message.clone(),
+        Ok(Observation::Present(observed)) => ProviderStatus {
+            progress: observed.progress,
+            node_count: observed.node_count,
+            network_policy: observed.network_policy.clone(),
+            message: observed.message.clone(),
             last_error: None,
-            last_rejection: refusal,
+            last_rejection: rejection,
         },
-        Ok(Observation::Absent) => ProviderStatus { last_rejection: refusal, ..ProviderStatus::default() },
+        Ok(Observation::Absent) => ProviderStatus { last_rejection: rejection, ..ProviderStatus::default() },
         Err(_) => {
             let known = before.and_then(|before| before.last_error.as_ref());
-            let trouble = trouble(observation).map(|trouble| trouble.or_first(known));
-            ProviderStatus { last_error: trouble, last_rejection: refusal, ..before.cloned().unwrap_or_default() }
+            let last_error = last_error(observation).map(|error| error.or_first(known));
+            ProviderStatus { last_error, last_rejection: rejection, ..before.cloned().unwrap_or_default() }
         }
     }
 }
 
-/// Whether the provider does what it was asked for.
+/// Whether the provider is working on the cluster.
 fn is_at_work(observation: &Result<Observation, EngineError>) -> bool {
-    matches!(observation, Ok(Observation::Present(seen)) if seen.state == ProvisioningState::Working)
+    matches!(observation, Ok(Observation::Present(observed)) if observed.state == ProvisioningState::Working)
 }
 
-/// Whether the provider has nothing of it, or not all.
-fn is_lacking(observation: &Result<Observation, EngineError>) -> bool {
+/// Whether resources of the cluster are missing at the provider.
+fn is_missing_resources(observation: &Result<Observation, EngineError>) -> bool {
     match observation {
         Ok(Observation::Absent) => true,
-        Ok(Observation::Present(seen)) => seen.state == ProvisioningState::Incomplete,
+        Ok(Observation::Present(observed)) => observed.state == ProvisioningState::Incomplete,
         Err(_) => false,
     }
 }
 
-/// Everything that is there, if that is known.
-fn things(observation: &Result<Observation, EngineError>) -> Option<&[crate::ledger::ProviderResource]> {
+/// The resources at the provider, if known.
+fn resources(observation: &Result<Observation, EngineError>) -> Option<&[crate::ledger::ProviderResource]> {
     match observation {
-        Ok(Observation::Present(seen)) => Some(&seen.resources),
+        Ok(Observation::Present(observed)) => Some(&observed.resources),
         Ok(Observation::Absent) => Some(&[]),
         Err(_) => None,
     }
 }
 
-/// The ledger of a cluster, or an empty one with no revision.
-fn opened(cluster: ClusterId, stored: Option<crate::revision::Versioned<Ledger>>) -> (Ledger, Option<Revision>) {
+/// The ledger of a cluster and its revision; an empty ledger without revision if none is stored.
+fn ledger_or_empty(
+    cluster: ClusterId,
+    stored: Option<crate::revision::Versioned<Ledger>>,
+) -> (Ledger, Option<Revision>) {
     stored.map_or_else(|| (Ledger::empty(cluster), None), |stored| (stored.value, Some(stored.revision)))
 }

@@ -1,4 +1,4 @@
-//! Looks for orphans at providers, and takes down those that are to go.
+//! Finds orphans at providers, and deletes those whose deletion was requested.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,67 +21,69 @@ use crate::{
     service::provisioners::providers::Providers,
 };
 
-/// For so long after a cluster has left, what an inventory shows of it may be from before.
-const JUST_LEFT: TimeDelta = TimeDelta::minutes(5);
-/// That often it is written when an orphan was last seen that has not changed.
-const SEEN_AGAIN: TimeDelta = TimeDelta::minutes(5);
+/// How long after a cluster was deleted an inventory may still show its resources.
+const INVENTORY_LAG: TimeDelta = TimeDelta::minutes(5);
+/// How often `seen_at` of an unchanged orphan is written.
+const SEEN_INTERVAL: TimeDelta = TimeDelta::minutes(5);
 
-/// Looks for orphans, and takes down those that are to go. Done by the replica that leads.
+/// Finds orphans, and deletes those whose deletion was requested. Runs on the leading replica.
 pub struct OrphanCollector {
     /// The read model.
     pub catalog: Arc<Catalog>,
     /// Where orphans are stored.
     pub store: Arc<dyn OrphanStore>,
-    /// Reaches providers.
+    /// Access to providers.
     pub providers: Providers,
-    /// Whether this replica may do it.
+    /// Whether this replica leads.
     pub leadership: Arc<dyn Leadership>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl OrphanCollector {
-    /// Compares what carries our ownership tag at one provisioner's provider with what is on record: lists what belongs to no cluster, takes off
-    /// the list what is gone, and sees that what is to go goes. A provider that cannot be read changes nothing.
+    /// Compares the resources with our ownership tag at one provisioner's provider with what is stored: lists those of no cluster, unlists
+    /// those that are gone, and deletes those whose deletion was requested. If the provider cannot be read, nothing changes.
     ///
     /// # Errors
     /// `NotLeader`, `Unavailable`.
     pub async fn sweep(&self, id: ProvisionerId) -> Result<(), StoreError> {
         let Some(view) = self.catalog.provisioner(id) else { return Ok(()) };
         let term = self.leadership.term().ok_or(StoreError::NotLeader)?;
-        let Some(engine) = self.providers.engine_of(&view).cloned() else { return self.cannot_sweep(id, term).await };
+        let Some(engine) = self.providers.engine_of(&view).cloned() else {
+            return self.record_not_offered(id, term).await;
+        };
         let capabilities = engine.descriptor().capabilities;
         if !capabilities.deploy {
             return Ok(());
         }
         let credentials = self.providers.credentials(&view).await?;
-        // Whatever the provider finds, it has looked no earlier than this.
+        // The time before the call: the inventory is no older than this.
         let now = self.clock.now();
         if capabilities.inventory
             && let Ok(found) = engine.inventory(&credentials, self.providers.installation).await
         {
             self.compare(&view, &*engine, &credentials, found, now, term).await?;
         }
-        for orphan in self.of(id) {
-            self.take_down(&*engine, &credentials, &orphan, term).await?;
+        for orphan in self.orphans_of(id) {
+            self.delete_if_requested(&*engine, &credentials, &orphan, term).await?;
         }
         Ok(())
     }
 
-    /// Orphans that are reached through that provisioner.
-    fn of(&self, id: ProvisionerId) -> impl Iterator<Item = OrphanView> {
+    /// The orphans of a provisioner.
+    fn orphans_of(&self, id: ProvisionerId) -> impl Iterator<Item = OrphanView> {
         self.catalog.orphans(Scope::All).into_iter().filter(move |view| view.orphan.record.provisioner == id)
     }
 
-    /// What is to go, and cannot since nobody can ask the provider, says so.
-    async fn cannot_sweep(&self, id: ProvisionerId, term: Term) -> Result<(), StoreError> {
-        for view in self.of(id) {
-            self.tell(&view, Some(EngineError::NotOffered.reason()), term).await?;
+    /// Records that requested deletions cannot be done, since the engine is not offered.
+    async fn record_not_offered(&self, id: ProvisionerId, term: Term) -> Result<(), StoreError> {
+        for view in self.orphans_of(id) {
+            self.record_last_error(&view, Some(EngineError::NotOffered.reason()), term).await?;
         }
         Ok(())
     }
 
-    /// Takes what an inventory found into the list, which was begun at `now`.
+    /// Updates the list from an inventory that was started at `now`.
     async fn compare(
         &self,
         provisioner: &ProvisionerView,
@@ -92,35 +94,35 @@ impl OrphanCollector {
         term: Term,
     ) -> Result<(), StoreError> {
         let record = &provisioner.provisioner.record;
-        let mut things: BTreeMap<ClusterId, Vec<ProviderResource>> = BTreeMap::new();
-        for found in found {
-            things.entry(found.cluster).or_default().push(found.resource);
+        let mut resources: BTreeMap<ClusterId, Vec<ProviderResource>> = BTreeMap::new();
+        for item in found {
+            resources.entry(item.cluster).or_default().push(item.resource);
         }
-        for (cluster, things) in &things {
+        for (cluster, resources) in &resources {
             let is_listed = self.catalog.orphan(*cluster).is_some();
             if is_listed || self.catalog.cluster(*cluster).is_some() {
                 continue;
             }
             let tombstone = self.catalog.tombstone(*cluster);
-            if tombstone.as_ref().is_some_and(|tombstone| now - tombstone.at < JUST_LEFT) {
+            if tombstone.as_ref().is_some_and(|tombstone| now - tombstone.at < INVENTORY_LAG) {
                 continue;
             }
-            // Marks can be copied: nobody learns from one what somebody else's cluster was called.
+            // Tags can be copied: the name of a cluster is not disclosed to another organization.
             let tombstone = tombstone.filter(|tombstone| tombstone.organization == record.organization);
             let orphan = Orphan {
                 cluster: *cluster,
                 name: tombstone.map(|tombstone| tombstone.name.to_string()),
                 organization: record.organization,
                 provisioner: record.id,
-                resources: things.iter().cloned().map(|thing| present(thing, now)).collect(),
+                resources: resources.iter().cloned().map(|resource| present(resource, now)).collect(),
                 state: OrphanState::Listed,
                 listed_at: now,
                 seen_at: Some(now),
             };
             self.put(&orphan, None, term).await?;
         }
-        for view in self.of(record.id) {
-            let found = things.remove(&view.orphan.record.cluster).unwrap_or_default();
+        for view in self.orphans_of(record.id) {
+            let found = resources.remove(&view.orphan.record.cluster).unwrap_or_default();
             if self.catalog.cluster(view.orphan.record.cluster).is_none() {
                 self.compare_one(&view, engine, credentials, found, now, term).await?;
             }
@@ -128,8 +130,8 @@ impl OrphanCollector {
         Ok(())
     }
 
-    /// Takes what an inventory found of an orphan into the list. What it does not show may be where it does not look: that is gone only
-    /// when a look for that very thing says so.
+    /// Updates one orphan from an inventory. An inventory may not cover every resource: one that it does not show counts as gone only if
+    /// the engine, asked for this orphan, does not find it either.
     async fn compare_one(
         &self,
         view: &OrphanView,
@@ -140,49 +142,49 @@ impl OrphanCollector {
         term: Term,
     ) -> Result<(), StoreError> {
         let orphan = &view.orphan.record;
-        let mut is_seen = !found.is_empty();
-        let mut rows = Vec::new();
-        let is_found = |row: &ResourceRecord, found: &[ProviderResource]| {
-            found.iter().any(|thing| thing.name == row.resource.name)
+        let mut is_present = !found.is_empty();
+        let mut resources = Vec::new();
+        let is_found = |record: &ResourceRecord, found: &[ProviderResource]| {
+            found.iter().any(|resource| resource.name == record.resource.name)
         };
-        if orphan.resources.iter().any(|row| !is_found(row, &found)) || found.is_empty() {
+        if orphan.resources.iter().any(|record| !is_found(record, &found)) || found.is_empty() {
             match Observation::of(engine.observe(credentials, &self.spec(orphan)).await) {
                 Ok(Observation::Absent) => {}
-                Ok(Observation::Present(seen)) => {
-                    is_seen = true;
-                    for thing in seen.resources {
-                        if found.iter().all(|known| known.name != thing.name) {
-                            found.push(thing);
+                Ok(Observation::Present(observed)) => {
+                    is_present = true;
+                    for resource in observed.resources {
+                        if found.iter().all(|known| known.name != resource.name) {
+                            found.push(resource);
                         }
                     }
                 }
-                Err(_) => rows.extend(orphan.resources.iter().filter(|row| !is_found(row, &found)).cloned()),
+                Err(_) => resources.extend(orphan.resources.iter().filter(|record| !is_found(record, &found)).cloned()),
             }
         }
-        rows.extend(found.into_iter().map(|thing| present(thing, now)));
-        if rows.is_empty() {
+        resources.extend(found.into_iter().map(|resource| present(resource, now)));
+        if resources.is_empty() {
             return if now - orphan.listed_at > UNCERTAIN { self.remove(view, term).await } else { Ok(()) };
         }
-        let is_recent = !is_seen || orphan.seen_at.is_some_and(|at| now - at < SEEN_AGAIN);
-        if is_recent && things_of(&orphan.resources) == things_of(&rows) {
+        let is_recent = !is_present || orphan.seen_at.is_some_and(|at| now - at < SEEN_INTERVAL);
+        if is_recent && sorted(&orphan.resources) == sorted(&resources) {
             return Ok(());
         }
-        let seen_at = if is_seen { Some(now) } else { orphan.seen_at };
-        self.put(&Orphan { resources: rows, seen_at, ..orphan.clone() }, Some(view.orphan.revision), term).await
+        let seen_at = if is_present { Some(now) } else { orphan.seen_at };
+        self.put(&Orphan { resources, seen_at, ..orphan.clone() }, Some(view.orphan.revision), term).await
     }
 
-    /// An orphan in the engine's terms.
+    /// The spec of an orphan, for its engine.
     fn spec(&self, orphan: &Orphan) -> ClusterSpec {
         ClusterSpec {
             tag: self.providers.tag(orphan.cluster),
             name: orphan.name.clone().unwrap_or_default(),
             parameters: crate::secret::SecretMap::new(),
-            known: orphan.resources.iter().map(|row| row.resource.clone()).collect(),
+            known: orphan.resources.iter().map(|record| record.resource.clone()).collect(),
         }
     }
 
-    /// Sees that an orphan goes, if it is to go.
-    async fn take_down(
+    /// Deletes an orphan at its provider, if that was requested.
+    async fn delete_if_requested(
         &self,
         engine: &dyn Engine,
         credentials: &ProviderCredentials,
@@ -191,7 +193,7 @@ impl OrphanCollector {
     ) -> Result<(), StoreError> {
         let orphan = &view.orphan.record;
         if self.catalog.cluster(orphan.cluster).is_some() {
-            // Listed when its cluster was not known yet. What a cluster is made of is no orphan, whoever asked for its end.
+            // It was listed before its cluster was known. Resources of an existing cluster are never deleted as orphans.
             return self.remove(view, term).await;
         }
         if !matches!(orphan.state, OrphanState::Deleting { .. }) {
@@ -212,28 +214,33 @@ impl OrphanCollector {
             }
             Err(error) => Err(error),
         };
-        let trouble = match result {
+        let last_error = match result {
             Ok(()) | Err(EngineError::Missing) => None,
             Err(error) => Some(error.reason()),
         };
-        self.tell(view, trouble, term).await
+        self.record_last_error(view, last_error, term).await
     }
 
-    /// Says why something that is to go is not gone yet.
-    async fn tell(&self, view: &OrphanView, trouble: Option<Reason>, term: Term) -> Result<(), StoreError> {
+    /// Records why an orphan is not deleted yet.
+    async fn record_last_error(
+        &self,
+        view: &OrphanView,
+        last_error: Option<Reason>,
+        term: Term,
+    ) -> Result<(), StoreError> {
         let orphan = &view.orphan.record;
         let OrphanState::Deleting { by, since, last_error: before } = &orphan.state else { return Ok(()) };
-        let trouble = trouble.map(|trouble| trouble.or_first(before.as_ref()));
-        if trouble == *before {
+        let last_error = last_error.map(|error| error.or_first(before.as_ref()));
+        if last_error == *before {
             return Ok(());
         }
-        let state = OrphanState::Deleting { by: *by, since: *since, last_error: trouble };
+        let state = OrphanState::Deleting { by: *by, since: *since, last_error };
         self.put(&Orphan { state, ..orphan.clone() }, Some(view.orphan.revision), term).await
     }
 
-    /// Stores an orphan; if somebody else has changed it meanwhile, the next sweep looks again.
-    async fn put(&self, orphan: &Orphan, seen: Option<Revision>, term: Term) -> Result<(), StoreError> {
-        match self.store.put(orphan, seen, Some(term)).await {
+    /// Stores an orphan. A conflict is ignored: the next sweep compares again.
+    async fn put(&self, orphan: &Orphan, expected: Option<Revision>, term: Term) -> Result<(), StoreError> {
+        match self.store.put(orphan, expected, Some(term)).await {
             Ok(_) | Err(StoreError::Conflict | StoreError::Missing | StoreError::Dangling { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -247,11 +254,11 @@ impl OrphanCollector {
     }
 }
 
-const fn present(thing: ProviderResource, now: DateTime<Utc>) -> ResourceRecord {
-    ResourceRecord { resource: thing, state: RecordState::Present, since: now }
+const fn present(resource: ProviderResource, now: DateTime<Utc>) -> ResourceRecord {
+    ResourceRecord { resource, state: RecordState::Present, since: now }
 }
 
-/// The things without their order, which providers do not promise.
-fn things_of(rows: &[ResourceRecord]) -> BTreeMap<&ResourceRef, Option<&str>> {
-    rows.iter().map(|row| (&row.resource.name, row.resource.provider_id.as_deref())).collect()
+/// Names and ids of resources, sorted: providers do not promise an order.
+fn sorted(records: &[ResourceRecord]) -> BTreeMap<&ResourceRef, Option<&str>> {
+    records.iter().map(|record| (&record.resource.name, record.resource.provider_id.as_deref())).collect()
 }

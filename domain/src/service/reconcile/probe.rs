@@ -1,4 +1,4 @@
-//! Looking at clusters that were attached: nothing is done to them, and what was seen is all there is to know.
+//! Probing attached clusters, which are only observed.
 
 use chrono::{DateTime, Utc};
 
@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Looks at one attached cluster and stores what has changed.
-    pub(super) async fn look_at(&self, view: &ClusterView, term: Term) -> Result<Outcome, StoreError> {
+    /// Probes one attached cluster and stores the status if it changed.
+    pub(super) async fn probe_attached(&self, view: &ClusterView, term: Term) -> Result<Outcome, StoreError> {
         let cluster = &view.cluster.record;
         let kubeconfig = if cluster.has_kubeconfig { self.store.kubeconfig(cluster.id).await? } else { None };
         let Some(kubeconfig) = kubeconfig else { return Ok(Outcome::after(Requeue::Never)) };
@@ -27,14 +27,14 @@ impl Reconciler {
         let mut written = None;
         if observed.is_some() {
             let work = ClusterCommit { observed, term: Some(term), ..ClusterCommit::default() };
-            // What was seen with a kubeconfig that was replaced meanwhile is not true any more.
+            // A result is invalid if the kubeconfig was replaced meanwhile.
             let record = RecordChange::Keep(Some(view.cluster.revision));
             written = Some(self.store.commit(cluster.id, record, work).await?);
         }
         Ok(Outcome { requeue: Requeue::Quiet, silent, unchanged_at, written, deadline: None })
     }
 
-    /// Notes when clusters were last observed whose observed status did not change.
+    /// Stores when clusters whose status did not change were last observed.
     ///
     /// # Errors
     /// `NotLeader`, `Unavailable`.
