@@ -1,4 +1,4 @@
-//! What is shown of a cluster: what is stored of it and what was last seen, put together.
+//! The displayed status of a cluster, computed from what is stored and what was last observed.
 
 use chrono::{DateTime, Utc};
 
@@ -8,39 +8,39 @@ use crate::{
     reason::{Reason, ReasonCode},
 };
 
-/// A cluster's state as it is shown: phase, reason, times. A pure function of what is stored and the last look.
+/// A cluster's status as it is displayed: phase, reason, time. A pure function of the stored record and the observed status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisplayStatus {
     /// The phase.
     pub phase: Phase,
-    /// What is the matter, if anything is.
+    /// The reason code, if there is a problem.
     pub code: Option<ReasonCode>,
-    /// Why, in plain words.
+    /// Why, as text for people.
     pub reason: String,
     /// When the phase last changed.
     pub changed_at: DateTime<Utc>,
 }
 
 impl DisplayStatus {
-    /// How `cluster` stands given what was last seen of it.
+    /// The status of `cluster` with its last observed status.
     #[must_use]
     pub fn of(cluster: &Cluster, observed: Option<&ObservedStatus>) -> Self {
         let changed_at = cluster.changed_at;
         let under_way = |phase, what: &str| {
             let provider = observed.and_then(|observed| observed.provider.as_ref());
-            let code = provider.and_then(ProviderStatus::trouble).map(|trouble| trouble.code);
-            let told = provider.map(ProviderStatus::to_string);
-            let reason = match told.filter(|told| !told.is_empty()) {
-                Some(told) => format!("{what}: {told}"),
+            let code = provider.and_then(ProviderStatus::problem).map(|reason| reason.code);
+            let text = provider.map(ProviderStatus::to_string);
+            let reason = match text.filter(|text| !text.is_empty()) {
+                Some(text) => format!("{what}: {text}"),
                 None => what.to_owned(),
             };
             Self { phase, code, reason, changed_at }
         };
         match &cluster.lifecycle {
             Lifecycle::Deploying => under_way(Phase::Deploying, "the cluster is being made"),
-            // What is attached is ready from the start, but nobody has seen it answer yet.
+            // An attached cluster is ready from the start, but has not been probed yet.
             Lifecycle::Ready => match observed {
-                Some(observed) => Self::seen(cluster, observed),
+                Some(observed) => Self::observed(cluster, observed),
                 None => under_way(Phase::Deploying, "waiting for the first look at the cluster"),
             },
             Lifecycle::Updating => under_way(Phase::Updating, "the cluster is being changed"),
@@ -51,22 +51,22 @@ impl DisplayStatus {
         }
     }
 
-    fn seen(cluster: &Cluster, observed: &ObservedStatus) -> Self {
-        let trouble = observed.provider.as_ref().and_then(|told| told.last_error.as_ref());
-        let reason = match (&observed.probe, trouble) {
+    fn observed(cluster: &Cluster, observed: &ObservedStatus) -> Self {
+        let error = observed.provider.as_ref().and_then(|status| status.last_error.as_ref());
+        let reason = match (&observed.probe, error) {
             (Some(ProbeResult::Reached { version }), None) => format!("the cluster answers, Kubernetes {version}"),
-            (Some(ProbeResult::Reached { version }), Some(trouble)) => {
-                format!("the cluster answers, Kubernetes {version}; its provider does not: {trouble}")
+            (Some(ProbeResult::Reached { version }), Some(error)) => {
+                format!("the cluster answers, Kubernetes {version}; its provider does not: {error}")
             }
             (Some(ProbeResult::Refused { reason, .. } | ProbeResult::NoAnswer { reason, .. }), _) => reason.clone(),
-            (None, Some(trouble)) => trouble.to_string(),
+            (None, Some(error)) => error.to_string(),
             (None, None) => "the provider says that the cluster runs".to_owned(),
         };
         let code = match &observed.probe {
             Some(ProbeResult::Refused { code, .. } | ProbeResult::NoAnswer { code, .. }) => Some(*code),
-            Some(ProbeResult::Reached { .. }) | None => trouble.map(|trouble: &Reason| trouble.code),
+            Some(ProbeResult::Reached { .. }) | None => error.map(|error: &Reason| error.code),
         };
-        // While something was being done to the cluster, that was its phase, whatever looks found.
+        // While an operation was running, the phase was that of the operation, whatever was observed.
         let changed_at = observed.phase_changed_at.max(cluster.changed_at);
         Self { phase: observed.phase, code, reason, changed_at }
     }

@@ -1,10 +1,10 @@
-//! Why an engine did not do what it was asked.
+//! Errors of engines.
 
 use std::time::Duration;
 
 use crate::reason::{Reason, ReasonCode, Responsible};
 
-/// Why an engine did not do what was asked, cut by what can be done about it. Texts name nothing secret.
+/// Why a call to an engine failed, grouped by what can be done about it. Texts contain nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// The engine cannot do this at all.
@@ -13,37 +13,37 @@ pub enum EngineError {
     /// This installation does not offer the engine, or not any more.
     #[error("this installation does not offer the engine")]
     NotOffered,
-    /// The provider answered and will not do it: somebody has to change something first.
+    /// The provider rejected the call: something has to be changed first.
     #[error("{0}")]
     Rejected(Reason),
-    /// The provider does not accept the credentials, or they lack a right.
+    /// The provider does not accept the credentials, or they lack a permission.
     #[error("{0}")]
     Denied(Reason),
-    /// Something else is under way at the provider, which has to end first.
+    /// Another operation is running at the provider and has to end first.
     #[error("the provider is busy: {0}")]
     Busy(String),
-    /// The provider wants fewer calls.
+    /// The provider limits the rate of calls.
     #[error("the provider asks to wait {} s", .retry_after.as_secs())]
     Throttled {
-        /// When to come back.
+        /// When to try again.
         retry_after: Duration,
     },
-    /// The provider did not answer, or answered with nothing that makes sense. The call may have taken effect.
+    /// The provider did not answer, or the answer cannot be read. The call may have taken effect.
     #[error("{0}")]
     Unreachable(Reason),
-    /// The thing itself is not there. A missing project or a refused right is not this.
+    /// The resource itself does not exist. Not for a missing project or permission.
     #[error("it is not there")]
     Missing,
 }
 
 impl EngineError {
-    /// The provider did not answer in a way that tells what has become of the call; `code` says in which.
+    /// The outcome of the call is unknown; `code` says why.
     #[must_use]
     pub fn unreachable(code: ReasonCode, cause: impl Into<String>) -> Self {
         Self::Unreachable(Reason::new(code, cause, Responsible::Provider, "it is tried again by itself"))
     }
 
-    /// The same as a reason for people.
+    /// The error as a reason for people.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
@@ -81,7 +81,7 @@ impl EngineError {
         }
     }
 
-    /// Whether a call that ended so may still take effect, or have taken effect.
+    /// Whether a call that failed with this error may have taken effect, or may still do so.
     #[must_use]
     pub const fn is_uncertain(&self) -> bool {
         matches!(self, Self::Unreachable(_))

@@ -1,6 +1,5 @@
-//! What is observed of clusters: what an engine saw at the provider or why it did not, what a look at the cluster itself found, and what
-//! is shown of both. Facts only: what they lead to is decided in [`cluster::plan`](crate::cluster::plan), and how they are come by is
-//! the ports' matter.
+//! What is observed of clusters: the engine's observation at the provider or its error, the result of probing the cluster itself, and the
+//! displayed status computed from both. Decisions are made in [`cluster::plan`](crate::cluster::plan); the ports do the observing.
 
 mod display;
 mod error;

@@ -1,37 +1,37 @@
-//! What engines see at providers.
+//! What engines observe at providers.
 
 use super::EngineError;
 use crate::{id::ClusterId, ledger::ProviderResource, operation::NetworkPolicy, reason::Reason};
 
-/// How a cluster is at its provider.
+/// The state of a cluster at its provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProvisioningState {
-    /// Some of what deploying makes is not there, and nothing is under way: deploying has to be asked for again.
+    /// Resources that deploying creates are missing, and the provider is not working on it: it has to be deployed again.
     Incomplete,
     /// The provider is working on it.
     Working,
-    /// It runs, and nothing is under way.
+    /// It runs, and the provider is not working on it.
     Running,
-    /// It is being taken down.
+    /// It is being deleted.
     Removing,
-    /// It failed, and the provider does nothing about it.
+    /// It failed, and the provider does not repair it.
     Broken(Reason),
 }
 
-/// What a look through an engine found.
+/// What an engine observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
-    /// The provider was read, and nothing there carries the ownership tag.
+    /// The provider was read, and no resource has the ownership tag.
     Absent,
-    /// Something is there.
+    /// There are resources.
     Present(ObservedCluster),
 }
 
 impl Observation {
-    /// What an engine's answer says. That the provider does not have the cluster is an answer, whichever way the engine says so.
+    /// The observation in an engine's answer. [`EngineError::Missing`] is an observation too: the provider does not have the cluster.
     ///
     /// # Errors
-    /// Every error of the engine but [`EngineError::Missing`].
+    /// Every error of the engine except [`EngineError::Missing`].
     pub fn of(answer: Result<Self, EngineError>) -> Result<Self, EngineError> {
         match answer {
             Err(EngineError::Missing) => Ok(Self::Absent),
@@ -40,28 +40,28 @@ impl Observation {
     }
 }
 
-/// What was seen of a cluster at its provider.
+/// What was observed of a cluster at its provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedCluster {
-    /// How it is.
+    /// Its state.
     pub state: ProvisioningState,
-    /// How far what is under way is, in percent.
+    /// Progress of what the provider is doing, in percent.
     pub progress: Option<u8>,
-    /// How many nodes it has.
+    /// The number of nodes.
     pub node_count: Option<u32>,
     /// Its network policy.
     pub network_policy: Option<NetworkPolicy>,
-    /// What the provider says about it, for people; may be empty.
+    /// The provider's message for people; may be empty.
     pub message: String,
-    /// Everything that carries the ownership tag, the whole of it, and what has lost it; see [`Engine`](crate::port::engine::Engine).
+    /// All resources with the ownership tag, and known ones that have lost it; see [`Engine`](crate::port::engine::Engine).
     pub resources: Vec<ProviderResource>,
 }
 
-/// Something at a provider that carries the ownership tag of this installation, as an inventory finds it.
+/// A resource with the ownership tag of this installation, as found by an inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InventoryItem {
-    /// The cluster it was made for.
+    /// The cluster it was created for.
     pub cluster: ClusterId,
-    /// The thing.
+    /// The resource.
     pub resource: ProviderResource,
 }

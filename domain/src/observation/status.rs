@@ -1,4 +1,4 @@
-//! What was last seen of a cluster.
+//! What was last observed of a cluster.
 
 use std::fmt;
 
@@ -12,33 +12,33 @@ use crate::{
     reason::{Reason, ReasonCode},
 };
 
-/// The outcome of one look at a cluster's API server.
+/// The result of probing a cluster's API server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum ProbeResult {
-    /// It answered, and accepted us.
+    /// It answered and granted access.
     Reached {
-        /// What it calls its version: `v1.37.2`.
+        /// The version it reports: `v1.37.2`.
         version: String,
     },
-    /// Something answered and refused us: credentials, certificate, or it is not Kubernetes.
+    /// The answer was a refusal: credentials, certificate, or it is not Kubernetes.
     Refused {
-        /// Why.
+        /// The reason code.
         code: ReasonCode,
-        /// Why, in plain words.
+        /// Why, as text for people.
         reason: String,
     },
     /// Nothing answered: connection refused, time-out, name not found.
     NoAnswer {
-        /// Why.
+        /// The reason code.
         code: ReasonCode,
-        /// Why, in plain words.
+        /// Why, as text for people.
         reason: String,
     },
 }
 
 impl ProbeResult {
-    /// The phase this makes of a cluster that nothing is being done to.
+    /// The phase of a cluster without a running operation.
     #[must_use]
     pub const fn phase(&self) -> Phase {
         match self {
@@ -49,79 +49,83 @@ impl ProbeResult {
     }
 }
 
-/// What its provider said of a cluster when it was last asked.
+/// A cluster's status at its provider, as last observed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderStatus {
-    /// How far what is under way is, in percent.
+    /// Progress of what the provider is doing, in percent.
     pub progress: Option<u8>,
-    /// How many nodes it has.
+    /// The number of nodes.
     pub node_count: Option<u32>,
     /// Its network policy.
     pub network_policy: Option<NetworkPolicy>,
-    /// What the provider says about it, for people; may be empty.
+    /// The provider's message for people; may be empty.
     pub message: String,
-    /// Why the provider could not be asked the last time; what it said before is kept.
+    /// Why the provider could not be observed the last time. The other fields keep their previous values.
     pub last_error: Option<Reason>,
-    /// Why it has not accepted what it is asked for; it is asked again.
+    /// Why the provider rejected the last call, which is retried.
     pub last_rejection: Option<Reason>,
 }
 
 impl ProviderStatus {
-    /// What is the matter with it, if anything.
+    /// The current problem, if any.
     #[must_use]
-    pub fn trouble(&self) -> Option<&Reason> {
+    pub fn problem(&self) -> Option<&Reason> {
         self.last_error.as_ref().or(self.last_rejection.as_ref())
     }
 }
 
-/// For people: what it says, or why it says nothing or does not do what it is asked for.
+/// For people: the provider's message, or the current problem.
 impl fmt::Display for ProviderStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.trouble() {
-            Some(trouble) => trouble.fmt(f),
+        match self.problem() {
+            Some(reason) => reason.fmt(f),
             None => f.write_str(&self.message),
         }
     }
 }
 
-/// What is known of a cluster from looking at it and asking its provider. Replaced only when something other than its age changed.
+/// The observed status of a cluster: the last probe and the status at its provider. Replaced only when something other than its age
+/// changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedStatus {
     /// The cluster.
     pub cluster: ClusterId,
-    /// What the last look at its API found; `None` while there is no kubeconfig.
+    /// The result of the last probe of its API; `None` while there is no kubeconfig.
     pub probe: Option<ProbeResult>,
-    /// What its provider said; `None` for a cluster that was attached.
+    /// The status at its provider; `None` for an attached cluster.
     pub provider: Option<ProviderStatus>,
-    /// The version it told when it last answered, kept while it is silent.
+    /// The version it reported when it last answered; kept while it does not answer.
     pub version: Option<String>,
-    /// The phase this makes of a cluster that nothing is being done to.
+    /// The phase of a cluster without a running operation.
     pub phase: Phase,
-    /// When `phase` last became what it is.
+    /// When `phase` last changed.
     pub phase_changed_at: DateTime<Utc>,
-    /// When the look was made that found this first. Later looks that found the same only move the age.
+    /// When this status was first observed. Later observations with the same result only update the age.
     pub at: DateTime<Utc>,
 }
 
 impl ObservedStatus {
-    /// Whether only its schedule leads to the next look, and not that somebody wants to know: the cluster or its provider did not answer,
-    /// or the provider asked to be left alone for a while.
+    /// Whether the next observation waits for its schedule even if a client asks for a fresh status: the cluster or its provider did not
+    /// answer, or the provider rejected the last call or limits their rate.
     #[must_use]
     pub fn keeps_its_schedule(&self) -> bool {
         matches!(self.probe, Some(ProbeResult::NoAnswer { .. }))
-            || self.provider.as_ref().is_some_and(|it| it.last_error.is_some() || it.last_rejection.is_some())
+            || self
+                .provider
+                .as_ref()
+                .is_some_and(|status| status.last_error.is_some() || status.last_rejection.is_some())
     }
 
-    /// What is known after a look, if that is different from what was known.
+    /// The status after an observation, if it differs from the one before.
     #[must_use]
     pub fn after(
         before: Option<&Self>,
         cluster: ClusterId,
         probe: Option<ProbeResult>,
-        told: Option<ProviderStatus>,
+        provider: Option<ProviderStatus>,
         now: DateTime<Utc>,
     ) -> Option<Self> {
-        if before.is_some_and(|before| before.probe == probe && before.provider == told) {
+        if before.is_some_and(|before| before.probe == probe && before.provider == provider) {
             return None;
         }
         let version = match &probe {
@@ -130,16 +134,16 @@ impl ObservedStatus {
                 before.and_then(|before| before.version.clone())
             }
         };
-        let asked_in_vain = told.as_ref().is_some_and(|told| told.last_error.is_some());
+        let provider_failed = provider.as_ref().is_some_and(|provider| provider.last_error.is_some());
         let phase = match &probe {
             Some(probe) => probe.phase(),
-            None if asked_in_vain => Phase::Unknown,
+            None if provider_failed => Phase::Unknown,
             None => Phase::Ready,
         };
         let phase_changed_at = match before {
             Some(before) if before.phase == phase => before.phase_changed_at,
             _ => now,
         };
-        Some(Self { cluster, probe, provider: told, version, phase, phase_changed_at, at: now })
+        Some(Self { cluster, probe, provider, version, phase, phase_changed_at, at: now })
     }
 }
