@@ -1,4 +1,4 @@
-//! Engines: the code that drives one kind of provider.
+//! Engines: the drivers for providers, one for each kind.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,111 +15,112 @@ use crate::{
     secret::{SecretMap, SecretValue},
 };
 
-/// What an engine can do with a cluster it has made; API and console offer nothing else.
+/// What an engine can do. The API and the console offer nothing else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent yes or no, named for its reader")]
 pub struct Capabilities {
-    /// Makes clusters at a provider; otherwise it attaches clusters made elsewhere.
+    /// Deploys clusters at a provider. Otherwise it attaches existing clusters.
     pub deploy: bool,
     /// Changes the number of nodes.
     pub resize: bool,
-    /// Switches network policy.
+    /// Sets the network policy.
     pub set_network_policy: bool,
-    /// Tells progress in percent.
+    /// Reports progress in percent.
     pub progress: bool,
-    /// Lists everything at the provider that carries our ownership tag.
+    /// Lists every resource at the provider with our ownership tag.
     pub inventory: bool,
 }
 
-/// What an engine is: its name, what it asks for, what it can do.
+/// Describes an engine: name, parameters, capabilities.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineDescriptor {
-    /// The name of 2018: `kqueen.engines.ManualEngine`.
+    /// The name, as in KQueen of 2018: `kqueen.engines.ManualEngine`.
     pub name: &'static str,
-    /// The name for people.
+    /// The display name.
     pub verbose_name: &'static str,
-    /// What a provisioner of this engine is described by.
+    /// The parameters of a provisioner.
     pub provisioner: ParameterSchema,
-    /// What a cluster of this engine is described by.
+    /// The parameters of a cluster.
     pub cluster: ParameterSchema,
-    /// What it can do.
+    /// Its capabilities.
     pub capabilities: Capabilities,
 }
 
-/// A provider with the credentials to use it.
+/// The credentials to call a provider.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProviderCredentials {
-    /// The provisioner they are from.
+    /// The provisioner they belong to.
     pub provisioner: ProvisionerId,
     /// Its parameters, secrets included.
     pub parameters: SecretMap,
 }
 
-/// A cluster as an engine is asked for it. Every call about one cluster carries the same ownership tag and makes the same names of it.
+/// A cluster, as passed to an engine. Every call for one cluster has the same ownership tag and uses the same resource names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClusterSpec {
-    /// Goes onto everything that is made; nothing without it is touched.
+    /// Set on every resource that is created. Resources without it are not touched.
     pub tag: OwnershipTag,
-    /// What people call it. Not unique; not for names at the provider.
+    /// Its display name. Not unique; not used for names at the provider.
     pub name: String,
-    /// The engine's cluster parameters, secrets included; empty where only the ownership tag is known, for an orphan.
+    /// The engine's cluster parameters, secrets included. Empty for an orphan, of which only the ownership tag is known.
     pub parameters: SecretMap,
-    /// What was made so far, as far as we know.
+    /// The known resources that were created so far.
     pub known: Vec<ProviderResource>,
 }
 
-/// Drives one kind of provider.
+/// The driver for one kind of provider.
 ///
-/// - Calls start something and return; none waits for a cloud to finish. Each ends within half a minute.
+/// - Calls start work at the provider and return; none waits until it is done. Each ends within half a minute.
 /// - `check`, `observe`, `kubeconfig` and `inventory` change nothing at the provider and may be repeated at any time.
-/// - `deploy`, `resize`, `set_network_policy` and `destroy` may be repeated: what is there already, or gone already, is success.
-///   `deploy` makes what is missing of what [`Engine::makes`] names, and nothing else.
-/// - Only what carries the spec's ownership tag is adopted, changed or deleted. A name that something else has taken is `Rejected`.
-/// - What is not seen is taken for gone. So a look is for everything the spec knows, where that is, also when the credentials lead
-///   elsewhere by now; one that does not reach there is `Denied` or `Rejected`. What the spec knows by the provider's id and is there under
-///   that id without the ownership tag is told among the things all the same, of a cluster that is `Broken` for that reason; when nothing
-///   else is left, `destroy` is `Rejected` for it. An inventory is of where the credentials lead now, and proves the end of nothing.
+/// - `deploy`, `resize`, `set_network_policy` and `destroy` are idempotent: what already exists, or is already gone, is a success.
+///   `deploy` creates the missing resources among those that [`Engine::makes`] names, and no others.
+/// - Only resources with the spec's ownership tag are adopted, changed or deleted. A name taken by another resource is `Rejected`.
+/// - A resource that `observe` does not return is taken to be gone. So `observe` looks for all known resources of the spec where they were
+///   created, even if the credentials point elsewhere by now; if it has no access there, it is `Denied` or `Rejected`. A known resource
+///   that still exists under its provider id but has lost the ownership tag is returned as well, and the cluster is `Broken` for that
+///   reason; when nothing else is left, `destroy` is `Rejected` for it. An inventory covers only where the credentials point now, and
+///   never proves that a resource is gone.
 /// - A call that took effect in part, or may have, is [`EngineError::Unreachable`], never `Rejected`, `Denied` or `Busy`: those, like
-///   `Throttled` and `Missing`, are taken as proof that nothing was made. One that took no effect for certain is not `Unreachable`.
-/// - The causes of errors are ours and the same whenever the matter is the same: no ids of requests, no times. What differs with every
-///   answer belongs into a reason's `words`.
+///   `Throttled` and `Missing`, are taken as proof that nothing was created. A call that certainly had no effect is not `Unreachable`.
+/// - The cause of an error is our text, and identical for identical errors: no request ids, no times. What differs between answers belongs
+///   into its `provider_message`.
 /// - `check` ends within 10 s; a provider that has not answered by then is `Unreachable`.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Engine: Send + Sync {
-    /// What the engine is.
+    /// Describes the engine.
     fn descriptor(&self) -> &EngineDescriptor;
     /// Whether a provisioner's parameters (secrets included) are accepted by the provider, and what is missing if not.
     async fn check(&self, parameters: &SecretMap) -> Result<(), EngineError>;
-    /// Names of what `deploy` makes, in the order in which it is made: the same for the same spec.
+    /// The resources that `deploy` creates, in the order of creation: the same for the same spec.
     fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ResourceRef>;
-    /// How the cluster is at its provider. A provider that does not have it is `Absent`, not an error.
+    /// The state of the cluster at its provider. `Absent`, not an error, if the provider does not have it.
     async fn observe(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Observation, EngineError>;
-    /// Begins to make the cluster, or carries on where something is missing.
+    /// Starts deploying the cluster, or creates what is missing.
     async fn deploy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError>;
-    /// Begins to change the number of nodes.
+    /// Starts changing the number of nodes.
     async fn resize(
         &self,
         credentials: &ProviderCredentials,
         spec: &ClusterSpec,
         node_count: u32,
     ) -> Result<(), EngineError>;
-    /// Begins to switch network policy.
+    /// Starts changing the network policy.
     async fn set_network_policy(
         &self,
         credentials: &ProviderCredentials,
         spec: &ClusterSpec,
         policy: &NetworkPolicy,
     ) -> Result<(), EngineError>;
-    /// Begins to take down everything that carries the ownership tag.
+    /// Starts deleting every resource with the ownership tag.
     async fn destroy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError>;
-    /// The kubeconfig of a cluster that runs, as the provider has it: parsed and checked by the caller.
+    /// The kubeconfig of a running cluster, from the provider. The caller parses and checks it.
     async fn kubeconfig(
         &self,
         credentials: &ProviderCredentials,
         spec: &ClusterSpec,
     ) -> Result<SecretValue, EngineError>;
-    /// Everything that carries an ownership tag of this installation, of whichever cluster.
+    /// Every resource with an ownership tag of this installation, of any cluster.
     async fn inventory(
         &self,
         credentials: &ProviderCredentials,
@@ -139,7 +140,7 @@ impl EngineRegistry {
         self
     }
 
-    /// Only the engines named in `whitelist`. Names may be short (`ManualEngine`) or whole.
+    /// Only the engines named in `whitelist`. Names may be short (`ManualEngine`) or full.
     #[must_use]
     pub fn limited_to(mut self, whitelist: &[String]) -> Self {
         self.0.retain(|name, _| {
@@ -148,13 +149,13 @@ impl EngineRegistry {
         self
     }
 
-    /// The engine of that name.
+    /// The engine with that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<dyn Engine>> {
         self.0.get(name)
     }
 
-    /// What each engine is, in the order of their names.
+    /// The descriptors of the engines, sorted by name.
     pub fn descriptors(&self) -> impl Iterator<Item = &EngineDescriptor> {
         self.0.values().map(|engine| engine.descriptor())
     }

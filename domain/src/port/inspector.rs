@@ -10,10 +10,10 @@ use crate::{
     secret::Kubeconfig,
 };
 
-/// Why a live view cannot be given. Every message is for people and names nothing secret.
+/// Why a live cluster cannot be read. Messages are for people and contain nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InspectError {
-    /// Something answered and refused us, or is not Kubernetes.
+    /// The answer was a refusal, or not from Kubernetes.
     #[error("{0}")]
     Refused(String),
     /// Nothing answered: connection refused, name not found, address not allowed.
@@ -26,17 +26,17 @@ pub enum InspectError {
 
 /// Reads a live Kubernetes API with a stored kubeconfig.
 ///
-/// - Runs no command, reads no file and uses no proxy that a kubeconfig or our environment names.
-/// - Connects to no address the installation denies, checked on the resolved address.
-/// - Every method ends within a bounded time, however the peer behaves.
+/// - Runs no command, reads no file and uses no proxy named in a kubeconfig or in our environment.
+/// - Does not connect to addresses that the installation denies; the resolved address is checked.
+/// - Every method returns within a bounded time, whatever the peer does.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ClusterInspector: Send + Sync {
-    /// One cheap look: does it answer, does it accept us, which version is it? A failed look is an outcome too.
+    /// A cheap probe: does it answer, does it grant access, which version is it? A failed probe is a result, not an error.
     async fn probe(&self, kubeconfig: &Kubeconfig) -> ProbeResult;
-    /// What runs in the cluster, as far as it says so `within` that time. A kind that may not be read, or is late, is named in `errors`
-    /// and does not fail the rest.
+    /// What runs in the cluster, as far as it answers `within` that time. Kinds that may not be read, or are late, are listed in `errors`
+    /// and do not fail the rest.
     async fn status(&self, kubeconfig: &Kubeconfig, within: Duration) -> Result<ClusterStatus, InspectError>;
-    /// The same as a graph.
+    /// The same, as a graph.
     async fn topology(&self, kubeconfig: &Kubeconfig, within: Duration) -> Result<Topology, InspectError>;
 }

@@ -1,4 +1,4 @@
-//! What the domain needs from outside: one file per port, with the trait, its error and its contract as docs.
+//! The ports of the domain: one file each, with the trait, its error and the documented contract.
 
 pub mod clock;
 pub mod engine;
@@ -8,5 +8,5 @@ pub mod password;
 pub mod store;
 pub mod token;
 
-/// The library error that rides along inside a port's error.
+/// The source of a port's error: the error of a library.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -5,26 +5,26 @@ use chrono::{DateTime, Utc};
 use super::BoxError;
 use crate::id::UserId;
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claims {
-    /// Whom it was issued to.
+    /// The user it was issued to.
     pub identity: UserId,
-    /// The user's generation of tokens when it was issued; it ends when the user's number moves on.
+    /// The user's token generation when it was issued. The token is invalid once the user's generation changes.
     pub generation: u64,
     /// When it was issued.
     pub issued_at: DateTime<Utc>,
-    /// When it ends by itself.
+    /// When it expires.
     pub expires_at: DateTime<Utc>,
 }
 
 /// Why a token is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// Not a token of ours: malformed, other algorithm, wrong signature.
+    /// Not one of our tokens: malformed, another algorithm, wrong signature.
     #[error("the token is not valid")]
     Invalid,
-    /// It was one, and has ended.
+    /// It has expired.
     #[error("the token has expired")]
     Expired,
     /// It cannot be signed.
@@ -35,15 +35,15 @@ pub enum TokenError {
 /// Signs and checks tokens.
 ///
 /// - A token signed by another key, or by no key, is `Invalid`; a token past `expires_at` is `Expired`.
-/// - Pure computation of some microseconds; callers may call it on the runtime.
+/// - Pure computation of a few microseconds: may be called on the runtime.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait TokenSigner: Send + Sync {
-    /// The token's text.
+    /// Signs a token.
     ///
     /// # Errors
     /// [`TokenError::Signing`].
     fn sign(&self, claims: &Claims) -> Result<String, TokenError>;
-    /// What `token` says.
+    /// Verifies `token` and returns its claims.
     ///
     /// # Errors
     /// [`TokenError::Invalid`], [`TokenError::Expired`].

@@ -1,4 +1,4 @@
-//! Storage of clusters, of what was last observed of them, and of what is done to them.
+//! Storage of clusters, their observed status and their operations.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -22,36 +22,36 @@ use crate::{
 pub struct ClusterSecrets {
     /// Its kubeconfig.
     pub kubeconfig: SecretUpdate<Kubeconfig>,
-    /// `metadata` with its secret parts.
+    /// `metadata` including its secret parts.
     pub metadata: SecretUpdate<SecretDocument>,
 }
 
 /// What is written together with a cluster, in the same transaction.
 #[derive(Debug, Clone, Default)]
 pub struct ClusterCommit {
-    /// Operations, each with the revision it was read at, or `None` for a new one. `Conflict` when one has changed meanwhile.
+    /// Operations, each with the revision it was read at, or `None` for a new one. `Conflict` if one was changed meanwhile.
     pub operations: Vec<(Operation, Option<Revision>)>,
-    /// Old operations that are not kept any longer.
+    /// Old operations to delete.
     pub forgotten: Vec<OperationId>,
-    /// The ledger with the revision it was read at, or `None` if there was none. `Conflict` when it has changed meanwhile. With a record
-    /// that is deleted it is only compared, and goes as well.
+    /// The ledger with the revision it was read at, or `None` if there was none. `Conflict` if it was changed meanwhile. If the record is
+    /// deleted, the ledger is only checked, and deleted as well.
     pub ledger: Option<(Ledger, Option<Revision>)>,
-    /// What is known from looking at it.
+    /// The observed status.
     pub observed: Option<ObservedStatus>,
-    /// New entries of its timeline, in the order in which it happened.
+    /// New timeline events, in order.
     pub timeline: Vec<TimelineEvent>,
-    /// What becomes an orphan when the cluster leaves.
+    /// The orphan that remains when the cluster is deleted.
     pub orphan: Option<Orphan>,
-    /// What is remembered of a cluster that leaves.
+    /// The tombstone of a deleted cluster.
     pub tombstone: Option<Tombstone>,
-    /// The write is refused, as `NotLeader`, if this term has ended. `None` for what people ask for.
+    /// The write fails with `NotLeader` if this term has ended. `None` for requests of clients.
     pub term: Option<Term>,
 }
 
-/// What happens to a cluster's own record in a [`ClusterCommit`]'s transaction.
+/// The change of the cluster's record in the transaction of a [`ClusterCommit`].
 #[derive(Debug, Clone)]
 pub enum RecordChange {
-    /// It is not touched; it must be there, and with a revision it must not have changed since.
+    /// It is not changed. It must exist and, with a revision, must not have changed since.
     Keep(Option<Revision>),
     /// It is replaced.
     Put(Box<Cluster>, ClusterSecrets, Revision),
@@ -62,17 +62,17 @@ pub enum RecordChange {
 /// Part of a timeline, newest first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TimelinePage {
-    /// The entries.
+    /// The events.
     pub entries: Vec<TimelineEvent>,
     /// Where the next page begins, if there is more.
     pub next: Option<String>,
 }
 
-/// Stores clusters, what was last seen of them, and what is done to them.
+/// Stores clusters, their observed status and their operations.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ClusterStore: Send + Sync {
-    /// Stores a new cluster, with the operation that makes it. `Dangling{organization, owner, provisioner}`.
+    /// Stores a new cluster, with the operation that deploys it. `Dangling{organization, owner, provisioner}`.
     async fn create(
         &self,
         cluster: &Cluster,
@@ -80,8 +80,8 @@ pub trait ClusterStore: Send + Sync {
         work: ClusterCommit,
         claim: Option<IdempotencyRecord>,
     ) -> Result<Creation<Cluster>, StoreError>;
-    /// The cluster that the claim's caller made with its key within a day before, with the hash of that request; so that a repeated
-    /// request is answered as the first was, whatever has changed since.
+    /// The cluster that the same caller created with the same key within the last day, and the hash of that request. A repeated request
+    /// is answered like the first, whatever has changed since.
     async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Cluster, [u8; 32])>, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Provisioner and organization never change.
     async fn update(
@@ -90,23 +90,23 @@ pub trait ClusterStore: Send + Sync {
         secrets: ClusterSecrets,
         expected: Revision,
     ) -> Result<Revision, StoreError>;
-    /// Writes what belongs to a cluster, all of it or nothing. `Missing`, `Conflict`, `NotLeader`. The revision is that of everything
-    /// that was written.
+    /// Writes a cluster's records in one transaction. `Missing`, `Conflict`, `NotLeader`. Returns the revision of everything that was
+    /// written.
     async fn commit(&self, id: ClusterId, record: RecordChange, work: ClusterCommit) -> Result<Revision, StoreError>;
-    /// Its kubeconfig, if it has one.
+    /// The kubeconfig, if there is one.
     async fn kubeconfig(&self, id: ClusterId) -> Result<Option<Kubeconfig>, StoreError>;
-    /// `metadata` with its secret parts, if it has any.
+    /// `metadata` including its secret parts, if there are any.
     async fn metadata(&self, id: ClusterId) -> Result<Option<SecretDocument>, StoreError>;
-    /// What was made for it, if anything was.
+    /// The ledger, if there is one.
     async fn ledger(&self, id: ClusterId) -> Result<Option<Versioned<Ledger>>, StoreError>;
-    /// Up to `limit` entries of its timeline, newest first, from where an earlier page ended. Also of a cluster that is gone.
+    /// Up to `limit` timeline events, newest first, from the end of an earlier page. Also for a deleted cluster.
     async fn timeline(&self, id: ClusterId, from: Option<String>, limit: usize) -> Result<TimelinePage, StoreError>;
-    /// Forgets all but the newest `keep` entries of a timeline.
+    /// Deletes all but the newest `keep` events of a timeline.
     async fn prune_timeline(&self, id: ClusterId, keep: usize) -> Result<(), StoreError>;
-    /// Forgets clusters that left before `before`, with their operations and timelines; how many.
+    /// Deletes the tombstones from before `before`, with the operations and timelines of those clusters. Returns how many.
     async fn forget_tombstones(&self, before: DateTime<Utc>) -> Result<usize, StoreError>;
-    /// Notes, in few writes, when clusters were last observed whose observed status did not change. Older times than those known are
-    /// ignored; clusters that are gone are skipped. `NotLeader`.
+    /// Stores, in few writes, when clusters whose status did not change were last observed. Times older than the stored ones are ignored,
+    /// deleted clusters are skipped. `NotLeader`.
     async fn record_observation_times(
         &self,
         observed_at: Vec<(ClusterId, DateTime<Utc>)>,

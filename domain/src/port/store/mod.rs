@@ -1,15 +1,14 @@
 //! Storage of the domain's records, one trait per kind of record.
 //!
-//! What every implementation promises:
-//! - A write that returned `Ok` survives the end of the process at any later moment, and the [`Catalog`](crate::catalog::Catalog)
-//!   that the store feeds already shows it.
+//! Guarantees of every implementation:
+//! - A write that returned `Ok` is durable, and the [`Catalog`](crate::catalog::Catalog) that the store feeds already shows it.
 //! - Each write is one transaction: record, secrets, uniqueness and references change together or not at all.
-//! - `update` and `delete` succeed only if `expected` is still the newest revision, else [`StoreError::Conflict`]; of two racing
-//!   writes one wins.
-//! - Usernames, e-mail addresses (capitals do not tell them apart) and namespaces are unique, under concurrent writers too.
-//! - What a record refers to exists when it is written ([`StoreError::Dangling`]), and nothing that is referred to can be deleted
-//!   ([`StoreError::InUse`]): an organization by its users, provisioners and clusters, a user by what it owns, a provisioner by its
-//!   clusters and by the orphans that wait for somebody to decide.
+//! - `update` and `delete` succeed only if `expected` is still the newest revision, else [`StoreError::Conflict`]; of two concurrent
+//!   writes exactly one succeeds.
+//! - User names, e-mail addresses (case-insensitive) and namespaces are unique, also under concurrent writes.
+//! - What a record refers to exists when the record is written ([`StoreError::Dangling`]), and a record that others refer to cannot be
+//!   deleted ([`StoreError::InUse`]): an organization by its users, provisioners and clusters, a user by what it owns, a provisioner by its
+//!   clusters and undecided orphans.
 //! - Secrets are sealed with authenticated encryption bound to the record they belong to.
 
 mod barrier;
@@ -39,13 +38,13 @@ pub use self::{
 use super::BoxError;
 use crate::{id::UserId, revision::Revision};
 
-/// Why storage did not do what was asked.
+/// Errors of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such record.
+    /// The record does not exist.
     #[error("there is no such record")]
     Missing,
-    /// The record has changed since it was read; read again and decide again.
+    /// The record has changed since it was read: read and decide again.
     #[error("the record was changed meanwhile")]
     Conflict,
     /// A value that must be unique is in use: `username`, `email`, `namespace`.
@@ -54,27 +53,27 @@ pub enum StoreError {
         /// Which value.
         field: &'static str,
     },
-    /// Something refers to the record that was to be deleted or moved.
+    /// Other records refer to the record that was to be deleted or moved.
     #[error("the record is in use")]
     InUse,
-    /// Something the record refers to is not there: `organization`, `owner`, `provisioner`.
+    /// A record that this one refers to does not exist: `organization`, `owner`, `provisioner`.
     #[error("{field} refers to something that is not there")]
     Dangling {
         /// Which reference.
         field: &'static str,
     },
-    /// The store cannot be reached or does not accept writes; trying later may help.
+    /// The store cannot be reached or does not accept writes. Retrying may help.
     #[error("the store is not available")]
     Unavailable(#[source] BoxError),
     /// The write carried a [`Term`](crate::port::leader::Term) that has ended: another replica leads.
     #[error("another replica leads")]
     NotLeader,
-    /// What is stored cannot be read: damaged, of a newer format, or sealed with a key we do not have.
+    /// A stored record cannot be read: damaged, in a newer format, or sealed with an unknown key.
     #[error("a stored record cannot be read")]
     Unreadable(#[source] BoxError),
 }
 
-/// What to do with a secret that belongs to a record.
+/// How to change a secret of a record.
 #[derive(Clone, Default)]
 pub enum SecretUpdate<T> {
     /// Leave it as it is.
@@ -103,25 +102,25 @@ impl<T> From<Option<T>> for SecretUpdate<T> {
     }
 }
 
-/// Asks that a creation be done once, however often it is requested.
+/// An idempotency key with its request: makes the creation happen once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyRecord {
-    /// Who asks; keys of different users are different.
+    /// The caller. Keys of different users are independent.
     pub caller: UserId,
-    /// The key the client chose, at most 255 bytes.
+    /// The key of the client, at most 255 bytes.
     pub key: String,
-    /// A hash of the request, to notice a key used for something else.
+    /// A hash of the request, to detect a key that is reused for another request.
     pub fingerprint: [u8; 32],
-    /// When it was asked; a claim is forgotten a day later.
+    /// When it was requested. The record expires a day later.
     pub at: DateTime<Utc>,
 }
 
-/// What became of a creation with or without a [`IdempotencyRecord`].
+/// The result of a creation, with or without an [`IdempotencyRecord`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Creation<T> {
     /// The record was created.
     New(Revision),
-    /// The claim's key was used before.
+    /// The key was used before.
     Repeated {
         /// The record as it was created then.
         first: T,

@@ -22,8 +22,8 @@ pub trait ProvisionerStore: Send + Sync {
         secrets: SecretUpdate<SecretDocument>,
         claim: Option<IdempotencyRecord>,
     ) -> Result<Creation<Provisioner>, StoreError>;
-    /// The provisioner that the claim's caller made with its key within a day before, with the hash of that request; so that a repeated
-    /// request is answered as the first was, whatever has changed since.
+    /// The provisioner that the same caller created with the same key within the last day, and the hash of that request. A repeated
+    /// request is answered like the first, whatever has changed since.
     async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Provisioner, [u8; 32])>, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Engine and organization never change.
     async fn update(
@@ -32,10 +32,10 @@ pub trait ProvisionerStore: Send + Sync {
         secrets: SecretUpdate<SecretDocument>,
         expected: Revision,
     ) -> Result<Revision, StoreError>;
-    /// Replaces what the last check found; does not touch the provisioner's revision. `Missing`, `NotLeader`.
+    /// Replaces the result of the last background check. Does not change the provisioner's revision. `Missing`, `NotLeader`.
     async fn record_check(&self, checked: &Checked, term: Term) -> Result<(), StoreError>;
     /// Deletes one with its secrets. `Missing`, `Conflict`, `InUse`.
     async fn delete(&self, id: ProvisionerId, expected: Revision) -> Result<(), StoreError>;
-    /// `parameters` with their secret parts, if they have any.
+    /// `parameters` including their secret parts, if there are any.
     async fn secrets(&self, id: ProvisionerId) -> Result<Option<SecretDocument>, StoreError>;
 }

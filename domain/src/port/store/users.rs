@@ -15,7 +15,7 @@ use crate::{
 pub struct UserSecrets {
     /// The password's hash.
     pub password: SecretUpdate<PasswordHash>,
-    /// `metadata` with its secret parts.
+    /// `metadata` including its secret parts.
     pub metadata: SecretUpdate<SecretDocument>,
 }
 
@@ -25,10 +25,10 @@ pub struct UserSecrets {
 pub trait UserStore: Send + Sync {
     /// Stores a new user. `Taken{username}`, `Taken{email}`, `Dangling{organization}`.
     async fn create(&self, user: &User, secrets: UserSecrets) -> Result<Revision, StoreError>;
-    /// Replaces one. `Missing`, `Conflict`, `Taken`, `Dangling{organization}`; `InUse` when a user who owns things changes organization.
+    /// Replaces one. `Missing`, `Conflict`, `Taken`, `Dangling{organization}`; `InUse` if a user who owns objects changes organization.
     ///
-    /// `beside` is another user whom the decision depends on: if that one is no longer at its expected revision, it is a `Conflict` as well. Of two
-    /// writes that depend on each other's user one wins.
+    /// `beside` is another user on whom the decision depends: it is a `Conflict` as well if that user's revision has changed. Of two writes
+    /// that depend on each other's user exactly one succeeds.
     async fn update(
         &self,
         user: &User,
@@ -41,6 +41,6 @@ pub trait UserStore: Send + Sync {
     -> Result<(), StoreError>;
     /// The hash of the user's password, if there is one.
     async fn password_hash(&self, id: UserId) -> Result<Option<PasswordHash>, StoreError>;
-    /// `metadata` with its secret parts, if it has any.
+    /// `metadata` including its secret parts, if there are any.
     async fn metadata(&self, id: UserId) -> Result<Option<SecretDocument>, StoreError>;
 }
