@@ -1,4 +1,4 @@
-//! What the store tells the catalog: records that were written, and ids of records that were deleted.
+//! Changes from the store to the catalog: records that were written, and ids of records that were deleted.
 
 use chrono::{DateTime, Utc};
 
@@ -19,7 +19,7 @@ use crate::{
     user::User,
 };
 
-/// One committed change, in the order of commits.
+/// One committed change.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
@@ -32,7 +32,7 @@ pub enum Change {
     Deleted(RecordId),
 }
 
-/// A record of any kind the catalog holds.
+/// A record of any kind in the catalog.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     /// An organization.
@@ -47,18 +47,18 @@ pub enum Record {
     Cluster(Versioned<Cluster>),
     /// The observed status of a cluster.
     ObservedStatus(ObservedStatus),
-    /// When clusters were last observed whose status has not changed. Times older than those known are ignored. They are deleted together
-    /// with their clusters.
+    /// When clusters whose status has not changed were last observed. Times older than the known ones are ignored. They are deleted with
+    /// their clusters.
     ObservedAt(Vec<(ClusterId, DateTime<Utc>)>),
     /// An operation.
     Operation(Versioned<Operation>),
     /// An orphan.
     Orphan(Versioned<Orphan>),
-    /// What is remembered for a while of a deleted cluster.
+    /// The tombstone of a deleted cluster, kept for a while.
     Tombstone(Tombstone),
 }
 
-/// The id of a record that can be deleted by itself.
+/// The id of a record that can be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordId {
     /// An organization.
@@ -73,28 +73,28 @@ pub enum RecordId {
     ObservedStatus(ClusterId),
     /// An operation.
     Operation(OperationId),
-    /// An orphan, by the cluster it was or would have been.
+    /// An orphan, by the id of its cluster.
     Orphan(ClusterId),
     /// The tombstone of that cluster.
     Tombstone(ClusterId),
 }
 
-/// What a kind of record does in the catalog. Each has a file of its own, and one line in [`Record::put_into`].
+/// A kind of record in the catalog. Each is implemented in its own file and dispatched in [`Record::put_into`].
 pub(super) trait Kind {
-    /// Shows the record in place of an earlier one. What subscribers are told has changed, if anything.
+    /// Adds the record or replaces an earlier one. Returns the subject of the change event, if any.
     fn put(self, tables: &mut Tables) -> Option<Subject>;
-    /// Adds the record to a snapshot, where records of all kinds come in any order.
+    /// Adds the record to a snapshot. Records of all kinds arrive in any order.
     fn load(self, snapshot: &mut SnapshotBuilder);
 }
 
-/// A kind of which single records are deleted. Each has one line in [`RecordId::delete_from`].
+/// A kind whose records can be deleted one by one. Dispatched in [`RecordId::delete_from`].
 pub(super) trait Deletable: Kind {
     type Id;
-    /// Stops showing a record. What subscribers are told was deleted, if anything, and whose it was.
+    /// Removes the record. Returns subject and tenant of the change event, if any.
     fn delete(id: Self::Id, tables: &mut Tables) -> Option<(Subject, Tenant)>;
 }
 
-/// Where records go.
+/// What records are put into: the tables or a snapshot.
 pub(super) trait Target {
     fn accept(&mut self, record: impl Kind) -> Option<Subject>;
 }
@@ -113,7 +113,7 @@ impl Target for SnapshotBuilder {
 }
 
 impl Record {
-    /// Hands the record to `target` as what it is.
+    /// Puts the record into `target`, by its kind.
     pub(super) fn put_into(self, target: &mut impl Target) -> Option<Subject> {
         match self {
             Self::Organization(record) => target.accept(record),
@@ -131,7 +131,7 @@ impl Record {
 }
 
 impl RecordId {
-    /// Deletes the record from `tables` as what it is.
+    /// Deletes the record from `tables`, by its kind.
     pub(super) fn delete_from(self, tables: &mut Tables) -> Option<(Subject, Tenant)> {
         match self {
             Self::Organization(id) => Versioned::<Organization>::delete(id, tables),

@@ -1,4 +1,4 @@
-//! Clusters, what was last observed of them, and when.
+//! Clusters, their observed status, and when they were last observed.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -27,25 +27,25 @@ use crate::{
     revision::{Revision, Versioned},
 };
 
-/// A cluster, its provisioner and owner, and what was last observed of it.
+/// A cluster with its provisioner, owner and observed status.
 #[derive(Debug, Clone)]
 pub struct ClusterView {
     /// The cluster.
     pub cluster: Arc<Stored<Cluster>>,
-    /// The organization it lives in.
+    /// Its organization.
     pub organization: Option<Arc<Stored<Organization>>>,
     /// Its provisioner.
     pub provisioner: Option<ProvisionerView>,
     /// Its owner.
     pub owner: Option<UserView>,
-    /// What was last observed of it.
+    /// Its observed status.
     pub observed: Option<Arc<ObservedStatus>>,
     /// When it was last observed.
     pub observed_at: Option<DateTime<Utc>>,
 }
 
 impl ClusterView {
-    /// How the cluster stands.
+    /// The status to display.
     #[must_use]
     pub fn display_status(&self) -> DisplayStatus {
         DisplayStatus::of(&self.cluster.record, self.observed.as_deref())
@@ -57,24 +57,24 @@ impl ClusterView {
         self.observed.as_ref().is_some_and(|observed| observed.keeps_its_schedule())
     }
 
-    /// What its provider said of it when it was last asked.
+    /// The status at its provider, as last observed.
     #[must_use]
     pub fn provider_status(&self) -> Option<&ProviderStatus> {
         self.observed.as_ref()?.provider.as_ref()
     }
 
-    /// How far a cluster in that phase is, in percent, given what its engine can do if it is offered; `None` where that cannot be
-    /// told.
+    /// Progress of a cluster in that phase, in percent. `capabilities` are those of its engine, if offered. `None` if the progress is
+    /// unknown.
     #[must_use]
     pub fn progress(&self, phase: Phase, capabilities: Option<Capabilities>) -> Option<u8> {
         let under_way = matches!(phase, Phase::Deploying | Phase::Updating | Phase::Destroying);
         match capabilities {
             _ if phase == Phase::Ready => Some(100),
-            // What is attached is whole from the start; nothing is made that could be half done.
+            // An attached cluster is complete from the start.
             Some(capabilities) if !capabilities.deploy => Some(100),
             Some(capabilities) if capabilities.progress && under_way => Some(match self.provider_status() {
                 Some(ProviderStatus { progress: Some(progress), .. }) => *progress,
-                // The provider has made it and is at rest; what is left is ours.
+                // The provider is done; the rest is up to us.
                 Some(ProviderStatus { node_count: Some(_), .. }) if phase == Phase::Deploying => 99,
                 Some(_) | None => 0,
             }),
@@ -86,7 +86,7 @@ impl ClusterView {
 /// Clusters per phase and engine.
 pub type ClusterCounts = BTreeMap<(Phase, String), usize>;
 
-/// What was last observed of a cluster, and when: the time moves on also when nothing else does.
+/// The observed status of a cluster and when it was last observed. The time changes also when the status does not.
 #[derive(Default)]
 pub(super) struct ClusterObservation {
     status: Option<Arc<ObservedStatus>>,
@@ -104,7 +104,7 @@ impl ClusterObservation {
     }
 }
 
-/// Clusters of a snapshot and observations of them, until all have arrived.
+/// Clusters of a snapshot and their observations, until all have arrived.
 #[derive(Default)]
 pub(super) struct LoadedClusters {
     records: Vec<Versioned<Cluster>>,
@@ -112,7 +112,7 @@ pub(super) struct LoadedClusters {
 }
 
 impl LoadedClusters {
-    /// The tables have the provisioners already.
+    /// Requires that the tables already contain the provisioners.
     pub(super) fn fill(mut self, tables: &mut Tables) {
         for cluster in self.records {
             let observation = self.observations.remove(&cluster.value.id).unwrap_or_default();
@@ -163,7 +163,7 @@ impl Kind for ObservedStatus {
 impl Deletable for ObservedStatus {
     type Id = ClusterId;
 
-    /// It is deleted together with its cluster, of which subscribers are told.
+    /// It is deleted with its cluster, for which subscribers get an event.
     fn delete(id: ClusterId, tables: &mut Tables) -> Option<(Subject, Tenant)> {
         if let Some(observation) = tables.clusters.extra_mut(id.uuid()) {
             *observation = ClusterObservation::default();
@@ -173,7 +173,7 @@ impl Deletable for ObservedStatus {
     }
 }
 
-/// When clusters were last observed whose status has not changed. Subscribers hear nothing of that.
+/// When clusters whose status has not changed were last observed. Subscribers get no event.
 impl Kind for Vec<(ClusterId, DateTime<Utc>)> {
     fn put(self, tables: &mut Tables) -> Option<Subject> {
         for (cluster, at) in self {
@@ -221,7 +221,7 @@ impl Tables {
         }
     }
 
-    /// Sorts and filters the clusters of a provisioner by this name and engine from now on.
+    /// Updates the provisioner's name and engine, by which its clusters are sorted and filtered.
     pub(super) fn set_provisioner_of_clusters(&mut self, id: ProvisionerId, name: &Arc<str>, engine: &Arc<str>) {
         let mut has_changed = false;
         self.clusters.for_each_mut(|cluster| {
@@ -232,12 +232,12 @@ impl Tables {
             }
         });
         if has_changed {
-            self.clusters.sort_again(Sort::Provisioner);
-            self.clusters.sort_again(Sort::Engine);
+            self.clusters.resort(Sort::Provisioner);
+            self.clusters.resort(Sort::Engine);
         }
     }
 
-    /// Sorts and filters a cluster by its state as it is observed now.
+    /// Updates the state by which a cluster is sorted and filtered.
     fn set_cluster_state(&mut self, id: ClusterId) {
         let Some(row) = self.clusters.row(id.uuid()) else { return };
         let phase = DisplayStatus::of(&row.stored.record, row.extra.status.as_deref()).phase;
@@ -258,7 +258,7 @@ impl Tables {
 }
 
 impl Catalog {
-    /// A cluster with what an answer nests.
+    /// A cluster with the objects nested in an answer.
     #[must_use]
     pub fn cluster(&self, id: ClusterId) -> Option<ClusterView> {
         let tables = self.read();
@@ -266,7 +266,7 @@ impl Catalog {
         Some(tables.cluster_view(row))
     }
 
-    /// The revision a cluster is shown at.
+    /// The revision of a cluster in the catalog.
     #[must_use]
     pub fn cluster_revision(&self, id: ClusterId) -> Option<Revision> {
         Some(self.read().clusters.get(id.uuid())?.revision)
@@ -279,13 +279,13 @@ impl Catalog {
         tables.clusters.page(query, |row| tables.cluster_view(row))
     }
 
-    /// Every cluster with when it was last observed: for whoever observes them all, at the start and after a gap.
+    /// Every cluster with the time it was last observed. For the reconciler, at the start and after a gap in the changes.
     #[must_use]
     pub fn observation_times(&self) -> Vec<(ClusterId, Option<DateTime<Utc>>)> {
         self.read().clusters.rows_in(Scope::All).map(|row| (row.stored.record.id, row.extra.at)).collect()
     }
 
-    /// Clusters that something is being done to.
+    /// Clusters with a running operation.
     #[must_use]
     pub fn busy_clusters(&self) -> Vec<ClusterId> {
         let tables = self.read();
@@ -293,11 +293,11 @@ impl Catalog {
         busy.map(|row| row.stored.record.id).collect()
     }
 
-    /// Clusters counted.
+    /// Numbers of clusters.
     #[must_use]
     pub fn cluster_counts(&self) -> ClusterCounts {
         let tables = self.read();
-        // There are a handful of combinations, and tens of thousands of rows in the order they lie in memory.
+        // There are few combinations, but tens of thousands of rows, read in memory order.
         let mut counted: Vec<((&str, &str), ProvisionerId, usize)> = Vec::new();
         for row in tables.clusters.rows() {
             let key = (row.state, &*row.engine);
@@ -307,7 +307,7 @@ impl Catalog {
             }
         }
         let phase = |name: &str| Phase::ALL.into_iter().find(|phase| phase.as_str() == name);
-        // Rows have the engine's name in lower case; its provisioner has it as it is written.
+        // Rows contain the engine's name in lower case; the provisioner has the original.
         let engine = |provisioner: ProvisionerId| {
             tables.provisioners.get(provisioner.uuid()).map(|entry| entry.record.engine.to_string()).unwrap_or_default()
         };

@@ -1,10 +1,10 @@
-//! The read model: everything that lists and single views show, in memory, in the orders lists ask for.
+//! The read model: everything that lists and single views show, in memory, sorted for lists.
 //!
-//! The store feeds it with every committed change and nothing else does. It holds no secret and no kubeconfig. A page costs time in
-//! proportion to the page, not to what is stored, unless a filter has to search every name.
+//! Only the store feeds it, with every committed change. It contains no secrets and no kubeconfigs. The time for a page is proportional to
+//! the page, not to the number of records, unless a filter has to search every name.
 //!
-//! Each kind of record has a file of its own: how it is put and deleted, what lists sort and filter it by, its view, and the questions
-//! about it. `change` leads from a change to its kind; `table`, `order` and `names` are the same for all kinds that have lists.
+//! Each kind of record has its own file: how it is put and deleted, what lists sort and filter by, its view, and its queries. `change`
+//! dispatches a change to its kind; `table`, `order` and `names` are shared by all kinds with lists.
 
 mod change;
 mod clusters;
@@ -54,7 +54,7 @@ use crate::{
 struct Tables {
     organizations: Table<Organization, ()>,
     users: Table<User, ()>,
-    /// Users by the names they log in with.
+    /// Users by user name.
     usernames: HashMap<Box<str>, UserId>,
     provisioners: Table<Provisioner, ProvisionerChecks>,
     clusters: Table<Cluster, ClusterObservation>,
@@ -63,10 +63,10 @@ struct Tables {
     tombstones: Tombstones,
 }
 
-/// The read model. Cheap to share; a lock is held for microseconds and never over I/O.
+/// The read model. Cheap to share; locks are held for microseconds and never during I/O.
 #[derive(Default)]
 pub struct Catalog {
-    /// Of a kind that is cheap to read for threads that all read: every request does, several times.
+    /// Sharded, since every request reads it several times, from all threads.
     tables: ShardedLock<Tables>,
     subscribers: RwLock<Vec<Arc<dyn Subscriber>>>,
 }
@@ -78,18 +78,18 @@ impl Catalog {
         Self::default()
     }
 
-    /// Tells `subscriber` of every change from now on.
+    /// Notifies `subscriber` of every change from now on.
     pub fn subscribe(&self, subscriber: Arc<dyn Subscriber>) {
         self.subscribers.write().unwrap_or_else(PoisonError::into_inner).push(subscriber);
     }
 
-    /// Shows `changes` with the revisions they were committed at, all at once. Called by one task at a time, in the order of commits.
+    /// Applies `changes` with their commit revisions, atomically for readers. Called by one task at a time, in commit order.
     pub fn apply(&self, changes: Vec<(Revision, Change)>) {
         let events: Vec<ChangeEvent> = {
             let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
             let pending: Vec<_> =
                 changes.into_iter().filter_map(|(revision, change)| tables.apply(revision, change)).collect();
-            // Whose an operation was, on a cluster that was deleted in the same transaction, may be known only at the end of that.
+            // The tenant of an operation may be known only once all changes of the transaction are applied: if it deletes the cluster.
             pending.into_iter().filter_map(|event| event.complete(&tables)).collect()
         };
         if !events.is_empty() {
@@ -97,18 +97,18 @@ impl Catalog {
         }
     }
 
-    /// Forgets everything and shows the snapshot instead: at the start, and after a gap in the feed.
+    /// Replaces everything with the snapshot: at the start, and after a gap in the changes.
     pub fn replace(&self, snapshot: SnapshotBuilder) {
         let tables = snapshot.into_tables();
         let former = std::mem::replace(&mut *self.tables.write().unwrap_or_else(PoisonError::into_inner), tables);
         self.notify(|subscriber| subscriber.replaced());
-        // Taking down tens of thousands of rows takes a while, in which nobody who reads need wait.
+        // Dropping tens of thousands of rows takes a while: not under the lock.
         drop(former);
     }
 
-    fn notify(&self, of: impl Fn(&dyn Subscriber)) {
+    fn notify(&self, call: impl Fn(&dyn Subscriber)) {
         for subscriber in self.subscribers.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            of(&**subscriber);
+            call(&**subscriber);
         }
     }
 
@@ -118,7 +118,7 @@ impl Catalog {
 }
 
 impl Tables {
-    /// Shows one change. What subscribers are to be told of it, if anything.
+    /// Applies one change. Returns its change event, if any.
     fn apply(&mut self, revision: Revision, change: Change) -> Option<PendingEvent> {
         let (subject, deleted, tenant) = match change {
             Change::Put(record) => {

@@ -1,5 +1,5 @@
-//! The names of all rows as one text: a filter that has to search every name reads it from end to end, instead of going to fifty
-//! thousand starts in memory.
+//! The names of all rows in one contiguous text: a filter that searches every name reads it sequentially, instead of tens of thousands of
+//! separate allocations.
 
 use std::{
     collections::VecDeque,
@@ -8,26 +8,26 @@ use std::{
 
 use memchr::memmem::Finder;
 
-/// What ends a name. No name contains it: names are one line.
+/// Terminates each name. No name contains it: names have one line.
 const END: u8 = b'\n';
 
-/// For how many filters the matches are cached, until a name changes: of those who turn pages, or ask again every few seconds.
+/// For how many filters the matches are cached until a name changes: for clients that page through a list or poll it.
 const CACHED: usize = 16;
 
 /// A search and its matches.
 type CachedSearch = (Box<[u8]>, Arc<SlotSet>);
 
-/// Names in lower case with the slots of their rows.
+/// Names in lower case, with the slots of their rows.
 pub(super) struct Names {
     text: Vec<u8>,
-    /// Where each name begins, in rising order, and the slot of its row.
+    /// The start of each name, ascending, and the slot of its row.
     starts: Vec<(u32, u32)>,
     slots: usize,
     cache: Mutex<VecDeque<CachedSearch>>,
 }
 
 impl Names {
-    /// The names of these rows, of which `slots` is above every slot.
+    /// The names of these rows. Every slot is less than `slots`.
     pub(super) fn of<'r>(rows: impl Iterator<Item = (u32, &'r str)>, slots: usize) -> Self {
         let (mut text, mut starts) = (Vec::new(), Vec::new());
         for (slot, name) in rows {
@@ -38,7 +38,7 @@ impl Names {
         Self { text, starts, slots, cache: Mutex::default() }
     }
 
-    /// The slots of names that contain what `finder` looks for.
+    /// The slots of names that contain the needle of `finder`.
     pub(super) fn matching(&self, finder: &Finder<'_>) -> Arc<SlotSet> {
         let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let cached = cache().iter().find(|(needle, _)| **needle == *finder.needle()).map(|(_, slots)| slots.clone());
@@ -60,7 +60,7 @@ impl Names {
         let mut from = 0;
         while let Some(offset) = self.text.get(from..).and_then(|rest| finder.find(rest)) {
             let at = from + offset;
-            // The name is the last that begins at or before the match; the search goes on with the one after it.
+            // The matching name is the last one that starts at or before the match. The search continues with the next name.
             let mut slot = None;
             while let Some((_, next)) = starts.next_if(|(begin, _)| *begin as usize <= at) {
                 slot = Some(*next);
@@ -82,12 +82,12 @@ impl SlotSet {
         }
     }
 
-    /// How many there are.
+    /// The number of slots in the set.
     pub(super) fn len(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Whether the slot is in it.
+    /// Whether the slot is in the set.
     pub(super) fn has(&self, slot: u32) -> bool {
         self.0.get(slot as usize / 64).is_some_and(|word| word & (1 << (slot % 64)) != 0)
     }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_by_any_part_of_it() {
+    fn names_are_found_by_any_substring() {
         assert_eq!(matching("prod"), [3, 70]);
         assert_eq!(matching("x"), [0]);
         assert_eq!(matching("ging"), [5]);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_reaches_over_the_end_of_a_name() {
+    fn no_match_spans_two_names() {
         assert_eq!(matching("1\nx"), [0; 0]);
         assert_eq!(matching("\n"), [0; 0]);
     }

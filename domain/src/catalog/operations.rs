@@ -1,4 +1,4 @@
-//! Operations, by id and by the cluster they are done to.
+//! Operations, by id and by cluster.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,23 +18,23 @@ use crate::{
     revision::Versioned,
 };
 
-/// An operation and the cluster it is done to.
+/// An operation, with facts about its cluster.
 #[derive(Debug, Clone)]
 pub struct OperationView {
     /// The operation.
     pub operation: Arc<Stored<Operation>>,
     /// The organization of its cluster.
     pub organization: OrganizationId,
-    /// Who owns, or owned, its cluster.
+    /// The owner of its cluster, which may be deleted.
     pub owner: UserId,
-    /// What its cluster is, or was, called.
+    /// The name of its cluster, which may be deleted.
     pub cluster_name: ResourceName,
 }
 
 #[derive(Default)]
 pub(super) struct Operations {
     by_id: HashMap<OperationId, Arc<Stored<Operation>>>,
-    /// In the order they were requested.
+    /// In the order of requests.
     by_cluster: HashMap<ClusterId, Vec<(DateTime<Utc>, OperationId)>>,
 }
 
@@ -74,7 +74,7 @@ impl Kind for Versioned<Operation> {
 impl Deletable for Versioned<Operation> {
     type Id = OperationId;
 
-    /// Operations are deleted when there are many, or long after their cluster: that is no event.
+    /// Operations are deleted when there are many, or long after their cluster. Subscribers get no event.
     fn delete(id: OperationId, tables: &mut Tables) -> Option<(Subject, Tenant)> {
         tables.operations.remove(id);
         None
@@ -82,7 +82,7 @@ impl Deletable for Versioned<Operation> {
 }
 
 impl Tables {
-    /// The tenant and the name of a cluster that is there or was deleted not long ago.
+    /// Tenant and name of a cluster that exists or was recently deleted.
     fn known_cluster(&self, cluster: ClusterId) -> Option<(Tenant, &ResourceName)> {
         match self.clusters.get(cluster.uuid()) {
             Some(entry) => Some((super::clusters::tenant(&entry.record), &entry.record.name)),
@@ -110,7 +110,7 @@ impl Catalog {
         tables.operations.by_id.get(&id).and_then(|operation| tables.operation_view(operation))
     }
 
-    /// The operations of a cluster that is there or was deleted not long ago, newest first.
+    /// The operations of a cluster that exists or was recently deleted, newest first.
     #[must_use]
     pub fn operations_of(&self, cluster: ClusterId) -> Vec<OperationView> {
         let tables = self.read();

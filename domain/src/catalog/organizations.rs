@@ -1,4 +1,4 @@
-//! Organizations: the tenants everything else belongs to.
+//! Organizations: the tenants that everything else belongs to.
 
 use std::sync::Arc;
 
@@ -89,7 +89,7 @@ impl Catalog {
         self.read().organizations.len(Scope::All)
     }
 
-    /// Up to `limit` users, provisioners and clusters of an organization, which keep it from being deleted.
+    /// Up to `limit` users, provisioners and clusters of an organization, which prevent its deletion.
     #[must_use]
     pub fn remaining_in_organization(&self, id: OrganizationId, limit: usize) -> Vec<Remaining> {
         let tables = self.read();

@@ -1,4 +1,4 @@
-//! Orphans: what may be left at providers without a cluster of ours.
+//! Orphans: resources that may remain at providers without a cluster record.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,21 +18,21 @@ use crate::{
     revision::Versioned,
 };
 
-/// An orphan and the provisioner it can be reached through.
+/// An orphan, with its organization and provisioner.
 #[derive(Debug, Clone)]
 pub struct OrphanView {
     /// The orphan.
     pub orphan: Arc<Stored<Orphan>>,
-    /// The organization it belongs to.
+    /// Its organization.
     pub organization: Option<Arc<Stored<Organization>>>,
-    /// Its provisioner, unless that is gone.
+    /// Its provisioner, unless that was deleted.
     pub provisioner: Option<ProvisionerView>,
 }
 
-/// By the cluster they were or would have been.
+/// By the id of their cluster.
 pub(super) type Orphans = BTreeMap<ClusterId, Arc<Stored<Orphan>>>;
 
-/// Subscribers hear nothing of orphans.
+/// Subscribers get no events of orphans.
 impl Kind for Versioned<Orphan> {
     fn put(self, tables: &mut Tables) -> Option<Subject> {
         put(&mut tables.orphans, self);
@@ -58,7 +58,7 @@ fn put(orphans: &mut Orphans, Versioned { value, revision }: Versioned<Orphan>) 
 }
 
 impl Tables {
-    /// Undecided orphans, which keep a provisioner from being deleted.
+    /// Undecided orphans, which prevent the deletion of a provisioner.
     pub(super) fn remaining_orphans(&self, provisioner: ProvisionerId) -> impl Iterator<Item = Remaining> {
         let undecided = self.orphans.values().map(|entry| &entry.record).filter(move |orphan| {
             orphan.provisioner == provisioner && !matches!(orphan.state, OrphanState::Ignored { .. })

@@ -1,5 +1,4 @@
-//! Provisioners and their checks: the one that is stored with the record and the last one in the background. The newer of the two is
-//! shown.
+//! Provisioners and their checks: the one stored with the record and the last one in the background. The newer one is shown.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,12 +24,12 @@ use crate::{
     revision::{Revision, Versioned},
 };
 
-/// A provisioner and its owner.
+/// A provisioner, with its organization and owner.
 #[derive(Debug, Clone)]
 pub struct ProvisionerView {
     /// The provisioner.
     pub provisioner: Arc<Stored<Provisioner>>,
-    /// The organization it lives in.
+    /// Its organization.
     pub organization: Option<Arc<Stored<Organization>>>,
     /// Its owner.
     pub owner: Option<UserView>,
@@ -39,11 +38,11 @@ pub struct ProvisionerView {
 /// Provisioners per phase and engine.
 pub type ProvisionerCounts = BTreeMap<(ProvisionerPhase, String), usize>;
 
-/// Both checks of a provisioner, whichever is shown.
+/// Both checks of a provisioner.
 pub(super) struct ProvisionerChecks {
-    /// Stored with the record: made when somebody changed it.
-    own: Check,
-    own_changed_at: DateTime<Utc>,
+    /// Stored with the record: made when its parameters were set.
+    stored_check: Check,
+    stored_changed_at: DateTime<Utc>,
     background: Option<Checked>,
 }
 
@@ -71,7 +70,7 @@ impl Kind for Versioned<Provisioner> {
         let (name, engine) = (row.provisioner.clone(), row.engine.clone());
         let is_as_in_clusters = match tables.provisioners.row(id.uuid()) {
             Some(old) => old.provisioner == name && old.engine == engine,
-            // Clusters without a provisioner have no text there and come first: mostly there are none, and no cluster need be searched.
+            // Clusters without a provisioner have an empty text there and sort first. Usually there are none, and no search is needed.
             None => tables.clusters.first(Sort::Provisioner).is_none_or(|row| !row.provisioner.is_empty()),
         };
         tables.provisioners.put(row);
@@ -97,12 +96,12 @@ impl Deletable for Versioned<Provisioner> {
 }
 
 impl Kind for Checked {
-    /// Subscribers hear nothing of a check that finds the same as the last one: only the time of it moves.
+    /// Subscribers get no event of a check with the same result as the last one: only its time changes.
     fn put(self, tables: &mut Tables) -> Option<Subject> {
         let id = self.provisioner;
         let Row { stored, extra: checks, .. } = tables.provisioners.row(id.uuid())?;
         let before = stored.clone();
-        let (check, state_changed_at) = (checks.own.clone(), checks.own_changed_at);
+        let (check, state_changed_at) = (checks.stored_check.clone(), checks.stored_changed_at);
         let value = Provisioner { check, state_changed_at, ..before.record.clone() };
         tables.provisioners.put(row(Versioned { value, revision: before.revision }, Some(self)));
         let (before, after) = (&before.record, &tables.provisioners.get(id.uuid())?.record);
@@ -122,7 +121,7 @@ fn row(
     Versioned { mut value, revision }: Versioned<Provisioner>,
     background: Option<Checked>,
 ) -> Row<Provisioner, ProvisionerChecks> {
-    let (own, own_changed_at) = (value.check.clone(), value.state_changed_at);
+    let (stored_check, stored_changed_at) = (value.check.clone(), value.state_changed_at);
     if let Some(checked) = background.as_ref().filter(|checked| checked.check.at > value.check.at) {
         value.check = checked.check.clone();
         value.state_changed_at = checked.state_changed_at;
@@ -137,7 +136,7 @@ fn row(
         name: name.into(),
         engine: value.engine.to_lowercase().into(),
         state: value.check.phase.as_str(),
-        extra: ProvisionerChecks { own, own_changed_at, background },
+        extra: ProvisionerChecks { stored_check, stored_changed_at, background },
         stored: Arc::new(Stored::new(value, revision)),
     }
 }
@@ -165,13 +164,13 @@ impl Tables {
 }
 
 impl Catalog {
-    /// A provisioner with what an answer nests.
+    /// A provisioner with the objects nested in an answer.
     #[must_use]
     pub fn provisioner(&self, id: ProvisionerId) -> Option<ProvisionerView> {
         self.read().provisioner_view(id)
     }
 
-    /// The revision a provisioner is shown at.
+    /// The revision of a provisioner in the catalog.
     #[must_use]
     pub fn provisioner_revision(&self, id: ProvisionerId) -> Option<Revision> {
         Some(self.read().provisioners.get(id.uuid())?.revision)
@@ -184,13 +183,13 @@ impl Catalog {
         tables.provisioners.page(query, |row| tables.provisioner_view_of(row.stored.clone()))
     }
 
-    /// Every provisioner.
+    /// The ids of all provisioners.
     #[must_use]
     pub fn provisioner_ids(&self) -> Vec<ProvisionerId> {
         self.read().provisioners.rows_in(Scope::All).map(|row| row.stored.record.id).collect()
     }
 
-    /// Provisioners counted.
+    /// Numbers of provisioners.
     #[must_use]
     pub fn provisioner_counts(&self) -> ProvisionerCounts {
         let tables = self.read();
@@ -210,7 +209,7 @@ impl Catalog {
         Tally::of(rows.map(|row| (row.owner, row.stored.record.check.phase == ProvisionerPhase::Ready)), visibility)
     }
 
-    /// Up to `limit` clusters and undecided orphans of a provisioner, which keep it from being deleted.
+    /// Up to `limit` clusters and undecided orphans of a provisioner, which prevent its deletion.
     #[must_use]
     pub fn remaining_of_provisioner(&self, id: ProvisionerId, limit: usize) -> Vec<Remaining> {
         let tables = self.read();

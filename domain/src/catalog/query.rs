@@ -1,10 +1,10 @@
-//! What a list is asked: where, which, in which order, which part.
+//! Queries for lists: scope, filter, order and page.
 
 use memchr::memmem::Finder;
 
 use crate::id::{OrganizationId, UserId};
 
-/// Where to look.
+/// Which organizations a query covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// The whole installation.
@@ -24,10 +24,10 @@ pub enum Visibility {
     Nothing,
 }
 
-/// The orders a list can have. Texts are compared without regard to capitals; ties are broken by creation, then id.
+/// The order of a list. Texts are compared case-insensitively; ties are broken by creation time, then id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sort {
-    /// By time of creation, then id.
+    /// By creation time, then id.
     #[default]
     Created = 0,
     /// By name.
@@ -41,51 +41,51 @@ pub enum Sort {
 }
 
 impl Sort {
-    /// Every order, each at the index it is kept at.
+    /// Every order, at its index.
     pub(super) const ALL: [Self; 5] = [Self::Created, Self::Name, Self::Provisioner, Self::Engine, Self::State];
 }
 
-/// Only records that pass all of these. Texts contain what is asked for, without regard to capitals.
+/// A filter: records must meet all conditions. Texts must contain the given text, case-insensitively.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// In the name.
+    /// Text in the name.
     pub name: Option<String>,
-    /// In the provisioner's name.
+    /// Text in the provisioner's name.
     pub provisioner: Option<String>,
-    /// In the engine's name.
+    /// Text in the engine's name.
     pub engine: Option<String>,
-    /// In one of these phases, by the words programs use.
+    /// One of these phases, as in the API.
     pub phases: Option<Vec<&'static str>>,
 }
 
 /// A part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// How many to leave out at the front.
+    /// How many records to skip.
     pub offset: usize,
-    /// How many to give at most.
+    /// How many records to return at most.
     pub limit: usize,
 }
 
-/// A question for a list.
+/// A query for a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
-    /// Where.
+    /// Which organizations.
     pub scope: Scope,
     /// What the caller may see.
     pub visibility: Visibility,
-    /// Which.
+    /// Which records.
     pub filter: Filter,
-    /// In which order.
+    /// The order.
     pub sort: Sort,
-    /// Whether the order is turned around.
+    /// Whether the order is descending.
     pub descending: bool,
-    /// Which part.
+    /// Which part of the list.
     pub window: Window,
 }
 
 impl Query {
-    /// Everything in `scope` in the order of creation.
+    /// Everything in `scope`, in order of creation.
     #[must_use]
     pub fn everything(scope: Scope) -> Self {
         Self {
@@ -99,16 +99,16 @@ impl Query {
     }
 }
 
-/// A part of a list and how long the whole of it is.
+/// A part of a list, and the length of the whole list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The part.
+    /// The records in this part.
     pub items: Vec<T>,
-    /// How many the caller may see that pass the filter.
+    /// How many records match the filter and are visible to the caller.
     pub total: usize,
 }
 
-/// A [`Filter`] prepared for many records, whose texts are in lower case.
+/// A [`Filter`], compiled for many records. Their texts are in lower case.
 pub(super) struct Matcher {
     name: Option<Finder<'static>>,
     provisioner: Option<Finder<'static>>,
@@ -117,7 +117,7 @@ pub(super) struct Matcher {
 }
 
 impl Matcher {
-    /// `None` if the filter lets everything pass.
+    /// `None` if the filter matches everything.
     pub(super) fn of(filter: &Filter) -> Option<Self> {
         let finder = |text: &Option<String>| {
             text.as_ref()
@@ -130,16 +130,16 @@ impl Matcher {
             engine: finder(&filter.engine),
             phases: filter.phases.clone(),
         };
-        (matcher.name.is_some() || !matcher.is_about_names_alone()).then_some(matcher)
+        (matcher.name.is_some() || !matcher.filters_only_names()).then_some(matcher)
     }
 
-    /// What names must contain, if anything.
+    /// The text that names must contain, if any.
     pub(super) const fn name(&self) -> Option<&Finder<'static>> {
         self.name.as_ref()
     }
 
-    /// Whether nothing but names is filtered by.
-    pub(super) const fn is_about_names_alone(&self) -> bool {
+    /// Whether only names are filtered.
+    pub(super) const fn filters_only_names(&self) -> bool {
         self.provisioner.is_none() && self.engine.is_none() && self.phases.is_none()
     }
 
@@ -147,7 +147,7 @@ impl Matcher {
         let passes = |finder: &Option<Finder<'static>>, text: &str| {
             finder.as_ref().is_none_or(|finder| finder.find(text.as_bytes()).is_some())
         };
-        // First: nothing is cheaper to tell.
+        // Phases first: the cheapest check.
         self.phases.as_ref().is_none_or(|phases| phases.contains(&phase))
             && passes(&self.name, name)
             && passes(&self.provisioner, provisioner)

@@ -1,8 +1,8 @@
-//! Everything the catalog is to show, put together anew from the records that are stored.
+//! Builds the tables of the catalog from all stored records.
 
 use super::{Record, Tables, clusters::LoadedClusters, provisioners::LoadedProvisioners};
 
-/// Everything the catalog is to show, put together piece by piece in any order: what is stored is never in memory twice.
+/// Builds the tables of the catalog. Records are added one by one in any order, so that they are never in memory twice.
 #[derive(Default)]
 pub struct SnapshotBuilder {
     pub(super) tables: Tables,
@@ -19,7 +19,7 @@ impl SnapshotBuilder {
     pub(super) fn into_tables(self) -> Tables {
         let mut tables = self.tables;
         self.provisioners.fill(&mut tables);
-        // Clusters are sorted by what their provisioners are called.
+        // Clusters need the names of their provisioners for sorting.
         self.clusters.fill(&mut tables);
         tables.organizations.sort();
         tables.users.sort();

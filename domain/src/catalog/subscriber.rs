@@ -1,4 +1,4 @@
-//! What subscribers are told of changes: the reconciler, which is woken by them, and people who watch.
+//! Change events for subscribers: they trigger the reconciler, and feed the watches of clients.
 
 use super::{Tables, clusters, provisioners, users};
 use crate::{
@@ -6,50 +6,50 @@ use crate::{
     revision::Revision,
 };
 
-/// What has changed.
+/// The subject of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// A cluster, or what is observed of it.
+    /// A cluster or its observed status.
     Cluster(ClusterId),
     /// An operation on a cluster.
     Operation(OperationId, ClusterId),
-    /// A provisioner, or what a check of it found.
+    /// A provisioner or the result of a check.
     Provisioner(ProvisionerId),
-    /// A user. Only for ourselves: it may end what the user watches.
+    /// A user. Internal: the change may end the user's watches.
     User(UserId),
 }
 
-/// One change that was committed, with what decides who may hear of it.
+/// One committed change, with what decides who may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangeEvent {
-    /// The revision it was committed at: the same on every replica. Several changes of one transaction have the same.
+    /// The commit revision, the same on every replica. All changes of one transaction have the same revision.
     pub revision: Revision,
-    /// What has changed.
+    /// The subject of the change.
     pub subject: Subject,
     /// Whether it was deleted.
     pub deleted: bool,
-    /// The organization it lives, or lived, in.
+    /// Its organization.
     pub organization: OrganizationId,
-    /// Who owns, or owned, it.
+    /// Its owner.
     pub owner: UserId,
 }
 
-/// Is told of changes. Called on the task that feeds the catalog, after the catalog shows them: it must not wait.
+/// Receives change events, on the task that feeds the catalog, once the catalog shows the changes. Must not block.
 pub trait Subscriber: Send + Sync {
     /// These changes were committed, in this order.
     fn changed(&self, events: &[ChangeEvent]);
-    /// Changes may have been missed: everything was read anew.
+    /// The whole catalog was replaced; changes may have been missed.
     fn replaced(&self);
 }
 
-/// The organization something belongs to, and its owner: what decides who may hear of it.
+/// Organization and owner of an object, which decide who may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tenant {
     pub(super) organization: OrganizationId,
     pub(super) owner: UserId,
 }
 
-/// A change of which subscribers are told once it is known whose it is.
+/// A change event whose tenant may not be known yet.
 pub(super) struct PendingEvent {
     pub(super) revision: Revision,
     pub(super) subject: Subject,
@@ -58,7 +58,7 @@ pub(super) struct PendingEvent {
 }
 
 impl PendingEvent {
-    /// The event, of changes that `tables` show by now. Of nobody's change nobody is told.
+    /// The event, once `tables` contain all changes. `None` if the tenant is unknown.
     pub(super) fn complete(self, tables: &Tables) -> Option<ChangeEvent> {
         let Self { revision, subject, deleted, tenant } = self;
         let Tenant { organization, owner } = tenant.or_else(|| tables.tenant(subject))?;
@@ -67,7 +67,7 @@ impl PendingEvent {
 }
 
 impl Tables {
-    /// Whose something is that is shown.
+    /// The tenant of an object in the tables.
     pub(super) fn tenant(&self, subject: Subject) -> Option<Tenant> {
         match subject {
             Subject::Cluster(id) => self.clusters.get(id.uuid()).map(|entry| clusters::tenant(&entry.record)),

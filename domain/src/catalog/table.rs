@@ -1,4 +1,4 @@
-//! One kind of record: rows in numbered slots, found by id, and the orders of their lists per scope.
+//! The table of one kind of record: rows in numbered slots, an index by id, and the sort orders per scope.
 
 use std::{
     cmp::Ordering,
@@ -36,7 +36,7 @@ impl<T> Stored<T> {
     }
 }
 
-/// A record with the texts it is sorted and filtered by, in lower case.
+/// A record, with the texts by which it is sorted and filtered, in lower case.
 pub(super) struct Row<T, X> {
     pub(super) stored: Arc<Stored<T>>,
     pub(super) id: Uuid,
@@ -74,7 +74,7 @@ pub(super) struct Table<T, X> {
     free: Vec<u32>,
     by_id: HashMap<Uuid, u32>,
     scopes: HashMap<Scope, Orders>,
-    /// Made when somebody filters by name, and again after a name has changed.
+    /// Built for the first filter by name, and rebuilt after a name has changed.
     names: OnceLock<Names>,
 }
 
@@ -94,7 +94,7 @@ fn row_at<T, X>(slots: &[Option<Row<T, X>>], slot: u32) -> Option<&Row<T, X>> {
     slots.get(slot as usize).and_then(Option::as_ref)
 }
 
-/// How the row in a slot stands to `row`; empty slots, of which orders have none, last.
+/// Compares the row in a slot with `row`. Empty slots, which do not occur in orders, sort last.
 fn compare_at<T, X>(slots: &[Option<Row<T, X>>], slot: u32, row: &Row<T, X>, sort: Sort) -> Ordering {
     row_at(slots, slot).map_or(Ordering::Greater, |other| other.compare(row, sort))
 }
@@ -108,8 +108,8 @@ impl<T, X> Table<T, X> {
         self.row(id).map(|row| &row.stored)
     }
 
-    pub(super) fn find(&self, wanted: impl Fn(&Row<T, X>) -> bool) -> Option<Arc<Stored<T>>> {
-        self.slots.iter().flatten().find(|row| wanted(row)).map(|row| row.stored.clone())
+    pub(super) fn find(&self, matches: impl Fn(&Row<T, X>) -> bool) -> Option<Arc<Stored<T>>> {
+        self.slots.iter().flatten().find(|row| matches(row)).map(|row| row.stored.clone())
     }
 
     /// The first row in that order.
@@ -118,30 +118,30 @@ impl<T, X> Table<T, X> {
         slots.first().and_then(|slot| row_at(&self.slots, *slot))
     }
 
-    /// How many rows a scope has.
+    /// The number of rows in a scope.
     pub(super) fn len(&self, scope: Scope) -> usize {
         self.scopes.get(&scope).map_or(0, |orders| orders[0].slots().len())
     }
 
-    /// All rows in no particular order.
+    /// All rows, in no particular order.
     pub(super) fn rows(&self) -> impl Iterator<Item = &Row<T, X>> {
         self.slots.iter().flatten()
     }
 
-    /// The rows of a scope in the order of creation.
+    /// The rows of a scope, in order of creation.
     pub(super) fn rows_in(&self, scope: Scope) -> impl Iterator<Item = &Row<T, X>> {
         let slots = self.scopes.get(&scope).map_or(&[][..], |orders| orders[Sort::Created as usize].slots());
         slots.iter().filter_map(|slot| row_at(&self.slots, *slot))
     }
 
-    /// Adds a row without ordering it; [`Table::sort`] follows.
+    /// Adds a row without sorting; [`Table::sort`] must follow.
     pub(super) fn push(&mut self, row: Row<T, X>) {
         self.names.take();
         if let Some(slot) = self.by_id.get(&row.id) {
             self.slots[*slot as usize] = Some(row);
             return;
         }
-        let slot = self.occupy();
+        let slot = self.allocate();
         self.by_id.insert(row.id, slot);
         for scope in [Scope::All, Scope::Organization(row.organization)] {
             for order in self.scopes.entry(scope).or_default() {
@@ -151,15 +151,15 @@ impl<T, X> Table<T, X> {
         self.slots[slot as usize] = Some(row);
     }
 
-    /// Brings every order up to date after [`Table::push`].
+    /// Sorts every order, after [`Table::push`].
     pub(super) fn sort(&mut self) {
         for sort in Sort::ALL {
-            self.sort_again(sort);
+            self.resort(sort);
         }
     }
 
-    /// Brings one order of every scope up to date, after a text of many rows has changed.
-    pub(super) fn sort_again(&mut self, sort: Sort) {
+    /// Sorts one order of every scope, after a text of many rows has changed.
+    pub(super) fn resort(&mut self, sort: Sort) {
         let slots = &self.slots;
         for orders in self.scopes.values_mut() {
             orders[sort as usize].sort_by(|a, b| match (row_at(slots, a), row_at(slots, b)) {
@@ -169,7 +169,7 @@ impl<T, X> Table<T, X> {
         }
     }
 
-    /// Adds a row or replaces the one with its id. Orders whose text stays the same are not touched.
+    /// Adds a row or replaces the one with the same id. Orders whose text is unchanged are not touched.
     pub(super) fn put(&mut self, row: Row<T, X>) {
         let known = self.by_id.get(&row.id).and_then(|slot| Some((*slot, row_at(&self.slots, *slot)?)));
         match known {
@@ -179,9 +179,9 @@ impl<T, X> Table<T, X> {
                 }
                 let moved: Vec<Sort> =
                     Sort::ALL.into_iter().filter(|sort| old.text(*sort) != row.text(*sort)).collect();
-                self.leave(slot, &moved);
+                self.remove_from_orders(slot, &moved);
                 self.slots[slot as usize] = Some(row);
-                self.enter(slot, &moved);
+                self.insert_into_orders(slot, &moved);
             }
             Some((_, old)) => {
                 let id = old.id;
@@ -195,7 +195,7 @@ impl<T, X> Table<T, X> {
     /// Removes the row with that id.
     pub(super) fn remove(&mut self, id: Uuid) -> Option<Row<T, X>> {
         let slot = self.by_id.get(&id).copied()?;
-        self.leave(slot, &Sort::ALL);
+        self.remove_from_orders(slot, &Sort::ALL);
         self.names.take();
         self.by_id.remove(&id);
         let row = self.slots[slot as usize].take();
@@ -209,31 +209,31 @@ impl<T, X> Table<T, X> {
         row
     }
 
-    /// Changes rows in place; `change` must leave their order alone or [`Table::sort_again`] must follow.
+    /// Changes rows in place. If `change` affects an order, [`Table::resort`] must follow.
     pub(super) fn for_each_mut(&mut self, mut change: impl FnMut(&mut Row<T, X>)) {
         self.slots.iter_mut().flatten().for_each(&mut change);
     }
 
-    /// Changes what a row knows besides, leaving its order alone.
+    /// The extra data of a row, which does not affect its order.
     pub(super) fn extra_mut(&mut self, id: Uuid) -> Option<&mut X> {
         let slot = *self.by_id.get(&id)?;
         self.slots.get_mut(slot as usize)?.as_mut().map(|row| &mut row.extra)
     }
 
-    /// Sets the state of a row and moves it where it belongs.
+    /// Sets the state of a row and updates its position.
     pub(super) fn set_state(&mut self, id: Uuid, state: &'static str) {
         let Some(slot) = self.by_id.get(&id).copied() else { return };
         if row_at(&self.slots, slot).is_none_or(|row| row.state == state) {
             return;
         }
-        self.leave(slot, &[Sort::State]);
+        self.remove_from_orders(slot, &[Sort::State]);
         if let Some(row) = self.slots[slot as usize].as_mut() {
             row.state = state;
         }
-        self.enter(slot, &[Sort::State]);
+        self.insert_into_orders(slot, &[Sort::State]);
     }
 
-    /// The part of the list that is asked for, each row made into what the caller wants.
+    /// The requested part of the list, with each row mapped by `view`.
     pub(super) fn page<V>(&self, query: &Query, view: impl Fn(&Row<T, X>) -> V) -> Page<V> {
         let none = Page { items: Vec::new(), total: 0 };
         let Some(orders) = self.scopes.get(&query.scope) else { return none };
@@ -261,13 +261,13 @@ impl<T, X> Table<T, X> {
             };
             return Page { items, total };
         }
-        // Where a good part of all names has to be searched, all are at once.
+        // If at least a quarter of all names have to be searched, search all of them at once.
         let all_names = || slots.len() >= self.slots.len() / 4;
         let name = matcher.as_ref().and_then(Matcher::name).filter(|_| all_names());
         let matches = name.map(|finder| self.names().matching(finder));
         if let Some(matches) = &matches
             && owner.is_none()
-            && matcher.as_ref().is_none_or(Matcher::is_about_names_alone)
+            && matcher.as_ref().is_none_or(Matcher::filters_only_names)
         {
             let matching = |slots: &mut dyn Iterator<Item = &u32>| {
                 let page = slots.filter(|slot| matches.has(**slot)).skip(offset).take(limit);
@@ -309,20 +309,20 @@ impl<T, X> Table<T, X> {
 
     fn add(&mut self, row: Row<T, X>) {
         self.names.take();
-        let slot = self.occupy();
+        let slot = self.allocate();
         self.by_id.insert(row.id, slot);
         self.slots[slot as usize] = Some(row);
-        self.enter(slot, &Sort::ALL);
+        self.insert_into_orders(slot, &Sort::ALL);
     }
 
-    fn occupy(&mut self) -> u32 {
+    fn allocate(&mut self) -> u32 {
         self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         })
     }
 
-    fn enter(&mut self, slot: u32, sorts: &[Sort]) {
+    fn insert_into_orders(&mut self, slot: u32, sorts: &[Sort]) {
         let slots = &self.slots;
         let Some(row) = row_at(slots, slot) else { return };
         for scope in [Scope::All, Scope::Organization(row.organization)] {
@@ -333,7 +333,7 @@ impl<T, X> Table<T, X> {
         }
     }
 
-    fn leave(&mut self, slot: u32, sorts: &[Sort]) {
+    fn remove_from_orders(&mut self, slot: u32, sorts: &[Sort]) {
         let slots = &self.slots;
         let Some(row) = row_at(slots, slot) else { return };
         for scope in [Scope::All, Scope::Organization(row.organization)] {

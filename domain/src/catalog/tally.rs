@@ -1,19 +1,19 @@
-//! How many there are and how many of them are well, for health answers.
+//! Numbers of all and of healthy objects, for health answers.
 
 use super::query::Visibility;
 use crate::id::UserId;
 
-/// How many there are and how many of them are well.
+/// Numbers of all and of healthy objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// All.
+    /// All objects.
     pub total: usize,
-    /// Those in good state.
+    /// Healthy objects.
     pub healthy: usize,
 }
 
 impl Tally {
-    /// Counts, of records by their owners and whether they are healthy, those the caller may see.
+    /// Counts the visible records, given as owner and whether healthy.
     pub(super) fn of(records: impl Iterator<Item = (Option<UserId>, bool)>, visibility: Visibility) -> Self {
         let mut tally = Self::default();
         for (owner, healthy) in records {
@@ -28,7 +28,7 @@ impl Tally {
         tally
     }
 
-    /// Share of those that are well, rounded down; 100 where there is none.
+    /// Percentage of healthy objects, rounded down; 100 if there are none.
     #[must_use]
     pub const fn percentage(self) -> usize {
         match (self.healthy * 100).checked_div(self.total) {

@@ -1,4 +1,4 @@
-//! Tombstones: what is remembered for a while of deleted clusters, so that their operations and timelines still belong to somebody.
+//! Tombstones of deleted clusters, kept for a while: they say to whom the operations and timelines belong.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{id::ClusterId, timeline::Tombstone};
 
-/// By the cluster that was deleted.
+/// By the id of the deleted cluster.
 pub(super) type Tombstones = HashMap<ClusterId, Arc<Tombstone>>;
 
-/// Subscribers hear that the cluster was deleted, and nothing of its tombstone.
+/// Subscribers get an event of the deleted cluster, but not of its tombstone.
 impl Kind for Tombstone {
     fn put(self, tables: &mut Tables) -> Option<Subject> {
         tables.tombstones.insert(self.cluster, Arc::new(self));
@@ -47,7 +47,7 @@ impl Catalog {
         self.read().tombstones.get(&cluster).cloned()
     }
 
-    /// Clusters that were deleted before `before` and are still remembered.
+    /// Clusters that were deleted before `before` and still have a tombstone.
     #[must_use]
     pub fn tombstones_before(&self, before: DateTime<Utc>) -> Vec<ClusterId> {
         let tables = self.read();

@@ -1,4 +1,4 @@
-//! Users, also by the names they log in with.
+//! Users, by id and by user name.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,21 +18,21 @@ use crate::{
     user::{Role, User},
 };
 
-/// A user and the organization the user belongs to.
+/// A user, with the organization.
 #[derive(Debug, Clone)]
 pub struct UserView {
     /// The user.
     pub user: Arc<Stored<User>>,
-    /// The organization; `None` only for a moment while a deletion is under way.
+    /// The organization; `None` only briefly, during a deletion.
     pub organization: Option<Arc<Stored<Organization>>>,
 }
 
-/// Users counted in the ways dashboards ask.
+/// Numbers of users, for dashboards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserCounts {
-    /// Per namespace; organizations without users are there with 0.
+    /// Per namespace; 0 for organizations without users.
     pub by_namespace: BTreeMap<Namespace, usize>,
-    /// Per role; roles nobody has are there with 0.
+    /// Per role; 0 for roles without users.
     pub by_role: BTreeMap<Role, usize>,
     /// Those who may log in.
     pub active: usize,
@@ -92,7 +92,7 @@ pub(super) fn remaining(row: &Row<User, ()>) -> Remaining {
 }
 
 impl Tables {
-    /// A name may have gone to another user meanwhile.
+    /// Removes a user name, unless it belongs to another user by now.
     fn forget_username(&mut self, username: &str, id: UserId) {
         if self.usernames.get(username) == Some(&id) {
             self.usernames.remove(username);
@@ -115,13 +115,13 @@ impl Catalog {
         self.read().users.get(id.uuid()).cloned()
     }
 
-    /// A user with what an answer nests.
+    /// A user with the objects nested in an answer.
     #[must_use]
     pub fn user_view(&self, id: UserId) -> Option<UserView> {
         self.read().user_view(id)
     }
 
-    /// The user who logs in with that name.
+    /// The user with that user name.
     #[must_use]
     pub fn user_by_name(&self, username: &str) -> Option<Arc<Stored<User>>> {
         let tables = self.read();
@@ -141,7 +141,7 @@ impl Catalog {
         self.read().users.len(Scope::All) > 0
     }
 
-    /// Users counted.
+    /// Numbers of users.
     #[must_use]
     pub fn user_counts(&self) -> UserCounts {
         let tables = self.read();
@@ -158,7 +158,7 @@ impl Catalog {
         counts
     }
 
-    /// Up to `limit` provisioners and clusters a user owns, which keep the user from being deleted.
+    /// Up to `limit` provisioners and clusters that a user owns, which prevent the user's deletion.
     #[must_use]
     pub fn remaining_of_user(&self, user: &User, limit: usize) -> Vec<Remaining> {
         let tables = self.read();
