@@ -1,4 +1,4 @@
-//! What a stored kubeconfig says about reaching its cluster: the current context, resolved.
+//! Access to a cluster from its stored kubeconfig: the current context, resolved.
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -6,34 +6,34 @@ use url::Url;
 
 use crate::secret::Kubeconfig;
 
-/// How to reach a cluster.
+/// How to access a cluster.
 #[derive(Debug, Clone)]
 pub struct ApiAccess {
-    /// Address of the API server, with a path where a gateway serves several clusters.
+    /// URL of the API server, with a path if a gateway serves several clusters.
     pub server: Url,
-    /// Certificates of the authorities to trust, in PEM; without them those the system trusts.
+    /// Certificates of the trusted authorities, in PEM. `None` for those that the system trusts.
     pub authorities: Option<String>,
-    /// Whether any certificate is accepted.
+    /// Whether to accept any certificate.
     pub skip_verification: bool,
-    /// The name the server's certificate must carry, if not the host's.
+    /// The name that the server's certificate must contain, if not the host's.
     pub tls_server_name: Option<String>,
-    /// Who to be.
+    /// The credentials.
     pub credentials: Credentials,
 }
 
-/// Who to be towards a cluster. A client certificate may come with a token or a password.
+/// Credentials for a cluster. A client certificate may be combined with a token or a password.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     /// A bearer token.
     pub token: Option<SecretString>,
-    /// A name and its password.
+    /// A user name and password.
     pub password: Option<(String, SecretString)>,
-    /// A client certificate and its key, as they stand in the kubeconfig: PEM inside Base64.
+    /// A client certificate and its key, as in the kubeconfig: PEM in Base64.
     pub certificate: Option<(String, SecretString)>,
 }
 
 impl ApiAccess {
-    /// What `kubeconfig` says. `None` if it is not one that [`super::parse`] has made.
+    /// The access in `kubeconfig`. `None` if it does not come from [`super::parse`].
     #[must_use]
     pub fn of(kubeconfig: &Kubeconfig) -> Option<Self> {
         let document: Document = serde_json::from_str(kubeconfig.expose()).ok()?;

@@ -1,14 +1,14 @@
-//! Which addresses a kubeconfig may lead to.
+//! Which addresses a kubeconfig may point to.
 //!
-//! A kubeconfig comes from a person we only know by a login, and makes this service connect somewhere on its behalf. It must not
-//! lead back to the machine itself or to a cloud's metadata service.
+//! A kubeconfig comes from a user and makes this service connect to an address. It must not point to the machine itself or to a
+//! cloud's metadata service.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use serde::Deserialize;
 
-/// Networks nobody's kubeconfig may point to (`KQUEEN_CLUSTER_ADDRESS_DENY`).
+/// Networks that kubeconfigs may not point to (`KQUEEN_CLUSTER_ADDRESS_DENY`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct AddressRules(Vec<IpNet>);
@@ -35,7 +35,7 @@ impl Default for AddressRules {
 }
 
 impl AddressRules {
-    /// Rules that deny these networks and nothing else.
+    /// Rules that deny only these networks.
     #[must_use]
     pub const fn denying(networks: Vec<IpNet>) -> Self {
         Self(networks)
@@ -47,8 +47,8 @@ impl AddressRules {
         &self.0
     }
 
-    /// Whether a connection to `address` is allowed. An IPv4 address wrapped into an IPv6 one is judged as what it leads to,
-    /// and the unspecified address as loopback, since connecting to it ends there.
+    /// Whether a connection to `address` is allowed. An IPv4 address embedded in an IPv6 address is checked as IPv4, and the unspecified
+    /// address as loopback, since connections to it go there.
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
         let denied = |address: IpAddr| self.0.iter().any(|network| network.contains(&address));
@@ -60,11 +60,11 @@ impl AddressRules {
         }
         match address {
             IpAddr::V4(_) => true,
-            IpAddr::V6(address) => wrapped(address).is_none_or(|inner| self.allows(inner.into())),
+            IpAddr::V6(address) => embedded(address).is_none_or(|inner| self.allows(inner.into())),
         }
     }
 
-    /// Whether a host called `localhost` may be connected to.
+    /// Whether connections to the host `localhost` are allowed.
     #[must_use]
     pub fn allows_loopback(&self) -> bool {
         self.allows(Ipv4Addr::LOCALHOST.into()) && self.allows(Ipv6Addr::LOCALHOST.into())
@@ -72,7 +72,7 @@ impl AddressRules {
 }
 
 /// The IPv4 address inside an IPv6 address: mapped, compatible, translated (NAT64) or tunnelled (6to4).
-fn wrapped(address: Ipv6Addr) -> Option<Ipv4Addr> {
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let octets = address.octets();
     let tail = || Ipv4Addr::new(octets[12], octets[13], octets[14], octets[15]);
     match address.segments() {
@@ -92,12 +92,12 @@ mod tests {
     }
 
     #[test]
-    fn all_default_networks_are_readable() {
+    fn all_default_networks_are_valid() {
         assert_eq!(AddressRules::default().denied().len(), 11);
     }
 
     #[test]
-    fn ourselves_and_metadata_are_denied_in_every_spelling() {
+    fn loopback_and_metadata_addresses_are_denied_in_every_form() {
         let rules = AddressRules::default();
         for address in [
             "127.0.0.1",

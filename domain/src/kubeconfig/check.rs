@@ -1,4 +1,4 @@
-//! The walk through a kubeconfig that has just arrived: what is wrong with it, and the copy of it that is kept.
+//! Validates a kubeconfig and makes the copy that is stored.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -21,9 +21,9 @@ const FILE: &str =
 const PROXY: &str = "is not accepted: this server connects to clusters directly";
 const IMPERSONATION: &str = "is not accepted: use credentials of the user that is meant";
 
-/// Keys of a cluster entry that are refused whatever they say.
+/// Keys of a cluster entry that are always refused.
 const REFUSED_OF_CLUSTER: &[(&str, &str)] = &[("certificate-authority", FILE), ("proxy-url", PROXY)];
-/// Keys of a user entry that are refused whatever they say.
+/// Keys of a user entry that are always refused.
 const REFUSED_OF_USER: &[(&str, &str)] = &[
     ("exec", COMMAND),
     ("auth-provider", COMMAND),
@@ -36,18 +36,18 @@ const REFUSED_OF_USER: &[(&str, &str)] = &[
     ("as-user-extra", IMPERSONATION),
 ];
 
-/// Checks `document` and makes the copy that is kept.
+/// Validates `document` and makes the copy that is stored.
 pub(super) fn check(document: &Map<String, Value>, rules: &AddressRules) -> Result<Kubeconfig, Invalid> {
-    let mut walk = Walk { findings: Findings::default(), rules };
+    let mut validator = Validator { findings: Findings::default(), rules };
     let root = Node { object: document, path: "kubeconfig".to_owned() };
-    walk.constant(&root, "apiVersion", "v1");
-    walk.constant(&root, "kind", "Config");
-    let clusters = walk.entries(&root, "clusters", "cluster", Walk::cluster);
-    let users = walk.entries(&root, "users", "user", Walk::user);
-    let contexts = walk.entries(&root, "contexts", "context", Walk::context);
-    let current = walk.current(&root, &contexts).map(str::to_owned);
+    validator.constant(&root, "apiVersion", "v1");
+    validator.constant(&root, "kind", "Config");
+    let clusters = validator.entries(&root, "clusters", "cluster", Validator::cluster);
+    let users = validator.entries(&root, "users", "user", Validator::user);
+    let contexts = validator.entries(&root, "contexts", "context", Validator::context);
+    let current = validator.current(&root, &contexts).map(str::to_owned);
     if let Some(context) = current.as_ref().and_then(|name| contexts.iter().find(|context| context.name == *name)) {
-        walk.resolves(context, &clusters, &users);
+        validator.check_references(context, &clusters, &users);
     }
     let mut kept = SecretMap::new();
     kept.insert("apiVersion", Value::from("v1"));
@@ -57,19 +57,19 @@ pub(super) fn check(document: &Map<String, Value>, rules: &AddressRules) -> Resu
     kept.insert("contexts", listed("context", contexts));
     kept.insert("users", listed("user", users));
     kept.insert("current-context", Value::from(current));
-    walk.findings.finish(Some(Kubeconfig::new(kept.to_text())))
+    validator.findings.finish(Some(Kubeconfig::new(kept.to_text())))
 }
 
-/// The text inside Base64, if it is both.
+/// Decodes text from Base64, if it is valid.
 pub(super) fn text_of(data: &str) -> Option<Zeroizing<String>> {
-    // Line breaks, as some tools put them into long values, mean nothing.
+    // Some tools put line breaks into long values: ignore them.
     let mut base64 = Zeroizing::new(Vec::with_capacity(data.len()));
     base64.extend(data.bytes().filter(|byte| !byte.is_ascii_whitespace()));
     let text = String::from_utf8(STANDARD.decode(&*base64).ok()?);
     text.map(Zeroizing::new).map_err(|error| drop(Zeroizing::new(error.into_bytes()))).ok()
 }
 
-/// An object of the input and where it stands.
+/// An object of the input and its path.
 struct Node<'a> {
     object: &'a Map<String, Value>,
     path: String,
@@ -86,7 +86,7 @@ impl Node<'_> {
     }
 }
 
-/// A named entry that is kept.
+/// A named entry of the stored copy.
 struct Entry {
     name: String,
     path: String,
@@ -103,12 +103,12 @@ fn listed(key: &str, entries: Vec<Entry>) -> SecretValue {
     entries.into_iter().map(named).collect::<Value>().into()
 }
 
-struct Walk<'a> {
+struct Validator<'a> {
     findings: Findings,
     rules: &'a AddressRules,
 }
 
-impl Walk<'_> {
+impl Validator<'_> {
     fn constant(&mut self, root: &Node<'_>, key: &str, expected: &str) {
         if root.get(key).is_some_and(|value| value != expected) {
             self.findings.add(root.field(key), format!("must be `{expected}`"));
@@ -151,7 +151,7 @@ impl Walk<'_> {
         entries
     }
 
-    /// The name of the context to use: the one that is named, or the only one.
+    /// The name of the context to use: `current-context`, or the only one.
     fn current<'e>(&mut self, root: &'e Node<'_>, contexts: &'e [Entry]) -> Option<&'e str> {
         let key = "current-context";
         match (root.get(key), contexts) {
@@ -176,8 +176,8 @@ impl Walk<'_> {
         }
     }
 
-    /// The chosen context leads to a cluster and to a user, or names no user.
-    fn resolves(&mut self, context: &Entry, clusters: &[Entry], users: &[Entry]) {
+    /// Checks that the context refers to an existing cluster and user; the user may be omitted.
+    fn check_references(&mut self, context: &Entry, clusters: &[Entry], users: &[Entry]) {
         let name_of = |key: &str| context.kept.get(key).and_then(Value::as_str).unwrap_or_default();
         let cluster = name_of("cluster");
         if !cluster.is_empty() && !clusters.iter().any(|entry| entry.name == cluster) {
@@ -196,7 +196,7 @@ impl Walk<'_> {
             None if node.get("cluster").is_none() => self.findings.add(node.field("cluster"), "must name a cluster"),
             None => {}
         }
-        // A context of a cluster that asks for no credentials has a user without a name.
+        // In a context without credentials, the user's name may be empty.
         let user = self.text(node, "user").or_else(|| node.object.contains_key("user").then(String::new));
         for (key, value) in [("user", user), ("namespace", self.text(node, "namespace"))] {
             if let Some(value) = value {
@@ -254,7 +254,7 @@ impl Walk<'_> {
 
     fn server(&mut self, node: &Node<'_>, server: &str) {
         let mut wrong = |message: &str| self.findings.add(node.field("server"), message);
-        // The parser would skip some of these silently.
+        // The parser would ignore some of these.
         if server.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
             return wrong("must not contain spaces or control characters");
         }
@@ -271,7 +271,7 @@ impl Walk<'_> {
         if url.port() == Some(0) {
             wrong("must not have port 0");
         }
-        // The parser has turned decimal, octal and hexadecimal spellings of an address into the address.
+        // The parser has normalized decimal, octal and hexadecimal forms of addresses.
         let allowed = match url.host() {
             Some(Host::Ipv4(address)) => self.rules.allows(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => self.rules.allows(IpAddr::V6(address)),
@@ -347,7 +347,7 @@ impl Walk<'_> {
     }
 }
 
-/// The certificates in `pem`, if there are any and all of them look like one.
+/// The certificates in `pem`, if there are any and all of them look valid.
 fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().ok()?;
     let is_sequence = |der: &CertificateDer<'_>| der.len() > 64 && der.first() == Some(&0x30);

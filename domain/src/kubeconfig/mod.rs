@@ -1,9 +1,9 @@
-//! Kubeconfigs as they arrive from people: untrusted input that would, taken as it is, run commands, read our files and connect
-//! wherever it says. [`parse`] checks it once and keeps only what it understands; everything behind it works with that text.
+//! Kubeconfigs from users: untrusted input that could run commands, read our files and connect to any address. [`parse`] validates it
+//! once and keeps only known fields; everything else works with the result.
 //!
-//! Kept are servers, certificates, tokens, client certificates and names and passwords, for every context. Refused, wherever they
-//! stand, are commands (`exec`, `auth-provider`), names of files, proxies, impersonation and servers at denied addresses. What
-//! means nothing to us (`extensions`, unknown keys) is dropped.
+//! Kept: servers, certificates, tokens, client certificates, user names and passwords, for every context. Refused: commands (`exec`,
+//! `auth-provider`), file names, proxies, impersonation and servers at denied addresses. Other fields (`extensions`, unknown keys) are
+//! dropped.
 
 mod access;
 mod address;
@@ -19,13 +19,13 @@ use crate::{
     secret::{Kubeconfig, SecretValue, json_length},
 };
 
-/// Most bytes a kubeconfig may have.
+/// Maximum size of a kubeconfig, in bytes.
 pub const MAX_BYTES: usize = 256 * 1024;
 
-/// Reads and checks a kubeconfig: a JSON object, or YAML text in a JSON string.
+/// Parses and validates a kubeconfig: a JSON object, or YAML text in a JSON string.
 ///
 /// # Errors
-/// Everything wrong with it, as fields below `kubeconfig`. No message repeats a value of the input.
+/// All errors, as fields below `kubeconfig`. Messages never quote a value of the input.
 pub fn parse(input: &SecretValue, rules: &AddressRules) -> Result<Kubeconfig, Invalid> {
     match input.expose() {
         Value::String(text) => parse_yaml(text, rules),
@@ -39,7 +39,7 @@ pub fn parse(input: &SecretValue, rules: &AddressRules) -> Result<Kubeconfig, In
     }
 }
 
-/// Reads and checks a kubeconfig in YAML (of which JSON is a part).
+/// Parses and validates a kubeconfig in YAML, of which JSON is a subset.
 ///
 /// # Errors
 /// As [`parse`].
@@ -47,7 +47,7 @@ pub fn parse_yaml(text: &str, rules: &AddressRules) -> Result<Kubeconfig, Invali
     if text.len() > MAX_BYTES {
         return Err(too_large());
     }
-    // The size of what anchors and aliases unfold to is bounded here, not only the size of the text.
+    // Limits the expansion of anchors and aliases, not only the size of the text.
     let budget = serde_saphyr::budget! {
         max_depth: 32,
         max_events: 20_000,
@@ -58,10 +58,10 @@ pub fn parse_yaml(text: &str, rules: &AddressRules) -> Result<Kubeconfig, Invali
         max_recorded_anchor_events: 20_000,
         max_total_scalar_bytes: MAX_BYTES,
     };
-    // As kubectl reads it: `n` is a name, not "no".
+    // Like kubectl: `n` is a string, not false.
     let options = serde_saphyr::options! { budget: budget, strict_booleans: true, with_snippet: false };
     let document = serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|error| {
-        // The library's own words may quote the input, and with it a secret.
+        // The library's message may quote the input, which contains secrets.
         let place = error.location().map(|at| format!(" (line {}, column {})", at.line(), at.column()));
         Invalid::field("kubeconfig", format!("is not readable YAML{}", place.unwrap_or_default()))
     })?;

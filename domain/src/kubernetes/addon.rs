@@ -1,18 +1,18 @@
-//! Addons: services that come with a cluster or are meant to be opened by its users.
+//! Addons: services that are part of a cluster or that its users can open.
 
 use url::Url;
 
 use super::Service;
 
-/// A service shown as an addon: one labelled `kubernetes.io/cluster-service: "true"`, as the makers of clusters mark theirs, or
-/// annotated `kqueen/name`.
+/// A service shown as an addon: with the label `kubernetes.io/cluster-service: "true"`, which providers set on their services, or the
+/// annotation `kqueen/name`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addon {
-    /// Annotation `kqueen/name`, else one of the labels that usually carry a name, else the service's name.
+    /// Annotation `kqueen/name`, else one of the common name labels, else the service's name.
     pub name: String,
-    /// Annotation `kqueen/link`: where to open it.
+    /// Annotation `kqueen/link`: the URL to open it.
     pub link: Option<String>,
-    /// Annotation `kqueen/icon`: its picture.
+    /// Annotation `kqueen/icon`: the URL of its icon.
     pub icon: Option<String>,
 }
 
@@ -29,12 +29,12 @@ impl Addon {
         let name = annotation(NAME)
             .or_else(|| ["kubernetes.io/name", "app.kubernetes.io/name", "k8s-app"].into_iter().find_map(label))
             .or(service.metadata.name.as_ref())?;
-        // Both end up in a page of the console: whoever may annotate a service must not be able to run a script there.
-        let web = |text: &String| Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        // Both are rendered in the console: annotations of a service must not be able to run scripts there.
+        let is_http = |text: &String| Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         Some(Self {
             name: name.clone(),
-            link: annotation("kqueen/link").filter(|text| web(text)).cloned(),
-            icon: annotation("kqueen/icon").filter(|text| web(text)).cloned(),
+            link: annotation("kqueen/link").filter(|text| is_http(text)).cloned(),
+            icon: annotation("kqueen/icon").filter(|text| is_http(text)).cloned(),
         })
     }
 }
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn links_lead_to_pages_only() {
+    fn links_must_be_http_urls() {
         let of = |link: &str| {
             addon(json!({}), json!({"kqueen/name": "x", "kqueen/link": link, "kqueen/icon": link})).unwrap()
         };

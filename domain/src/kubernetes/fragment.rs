@@ -1,11 +1,11 @@
-//! How fields of objects are read where a plain derive does not do.
+//! Custom deserialization of object fields.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Value, value::RawValue};
 
-/// A part of an object that is shown as Kubernetes describes it, as JSON text with keys in `snake_case`.
+/// A part of an object that is shown as in Kubernetes, as JSON text with keys in `snake_case`.
 #[derive(Debug, Clone)]
 pub struct Fragment(Box<RawValue>);
 
@@ -31,12 +31,12 @@ impl From<Fragment> for Box<RawValue> {
 
 impl<'de> Deserialize<'de> for Fragment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = snake_keys(Value::deserialize(deserializer)?);
+        let value = with_snake_keys(Value::deserialize(deserializer)?);
         serde_json::value::to_raw_value(&value).map(Self).map_err(D::Error::custom)
     }
 }
 
-/// A number or text: a port by number or name, an amount as a count or in percent.
+/// A number or text: a port number or name, a count or a percentage.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum IntOrText {
@@ -46,14 +46,14 @@ pub enum IntOrText {
     Text(String),
 }
 
-/// A field Kubernetes may leave out or, as Go writes an empty list, send as null.
+/// A field that Kubernetes may omit or send as null, as Go encodes an empty list.
 pub(super) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// Annotations without the copy of the whole object, environment and all, that kubectl leaves in one of them.
+/// Annotations without `last-applied-configuration`, in which kubectl stores the whole object including the environment.
 pub(super) fn without_last_applied<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<BTreeMap<String, String>>, D::Error> {
@@ -64,8 +64,8 @@ pub(super) fn without_last_applied<'de, D: Deserializer<'de>>(
     Ok(annotations)
 }
 
-/// Objects whose keys are data of the user and not names of fields.
-const MAPS: &[&str] = &[
+/// Objects whose keys are user data, not field names.
+const DATA_MAPS: &[&str] = &[
     "annotations",
     "attributes",
     "capacity",
@@ -78,18 +78,18 @@ const MAPS: &[&str] = &[
     "volumeAttributes",
 ];
 
-fn snake_keys(value: Value) -> Value {
+fn with_snake_keys(value: Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(
             fields
                 .into_iter()
                 .map(|(key, value)| {
-                    let value = if MAPS.contains(&key.as_str()) { value } else { snake_keys(value) };
+                    let value = if DATA_MAPS.contains(&key.as_str()) { value } else { with_snake_keys(value) };
                     (snake(&key), value)
                 })
                 .collect::<Map<_, _>>(),
         ),
-        Value::Array(items) => Value::Array(items.into_iter().map(snake_keys).collect()),
+        Value::Array(items) => Value::Array(items.into_iter().map(with_snake_keys).collect()),
         other => other,
     }
 }
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_fields_become_snake_case() {
+    fn field_names_become_snake_case() {
         for (camel, expected) in [
             ("hostPath", "host_path"),
             ("volumeID", "volume_id"),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_data_stay_as_they_are() {
+    fn keys_that_are_data_are_unchanged() {
         let fragment: Fragment = serde_json::from_str(
             r#"[{"labelSelector": {"matchLabels": {"appName": "x", "a.b/cD": "y"}}, "emptyDir": {}, "topologyKey": null}]"#,
         )

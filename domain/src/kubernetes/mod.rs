@@ -1,7 +1,7 @@
-//! What we show of a live cluster: its objects, and from them a summary ([`ClusterStatus`]) and a graph ([`Topology`]).
+//! The live view of a cluster: its objects, a summary ([`ClusterStatus`]) and a graph ([`Topology`]) of them.
 //!
-//! The objects carry the fields of the Kubernetes API that are shown, by its names; they are read from its JSON and nothing is
-//! ever written back. Values of environment variables are not among them.
+//! The objects have those fields of the Kubernetes API that are shown, with the same names. They are only read, never written.
+//! Values of environment variables are not included.
 
 mod addon;
 mod fragment;

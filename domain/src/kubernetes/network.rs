@@ -10,7 +10,7 @@ use super::{
     object::{ObjectMeta, ObjectReference},
 };
 
-/// A part of the cluster with names of its own.
+/// A scope for names in the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Namespace {
@@ -22,14 +22,14 @@ pub struct Namespace {
     pub status: NamespaceStatus,
 }
 
-/// What a namespace is meant to be.
+/// The desired state of a namespace.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NamespaceSpec {
     pub finalizers: Option<Vec<String>>,
 }
 
-/// What a namespace is.
+/// The observed state of a namespace.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NamespaceStatus {
@@ -48,7 +48,7 @@ pub struct Service {
     pub status: ServiceStatus,
 }
 
-/// What a service is meant to be.
+/// The desired state of a service.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceSpec {
@@ -81,7 +81,7 @@ pub struct ServicePort {
     pub target_port: Option<IntOrText>,
 }
 
-/// What a service is.
+/// The observed state of a service.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceStatus {
@@ -89,7 +89,7 @@ pub struct ServiceStatus {
     pub load_balancer: LoadBalancer,
 }
 
-/// How a service is reached from outside.
+/// The load balancer of a service.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LoadBalancer {
@@ -104,7 +104,7 @@ pub struct LoadBalancerIngress {
     pub ip: Option<String>,
 }
 
-/// A part of the endpoints of a service.
+/// A subset of the endpoints of a service.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointSlice {

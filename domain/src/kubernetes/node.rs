@@ -23,7 +23,7 @@ pub struct Node {
     pub status: NodeStatus,
 }
 
-/// What a node is meant to be.
+/// The desired state of a node.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeSpec {
@@ -37,7 +37,7 @@ pub struct NodeSpec {
     pub unschedulable: Option<bool>,
 }
 
-/// What keeps pods off a node.
+/// A taint, which repels pods from a node.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Taint {
@@ -47,7 +47,7 @@ pub struct Taint {
     pub value: Option<String>,
 }
 
-/// What a node is.
+/// The observed state of a node.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeStatus {
@@ -71,7 +71,7 @@ pub struct NodeAddress {
     pub r#type: Option<String>,
 }
 
-/// Where the daemons of a node listen.
+/// The ports of the daemons on a node.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DaemonEndpoints {

@@ -1,4 +1,4 @@
-//! What all objects have in common.
+//! Types that all objects share.
 #![expect(missing_docs, reason = "the fields are those of the Kubernetes API reference")]
 
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub struct ObjectMeta {
     pub uid: Option<String>,
 }
 
-/// What an object belongs to.
+/// The owner of an object.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct OwnerReference {
@@ -54,7 +54,7 @@ pub struct Condition {
     pub r#type: Option<String>,
 }
 
-/// Which objects are meant, by their labels.
+/// Selects objects by labels.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LabelSelector {
@@ -62,7 +62,7 @@ pub struct LabelSelector {
     pub match_labels: Option<BTreeMap<String, String>>,
 }
 
-/// One condition on a label.
+/// One requirement of a label selector.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LabelRequirement {
@@ -71,7 +71,7 @@ pub struct LabelRequirement {
     pub values: Option<Vec<String>>,
 }
 
-/// Amounts of resources, as Kubernetes writes quantities.
+/// Resource limits and requests, as Kubernetes quantities.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Resources {

@@ -11,7 +11,7 @@ use super::{
     object::{Condition, ObjectMeta, Resources},
 };
 
-/// Containers that run together.
+/// A group of containers that run together.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Pod {
@@ -23,7 +23,7 @@ pub struct Pod {
     pub status: PodStatus,
 }
 
-/// What a pod is meant to be.
+/// The desired state of a pod.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpec {
@@ -66,7 +66,7 @@ pub struct LocalReference {
     pub name: Option<String>,
 }
 
-/// A taint that does not keep a pod off.
+/// A taint that a pod tolerates.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Toleration {
@@ -77,7 +77,7 @@ pub struct Toleration {
     pub value: Option<String>,
 }
 
-/// A container as it is meant to run.
+/// The desired state of a container.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
@@ -123,7 +123,7 @@ pub struct ContainerPort {
     pub protocol: Option<String>,
 }
 
-/// What a pod is.
+/// The observed state of a pod.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodStatus {
@@ -142,7 +142,7 @@ pub struct PodStatus {
     pub start_time: Option<DateTime<Utc>>,
 }
 
-/// What a container is.
+/// The observed state of a container.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerStatus {
@@ -160,7 +160,7 @@ pub struct ContainerStatus {
     pub state: ContainerState,
 }
 
-/// A state of a container: at most one of these is there.
+/// A state of a container: at most one of these is set.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerState {
@@ -169,14 +169,14 @@ pub struct ContainerState {
     pub waiting: Option<ContainerWaiting>,
 }
 
-/// It runs.
+/// The container runs.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerRunning {
     pub started_at: Option<DateTime<Utc>>,
 }
 
-/// It has ended.
+/// The container has terminated.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerTerminated {
@@ -190,7 +190,7 @@ pub struct ContainerTerminated {
     pub started_at: Option<DateTime<Utc>>,
 }
 
-/// It has not started yet.
+/// The container has not started yet.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerWaiting {

@@ -1,4 +1,4 @@
-//! What was read of a cluster at one time, and what could not be.
+//! The objects read from a cluster at one time, and the read errors.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{
     Service,
 };
 
-/// A part of what is read.
+/// A section of the snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
     /// The version.
@@ -28,7 +28,7 @@ pub enum Section {
     Namespaces,
     /// Persistent volumes.
     PersistentVolumes,
-    /// Claims on persistent volumes.
+    /// Persistent volume claims.
     PersistentVolumeClaims,
     /// Endpoint slices: which pods are behind a service.
     EndpointSlices,
@@ -64,7 +64,7 @@ impl Section {
         }
     }
 
-    /// Its name for people.
+    /// Its title for people.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -87,18 +87,18 @@ impl Section {
 pub enum Fault {
     /// The credentials may not read it.
     Forbidden,
-    /// The cluster does not have that kind.
+    /// The cluster does not serve this kind.
     NotServed,
-    /// It did not come in time.
+    /// It was not read in time.
     TimedOut,
-    /// There is more of it than is shown.
+    /// There are more objects than are shown.
     TooMany,
     /// Anything else.
     Failed,
 }
 
 impl Fault {
-    /// The word programs read.
+    /// The value in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -116,11 +116,11 @@ impl Fault {
 pub struct ReadError {
     /// For programs.
     pub fault: Fault,
-    /// For people; names nothing secret.
+    /// For people; contains nothing secret.
     pub message: String,
 }
 
-/// What an API server says about its version.
+/// The version that an API server reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the fields are those of the Kubernetes API reference")]
@@ -136,14 +136,14 @@ pub struct VersionInfo {
     pub platform: Option<String>,
 }
 
-/// What was read of a cluster. A section in `errors` is empty, or holds what was read before it failed.
+/// The objects read from a cluster. A section in `errors` is empty, or contains what was read before the error.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
     /// The version.
     pub version: Option<VersionInfo>,
     /// Nodes.
     pub nodes: Vec<Node>,
-    /// Pods of all namespaces, as all of the following.
+    /// Pods of all namespaces, like the following.
     pub pods: Vec<Pod>,
     /// Services.
     pub services: Vec<Service>,
@@ -155,27 +155,27 @@ pub struct Snapshot {
     pub namespaces: Vec<Namespace>,
     /// Persistent volumes.
     pub persistent_volumes: Vec<PersistentVolume>,
-    /// Claims on them.
+    /// Persistent volume claims.
     pub persistent_volume_claims: Vec<PersistentVolumeClaim>,
-    /// Which pods are behind which service.
+    /// Endpoint slices.
     pub endpoint_slices: Vec<EndpointSlice>,
-    /// What could not be read, and why.
+    /// Which sections could not be read, and why.
     pub errors: BTreeMap<Section, ReadError>,
 }
 
 /// What runs in a cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClusterStatus {
-    /// Services that are addons.
+    /// The services that are addons.
     pub addons: Vec<Addon>,
-    /// How many pods run on each node, by its name; those on none are counted as [`ClusterStatus::NO_NODE`].
+    /// The number of pods on each node, by node name. Pods without a node are counted as [`ClusterStatus::NO_NODE`].
     pub nodes_pods: BTreeMap<String, u64>,
-    /// The objects, and what could not be read.
+    /// The objects and the read errors.
     pub snapshot: Snapshot,
 }
 
 impl ClusterStatus {
-    /// Stands for the node of pods that have none yet. No node can be called so.
+    /// The name that stands for no node. It is no valid node name.
     pub const NO_NODE: &'static str = "Unknown";
 }
 
@@ -189,7 +189,7 @@ impl From<Snapshot> for ClusterStatus {
             let node = pod.spec.node_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(Self::NO_NODE);
             match nodes_pods.get_mut(node) {
                 Some(count) => *count += 1,
-                // A node that is gone, or nodes may not be read.
+                // The node was deleted, or nodes may not be read.
                 None => _ = nodes_pods.insert(node.to_owned(), 1),
             }
         }
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_read_with_lists_that_are_null_or_absent() {
+    fn null_and_missing_lists_are_read() {
         let pod: super::super::Pod = serde_json::from_value(json!({
             "metadata": {"name": "web", "annotations": {"a": "b", "kubectl.kubernetes.io/last-applied-configuration": "s3cret"},
                          "managedFields": [{"fieldsV1": {}}]},

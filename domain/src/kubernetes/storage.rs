@@ -1,4 +1,4 @@
-//! Persistent volumes and claims on them.
+//! Persistent volumes and persistent volume claims.
 #![expect(missing_docs, reason = "the fields are those of the Kubernetes API reference")]
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub struct PersistentVolume {
     pub status: PersistentVolumeStatus,
 }
 
-/// What a volume is meant to be. One of the kinds of storage is there.
+/// The desired state of a volume. One of the storage types is set.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PersistentVolumeSpec {
@@ -60,7 +60,7 @@ pub struct PersistentVolumeSpec {
     pub volume_mode: Option<String>,
 }
 
-/// What a volume is.
+/// The observed state of a volume.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PersistentVolumeStatus {
@@ -69,7 +69,7 @@ pub struct PersistentVolumeStatus {
     pub reason: Option<String>,
 }
 
-/// A wish for storage.
+/// A request for storage.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PersistentVolumeClaim {
@@ -81,7 +81,7 @@ pub struct PersistentVolumeClaim {
     pub status: PersistentVolumeClaimStatus,
 }
 
-/// What a claim asks for.
+/// The desired state of a claim.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PersistentVolumeClaimSpec {
@@ -93,7 +93,7 @@ pub struct PersistentVolumeClaimSpec {
     pub volume_name: Option<String>,
 }
 
-/// What a claim has got.
+/// The observed state of a claim.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PersistentVolumeClaimStatus {

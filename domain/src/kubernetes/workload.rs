@@ -9,7 +9,7 @@ use super::{
     pod::PodSpec,
 };
 
-/// What pods are made from.
+/// The template for pods.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodTemplate {
@@ -19,7 +19,7 @@ pub struct PodTemplate {
     pub spec: PodSpec,
 }
 
-/// Keeps a number of equal pods and replaces them step by step.
+/// Runs a number of identical pods and updates them gradually.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Deployment {
@@ -31,7 +31,7 @@ pub struct Deployment {
     pub status: DeploymentStatus,
 }
 
-/// What a deployment is meant to be.
+/// The desired state of a deployment.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DeploymentSpec {
@@ -47,7 +47,7 @@ pub struct DeploymentSpec {
     pub template: PodTemplate,
 }
 
-/// How pods are replaced.
+/// How pods are updated.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DeploymentStrategy {
@@ -55,7 +55,7 @@ pub struct DeploymentStrategy {
     pub r#type: Option<String>,
 }
 
-/// How many pods are replaced at a time.
+/// How many pods are updated at a time.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RollingUpdate {
@@ -63,7 +63,7 @@ pub struct RollingUpdate {
     pub max_unavailable: Option<IntOrText>,
 }
 
-/// What a deployment is.
+/// The observed state of a deployment.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DeploymentStatus {
@@ -77,7 +77,7 @@ pub struct DeploymentStatus {
     pub updated_replicas: Option<i64>,
 }
 
-/// Keeps a number of equal pods.
+/// Runs a number of identical pods.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ReplicaSet {
@@ -89,7 +89,7 @@ pub struct ReplicaSet {
     pub status: ReplicaSetStatus,
 }
 
-/// What a replica set is meant to be.
+/// The desired state of a replica set.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ReplicaSetSpec {
@@ -101,7 +101,7 @@ pub struct ReplicaSetSpec {
     pub template: PodTemplate,
 }
 
-/// What a replica set is.
+/// The observed state of a replica set.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ReplicaSetStatus {

@@ -1,4 +1,4 @@
-//! A cluster as a graph: what belongs to what, runs where and is reached through what.
+//! The topology of a cluster: a graph of owners, nodes, services and volumes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use super::{
     Section, Service, Snapshot,
 };
 
-/// An object of the graph.
+/// An object in the graph.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
     /// A pod.
@@ -22,16 +22,16 @@ pub enum Item {
     Namespace(Namespace),
     /// A deployment.
     Deployment(Deployment),
-    /// A replica set that keeps pods.
+    /// A replica set that has pods.
     ReplicaSet(ReplicaSet),
-    /// A claim on a volume.
+    /// A persistent volume claim.
     PersistentVolumeClaim(PersistentVolumeClaim),
-    /// A volume.
+    /// A persistent volume.
     PersistentVolume(PersistentVolume),
 }
 
 impl Item {
-    /// What kind of object it is.
+    /// The kind of the object.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -48,44 +48,44 @@ impl Item {
 
     const fn metadata(&self) -> &ObjectMeta {
         match self {
-            Self::Pod(it) => &it.metadata,
-            Self::Service(it) => &it.metadata,
-            Self::Node(it) => &it.metadata,
-            Self::Namespace(it) => &it.metadata,
-            Self::Deployment(it) => &it.metadata,
-            Self::ReplicaSet(it) => &it.metadata,
-            Self::PersistentVolumeClaim(it) => &it.metadata,
-            Self::PersistentVolume(it) => &it.metadata,
+            Self::Pod(object) => &object.metadata,
+            Self::Service(object) => &object.metadata,
+            Self::Node(object) => &object.metadata,
+            Self::Namespace(object) => &object.metadata,
+            Self::Deployment(object) => &object.metadata,
+            Self::ReplicaSet(object) => &object.metadata,
+            Self::PersistentVolumeClaim(object) => &object.metadata,
+            Self::PersistentVolume(object) => &object.metadata,
         }
     }
 }
 
-/// An edge between two objects of the graph, by uid.
+/// An edge between two objects, by uid.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Relation {
-    /// Where it starts.
+    /// The source.
     pub source: String,
-    /// Where it leads.
+    /// The target.
     pub target: String,
 }
 
 /// A cluster as a graph.
 ///
-/// Edges lead from a pod to its namespace, node, claims and the services that reach it; from a deployment to its replica sets and
-/// pods, from a replica set to its pods; from a claim to its volume; and from everything that has one to its namespace. Both
-/// ends of an edge are items.
+/// Edges go from a pod to its namespace, node, claims and the services that select it; from a deployment to its replica sets and
+/// pods; from a replica set to its pods; from a claim to its volume; and from every namespaced object to its namespace. Both ends of
+/// an edge are items.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Topology {
-    /// The objects by uid.
+    /// The objects, by uid.
     pub items: BTreeMap<String, Item>,
     /// The edges, each once.
     pub relations: Vec<Relation>,
-    /// What could not be read, and why.
+    /// Which sections could not be read, and why.
     pub errors: BTreeMap<Section, ReadError>,
 }
 
 impl Topology {
-    /// The kinds of objects there are.
+    /// The kinds of objects in the graph.
     #[must_use]
     pub fn kinds(&self) -> BTreeSet<&'static str> {
         self.items.values().map(Item::kind).collect()
@@ -94,8 +94,10 @@ impl Topology {
 
 impl From<Snapshot> for Topology {
     fn from(mut snapshot: Snapshot) -> Self {
-        // A deployment keeps its earlier replica sets with no pods, to be able to go back.
-        snapshot.replica_sets.retain(|set| set.spec.replicas != Some(0) || set.status.replicas.unwrap_or(0) > 0);
+        // A deployment keeps old replica sets without pods, for rollbacks.
+        snapshot
+            .replica_sets
+            .retain(|replica_set| replica_set.spec.replicas != Some(0) || replica_set.status.replicas.unwrap_or(0) > 0);
         let relations = Edges::of(&snapshot).relations;
         let mut items = BTreeMap::new();
         let mut add = |item: Item| {
@@ -117,22 +119,25 @@ impl From<Snapshot> for Topology {
     }
 }
 
-/// A namespace and a name in it.
-type Place<'a> = (&'a str, &'a str);
+/// Namespace and name of an object.
+type NamespacedName<'a> = (&'a str, &'a str);
 
-fn place(metadata: &ObjectMeta) -> Option<Place<'_>> {
+fn namespaced_name(metadata: &ObjectMeta) -> Option<NamespacedName<'_>> {
     Some((metadata.namespace.as_deref()?, metadata.name.as_deref()?))
 }
 
-fn by_place<'a, T>(objects: &'a [T], metadata: impl Fn(&'a T) -> &'a ObjectMeta) -> HashMap<Place<'a>, &'a str> {
-    objects.iter().map(metadata).filter_map(|meta| Some((place(meta)?, meta.uid.as_deref()?))).collect()
+fn by_namespaced_name<'a, T>(
+    objects: &'a [T],
+    metadata: impl Fn(&'a T) -> &'a ObjectMeta,
+) -> HashMap<NamespacedName<'a>, &'a str> {
+    objects.iter().map(metadata).filter_map(|meta| Some((namespaced_name(meta)?, meta.uid.as_deref()?))).collect()
 }
 
 fn by_name<'a, T>(objects: &'a [T], metadata: impl Fn(&'a T) -> &'a ObjectMeta) -> HashMap<&'a str, &'a str> {
     objects.iter().map(metadata).filter_map(|meta| Some((meta.name.as_deref()?, meta.uid.as_deref()?))).collect()
 }
 
-/// The uid of what controls an object.
+/// The uid of an object's controller.
 fn controller(metadata: &ObjectMeta) -> Option<&str> {
     let owners = metadata.owner_references.as_ref()?;
     owners.iter().find(|owner| owner.controller == Some(true))?.uid.as_deref()
@@ -153,17 +158,17 @@ impl<'a> Edges<'a> {
     }
 
     fn of(snapshot: &'a Snapshot) -> Self {
-        let namespaces = by_name(&snapshot.namespaces, |it| &it.metadata);
-        let nodes = by_name(&snapshot.nodes, |it| &it.metadata);
-        let volumes = by_name(&snapshot.persistent_volumes, |it| &it.metadata);
-        let claims = by_place(&snapshot.persistent_volume_claims, |it| &it.metadata);
+        let namespaces = by_name(&snapshot.namespaces, |object| &object.metadata);
+        let nodes = by_name(&snapshot.nodes, |object| &object.metadata);
+        let volumes = by_name(&snapshot.persistent_volumes, |object| &object.metadata);
+        let claims = by_namespaced_name(&snapshot.persistent_volume_claims, |object| &object.metadata);
         let deployments: HashSet<&str> =
-            snapshot.deployments.iter().filter_map(|it| it.metadata.uid.as_deref()).collect();
-        let sets: HashMap<&str, Option<&str>> = snapshot
+            snapshot.deployments.iter().filter_map(|object| object.metadata.uid.as_deref()).collect();
+        let replica_sets: HashMap<&str, Option<&str>> = snapshot
             .replica_sets
             .iter()
-            .filter_map(|set| Some((set.metadata.uid.as_deref()?, controller(&set.metadata))))
-            .map(|(set, owner)| (set, owner.filter(|owner| deployments.contains(owner))))
+            .filter_map(|replica_set| Some((replica_set.metadata.uid.as_deref()?, controller(&replica_set.metadata))))
+            .map(|(replica_set, owner)| (replica_set, owner.filter(|owner| deployments.contains(owner))))
             .collect();
         let services = services_of_pods(snapshot);
         let namespace_of = |meta: &'a ObjectMeta| namespaces.get(meta.namespace.as_deref()?).copied();
@@ -174,7 +179,7 @@ impl<'a> Edges<'a> {
             edges.add(uid, namespace_of(&pod.metadata));
             edges.add(uid, pod.spec.node_name.as_deref().and_then(|name| nodes.get(name).copied()));
             if let Some(owner) = controller(&pod.metadata) {
-                match sets.get(owner) {
+                match replica_sets.get(owner) {
                     Some(deployment) => {
                         if let Some(deployment) = deployment {
                             edges.add(deployment, Some(uid));
@@ -194,19 +199,21 @@ impl<'a> Edges<'a> {
             }
         }
         for service in &snapshot.services {
-            edges.member(&service.metadata, namespace_of);
+            edges.add_namespace(&service.metadata, namespace_of);
         }
         for deployment in &snapshot.deployments {
-            edges.member(&deployment.metadata, namespace_of);
+            edges.add_namespace(&deployment.metadata, namespace_of);
         }
-        for set in &snapshot.replica_sets {
-            edges.member(&set.metadata, namespace_of);
-            if let Some((uid, Some(deployment))) = set.metadata.uid.as_deref().and_then(|uid| sets.get_key_value(uid)) {
+        for replica_set in &snapshot.replica_sets {
+            edges.add_namespace(&replica_set.metadata, namespace_of);
+            if let Some((uid, Some(deployment))) =
+                replica_set.metadata.uid.as_deref().and_then(|uid| replica_sets.get_key_value(uid))
+            {
                 edges.add(deployment, Some(uid));
             }
         }
         for claim in &snapshot.persistent_volume_claims {
-            edges.member(&claim.metadata, namespace_of);
+            edges.add_namespace(&claim.metadata, namespace_of);
             if let (Some(uid), Some(volume)) = (claim.metadata.uid.as_deref(), claim.spec.volume_name.as_deref()) {
                 edges.add(uid, volumes.get(volume).copied());
             }
@@ -214,32 +221,34 @@ impl<'a> Edges<'a> {
         edges
     }
 
-    fn member(&mut self, metadata: &'a ObjectMeta, namespace_of: impl Fn(&'a ObjectMeta) -> Option<&'a str>) {
+    fn add_namespace(&mut self, metadata: &'a ObjectMeta, namespace_of: impl Fn(&'a ObjectMeta) -> Option<&'a str>) {
         if let Some(uid) = metadata.uid.as_deref() {
             self.add(uid, namespace_of(metadata));
         }
     }
 }
 
-/// Most pairs of service and pod that are compared: a cluster may be made to have a selector for everything, many times.
+/// Maximum number of service and pod pairs to compare: a malicious cluster may have many selectors that match everything.
 const MAX_SELECTED: usize = 500_000;
 
-/// The services that reach each pod. Endpoint slices know it, also for services without a selector; where a service has none (they
-/// may not be read, or nothing keeps them) its selector is compared with the pods' labels. No selector, an empty one and a
-/// service that is only another name reach nothing.
+/// The services that select each pod. Taken from endpoint slices, which also cover services without a selector. For a service without
+/// endpoint slices (unreadable, or not maintained) its selector is compared with the pods' labels. No selector, an empty selector and
+/// `ExternalName` services select nothing.
 fn services_of_pods(snapshot: &Snapshot) -> HashMap<&str, Vec<&str>> {
-    let services = by_place(&snapshot.services, |it| &it.metadata);
+    let services = by_namespaced_name(&snapshot.services, |object| &object.metadata);
     let pods: HashSet<&str> = snapshot.pods.iter().filter_map(|pod| pod.metadata.uid.as_deref()).collect();
-    let mut reached: HashMap<&str, Vec<&str>> = HashMap::new();
-    let mut known: HashSet<&str> = HashSet::new();
+    let mut selected_by: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut with_slices: HashSet<&str> = HashSet::new();
     for slice in &snapshot.endpoint_slices {
         let name = slice.metadata.labels.as_ref().and_then(|labels| labels.get("kubernetes.io/service-name"));
-        let place = slice.metadata.namespace.as_deref().zip(name.map(String::as_str));
-        let Some(&service) = place.and_then(|place| services.get(&place)) else { continue };
-        known.insert(service);
+        let namespaced_name = slice.metadata.namespace.as_deref().zip(name.map(String::as_str));
+        let Some(&service) = namespaced_name.and_then(|namespaced_name| services.get(&namespaced_name)) else {
+            continue;
+        };
+        with_slices.insert(service);
         for target in slice.endpoints.iter().filter_map(|endpoint| endpoint.target_ref.as_ref()) {
             if let Some(pod) = target.uid.as_deref().and_then(|uid| pods.get(uid)) {
-                reached.entry(pod).or_default().push(service);
+                selected_by.entry(pod).or_default().push(service);
             }
         }
     }
@@ -250,9 +259,9 @@ fn services_of_pods(snapshot: &Snapshot) -> HashMap<&str, Vec<&str>> {
             labelled.entry((namespace, key, value)).or_default().push(pod);
         }
     }
-    let mut left = MAX_SELECTED;
+    let mut remaining = MAX_SELECTED;
     for service in &snapshot.services {
-        let Some(uid) = service.metadata.uid.as_deref().filter(|uid| !known.contains(uid)) else { continue };
+        let Some(uid) = service.metadata.uid.as_deref().filter(|uid| !with_slices.contains(uid)) else { continue };
         let Some(selector) = service.spec.selector.as_ref() else { continue };
         let Some((key, value)) = selector.first_key_value() else { continue };
         if service.spec.r#type.as_deref() == Some("ExternalName") {
@@ -260,19 +269,19 @@ fn services_of_pods(snapshot: &Snapshot) -> HashMap<&str, Vec<&str>> {
         }
         let namespace = service.metadata.namespace.as_deref().unwrap_or_default();
         for pod in labelled.get(&(namespace, key, value)).into_iter().flatten() {
-            let Some(next) = left.checked_sub(1) else { return reached };
-            left = next;
+            let Some(next) = remaining.checked_sub(1) else { return selected_by };
+            remaining = next;
             let labels = pod.metadata.labels.as_ref();
             let matches = |(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value);
             if let Some(pod) = pod.metadata.uid.as_deref().filter(|_| selector.iter().all(matches)) {
-                reached.entry(pod).or_default().push(uid);
+                selected_by.entry(pod).or_default().push(uid);
             }
         }
     }
-    reached
+    selected_by
 }
 
-/// The names of the claims a pod uses. The claim of an ephemeral volume is called after the pod and the volume.
+/// The names of the claims a pod uses. The claim of an ephemeral volume is named after the pod and the volume.
 fn claims_of(pod: &Pod) -> Vec<String> {
     #[derive(Deserialize)]
     struct Volume {
