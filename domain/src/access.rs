@@ -1,4 +1,4 @@
-//! Who may do what: actions, rules, an organization's policy and the one decision function. Pure, and no by default.
+//! Access control: actions, rules, an organization's policy and the decision function. Pure; denies by default.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -10,27 +10,27 @@ use crate::{
     user::Role,
 };
 
-/// The user on whose behalf something is asked for.
+/// The user who makes a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
-    /// Who.
+    /// The user.
     pub user: UserId,
-    /// The caller's own tenant.
+    /// The caller's organization.
     pub organization: OrganizationId,
-    /// The caller's role now, not when the token was issued.
+    /// The caller's current role, not the one when the token was issued.
     pub role: Role,
 }
 
-/// What an action is aimed at.
+/// The target of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
-    /// The tenant it lives in.
+    /// Its organization.
     pub organization: OrganizationId,
-    /// Who owns it; a user owns the own account.
+    /// Its owner. Users own their accounts.
     pub owner: Option<UserId>,
 }
 
-/// Rules as an organization's policy names them.
+/// A rule in an organization's policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Rule {
@@ -50,7 +50,7 @@ impl Rule {
     /// Every rule.
     pub const ALL: [Self; 5] = [Self::All, Self::IsOwner, Self::IsAdmin, Self::AdminOrOwner, Self::IsSuperadmin];
 
-    /// The word policies use.
+    /// The name in policies.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -76,23 +76,23 @@ impl FromStr for Rule {
 
 macro_rules! actions {
     ($($name:ident $text:literal $rule:ident $overridable:literal,)*) => {
-        /// Everything that is asked permission for.
+        /// An action that needs permission.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Action {
             $(#[doc = concat!("`", $text, "`")] $name,)*
         }
 
         impl Action {
-            /// Every action, in the order of their names.
+            /// Every action, sorted by name.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The name policies use.
+            /// The name in policies.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
 
-            /// The rule that holds where an organization has not set its own.
+            /// The rule if an organization has not set its own.
             #[must_use]
             pub const fn default_rule(self) -> Rule {
                 match self { $(Self::$name => Rule::$rule,)* }
@@ -139,7 +139,7 @@ actions! {
 }
 
 impl Action {
-    /// Deleting a user is a different action for each role.
+    /// The action of deleting a user with this role.
     #[must_use]
     pub const fn delete_user(role: Role) -> Self {
         match role {
@@ -164,12 +164,12 @@ impl FromStr for Action {
     }
 }
 
-/// The rules an organization has set for itself; everything else follows the defaults.
+/// The rules an organization has overridden. All other actions follow the defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy(BTreeMap<Action, Rule>);
 
 impl Policy {
-    /// The rule in force for `action`. An override of something that cannot be overridden has no effect.
+    /// The effective rule for `action`. Overrides of actions that cannot be overridden have no effect.
     #[must_use]
     pub fn rule(&self, action: Action) -> Rule {
         match self.0.get(&action) {
@@ -178,20 +178,20 @@ impl Policy {
         }
     }
 
-    /// Every action with the rule in force.
+    /// Every action with its effective rule.
     pub fn effective(&self) -> impl Iterator<Item = (Action, Rule)> {
         Action::ALL.iter().map(|action| (*action, self.rule(*action)))
     }
 
-    /// The overrides alone.
+    /// Only the overrides.
     pub fn overrides(&self) -> impl Iterator<Item = (Action, Rule)> {
         self.0.iter().map(|(action, rule)| (*action, *rule))
     }
 
-    /// This policy with `changes` made: action name to rule name, `None` to return to the default.
+    /// This policy with `changes` applied: action name to rule name, or `None` for the default.
     ///
     /// # Errors
-    /// Unknown actions and rules, and actions that cannot be overridden, all of them at once.
+    /// All unknown actions, unknown rules, and actions that cannot be overridden.
     pub fn changed<'a>(&self, changes: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Result<Self, Invalid> {
         let mut next = self.clone();
         let mut findings = Findings::default();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_as_a_table() {
+    fn rules_by_role_and_ownership() {
         let policy: Policy = [
             (Action::ClusterGet, Rule::All),
             (Action::ClusterList, Rule::IsOwner),
@@ -296,14 +296,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_owns_what_has_no_owner() {
+    fn a_target_without_owner_is_owned_by_nobody() {
         let caller = caller(Role::Member);
         let target = Target { organization: caller.organization, owner: None };
         assert!(!allows(&caller, Action::ClusterUpdate, target, &Policy::default()));
     }
 
     #[test]
-    fn changes_report_every_mistake_and_null_returns_to_the_default() {
+    fn changes_report_every_error_and_null_restores_the_default() {
         let refused = Policy::default()
             .changed([
                 ("cluster:fly", Some("ALL")),

@@ -1,4 +1,4 @@
-//! Identities. A UUID is wrapped in a type of its own, so that a cluster's id cannot be passed where a user's is meant.
+//! Ids: UUIDs with a type for each kind of object, so that a cluster's id cannot be passed where a user's is expected.
 
 use std::{fmt, str::FromStr};
 
@@ -18,13 +18,13 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new random identity (UUID version 4).
+            /// A new random id (UUID version 4).
             #[must_use]
             pub fn random() -> Self {
                 Self(Uuid::new_v4())
             }
 
-            /// The UUID itself.
+            /// The UUID.
             #[must_use]
             pub const fn uuid(self) -> Uuid {
                 self.0
@@ -54,23 +54,23 @@ macro_rules! id {
 }
 
 id!(
-    /// Identity of an [`Organization`](crate::organization::Organization).
+    /// The id of an [`Organization`](crate::organization::Organization).
     OrganizationId
 );
 id!(
-    /// Identity of a [`User`](crate::user::User).
+    /// The id of a [`User`](crate::user::User).
     UserId
 );
 id!(
-    /// Identity of a [`Provisioner`](crate::provisioner::Provisioner).
+    /// The id of a [`Provisioner`](crate::provisioner::Provisioner).
     ProvisionerId
 );
 id!(
-    /// Identity of a [`Cluster`](crate::cluster::Cluster).
+    /// The id of a [`Cluster`](crate::cluster::Cluster).
     ClusterId
 );
 id!(
-    /// Identity of an [`Operation`](crate::operation::Operation).
+    /// The id of an [`Operation`](crate::operation::Operation).
     OperationId
 );
 
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_survives_its_text() {
+    fn ids_round_trip_through_text() {
         let id = ClusterId::random();
         assert_eq!(id.to_string().parse(), Ok(id));
     }

@@ -1,5 +1,5 @@
-//! What we make, or may have made, at a provider. A row is written before the call that makes the thing is sent, and stays until the
-//! thing has been seen to be gone: whatever ends us in between, what may cost money is written down.
+//! Records of the resources we created, or may have created, at a provider. A record is written before the call that creates the resource
+//! and stays until its absence was observed: even after a crash in between, everything that may cost money is on record.
 
 use std::fmt;
 
@@ -9,60 +9,60 @@ use uuid::Uuid;
 
 use crate::id::ClusterId;
 
-/// Says that a thing at a provider was made by this installation for one cluster. Engines write it on what they make, as a label or
-/// tag, and touch nothing that does not carry it.
+/// Marks a resource at a provider as created by this installation for one cluster. Engines set it on what they create, as a label or
+/// tag, and touch no resource without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OwnershipTag {
-    /// The installation: two that share a provider's project do not take each other's things for their own.
+    /// The installation: distinguishes installations that share a provider's project.
     pub installation: Uuid,
     /// The cluster.
     pub cluster: ClusterId,
 }
 
-/// Which thing at a provider: its kind, its name, and where it is. Names are made from the cluster's id, so that asking twice for
-/// a thing asks for the same one.
+/// Identifies a resource at a provider: kind, name and location. Names are derived from the cluster's id, so that a repeated request is
+/// for the same resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ResourceRef {
     /// `cluster`, `stack`, `server`, …
     pub kind: String,
     /// Its deterministic name.
     pub name: String,
-    /// Project, group, region; empty where the provider knows no places.
+    /// Project, group or region; empty if the provider has no locations.
     pub location: String,
 }
 
 impl fmt::Display for ResourceRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, name, location: place } = self;
-        if place.is_empty() { write!(f, "{kind} {name}") } else { write!(f, "{kind} {name} in {place}") }
+        let Self { kind, name, location } = self;
+        if location.is_empty() { write!(f, "{kind} {name}") } else { write!(f, "{kind} {name} in {location}") }
     }
 }
 
-/// A thing that is at a provider and carries our ownership tag.
+/// A resource at a provider with our ownership tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderResource {
-    /// Which.
+    /// Kind, name and location.
     pub name: ResourceRef,
-    /// The provider's own id.
+    /// The id at the provider.
     pub provider_id: Option<String>,
 }
 
-/// What is known of a thing.
+/// What is known of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordState {
-    /// We may have asked for it; nobody has seen it.
+    /// It may have been requested, but was not observed.
     Intended,
-    /// It was seen.
+    /// It was observed.
     Present,
-    /// We asked for its end, and it has not been seen to be gone.
+    /// Its deletion was requested, and its absence was not observed.
     Deleting,
-    /// It was seen to be gone.
+    /// Its absence was observed.
     Gone,
 }
 
 impl RecordState {
-    /// The word programs use.
+    /// The value in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -74,102 +74,102 @@ impl RecordState {
     }
 }
 
-/// One thing with what is known of it.
+/// A resource, with what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceRecord {
-    /// The thing.
+    /// The resource.
     pub resource: ProviderResource,
-    /// What is known of it.
+    /// Its state.
     pub state: RecordState,
-    /// Since when.
+    /// When the state last changed.
     pub since: DateTime<Utc>,
 }
 
-/// What a provider accepted shows there after that long at the latest. Until then, what it says may be from before.
+/// How long a provider may take until it shows what it accepted. Until then, it may return an older state.
 pub const SETTLE: TimeDelta = TimeDelta::seconds(30);
 
-/// After that long without an answer, a call that makes something has taken effect and shows, or never will.
+/// How long an unanswered call may take until its effect is visible. After that time it never will have one.
 pub const UNCERTAIN: TimeDelta = TimeDelta::seconds(90);
 
-/// The rows of one cluster.
+/// The resource records of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// The cluster.
     pub cluster: ClusterId,
-    /// Its rows, in the order in which the things are made.
+    /// The records, in order of creation.
     pub resources: Vec<ResourceRecord>,
-    /// Until then, a call that was sent may still make something, or what it made may not show: that nothing is there proves nothing.
+    /// Until then, a call may still create resources, or they may not be visible yet: their absence proves nothing.
     pub uncertain_until: Option<DateTime<Utc>>,
 }
 
 impl Ledger {
-    /// Nothing was made yet.
+    /// No resources yet.
     #[must_use]
     pub const fn empty(cluster: ClusterId) -> Self {
         Self { cluster, resources: Vec::new(), uncertain_until: None }
     }
 
-    /// `things` are about to be asked for.
-    pub fn intend(&mut self, things: impl IntoIterator<Item = ResourceRef>, now: DateTime<Utc>) {
-        for name in things {
-            match self.resources.iter_mut().find(|row| row.resource.name == name) {
-                Some(row) if row.state == RecordState::Gone => {
-                    row.resource.provider_id = None;
-                    row.state = RecordState::Intended;
-                    row.since = now;
+    /// `resources` are about to be requested.
+    pub fn intend(&mut self, resources: impl IntoIterator<Item = ResourceRef>, now: DateTime<Utc>) {
+        for name in resources {
+            match self.resources.iter_mut().find(|record| record.resource.name == name) {
+                Some(record) if record.state == RecordState::Gone => {
+                    record.resource.provider_id = None;
+                    record.state = RecordState::Intended;
+                    record.since = now;
                 }
                 Some(_) => {}
                 None => {
-                    let thing = ProviderResource { name, provider_id: None };
-                    self.resources.push(ResourceRecord { resource: thing, state: RecordState::Intended, since: now });
+                    let resource = ProviderResource { name, provider_id: None };
+                    self.resources.push(ResourceRecord { resource, state: RecordState::Intended, since: now });
                 }
             }
         }
         self.uncertain_until = self.uncertain_until.max(Some(now + UNCERTAIN));
     }
 
-    /// The end of everything is about to be asked for.
+    /// The deletion of everything is about to be requested.
     pub fn condemn(&mut self, now: DateTime<Utc>) {
-        for row in &mut self.resources {
-            if matches!(row.state, RecordState::Intended | RecordState::Present) {
-                row.state = RecordState::Deleting;
-                row.since = now;
+        for record in &mut self.resources {
+            if matches!(record.state, RecordState::Intended | RecordState::Present) {
+                record.state = RecordState::Deleting;
+                record.since = now;
             }
         }
     }
 
-    /// The call that was intended last was accepted, and what it makes will show. `before` is what was uncertain before it was sent:
-    /// its answer says nothing about calls that were sent earlier.
+    /// The last call was accepted, and its resources will become visible. `before` is `uncertain_until` before the call: the answer says
+    /// nothing about earlier calls.
     pub fn accepted(&mut self, before: Option<DateTime<Utc>>, now: DateTime<Utc>) {
         self.uncertain_until = before.max(Some(now + SETTLE));
     }
 
-    /// The call that was intended last was refused, and makes nothing. `before` as for [`Ledger::accepted`].
+    /// The last call was rejected and creates nothing. `before` as for [`Ledger::accepted`].
     pub const fn refused(&mut self, before: Option<DateTime<Utc>>) {
         self.uncertain_until = before;
     }
 
-    /// These things and no others were seen. What was not seen is gone, unless it is still to be made or may still appear.
-    pub fn observed(&mut self, things: &[ProviderResource], now: DateTime<Utc>) {
+    /// Exactly these resources were observed. Others are gone, unless they are still to be created or may still appear.
+    pub fn observed(&mut self, resources: &[ProviderResource], now: DateTime<Utc>) {
         let uncertain = self.is_uncertain(now);
-        for row in &mut self.resources {
-            if let Some(seen) = things.iter().find(|thing| thing.name == row.resource.name) {
-                if seen.provider_id.is_some() {
-                    row.resource.provider_id.clone_from(&seen.provider_id);
+        for record in &mut self.resources {
+            if let Some(observed) = resources.iter().find(|resource| resource.name == record.resource.name) {
+                if observed.provider_id.is_some() {
+                    record.resource.provider_id.clone_from(&observed.provider_id);
                 }
-                if matches!(row.state, RecordState::Intended | RecordState::Gone) {
-                    row.state = RecordState::Present;
-                    row.since = now;
+                if matches!(record.state, RecordState::Intended | RecordState::Gone) {
+                    record.state = RecordState::Present;
+                    record.since = now;
                 }
-            } else if matches!(row.state, RecordState::Present | RecordState::Deleting) && !uncertain {
-                row.state = RecordState::Gone;
-                row.since = now;
+            } else if matches!(record.state, RecordState::Present | RecordState::Deleting) && !uncertain {
+                record.state = RecordState::Gone;
+                record.since = now;
             }
         }
-        for thing in things {
-            if !self.resources.iter().any(|row| row.resource.name == thing.name) {
+        for resource in resources {
+            if !self.resources.iter().any(|record| record.resource.name == resource.name) {
                 self.resources.push(ResourceRecord {
-                    resource: thing.clone(),
+                    resource: resource.clone(),
                     state: RecordState::Present,
                     since: now,
                 });
@@ -177,15 +177,15 @@ impl Ledger {
         }
     }
 
-    /// Whether something may be there that does not show.
+    /// Whether there may be resources that are not visible yet.
     #[must_use]
     pub fn is_uncertain(&self, now: DateTime<Utc>) -> bool {
         self.uncertain_until.is_some_and(|until| now < until)
     }
 
-    /// What may be there.
+    /// The resources that exist or may exist.
     pub fn remaining(&self) -> impl Iterator<Item = &ResourceRecord> {
-        self.resources.iter().filter(|row| row.state != RecordState::Gone)
+        self.resources.iter().filter(|record| record.state != RecordState::Gone)
     }
 }
 
@@ -201,23 +201,23 @@ mod tests {
         ResourceRef { kind: "server".into(), name: name.into(), location: "here".into() }
     }
 
-    fn seen(text: &str) -> ProviderResource {
+    fn resource(text: &str) -> ProviderResource {
         ProviderResource { name: name(text), provider_id: Some(format!("id of {text}")) }
     }
 
     fn states(ledger: &Ledger) -> Vec<(&str, RecordState)> {
-        ledger.resources.iter().map(|row| (row.resource.name.name.as_str(), row.state)).collect()
+        ledger.resources.iter().map(|record| (record.resource.name.name.as_str(), record.state)).collect()
     }
 
     #[test]
-    fn a_thing_goes_from_intent_to_proof_of_its_end() {
+    fn a_record_goes_from_intended_to_gone() {
         let mut ledger = Ledger::empty(ClusterId::random());
         ledger.intend([name("a"), name("b")], at(0));
-        ledger.observed(&[seen("a")], at(1));
+        ledger.observed(&[observed("a")], at(1));
         assert_eq!(states(&ledger), [("a", RecordState::Present), ("b", RecordState::Intended)]);
         assert_eq!(ledger.resources[0].resource.provider_id.as_deref(), Some("id of a"));
         ledger.condemn(at(200));
-        ledger.observed(&[seen("a")], at(201));
+        ledger.observed(&[observed("a")], at(201));
         assert_eq!(states(&ledger), [("a", RecordState::Deleting), ("b", RecordState::Gone)]);
         ledger.observed(&[], at(202));
         assert_eq!(ledger.remaining().count(), 0);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_still_appear_is_not_gone() {
+    fn a_resource_that_may_still_appear_is_not_gone() {
         let mut ledger = Ledger::empty(ClusterId::random());
         ledger.intend([name("a")], at(0));
         ledger.condemn(at(1));
@@ -236,15 +236,15 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_about_the_call_that_was_sent_last() {
+    fn an_answer_applies_only_to_the_last_call() {
         let mut ledger = Ledger::empty(ClusterId::random());
         let before = ledger.uncertain_until;
         ledger.intend([name("a")], at(0));
         ledger.refused(before);
-        assert!(!ledger.is_uncertain(at(0)), "what was refused makes nothing");
+        assert!(!ledger.is_uncertain(at(0)), "a rejected call creates nothing");
         ledger.intend([name("a")], at(10));
         ledger.accepted(before, at(20));
-        assert!(ledger.is_uncertain(at(20)), "what was accepted may not show yet");
+        assert!(ledger.is_uncertain(at(20)), "an accepted resource may not be visible yet");
         assert!(!ledger.is_uncertain(at(20) + SETTLE));
         // The first is not answered, the second is: the first may still take effect.
         ledger.intend([name("a")], at(100));
@@ -263,16 +263,16 @@ mod tests {
     }
 
     #[test]
-    fn a_tagged_resource_that_no_record_knows_gets_one() {
+    fn an_unrecorded_tagged_resource_gets_a_record() {
         let mut ledger = Ledger::empty(ClusterId::random());
-        ledger.observed(&[seen("left over")], at(1));
+        ledger.observed(&[observed("left over")], at(1));
         assert_eq!(states(&ledger), [("left over", RecordState::Present)]);
     }
 
     #[test]
-    fn what_is_gone_may_be_made_again() {
+    fn a_deleted_resource_may_be_created_again() {
         let mut ledger = Ledger::empty(ClusterId::random());
-        ledger.observed(&[seen("a")], at(1));
+        ledger.observed(&[observed("a")], at(1));
         ledger.observed(&[], at(2));
         ledger.intend([name("a")], at(3));
         assert_eq!(states(&ledger), [("a", RecordState::Intended)]);

@@ -1,14 +1,14 @@
-//! What KQueen is about, without any of the technology it runs on: organizations and their users, policies, provisioners and
-//! clusters, the decisions made about them, and the ports through which the outside is reached.
+//! The domain of KQueen, independent of technology: organizations and users, policies, provisioners and clusters, the decisions
+//! about them, and the ports to the outside.
 //!
-//! The vocabulary is that of the field: an *organization* is a tenant with a unique *namespace*; a *provisioner* is an *engine*
-//! (code that drives a provider) with its credentials; a *cluster* is one Kubernetes cluster; a *policy* maps actions to rules.
+//! Terms: an *organization* is a tenant with a unique *namespace*; a *provisioner* is an *engine*
+//! (the driver for a provider) with its credentials; a *cluster* is one Kubernetes cluster; a *policy* maps actions to rules.
 //!
-//! What is done to a cluster is an *operation*; the *ledger* holds what it makes at a provider, the *timeline* tells the story.
+//! An *operation* changes a cluster; the *ledger* records the resources it creates at a provider, the *timeline* the events.
 //!
 //! Reading order: the entities ([`organization`], [`user`], [`provisioner`], [`cluster`]), how clusters are operated ([`operation`],
-//! [`ledger`], [`observation`], and [`cluster::plan`], which decides every step), [`access`] for who may do what, the
-//! [`catalog`] that answers lists, the [`port`]s, and the use cases in [`service`].
+//! [`ledger`], [`observation`], and [`cluster::plan`], which decides every step), [`access`] control, the [`catalog`] (the read
+//! model), the [`port`]s, and the use cases in [`service`].
 
 pub mod access;
 pub mod catalog;

@@ -1,10 +1,10 @@
-//! Names people give to things. Each is checked once, when it is made, and valid ever after.
+//! Names that people choose. Each is validated on construction.
 
 use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
-/// Why a name is refused: a sentence part that follows the field's name, for people.
+/// Why a name is not valid: text that follows the field's name, for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidName(pub Cow<'static, str>);
@@ -13,7 +13,7 @@ fn invalid(message: impl Into<Cow<'static, str>>) -> InvalidName {
     InvalidName(message.into())
 }
 
-/// What every display name must be: one line of visible text of 1 to `limit` characters, no blanks at its ends.
+/// The rule for display names: one line of visible text, 1 to `limit` characters, no blanks at the ends.
 fn one_line(text: &str, limit: usize) -> Result<(), InvalidName> {
     if text.is_empty() {
         return Err(invalid("must not be empty"));
@@ -24,15 +24,15 @@ fn one_line(text: &str, limit: usize) -> Result<(), InvalidName> {
     if text.trim() != text {
         return Err(invalid("must not start or end with a blank"));
     }
-    if text.chars().any(|char| char.is_control() || is_unseen(char)) {
+    if text.chars().any(|char| char.is_control() || is_invisible(char)) {
         return Err(invalid("must not contain control characters, or others that are not seen"));
     }
     Ok(())
 }
 
-/// Characters that nobody sees, or that turn the text around them: with them two names look the same. Joiners stay, which some scripts
-/// need.
-const fn is_unseen(char: char) -> bool {
+/// Invisible characters, and those that change the text direction: with them, different names look the same. Joiners are allowed: some
+/// scripts need them.
+const fn is_invisible(char: char) -> bool {
     matches!(
         char,
         '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
@@ -47,7 +47,7 @@ macro_rules! name {
         pub struct $name(Box<str>);
 
         impl $name {
-            /// The text as it was given.
+            /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -86,19 +86,19 @@ macro_rules! name {
 }
 
 name!(
-    /// What a cluster or provisioner is called by its users: one line, 1 to 128 characters. Not unique.
+    /// The name of a cluster or provisioner: one line, 1 to 128 characters. Not unique.
     ResourceName,
     |text: &str| one_line(text, 128)
 );
 
 name!(
-    /// What an organization is called: one line, 1 to 128 characters. Not unique; its [`Namespace`] is.
+    /// The name of an organization: one line, 1 to 128 characters. Not unique; its [`Namespace`] is.
     OrganizationName,
     |text: &str| one_line(text, 128)
 );
 
 name!(
-    /// What a person logs in with: one line, 1 to 128 characters, unique in the installation (case matters).
+    /// The user name to log in with: one line, 1 to 128 characters, unique in the installation (case-sensitive).
     Username,
     |text: &str| one_line(text, 128)
 );
@@ -121,13 +121,13 @@ name!(
 );
 
 name!(
-    /// An e-mail address of the everyday form `local@domain`, at most 254 characters (RFC 5321, section 4.5.3).
-    /// Unique in the installation, where capitals do not tell two apart.
+    /// An e-mail address of the common form `local@domain`, at most 254 characters (RFC 5321, section 4.5.3).
+    /// Unique in the installation (case-insensitive).
     EmailAddress,
     |text: &str| {
         one_line(text, 254)?;
-        let refused = || invalid("must be an e-mail address like name@example.org");
-        let (local, domain) = text.rsplit_once('@').ok_or_else(refused)?;
+        let not_an_address = || invalid("must be an e-mail address like name@example.org");
+        let (local, domain) = text.rsplit_once('@').ok_or_else(not_an_address)?;
         let local_ok = !local.is_empty()
             && local.len() <= 64
             && !local.contains(|c: char| c.is_whitespace() || matches!(c, '@' | ',' | ';' | '<' | '>' | '"' | '\\'));
@@ -137,12 +137,12 @@ name!(
                 && !label.ends_with('-')
                 && label.chars().all(|c| c.is_alphanumeric() || c == '-')
         };
-        if local_ok && domain.split('.').all(label_ok) { Ok(()) } else { Err(refused()) }
+        if local_ok && domain.split('.').all(label_ok) { Ok(()) } else { Err(not_an_address()) }
     }
 );
 
 impl EmailAddress {
-    /// The form two addresses are compared by.
+    /// The form for comparing two addresses.
     #[must_use]
     pub fn folded(&self) -> String {
         self.0.to_lowercase()

@@ -1,4 +1,4 @@
-//! Organizations: the tenants. Everything but users and organizations lives in one organization's namespace.
+//! Organizations: the tenants. Provisioners and clusters belong to the namespace of one organization.
 
 use chrono::{DateTime, Utc};
 
@@ -11,25 +11,25 @@ use crate::{
 /// A tenant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Organization {
-    /// Identity.
+    /// Its id.
     pub id: OrganizationId,
-    /// What it is called.
+    /// Its name.
     pub name: OrganizationName,
-    /// Its unique slug; never changes, since programs keep it.
+    /// Its unique slug. Never changes, since clients store it.
     pub namespace: Namespace,
-    /// The rules it has changed for itself.
+    /// The rules it has overridden.
     pub policy: Policy,
     /// When it was created.
     pub created_at: DateTime<Utc>,
 }
 
-/// Something that stands in the way of a deletion.
+/// An object that prevents a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remaining {
-    /// Kind of the object as the API calls it: `User`, `Provisioner`, `Cluster`.
+    /// Kind of the object in the API: `User`, `Provisioner`, `Cluster`.
     pub object: &'static str,
     /// Its name.
     pub name: String,
-    /// Its identity.
+    /// Its id.
     pub id: uuid::Uuid,
 }

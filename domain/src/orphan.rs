@@ -1,4 +1,4 @@
-//! Orphans: things at a provider that carry our ownership tag and belong to no cluster any more, or may be there.
+//! Orphans: resources that exist or may exist at a provider with our ownership tag, but belong to no cluster any more.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,48 +9,48 @@ use crate::{
     reason::Reason,
 };
 
-/// Where an orphan stands.
+/// The state of an orphan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum OrphanState {
-    /// It waits for somebody to decide.
+    /// Undecided.
     Listed,
-    /// Its deletion was asked for; it leaves the list when it has been seen to be gone.
+    /// Its deletion was requested. It is removed from the list once its absence was observed.
     Deleting {
-        /// Who asked.
+        /// Who requested it.
         by: UserId,
         /// When.
         since: DateTime<Utc>,
-        /// Why it is not gone yet.
+        /// Why it is not deleted yet.
         last_error: Option<Reason>,
     },
-    /// Somebody decided that it may stay.
+    /// It was decided to keep it.
     Ignored {
-        /// Who.
+        /// Who decided.
         by: UserId,
         /// When.
         since: DateTime<Utc>,
     },
 }
 
-/// Everything at one provider that was made for a cluster that is not there any more. Named by the cluster's id, which it carries
-/// in its ownership tag: however often and by whomever it is found, it is one orphan.
+/// All resources at one provider of a cluster that does not exist any more. Identified by the cluster's id in their ownership tag, so
+/// that they are one orphan however often they are found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orphan {
-    /// The cluster it was made for.
+    /// The cluster it was created for.
     pub cluster: ClusterId,
-    /// What the cluster was called, if that is known.
+    /// The name of the cluster, if known.
     pub name: Option<String>,
-    /// The tenant it belongs to.
+    /// Its organization.
     pub organization: OrganizationId,
-    /// With whose credentials it can be reached.
+    /// The provisioner whose credentials give access to it.
     pub provisioner: ProvisionerId,
-    /// What is, or may be, there.
+    /// The resources that exist or may exist.
     pub resources: Vec<ResourceRecord>,
-    /// Where it stands.
+    /// Its state.
     pub state: OrphanState,
     /// When it was listed.
     pub listed_at: DateTime<Utc>,
-    /// When it was last seen at the provider; `None` if nobody has seen it.
+    /// When it was last observed at the provider, if ever.
     pub seen_at: Option<DateTime<Utc>>,
 }

@@ -1,4 +1,4 @@
-//! Provisioners: an engine plus the credentials and parameters to use it, owned by an organization.
+//! Provisioners: an engine with its credentials and parameters, owned by an organization.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,13 +10,13 @@ use crate::{
     reason::ReasonCode,
 };
 
-/// How a provisioner stands, after its credentials were last checked against the provider.
+/// The phase of a provisioner, from the last check of its credentials against the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProvisionerPhase {
     /// The provider accepted the credentials.
     Ready,
-    /// The provider answered and refused, or the engine is not offered any more.
+    /// The provider rejected the credentials, or the engine is not offered any more.
     Failed,
     /// The provider did not answer.
     NotReachable,
@@ -26,7 +26,7 @@ impl ProvisionerPhase {
     /// Every phase.
     pub const ALL: [Self; 3] = [Self::Ready, Self::Failed, Self::NotReachable];
 
-    /// The word programs use.
+    /// The value in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -37,49 +37,49 @@ impl ProvisionerPhase {
     }
 }
 
-/// What a check of a provisioner found.
+/// The result of checking a provisioner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// How it stands.
+    /// Its phase.
     pub phase: ProvisionerPhase,
-    /// What is the matter, if anything is.
+    /// The reason code, if there is a problem.
     pub code: Option<ReasonCode>,
-    /// Why, in plain words.
+    /// Why, as text for people.
     pub reason: String,
     /// When it was checked.
     pub at: DateTime<Utc>,
 }
 
-/// What a check in the background found. Stored apart from the provisioner, so that checking collides with nobody's changes.
+/// The result of a background check. Stored separately from the provisioner, so that checks never conflict with updates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
     /// The provisioner.
     pub provisioner: ProvisionerId,
-    /// What was found.
+    /// The result.
     pub check: Check,
-    /// When `check.phase` last became what it is.
+    /// When `check.phase` last changed.
     pub state_changed_at: DateTime<Utc>,
 }
 
-/// An engine with what is needed to use it. Secret parameters are kept apart, see
+/// An engine with its parameters. Secret parameters are stored separately, see
 /// [`ProvisionerStore::secrets`](crate::port::store::ProvisionerStore::secrets).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Provisioner {
-    /// Identity.
+    /// Its id.
     pub id: ProvisionerId,
-    /// What it is called.
+    /// Its name.
     pub name: ResourceName,
     /// Name of its engine: `kqueen.engines.ManualEngine`.
     pub engine: Box<str>,
-    /// The tenant it lives in.
+    /// Its organization.
     pub organization: OrganizationId,
-    /// Who owns it.
+    /// Its owner.
     pub owner: UserId,
-    /// What the engine needs, secret parts masked.
+    /// The engine's parameters; secret parts are masked.
     pub parameters: Document,
-    /// What the last check found.
+    /// The result of the last check.
     pub check: Check,
-    /// When `check.phase` last became what it is.
+    /// When `check.phase` last changed.
     pub state_changed_at: DateTime<Utc>,
     /// When it was created.
     pub created_at: DateTime<Utc>,

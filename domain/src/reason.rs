@@ -1,25 +1,25 @@
-//! Why something failed, said so that the people concerned can do something about it.
+//! Reasons of failures, with what people can do about them.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Whose job it is to put something right.
+/// Who is responsible for correcting a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Responsible {
-    /// Whoever asked for it: a name, a size, a parameter.
+    /// The user who made the request: a name, a size, a parameter.
     Requester,
-    /// The organization's admins: credentials, rights, quota.
+    /// The organization's admins: credentials, permissions, quota.
     Admin,
-    /// Whoever runs this installation: its network, its settings.
+    /// The operator of this installation: network, settings.
     Operator,
-    /// The provider: it is down, or failed on its own.
+    /// The provider: it is down or failed.
     Provider,
 }
 
 impl Responsible {
-    /// The word programs use.
+    /// The value in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -31,11 +31,11 @@ impl Responsible {
     }
 }
 
-/// The codes with their descriptions, which are at the same time their documentation here and in the API's document.
+/// The codes with their descriptions, which are the documentation here and in the API document.
 macro_rules! codes {
     ($($(#[doc = $description:literal])+ $code:ident,)+) => {
-        /// What kind of trouble something is, for programs: a closed list, a code for each kind with its own next step. Named as reasons
-        /// of Kubernetes conditions are. Decisions rest on codes, never on sentences.
+        /// The kind of a problem, for programs: a closed list, with a code for each kind that has its own next step. Named like the reasons
+        /// of Kubernetes conditions. Decisions depend on codes, never on texts.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum ReasonCode {
             $($(#[doc = $description])+ $code,)+
@@ -45,7 +45,7 @@ macro_rules! codes {
             /// Every code.
             pub const ALL: &[Self] = &[$(Self::$code),+];
 
-            /// The word programs use.
+            /// The value in the API.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -53,13 +53,13 @@ macro_rules! codes {
                 }
             }
 
-            /// The code of that word.
+            /// The code with that value in the API.
             #[must_use]
             pub fn of(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|code| code.as_str() == word)
             }
 
-            /// What it means, in one line.
+            /// A description, in one line.
             #[must_use]
             pub const fn description(self) -> &'static str {
                 match self {
@@ -71,7 +71,7 @@ macro_rules! codes {
 }
 
 codes! {
-    // What a provider answers.
+    // Errors of a provider.
     /// The provider does not accept the provisioner's credentials; give it valid ones.
     CredentialsRejected,
     /// The provisioner's credentials lack a right at the provider; grant it there.
@@ -108,7 +108,7 @@ codes! {
     UnexpectedAnswer,
     /// What answers at the address is not what was expected there; correct the address.
     WrongEndpoint,
-    // What has become of a cluster at its provider.
+    // The state of a cluster at its provider.
     /// The cluster, or a part of it, has failed at the provider.
     ProvisioningFailed,
     /// What was made at the provider does not carry our ownership tag any more; it is not touched.
@@ -119,7 +119,7 @@ codes! {
     ClusterIncomplete,
     /// The cluster is being deleted at the provider, which was not asked for here.
     DeletedElsewhere,
-    // What has become of an operation.
+    // The end of an operation.
     /// It was not done by its deadline; the cause says what was waited for.
     DeadlineExceeded,
     /// Somebody stopped it; retry to go on.
@@ -128,7 +128,7 @@ codes! {
     Superseded,
     /// Something was being done to the cluster that is not on record any more; retry, or destroy the cluster.
     OperationLost,
-    // What is the matter with this installation.
+    // This installation.
     /// The engine cannot do this.
     Unsupported,
     /// This installation does not offer the engine; its operator can.
@@ -137,7 +137,7 @@ codes! {
     HostMisconfigured,
     /// This installation does not connect to that address; its operator can allow it.
     AddressDenied,
-    // What a cluster answers, or does not.
+    // Access to a cluster.
     /// The kubeconfig cannot be used; store another.
     KubeconfigUnusable,
     /// The cluster does not accept the credentials in the kubeconfig; store one with new ones.
@@ -156,7 +156,7 @@ codes! {
     CertificateRejected,
     /// No encrypted connection can be agreed on.
     TlsFailed,
-    // Whatever else.
+    // Other.
     /// None of the others; an older version wrote it down without a code.
     Unknown,
 }
@@ -167,27 +167,27 @@ impl fmt::Display for ReasonCode {
     }
 }
 
-/// Most characters that are kept of what a provider said.
+/// Maximum characters of a provider message.
 pub const WORDS: usize = 2_000;
 
-/// Why something failed. Names nothing secret.
+/// Why something failed. Contains nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reason {
-    /// What kind of trouble it is.
+    /// The kind of problem.
     pub code: ReasonCode,
-    /// What is the matter, in plain words.
+    /// The cause, as text for people.
     pub cause: String,
-    /// Whose job it is.
+    /// Who is responsible.
     pub responsible: Responsible,
-    /// What to do next, in plain words.
+    /// What to do next, as text for people.
     pub next_step: String,
-    /// What the provider said, in its own words.
+    /// The message of the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_message: Option<String>,
 }
 
 impl Reason {
-    /// A reason without words of a provider.
+    /// A reason without a provider message.
     #[must_use]
     pub fn new(
         code: ReasonCode,
@@ -198,14 +198,14 @@ impl Reason {
         Self { code, cause: cause.into(), responsible, next_step: next_step.into(), provider_message: None }
     }
 
-    /// Whether both are the same kind of trouble, in whatever words: who was told of one knows of the other.
+    /// Whether both are the same problem, whatever their texts: it need not be reported again.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         (self.code, self.responsible) == (other.code, other.responsible)
     }
 
-    /// This reason, or the one there was before if only the provider's words differ: those often do with every answer, by a request's id or
-    /// a time, and then what was said first stands.
+    /// This reason, or the one before if only the provider message differs: it often contains a request id or a time and changes with every
+    /// answer.
     #[must_use]
     pub fn or_first(self, before: Option<&Self>) -> Self {
         let is_same = |before: &&Self| {
@@ -214,12 +214,12 @@ impl Reason {
         before.filter(is_same).cloned().unwrap_or(self)
     }
 
-    /// With what the provider said, shortened to [`WORDS`] characters.
+    /// Adds the provider message, truncated to [`WORDS`] characters.
     #[must_use]
-    pub fn with_words(mut self, words: impl Into<String>) -> Self {
-        let words = words.into();
-        let words = words.trim();
-        self.provider_message = (!words.is_empty()).then(|| words.chars().take(WORDS).collect());
+    pub fn with_words(mut self, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let message = message.trim();
+        self.provider_message = (!message.is_empty()).then(|| message.chars().take(WORDS).collect());
         self
     }
 }
@@ -227,8 +227,8 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.cause)?;
-        if let Some(words) = &self.provider_message {
-            write!(f, " (the provider says: {words})")?;
+        if let Some(message) = &self.provider_message {
+            write!(f, " (the provider says: {message})")?;
         }
         if self.next_step.is_empty() { Ok(()) } else { write!(f, "; {}", self.next_step) }
     }
@@ -247,9 +247,9 @@ mod tests {
             "raise it or delete a cluster",
         );
         assert_eq!(reason.to_string(), "the quota of 3 nodes is used up; raise it or delete a cluster");
-        let said = reason.with_words("  QUOTA_EXCEEDED\n");
+        let reason = reason.with_words("  QUOTA_EXCEEDED\n");
         assert_eq!(
-            said.to_string(),
+            reason.to_string(),
             "the quota of 3 nodes is used up (the provider says: QUOTA_EXCEEDED); raise it or delete a cluster"
         );
     }
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_first_stands_for_what_is_said_again_in_other_words() {
+    fn the_first_reason_is_kept_if_only_the_provider_message_differs() {
         let (first, again) = (quota("request 1"), quota("request 2"));
         assert_eq!(again.clone().or_first(Some(&first)), first);
         assert_eq!(again.clone().or_first(None), again);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_is_told_apart_by_its_code_and_not_by_sentences() {
+    fn reasons_are_compared_by_code_and_not_by_text() {
         let first = quota("request 1");
         let reworded = Reason { cause: "no quota is left".into(), next_step: "ask for more".into(), ..quota("2") };
         assert!(first.is_like(&reworded));
@@ -283,14 +283,14 @@ mod tests {
     }
 
     #[test]
-    fn words_are_kept_short_at_a_character() {
+    fn the_provider_message_is_truncated_at_a_character() {
         let reason = quota(&"ü".repeat(WORDS + 5));
         assert_eq!(reason.provider_message.unwrap().chars().count(), WORDS);
         assert_eq!(quota("  ").provider_message, None);
     }
 
     #[test]
-    fn every_code_is_a_word_in_camel_case_with_one_line_that_says_what_it_means() {
+    fn every_code_is_in_camel_case_with_a_one_line_description() {
         let mut words: Vec<_> = ReasonCode::ALL.iter().map(|code| code.as_str()).collect();
         for (code, word) in ReasonCode::ALL.iter().zip(&words) {
             assert!(word.starts_with(|first: char| first.is_ascii_uppercase()), "{word}");

@@ -1,6 +1,6 @@
-//! Records' versions, by which concurrent changes are noticed.
+//! Revisions of records, to detect concurrent changes.
 
-/// A record's version: a store's revisions only grow, and never repeat for one record.
+/// A revision of a record. Revisions of a store only grow and never repeat for one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub u64);
 

@@ -1,5 +1,4 @@
-//! A cluster's story: what was asked, what was done, what became of it, and what the provider said. Kept for a while after the
-//! cluster is gone.
+//! The timeline of a cluster: requests, steps, results and provider messages. Kept for a while after the cluster is deleted.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,16 +9,16 @@ use crate::{
     reason::Reason,
 };
 
-/// Most entries that are kept of one cluster.
+/// How many events of one cluster are kept.
 pub const KEPT: usize = 200;
 
-/// What kind of thing happened.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
-    /// Somebody asked for something: an operation, its end, another try.
+    /// A request of a user: an operation, a cancellation, a retry.
     Asked,
-    /// A step of an operation began, ended, or has to be tried again.
+    /// A step of an operation started, ended, or is retried.
     Step,
     /// An operation ended.
     Ended,
@@ -28,7 +27,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// The word programs use.
+    /// The value in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,21 +39,21 @@ impl EventKind {
     }
 }
 
-/// One entry.
+/// One event in the timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimelineEvent {
     /// The cluster.
     pub cluster: ClusterId,
-    /// When.
+    /// When it happened.
     pub at: DateTime<Utc>,
-    /// What kind of thing.
+    /// Its kind.
     pub kind: EventKind,
-    /// What, in plain words.
+    /// What happened, as text for people.
     pub message: String,
     /// The operation it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationId>,
-    /// Who asked.
+    /// Who made the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<UserId>,
     /// Why it failed, if it did.
@@ -62,17 +61,17 @@ pub struct TimelineEvent {
     pub reason: Option<Reason>,
 }
 
-/// A cluster that is not there any more; its operations and its timeline are kept for a while.
+/// A deleted cluster, whose operations and timeline are kept for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tombstone {
     /// The cluster.
     pub cluster: ClusterId,
-    /// What it was called.
+    /// Its name.
     pub name: ResourceName,
-    /// The tenant it lived in.
+    /// Its organization.
     pub organization: OrganizationId,
-    /// Who owned it.
+    /// Its owner.
     pub owner: UserId,
-    /// When it left.
+    /// When it was deleted.
     pub at: DateTime<Utc>,
 }

@@ -11,23 +11,23 @@ use crate::{
     name::{EmailAddress, Username},
 };
 
-/// What a user may do in general; [`crate::access`] turns it into decisions. Ordered by power.
+/// The role of a user; [`crate::access`] decides what it permits. Ordered by permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Uses what the organization has.
+    /// Uses the resources of an organization.
     Member,
-    /// Runs one organization.
+    /// Administers an organization.
     Admin,
-    /// Runs the installation.
+    /// Administers the installation.
     Superadmin,
 }
 
 impl Role {
-    /// Every role, weakest first.
+    /// Every role, the one with the fewest permissions first.
     pub const ALL: [Self; 3] = [Self::Member, Self::Admin, Self::Superadmin];
 
-    /// The word the API uses.
+    /// The value in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,18 +52,18 @@ impl FromStr for Role {
     }
 }
 
-/// Who vouches for a user.
+/// How a user is authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthMethod {
-    /// We do: a password hash is stored.
+    /// With a stored password hash.
     Local,
-    /// A directory does.
+    /// With a directory.
     Ldap,
 }
 
 impl AuthMethod {
-    /// The word the API and the settings use.
+    /// The value in the API and in settings.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -73,27 +73,27 @@ impl AuthMethod {
     }
 }
 
-/// A person or program with an account. The password hash is kept apart, see
+/// A person or program with an account. The password hash is stored separately, see
 /// [`UserStore::password_hash`](crate::port::store::UserStore::password_hash).
 #[derive(Debug, Clone, PartialEq)]
 pub struct User {
-    /// Identity; what tokens are issued for.
+    /// The id, which tokens contain.
     pub id: UserId,
-    /// Log-in name, unique.
+    /// User name, unique.
     pub username: Username,
-    /// Address, unique where given.
+    /// E-mail address, unique if set.
     pub email: Option<EmailAddress>,
-    /// The tenant the user belongs to.
+    /// The user's organization.
     pub organization: OrganizationId,
     /// Role.
     pub role: Role,
     /// Whether the user may log in and use tokens.
     pub active: bool,
-    /// Who checks the password.
+    /// How the user is authenticated.
     pub auth: AuthMethod,
-    /// Free-form facts clients keep (time zone, preferences), secret parts masked.
+    /// Free-form metadata that clients store (time zone, preferences); secret parts are masked.
     pub metadata: Option<Document>,
-    /// Counts changes that end older tokens: a token is good only while it carries this number.
+    /// Counts changes that invalidate older tokens: a token is valid only with the current number.
     pub token_generation: u64,
     /// When the account was created.
     pub created_at: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! What is secret in a document, and how it is kept out of what is shown.
+//! Masking: which values of a document are secret, and how they are hidden.
 
 use serde_json::{Map, Value};
 
@@ -8,12 +8,12 @@ use crate::{
     secret::{SecretDocument, SecretMap},
 };
 
-/// Stands for a secret in answers; sent back in a change it means "keep what is stored".
+/// Replaces a secret in answers. In an update it means "keep the stored value".
 pub const MASK: &str = "*******";
 
-/// Parts of key names that announce a secret. Compared with the key in lower case and without punctuation, so that
-/// `api_key`, `apiKey` and `API-Key` are one.
-const TELLING: [&str; 15] = [
+/// Parts of key names that indicate a secret. Compared with the key in lower case and without punctuation, so that
+/// `api_key`, `apiKey` and `API-Key` are equal.
+const SECRET_WORDS: [&str; 15] = [
     "accesskey",
     "accountkey",
     "apikey",
@@ -31,7 +31,7 @@ const TELLING: [&str; 15] = [
     "token",
 ];
 
-/// A document cut in what may be shown and what may not.
+/// A document split into what may be shown and what is secret.
 #[derive(Debug, Clone)]
 pub struct Split {
     /// The object with every secret replaced by [`MASK`].
@@ -40,11 +40,11 @@ pub struct Split {
     pub sealed: Option<SecretDocument>,
 }
 
-/// Masks every secret in `full`: values at a path for which `is_secret` answers yes, values under a key whose name announces a
-/// secret, and private keys in PEM, at any depth. A masked value is masked whole, whatever its type; `null` and the empty
-/// string say that there is no secret and stay.
+/// Masks every secret in `full`: values at a path for which `is_secret` returns true, values under a key whose name indicates a
+/// secret, and private keys in PEM, at any depth. A value of any type is masked as a whole; `null` and the empty string mean
+/// that there is no secret and are not masked.
 ///
-/// The path given to `is_secret` holds the keys from the outermost object on; an item of an array has the path of the array.
+/// The path passed to `is_secret` consists of the keys from the outermost object; an item of an array has the path of the array.
 #[must_use]
 pub fn split(full: &SecretMap, is_secret: &dyn Fn(&[&str]) -> bool) -> Split {
     let mut masker = Masker { is_secret, masked: false };
@@ -53,15 +53,15 @@ pub fn split(full: &SecretMap, is_secret: &dyn Fn(&[&str]) -> bool) -> Split {
     Split { shown, sealed }
 }
 
-/// Refuses [`MASK`] where [`split`] would hide a value: on create there is nothing stored that it could stand for. `at` is where
-/// the object stands in the request.
+/// Refuses [`MASK`] where [`split`] would mask a value: on create there is no stored value that it could refer to. `at` is the path of
+/// the object in the request.
 ///
 /// # Errors
-/// Every place that holds the mask.
-pub fn refuse_masks(at: &str, given: &SecretMap, is_secret: &dyn Fn(&[&str]) -> bool) -> Result<(), Invalid> {
-    let mut found = Findings::default();
-    find_masks(given.expose(), at, &mut Vec::new(), false, is_secret, &mut found);
-    found.finish(Some(()))
+/// Every field that contains the mask.
+pub fn refuse_masks(at: &str, full: &SecretMap, is_secret: &dyn Fn(&[&str]) -> bool) -> Result<(), Invalid> {
+    let mut findings = Findings::default();
+    find_masks(full.expose(), at, &mut Vec::new(), false, is_secret, &mut findings);
+    findings.finish(Some(()))
 }
 
 struct Masker<'f> {
@@ -74,7 +74,8 @@ impl Masker<'_> {
         let mut shown = Map::new();
         for (key, value) in map {
             path.push(key);
-            let out = if hides(map, key, path, self.is_secret) { self.conceal(value) } else { self.value(value, path) };
+            let out =
+                if is_masked(map, key, path, self.is_secret) { self.mask(value) } else { self.value(value, path) };
             path.pop();
             shown.insert(key.clone(), out);
         }
@@ -85,12 +86,12 @@ impl Masker<'_> {
         match value {
             Value::Object(map) => Value::Object(self.object(map, path)),
             Value::Array(items) => items.iter().map(|item| self.value(item, path)).collect(),
-            Value::String(text) if is_private_key(text) => self.conceal(value),
+            Value::String(text) if is_private_key(text) => self.mask(value),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
         }
     }
 
-    fn conceal(&mut self, value: &Value) -> Value {
+    fn mask(&mut self, value: &Value) -> Value {
         match value {
             Value::Null => Value::Null,
             Value::String(text) if text.is_empty() => Value::String(String::new()),
@@ -102,19 +103,19 @@ impl Masker<'_> {
     }
 }
 
-/// Whether the value of `key` in `map` is to be hidden, whatever it is.
-fn hides(map: &Map<String, Value>, key: &str, path: &[&str], is_secret: &dyn Fn(&[&str]) -> bool) -> bool {
-    is_secret(path) || announces_secret(key) || (key == "value" && named_like_a_secret(map))
+/// Whether the value of `key` in `map` is masked, whatever its type.
+fn is_masked(map: &Map<String, Value>, key: &str, path: &[&str], is_secret: &dyn Fn(&[&str]) -> bool) -> bool {
+    is_secret(path) || indicates_secret(key) || (key == "value" && named_like_a_secret(map))
 }
 
 /// Whether `map` is a named value, as in lists of variables: `{"name": "DB_PASSWORD", "value": …}`.
 pub(super) fn named_like_a_secret(map: &Map<String, Value>) -> bool {
-    ["name", "key"].iter().any(|name| map.get(*name).and_then(Value::as_str).is_some_and(announces_secret))
+    ["name", "key"].iter().any(|name| map.get(*name).and_then(Value::as_str).is_some_and(indicates_secret))
 }
 
-fn announces_secret(key: &str) -> bool {
+fn indicates_secret(key: &str) -> bool {
     let plain: String = key.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    plain == "pass" || TELLING.iter().any(|word| plain.contains(word))
+    plain == "pass" || SECRET_WORDS.iter().any(|word| plain.contains(word))
 }
 
 fn is_private_key(text: &str) -> bool {
@@ -127,12 +128,12 @@ fn find_masks<'a>(
     path: &mut Vec<&'a str>,
     hidden: bool,
     is_secret: &dyn Fn(&[&str]) -> bool,
-    found: &mut Findings,
+    findings: &mut Findings,
 ) {
     for (key, value) in map {
         path.push(key);
-        let hidden = hidden || hides(map, key, path, is_secret);
-        find_masks_in(value, &format!("{at}.{key}"), path, hidden, is_secret, found);
+        let hidden = hidden || is_masked(map, key, path, is_secret);
+        find_masks_in(value, &format!("{at}.{key}"), path, hidden, is_secret, findings);
         path.pop();
     }
 }
@@ -143,16 +144,16 @@ fn find_masks_in<'a>(
     path: &mut Vec<&'a str>,
     hidden: bool,
     is_secret: &dyn Fn(&[&str]) -> bool,
-    found: &mut Findings,
+    findings: &mut Findings,
 ) {
     match value {
         Value::String(text) if hidden && text == MASK => {
-            found.add(at, format!("must be the secret itself, not the mask {MASK:?}"));
+            findings.add(at, format!("must be the secret itself, not the mask {MASK:?}"));
         }
-        Value::Object(map) => find_masks(map, at, path, hidden, is_secret, found),
+        Value::Object(map) => find_masks(map, at, path, hidden, is_secret, findings),
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                find_masks_in(item, &format!("{at}.{index}"), path, hidden, is_secret, found);
+                find_masks_in(item, &format!("{at}.{index}"), path, hidden, is_secret, findings);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

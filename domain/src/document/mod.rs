@@ -1,5 +1,5 @@
-//! Free-form JSON objects: a provisioner's parameters, a cluster's or a user's metadata. What is secret in them is kept apart
-//! from what is shown: [`split`] makes the two, [`Document::reveal`] puts them together again, [`merge_patch`] changes the whole.
+//! Free-form JSON objects: a provisioner's parameters, a cluster's or a user's metadata. Their secrets are stored separately from
+//! what is shown: [`split`] separates them, [`Document::reveal`] returns the complete object, [`merge_patch`] updates it.
 
 mod mask;
 mod merge;
@@ -16,13 +16,13 @@ use crate::{
     secret::{SecretDocument, SecretMap},
 };
 
-/// How deep objects and arrays may be nested, the outermost object included.
+/// How deep objects and arrays may be nested, including the outermost object.
 pub const MAX_DEPTH: usize = 32;
 
-/// How long an object may be, in bytes of compact JSON.
+/// Maximum size of an object, in bytes of compact JSON.
 pub const MAX_BYTES: usize = 64 * 1024;
 
-/// A JSON object with its secret parts masked, as compact text: a fraction of the memory of a parsed one, and ready to be sent.
+/// A JSON object with its secret parts masked, as compact text: it takes a fraction of the memory of a parsed object and is ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Document(Box<str>);
@@ -33,13 +33,13 @@ pub struct Document(Box<str>);
 pub struct NotAnObject;
 
 impl Document {
-    /// Takes back what was stored. Only for text that came out of [`split`]: nothing is masked here.
+    /// A document from stored text. Only for text that comes from [`split`]: nothing is masked here.
     ///
     /// # Errors
     /// The text is not a JSON object.
     pub fn from_stored(text: impl Into<Box<str>>) -> Result<Self, NotAnObject> {
         let text = text.into();
-        // `IgnoredAny` reads without allocating: this runs for every record when the store is read at the start.
+        // `IgnoredAny` parses without allocating: this runs for every record when the store is loaded.
         if text.starts_with('{') && serde_json::from_str::<IgnoredAny>(&text).is_ok() {
             Ok(Self(text))
         } else {
@@ -56,7 +56,7 @@ impl Document {
     /// The object, parsed.
     #[must_use]
     pub fn to_map(&self) -> Map<String, Value> {
-        // Both ways to make a document make sure that it is an object.
+        // Both constructors ensure that it is an object.
         serde_json::from_str(&self.0).unwrap_or_default()
     }
 
@@ -66,10 +66,10 @@ impl Document {
         &*self.0 == "{}"
     }
 
-    /// The whole object, secret parts included: what was sealed, or what is shown where nothing was masked.
+    /// The complete object, secret parts included: the sealed one, or the shown one if nothing was masked.
     ///
     /// # Errors
-    /// What was sealed is not a JSON object.
+    /// The sealed document is not a JSON object.
     pub fn reveal(&self, sealed: Option<&SecretDocument>) -> Result<SecretMap, NotAnObject> {
         SecretMap::from_json(sealed.map_or(self.as_str(), SecretDocument::expose)).ok_or(NotAnObject)
     }
@@ -93,7 +93,7 @@ impl TryFrom<String> for Document {
     }
 }
 
-/// Refuses what is nested too deep or too long. `at` is where the object stands in the request.
+/// Refuses objects that are nested too deep or too large. `at` is the path of the object in the request.
 ///
 /// # Errors
 /// The limit that is exceeded.
@@ -102,8 +102,8 @@ pub fn check_limits(at: &str, map: &SecretMap) -> Result<(), Invalid> {
     if !map.values().all(|value| fits(value, MAX_DEPTH - 1)) {
         return Err(Invalid::field(at, format!("must not be nested deeper than {MAX_DEPTH} levels")));
     }
-    let mut room = Room(MAX_BYTES);
-    serde_json::to_writer(&mut room, map)
+    let mut remaining = Remaining(MAX_BYTES);
+    serde_json::to_writer(&mut remaining, map)
         .map_err(|_| Invalid::field(at, format!("must not be longer than {} kB", MAX_BYTES / 1024)))
 }
 
@@ -115,10 +115,10 @@ fn fits(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Counts what is written and keeps nothing of it.
-struct Room(usize);
+/// Counts written bytes up to a limit, and discards them.
+struct Remaining(usize);
 
-impl io::Write for Room {
+impl io::Write for Remaining {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
         Ok(bytes.len())

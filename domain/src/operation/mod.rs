@@ -1,5 +1,5 @@
-//! Operations: what was asked to be done to a cluster, step by step, with an end by a deadline. They survive us: what runs is
-//! stored, and whoever leads next carries on.
+//! Operations on a cluster: requested changes, done in steps, with a deadline. They are stored, so that another leader can continue
+//! them.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,39 +9,39 @@ use crate::{
     reason::Reason,
 };
 
-/// What is done.
+/// What an operation does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum OperationKind {
-    /// Makes the cluster at its provider.
+    /// Deploys the cluster at its provider.
     Deploy,
     /// Changes the number of nodes.
     Resize {
-        /// To how many.
+        /// The new number.
         node_count: u32,
     },
-    /// Switches network policy.
+    /// Sets the network policy.
     SetNetworkPolicy {
-        /// To what.
+        /// The new policy.
         policy: NetworkPolicy,
     },
-    /// Takes the cluster down at its provider, and then drops its record.
+    /// Destroys the cluster at its provider, then removes its record.
     Destroy,
-    /// Drops the record of an attached cluster.
+    /// Removes the record of an attached cluster.
     Detach,
 }
 
 /// Network policy of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NetworkPolicy {
-    /// Who enforces it: `CALICO`, for example.
+    /// What enforces it, for example `CALICO`.
     pub provider: String,
-    /// On or off.
+    /// Whether it is on.
     pub enabled: bool,
 }
 
 impl OperationKind {
-    /// The word programs use.
+    /// The value in the API.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl OperationKind {
         }
     }
 
-    /// What is done, for the middle of a sentence: "to …".
+    /// The action, for the middle of a sentence: "to …".
     #[must_use]
     pub fn infinitive(&self) -> String {
         match self {
@@ -69,24 +69,24 @@ impl OperationKind {
     }
 }
 
-/// Where an operation stands.
+/// The status of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationStatus {
-    /// Asked for; nothing was done yet.
+    /// Requested, not started.
     Pending,
-    /// Under way.
+    /// Started, not ended.
     Running,
-    /// Done.
+    /// Ended successfully.
     Succeeded,
-    /// It could not be done, or not in time.
+    /// Failed, or exceeded its deadline.
     Failed,
-    /// Somebody stopped it.
+    /// Cancelled by a user.
     Cancelled,
 }
 
 impl OperationStatus {
-    /// The word programs use.
+    /// The value in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -98,7 +98,7 @@ impl OperationStatus {
         }
     }
 
-    /// Whether there is something left to do.
+    /// Whether it has not ended.
     #[must_use]
     pub const fn is_unfinished(self) -> bool {
         matches!(self, Self::Pending | Self::Running)
@@ -109,24 +109,24 @@ impl OperationStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
-    /// Asks the provider to make the cluster.
+    /// Requests the deployment from the provider.
     Create,
-    /// Asks the provider for another number of nodes.
+    /// Requests another number of nodes.
     Resize,
-    /// Asks the provider to switch network policy.
+    /// Requests a change of the network policy.
     SetNetworkPolicy,
-    /// Asks the provider to take the cluster down.
+    /// Requests the deletion of the cluster.
     Delete,
-    /// Waits for the provider to do what it was asked.
+    /// Waits for the provider.
     Wait,
     /// Fetches the kubeconfig.
     Kubeconfig,
-    /// Makes sure that nothing is left.
+    /// Verifies that nothing is left.
     Verify,
 }
 
 impl StepKind {
-    /// The word programs use.
+    /// The value in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -140,7 +140,7 @@ impl StepKind {
         }
     }
 
-    /// Whether it asks the provider to change something.
+    /// Whether it changes something at the provider.
     #[must_use]
     pub const fn changes_something(self) -> bool {
         match self {
@@ -149,7 +149,7 @@ impl StepKind {
         }
     }
 
-    /// What it does, for people.
+    /// A caption for people.
     #[must_use]
     pub const fn caption(self) -> &'static str {
         match self {
@@ -168,16 +168,16 @@ impl StepKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepOutcome {
-    /// Done.
+    /// Succeeded.
     Done,
-    /// Not done.
+    /// Failed.
     Failed,
-    /// Left when the operation was stopped.
+    /// Ended because the operation was cancelled.
     Stopped,
 }
 
 impl StepOutcome {
-    /// The word programs use.
+    /// The value in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -188,16 +188,16 @@ impl StepOutcome {
     }
 }
 
-/// A step that was begun.
+/// A step that was started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// What it does.
     pub kind: StepKind,
-    /// When it was begun.
+    /// When it was started.
     pub started_at: DateTime<Utc>,
-    /// How often it was tried.
+    /// The number of attempts.
     pub tries: u32,
-    /// When it was last tried.
+    /// When the last attempt was made.
     pub tried_at: DateTime<Utc>,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
@@ -207,46 +207,46 @@ pub struct Step {
     pub reason: Option<Reason>,
 }
 
-/// Most steps that are kept of one operation: the first ones, the newest, and the newest of each kind.
+/// How many steps of one operation are kept: the first ones, the newest, and the newest of each kind.
 pub const STEPS: usize = 40;
 
-/// Something that was asked to be done to a cluster. A cluster has at most one that is not finished.
+/// A requested change of a cluster. A cluster has at most one unfinished operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
-    /// Identity.
+    /// Its id.
     pub id: OperationId,
     /// The cluster.
     pub cluster: ClusterId,
-    /// What is done.
+    /// What it does.
     pub kind: OperationKind,
-    /// Who asked.
+    /// Who requested it.
     pub requested_by: UserId,
-    /// When.
+    /// When it was requested.
     pub requested_at: DateTime<Utc>,
-    /// By when it ends, one way or the other.
+    /// When it fails if it has not ended.
     pub deadline: DateTime<Utc>,
-    /// Where it stands.
+    /// Its status.
     pub status: OperationStatus,
-    /// Which attempt this is: 1, or more when it was retried.
+    /// The number of the attempt: 1, or more after retries.
     pub attempt: u32,
-    /// How often in a row a call has not succeeded.
+    /// The number of consecutive failed calls.
     pub failures: u32,
-    /// Whether the provider has been seen at work since it was last asked for something: what it says from then on is not from before.
+    /// Whether the provider was observed working since the last call: from then on its state is not older than the call.
     pub was_taken_up: bool,
-    /// Not before then is the provider called again.
+    /// The provider is not called again before this time.
     pub next_attempt_at: Option<DateTime<Utc>>,
-    /// Who asked for it to be stopped, and when.
+    /// Who cancelled it, and when.
     pub cancel: Option<(UserId, DateTime<Utc>)>,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
-    /// Why it failed or was stopped.
+    /// Why it failed or was cancelled.
     pub reason: Option<Reason>,
     /// Its steps so far.
     pub steps: Vec<Step>,
 }
 
 impl Operation {
-    /// Nothing of it was done yet.
+    /// A new operation.
     #[must_use]
     pub fn requested(
         cluster: ClusterId,
@@ -274,7 +274,7 @@ impl Operation {
         }
     }
 
-    /// The step under way.
+    /// The current step.
     #[must_use]
     pub fn current(&self) -> Option<&Step> {
         self.steps.last().filter(|step| step.ended_at.is_none())
@@ -286,24 +286,24 @@ impl Operation {
         self.steps.iter().rev().find(|step| step.kind == kind)
     }
 
-    /// When the provider last accepted what a step asked for.
+    /// When the provider last accepted the call of a step.
     #[must_use]
     pub fn accepted_at(&self, kind: StepKind) -> Option<DateTime<Utc>> {
         self.newest(kind).filter(|step| step.outcome == Some(StepOutcome::Done)).and_then(|step| step.ended_at)
     }
 
-    /// Whether anything was sent to the provider that changes something there.
+    /// Whether a call was sent that changes something at the provider.
     #[must_use]
     pub fn has_sent(&self) -> bool {
         self.steps.iter().any(|step| step.kind.changes_something())
     }
 
-    /// The provider is seen at work.
+    /// Records that the provider was observed working.
     pub fn note_progress(&mut self) {
         self.was_taken_up = self.has_sent();
     }
 
-    /// Begins a step, or tries the one under way again. Another one that is under way is done.
+    /// Starts a step, or a new attempt at the current one. A current step of another kind ends.
     pub fn begin(&mut self, kind: StepKind, now: DateTime<Utc>) {
         self.status = OperationStatus::Running;
         if kind.changes_something() {
@@ -314,15 +314,15 @@ impl Operation {
                 step.tries = step.tries.saturating_add(1);
                 step.tried_at = now;
             }
-            open => {
-                // What comes next shows that a call was effective that nobody saw answered; one that was refused was not.
-                if let Some(reason) = open.and_then(|step| step.reason.take()) {
+            current => {
+                // The next step shows that an unanswered call took effect. One with an error did not.
+                if let Some(reason) = current.and_then(|step| step.reason.take()) {
                     self.end_step(StepOutcome::Failed, Some(reason), now);
                 } else {
                     self.end_step(StepOutcome::Done, None, now);
                 }
                 if self.steps.len() >= STEPS {
-                    self.forget_step();
+                    self.drop_step();
                 }
                 self.steps.push(Step {
                     kind,
@@ -337,17 +337,17 @@ impl Operation {
         }
     }
 
-    /// Drops the oldest step after the first ones, but none that is the newest of its kind: it tells what the provider was asked and
-    /// has accepted.
-    fn forget_step(&mut self) {
-        let is_outdone = |at: &usize| self.steps[at + 1..].iter().any(|later| later.kind == self.steps[*at].kind);
-        // There are fewer kinds than steps in the newer half, so that one is found.
-        if let Some(at) = (STEPS / 2..self.steps.len()).find(is_outdone) {
+    /// Drops the oldest step after the first ones, but never the newest of its kind, which says what the provider was asked and has
+    /// accepted.
+    fn drop_step(&mut self) {
+        let has_newer = |at: &usize| self.steps[at + 1..].iter().any(|later| later.kind == self.steps[*at].kind);
+        // There are fewer kinds than steps in the newer half, so one is found.
+        if let Some(at) = (STEPS / 2..self.steps.len()).find(has_newer) {
             self.steps.remove(at);
         }
     }
 
-    /// Ends the step under way, if there is one.
+    /// Ends the current step, if there is one.
     pub fn end_step(&mut self, outcome: StepOutcome, reason: Option<Reason>, now: DateTime<Utc>) {
         if let Some(step) = self.steps.last_mut().filter(|step| step.ended_at.is_none()) {
             step.ended_at = Some(now);
@@ -360,7 +360,7 @@ impl Operation {
         }
     }
 
-    /// The step under way did not succeed and will be tried again.
+    /// Records that the current step failed and is retried later.
     pub fn hold(&mut self, reason: Reason, again_at: DateTime<Utc>) {
         self.failures = self.failures.saturating_add(1);
         self.next_attempt_at = Some(again_at);

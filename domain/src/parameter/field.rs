@@ -1,13 +1,13 @@
-//! One field of a form: its declaration, made with builder functions that work in constants.
+//! One field of a schema: its declaration, with `const` builder functions.
 
 use serde_json::{Map, Value, json};
 
-/// What kind of input a field takes.
+/// The kind of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
     /// One line.
     Text,
-    /// One line that is not shown; secret.
+    /// One line that is not displayed; secret.
     Password,
     /// Several lines.
     TextArea,
@@ -17,16 +17,16 @@ pub enum FieldKind {
     Select(&'static [(&'static str, &'static str)]),
     /// Yes or no.
     Checkbox,
-    /// An object uploaded as JSON; secret, as such files hold credentials.
+    /// An object uploaded as JSON; secret, since such files contain credentials.
     JsonFile,
     /// An object uploaded as YAML.
     YamlFile,
-    /// An object of free names and values.
+    /// An object with any names and values.
     Parameters,
 }
 
 impl FieldKind {
-    /// The word the API uses.
+    /// The value in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,16 +43,16 @@ impl FieldKind {
     }
 }
 
-/// What a field holds when nothing is given.
+/// The default value of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultValue {
-    /// Nothing, said in so many words.
+    /// An explicit null.
     Null,
     /// A text, or the value of a choice.
     Text(&'static str),
     /// A number.
     Number(i64),
-    /// A ticked or an empty box.
+    /// A checkbox.
     Flag(bool),
 }
 
@@ -77,7 +77,7 @@ pub enum Parity {
 }
 
 impl Parity {
-    /// The word the API uses.
+    /// The value in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -87,34 +87,34 @@ impl Parity {
     }
 }
 
-/// One field of a form.
+/// One field of a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
     /// The key of its value.
     pub name: &'static str,
-    /// Its name for people.
+    /// Its label for people.
     pub label: &'static str,
-    /// What it takes.
+    /// Its kind.
     pub kind: FieldKind,
-    /// Whether it must be given. `None`: it need not, and the answer does not mention it, as in some engines of 2018.
+    /// Whether it is required. `None`: it is not, and the API does not include the property, as in some engines of 2018.
     pub required: Option<bool>,
     /// Whether its value is masked in answers.
     pub secret: bool,
-    /// What it holds when nothing is given.
+    /// Its default value.
     pub default: Option<DefaultValue>,
-    /// A sentence of help.
+    /// A help text.
     pub help: Option<&'static str>,
     /// An example shown in the empty field.
     pub placeholder: Option<&'static str>,
-    /// Its place in the form.
+    /// Its position in the form.
     pub order: Option<u32>,
-    /// What scripts and style sheets know it by.
+    /// The class name for scripts and style sheets.
     pub class_name: Option<&'static str>,
-    /// Smallest number.
+    /// The minimum.
     pub min: Option<i64>,
-    /// Largest number.
+    /// The maximum.
     pub max: Option<i64>,
-    /// Must be a number, also in a text.
+    /// Must be a number, also as text.
     pub number: bool,
     /// Must be a UUID.
     pub uuid: bool,
@@ -122,16 +122,16 @@ pub struct Field {
     pub url: bool,
     /// Must be a network: address and prefix length.
     pub cidr: bool,
-    /// Must be IP addresses with commas between them.
+    /// Must be IP addresses, separated by commas.
     pub ip_list: bool,
     /// Must be odd, or even.
     pub parity: Option<Parity>,
-    /// Keys that a file must have.
+    /// Keys that a file must contain.
     pub keys: &'static [&'static str],
 }
 
 impl Field {
-    /// A field that need not be given.
+    /// An optional field, whose `required` is not in the API.
     #[must_use]
     pub const fn new(name: &'static str, label: &'static str, kind: FieldKind) -> Self {
         Self {
@@ -157,13 +157,13 @@ impl Field {
         }
     }
 
-    /// A field that must be given.
+    /// A required field.
     #[must_use]
     pub const fn required(name: &'static str, label: &'static str, kind: FieldKind) -> Self {
         Self { required: Some(true), ..Self::new(name, label, kind) }
     }
 
-    /// A field that need not be given and says so.
+    /// An optional field, whose `required` is false in the API.
     #[must_use]
     pub const fn optional(name: &'static str, label: &'static str, kind: FieldKind) -> Self {
         Self { required: Some(false), ..Self::new(name, label, kind) }
@@ -175,19 +175,19 @@ impl Field {
         Self { secret: true, ..self }
     }
 
-    /// Shows its value in answers, for a file that holds no credentials.
+    /// Shows its value in answers: for a file without credentials.
     #[must_use]
     pub const fn public(self) -> Self {
         Self { secret: false, ..self }
     }
 
-    /// What it holds when nothing is given.
+    /// Its default value.
     #[must_use]
     pub const fn default(self, default: DefaultValue) -> Self {
         Self { default: Some(default), ..self }
     }
 
-    /// A sentence of help.
+    /// A help text.
     #[must_use]
     pub const fn help(self, help: &'static str) -> Self {
         Self { help: Some(help), ..self }
@@ -199,31 +199,31 @@ impl Field {
         Self { placeholder: Some(placeholder), ..self }
     }
 
-    /// Its place in the form.
+    /// Its position in the form.
     #[must_use]
     pub const fn order(self, order: u32) -> Self {
         Self { order: Some(order), ..self }
     }
 
-    /// What scripts and style sheets know it by.
+    /// The class name for scripts and style sheets.
     #[must_use]
     pub const fn class_name(self, class_name: &'static str) -> Self {
         Self { class_name: Some(class_name), ..self }
     }
 
-    /// Smallest number.
+    /// The minimum.
     #[must_use]
     pub const fn min(self, min: i64) -> Self {
         Self { min: Some(min), ..self }
     }
 
-    /// Largest number.
+    /// The maximum.
     #[must_use]
     pub const fn max(self, max: i64) -> Self {
         Self { max: Some(max), ..self }
     }
 
-    /// Must be a number, also in a text.
+    /// Must be a number, also as text.
     #[must_use]
     pub const fn number(self) -> Self {
         Self { number: true, ..self }
@@ -247,7 +247,7 @@ impl Field {
         Self { cidr: true, ..self }
     }
 
-    /// Must be IP addresses with commas between them.
+    /// Must be IP addresses, separated by commas.
     #[must_use]
     pub const fn ip_list(self) -> Self {
         Self { ip_list: true, ..self }
@@ -259,13 +259,13 @@ impl Field {
         Self { parity: Some(parity), ..self }
     }
 
-    /// Keys that a file must have.
+    /// Keys that a file must contain.
     #[must_use]
     pub const fn keys(self, keys: &'static [&'static str]) -> Self {
         Self { keys, ..self }
     }
 
-    /// The field as the API shows it.
+    /// The field in the API.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut out = Map::new();

@@ -1,4 +1,4 @@
-//! Uploaded files: an object, or the text of one in JSON or YAML. No message quotes what is in the file.
+//! Uploaded files: an object, or an object as JSON or YAML text. Messages never quote the content.
 
 use serde_json::Value;
 
@@ -7,9 +7,9 @@ use crate::{
     secret::{SecretMap, SecretValue},
 };
 
-/// The object in a JSON text.
+/// Parses an object from JSON text.
 pub(super) fn json(text: &str) -> Result<SecretMap, String> {
-    let text = prepared(text)?;
+    let text = trimmed(text)?;
     match serde_json::from_str::<Value>(text).map(SecretValue::from) {
         Ok(value) => value.into_map().map_err(|_| "must be a JSON object".into()),
         Err(error) => {
@@ -18,9 +18,9 @@ pub(super) fn json(text: &str) -> Result<SecretMap, String> {
     }
 }
 
-/// The object in a YAML text. The limits keep a few lines of aliases from becoming gigabytes.
+/// Parses an object from YAML text. The limits prevent a few lines of aliases from expanding to gigabytes.
 pub(super) fn yaml(text: &str) -> Result<SecretMap, String> {
-    let text = prepared(text)?;
+    let text = trimmed(text)?;
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: MAX_DEPTH,
@@ -46,7 +46,7 @@ pub(super) fn yaml(text: &str) -> Result<SecretMap, String> {
     }
 }
 
-fn prepared(text: &str) -> Result<&str, String> {
+fn trimmed(text: &str) -> Result<&str, String> {
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.len() > MAX_BYTES { Err(format!("must not be longer than {} kB", MAX_BYTES / 1024)) } else { Ok(text) }
 }

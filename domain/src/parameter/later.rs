@@ -1,5 +1,4 @@
-//! Changes of a cluster that is made already: what verbs ask for is checked as it is when a cluster is created, and it is found out
-//! what differs from that time.
+//! Parameters of a deployed cluster: operations are validated as on creation, and changed parameters are detected.
 
 use serde_json::Value;
 
@@ -10,22 +9,22 @@ use crate::{
     secret::{SecretMap, SecretValue},
 };
 
-/// The field that says how many nodes a cluster has.
+/// The field with the number of nodes.
 pub const NODE_COUNT: &str = "node_count";
-/// The field that says who enforces network policy.
+/// The field with the provider of the network policy.
 pub const NETWORK_POLICY: &str = "network_policy";
 
-/// How forms say, as that of 2018 did, that nobody enforces network policy.
+/// The value for no network policy, as in KQueen of 2018.
 pub const NOBODY: &str = "PROVIDER_UNSPECIFIED";
 
 impl NetworkPolicy {
-    /// What a form's value says.
+    /// The policy for a value of the field.
     #[must_use]
     pub fn of_form(value: &str) -> Self {
         Self { provider: value.to_owned(), enabled: value != NOBODY }
     }
 
-    /// The value by which a form says the same.
+    /// The value of the field for this policy.
     #[must_use]
     pub fn to_form(&self) -> &str {
         if self.enabled { &self.provider } else { NOBODY }
@@ -33,7 +32,7 @@ impl NetworkPolicy {
 }
 
 impl ParameterSchema {
-    /// Puts a network policy that is written as it is answered, `{provider, enabled}`, as the form takes it.
+    /// Converts a network policy in the form of answers, `{provider, enabled}`, to the value of the field.
     pub fn read_network_policy(&self, parameters: &mut SecretMap) {
         if self.field(NETWORK_POLICY).is_none() {
             return;
@@ -47,38 +46,38 @@ impl ParameterSchema {
         }
     }
 
-    /// The fields whose value in `after`, which is valid, is not that in `before`. What `before` has that is not valid, as when it was
-    /// written by another version, may be put right and is not among them.
+    /// The fields whose value differs between `before` and `after`, which is valid. Fields that are invalid in `before`, for example since
+    /// another version wrote them, may be corrected and are not included.
     pub fn changed<'s>(&'s self, before: &'s SecretMap, after: &'s SecretMap) -> impl Iterator<Item = &'s Field> {
-        let something = |value: &Value| !value.is_null() && value != "";
+        let has_value = |value: &Value| !value.is_null() && value != "";
         self.0.iter().filter(move |field| {
             let was = field.check(before.get(field.name).cloned().map(SecretValue::from));
             was.is_ok_and(|was| {
-                was.as_ref().map(SecretValue::expose).filter(|value| something(value))
-                    != after.get(field.name).filter(|value| something(value))
+                was.as_ref().map(SecretValue::expose).filter(|value| has_value(value))
+                    != after.get(field.name).filter(|value| has_value(value))
             })
         })
     }
 
-    /// Checks how many nodes a cluster is to have.
+    /// Validates the number of nodes.
     ///
     /// # Errors
-    /// What the form says against it, of `node_count`.
-    pub fn check_node_count(&self, wanted: u32) -> Result<(), Invalid> {
+    /// The error of the field `node_count`.
+    pub fn check_node_count(&self, requested: u32) -> Result<(), Invalid> {
         let Some(field) = self.field(NODE_COUNT) else { return Ok(()) };
-        let checked = field.check(Some(Value::from(wanted).into()));
+        let checked = field.check(Some(Value::from(requested).into()));
         checked.map(drop).map_err(|message| Invalid::field(NODE_COUNT, message))
     }
 
-    /// Checks who is to enforce network policy, and spells the name as the form does. Whoever turns it off may also name nobody.
+    /// Validates the network policy and normalizes the spelling of the provider. A disabled policy may also have no provider.
     ///
     /// # Errors
-    /// Who may be named, of `provider`.
-    pub fn check_network_policy(&self, wanted: NetworkPolicy) -> Result<NetworkPolicy, Invalid> {
+    /// The allowed values of `provider`.
+    pub fn check_network_policy(&self, requested: NetworkPolicy) -> Result<NetworkPolicy, Invalid> {
         let Some(FieldKind::Select(choices)) = self.field(NETWORK_POLICY).map(|field| field.kind) else {
-            return Ok(wanted);
+            return Ok(requested);
         };
-        let NetworkPolicy { provider, enabled } = wanted;
+        let NetworkPolicy { provider, enabled } = requested;
         let known: Vec<_> =
             choices.iter().map(|(choice, _)| *choice).filter(|choice| !enabled || *choice != NOBODY).collect();
         match known.iter().find(|choice| choice.eq_ignore_ascii_case(&provider)) {

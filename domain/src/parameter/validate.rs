@@ -1,4 +1,4 @@
-//! The check of one value against its field.
+//! Validates one value against its field.
 
 use std::net::IpAddr;
 
@@ -13,14 +13,14 @@ use super::{
 };
 use crate::secret::{SecretMap, SecretValue};
 
-/// Most characters in a line and in a text of several lines.
-const LINE: usize = 4096;
-const AREA: usize = 32 * 1024;
+/// Maximum characters of one line, and of a text with several lines.
+const LINE_LENGTH: usize = 4096;
+const AREA_LENGTH: usize = 32 * 1024;
 
 impl Field {
-    /// The value as engines read it; `None` where nothing is given and nothing is due.
-    pub(super) fn check(&self, given: Option<SecretValue>) -> Result<Option<SecretValue>, String> {
-        let Some(value) = given.filter(|value| !self.is_blank(value.expose())) else {
+    /// The normalized value; `None` if nothing is given and nothing is required.
+    pub(super) fn check(&self, input: Option<SecretValue>) -> Result<Option<SecretValue>, String> {
+        let Some(value) = input.filter(|value| !self.is_blank(value.expose())) else {
             return match self.default.map(Value::from).filter(|default| !default.is_null()) {
                 Some(default) => Ok(Some(default.into())),
                 None if self.required == Some(true) => Err("is required".into()),
@@ -28,9 +28,9 @@ impl Field {
             };
         };
         match self.kind {
-            FieldKind::Text => self.text(value, LINE),
-            FieldKind::Password => self.text(value, LINE),
-            FieldKind::TextArea => self.text(value, AREA),
+            FieldKind::Text => self.text(value, LINE_LENGTH),
+            FieldKind::Password => self.text(value, LINE_LENGTH),
+            FieldKind::TextArea => self.text(value, AREA_LENGTH),
             FieldKind::Integer => self.integer(value.expose()).map(|number| Value::from(number).into()),
             FieldKind::Select(choices) => select(value, choices),
             FieldKind::Checkbox => checkbox(value.expose()).map(|flag| Value::from(flag).into()),
@@ -40,8 +40,8 @@ impl Field {
         .map(Some)
     }
 
-    /// Whether the value stands for "not given". Forms send an empty string for every field that was left alone; in a text it is
-    /// what the person wants, unless there must be one.
+    /// Whether the value means "not given". Forms send an empty string for every untouched field; in a text field, which may be empty, it
+    /// is a value.
     fn is_blank(&self, value: &Value) -> bool {
         match value {
             Value::Null => true,
@@ -56,7 +56,7 @@ impl Field {
     fn text(&self, mut value: SecretValue, most: usize) -> Result<SecretValue, String> {
         let text = value.text_mut().ok_or("must be text")?;
         if self.kind == FieldKind::Text {
-            // A password or a text of several lines may want its white space; an identifier that was pasted does not.
+            // White space may belong to a password or a text with several lines, but not to a pasted identifier.
             text.truncate(text.trim_end().len());
             text.drain(..text.len() - text.trim_start().len());
         }
@@ -72,17 +72,17 @@ impl Field {
         {
             return Err("must not contain control characters".into());
         }
-        self.form_of(text)?;
+        self.check_format(text)?;
         Ok(value)
     }
 
-    fn form_of(&self, text: &str) -> Result<(), String> {
+    fn check_format(&self, text: &str) -> Result<(), String> {
         if self.number {
             let number =
                 text.trim().parse::<f64>().ok().filter(|number| number.is_finite()).ok_or("must be a number")?;
             self.range(number)?;
         }
-        // The library reads further spellings (without hyphens, in braces) that providers refuse.
+        // The library accepts other formats (without hyphens, in braces) that providers reject.
         if self.uuid && (text.len() != 36 || Uuid::try_parse(text).is_err()) {
             return Err("must be a UUID such as 0f8fad5b-d9cb-469f-a165-70867728950e".into());
         }
@@ -104,7 +104,7 @@ impl Field {
 
     fn integer(&self, value: &Value) -> Result<i64, String> {
         let number = match value {
-            Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
+            Value::Number(number) => number.as_i64().or_else(|| whole_number(number.as_f64()?)),
             Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
@@ -144,19 +144,19 @@ impl Field {
             Value::String(text) => read(text)?,
             _ => value.into_map().map_err(|_| format!("must be an object, or one as {language} text"))?,
         };
-        let lacks: Vec<_> = self
+        let missing: Vec<_> = self
             .keys
             .iter()
             .filter(|key| map.get(key).is_none_or(|value| value.is_null() || value == ""))
             .copied()
             .collect();
-        if lacks.is_empty() { Ok(map.into()) } else { Err(format!("must contain {}", lacks.join(", "))) }
+        if missing.is_empty() { Ok(map.into()) } else { Err(format!("must contain {}", missing.join(", "))) }
     }
 }
 
-/// A float that is a whole number, where floats are still exact.
+/// A float that is a whole number, in the range where floats are exact.
 #[expect(clippy::cast_possible_truncation, reason = "within the range that the guard leaves")]
-fn whole(number: f64) -> Option<i64> {
+fn whole_number(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then_some(number as i64)
 }
 

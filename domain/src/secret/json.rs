@@ -1,5 +1,5 @@
-//! JSON that may hold secrets: a request body, parameters, metadata, a kubeconfig as it arrives. Which of its values are secret is
-//! known only to the schema, so all of it is treated as secret until [`crate::document::split`] has said which may be shown.
+//! JSON that may contain secrets: a request body, parameters, metadata, an unparsed kubeconfig. Only the schema knows which values are
+//! secret, so all of it is treated as secret until [`crate::document::split`] has separated them.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use zeroize::Zeroize;
 
 use super::SecretDocument;
 
-/// A JSON object that may hold secrets. Its keys and texts are overwritten with zeros when it is dropped.
+/// A JSON object that may contain secrets. Its keys and strings are zeroed when it is dropped.
 #[derive(Clone, PartialEq, Default)]
 pub struct SecretMap(Map<String, Value>);
 
-/// A JSON value that may hold secrets. Its keys and texts are overwritten with zeros when it is dropped.
+/// A JSON value that may contain secrets. Its keys and strings are zeroed when it is dropped.
 #[derive(Clone, PartialEq, Default)]
 pub struct SecretValue(Value);
 
@@ -24,25 +24,25 @@ impl SecretMap {
         Self::default()
     }
 
-    /// Reads JSON text. The parser's error is dropped: it may quote the text.
+    /// Parses JSON text. The parser's error is dropped: it may quote the text.
     #[must_use]
     pub fn from_json(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok().map(Self)
     }
 
-    /// The object, for the place that needs it.
+    /// The object, where it is needed.
     #[must_use]
     pub fn expose(&self) -> &Map<String, Value> {
         &self.0
     }
 
-    /// Takes the object out. Nothing overwrites it from then on: for what turns out to hold no secret.
+    /// Takes the object out. It is not zeroed any more: only for objects without secrets.
     #[must_use]
     pub fn into_exposed(mut self) -> Map<String, Value> {
         std::mem::take(&mut self.0)
     }
 
-    /// The entries, each value by itself.
+    /// The entries, with secret values.
     pub fn into_entries(self) -> impl Iterator<Item = (String, SecretValue)> {
         self.into_exposed().into_iter().map(|(key, value)| (key, SecretValue(value)))
     }
@@ -72,14 +72,14 @@ impl SecretMap {
         Some(SecretValue(value))
     }
 
-    /// Sets a value. The one before is overwritten.
+    /// Sets a value. The previous one is zeroed.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<SecretValue>) {
         let before = self.0.insert(key.into(), value.into().into_exposed());
         drop(before.map(SecretValue));
     }
 
-    /// Reads it into a type of its own, as engines do with their parameters, without a copy of the whole in between. The error is
-    /// dropped: it may quote a value.
+    /// Deserializes the object, as engines do with their parameters, without an intermediate copy. The error is dropped: it may quote a
+    /// value.
     #[must_use]
     pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
         T::deserialize(&self.0).ok()
@@ -91,29 +91,29 @@ impl SecretMap {
         SecretDocument::new(self.to_text())
     }
 
-    /// The object as compact JSON text, in memory of just that length: growing would leave copies of its beginning behind.
+    /// The object as compact JSON text, allocated with the exact length: growing would leave partial copies in memory.
     pub(crate) fn to_text(&self) -> String {
         let mut text = Vec::with_capacity(json_length(&self.0));
-        // A vector refuses nothing, and keys are texts.
+        // Writing to a vector cannot fail, and keys are strings.
         drop(serde_json::to_writer(&mut text, &self.0));
         String::from_utf8(text).unwrap_or_default()
     }
 }
 
 impl SecretValue {
-    /// The value, for the place that needs it.
+    /// The value, where it is needed.
     #[must_use]
     pub fn expose(&self) -> &Value {
         &self.0
     }
 
-    /// Takes the value out. Nothing overwrites it from then on.
+    /// Takes the value out. It is not zeroed any more.
     #[must_use]
     pub fn into_exposed(mut self) -> Value {
         self.0.take()
     }
 
-    /// The text, if it is one, to be changed in its place.
+    /// The string, if it is one, to be changed in place.
     pub fn text_mut(&mut self) -> Option<&mut String> {
         match &mut self.0 {
             Value::String(text) => Some(text),
@@ -132,7 +132,7 @@ impl SecretValue {
         }
     }
 
-    /// The text, if it is one. Nothing overwrites it from then on: a secret is to be handed on to a type that does.
+    /// The string, if it is one. It is not zeroed any more: pass a secret on to a type that does.
     ///
     /// # Errors
     /// The value itself, if it is something else.
@@ -170,13 +170,13 @@ impl From<SecretMap> for SecretValue {
 
 impl Drop for SecretMap {
     fn drop(&mut self) {
-        each_text_of_map(std::mem::take(&mut self.0), &mut overwrite);
+        each_text_of_map(std::mem::take(&mut self.0), &mut zero);
     }
 }
 
 impl Drop for SecretValue {
     fn drop(&mut self) {
-        each_text(self.0.take(), &mut overwrite);
+        each_text(self.0.take(), &mut zero);
     }
 }
 
@@ -192,11 +192,11 @@ impl fmt::Debug for SecretValue {
     }
 }
 
-fn overwrite(mut text: String) {
+fn zero(mut text: String) {
     text.zeroize();
 }
 
-/// Takes a value apart and hands over each text in it, keys of objects included.
+/// Consumes a value and calls `then` with each string in it, keys included.
 pub(super) fn each_text(value: Value, then: &mut impl FnMut(String)) {
     match value {
         Value::String(text) => then(text),
@@ -213,15 +213,15 @@ fn each_text_of_map(map: Map<String, Value>, then: &mut impl FnMut(String)) {
     }
 }
 
-/// How many bytes the object has as compact JSON text.
+/// The length of the object as compact JSON text, in bytes.
 pub(crate) fn json_length(map: &Map<String, Value>) -> usize {
     let mut length = Length(0);
-    // A counter refuses nothing, and keys are texts.
+    // Counting cannot fail, and keys are strings.
     drop(serde_json::to_writer(&mut length, map));
     length.0
 }
 
-/// Counts what is written and keeps nothing of it.
+/// Counts written bytes and discards them.
 struct Length(usize);
 
 impl std::io::Write for Length {

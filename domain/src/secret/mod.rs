@@ -1,18 +1,15 @@
-//! Decrypted secrets. Their memory is overwritten with zeros when they are dropped, their `Debug` shows nothing, and they have no
-//! `Display` and no `Serialize`. `expose` is for the adapter that sends or seals the value, and for the answer to whoever may read a
-//! kubeconfig.
+//! Decrypted secrets. Their memory is zeroed when they are dropped, their `Debug` shows nothing, and they have no `Display` and no
+//! `Serialize`. `expose` is for the adapter that sends or seals the value, and for answers to callers who may read a kubeconfig.
 //!
-//! A type that is a secret is named `Secret…`, so that it is noticed in a signature: [`SecretMap`] and [`SecretValue`] for JSON from
-//! the request body on, [`SecretDocument`], and `SecretString` of the crate `secrecy` for a single text. [`Password`],
-//! [`PasswordHash`] and [`Kubeconfig`] keep the words that everybody uses for them, as the Kubernetes client and the crate
-//! `password-hash` do: each of them already says that it is a secret, and no type of that name holds anything else.
+//! Secret types are named `Secret…`, so that they are recognized in signatures: [`SecretMap`] and [`SecretValue`] for JSON, from the
+//! request body on, [`SecretDocument`], and `SecretString` of the crate `secrecy` for a single string. [`Password`],
+//! [`PasswordHash`] and [`Kubeconfig`] keep their usual names, as in the Kubernetes client and the crate `password-hash`: the names
+//! already imply a secret.
 //!
-//! A type that holds a secret among other things, such as a provider's credentials or a cluster as an engine is asked for it, has
-//! the name of what it is and holds the secret as one of these types. That part of it then hides and overwrites itself, and the rest
-//! may be shown.
+//! A type that contains secrets among other data, such as a provider's credentials or a cluster's spec, has an ordinary name and
+//! contains the secret as one of these types. Only that part is hidden and zeroed.
 //!
-//! Two things are out of reach: what libraries copy while they parse or send a value, and numbers, which are part of the value that
-//! holds them.
+//! Not covered: copies that libraries make while they parse or send a value, and numbers, which are stored inline in values.
 
 mod json;
 
@@ -30,13 +27,13 @@ macro_rules! secret {
         pub struct $name(SecretString);
 
         impl $name {
-            /// Takes the text into custody.
+            /// A secret with this text.
             #[must_use]
             pub fn new(text: String) -> Self {
-                Self(in_custody(text))
+                Self(into_secret(text))
             }
 
-            /// The text, for the one place that needs it.
+            /// The text, where it is needed.
             #[must_use]
             pub fn expose(&self) -> &str {
                 self.0.expose_secret()
@@ -51,8 +48,9 @@ macro_rules! secret {
     };
 }
 
-/// The text as a secret. Memory beyond its end would be given back, for which the text may be moved: then nothing of it stays behind.
-fn in_custody(mut text: String) -> SecretString {
+/// The text as a secret. Shrinking the allocation may move the text and leave a copy behind: in that case, copies it and zeroes the
+/// original.
+fn into_secret(mut text: String) -> SecretString {
     if text.len() == text.capacity() {
         return SecretString::from(text);
     }
@@ -62,24 +60,24 @@ fn in_custody(mut text: String) -> SecretString {
 }
 
 secret!(
-    /// A password as a person typed it.
+    /// A password, as entered.
     Password
 );
 secret!(
-    /// A password's hash in PHC string format; it is as secret as the password is weak.
+    /// A password hash in PHC string format. Secret, since a weak password can be recovered from it.
     PasswordHash
 );
 secret!(
-    /// A kubeconfig as JSON text: parsed, checked and reduced to what was checked (see [`crate::kubeconfig`]).
+    /// A kubeconfig as JSON text: parsed, validated and reduced to known fields (see [`crate::kubeconfig`]).
     Kubeconfig
 );
 secret!(
-    /// A JSON object with the secret parts of a record's free-form fields still in it, as JSON text.
+    /// A record's free-form JSON object including its secret parts, as JSON text.
     SecretDocument
 );
 
 impl Password {
-    /// Fewest and most characters a password may have.
+    /// Minimum and maximum number of characters of a password.
     pub const LENGTH: std::ops::RangeInclusive<usize> = 1..=1024;
 }
 
