@@ -1,4 +1,4 @@
-//! The catalog against a model that keeps everything in vectors and sorts, filters and counts anew for every question.
+//! Compares the catalog with a model that keeps everything in vectors and sorts, filters and counts again for every query.
 
 mod model;
 mod random;
@@ -9,29 +9,25 @@ use random::{Random, Script};
 
 use super::*;
 
-/// What `catalog` answers, in the words of the model.
-fn answer(catalog: &Catalog, kind: Kind, listing: &Query) -> Page<String> {
+/// The answer of `catalog`, in the format of the model.
+fn answer(catalog: &Catalog, kind: Kind, query: &Query) -> Page<String> {
     fn named<T>(page: Page<T>, name: impl Fn(&T) -> String) -> Page<String> {
         Page { items: page.items.iter().map(name).collect(), total: page.total }
     }
     match kind {
-        Kind::Organizations => named(catalog.organizations(listing), |entry| model::of_organization(entry)),
-        Kind::Users => named(catalog.users(listing), model::of_user),
-        Kind::Provisioners => named(catalog.provisioners(listing), model::of_provisioner),
-        Kind::Clusters => named(catalog.clusters(listing), model::of_cluster),
+        Kind::Organizations => named(catalog.organizations(query), |entry| model::of_organization(entry)),
+        Kind::Users => named(catalog.users(query), model::of_user),
+        Kind::Provisioners => named(catalog.provisioners(query), model::of_provisioner),
+        Kind::Clusters => named(catalog.clusters(query), model::of_cluster),
     }
 }
 
-/// Asks one random question of every kind and compares.
+/// Runs a random query for every kind and sort order and compares the answers.
 fn compare_lists(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64) {
     for kind in Kind::ALL {
         for sort in Sort::ALL {
-            let listing = random.listing(sort);
-            assert_eq!(
-                answer(catalog, kind, &listing),
-                model.answer(kind, &listing),
-                "seed {seed}: {kind:?} {listing:?}"
-            );
+            let query = random.query(sort);
+            assert_eq!(answer(catalog, kind, &query), model.answer(kind, &query), "seed {seed}: {kind:?} {query:?}");
         }
         pages_tile_the_list(catalog, kind, random, seed);
     }
@@ -39,19 +35,19 @@ fn compare_lists(catalog: &Catalog, model: &Model, random: &mut Random, seed: u6
 
 fn pages_tile_the_list(catalog: &Catalog, kind: Kind, random: &mut Random, seed: u64) {
     let sort = random.pick(&Sort::ALL);
-    let mut listing = random.listing(sort);
-    listing.window = Window { offset: 0, limit: usize::MAX };
-    let whole = answer(catalog, kind, &listing);
-    assert_eq!(whole.items.len(), whole.total, "seed {seed}: {kind:?} {listing:?}");
+    let mut query = random.query(sort);
+    query.window = Window { offset: 0, limit: usize::MAX };
+    let whole = answer(catalog, kind, &query);
+    assert_eq!(whole.items.len(), whole.total, "seed {seed}: {kind:?} {query:?}");
     let limit = 1 + random.below(5);
     let mut together = Vec::new();
     for offset in (0..=whole.total).step_by(limit) {
-        listing.window = Window { offset, limit };
-        let page = answer(catalog, kind, &listing);
-        assert_eq!(page.total, whole.total, "seed {seed}: {kind:?} {listing:?}");
+        query.window = Window { offset, limit };
+        let page = answer(catalog, kind, &query);
+        assert_eq!(page.total, whole.total, "seed {seed}: {kind:?} {query:?}");
         together.extend(page.items);
     }
-    assert_eq!(together, whole.items, "seed {seed}: {kind:?} by {limit} {listing:?}");
+    assert_eq!(together, whole.items, "seed {seed}: {kind:?} by {limit} {query:?}");
 }
 
 fn compare_single_views(catalog: &Catalog, model: &Model, seed: u64) {
@@ -84,16 +80,20 @@ fn compare_single_views(catalog: &Catalog, model: &Model, seed: u64) {
     }
 }
 
-fn compare_figures(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64) {
+fn compare_counts(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64) {
     assert_eq!(catalog.organization_count(), model.organizations.len(), "seed {seed}");
     assert_eq!(catalog.user_counts(), model.user_counts(), "seed {seed}");
     assert_eq!(catalog.cluster_counts(), model.cluster_counts(), "seed {seed}");
     assert_eq!(catalog.provisioner_counts(), model.provisioner_counts(), "seed {seed}");
     for scope in random::scopes() {
         let visibility = random.visibility();
-        let place = format!("seed {seed}: {scope:?} {visibility:?}");
-        assert_eq!(catalog.cluster_tally(scope, visibility), model.cluster_tally(scope, visibility), "{place}");
-        assert_eq!(catalog.provisioner_tally(scope, visibility), model.provisioner_tally(scope, visibility), "{place}");
+        let context = format!("seed {seed}: {scope:?} {visibility:?}");
+        assert_eq!(catalog.cluster_tally(scope, visibility), model.cluster_tally(scope, visibility), "{context}");
+        assert_eq!(
+            catalog.provisioner_tally(scope, visibility),
+            model.provisioner_tally(scope, visibility),
+            "{context}"
+        );
     }
     assert_eq!(catalog.observation_times(), model.observation_times(), "seed {seed}");
     assert_eq!(catalog.busy_clusters(), model.busy_clusters(), "seed {seed}");
@@ -117,37 +117,37 @@ fn compare_work(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64
     }
     assert_eq!(catalog.orphan_count(), model.work.orphans.len(), "seed {seed}");
     let before = random.time();
-    let mut left = catalog.tombstones_before(before);
-    left.sort();
-    assert_eq!(left, model.work.tombstones_before(before), "seed {seed}: {before}");
+    let mut deleted = catalog.tombstones_before(before);
+    deleted.sort();
+    assert_eq!(deleted, model.work.tombstones_before(before), "seed {seed}: {before}");
 }
 
 fn compare(catalog: &Catalog, model: &Model, random: &mut Random, seed: u64) {
     compare_lists(catalog, model, random, seed);
     compare_single_views(catalog, model, seed);
-    compare_figures(catalog, model, random, seed);
+    compare_counts(catalog, model, random, seed);
     compare_work(catalog, model, random, seed);
 }
 
 #[test]
-fn whatever_happens_the_catalog_answers_like_the_model_and_tells_of_it() {
+fn the_catalog_answers_like_the_model_and_reports_every_change() {
     for seed in 0..20 {
         let mut random = Random::seeded(seed);
         let mut script = Script::default();
         let catalog = Catalog::new();
-        let heard = subscribers::Heard::of(&catalog);
+        let recorder = subscribers::Recorder::of(&catalog);
         for _ in 0..25 {
             let mut changes: Vec<_> = (0..=random.below(6)).map(|_| script.next(&mut random)).collect();
-            changes.extend(script.leave(&mut random));
+            changes.extend(script.delete_cluster(&mut random));
             catalog.apply(changes);
             compare(&catalog, &script.model, &mut random, seed);
-            assert_eq!(heard.take_events(), script.model.take_events(), "seed {seed}");
+            assert_eq!(recorder.take_events(), script.model.take_events(), "seed {seed}");
         }
     }
 }
 
 #[test]
-fn filling_the_catalog_anew_in_any_order_shows_what_the_changes_led_to() {
+fn replacing_the_content_in_any_order_gives_the_state_after_the_changes() {
     for seed in 100..110 {
         let mut random = Random::seeded(seed);
         let mut script = Script::default();
@@ -158,7 +158,7 @@ fn filling_the_catalog_anew_in_any_order_shows_what_the_changes_led_to() {
             }
             catalog.replace(random.shuffled(script.model.everything()).into_iter().collect());
             compare(&catalog, &script.model, &mut random, seed);
-            // What follows a fill is a change like any other.
+            // Changes after a replacement are applied as usual.
             let change = script.next(&mut random);
             catalog.apply(vec![change]);
             compare(&catalog, &script.model, &mut random, seed);

@@ -1,5 +1,5 @@
-//! What listeners hear, and when. That every change is told once and in order is compared with the model for random changes; here are
-//! the moments around it.
+//! What subscribers receive, and when. The comparison with the model covers that every change is reported once and in order; these tests
+//! cover the special cases.
 
 use std::sync::{Mutex, MutexGuard, Weak};
 
@@ -11,22 +11,22 @@ use crate::{
     provisioner::{Check, Checked},
 };
 
-/// One call of a listener.
+/// One call to a subscriber.
 #[derive(Debug, Clone, PartialEq)]
 enum Call {
     Changed(Vec<ChangeEvent>),
     Replaced,
 }
 
-/// Keeps what it hears.
+/// Records its calls.
 #[derive(Default)]
-pub(super) struct Heard(Mutex<Vec<Call>>);
+pub(super) struct Recorder(Mutex<Vec<Call>>);
 
-impl Heard {
+impl Recorder {
     pub(super) fn of(catalog: &Catalog) -> Arc<Self> {
-        let heard = Arc::new(Self::default());
-        catalog.subscribe(heard.clone());
-        heard
+        let recorder = Arc::new(Self::default());
+        catalog.subscribe(recorder.clone());
+        recorder
     }
 
     fn calls(&self) -> MutexGuard<'_, Vec<Call>> {
@@ -47,7 +47,7 @@ impl Heard {
     }
 }
 
-impl Subscriber for Heard {
+impl Subscriber for Recorder {
     fn changed(&self, events: &[ChangeEvent]) {
         self.calls().push(Call::Changed(events.to_vec()));
     }
@@ -65,39 +65,39 @@ fn filled(script: &mut Script, random: &mut Random) -> Catalog {
 }
 
 #[test]
-fn every_listener_hears_the_same_from_when_it_listens() {
+fn a_subscriber_receives_all_changes_since_it_subscribed() {
     let (mut script, mut random) = (Script::default(), Random::seeded(1));
     let catalog = filled(&mut script, &mut random);
-    let first = Heard::of(&catalog);
+    let first = Recorder::of(&catalog);
     script.model.take_events();
     catalog.apply((0..20).map(|_| script.next(&mut random)).collect());
-    let second = Heard::of(&catalog);
-    let heard = first.take_events();
-    assert!(!heard.is_empty());
-    assert_eq!(heard, script.model.take_events());
+    let second = Recorder::of(&catalog);
+    let events = first.take_events();
+    assert!(!events.is_empty());
+    assert_eq!(events, script.model.take_events());
     assert_eq!(second.take_events(), []);
     catalog.apply((0..20).map(|_| script.next(&mut random)).collect());
-    let heard = first.take_events();
-    assert_eq!(heard, script.model.take_events());
-    assert_eq!(second.take_events(), heard);
+    let events = first.take_events();
+    assert_eq!(events, script.model.take_events());
+    assert_eq!(second.take_events(), events);
 }
 
 #[test]
-fn what_is_shown_at_once_is_told_at_once() {
+fn changes_applied_together_are_reported_in_one_call() {
     let (mut script, mut random) = (Script::default(), Random::seeded(2));
     let catalog = filled(&mut script, &mut random);
-    let heard = Heard::of(&catalog);
+    let recorder = Recorder::of(&catalog);
     script.model.take_events();
     catalog.apply((0..50).map(|_| script.next(&mut random)).collect());
-    assert_eq!(heard.take(), [Call::Changed(script.model.take_events())]);
+    assert_eq!(recorder.take(), [Call::Changed(script.model.take_events())]);
 }
 
 #[test]
-fn what_concerns_nobody_is_not_told() {
+fn changes_of_unknown_objects_are_not_reported() {
     let catalog = Catalog::new();
-    let heard = Heard::of(&catalog);
+    let recorder = Recorder::of(&catalog);
     let at = random::Random::seeded(3).time();
-    let nobody = vec![
+    let changes = vec![
         Change::Put(Record::ObservedAt(vec![(random::clusters()[0], at)])),
         Change::Deleted(RecordId::Cluster(random::clusters()[0])),
         Change::Deleted(RecordId::ObservedStatus(random::clusters()[0])),
@@ -105,25 +105,25 @@ fn what_concerns_nobody_is_not_told() {
         Change::Deleted(RecordId::Provisioner(random::provisioners()[0])),
         Change::Deleted(RecordId::Organization(random::organizations()[0])),
     ];
-    catalog.apply(nobody.into_iter().map(|change| (Revision(7), change)).collect());
+    catalog.apply(changes.into_iter().map(|change| (Revision(7), change)).collect());
     catalog.apply(Vec::new());
-    assert_eq!(heard.take(), []);
+    assert_eq!(recorder.take(), []);
 }
 
 #[test]
-fn after_a_gap_it_is_told_that_changes_may_have_been_missed() {
+fn a_replacement_is_reported_as_replaced() {
     let (mut script, mut random) = (Script::default(), Random::seeded(4));
     let catalog = filled(&mut script, &mut random);
-    let heard = Heard::of(&catalog);
+    let recorder = Recorder::of(&catalog);
     catalog.replace(script.model.everything().into_iter().collect());
-    assert_eq!(heard.take(), [Call::Replaced]);
-    // From then on, changes are told as before, also of what came with the whole.
+    assert_eq!(recorder.take(), [Call::Replaced]);
+    // Later changes are reported as usual, also those of records that came with the replacement.
     script.model.take_events();
     catalog.apply((0..20).map(|_| script.next(&mut random)).collect());
-    assert_eq!(heard.take(), [Call::Changed(script.model.take_events())]);
+    assert_eq!(recorder.take(), [Call::Changed(script.model.take_events())]);
 }
 
-/// Looks up what it hears of while it hears of it, as the reconciler's queue does.
+/// Looks up the subject of an event during the call, as the reconciler's queue does.
 struct Reader {
     catalog: Weak<Catalog>,
     read: Mutex<Vec<(ChangeEvent, Option<Revision>)>>,
@@ -146,13 +146,13 @@ impl Subscriber for Reader {
 }
 
 #[test]
-fn the_catalog_shows_what_it_tells_of() {
+fn a_change_is_visible_in_the_catalog_when_it_is_reported() {
     let (mut script, mut random) = (Script::default(), Random::seeded(5));
     let catalog = Arc::new(filled(&mut script, &mut random));
     let reader = Arc::new(Reader { catalog: Arc::downgrade(&catalog), read: Mutex::default() });
     catalog.subscribe(reader.clone());
     for _ in 0..100 {
-        // One at a time, so that nothing that comes later is shown instead.
+        // One at a time, so that no later change is shown instead.
         let (revision, change) = script.next(&mut random);
         let record = matches!(change, Change::Put(Record::Cluster(_) | Record::User(_)));
         catalog.apply(vec![(revision, change)]);
@@ -166,27 +166,27 @@ fn the_catalog_shows_what_it_tells_of() {
 }
 
 #[test]
-fn a_check_that_finds_the_same_moves_its_age_and_is_not_told() {
+fn a_check_with_the_same_result_updates_its_time_and_is_not_reported() {
     let (mut script, mut random) = (Script::default(), Random::seeded(6));
     let catalog = filled(&mut script, &mut random);
-    let heard = Heard::of(&catalog);
+    let recorder = Recorder::of(&catalog);
     let id = catalog.provisioner_ids()[0];
     let shown = || catalog.provisioner(id).unwrap().provisioner.record.clone();
     let (first, since) = (shown().check, shown().state_changed_at);
-    let find = |check: Check, state_changed_at| {
+    let put_check = |check: Check, state_changed_at| {
         catalog.apply(vec![(
             Revision(7),
             Change::Put(Record::ProvisionerCheck(Checked { provisioner: id, check, state_changed_at })),
         )]);
-        heard.take().len()
+        recorder.take().len()
     };
     let at = first.at + TimeDelta::seconds(10);
-    assert_eq!(find(Check { at, ..first.clone() }, since), 0);
-    assert_eq!(shown().check.at, at, "it is shown all the same");
-    // From before what is shown, it is not shown.
+    assert_eq!(put_check(Check { at, ..first.clone() }, since), 0);
+    assert_eq!(shown().check.at, at, "the new time is shown");
+    // An older check is ignored.
     let other = Check { reason: "it is down".into(), ..first.clone() };
-    assert_eq!(find(Check { at: first.at - TimeDelta::days(20_000), ..other.clone() }, since), 0);
+    assert_eq!(put_check(Check { at: first.at - TimeDelta::days(20_000), ..other.clone() }, since), 0);
     let at = at + TimeDelta::seconds(10);
-    assert_eq!(find(Check { at, ..other.clone() }, since), 1);
-    assert_eq!(find(Check { at: at + TimeDelta::seconds(10), ..other }, since), 0);
+    assert_eq!(put_check(Check { at, ..other.clone() }, since), 1);
+    assert_eq!(put_check(Check { at: at + TimeDelta::seconds(10), ..other }, since), 0);
 }

@@ -1,4 +1,4 @@
-//! Figures, counted anew each time.
+//! Counts, computed from scratch each time.
 
 use super::{
     super::super::{ClusterCounts, ProvisionerCounts, Scope, Tally, UserCounts, Visibility},
@@ -42,9 +42,9 @@ impl Model {
         self.tally(Kind::Provisioners, scope, visibility, "OK")
     }
 
-    fn tally(&self, kind: Kind, scope: Scope, visibility: Visibility, well: &str) -> Tally {
+    fn tally(&self, kind: Kind, scope: Scope, visibility: Visibility, healthy_state: &str) -> Tally {
         let mut lines = self.lines(kind);
         lines.retain(|line| in_scope(line.organization, scope) && visible(line.owner, visibility));
-        Tally { total: lines.len(), healthy: lines.iter().filter(|line| line.state == well).count() }
+        Tally { total: lines.len(), healthy: lines.iter().filter(|line| line.state == healthy_state).count() }
     }
 }

@@ -1,4 +1,4 @@
-//! What the catalog promises, written down in the plainest way: vectors, looked through from the start for every question.
+//! The behaviour of the catalog in its simplest form: vectors that are scanned from the start for every query.
 
 mod count;
 mod work;
@@ -46,11 +46,11 @@ pub(super) struct Model {
     observed_at: HashMap<ClusterId, DateTime<Utc>>,
     checks: HashMap<ProvisionerId, Checked>,
     pub(super) work: Work,
-    /// What listeners are told of what has happened since they were told last.
+    /// The changes that subscribers have not received yet.
     pending: Vec<PendingEvent>,
 }
 
-/// What a list needs to know of a record.
+/// The fields of a record that lists need.
 struct Line {
     organization: OrganizationId,
     owner: Option<UserId>,
@@ -74,15 +74,15 @@ where
 impl Model {
     pub(super) fn apply(&mut self, revision: Revision, change: &Change) {
         let before = self.tenant_before(change);
-        let how_it_stood = self.how_it_stands(change);
-        self.show(change);
-        // That something was checked again and is as it was concerns nobody.
-        if how_it_stood.is_none() || how_it_stood != self.how_it_stands(change) {
-            self.tell(revision, change, before);
+        let status_before = self.checked_status(change);
+        self.store(change);
+        // A check with the same result is not reported.
+        if status_before.is_none() || status_before != self.checked_status(change) {
+            self.add_event(revision, change, before);
         }
     }
 
-    fn show(&mut self, change: &Change) {
+    fn store(&mut self, change: &Change) {
         match change {
             Change::Put(record) => self.put(record),
             Change::Deleted(id) => self.delete(*id),
@@ -136,8 +136,8 @@ impl Model {
         }
     }
 
-    /// How a provisioner stands that was checked, apart from the age.
-    fn how_it_stands(&self, change: &Change) -> Option<Option<(ProvisionerPhase, String, DateTime<Utc>)>> {
+    /// The status that a checked provisioner shows, without the time of the check.
+    fn checked_status(&self, change: &Change) -> Option<Option<(ProvisionerPhase, String, DateTime<Utc>)>> {
         let Change::Put(Record::ProvisionerCheck(Checked { provisioner, .. })) = change else { return None };
         let known = self.provisioners.iter().find(|p| p.value.id == *provisioner);
         let shown = known.map(|p| self.shown(&p.value));
@@ -146,8 +146,8 @@ impl Model {
 
     fn put_observed_at(&mut self, id: ClusterId, at: DateTime<Utc>) {
         if self.cluster(id).is_some() {
-            let age = self.observed_at.entry(id).or_insert(at);
-            *age = at.max(*age);
+            let observed_at = self.observed_at.entry(id).or_insert(at);
+            *observed_at = at.max(*observed_at);
         }
     }
 
@@ -158,20 +158,20 @@ impl Model {
         let provisioners = self.provisioners.iter().cloned().map(Record::Provisioner);
         let clusters = self.clusters.iter().cloned().map(Record::Cluster);
         let observed_statuses = self.observed_statuses.values().cloned().map(Record::ObservedStatus);
-        let ages = self.observed_at.iter().map(|(id, at)| Record::ObservedAt(vec![(*id, *at)]));
+        let observation_times = self.observed_at.iter().map(|(id, at)| Record::ObservedAt(vec![(*id, *at)]));
         let checks = self.checks.values().cloned().map(Record::ProvisionerCheck);
         let records = organizations.chain(users).chain(provisioners).chain(clusters);
-        records.chain(observed_statuses).chain(ages).chain(checks).chain(self.work.everything()).collect()
+        records.chain(observed_statuses).chain(observation_times).chain(checks).chain(self.work.everything()).collect()
     }
 
-    /// A provisioner with the newer of the two checks.
+    /// The provisioner with the newer of its two checks.
     fn shown(&self, provisioner: &Provisioner) -> Provisioner {
-        let own = provisioner.clone();
+        let stored = provisioner.clone();
         match self.checks.get(&provisioner.id) {
-            Some(found) if found.check.at > own.check.at => {
-                Provisioner { check: found.check.clone(), state_changed_at: found.state_changed_at, ..own }
+            Some(found) if found.check.at > stored.check.at => {
+                Provisioner { check: found.check.clone(), state_changed_at: found.state_changed_at, ..stored }
             }
-            _ => own,
+            _ => stored,
         }
     }
 
@@ -241,16 +241,16 @@ impl Model {
         }
     }
 
-    pub(super) fn answer(&self, kind: Kind, listing: &Query) -> Page<String> {
+    pub(super) fn answer(&self, kind: Kind, query: &Query) -> Page<String> {
         let mut lines: Vec<Line> = self
             .lines(kind)
             .into_iter()
-            .filter(|line| in_scope(line.organization, listing.scope))
-            .filter(|line| visible(line.owner, listing.visibility))
-            .filter(|line| passes(line, &listing.filter))
+            .filter(|line| in_scope(line.organization, query.scope))
+            .filter(|line| visible(line.owner, query.visibility))
+            .filter(|line| passes(line, &query.filter))
             .collect();
         lines.sort_by_key(|line| {
-            let text = match listing.sort {
+            let text = match query.sort {
                 Sort::Created => "",
                 Sort::Name => &line.name,
                 Sort::Provisioner => &line.provisioner,
@@ -259,11 +259,11 @@ impl Model {
             };
             (text.to_lowercase(), line.created_at, line.id)
         });
-        if listing.descending {
+        if query.descending {
             lines.reverse();
         }
         let total = lines.len();
-        let part = lines.into_iter().skip(listing.window.offset).take(listing.window.limit);
+        let part = lines.into_iter().skip(query.window.offset).take(query.window.limit);
         Page { items: part.map(|line| line.shown).collect(), total }
     }
 
@@ -291,8 +291,10 @@ impl Model {
         let Versioned { value, revision } = self.clusters.iter().find(|c| c.value.id == id)?;
         let (organization, owner) = (self.organization(value.organization), self.user(value.owner));
         let provisioner = self.provisioner(value.provisioner);
-        let (observed, age) = (self.observed_statuses.get(&id), self.observed_at.get(&id));
-        Some(format!("{id}@{revision:?} in {organization:?} of {owner:?} by {provisioner:?} {observed:?} {age:?}"))
+        let (observed, observed_at) = (self.observed_statuses.get(&id), self.observed_at.get(&id));
+        Some(format!(
+            "{id}@{revision:?} in {organization:?} of {owner:?} by {provisioner:?} {observed:?} {observed_at:?}"
+        ))
     }
 
     pub(super) fn display(&self, id: ClusterId) -> Option<DisplayStatus> {
@@ -300,7 +302,7 @@ impl Model {
         Some(DisplayStatus::of(&cluster.value, self.observed_statuses.get(&id)))
     }
 
-    /// The records of `kind` that `wanted` picks, as things in the way, in the order of creation.
+    /// The records of `kind` that match `wanted`, as remaining objects, in the order of creation.
     fn remaining(&self, kind: Kind, wanted: impl Fn(&Line) -> bool) -> Vec<Remaining> {
         let mut lines = self.lines(kind);
         lines.retain(wanted);
@@ -409,7 +411,7 @@ pub(super) fn of_cluster(view: &ClusterView) -> String {
     let organization = view.organization.as_deref().map(of_organization);
     let owner = view.owner.as_ref().map(of_user);
     let provisioner = view.provisioner.as_ref().map(of_provisioner);
-    let (observed, age) = (view.observed.as_deref(), view.observed_at.as_ref());
+    let (observed, observed_at) = (view.observed.as_deref(), view.observed_at.as_ref());
     let (id, revision) = (view.cluster.record.id, view.cluster.revision);
-    format!("{id}@{revision:?} in {organization:?} of {owner:?} by {provisioner:?} {observed:?} {age:?}")
+    format!("{id}@{revision:?} in {organization:?} of {owner:?} by {provisioner:?} {observed:?} {observed_at:?}")
 }

@@ -1,4 +1,4 @@
-//! Operations, orphans, clusters that have left, and what listeners are told, in the plainest way.
+//! Operations, orphans, tombstones and events, in the simplest form.
 
 use chrono::{DateTime, Utc};
 
@@ -15,10 +15,10 @@ use crate::{
     timeline::Tombstone,
 };
 
-/// Who may hear of something.
+/// Who may receive an event: the organization and the owner.
 type Tenant = (OrganizationId, UserId);
 
-/// Something that listeners are to be told.
+/// An event that subscribers have not received yet.
 pub(super) struct PendingEvent {
     revision: Revision,
     subject: Subject,
@@ -30,37 +30,37 @@ pub(super) struct PendingEvent {
 pub(in super::super) struct Work {
     pub(in super::super) operations: Vec<Versioned<Operation>>,
     pub(in super::super) orphans: Vec<Versioned<Orphan>>,
-    tombstone: Vec<Tombstone>,
+    tombstones: Vec<Tombstone>,
 }
 
 impl Work {
     pub(super) fn put_tombstone(&mut self, tombstone: &Tombstone) {
         self.delete_tombstone(tombstone.cluster);
-        self.tombstone.push(tombstone.clone());
+        self.tombstones.push(tombstone.clone());
     }
 
     pub(super) fn delete_tombstone(&mut self, id: ClusterId) {
-        self.tombstone.retain(|tombstone| tombstone.cluster != id);
+        self.tombstones.retain(|tombstone| tombstone.cluster != id);
     }
 
     pub(super) fn everything(&self) -> impl Iterator<Item = Record> {
         let operations = self.operations.iter().cloned().map(Record::Operation);
         let orphans = self.orphans.iter().cloned().map(Record::Orphan);
-        operations.chain(orphans).chain(self.tombstone.iter().cloned().map(Record::Tombstone))
+        operations.chain(orphans).chain(self.tombstones.iter().cloned().map(Record::Tombstone))
     }
 
     pub(in super::super) fn tombstone(&self, id: ClusterId) -> Option<&Tombstone> {
-        self.tombstone.iter().find(|tombstone| tombstone.cluster == id)
+        self.tombstones.iter().find(|tombstone| tombstone.cluster == id)
     }
 
     pub(in super::super) fn tombstones_before(&self, before: DateTime<Utc>) -> Vec<ClusterId> {
-        let left = self.tombstone.iter().filter(|tombstone| tombstone.at < before);
-        let mut left: Vec<_> = left.map(|tombstone| tombstone.cluster).collect();
-        left.sort();
-        left
+        let older = self.tombstones.iter().filter(|tombstone| tombstone.at < before);
+        let mut clusters: Vec<_> = older.map(|tombstone| tombstone.cluster).collect();
+        clusters.sort();
+        clusters
     }
 
-    /// Those that nobody has decided to leave alone, in the order of their ids.
+    /// The orphans that are not ignored, in the order of their ids.
     pub(super) fn remaining_orphans(&self, provisioner: ProvisionerId) -> Vec<Remaining> {
         let mut orphans: Vec<_> = self.orphans.iter().map(|o| &o.value).collect();
         orphans.retain(|o| o.provisioner == provisioner && !matches!(o.state, OrphanState::Ignored { .. }));
@@ -75,16 +75,16 @@ impl Work {
 }
 
 impl Model {
-    /// The tenant of a cluster that is there, or else of one that has left, and what it is or was called.
-    fn home(&self, id: ClusterId) -> Option<(Tenant, String)> {
-        let there = self.clusters.iter().map(|c| &c.value).find(|cluster| cluster.id == id);
-        let there = there.map(|cluster| ((cluster.organization, cluster.owner), cluster.name.to_string()));
-        let left = || self.work.tombstone(id).map(|left| ((left.organization, left.owner), left.name.to_string()));
-        there.or_else(left)
+    /// The tenant and the name of a cluster, or else of its tombstone.
+    fn tenant_and_name(&self, id: ClusterId) -> Option<(Tenant, String)> {
+        let existing = self.clusters.iter().map(|c| &c.value).find(|cluster| cluster.id == id);
+        let existing = existing.map(|cluster| ((cluster.organization, cluster.owner), cluster.name.to_string()));
+        let deleted = || self.work.tombstone(id).map(|it| ((it.organization, it.owner), it.name.to_string()));
+        existing.or_else(deleted)
     }
 
     fn operation_view(&self, Versioned { value, revision }: &Versioned<Operation>) -> Option<String> {
-        let (tenant, name) = self.home(value.cluster)?;
+        let (tenant, name) = self.tenant_and_name(value.cluster)?;
         Some(format!("{} {:?}@{revision:?} on {name} of {tenant:?}", value.id, value.status))
     }
 
@@ -120,7 +120,7 @@ impl Model {
             Subject::Cluster(id) => {
                 self.clusters.iter().find(|c| c.value.id == id).map(|c| (c.value.organization, c.value.owner))
             }
-            Subject::Operation(_, cluster) => self.home(cluster).map(|(tenant, _)| tenant),
+            Subject::Operation(_, cluster) => self.tenant_and_name(cluster).map(|(tenant, _)| tenant),
             Subject::Provisioner(id) => {
                 self.provisioners.iter().find(|p| p.value.id == id).map(|p| (p.value.organization, p.value.owner))
             }
@@ -128,20 +128,20 @@ impl Model {
         }
     }
 
-    /// The tenant of what goes, as long as it is there.
+    /// The tenant of a record that is about to be deleted.
     pub(super) fn tenant_before(&self, change: &Change) -> Option<Tenant> {
         let (subject, deleted) = subject(change)?;
         if deleted { self.tenant(subject) } else { None }
     }
 
-    pub(super) fn tell(&mut self, revision: Revision, change: &Change, before: Option<Tenant>) {
+    pub(super) fn add_event(&mut self, revision: Revision, change: &Change, before: Option<Tenant>) {
         let Some((subject, deleted)) = subject(change) else { return };
         let tenant = if deleted { before } else { self.tenant(subject) };
         self.pending.push(PendingEvent { revision, subject, deleted, tenant });
     }
 
-    /// What listeners are told of everything since the last time, which was shown at once: of each change once, in order. The cluster of an
-    /// operation may have left before that was known. What belongs to nothing that was ever there concerns nobody.
+    /// The events since the last call: one for each change, in order. The cluster of an operation may be deleted before the operation is
+    /// known. A change of an object that never existed is not reported.
     pub(in super::super) fn take_events(&mut self) -> Vec<ChangeEvent> {
         let pending = std::mem::take(&mut self.pending);
         let event = |PendingEvent { revision, subject, deleted, tenant }: PendingEvent| {
@@ -153,7 +153,7 @@ impl Model {
     }
 }
 
-/// What a change is about, and whether that goes.
+/// The subject of a change, and whether it is deleted.
 fn subject(change: &Change) -> Option<(Subject, bool)> {
     match change {
         Change::Put(record) => Some((subject_put(record)?, false)),

@@ -1,4 +1,4 @@
-//! Reproducible chance: ids and texts from small pools, so that ties, repeats and dangling references happen all the time.
+//! Reproducible random changes, with ids and texts from small pools, so that ties, repeats and dangling references are frequent.
 
 mod work;
 
@@ -23,7 +23,7 @@ use crate::{
     user::{AuthMethod, Role, User},
 };
 
-/// Names with the same letters, capitals apart, and with letters that take another number of bytes in lower case.
+/// Names that differ only in case, and names with letters that take a different number of bytes in lower case.
 pub(super) const NAMES: [&str; 14] = [
     "alpha",
     "Alpha",
@@ -79,7 +79,7 @@ pub(super) fn namespace(id: OrganizationId) -> Namespace {
     format!("n{}", id.uuid().simple()).try_into().unwrap()
 }
 
-/// A generator of the kind "SplitMix64": every seed another sequence, the same on every machine.
+/// A SplitMix64 generator: every seed gives another sequence, the same on every machine.
 pub(super) struct Random(u64);
 
 impl Random {
@@ -99,7 +99,7 @@ impl Random {
         usize::try_from(self.next() % limit as u64).unwrap()
     }
 
-    /// Yes once in `n` times.
+    /// True once in `n` calls on average.
     fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
@@ -131,7 +131,7 @@ impl Random {
         self.one_in(3).then(|| self.pick(&WANTED).to_owned())
     }
 
-    pub(super) fn listing(&mut self, sort: Sort) -> Query {
+    pub(super) fn query(&mut self, sort: Sort) -> Query {
         Query {
             scope: self.pick(&scopes()),
             visibility: self.visibility(),
@@ -151,7 +151,7 @@ impl Random {
     }
 }
 
-/// Makes one change after the other, each possible after those before it, and keeps the model up to date.
+/// Generates changes, each valid after those before it, and keeps the model up to date.
 #[derive(Default)]
 pub(super) struct Script {
     pub(super) model: Model,
@@ -179,11 +179,11 @@ impl Script {
                 _ => Change::Deleted(RecordId::Provisioner(random.pick(&provisioners()))),
             },
         };
-        self.happened(change)
+        self.apply(change)
     }
 
-    /// What has no revision of its own was written together with what was written last.
-    fn happened(&mut self, change: Change) -> (Revision, Change) {
+    /// A change without a revision belongs to the last write.
+    fn apply(&mut self, change: Change) -> (Revision, Change) {
         let revision = Revision(self.revision);
         self.model.apply(revision, &change);
         (revision, change)
@@ -276,7 +276,7 @@ impl Script {
             Lifecycle::Updating,
             Lifecycle::Destroying,
             Lifecycle::Failed {
-                reason: Reason::new(ReasonCode::ProvisioningFailed, "so it is", Responsible::Provider, ""),
+                reason: Reason::new(ReasonCode::ProvisioningFailed, "a test reason", Responsible::Provider, ""),
             },
         ]);
         let known = self.model.clusters.iter().find(|c| c.value.id == id).map(|c| c.value.clone());
@@ -305,7 +305,7 @@ impl Script {
 }
 
 fn check(random: &mut Random) -> Check {
-    Check { phase: random.pick(&ProvisionerPhase::ALL), code: None, reason: "so it is".into(), at: random.time() }
+    Check { phase: random.pick(&ProvisionerPhase::ALL), code: None, reason: "a test reason".into(), at: random.time() }
 }
 
 fn checked(random: &mut Random) -> Checked {
@@ -319,14 +319,11 @@ fn observed(random: &mut Random) -> ObservedStatus {
         Some(ProbeResult::NoAnswer { code: ReasonCode::ClusterUnreachable, reason: "connection refused".into() }),
         None,
     ]);
-    let trouble =
+    let last_error =
         random.one_in(2).then(|| Reason::new(ReasonCode::ProviderUnreachable, "no answer", Responsible::Provider, ""));
-    let told = random.one_in(2).then(|| ProviderStatus {
-        message: "it runs".into(),
-        last_error: trouble,
-        ..ProviderStatus::default()
-    });
+    let provider =
+        random.one_in(2).then(|| ProviderStatus { message: "it runs".into(), last_error, ..ProviderStatus::default() });
     let cluster = random.pick(&clusters());
-    let seen = ObservedStatus::after(None, cluster, probe, told, random.time()).unwrap();
-    ObservedStatus { at: random.time(), ..seen }
+    let observed_status = ObservedStatus::after(None, cluster, probe, provider, random.time()).unwrap();
+    ObservedStatus { at: random.time(), ..observed_status }
 }

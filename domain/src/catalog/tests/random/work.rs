@@ -1,4 +1,4 @@
-//! What is done to clusters, at random: operations that move on, orphans that are decided about, clusters that leave.
+//! Random changes of operations, orphans and tombstones, and deletions of clusters.
 
 use super::{Random, Script, clusters, operations, organizations, provisioners, users};
 use crate::{
@@ -21,7 +21,7 @@ impl Script {
         }
     }
 
-    /// Asks for an operation or moves it on; there need not be such a cluster.
+    /// Requests an operation or changes its status; its cluster need not exist.
     fn operation(&mut self, random: &mut Random) -> Change {
         let all = operations();
         let number = random.below(all.len());
@@ -31,11 +31,16 @@ impl Script {
         let operation = match known {
             Some(known) => Operation { status, ..known },
             None => {
-                // An operation is about the same cluster for ever. Some have several.
+                // The cluster of an operation never changes. Some clusters have several operations.
                 let cluster = clusters()[number % 3];
-                let asked = random.time();
-                let requested =
-                    Operation::requested(cluster, OperationKind::Deploy, random.pick(&users()), asked, asked);
+                let requested_at = random.time();
+                let requested = Operation::requested(
+                    cluster,
+                    OperationKind::Deploy,
+                    random.pick(&users()),
+                    requested_at,
+                    requested_at,
+                );
                 Operation { id, status, ..requested }
             }
         };
@@ -62,13 +67,13 @@ impl Script {
         Change::Put(Record::Orphan(self.at_new_revision(orphan)))
     }
 
-    /// One transaction in which a cluster leaves while something is done to it, with its changes in any order.
-    pub(in super::super) fn leave(&mut self, random: &mut Random) -> Vec<(Revision, Change)> {
-        let there = self.model.clusters.iter().map(|c| c.value.clone()).collect::<Vec<_>>();
-        if there.is_empty() {
+    /// One transaction that deletes a cluster during an operation, with its changes in random order.
+    pub(in super::super) fn delete_cluster(&mut self, random: &mut Random) -> Vec<(Revision, Change)> {
+        let existing = self.model.clusters.iter().map(|c| c.value.clone()).collect::<Vec<_>>();
+        if existing.is_empty() {
             return Vec::new();
         }
-        let cluster = random.pick(&there);
+        let cluster = random.pick(&existing);
         let tombstone = Tombstone {
             cluster: cluster.id,
             name: cluster.name.clone(),
@@ -82,7 +87,7 @@ impl Script {
         if let Some(newest) = newest {
             changes.push(Change::Put(Record::Operation(self.at_new_revision(newest))));
         }
-        random.shuffled(changes).into_iter().map(|change| self.happened(change)).collect()
+        random.shuffled(changes).into_iter().map(|change| self.apply(change)).collect()
     }
 }
 
