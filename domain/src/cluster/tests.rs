@@ -1,4 +1,4 @@
-//! The state machine as tables: every state with every event.
+//! Tables of the state machine: every state with every event.
 
 use ClusterEvent::{
     ChangeRequested, DeleteRequested, DeployRequested, EngineFailed, Finished, Released, Stopped, TimedOut,
@@ -41,7 +41,7 @@ pub(crate) fn cluster(lifecycle: Lifecycle, changed_at: DateTime<Utc>) -> Cluste
 }
 
 #[test]
-fn every_state_with_every_event() {
+fn transitions_match_the_table() {
     let events = [
         Finished,
         DeployRequested,
@@ -84,7 +84,7 @@ fn every_state_with_every_event() {
 }
 
 #[test]
-fn every_transient_state_can_end_and_only_those_can_run_out_of_time() {
+fn only_transient_states_can_be_stopped_or_time_out() {
     for state in states() {
         let transient = [Deploying, Updating, Destroying].contains(&state);
         assert_eq!(state.is_transient(), transient, "{state:?}");
@@ -95,7 +95,7 @@ fn every_transient_state_can_end_and_only_those_can_run_out_of_time() {
 }
 
 #[test]
-fn words_of_phases_are_the_api_s() {
+fn phase_names_match_the_api() {
     for phase in Phase::ALL {
         assert_eq!(serde_json::to_value(phase).unwrap(), phase.as_str());
     }

@@ -1,4 +1,4 @@
-//! Whatever can be stored and observed, also what never should be.
+//! Arbitrary stored state and observations, including those that should never occur.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl Case {
         })
     }
 
-    /// The operation under way.
+    /// The operation, unless it has ended.
     pub(super) fn unfinished(&self) -> Option<&Operation> {
         self.operation.as_ref().filter(|operation| operation.status.is_unfinished())
     }
@@ -49,7 +49,7 @@ pub(super) fn cases() -> impl Strategy<Value = Case> {
     })
 }
 
-/// Few moments around the same one, so that times meet; now and then the ends of all time, where arithmetic goes wrong.
+/// A few times around `now`, so that they often coincide; sometimes the extremes, where arithmetic could overflow.
 fn times() -> impl Strategy<Value = DateTime<Utc>> {
     let extremes = vec![DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC, DateTime::UNIX_EPOCH];
     prop_oneof![
@@ -62,7 +62,7 @@ pub(super) fn kinds() -> impl Strategy<Value = OperationKind> {
     select(vec![OperationKind::Deploy, resize(), set_policy(), OperationKind::Destroy, OperationKind::Detach])
 }
 
-/// Operations with any steps in any order: of other kinds, without ends, from the future.
+/// Operations with any steps in any order, also of other kinds, without an end, or in the future.
 fn operations() -> impl Strategy<Value = Operation> {
     use OperationStatus::{Cancelled, Failed, Pending, Running, Succeeded};
     let status = select(vec![Pending, Running, Running, Running, Succeeded, Failed, Cancelled]);
@@ -97,13 +97,13 @@ fn steps() -> impl Strategy<Value = operation::Step> {
 
 fn ledgers() -> impl Strategy<Value = Ledger> {
     let state = select(vec![RecordState::Intended, RecordState::Present, RecordState::Deleting, RecordState::Gone]);
-    let row = (select(vec!["a", "b"]), state, times());
-    let rows = row.prop_map(|(name, state, since)| ResourceRecord { resource: thing(name), state, since });
-    (prop::collection::vec(rows, 0..3), prop::option::of(times()))
-        .prop_map(|(rows, uncertain_until)| Ledger { resources: rows, ..ledger(&[], uncertain_until) })
+    let record = (select(vec!["a", "b"]), state, times());
+    let records = record.prop_map(|(name, state, since)| ResourceRecord { resource: resource(name), state, since });
+    (prop::collection::vec(records, 0..3), prop::option::of(times()))
+        .prop_map(|(resources, uncertain_until)| Ledger { resources, ..ledger(&[], uncertain_until) })
 }
 
-/// Errors of a provider, as answers to whatever was asked.
+/// Errors that a provider may return.
 pub(super) fn errors() -> impl Strategy<Value = EngineError> {
     select(vec![
         EngineError::Unsupported("do it"),
@@ -117,7 +117,7 @@ pub(super) fn errors() -> impl Strategy<Value = EngineError> {
     ])
 }
 
-fn conditions() -> impl Strategy<Value = ProvisioningState> {
+fn provisioning_states() -> impl Strategy<Value = ProvisioningState> {
     select(vec![
         ProvisioningState::Incomplete,
         ProvisioningState::Working,
@@ -127,28 +127,28 @@ fn conditions() -> impl Strategy<Value = ProvisioningState> {
     ])
 }
 
-/// What a provider may show, each cluster's things being "a" and "b".
+/// What a provider may show; the resources of a cluster are "a" and "b".
 pub(super) fn observed() -> impl Strategy<Value = Result<Observation, EngineError>> {
     let node_count = select(vec![None, Some(3), Some(5)]);
     let network_policy = select(vec![None, Some(policy("CALICO", true)), Some(policy("CALICO", false))]);
-    let things = select(vec![vec![], vec![thing("a")], vec![thing("a"), thing("b")], vec![thing("c")]]);
-    let words = select(vec!["", "1 of 3 nodes"]);
-    let seen = (conditions(), node_count, network_policy, things, words).prop_map(
-        |(condition, node_count, network_policy, things, words)| {
-            let seen = ObservedCluster {
-                state: condition,
+    let resources = select(vec![vec![], vec![resource("a")], vec![resource("a"), resource("b")], vec![resource("c")]]);
+    let message = select(vec!["", "1 of 3 nodes"]);
+    let present = (provisioning_states(), node_count, network_policy, resources, message).prop_map(
+        |(state, node_count, network_policy, resources, message)| {
+            let present = ObservedCluster {
+                state,
                 progress: None,
                 node_count,
                 network_policy,
-                message: words.into(),
-                resources: things,
+                message: message.into(),
+                resources,
             };
-            Ok(Observation::Present(seen))
+            Ok(Observation::Present(present))
         },
     );
     prop_oneof![
         2 => Just(Ok(Observation::Absent)),
-        5 => seen,
+        5 => present,
         2 => errors().prop_map(|error| Observation::of(Err(error))),
     ]
 }

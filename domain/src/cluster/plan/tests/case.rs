@@ -1,5 +1,4 @@
-//! What the tables are about: everything that can be observed, and how far an operation can be, each with a word; and the word for
-//! every decision.
+//! The rows and columns of the tables: every observation and every progress of an operation, by name; and the word for every decision.
 
 use std::time::Duration;
 
@@ -38,45 +37,48 @@ pub(super) fn set_policy() -> OperationKind {
     OperationKind::SetNetworkPolicy { policy: policy("CALICO", true) }
 }
 
-pub(super) fn thing(name: &str) -> ProviderResource {
+pub(super) fn resource(name: &str) -> ProviderResource {
     let name = ResourceRef { kind: "server".into(), name: name.into(), location: "here".into() };
     ProviderResource { name, provider_id: None }
 }
 
-pub(super) fn ledger(rows: &[(&str, RecordState)], uncertain_until: Option<DateTime<Utc>>) -> Ledger {
-    let row =
-        |(name, state): &(&str, RecordState)| ResourceRecord { resource: thing(name), state: *state, since: ago(HOUR) };
-    Ledger { cluster: ClusterId::random(), resources: rows.iter().map(row).collect(), uncertain_until }
+pub(super) fn ledger(resources: &[(&str, RecordState)], uncertain_until: Option<DateTime<Utc>>) -> Ledger {
+    let record = |(name, state): &(&str, RecordState)| ResourceRecord {
+        resource: resource(name),
+        state: *state,
+        since: ago(HOUR),
+    };
+    Ledger { cluster: ClusterId::random(), resources: resources.iter().map(record).collect(), uncertain_until }
 }
 
-/// What a look finds where both changes of the tables have been made already.
-pub(super) fn seen(condition: ProvisioningState) -> ObservedCluster {
+/// A cluster in which both changes of the tables have been made already.
+pub(super) fn observed_cluster(state: ProvisioningState) -> ObservedCluster {
     ObservedCluster {
-        state: condition,
+        state,
         progress: None,
         node_count: Some(5),
         network_policy: Some(policy("CALICO", true)),
         message: String::new(),
-        resources: vec![thing("a")],
+        resources: vec![resource("a")],
     }
 }
 
-/// Everything that can be observed. That a cluster is as asked is told in every condition: it must count in no other than `running`.
+/// Everything that can be observed. Every state shows the requested values; they must count only in `running`.
 pub(super) fn observations() -> Vec<(&'static str, Result<Observation, EngineError>)> {
-    let running = seen(ProvisioningState::Running);
+    let running = observed_cluster(ProvisioningState::Running);
     let otherwise =
         ObservedCluster { node_count: Some(3), network_policy: Some(policy("CALICO", false)), ..running.clone() };
-    let untold = ObservedCluster { node_count: None, network_policy: None, ..running.clone() };
-    let saw = |seen| Ok(Observation::Present(seen));
+    let unknown = ObservedCluster { node_count: None, network_policy: None, ..running.clone() };
+    let present = |cluster| Ok(Observation::Present(cluster));
     vec![
         ("absent", Ok(Observation::Absent)),
-        ("incomplete", saw(seen(ProvisioningState::Incomplete))),
-        ("working", saw(seen(ProvisioningState::Working))),
-        ("running-as-asked", saw(running)),
-        ("running-otherwise", saw(otherwise)),
-        ("running-untold", saw(untold)),
-        ("removing", saw(seen(ProvisioningState::Removing))),
-        ("broken", saw(seen(ProvisioningState::Broken(because("broken"))))),
+        ("incomplete", present(observed_cluster(ProvisioningState::Incomplete))),
+        ("working", present(observed_cluster(ProvisioningState::Working))),
+        ("running-as-asked", present(running)),
+        ("running-otherwise", present(otherwise)),
+        ("running-unknown", present(unknown)),
+        ("removing", present(observed_cluster(ProvisioningState::Removing))),
+        ("broken", present(observed_cluster(ProvisioningState::Broken(because("broken"))))),
         ("unsupported", Err(EngineError::Unsupported("do it"))),
         ("rejected", Err(EngineError::Rejected(because("rejected")))),
         ("denied", Err(EngineError::Denied(because("denied")))),
@@ -86,17 +88,17 @@ pub(super) fn observations() -> Vec<(&'static str, Result<Observation, EngineErr
     ]
 }
 
-/// An operation that was asked for an hour ago and has an hour left.
+/// An operation that was requested an hour ago and has an hour left.
 pub(super) fn requested(kind: OperationKind) -> Operation {
     Operation::requested(ClusterId::random(), kind, UserId::random(), ago(HOUR), now() + HOUR)
 }
 
-/// How far an operation that makes its call in `step` can be. Where it is in one of several ways, all must be decided alike.
+/// The progress that an operation with its call in `step` can have. All operations of one entry must get the same decision.
 pub(super) fn progress(kind: &OperationKind, step: StepKind) -> Vec<(&'static str, Vec<Operation>)> {
     let waits_in = if *kind == OperationKind::Destroy { StepKind::Verify } else { StepKind::Wait };
-    let asked = || requested(kind.clone());
+    let unsent = || requested(kind.clone());
     let called = |time| {
-        let mut operation = asked();
+        let mut operation = unsent();
         operation.begin(step, time);
         operation
     };
@@ -121,7 +123,7 @@ pub(super) fn progress(kind: &OperationKind, step: StepKind) -> Vec<(&'static st
         operation
     };
     vec![
-        ("unsent", vec![asked(), then(asked(), waits_in)]),
+        ("unsent", vec![unsent(), then(unsent(), waits_in)]),
         ("unanswered", vec![called(ago(SECOND * 10)), called(ago(HOUR / 2))]),
         ("due", vec![held(now()), held(ago(SECOND))]),
         ("held", vec![held(now() + SECOND), held(now() + HOUR)]),
@@ -141,8 +143,8 @@ pub(super) fn progress(kind: &OperationKind, step: StepKind) -> Vec<(&'static st
     ]
 }
 
-/// The word for a decision: a call by the step that makes it, waiting by that step in parentheses, a failed operation by an exclamation
-/// ownership tag and why.
+/// The word for a decision: the step for a call, the step in parentheses for waiting, an exclamation mark and the reason for a failed
+/// operation.
 pub(super) fn word(step: &Decision) -> String {
     match step {
         Decision::Rest => "rest".into(),
@@ -160,13 +162,13 @@ pub(super) fn word(step: &Decision) -> String {
             "done".into()
         }
         Decision::End { status: OperationStatus::Failed, reason: Some(reason), event } => match event {
-            ClusterEvent::EngineFailed(told) if told == reason => format!("!{}", word_of(reason)),
-            ClusterEvent::TimedOut(told) if told == reason => "timed-out".into(),
+            ClusterEvent::EngineFailed(cause) if cause == reason => format!("!{}", word_of(reason)),
+            ClusterEvent::TimedOut(cause) if cause == reason => "timed-out".into(),
             _ => format!("{step:?}"),
         },
         Decision::End { status: OperationStatus::Cancelled, reason: Some(reason), event } => match event {
             ClusterEvent::Released => "released".into(),
-            ClusterEvent::Stopped(told) if told == reason => "stopped".into(),
+            ClusterEvent::Stopped(cause) if cause == reason => "stopped".into(),
             _ => format!("{step:?}"),
         },
         other => format!("{other:?}"),

@@ -1,6 +1,5 @@
-//! An honest provider: it does what it accepts and shows what is there, if late. Calls are refused and lost, answers are lost, the
-//! reconciler crashes. Then nothing may be there that is not written down, nothing may be left behind, and what nothing stands in the
-//! way of must be done.
+//! A provider that does what it accepts and shows what exists, with a delay. Calls are refused or lost, answers are lost, and the
+//! reconciler crashes. Still every existing resource must be recorded, none may be left behind, and undisturbed operations must succeed.
 
 use chrono::TimeDelta;
 use proptest::{prelude::*, sample::select, test_runner::TestCaseResult};
@@ -9,24 +8,24 @@ use super::{super::*, case::*, replay::*};
 use crate::ledger::{RecordState, ResourceRef, UNCERTAIN};
 use crate::reason::ReasonCode;
 
-/// How long the provider works on what it makes, and how long a thing takes to go.
+/// How long it takes to create and to delete a resource, in seconds.
 const WORK: i64 = 40;
-/// How long what it was told does not show, at most. Less than [`SETTLE`] by the time the answer takes.
+/// The longest time until an accepted call shows. Less than [`SETTLE`] by the time the answer takes.
 const LAG: i64 = 29;
-/// How long after it was sent a call can take effect that was not answered: so that it has shown before [`UNCERTAIN`] is over.
+/// The longest time until an unanswered call takes effect, so that it shows before [`UNCERTAIN`] is over.
 const DELAY: i64 = 60;
 
 #[test]
-fn the_provider_keeps_to_what_is_known_of_providers() {
+fn the_simulated_delays_are_within_the_assumed_limits() {
     assert!(TimeDelta::seconds(LAG) < SETTLE);
     assert!(TimeDelta::seconds(DELAY + LAG) < UNCERTAIN);
 }
 
-/// What becomes of a call.
+/// The result of a call.
 #[derive(Debug, Clone)]
-enum Fate {
+enum CallResult {
     Accepted,
-    /// Refused for sure.
+    /// Refused: it has no effect.
     Refused(EngineError),
     /// It does not arrive.
     Lost,
@@ -34,57 +33,62 @@ enum Fate {
     Unanswered(i64),
 }
 
-/// A thing that was made, or will be.
+/// A resource that was made, or will be.
 #[derive(Debug, Clone)]
 struct Made {
     name: ResourceRef,
-    /// When it is there and costs money.
+    /// When it exists and costs money.
     from: DateTime<Utc>,
     /// When it shows.
     shows: DateTime<Utc>,
-    /// When it begins to go, and when it is gone.
-    goes: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// When its deletion begins, and when it is gone.
+    deletion: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 impl Made {
-    fn is_there(&self, now: DateTime<Utc>) -> bool {
-        self.from <= now && self.goes.is_none_or(|(_, gone)| now < gone)
+    fn exists(&self, now: DateTime<Utc>) -> bool {
+        self.from <= now && self.deletion.is_none_or(|(_, gone)| now < gone)
     }
 
     fn shows(&self, now: DateTime<Utc>) -> bool {
-        self.shows <= now && self.is_there(now)
+        self.shows <= now && self.exists(now)
     }
 
-    fn is_going(&self, now: DateTime<Utc>) -> bool {
-        self.goes.is_some_and(|(begins, _)| begins <= now)
+    fn is_being_deleted(&self, now: DateTime<Utc>) -> bool {
+        self.deletion.is_some_and(|(begins, _)| begins <= now)
     }
 }
 
-/// What happens in one turn.
+/// What happens in one reconciliation.
 #[derive(Debug, Clone)]
-struct Weather {
-    /// The look fails.
-    blind: Option<EngineError>,
-    fate: Fate,
-    /// How long what is told now does not show.
+struct Conditions {
+    /// The error of the observation.
+    observe_error: Option<EngineError>,
+    result: CallResult,
+    /// How long until a call shows, in seconds.
     lag: i64,
-    luck: Luck,
+    disturbance: Disturbance,
 }
 
-/// Nothing stands in the way.
-fn fair() -> Weather {
-    Weather { blind: None, fate: Fate::Accepted, lag: 3, luck: Luck { looking: 1, calling: 1, ..Luck::default() } }
+/// A reconciliation in which nothing fails.
+fn undisturbed() -> Conditions {
+    Conditions {
+        observe_error: None,
+        result: CallResult::Accepted,
+        lag: 3,
+        disturbance: Disturbance { observing: 1, calling: 1, ..Disturbance::default() },
+    }
 }
 
 struct Cloud {
     made: Vec<Made>,
-    /// How many nodes there are from when on; what was told last counts.
+    /// Node counts with the time from which they show; the last one counts.
     nodes: Vec<(DateTime<Utc>, u32)>,
-    /// Whether what is made breaks.
+    /// Whether the cluster is broken once it is made.
     flawed: bool,
-    /// How many things are made by one call.
+    /// How many resources one call makes.
     at_once: usize,
-    weather: Weather,
+    conditions: Conditions,
 }
 
 impl Cloud {
@@ -92,26 +96,28 @@ impl Cloud {
         self.made.iter().filter(|made| made.shows(now)).collect()
     }
 
-    /// What was accepted, or was not answered, takes effect.
+    /// Applies a call that was accepted or not answered.
     fn act(&mut self, call: &Call, now: DateTime<Utc>) {
-        let effect = match self.weather.fate {
-            Fate::Unanswered(delay) => now + TimeDelta::seconds(delay),
-            Fate::Accepted | Fate::Refused(_) | Fate::Lost => now,
+        let effect = match self.conditions.result {
+            CallResult::Unanswered(delay) => now + TimeDelta::seconds(delay),
+            CallResult::Accepted | CallResult::Refused(_) | CallResult::Lost => now,
         };
-        let shows = effect + TimeDelta::seconds(self.weather.lag);
+        let shows = effect + TimeDelta::seconds(self.conditions.lag);
         match call {
             Call::Deploy => {
                 let gone = |name: &ResourceRef| {
-                    self.made.iter().all(|made| made.name != *name || made.goes.is_some_and(|(_, gone)| gone <= now))
+                    self.made
+                        .iter()
+                        .all(|made| made.name != *name || made.deletion.is_some_and(|(_, gone)| gone <= now))
                 };
                 let missing: Vec<_> = makes().into_iter().filter(gone).take(self.at_once).collect();
-                let made = missing.into_iter().map(|name| Made { name, from: effect, shows, goes: None });
+                let made = missing.into_iter().map(|name| Made { name, from: effect, shows, deletion: None });
                 self.made.extend(made);
             }
             // The engine can name only what it was shown.
             Call::Destroy => {
-                for made in self.made.iter_mut().filter(|made| made.shows(now) && made.goes.is_none()) {
-                    made.goes = Some((effect, effect + TimeDelta::seconds(WORK)));
+                for made in self.made.iter_mut().filter(|made| made.shows(now) && made.deletion.is_none()) {
+                    made.deletion = Some((effect, effect + TimeDelta::seconds(WORK)));
                 }
             }
             Call::Resize(to) => self.nodes.push((shows, *to)),
@@ -119,20 +125,20 @@ impl Cloud {
         }
     }
 
-    /// Whether anything is there, or will be.
+    /// Whether nothing exists and nothing will.
     fn is_clean(&self, now: DateTime<Utc>) -> bool {
-        self.made.iter().all(|made| made.goes.is_some_and(|(_, gone)| gone <= now))
+        self.made.iter().all(|made| made.deletion.is_some_and(|(_, gone)| gone <= now))
     }
 }
 
 impl Provider for Cloud {
     fn observe(&mut self, now: DateTime<Utc>) -> Result<Observation, EngineError> {
-        if let Some(error) = &self.weather.blind {
+        if let Some(error) = &self.conditions.observe_error {
             return Err(error.clone());
         }
         let shown = self.shown(now);
         let Some(newest) = shown.iter().map(|made| made.shows).max() else { return Ok(Observation::Absent) };
-        let condition = if shown.iter().any(|made| made.is_going(now)) {
+        let state = if shown.iter().any(|made| made.is_being_deleted(now)) {
             ProvisioningState::Removing
         } else if shown.len() < makes().len() {
             ProvisioningState::Incomplete
@@ -144,28 +150,29 @@ impl Provider for Cloud {
             ProvisioningState::Running
         };
         let node_count = self.nodes.iter().rev().find(|(from, _)| *from <= now).map(|(_, nodes)| *nodes);
-        let things = shown
+        let resources = shown
             .iter()
             .map(|made| crate::ledger::ProviderResource { name: made.name.clone(), provider_id: None })
             .collect();
-        Ok(Observation::Present(ObservedCluster { node_count, resources: things, ..seen(condition) }))
+        Ok(Observation::Present(ObservedCluster { node_count, resources, ..observed_cluster(state) }))
     }
 
     fn call(&mut self, call: &Call, now: DateTime<Utc>) -> Result<(), EngineError> {
         let lost = || Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "no answer"));
-        match self.weather.fate.clone() {
-            Fate::Accepted
-                if *call == Call::Deploy && self.made.iter().any(|made| made.is_going(now) && made.is_there(now)) =>
+        match self.conditions.result.clone() {
+            CallResult::Accepted
+                if *call == Call::Deploy
+                    && self.made.iter().any(|made| made.is_being_deleted(now) && made.exists(now)) =>
             {
                 Err(EngineError::Busy("it is being taken down".into()))
             }
-            Fate::Accepted => {
+            CallResult::Accepted => {
                 self.act(call, now);
                 Ok(())
             }
-            Fate::Refused(error) => Err(error),
-            Fate::Lost => lost(),
-            Fate::Unanswered(_) => {
+            CallResult::Refused(error) => Err(error),
+            CallResult::Lost => lost(),
+            CallResult::Unanswered(_) => {
                 self.act(call, now);
                 lost()
             }
@@ -173,30 +180,30 @@ impl Provider for Cloud {
     }
 }
 
-fn weathers() -> impl Strategy<Value = Weather> {
+fn random_conditions() -> impl Strategy<Value = Conditions> {
     let throttled = EngineError::Throttled { retry_after: std::time::Duration::from_secs(20) };
     let refused = vec![
         EngineError::Busy("upgrading".into()),
         throttled.clone(),
         EngineError::Rejected(crate::cluster::tests::because("the quota is used up")),
     ];
-    let blind = vec![EngineError::unreachable(ReasonCode::ProviderUnreachable, "no answer"), throttled];
-    let fate = prop_oneof![
-        6 => Just(Fate::Accepted),
-        2 => select(refused).prop_map(Fate::Refused),
-        1 => Just(Fate::Lost),
-        3 => (0..=DELAY).prop_map(Fate::Unanswered),
+    let observe_error = vec![EngineError::unreachable(ReasonCode::ProviderUnreachable, "no answer"), throttled];
+    let result = prop_oneof![
+        6 => Just(CallResult::Accepted),
+        2 => select(refused).prop_map(CallResult::Refused),
+        1 => Just(CallResult::Lost),
+        3 => (0..=DELAY).prop_map(CallResult::Unanswered),
     ];
     let crash =
         prop_oneof![6 => Just(None), 1 => Just(Some(Crash::BeforeTheCall)), 1 => Just(Some(Crash::AfterTheCall))];
     let request = prop_oneof![14 => Just(None), 1 => Just(Some(Request::Cancel)), 1 => Just(Some(Request::Destroy))];
-    let blind = prop::option::weighted(0.2, select(blind));
-    (blind, fate, 0..=LAG, 0..=ANSWER, 0..=ANSWER, crash, request).prop_map(
-        |(blind, fate, lag, looking, calling, crash, request)| Weather {
-            blind,
-            fate,
+    let observe_error = prop::option::weighted(0.2, select(observe_error));
+    (observe_error, result, 0..=LAG, 0..=ANSWER, 0..=ANSWER, crash, request).prop_map(
+        |(observe_error, result, lag, observing, calling, crash, request)| Conditions {
+            observe_error,
+            result,
             lag,
-            luck: Luck { looking, calling, crash, request },
+            disturbance: Disturbance { observing, calling, crash, request },
         },
     )
 }
@@ -209,33 +216,33 @@ struct World {
 
 impl World {
     fn new(flawed: bool, at_once: usize) -> Self {
-        let cloud = Cloud { made: vec![], nodes: vec![(now(), 3)], flawed, at_once, weather: fair() };
+        let cloud = Cloud { made: vec![], nodes: vec![(now(), 3)], flawed, at_once, conditions: undisturbed() };
         Self { replay: Replay::of(OperationKind::Deploy, Lifecycle::Deploying), cloud }
     }
 
-    /// Turns until nothing is under way, in the weather there is and then in fair weather.
-    fn run(&mut self, weather: &mut impl Iterator<Item = Weather>) -> TestCaseResult {
+    /// Reconciles until the operation has ended, with the given conditions and then undisturbed.
+    fn run(&mut self, conditions: &mut impl Iterator<Item = Conditions>) -> TestCaseResult {
         while self.replay.is_busy() {
-            self.cloud.weather = weather.next().unwrap_or_else(fair);
-            let luck = self.cloud.weather.luck.clone();
-            self.replay.turn(&mut self.cloud, &luck)?;
+            self.cloud.conditions = conditions.next().unwrap_or_else(undisturbed);
+            let disturbance = self.cloud.conditions.disturbance.clone();
+            self.replay.reconcile(&mut self.cloud, &disturbance)?;
             self.check()?;
         }
         Ok(())
     }
 
-    /// What is there and costs money is written down.
+    /// Every resource that exists and costs money is recorded.
     fn check(&self) -> TestCaseResult {
         let now = self.replay.now;
         let ledger = &self.replay.stored.ledger;
-        let listed = |made: &Made| {
-            ledger.resources.iter().any(|row| row.resource.name == made.name && row.state != RecordState::Gone)
+        let recorded = |made: &Made| {
+            ledger.resources.iter().any(|record| record.resource.name == made.name && record.state != RecordState::Gone)
         };
-        if self.replay.has_left() {
+        if self.replay.is_removed() {
             prop_assert!(self.cloud.is_clean(now), "left behind at {}: {:?}", now, self.cloud.made);
         } else {
-            let unlisted = self.cloud.made.iter().find(|made| made.is_there(now) && !listed(made));
-            prop_assert!(unlisted.is_none(), "{:?} at {} is not in {:?}", unlisted, now, ledger);
+            let unrecorded = self.cloud.made.iter().find(|made| made.exists(now) && !recorded(made));
+            prop_assert!(unrecorded.is_none(), "{:?} at {} is not in {:?}", unrecorded, now, ledger);
         }
         Ok(())
     }
@@ -247,46 +254,46 @@ impl World {
 
 proptest! {
     #[test]
-    fn nothing_is_unlisted_and_nothing_is_left_behind(
+    fn every_resource_is_recorded_and_none_is_left_behind(
         flawed in prop::bool::weighted(0.1),
         at_once in 1_usize..=2,
-        weather in prop::collection::vec(weathers(), 0..40),
+        conditions in prop::collection::vec(random_conditions(), 0..40),
     ) {
         let mut world = World::new(flawed, at_once);
-        let mut weather = weather.into_iter();
-        world.run(&mut weather)?;
-        if world.succeeded() && !world.replay.has_left() {
-            world.replay.ask(resize(), ClusterEvent::ChangeRequested);
-            world.run(&mut weather)?;
+        let mut conditions = conditions.into_iter();
+        world.run(&mut conditions)?;
+        if world.succeeded() && !world.replay.is_removed() {
+            world.replay.request(resize(), ClusterEvent::ChangeRequested);
+            world.run(&mut conditions)?;
         }
-        // However that went: whoever asks until it works gets rid of all of it.
+        // Whatever the result: repeated deletion removes everything.
         for _ in 0..2 {
-            if !world.replay.has_left() {
-                world.replay.ask(OperationKind::Destroy, ClusterEvent::DeleteRequested);
-                world.run(&mut weather)?;
+            if !world.replay.is_removed() {
+                world.replay.request(OperationKind::Destroy, ClusterEvent::DeleteRequested);
+                world.run(&mut conditions)?;
             }
         }
-        if !world.replay.has_left() {
-            world.replay.ask(OperationKind::Destroy, ClusterEvent::DeleteRequested);
+        if !world.replay.is_removed() {
+            world.replay.request(OperationKind::Destroy, ClusterEvent::DeleteRequested);
             world.run(&mut std::iter::empty())?;
         }
-        prop_assert!(world.replay.has_left(), "{:?}", world.replay.stored.operation);
+        prop_assert!(world.replay.is_removed(), "{:?}", world.replay.stored.operation);
     }
 }
 
 #[test]
-fn what_nothing_stands_in_the_way_of_is_done() {
+fn undisturbed_operations_succeed() {
     for at_once in [1, 2] {
         let mut world = World::new(false, at_once);
         world.run(&mut std::iter::empty()).unwrap();
         assert!(world.succeeded(), "{:?}", world.replay.stored);
         assert!(world.replay.stored.cluster.as_ref().unwrap().has_kubeconfig);
-        world.replay.ask(resize(), ClusterEvent::ChangeRequested);
+        world.replay.request(resize(), ClusterEvent::ChangeRequested);
         world.run(&mut std::iter::empty()).unwrap();
         assert!(world.succeeded(), "{:?}", world.replay.stored);
         assert_eq!(world.cloud.nodes.last().unwrap().1, 5);
-        world.replay.ask(OperationKind::Destroy, ClusterEvent::DeleteRequested);
+        world.replay.request(OperationKind::Destroy, ClusterEvent::DeleteRequested);
         world.run(&mut std::iter::empty()).unwrap();
-        assert!(world.replay.has_left());
+        assert!(world.replay.is_removed());
     }
 }

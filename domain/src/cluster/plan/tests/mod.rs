@@ -1,4 +1,4 @@
-//! The decision as tables that can be read, as properties of whatever is stored and observed, and played turn by turn.
+//! Decisions of the planner: as tables, as properties over arbitrary input, and in simulated reconciliations.
 
 mod arbitrary;
 mod case;

@@ -1,4 +1,4 @@
-//! What holds of every decision, whatever is stored and observed.
+//! Properties of every decision, for arbitrary stored state and observations.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::{super::*, arbitrary::cases};
 
 proptest! {
     #[test]
-    fn every_proposed_event_is_accepted_and_leads_to_rest(case in cases()) {
+    fn every_event_of_a_decision_is_legal_and_leads_to_a_state_at_rest(case in cases()) {
         let (Decision::End { event, .. } | Decision::Move(event)) = case.decide() else { return Ok(()) };
         let before = case.cluster.lifecycle;
         let after = before.clone().on(event);
@@ -17,13 +17,13 @@ proptest! {
     fn an_unfinished_operation_ends_at_its_deadline_and_when_it_is_cancelled(case in cases()) {
         let Some(operation) = case.unfinished() else { return Ok(()) };
         if case.now >= operation.deadline || operation.cancel.is_some() {
-            let step = case.decide();
-            prop_assert!(matches!(step, Decision::End { .. } | Decision::Leave), "{:?}", step);
+            let decision = case.decide();
+            prop_assert!(matches!(decision, Decision::End { .. } | Decision::Leave), "{:?}", decision);
         }
     }
 
     #[test]
-    fn an_operation_ends_for_good_and_only_success_has_no_reason(case in cases()) {
+    fn an_operation_ends_with_a_reason_unless_it_succeeded(case in cases()) {
         let Decision::End { status, reason, .. } = case.decide() else { return Ok(()) };
         prop_assert!(case.unfinished().is_some());
         prop_assert!(!status.is_unfinished());
@@ -31,14 +31,14 @@ proptest! {
     }
 
     #[test]
-    fn a_record_leaves_only_when_nothing_is_or_will_be_there(case in cases()) {
+    fn a_cluster_is_removed_only_when_nothing_exists_or_can_appear(case in cases()) {
         if case.decide() == Decision::Leave {
             match case.unfinished().map(|operation| &operation.kind) {
                 Some(OperationKind::Destroy) => {
                     prop_assert!(matches!(case.observation, Ok(Observation::Absent)));
                     prop_assert!(!case.ledger.is_uncertain(case.now));
                 }
-                // Nothing was made for what was attached.
+                // Nothing was made for an attached cluster.
                 Some(OperationKind::Detach) => {}
                 other => prop_assert!(false, "{:?}", other),
             }
@@ -53,7 +53,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_done_that_was_not_asked_for(case in cases()) {
+    fn every_call_belongs_to_the_requested_operation(case in cases()) {
         let Decision::Call(call) = case.decide() else { return Ok(()) };
         match (call, case.unfinished().map(|operation| &operation.kind)) {
             (Call::Deploy | Call::Kubeconfig, Some(OperationKind::Deploy))
@@ -69,15 +69,15 @@ proptest! {
     }
 
     #[test]
-    fn what_is_under_way_is_never_left_alone(case in cases()) {
-        let step = case.decide();
+    fn an_unfinished_operation_is_always_continued(case in cases()) {
+        let decision = case.decide();
         if case.unfinished().is_some() {
-            prop_assert!(!matches!(step, Decision::Rest | Decision::Move(_)), "{:?}", step);
+            prop_assert!(!matches!(decision, Decision::Rest | Decision::Move(_)), "{:?}", decision);
         } else {
-            prop_assert!(!matches!(step, Decision::Wait(_) | Decision::End { .. } | Decision::Leave), "{:?}", step);
-            // A state in which something is under way, when nothing is, is ended whatever the provider says.
-            let stuck = case.cluster.lifecycle.is_transient() && !matches!(step, Decision::Move(_));
-            prop_assert!(!stuck, "{:?}", step);
+            prop_assert!(!matches!(decision, Decision::Wait(_) | Decision::End { .. } | Decision::Leave), "{:?}", decision);
+            // A transient state without an operation is ended whatever the provider answers.
+            let stuck = case.cluster.lifecycle.is_transient() && !matches!(decision, Decision::Move(_));
+            prop_assert!(!stuck, "{:?}", decision);
         }
     }
 }

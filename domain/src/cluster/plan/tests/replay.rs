@@ -1,6 +1,6 @@
-//! The reconciler and its store in memory: decisions are carried out turn by turn the way the real one does it, with crashes, people who
-//! ask for something meanwhile, and a clock that moves by what is waited for. It knows none of the rules that decide, and checks at
-//! every call that what may come of it is stored.
+//! A reconciler with a store in memory: it carries out decisions like the real one, with crashes, requests of users in between, and a
+//! clock that advances by the waiting times. It has no rules for decisions, and checks before every call that its possible effects are
+//! stored.
 
 use std::time::Duration;
 
@@ -18,55 +18,55 @@ use crate::{
     operation::StepOutcome,
 };
 
-/// Longest that a look or a call takes.
+/// The longest time that an observation or a call takes, in seconds.
 pub(super) const ANSWER: i64 = 30;
 
-/// How long it takes until somebody carries on after a crash.
+/// The time until reconciliation continues after a crash.
 const RESTART: TimeDelta = TimeDelta::seconds(10);
 
-/// How long after its deadline an operation has ended: a look and a call that were begun before, a crash, and the look that ends it.
+/// The longest time from its deadline to the end of an operation: an observation and a call begun before, a crash, and the last observation.
 const LATE: TimeDelta = TimeDelta::seconds(3 * ANSWER + 10);
 
-/// The other side.
+/// The simulated provider.
 pub(super) trait Provider {
     fn observe(&mut self, now: DateTime<Utc>) -> Result<Observation, EngineError>;
     fn call(&mut self, call: &Call, now: DateTime<Utc>) -> Result<(), EngineError>;
 }
 
-/// The names of what deploying makes.
+/// The resources that deploying makes.
 pub(super) fn makes() -> Vec<ResourceRef> {
-    ["a", "b"].map(|name| thing(name).name).to_vec()
+    ["a", "b"].map(|name| resource(name).name).to_vec()
 }
 
-/// When the reconciler's process ends in the middle of a turn.
+/// When the reconciler crashes in the middle of a reconciliation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Crash {
     BeforeTheCall,
     AfterTheCall,
 }
 
-/// What people ask for.
+/// What users request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Request {
     Cancel,
     Destroy,
 }
 
-/// What happens in a turn besides; by default nothing, at once.
+/// What else happens during a reconciliation; by default nothing, and without delay.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Luck {
-    /// How long the look takes, in seconds.
-    pub(super) looking: i64,
+pub(super) struct Disturbance {
+    /// How long the observation takes, in seconds.
+    pub(super) observing: i64,
     /// How long the call takes.
     pub(super) calling: i64,
     pub(super) crash: Option<Crash>,
-    /// Comes while the turn is under way: what the turn would have written then is refused.
+    /// Arrives during the reconciliation, whose write is refused then.
     pub(super) request: Option<Request>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
-    /// `None` when it has left.
+    /// `None` once it is removed.
     pub(super) cluster: Option<Cluster>,
     pub(super) operation: Operation,
     pub(super) ledger: Ledger,
@@ -81,7 +81,7 @@ pub(super) struct Replay {
 const TIMEOUT: TimeDelta = TimeDelta::minutes(15);
 
 impl Replay {
-    /// A cluster on which `kind` was just asked for.
+    /// A cluster for which `kind` was just requested.
     pub(super) fn of(kind: OperationKind, lifecycle: Lifecycle) -> Self {
         let mut cluster = cluster(lifecycle, now());
         cluster.has_kubeconfig = false;
@@ -94,19 +94,19 @@ impl Replay {
         self.stored.operation.status.is_unfinished()
     }
 
-    pub(super) fn has_left(&self) -> bool {
+    pub(super) fn is_removed(&self) -> bool {
         self.stored.cluster.is_none()
     }
 
-    /// Somebody asks for the next operation.
-    pub(super) fn ask(&mut self, kind: OperationKind, event: ClusterEvent) {
+    /// Requests the next operation.
+    pub(super) fn request(&mut self, kind: OperationKind, event: ClusterEvent) {
         let Some(cluster) = &mut self.stored.cluster else { return };
         cluster.lifecycle = cluster.lifecycle.clone().on(event).unwrap();
         self.stored.operation = Operation::requested(cluster.id, kind, UserId::random(), self.now, self.now + TIMEOUT);
     }
 
-    /// Writes what somebody asks for; whether that changes anything.
-    fn meet(&mut self, request: Request) -> bool {
+    /// Stores a request; returns whether it changes anything.
+    fn store_request(&mut self, request: Request) -> bool {
         let now = self.now;
         let operation = &mut self.stored.operation;
         let busy = operation.status.is_unfinished();
@@ -116,40 +116,40 @@ impl Replay {
                 if busy {
                     operation.end(OperationStatus::Cancelled, Some(interrupted()), now);
                 }
-                self.ask(OperationKind::Destroy, ClusterEvent::DeleteRequested);
+                self.request(OperationKind::Destroy, ClusterEvent::DeleteRequested);
             }
             Request::Cancel | Request::Destroy => return false,
         }
         true
     }
 
-    /// One turn, and the wait for the next.
-    pub(super) fn turn(&mut self, provider: &mut dyn Provider, luck: &Luck) -> TestCaseResult {
+    /// One reconciliation, and the wait for the next.
+    pub(super) fn reconcile(&mut self, provider: &mut dyn Provider, disturbance: &Disturbance) -> TestCaseResult {
         let Some(cluster) = self.stored.cluster.clone() else { return Ok(()) };
         let busy = self.is_busy();
         let mut next = self.stored.clone();
-        // What is seen is at least as old as the question.
-        let asked_at = self.now;
-        let observation = provider.observe(asked_at);
-        self.now += TimeDelta::seconds(luck.looking);
+        // The observation may be as old as its start.
+        let observed_at = self.now;
+        let observation = provider.observe(observed_at);
+        self.now += TimeDelta::seconds(disturbance.observing);
         if busy && matches!(&observation, Ok(Observation::Present(seen)) if seen.state == ProvisioningState::Working) {
             next.operation.note_progress();
         }
-        if busy && let Some(things) = things(&observation) {
-            next.ledger.observed(things, asked_at);
+        if busy && let Some(resources) = resources(&observation) {
+            next.ledger.observed(resources, observed_at);
         }
-        let step = plan(&Situation {
+        let decision = plan(&Situation {
             cluster: &cluster,
             operation: Some(&next.operation),
             ledger: &next.ledger,
             observation: &observation,
-            now: asked_at,
+            now: observed_at,
         });
-        let pause = match step {
-            Decision::Call(call) => self.call(next, &call, provider, luck)?,
-            step => {
-                let pause = self.carry_out(&mut next, step, &observation);
-                self.save(next, luck).unwrap_or(pause)
+        let pause = match decision {
+            Decision::Call(call) => self.call(next, &call, provider, disturbance)?,
+            decision => {
+                let pause = self.carry_out(&mut next, decision, &observation);
+                self.save(next, disturbance).unwrap_or(pause)
             }
         };
         self.now += pause;
@@ -162,15 +162,15 @@ impl Replay {
         self.check()
     }
 
-    /// Everything but calls.
+    /// Carries out every decision except calls.
     fn carry_out(
         &self,
         next: &mut Stored,
-        step: Decision,
+        decision: Decision,
         observation: &Result<Observation, EngineError>,
     ) -> TimeDelta {
         let now = self.now;
-        match step {
+        match decision {
             Decision::Rest => TimeDelta::minutes(1),
             Decision::Wait(kind) => {
                 if next.operation.current().is_none_or(|current| current.kind != kind) {
@@ -183,11 +183,11 @@ impl Replay {
             }
             Decision::End { status, reason, event } => {
                 next.operation.end(status, reason, now);
-                restate(next, event);
+                apply_event(next, event);
                 TimeDelta::zero()
             }
             Decision::Move(event) => {
-                restate(next, event);
+                apply_event(next, event);
                 TimeDelta::zero()
             }
             Decision::Leave => {
@@ -199,13 +199,13 @@ impl Replay {
         }
     }
 
-    /// Writes down what may come of the call, makes it, writes down what came of it.
+    /// Stores the possible effects of the call, makes it, and stores its result.
     fn call(
         &mut self,
         mut next: Stored,
         call: &Call,
         provider: &mut dyn Provider,
-        luck: &Luck,
+        disturbance: &Disturbance,
     ) -> Result<TimeDelta, TestCaseError> {
         let (busy, sent_at) = (self.is_busy(), self.now);
         if busy {
@@ -218,13 +218,13 @@ impl Replay {
             Call::Resize(_) | Call::SetNetworkPolicy(_) | Call::Kubeconfig => {}
         }
         self.stored = next.clone();
-        if luck.crash == Some(Crash::BeforeTheCall) {
+        if disturbance.crash == Some(Crash::BeforeTheCall) {
             return Ok(RESTART);
         }
         self.check_intent(call)?;
         let answer = provider.call(call, sent_at);
-        self.now += TimeDelta::seconds(luck.calling);
-        if luck.crash == Some(Crash::AfterTheCall) {
+        self.now += TimeDelta::seconds(disturbance.calling);
+        if disturbance.crash == Some(Crash::AfterTheCall) {
             return Ok(RESTART);
         }
         if *call == Call::Deploy {
@@ -235,7 +235,7 @@ impl Replay {
             }
         }
         let pause = self.answered(&mut next, call, answer, busy);
-        Ok(self.save(next, luck).unwrap_or(pause))
+        Ok(self.save(next, disturbance).unwrap_or(pause))
     }
 
     fn answered(&self, next: &mut Stored, call: &Call, answer: Result<(), EngineError>, busy: bool) -> TimeDelta {
@@ -258,7 +258,7 @@ impl Replay {
             }
             Err(error) if busy && is_final(call, &error) => {
                 next.operation.end(OperationStatus::Failed, Some(error.reason()), now);
-                restate(next, ClusterEvent::EngineFailed(error.reason()));
+                apply_event(next, ClusterEvent::EngineFailed(error.reason()));
                 TimeDelta::zero()
             }
             Err(error) if busy => {
@@ -273,32 +273,32 @@ impl Replay {
         }
     }
 
-    /// Writes, unless somebody else has written meanwhile: then the turn is run again, and how long to wait for that.
-    fn save(&mut self, next: Stored, luck: &Luck) -> Option<TimeDelta> {
-        if luck.request.is_some_and(|request| self.meet(request)) {
+    /// Stores `next`, unless a request was stored meanwhile: then returns the wait until the next reconciliation.
+    fn save(&mut self, next: Stored, disturbance: &Disturbance) -> Option<TimeDelta> {
+        if disturbance.request.is_some_and(|request| self.store_request(request)) {
             return Some(TimeDelta::zero());
         }
         self.stored = next;
         None
     }
 
-    /// No call is sent that is not written down with what may come of it.
+    /// Every call is stored with its possible effects before it is sent.
     fn check_intent(&self, call: &Call) -> TestCaseResult {
         let Stored { operation, ledger, .. } = &self.stored;
         let has = |name: &ResourceRef, states: &[RecordState]| {
-            ledger.resources.iter().any(|row| row.resource.name == *name && states.contains(&row.state))
+            ledger.resources.iter().any(|record| record.resource.name == *name && states.contains(&record.state))
         };
         match call {
             Call::Deploy => {
-                let may_be_there = [RecordState::Intended, RecordState::Present, RecordState::Deleting];
-                prop_assert!(makes().iter().all(|name| has(name, &may_be_there)), "{:?}", ledger);
+                let may_exist = [RecordState::Intended, RecordState::Present, RecordState::Deleting];
+                prop_assert!(makes().iter().all(|name| has(name, &may_exist)), "{:?}", ledger);
                 prop_assert!(ledger.is_uncertain(self.now), "{:?}", ledger);
             }
             Call::Destroy => {
                 let kept = ledger
                     .resources
                     .iter()
-                    .any(|row| matches!(row.state, RecordState::Intended | RecordState::Present));
+                    .any(|record| matches!(record.state, RecordState::Intended | RecordState::Present));
                 prop_assert!(!kept, "{:?}", ledger);
             }
             Call::Resize(_) | Call::SetNetworkPolicy(_) => {}
@@ -309,7 +309,7 @@ impl Replay {
         Ok(())
     }
 
-    /// What is stored goes together at any time.
+    /// The stored state is always consistent.
     fn check(&self) -> TestCaseResult {
         let Stored { cluster, operation, .. } = &self.stored;
         let transient = cluster.as_ref().is_some_and(|cluster| cluster.lifecycle.is_transient());
@@ -332,13 +332,13 @@ impl Replay {
     }
 }
 
-fn restate(next: &mut Stored, event: ClusterEvent) {
+fn apply_event(next: &mut Stored, event: ClusterEvent) {
     if let Some(cluster) = &mut next.cluster {
         cluster.lifecycle = cluster.lifecycle.clone().on(event).unwrap();
     }
 }
 
-fn things(observation: &Result<Observation, EngineError>) -> Option<&[ProviderResource]> {
+fn resources(observation: &Result<Observation, EngineError>) -> Option<&[ProviderResource]> {
     match observation {
         Ok(Observation::Present(seen)) => Some(&seen.resources),
         Ok(Observation::Absent) => Some(&[]),
@@ -350,11 +350,11 @@ fn seconds(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap()
 }
 
-/// Whether somebody has to put something right first. Taking down and fetching are tried until the deadline.
+/// Whether a person has to fix something first. Destroying and fetching are retried until the deadline.
 fn is_final(call: &Call, error: &EngineError) -> bool {
-    let needs_somebody = matches!(
+    let needs_a_person = matches!(
         error,
         EngineError::Unsupported(_) | EngineError::Rejected(_) | EngineError::Denied(_) | EngineError::Missing
     );
-    needs_somebody && !matches!(call, Call::Destroy | Call::Kubeconfig)
+    needs_a_person && !matches!(call, Call::Destroy | Call::Kubeconfig)
 }

@@ -1,5 +1,5 @@
-//! What is decided in every situation: a row for what is observed, a column for how far the operation is, and in each cell the word for
-//! the decision (see [`word`]). `observations` and `progress` tell what the words stand for.
+//! The decision in every situation: a row for each observation, a column for each progress of the operation, and in each cell the word
+//! for the decision (see [`word`]). `observations` and `progress` define the names of rows and columns.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -28,15 +28,15 @@ impl Table {
         for mut line in lines {
             let (name, cells) = (line.next().unwrap(), line.collect::<Vec<_>>());
             assert_eq!(cells.len(), columns.len(), "row {name}");
-            assert!(rows.insert(name, cells).is_none(), "row {name} is there twice");
+            assert!(rows.insert(name, cells).is_none(), "row {name} is repeated");
         }
         Self { columns, rows, used: BTreeSet::new() }
     }
 
-    /// The cell for what is observed. A row may be for one way to run alone, or only for when something `besides` holds.
-    fn cell(&mut self, observed: &str, besides: &[&str], column: &str) -> &'static str {
+    /// The cell for an observation. A row may cover only one kind of `running`, or apply only with one of the `facts`.
+    fn cell(&mut self, observed: &str, facts: &[&str], column: &str) -> &'static str {
         let kind = observed.split('-').next().unwrap();
-        let special = besides.iter().map(|fact| format!("{kind}+{fact}"));
+        let special = facts.iter().map(|fact| format!("{kind}+{fact}"));
         let candidates: Vec<String> = special.chain([observed.into(), kind.into()]).collect();
         let row = candidates.iter().find_map(|name| self.rows.get_key_value(name.as_str()));
         let (name, cells) = row.unwrap_or_else(|| panic!("no row for {observed}"));
@@ -44,7 +44,7 @@ impl Table {
         cells[self.columns.iter().position(|name| *name == column).unwrap()]
     }
 
-    /// Every row must have been about something.
+    /// Every row must have been used.
     fn close(self) {
         let all: BTreeSet<_> = self.rows.into_keys().collect();
         assert_eq!(self.used, all);
@@ -83,7 +83,7 @@ impl Limit {
         operation
     }
 
-    /// What has an end by itself ends so; the rest ends here, one way or the other.
+    /// A decision that ends the operation is kept; at a limit, every other one becomes the end of the operation.
     fn word(self, cell: &'static str, cancelled: &'static str) -> &'static str {
         let ends = cell == "done" || cell == "leave" || cell.starts_with('!');
         match self {
@@ -95,12 +95,12 @@ impl Limit {
     }
 }
 
-/// Compares every decision about operations of a kind with `table`. `own` is the state a cluster is in during such an operation;
-/// `cancelled` tells what cancelling it leads to.
+/// Compares every decision about operations of a kind with `table`. `state` is the state of the cluster during such an operation;
+/// `cancelled` gives the word for cancelling it.
 fn check(
     kind: &OperationKind,
     step: StepKind,
-    own: &Lifecycle,
+    state: &Lifecycle,
     table: &'static str,
     cancelled: impl Fn(&str) -> &'static str,
 ) {
@@ -113,7 +113,7 @@ fn check(
         .flat_map(|(column, operations)| operations.iter().map(move |operation| (*column, operation)))
         .flat_map(|(column, operation)| LIMITS.map(|limit| (column, limit, limit.of(operation))))
         .collect();
-    for (ledger, has_kubeconfig, besides) in surroundings() {
+    for (ledger, has_kubeconfig, facts) in contexts() {
         for (observed, observation) in observations() {
             for (column, limit, operation) in &operations {
                 let decide = |lifecycle: &Lifecycle| {
@@ -121,9 +121,9 @@ fn check(
                     let (operation, ledger, observation) = (Some(operation), &ledger, &observation);
                     plan(&Situation { cluster: &cluster, operation, ledger, observation, now: now() })
                 };
-                let decision = decide(own);
-                let expected = limit.word(table.cell(observed, &besides, column), cancelled(column));
-                assert_eq!(word(&decision), expected, "{observed} {besides:?}, {column}, {limit:?}: {operation:?}");
+                let decision = decide(state);
+                let expected = limit.word(table.cell(observed, &facts, column), cancelled(column));
+                assert_eq!(word(&decision), expected, "{observed} {facts:?}, {column}, {limit:?}: {operation:?}");
                 for other in states() {
                     assert_eq!(decide(&other), fitting(decision.clone(), &other), "{other:?}: {operation:?}");
                 }
@@ -133,16 +133,16 @@ fn check(
     table.close();
 }
 
-/// Ledgers, whether there is a kubeconfig, and which facts that makes: the ledger is `unsure` while a call may still make something.
-fn surroundings() -> impl Iterator<Item = (Ledger, bool, Vec<&'static str>)> {
-    let rows = [("a", RecordState::Present), ("b", RecordState::Intended)];
+/// Ledgers, whether there is a kubeconfig, and the resulting facts: the ledger is `unsure` while a call may still make something.
+fn contexts() -> impl Iterator<Item = (Ledger, bool, Vec<&'static str>)> {
+    let records = [("a", RecordState::Present), ("b", RecordState::Intended)];
     let second = TimeDelta::seconds(1);
     let ledgers = [
         (ledger(&[], None), None),
-        (ledger(&rows, None), None),
-        (ledger(&rows, Some(now())), None),
+        (ledger(&records, None), None),
+        (ledger(&records, Some(now())), None),
         (ledger(&[], Some(now() + second)), Some("unsure")),
-        (ledger(&rows, Some(now() + second)), Some("unsure")),
+        (ledger(&records, Some(now() + second)), Some("unsure")),
     ];
     ledgers.into_iter().flat_map(|(ledger, unsure)| {
         [None, Some("kubeconfig")]
@@ -150,8 +150,8 @@ fn surroundings() -> impl Iterator<Item = (Ledger, bool, Vec<&'static str>)> {
     })
 }
 
-/// The decision for a cluster that is stored in a state that does not go with its operation: the same, but when the operation ends,
-/// what cannot happen in that state is a failure.
+/// The decision for a cluster whose stored state does not match its operation: the same, except that an end whose event is illegal in
+/// that state is a failure.
 fn fitting(decision: Decision, lifecycle: &Lifecycle) -> Decision {
     match decision {
         Decision::End { status, reason, event } if lifecycle.clone().on(event.clone()).is_err() => {
@@ -163,9 +163,9 @@ fn fitting(decision: Decision, lifecycle: &Lifecycle) -> Decision {
 }
 
 #[test]
-fn deploying() {
-    // What is missing is asked for until the provider shows it; what it was asked for is waited for. A kubeconfig is the last step. What
-    // is broken is asked for once. A provider that will not talk to us ends what was not begun, and is waited for otherwise.
+fn decisions_while_deploying_match_the_table() {
+    // A missing cluster is created until the provider shows it; after an accepted call it is waited for. The kubeconfig is the last step. A
+    // broken cluster is created once. A provider that rejects us ends an operation without a call; otherwise the operation waits.
     let table = "
                             unsent        unanswered    due           held          settling      accepted      fetching      fetch-held
         absent              create        create        create        (create)      (wait)        create        create        (create)
@@ -184,7 +184,7 @@ fn deploying() {
     check(&OperationKind::Deploy, StepKind::Create, &Lifecycle::Deploying, table, |_| "stopped");
 }
 
-/// Resizing and switching network policy differ in nothing but the call, which is `CALL` in this table.
+/// Resizing and switching network policy differ only in the call, which is `CALL` in this table.
 const CHANGE: &str = "
                        unsent        unanswered    due           held          settling      accepted
     absent             !vanished     !vanished     !vanished     !vanished     !vanished     !vanished
@@ -193,7 +193,7 @@ const CHANGE: &str = "
     working            (wait)        (CALL)        (CALL)        (CALL)        (wait)        (wait)
     running-as-asked   done          done          done          done          done          done
     running-otherwise  CALL          CALL          CALL          (CALL)        (wait)        CALL
-    running-untold     CALL          CALL          CALL          (CALL)        (wait)        done
+    running-unknown    CALL          CALL          CALL          (CALL)        (wait)        done
     broken             CALL          CALL          CALL          (CALL)        (wait)        !broken
     unsupported        !unsupported  !unsupported  !unsupported  !unsupported  !unsupported  !unsupported
     rejected           !rejected     (CALL)        (CALL)        (CALL)        (wait)        (wait)
@@ -203,9 +203,9 @@ const CHANGE: &str = "
     unreachable        (wait)        (CALL)        (CALL)        (CALL)        (wait)        (wait)";
 
 #[test]
-fn changing() {
-    // Only what the provider shows counts as done; where it cannot show it, that it has accepted the call. It is asked again for what it
-    // accepted and does not show. A cluster that is not whole is not changed.
+fn decisions_while_changing_match_the_table() {
+    // A change is done when the provider shows it or, where it cannot show it, has accepted the call. An accepted change that does not show
+    // is called again. An incomplete cluster is not changed.
     for (kind, step) in [(resize(), StepKind::Resize), (set_policy(), StepKind::SetNetworkPolicy)] {
         let table = CHANGE.replace("CALL", step.as_str()).leak();
         check(&kind, step, &Lifecycle::Updating, table, |_| "released");
@@ -213,10 +213,9 @@ fn changing() {
 }
 
 #[test]
-fn destroying() {
-    // Whatever is there is to go, and is asked to until it does; no trouble with the provider ends that before the deadline. The record
-    // leaves when nothing is there and no call is open that may still make something. Cancelled before anything was sent, the cluster
-    // is as it was.
+fn decisions_while_destroying_match_the_table() {
+    // Whatever exists is deleted, repeatedly if needed; no error of the provider ends that before the deadline. The record is removed when
+    // nothing exists and no open call may still make something. If the operation is cancelled before any call, the cluster is unchanged.
     let table = "
                         unsent    unanswered  due       held      settling  accepted
         absent          leave     leave       leave     leave     leave     leave
@@ -237,8 +236,8 @@ fn destroying() {
 }
 
 #[test]
-fn detaching() {
-    // What was attached was not made here: no provider has a say in it.
+fn a_detached_cluster_is_removed_whatever_is_observed() {
+    // An attached cluster was not made here: its provider does not matter.
     let everything: String = observations().into_iter().map(|(observed, _)| format!("{observed} leave\n")).collect();
     let table = format!("unsent\n{everything}").leak();
     check(&OperationKind::Detach, StepKind::Delete, &Lifecycle::Destroying, table, |_| "leave");
@@ -257,11 +256,11 @@ fn ended(kind: OperationKind, status: OperationStatus, sent: Option<StepKind>) -
 }
 
 #[test]
-fn at_rest() {
+fn decisions_at_rest_match_the_table() {
     use OperationStatus::{Cancelled, Failed, Succeeded};
-    // A cluster that nothing is done to follows what its provider shows: it fails, vanishes and recovers. One whose making was stopped, or
-    // that was to be destroyed, does not become well by itself: somebody wanted it otherwise. While the provider cannot be read, what is
-    // known stays. A state that says that something is under way when nothing is was left behind, and is ended.
+    // A cluster at rest follows what its provider shows: it fails, vanishes and recovers. One whose deployment was cancelled, or that was to
+    // be destroyed, does not recover, because a user decided otherwise. While the provider cannot be read, the state stays. A transient
+    // state without an operation is a leftover, and is ended.
     let mut table = Table::read(
         "
                             ready             failed      unwanted  transient
@@ -285,7 +284,7 @@ fn at_rest() {
         Some(ended(OperationKind::Deploy, Failed, Some(StepKind::Create))),
         Some(ended(resize(), Succeeded, Some(StepKind::Resize))),
         Some(ended(resize(), Failed, Some(StepKind::Resize))),
-        // The cluster was released: whatever it does afterwards, it does on its own.
+        // The cluster was released: later changes have nothing to do with the operation.
         Some(ended(resize(), Cancelled, Some(StepKind::Resize))),
         Some(ended(set_policy(), Cancelled, None)),
         Some(ended(OperationKind::Destroy, Cancelled, None)),
@@ -305,13 +304,13 @@ fn at_rest() {
         ("unwanted", vec![failed()], unwanted),
         ("transient", vec![Lifecycle::Deploying, Lifecycle::Updating, Lifecycle::Destroying], any),
     ];
-    // The ledger is not even read then.
+    // The ledger is not used at rest.
     let ledger = ledger(&[], None);
     for (observed, observation) in observations() {
         for (column, lifecycles, operations) in &columns {
             for (lifecycle, has_kubeconfig) in lifecycles.iter().flat_map(|it| [(it, false), (it, true)]) {
-                let besides: &[&str] = if has_kubeconfig { &["kubeconfig"] } else { &[] };
-                let cell = table.cell(observed, besides, column);
+                let facts: &[&str] = if has_kubeconfig { &["kubeconfig"] } else { &[] };
+                let cell = table.cell(observed, facts, column);
                 let mut cluster = cluster(lifecycle.clone(), now());
                 cluster.has_kubeconfig = has_kubeconfig;
                 for operation in operations {
@@ -319,7 +318,7 @@ fn at_rest() {
                     let observation = &observation;
                     let decision =
                         plan(&Situation { cluster: &cluster, operation, ledger: &ledger, observation, now: now() });
-                    assert_eq!(word(&decision), cell, "{observed} {besides:?}, {lifecycle:?} after {operation:?}");
+                    assert_eq!(word(&decision), cell, "{observed} {facts:?}, {lifecycle:?} after {operation:?}");
                 }
             }
         }
@@ -328,7 +327,7 @@ fn at_rest() {
 }
 
 #[test]
-fn who_enforces_a_policy_matters_only_while_it_is_on() {
+fn the_policy_provider_matters_only_while_the_policy_is_on() {
     let rows = [
         (policy("CALICO", true), policy("CALICO", true), "done"),
         (policy("CALICO", true), policy("AZURE", true), "asked"),
@@ -337,11 +336,11 @@ fn who_enforces_a_policy_matters_only_while_it_is_on() {
         (policy("CALICO", false), policy("AZURE", false), "done"),
         (policy("CALICO", false), policy("CALICO", true), "asked"),
     ];
-    for (asked, shown, expected) in rows {
-        let operation = requested(OperationKind::SetNetworkPolicy { policy: asked.clone() });
+    for (requested_policy, shown, expected) in rows {
+        let operation = requested(OperationKind::SetNetworkPolicy { policy: requested_policy.clone() });
         let observation = Ok(Observation::Present(ObservedCluster {
             network_policy: Some(shown.clone()),
-            ..seen(ProvisioningState::Running)
+            ..observed_cluster(ProvisioningState::Running)
         }));
         let decision = plan(&Situation {
             cluster: &cluster(Lifecycle::Updating, now()),
@@ -350,15 +349,18 @@ fn who_enforces_a_policy_matters_only_while_it_is_on() {
             observation: &observation,
             now: now(),
         });
-        let expected =
-            if expected == "done" { succeeded() } else { Decision::Call(Call::SetNetworkPolicy(asked.clone())) };
-        assert_eq!(decision, expected, "{asked:?} {shown:?}");
+        let expected = if expected == "done" {
+            succeeded()
+        } else {
+            Decision::Call(Call::SetNetworkPolicy(requested_policy.clone()))
+        };
+        assert_eq!(decision, expected, "{requested_policy:?} {shown:?}");
     }
 }
 
 #[test]
-fn what_breaks_once_it_was_taken_up_has_failed_at_once() {
-    let observation = Ok(Observation::Present(seen(ProvisioningState::Broken(because("broken")))));
+fn a_cluster_that_breaks_after_progress_fails_at_once() {
+    let observation = Ok(Observation::Present(observed_cluster(ProvisioningState::Broken(because("broken")))));
     for (kind, step, lifecycle) in [
         (OperationKind::Deploy, StepKind::Create, Lifecycle::Deploying),
         (resize(), StepKind::Resize, Lifecycle::Updating),
@@ -377,14 +379,14 @@ fn what_breaks_once_it_was_taken_up_has_failed_at_once() {
                 now: now(),
             }))
         };
-        assert_eq!(decide(&operation), step.as_str(), "nothing was asked for that it could be at work on");
+        assert_eq!(decide(&operation), step.as_str(), "no call was sent that it could be working on");
         operation.begin(step, now() - TimeDelta::seconds(2));
         operation.end_step(StepOutcome::Done, None, now() - TimeDelta::seconds(1));
-        assert_eq!(decide(&operation), "(wait)", "it may be from before");
+        assert_eq!(decide(&operation), "(wait)", "the failure may be older than the call");
         operation.note_progress();
         operation.begin(StepKind::Wait, now());
         assert_eq!(decide(&operation), "!broken");
-        // What is asked for once more is one more thing to be taken up.
+        // A repeated call must show progress again.
         operation.begin(step, now());
         operation.end_step(StepOutcome::Done, None, now());
         assert_eq!(decide(&operation), "(wait)");

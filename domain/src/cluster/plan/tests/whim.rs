@@ -1,32 +1,32 @@
-//! Providers that say anything at any time: whatever they say, everything comes to rest in time.
+//! Providers with random answers: whatever they return, every operation ends in time.
 
 use proptest::prelude::*;
 
 use super::{super::*, arbitrary::*, replay::*};
 
-/// What a provider says in one turn.
+/// The random answers of a provider in one reconciliation.
 #[derive(Debug, Clone)]
-struct Whim {
+struct RandomAnswers {
     observation: Result<Observation, EngineError>,
     answer: Result<(), EngineError>,
-    luck: Luck,
+    disturbance: Disturbance,
 }
 
-fn whims() -> impl Strategy<Value = Whim> {
+fn random_answers() -> impl Strategy<Value = RandomAnswers> {
     let answer = prop_oneof![2 => Just(Ok(())), 3 => errors().prop_map(Err)];
     let crash =
         prop_oneof![8 => Just(None), 1 => Just(Some(Crash::BeforeTheCall)), 1 => Just(Some(Crash::AfterTheCall))];
     let request = prop_oneof![48 => Just(None), 1 => Just(Some(Request::Cancel)), 1 => Just(Some(Request::Destroy))];
     (observed(), answer, 0..=ANSWER, 0..=ANSWER, crash, request).prop_map(
-        |(observation, answer, looking, calling, crash, request)| Whim {
+        |(observation, answer, observing, calling, crash, request)| RandomAnswers {
             observation,
             answer,
-            luck: Luck { looking, calling, crash, request },
+            disturbance: Disturbance { observing, calling, crash, request },
         },
     )
 }
 
-impl Provider for Whim {
+impl Provider for RandomAnswers {
     fn observe(&mut self, _: DateTime<Utc>) -> Result<Observation, EngineError> {
         self.observation.clone()
     }
@@ -37,12 +37,12 @@ impl Provider for Whim {
 }
 
 proptest! {
-    /// That it ends in time is checked in every turn, see `replay`.
+    /// `replay` checks in every reconciliation that the operation ends in time.
     #[test]
-    fn whatever_a_provider_says_everything_comes_to_rest_in_time(
+    fn every_operation_ends_in_time_whatever_the_provider_returns(
         kind in kinds(),
-        whims in prop::collection::vec(whims(), 1..40),
-        resting in prop::collection::vec(whims(), 0..10),
+        random_answers in prop::collection::vec(random_answers(), 1..40),
+        resting in prop::collection::vec(random_answers(), 0..10),
     ) {
         let lifecycle = match kind {
             OperationKind::Deploy => Lifecycle::Deploying,
@@ -50,21 +50,21 @@ proptest! {
             OperationKind::Destroy | OperationKind::Detach => Lifecycle::Destroying,
         };
         let mut replay = Replay::of(kind, lifecycle);
-        let mut turns = whims.into_iter().cycle();
+        let mut sequence = random_answers.into_iter().cycle();
         while replay.is_busy() {
-            let mut whim = turns.next().unwrap();
-            // Somebody who asks again and again moves the deadline; here that happens once.
+            let mut answers = sequence.next().unwrap();
+            // Every new request moves the deadline; here there is only one.
             if replay.stored.operation.kind == OperationKind::Destroy {
-                whim.luck.request = whim.luck.request.filter(|request| *request == Request::Cancel);
+                answers.disturbance.request = answers.disturbance.request.filter(|request| *request == Request::Cancel);
             }
-            let luck = whim.luck.clone();
-            replay.turn(&mut whim, &luck)?;
+            let disturbance = answers.disturbance.clone();
+            replay.reconcile(&mut answers, &disturbance)?;
         }
-        // What rests stays at rest, and is left alone.
-        for mut whim in resting {
-            whim.luck.request = None;
-            let luck = whim.luck.clone();
-            replay.turn(&mut whim, &luck)?;
+        // A cluster at rest stays at rest.
+        for mut answers in resting {
+            answers.disturbance.request = None;
+            let disturbance = answers.disturbance.clone();
+            replay.reconcile(&mut answers, &disturbance)?;
             prop_assert!(!replay.is_busy());
         }
     }
