@@ -1,12 +1,12 @@
-//! The forms of the 2018 engines, word for word: what a client reads from `GET /provisioners/engines` can be said with our fields.
+//! The schemas of the 2018 engines: our fields express exactly what a client reads from `GET /provisioners/engines`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use kqueen_domain::parameter::{DefaultValue, Field, FieldKind::*, ParameterSchema, Parity};
 use serde_json::Value;
 
-/// Compares both forms of an engine with what was recorded; afterwards the schemas refuse an empty form by the right fields.
+/// Compares both schemas of an engine with the recorded ones, and checks which fields an empty form lacks.
 #[track_caller]
-fn same(engine: &str, provisioner: &[Field], cluster: &[Field]) {
+fn assert_recorded(engine: &str, provisioner: &[Field], cluster: &[Field]) {
     let recorded: Value = serde_json::from_str(include_str!("data/engines_2018.json")).unwrap();
     let recorded = recorded.as_array().unwrap().iter().find(|one| one["name"] == engine).expect("a recorded engine");
     for (form, fields) in [("provisioner", provisioner), ("cluster", cluster)] {
@@ -25,16 +25,16 @@ fn same(engine: &str, provisioner: &[Field], cluster: &[Field]) {
 }
 
 #[test]
-fn manual() {
+fn the_manual_engine_matches_the_recording() {
     const CLUSTER: &[Field] = &[Field::required("kubeconfig", "Kubeconfig", YamlFile)
         .help("Only \"username\" and \"password\" are supported for the user description.")
         .keys(&["apiVersion", "kind"])];
-    same("kqueen.engines.ManualEngine", &[], CLUSTER);
+    assert_recorded("kqueen.engines.ManualEngine", &[], CLUSTER);
 }
 
 #[test]
-fn jenkins() {
-    same(
+fn the_jenkins_engine_matches_the_recording() {
+    assert_recorded(
         "kqueen.engines.JenkinsEngine",
         &[
             Field::required("username", "Username", Text).order(0),
@@ -47,7 +47,7 @@ fn jenkins() {
 }
 
 #[test]
-fn google() {
+fn the_google_engine_matches_the_recording() {
     const PROVISIONER: &[Field] = &[Field::required("service_account_info", "Service Account File (JSON)", JsonFile)
         .keys(&["private_key_id", "private_key", "client_email", "client_id", "auth_uri", "token_uri"])
         .order(0)];
@@ -111,12 +111,12 @@ fn google() {
         .default(DefaultValue::Text("PROVIDER_UNSPECIFIED"))
         .order(5),
     ];
-    same("kqueen.engines.GceEngine", PROVISIONER, CLUSTER);
+    assert_recorded("kqueen.engines.GceEngine", PROVISIONER, CLUSTER);
 }
 
 #[test]
-fn azure() {
-    same(
+fn the_azure_engine_matches_the_recording() {
+    assert_recorded(
         "kqueen.engines.AksEngine",
         &[
             Field::required("client_id", "Application ID", Text).uuid().order(0),
@@ -149,7 +149,7 @@ fn azure() {
 }
 
 #[test]
-fn kubespray() {
+fn the_kubespray_engine_matches_the_recording() {
     const PROVISIONER: &[Field] = &[
         Field::required("auth_url", "Auth URL", Text).url().order(10),
         Field::required("username", "Username", Text).order(20),
@@ -190,5 +190,5 @@ fn kubespray() {
             .help("Default OpenStack Cinder Storage Class")
             .order(90),
     ];
-    same("kqueen.engines.OpenstackKubesprayEngine", PROVISIONER, CLUSTER);
+    assert_recorded("kqueen.engines.OpenstackKubesprayEngine", PROVISIONER, CLUSTER);
 }

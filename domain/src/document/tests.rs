@@ -13,7 +13,7 @@ fn nothing(_: &[&str]) -> bool {
     false
 }
 
-/// Deterministic noise (a linear congruential generator), so that a failure can be repeated from its seed.
+/// A linear congruential generator, so that a failure can be reproduced from its seed.
 struct Dice(u64);
 
 impl Dice {
@@ -23,14 +23,14 @@ impl Dice {
     }
 }
 
-/// Makes documents that hold canaries wherever a secret may stand, and numbered public values elsewhere.
-struct Planter {
+/// Generates documents with canaries wherever a secret may be, and numbered public values elsewhere.
+struct DocumentGenerator {
     dice: Dice,
     canaries: usize,
     public: usize,
 }
 
-impl Planter {
+impl DocumentGenerator {
     const HIDDEN: [&str; 12] = [
         "password",
         "Password",
@@ -84,22 +84,22 @@ impl Planter {
 }
 
 #[test]
-fn no_secret_comes_out_and_nothing_else_is_hidden() {
+fn only_secrets_are_masked() {
     let declared = |path: &[&str]| path == ["declared"];
     let (mut canaries, mut public) = (0, 0);
     for seed in 0..2000 {
-        let mut planter = Planter::new(seed);
-        let full = SecretMap::from(planter.object(false, 0));
+        let mut generator = DocumentGenerator::new(seed);
+        let full = SecretMap::from(generator.object(false, 0));
         let Split { shown, sealed } = split(&full, &declared);
 
         let text = shown.as_str();
         assert!(!text.contains("canary") && !text.contains("777000"), "seed {seed}: {text}");
         assert_eq!(
             text.matches("public-").count() + text.matches("555000").count(),
-            planter.public,
+            generator.public,
             "seed {seed}: {text}"
         );
-        assert!(planter.canaries == 0 || sealed.is_some(), "seed {seed}");
+        assert!(generator.canaries == 0 || sealed.is_some(), "seed {seed}");
         assert_eq!(shown.reveal(sealed.as_ref()), Ok(full.clone()), "seed {seed}");
 
         let sent = SecretMap::from(shown.to_map());
@@ -108,18 +108,18 @@ fn no_secret_comes_out_and_nothing_else_is_hidden() {
 
         let mut merged = full.clone();
         merge_patch("parameters", &mut merged, sent.clone()).unwrap();
-        assert_eq!(merged, full, "seed {seed}: what was shown, sent back, changes nothing");
+        assert_eq!(merged, full, "seed {seed}: sending back what was shown changes nothing");
 
         let masked = text.matches(MASK).count();
         let refused = refuse_masks("parameters", &sent, &declared).err().map_or(0, |invalid| invalid.0.len());
         assert_eq!(refused, masked, "seed {seed}: every mask is refused on create");
-        (canaries, public) = (canaries + planter.canaries, public + planter.public);
+        (canaries, public) = (canaries + generator.canaries, public + generator.public);
     }
-    assert!(canaries > 2000 && public > 2000, "the documents hold something: {canaries} and {public}");
+    assert!(canaries > 2000 && public > 2000, "too few values: {canaries} and {public}");
 }
 
 #[test]
-fn what_is_masked() {
+fn secret_values_are_masked() {
     let table = [
         (json!({}), json!({}), false),
         (json!({"username": "u", "password": "topsecret"}), json!({"username": "u", "password": MASK}), true),
@@ -129,10 +129,10 @@ fn what_is_masked() {
             json!({"list": [{"password": MASK}, [{"token": MASK}]]}),
             true,
         ),
-        // A masked value is masked whole: its keys may tell as much as its values.
+        // A secret object is masked as a whole: its keys may reveal as much as its values.
         (json!({"credentials": {"user": "u", "n": null}}), json!({"credentials": MASK}), true),
         (json!({"tokens": ["a", "b"], "secret": false}), json!({"tokens": MASK, "secret": MASK}), true),
-        // Nothing there, nothing hidden.
+        // An empty value is not masked.
         (json!({"password": null, "token": ""}), json!({"password": null, "token": ""}), false),
         (
             json!({"ssh_key_name": "k", "passenger": 1, "key": "k"}),
@@ -196,8 +196,8 @@ fn masks_are_refused_on_create() {
 }
 
 #[test]
-fn merge_patch_is_that_of_rfc_7386() {
-    // The RFC's appendix, as far as both sides are objects.
+fn merge_patch_follows_rfc_7386() {
+    // The examples of the RFC's appendix in which both sides are objects.
     let table = [
         (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
         (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
@@ -220,7 +220,7 @@ fn merge_patch_is_that_of_rfc_7386() {
 }
 
 #[test]
-fn the_mask_keeps_what_is_stored() {
+fn a_mask_keeps_the_stored_value() {
     let table = [
         (json!({"password": "p", "n": 1}), json!({"password": MASK, "n": 2}), json!({"password": "p", "n": 2})),
         (json!({"account": {"k": "v"}}), json!({"account": MASK}), json!({"account": {"k": "v"}})),
@@ -255,7 +255,7 @@ fn the_mask_keeps_what_is_stored() {
 }
 
 #[test]
-fn a_mask_that_stands_for_nothing_is_refused() {
+fn a_mask_without_a_stored_value_is_refused() {
     let table = [
         (json!({}), json!({"password": MASK}), vec!["parameters.password"]),
         (json!({"password": null}), json!({"password": MASK}), vec!["parameters.password"]),
@@ -264,14 +264,14 @@ fn a_mask_that_stands_for_nothing_is_refused() {
         (json!({"l": ["a"]}), json!({"l": ["a", MASK]}), vec!["parameters.l.1"]),
         (json!({"l": {"0": "a"}}), json!({"l": [MASK]}), vec!["parameters.l.0"]),
         (json!({"l": [{"p": 1}]}), json!({"l": [[MASK]]}), vec!["parameters.l.0.0"]),
-        // Which of the two was removed? The secret of the one must not become that of the other.
+        // It is unclear which of the two was removed: the secret of one must not become that of the other.
         (json!({"l": ["a", "b"]}), json!({"l": [MASK]}), vec!["parameters.l"]),
         (
             json!({"l": [{"name": "a", "password": "p"}, {"name": "b", "password": "q"}]}),
             json!({"l": [{"name": "b", "password": MASK}, {"name": "a", "password": MASK}]}),
             vec!["parameters.l.0.password", "parameters.l.1.password"],
         ),
-        // A name that no longer announces a secret would uncover it.
+        // A new name that does not mark a secret would reveal it.
         (json!({"v": {"name": "TOKEN", "value": "t"}}), json!({"v": {"name": "ZONE"}}), vec!["parameters.v.value"]),
         (
             json!({"name": "TOKEN", "value": {"a": 1, "b": 2}}),
@@ -289,7 +289,7 @@ fn a_mask_that_stands_for_nothing_is_refused() {
         let invalid = merge_patch("parameters", &mut target, map(patch.clone())).unwrap_err();
         let fields: Vec<_> = invalid.0.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, expected, "{stored} + {patch}");
-        assert_eq!(target, map(stored.clone()), "what is stored stays");
+        assert_eq!(target, map(stored.clone()), "the stored document is unchanged");
     }
 }
 
@@ -313,7 +313,7 @@ fn size_and_depth_are_limited() {
     let long = check_limits("metadata", &map(json!({ "a": "x".repeat(MAX_BYTES - frame + 1) }))).unwrap_err();
     assert_eq!(long, Invalid::field("metadata", "must not be longer than 64 kB"));
 
-    // Two halves that are each short enough.
+    // Each part is short enough, both together are not.
     let mut stored = map(json!({ "a": "x".repeat(40_000) }));
     let before = stored.clone();
     assert!(merge_patch("metadata", &mut stored, map(json!({ "b": "x".repeat(40_000) }))).is_err());
@@ -321,7 +321,7 @@ fn size_and_depth_are_limited() {
 }
 
 #[test]
-fn stored_text_is_an_object() {
+fn stored_text_must_be_an_object() {
     for text in ["", "[]", "null", "{", "{\"a\":1", "{} {}", "\"{}\""] {
         assert_eq!(Document::from_stored(text), Err(NotAnObject), "{text}");
         assert!(serde_json::from_value::<Document>(json!(text)).is_err(), "{text}");

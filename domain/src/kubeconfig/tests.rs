@@ -1,4 +1,4 @@
-//! Kubeconfigs as people, tools and attackers send them.
+//! Kubeconfigs from users, tools and attackers.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::ExposeSecret;
@@ -48,7 +48,7 @@ fn problems(input: &Value) -> Vec<String> {
 }
 
 #[test]
-fn a_kubeconfig_without_credentials_comes_back_as_it_was_sent() {
+fn a_kubeconfig_without_credentials_is_kept_unchanged() {
     let sent = json!({
         "apiVersion": "v1", "kind": "Config", "preferences": {}, "current-context": "local",
         "clusters": [{"name": "local", "cluster": {"server": "http://127.0.0.1:18080"}}],
@@ -60,7 +60,7 @@ fn a_kubeconfig_without_credentials_comes_back_as_it_was_sent() {
 }
 
 #[test]
-fn every_credential_we_use_comes_back() {
+fn every_supported_credential_is_kept() {
     let sent = with(
         json!({
             "server": "https://10.0.0.1:6443/k8s/clusters/c-1",
@@ -95,7 +95,7 @@ fn yaml_is_read_like_json() {
 }
 
 #[test]
-fn the_only_context_is_the_current_one() {
+fn a_single_context_becomes_the_current_one() {
     let mut sent = at("https://10.0.0.1");
     for absent in [json!(""), Value::Null] {
         sent["current-context"] = absent;
@@ -104,7 +104,7 @@ fn the_only_context_is_the_current_one() {
 }
 
 #[test]
-fn what_means_nothing_to_us_is_dropped() {
+fn unused_fields_are_dropped() {
     let mut sent = at("https://10.0.0.1");
     sent["extensions"] = json!([{"name": "x", "extension": {"exec": 1}}]);
     sent["preferences"] = json!({"colors": true});
@@ -115,7 +115,7 @@ fn what_means_nothing_to_us_is_dropped() {
 }
 
 #[test]
-fn what_would_act_on_this_server_is_refused() {
+fn fields_that_would_act_on_this_server_are_refused() {
     for key in [
         "exec",
         "auth-provider",
@@ -139,7 +139,7 @@ fn what_would_act_on_this_server_is_refused() {
 }
 
 #[test]
-fn an_entry_that_is_not_used_is_checked_as_well() {
+fn unused_entries_are_checked_too() {
     let mut sent = at("https://10.0.0.1");
     let users = sent["users"].as_array_mut().unwrap();
     users.push(json!({"name": "other", "user": {"exec": {"command": "sh"}}}));
@@ -147,7 +147,7 @@ fn an_entry_that_is_not_used_is_checked_as_well() {
 }
 
 #[test]
-fn every_problem_is_told_at_once() {
+fn all_errors_are_reported_at_once() {
     let sent = json!({
         "apiVersion": "v2", "kind": "Pod", "current-context": "gone",
         "clusters": [{"name": "c", "cluster": {"certificate-authority-data": "x", "insecure-skip-tls-verify": "yes"}}],
@@ -173,7 +173,7 @@ fn every_problem_is_told_at_once() {
 }
 
 #[test]
-fn a_context_must_lead_somewhere() {
+fn a_context_must_refer_to_existing_entries() {
     let mut sent = at("https://10.0.0.1");
     sent["contexts"][0]["context"] = json!({"cluster": "gone", "user": "gone"});
     assert_eq!(problems(&sent), ["kubeconfig.contexts[0].context.cluster", "kubeconfig.contexts[0].context.user"]);
@@ -257,7 +257,7 @@ fn credentials_must_be_usable() {
 }
 
 #[test]
-fn verification_is_either_skipped_or_done() {
+fn skipping_verification_excludes_a_certificate_authority() {
     let cluster = json!({
         "server": "https://10.0.0.1", "insecure-skip-tls-verify": true, "certificate-authority-data": pem("CERTIFICATE"),
     });
@@ -267,7 +267,7 @@ fn verification_is_either_skipped_or_done() {
 }
 
 #[test]
-fn other_inputs_are_refused_without_repeating_them() {
+fn invalid_input_is_refused_without_quoting_it() {
     let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
                 d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
     let deep = "[".repeat(10_000);
@@ -285,7 +285,7 @@ fn other_inputs_are_refused_without_repeating_them() {
     assert_eq!(problems(&large), ["kubeconfig"]);
 }
 
-/// Whatever arrives is answered, and what is accepted can be used and is accepted again.
+/// Every input gets an answer; an accepted kubeconfig can be used and is accepted again.
 #[test]
 fn arbitrary_input_never_panics() {
     let seeds = [at("https://10.0.0.1:6443").to_string(), at("https://[::1]").to_string().replace('"', "'")];

@@ -1,4 +1,4 @@
-//! How the record of an operation grows: steps begun, tried again, held, ended, and how many of them are kept.
+//! The steps of an operation: begun, retried, held and ended, and how many of them are kept.
 
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ fn because(cause: &str) -> Reason {
 }
 
 #[test]
-fn what_was_asked_for_has_done_nothing_yet() {
+fn a_requested_operation_has_no_steps() {
     let operation = deploy();
     assert_eq!((operation.status, operation.attempt, operation.failures), (OperationStatus::Pending, 1, 0));
     assert_eq!((operation.ended_at, operation.next_attempt_at, operation.current()), (None, None, None));
@@ -39,7 +39,7 @@ fn what_was_asked_for_has_done_nothing_yet() {
 }
 
 #[test]
-fn a_step_that_is_begun_again_is_tried_again() {
+fn beginning_a_step_again_counts_as_a_try() {
     let mut operation = deploy();
     operation.begin(StepKind::Create, at(1));
     assert_eq!(operation.status, OperationStatus::Running);
@@ -51,7 +51,7 @@ fn a_step_that_is_begun_again_is_tried_again() {
 }
 
 #[test]
-fn the_next_step_shows_that_the_one_under_way_was_effective() {
+fn the_next_step_ends_the_current_one_as_done() {
     let mut operation = deploy();
     operation.begin(StepKind::Create, at(1));
     operation.begin(StepKind::Wait, at(5));
@@ -61,7 +61,7 @@ fn the_next_step_shows_that_the_one_under_way_was_effective() {
 }
 
 #[test]
-fn a_step_that_was_refused_was_not_effective_whatever_comes_next() {
+fn a_held_step_ends_as_failed_when_the_next_one_begins() {
     let mut operation = deploy();
     operation.begin(StepKind::Create, at(1));
     operation.hold(because("busy"), at(20));
@@ -69,12 +69,12 @@ fn a_step_that_was_refused_was_not_effective_whatever_comes_next() {
     let step = &operation.steps[0];
     assert_eq!((step.outcome, step.reason.clone()), (Some(StepOutcome::Failed), Some(because("busy"))));
     assert_eq!(operation.accepted_at(StepKind::Create), None);
-    // The provider asked to be left alone until then, whichever call is next.
+    // The provider asked for this pause, whichever call is next.
     assert_eq!(operation.next_attempt_at, Some(at(20)));
 }
 
 #[test]
-fn a_call_that_does_not_succeed_is_held_until_one_does() {
+fn failures_are_counted_until_a_call_succeeds() {
     let mut operation = deploy();
     operation.begin(StepKind::Create, at(1));
     for failures in 1..=3 {
@@ -89,11 +89,11 @@ fn a_call_that_does_not_succeed_is_held_until_one_does() {
     assert_eq!((operation.failures, operation.next_attempt_at), (0, None));
     let step = &operation.steps[0];
     assert_eq!((step.tries, step.ended_at, step.outcome), (4, Some(at(31)), Some(StepOutcome::Done)));
-    assert_eq!(step.reason, None, "what succeeded in the end has no reason to have failed");
+    assert_eq!(step.reason, None, "a step that succeeded in the end has no reason");
 }
 
 #[test]
-fn a_step_that_failed_leaves_the_pause_as_it_is() {
+fn a_failed_step_keeps_the_pause() {
     let mut operation = deploy();
     operation.begin(StepKind::Create, at(1));
     operation.hold(because("busy"), at(20));
@@ -103,20 +103,20 @@ fn a_step_that_failed_leaves_the_pause_as_it_is() {
 }
 
 #[test]
-fn what_was_accepted_is_told_by_the_newest_step_of_its_kind() {
+fn acceptance_depends_on_the_newest_step_of_the_kind() {
     let mut operation = deploy();
     assert_eq!(operation.accepted_at(StepKind::Create), None);
     operation.begin(StepKind::Create, at(1));
-    assert_eq!(operation.accepted_at(StepKind::Create), None, "it was not answered");
+    assert_eq!(operation.accepted_at(StepKind::Create), None, "the call was not answered");
     operation.end_step(StepOutcome::Done, None, at(2));
     operation.begin(StepKind::Wait, at(3));
     operation.begin(StepKind::Create, at(60));
-    assert_eq!(operation.accepted_at(StepKind::Create), None, "what was asked last was not answered");
+    assert_eq!(operation.accepted_at(StepKind::Create), None, "the last call was not answered");
     operation.end_step(StepOutcome::Done, None, at(61));
     assert_eq!(operation.accepted_at(StepKind::Create), Some(at(61)));
     operation.begin(StepKind::Create, at(90));
     operation.end_step(StepOutcome::Failed, Some(because("refused")), at(91));
-    assert_eq!(operation.accepted_at(StepKind::Create), None, "what was asked last was refused");
+    assert_eq!(operation.accepted_at(StepKind::Create), None, "the last call was refused");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn only_steps_that_change_something_at_the_provider_count_as_sent() {
     for kind in KINDS {
         let mut operation = deploy();
         operation.begin(kind, at(1));
-        // Written down before the call is sent: it counts from then on, answered or not.
+        // Stored before the call is sent: it counts from then on, answered or not.
         assert_eq!(operation.has_sent(), changing.contains(&kind), "{kind:?}");
         operation.end_step(StepOutcome::Failed, Some(because("refused")), at(2));
         assert_eq!(operation.has_sent(), changing.contains(&kind), "{kind:?}");
@@ -133,13 +133,13 @@ fn only_steps_that_change_something_at_the_provider_count_as_sent() {
 }
 
 #[test]
-fn ending_an_operation_ends_the_step_under_way_and_no_other() {
-    let ways = [
+fn ending_an_operation_ends_only_its_current_step() {
+    let endings = [
         (OperationStatus::Succeeded, StepOutcome::Done, None),
         (OperationStatus::Failed, StepOutcome::Failed, Some(because("broken"))),
         (OperationStatus::Cancelled, StepOutcome::Stopped, Some(because("cancelled"))),
     ];
-    for (status, outcome, reason) in ways {
+    for (status, outcome, reason) in endings {
         let mut operation = deploy();
         operation.begin(StepKind::Create, at(1));
         operation.begin(StepKind::Wait, at(2));
@@ -155,14 +155,14 @@ fn ending_an_operation_ends_the_step_under_way_and_no_other() {
 }
 
 #[test]
-fn an_operation_ends_before_its_first_step_too() {
+fn an_operation_can_end_before_its_first_step() {
     let mut operation = deploy();
     operation.end(OperationStatus::Cancelled, Some(because("cancelled")), at(1));
     assert_eq!((operation.status, operation.ended_at), (OperationStatus::Cancelled, Some(at(1))));
     assert!(operation.steps.is_empty());
 }
 
-/// What may happen to the step under way before the next one is begun.
+/// What may happen to the current step before the next one begins.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Open,
@@ -174,9 +174,9 @@ enum Fate {
 const FATES: [Fate; 4] = [Fate::Open, Fate::Held, Fate::Accepted, Fate::Refused];
 
 proptest! {
-    /// However many steps there are, a bounded number is kept, and what decisions depend on is not among what goes.
+    /// A bounded number of steps is kept, and what decisions depend on is never dropped.
     #[test]
-    fn what_decisions_need_outlives_the_bound(
+    fn dropping_steps_keeps_what_decisions_need(
         steps in prop::collection::vec((select(&KINDS[..]), select(&FATES[..])), 0..4 * STEPS),
     ) {
         let mut operation = deploy();
@@ -185,7 +185,7 @@ proptest! {
         for (second, (kind, fate)) in (1_i64..).zip(steps) {
             let now = at(second);
             operation.begin(kind, now);
-            // The model: whatever was under way, unless it is the same again, is done by now, or was refused.
+            // The model: a current step of another kind is now done, or was refused.
             let mut held = false;
             match open {
                 Some((same, was_held)) if same == kind => held = was_held,
@@ -218,12 +218,12 @@ proptest! {
         let begun: Vec<_> = operation.steps.iter().map(|step| step.started_at).collect();
         prop_assert!(begun.is_sorted(), "steps stay in the order in which they were begun");
         let open = operation.steps.iter().rev().skip(1).filter(|step| step.ended_at.is_none()).count();
-        prop_assert_eq!(open, 0, "only the newest step is under way");
+        prop_assert_eq!(open, 0, "only the newest step is unfinished");
     }
 }
 
 #[test]
-fn the_first_steps_and_the_newest_are_kept() {
+fn the_first_and_the_newest_steps_are_kept() {
     let mut operation = deploy();
     operation.begin(StepKind::Create, at(0));
     for second in 1..200 {
@@ -237,7 +237,7 @@ fn the_first_steps_and_the_newest_are_kept() {
 }
 
 #[test]
-fn words_are_those_that_are_stored() {
+fn names_match_the_stored_values() {
     for kind in KINDS {
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
     }

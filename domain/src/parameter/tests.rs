@@ -9,8 +9,8 @@ fn map(value: Value) -> SecretMap {
     }
 }
 
-/// What becomes of one value in a form of one field; the message where it is refused.
-fn one(field: Field, given: Value) -> Result<Value, String> {
+/// Validates a value with a schema of one field; the error is the message of the refusal.
+fn validate_one(field: Field, given: Value) -> Result<Value, String> {
     let given = map(json!({ field.name: given }));
     match ParameterSchema::new(&[field]).validate("metadata", &given) {
         Ok(mut valid) => Ok(valid.remove(field.name).unwrap_or_default().into_exposed()),
@@ -26,7 +26,7 @@ fn one(field: Field, given: Value) -> Result<Value, String> {
 fn table(field: Field, rows: &[(Value, Result<Value, &str>)]) {
     for (given, expected) in rows {
         assert_eq!(
-            one(field, given.clone()).as_ref().map_err(String::as_str),
+            validate_one(field, given.clone()).as_ref().map_err(String::as_str),
             expected.as_ref().map_err(|e| *e),
             "{given}"
         );
@@ -37,7 +37,7 @@ const TEXT: Field = Field::new("f", "F", FieldKind::Text);
 const COUNT: Field = Field::new("f", "F", FieldKind::Integer);
 
 #[test]
-fn text() {
+fn text_is_validated() {
     table(
         TEXT,
         &[
@@ -65,7 +65,7 @@ fn text() {
 }
 
 #[test]
-fn integers() {
+fn integers_are_validated() {
     table(
         COUNT.min(1).max(9),
         &[
@@ -98,7 +98,7 @@ fn integers() {
 }
 
 #[test]
-fn choices_and_boxes() {
+fn selects_and_checkboxes_are_validated() {
     const CHOICE: Field = Field::required("f", "F", FieldKind::Select(&[("a", "A"), ("b", "B")]));
     table(
         CHOICE,
@@ -118,7 +118,7 @@ fn choices_and_boxes() {
         (json!("false"), false),
         (json!(0), false),
     ] {
-        assert_eq!(one(flag, given.clone()), Ok(json!(expected)), "{given}");
+        assert_eq!(validate_one(flag, given.clone()), Ok(json!(expected)), "{given}");
     }
     table(
         flag,
@@ -131,7 +131,7 @@ fn choices_and_boxes() {
 }
 
 #[test]
-fn forms_of_text() {
+fn text_formats_are_validated() {
     table(
         TEXT.uuid(),
         &[
@@ -189,7 +189,7 @@ fn forms_of_text() {
 }
 
 #[test]
-fn files() {
+fn files_are_validated() {
     const ACCOUNT: Field = Field::required("f", "F", FieldKind::JsonFile).keys(&["client_email", "private_key"]);
     let account = json!({"client_email": "e", "private_key": "k", "more": [1]});
     table(
@@ -232,7 +232,7 @@ fn files() {
 }
 
 #[test]
-fn yaml_cannot_exhaust_us() {
+fn yaml_input_is_limited() {
     let field = Field::required("f", "F", FieldKind::YamlFile);
     let mut laughs = String::from("a: &a [x, x, x, x, x, x, x, x, x]\n");
     for (new, old) in ('b'..='i').zip('a'..) {
@@ -246,13 +246,13 @@ fn yaml_cannot_exhaust_us() {
         let given = map(json!({ "f": text }));
         assert!(ParameterSchema::new(&[field]).validate("metadata", &given).is_err(), "{name}");
     }
-    // Short as text, long as an object.
+    // Short as text, large once its aliases are expanded.
     let given = map(json!({ "f": copies }));
     assert!(ParameterSchema::new(&[field]).validate("metadata", &given).is_err(), "copies");
 }
 
 #[test]
-fn everything_wrong_is_said_at_once_and_no_value_is_quoted() {
+fn all_errors_are_reported_at_once_without_quoting_values() {
     let schema = ParameterSchema::new(&[
         Field::required("zone", "Zone", FieldKind::Select(&[("a", "A")])),
         Field::required("node_count", "Nodes", FieldKind::Integer).min(1),
@@ -281,7 +281,7 @@ fn everything_wrong_is_said_at_once_and_no_value_is_quoted() {
 }
 
 #[test]
-fn defaults_are_filled_in_and_the_undeclared_is_kept() {
+fn defaults_are_filled_in_and_undeclared_fields_are_kept() {
     let schema = ParameterSchema::new(&[
         Field::required("count", "Count", FieldKind::Integer).default(DefaultValue::Number(3)),
         Field::new("dns", "DNS", FieldKind::Text).default(DefaultValue::Text("1.1.1.1")).ip_list(),
@@ -294,14 +294,14 @@ fn defaults_are_filled_in_and_the_undeclared_is_kept() {
         Value::Object(valid.clone().into_exposed()),
         json!({"count": 3, "dns": "1.1.1.1", "flag": false, "more": {"x": [1, null]}})
     );
-    assert_eq!(schema.validate("metadata", &valid).unwrap(), valid, "valid stays valid");
-    // Emptied on purpose is not "not given".
+    assert_eq!(schema.validate("metadata", &valid).unwrap(), valid, "a valid object stays valid");
+    // An empty value is not a missing one.
     let valid = schema.validate("metadata", &map(json!({"dns": "", "flag": true, "count": 5, "other": null}))).unwrap();
     assert_eq!(Value::Object(valid.into_exposed()), json!({"count": 5, "dns": "", "flag": true}));
 }
 
 #[test]
-fn the_whole_is_limited() {
+fn the_whole_document_is_limited_in_size_and_depth() {
     let schema = ParameterSchema::default();
     let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
     assert!(schema.validate("metadata", &map(json!({ "a": deep }))).is_err());
@@ -309,7 +309,7 @@ fn the_whole_is_limited() {
 }
 
 #[test]
-fn secrets_are_declared() {
+fn secret_fields_are_recognized() {
     let schema = ParameterSchema::new(&[
         Field::required("password", "Password", FieldKind::Password),
         Field::required("account", "Account", FieldKind::JsonFile),

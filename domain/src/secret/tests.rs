@@ -11,7 +11,7 @@ fn map(value: Value) -> SecretMap {
     }
 }
 
-/// In tests objects are compared with what is shown of them.
+/// Lets tests compare shown objects with secret ones.
 impl PartialEq<SecretMap> for Map<String, Value> {
     fn eq(&self, other: &SecretMap) -> bool {
         self == other.expose()
@@ -19,7 +19,7 @@ impl PartialEq<SecretMap> for Map<String, Value> {
 }
 
 #[test]
-fn debug_shows_nothing() {
+fn debug_output_hides_the_value() {
     let value = || json!({"k": {"password": "hunter2"}});
     let shown = [
         format!("{:?}", Password::new("hunter2".into())),
@@ -35,7 +35,7 @@ fn debug_shows_nothing() {
 }
 
 #[test]
-fn the_walk_finds_every_text_at_any_depth_and_every_key() {
+fn each_text_visits_every_string_and_every_key() {
     let value = json!({
         "a": "1", "b": ["2", ["3", {"c": "4"}], null, true, 7], "d": {"e": {"f": "5", "": ""}}, "g": {}, "h": [],
     });
@@ -44,16 +44,16 @@ fn the_walk_finds_every_text_at_any_depth_and_every_key() {
     let count = found.len();
     let found: BTreeSet<_> = found.iter().map(String::as_str).collect();
     assert_eq!(found, BTreeSet::from(["", "1", "2", "3", "4", "5", "a", "b", "c", "d", "e", "f", "g", "h"]));
-    assert_eq!(count, 15, "the empty key and the empty text are two");
+    assert_eq!(count, 15, "the empty key and the empty string count separately");
 }
 
-/// What our memory holds at an address. The system reads it for us, so that it may have been given back.
+/// Reads our memory through the kernel, so that freed memory can be read too.
 struct Memory {
     file: File,
     seen: Vec<u8>,
 }
 
-/// So short that the allocator of this thread keeps what is given back as it is, but for its first bytes, where it keeps its own list.
+/// Short enough that the thread's allocator leaves freed memory unchanged, except for the first bytes, where it keeps its free list.
 const LENGTH: usize = 900;
 const LIST: usize = 16;
 
@@ -62,18 +62,18 @@ impl Memory {
         Self { file: File::open("/proc/self/mem").unwrap(), seen: vec![0; LENGTH] }
     }
 
-    /// How many letters `x` there are, from `LIST` letters after an address on.
+    /// Counts the letters `x` at an address, from the byte at offset `LIST` on.
     fn letters_at(&mut self, address: *const u8) -> usize {
         self.file.read_exact_at(&mut self.seen, address as u64).unwrap();
         self.seen[LIST..].iter().filter(|byte| **byte == b'x').count()
     }
 
-    /// How many letters are left where a text was, once what `hold` made of it is dropped.
-    fn left_of<T>(&mut self, hold: impl FnOnce(String) -> T, address: impl FnOnce(&T) -> *const u8) -> usize {
-        let held = hold("x".repeat(LENGTH));
-        let at = address(&held);
-        assert_eq!(self.letters_at(at), LENGTH - LIST, "this is where it is");
-        drop(held);
+    /// Counts the letters left in the memory of a string after the value that `wrap` made of it is dropped.
+    fn left_of<T>(&mut self, wrap: impl FnOnce(String) -> T, address: impl FnOnce(&T) -> *const u8) -> usize {
+        let value = wrap("x".repeat(LENGTH));
+        let at = address(&value);
+        assert_eq!(self.letters_at(at), LENGTH - LIST, "the string is at this address");
+        drop(value);
         self.letters_at(at)
     }
 }
@@ -83,36 +83,36 @@ fn text_in(value: &Value) -> *const u8 {
 }
 
 #[test]
-fn nothing_is_left_in_memory() {
+fn dropped_secrets_are_overwritten() {
     let mut memory = Memory::new();
     let plain = memory.left_of(|text| json!({"a": [Value::String(text)]}), text_in);
-    assert!(plain > LENGTH / 2, "this way of looking finds what is left: {plain}");
-    let value = |text| SecretValue::from(json!({"a": [Value::String(text)]}));
-    assert_eq!(memory.left_of(value, |held| text_in(held.expose())), 0);
+    assert!(plain > LENGTH / 2, "the check finds a plain string: {plain}");
+    let secret = |text| SecretValue::from(json!({"a": [Value::String(text)]}));
+    assert_eq!(memory.left_of(secret, |value| text_in(value.expose())), 0);
     let object = |text| map(json!({"a": [Value::String(text)]}));
-    assert_eq!(memory.left_of(object, |held| held.get("a").unwrap()[0].as_str().unwrap().as_ptr()), 0);
+    assert_eq!(memory.left_of(object, |value| value.get("a").unwrap()[0].as_str().unwrap().as_ptr()), 0);
     let key = |text: String| map(json!({ text: 1 }));
-    assert_eq!(memory.left_of(key, |held| held.expose().keys().next().unwrap().as_ptr()), 0);
-    assert_eq!(memory.left_of(Password::new, |held| held.expose().as_ptr()), 0);
+    assert_eq!(memory.left_of(key, |value| value.expose().keys().next().unwrap().as_ptr()), 0);
+    assert_eq!(memory.left_of(Password::new, |value| value.expose().as_ptr()), 0);
 }
 
 #[test]
-fn what_is_taken_out_or_replaced_is_overwritten() {
+fn removed_and_replaced_values_are_overwritten() {
     let mut memory = Memory::new();
     let left = memory.left_of(
         |text| map(json!({"a": [Value::String(text)]})).remove("a").unwrap(),
-        |held| held.expose()[0].as_str().unwrap().as_ptr(),
+        |value| value.expose()[0].as_str().unwrap().as_ptr(),
     );
     assert_eq!(left, 0);
 
-    let mut holder = map(json!({"a": "x".repeat(LENGTH)}));
-    let at = holder.get("a").unwrap().as_str().unwrap().as_ptr();
-    holder.insert("a", json!(1));
+    let mut object = map(json!({"a": "x".repeat(LENGTH)}));
+    let at = object.get("a").unwrap().as_str().unwrap().as_ptr();
+    object.insert("a", json!(1));
     assert_eq!(memory.letters_at(at), 0);
 }
 
 #[test]
-fn a_text_with_room_to_grow_is_not_left_behind() {
+fn a_string_with_spare_capacity_is_overwritten() {
     let mut memory = Memory::new();
     let mut text = String::with_capacity(LENGTH);
     text.push_str(&"x".repeat(LENGTH - 1));
@@ -123,7 +123,7 @@ fn a_text_with_room_to_grow_is_not_left_behind() {
 }
 
 #[test]
-fn an_object_is_what_it_was_made_of() {
+fn conversions_keep_the_value() {
     let value = json!({"a": [1, {"b": null}], "ä": "\u{1F600}\n"});
     let object = map(value.clone());
     assert_eq!(SecretMap::from_json(object.to_document().expose()), Some(object.clone()));

@@ -48,7 +48,7 @@ fn edges(snapshot: Snapshot) -> Vec<String> {
 }
 
 #[test]
-fn a_pod_leads_to_its_namespace_and_node_and_its_deployment_to_it() {
+fn pods_are_linked_to_their_namespace_node_and_deployment() {
     let snapshot = Snapshot {
         namespaces: namespaces(),
         nodes: vec![object(json!({"metadata": meta("node", None)}))],
@@ -71,7 +71,7 @@ fn a_pod_leads_to_its_namespace_and_node_and_its_deployment_to_it() {
 }
 
 #[test]
-fn a_replica_set_being_emptied_still_has_its_pods() {
+fn a_replica_set_that_scales_to_zero_keeps_its_pods() {
     let snapshot = Snapshot {
         replica_sets: vec![object(
             json!({"metadata": owned("rs", "gone"), "spec": {"replicas": 0}, "status": {"replicas": 1}}),
@@ -83,7 +83,7 @@ fn a_replica_set_being_emptied_still_has_its_pods() {
 }
 
 #[test]
-fn edges_to_what_is_not_there_are_left_out() {
+fn edges_to_missing_objects_are_left_out() {
     let snapshot = Snapshot {
         pods: vec![object(json!({
             "metadata": owned("pod", "daemon-set"),
@@ -99,7 +99,7 @@ fn edges_to_what_is_not_there_are_left_out() {
 }
 
 #[test]
-fn endpoint_slices_tell_what_a_service_reaches() {
+fn endpoint_slices_link_services_to_pods() {
     let slice = |service: &str, pods: &[&str]| {
         let endpoints: Vec<_> = pods.iter().map(|uid| json!({"targetRef": {"kind": "Pod", "uid": uid}})).collect();
         let labels = json!({"kubernetes.io/service-name": service});
@@ -128,7 +128,7 @@ fn endpoint_slices_tell_what_a_service_reaches() {
 }
 
 #[test]
-fn selectors_stand_in_for_endpoint_slices() {
+fn selectors_link_services_without_endpoint_slices() {
     for (spec, expected) in [
         (json!({"selector": {"app": "web"}}), vec!["a svc", "b svc"]),
         (json!({"selector": {"app": "web", "tier": "x"}}), vec!["b svc"]),
@@ -154,7 +154,7 @@ fn selectors_stand_in_for_endpoint_slices() {
 }
 
 #[test]
-fn claims_lead_to_their_volumes() {
+fn claims_are_linked_to_their_volumes() {
     let claim = |uid: &str, name: &str, volume: &str| {
         object(json!({"metadata": {"uid": uid, "name": name, "namespace": "ns-name"}, "spec": {"volumeName": volume}}))
     };
@@ -174,7 +174,7 @@ fn claims_lead_to_their_volumes() {
 }
 
 #[test]
-fn what_could_not_be_read_is_said() {
+fn read_errors_are_reported() {
     let error = ReadError { fault: Fault::Forbidden, message: "no".to_owned() };
     let errors = BTreeMap::from([(Section::Version, error.clone()), (Section::Pods, error.clone())]);
     let graph = Topology::from(Snapshot { errors, ..Snapshot::default() });
