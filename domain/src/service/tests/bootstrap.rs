@@ -1,4 +1,4 @@
-//! The first superadmin comes once, however many replicas start.
+//! The first superadmin is created once, however many replicas start.
 
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ async fn an_empty_store_gets_an_organization_and_its_superadmin() {
     assert_eq!(hash.expose(), hashed("secret").expose());
 }
 
-/// A provisioner of an engine whose provider answers `found`.
+/// A provisioner of an engine whose check returns `found`.
 fn provisioner(found: Result<(), EngineError>) -> FirstProvisioner {
     let mut engine = MockEngine::new();
     let provisioner = ParameterSchema::new(&[
@@ -113,7 +113,7 @@ fn provisioner(found: Result<(), EngineError>) -> FirstProvisioner {
 }
 
 #[tokio::test]
-async fn the_first_superadmin_finds_provisioners() {
+async fn the_first_provisioners_are_created_with_the_superadmin() {
     let found = [
         (Ok(()), ProvisionerPhase::Ready),
         (Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "down")), ProvisionerPhase::NotReachable),
@@ -142,7 +142,7 @@ async fn the_first_superadmin_finds_provisioners() {
 }
 
 #[tokio::test]
-async fn a_store_with_users_is_left_alone() {
+async fn a_store_with_users_is_not_changed() {
     let world = World::new();
     let (organizations, users) = (MockOrganizationStore::new(), MockUserStore::new());
     let bootstrap = bootstrap(&world, world.catalog.clone(), organizations, users, fresh());
@@ -150,7 +150,7 @@ async fn a_store_with_users_is_left_alone() {
 }
 
 #[tokio::test]
-async fn an_organization_that_is_there_is_used() {
+async fn an_existing_organization_is_used() {
     let world = World::new();
     let people = Created::default();
     let bootstrap = bootstrap(&world, world.catalog.clone(), MockOrganizationStore::new(), users(&people), fresh());
@@ -159,16 +159,16 @@ async fn an_organization_that_is_there_is_used() {
 }
 
 #[tokio::test]
-async fn of_two_replicas_one_makes_the_admin() {
-    // The other replica has made the organization after we looked and before we wrote.
+async fn only_one_of_two_replicas_creates_the_admin() {
+    // The other replica created the organization between our read and our write.
     let world = World::new();
     let catalog: Arc<Catalog> = Arc::default();
-    let theirs = world.catalog.organization(world.acme).unwrap().record.clone();
+    let created = world.catalog.organization(world.acme).unwrap().record.clone();
     let (mut freshness, shown, mut rounds) = (MockReadBarrier::new(), catalog.clone(), 0);
     freshness.expect_caught_up().returning(move || {
         rounds += 1;
         if rounds > 2 {
-            let organization = Versioned { value: theirs.clone(), revision: Revision(1) };
+            let organization = Versioned { value: created.clone(), revision: Revision(1) };
             shown.apply(vec![(organization.revision, Change::Put(Record::Organization(organization)))]);
         }
         Ok(())
@@ -187,7 +187,7 @@ async fn of_two_replicas_one_makes_the_admin() {
 }
 
 #[tokio::test]
-async fn a_name_in_use_is_told_to_whoever_asks_for_that_admin() {
+async fn creating_an_admin_with_a_taken_name_is_a_conflict() {
     let world = World::new();
     let mut users = MockUserStore::new();
     users.expect_create().returning(|_, _| Err(StoreError::Taken { field: "username" }));
@@ -196,7 +196,7 @@ async fn a_name_in_use_is_told_to_whoever_asks_for_that_admin() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_makes_no_second_admin() {
+async fn an_unavailable_store_creates_no_admin() {
     let world = World::new();
     let mut freshness = MockReadBarrier::new();
     freshness.expect_caught_up().returning(|| Err(StoreError::Unavailable("down".into())));
@@ -206,7 +206,7 @@ async fn a_store_that_is_away_makes_no_second_admin() {
 }
 
 #[tokio::test]
-async fn an_admin_without_a_password_is_not_made() {
+async fn an_admin_without_a_password_is_refused() {
     let world = World::new();
     let (organizations, users) = (MockOrganizationStore::new(), MockUserStore::new());
     let bootstrap = bootstrap(&world, Arc::default(), organizations, users, fresh());

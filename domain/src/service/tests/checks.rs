@@ -1,4 +1,4 @@
-//! Checks of provisioners in the background: what engines answer, and what is stored of it.
+//! Background checks of provisioners: the answers of engines, and what is stored.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,8 +7,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    doubles::{Dial, Log, MAKING, object},
-    kept::{Kept, Story},
+    doubles::{Log, MAKING, Setting, object},
+    kept::{EventLog, FakeStore},
     provider::Provider,
     world::{World, provisioner},
 };
@@ -30,21 +30,21 @@ use crate::{
 
 const TERM: Term = Term::Held(Revision(7));
 
-struct Office {
+struct Fixture {
     world: Arc<World>,
-    story: Story,
+    events: EventLog,
     provider: Provider,
     stored: Log<(Checked, Term)>,
     refusals: Log<StoreError>,
-    term: Dial<Option<Term>>,
+    term: Setting<Option<Term>>,
     checks: Checks,
 }
 
-fn office() -> Office {
+fn fixture() -> Fixture {
     let world = Arc::new(World::new());
-    let story = Story::default();
-    let provider = Provider::new(&story);
-    let (stored, refusals, term) = (Log::default(), Log::default(), Dial::new(Some(TERM)));
+    let events = EventLog::default();
+    let provider = Provider::new(&events);
+    let (stored, refusals, term) = (Log::default(), Log::default(), Setting::new(Some(TERM)));
     let mut store = MockProvisionerStore::new();
     let (log, refused): (Log<(Checked, Term)>, Log<StoreError>) = (stored.clone(), refusals.clone());
     store.expect_record_check().returning(move |checked, term| match refused.next() {
@@ -64,7 +64,7 @@ fn office() -> Office {
         store: store.clone(),
         providers: Providers {
             catalog: world.catalog.clone(),
-            clusters: Arc::new(Kept::new(&world).store()),
+            clusters: Arc::new(FakeStore::new(&world).store()),
             provisioners: store,
             engines: EngineRegistry::default().with(Arc::new(provider.engine())),
             installation: Uuid::from_u128(42),
@@ -72,7 +72,7 @@ fn office() -> Office {
         leadership: Arc::new(leadership),
         clock: world.clock.clone(),
     };
-    Office { world, story, provider, stored, refusals, term, checks }
+    Fixture { world, events, provider, stored, refusals, term, checks }
 }
 
 fn reason(cause: &str) -> Reason {
@@ -80,17 +80,13 @@ fn reason(cause: &str) -> Reason {
 }
 
 #[tokio::test]
-async fn every_answer_of_an_engine() {
+async fn every_engine_answer_gives_its_phase() {
     use ProvisionerPhase::{Failed, NotReachable, Ready};
     let rows = [
-        (Ok(()), Ready, "Engine of the Tests accepts the credentials"),
+        (Ok(()), Ready, "Test Engine accepts the credentials"),
         // It answers, and nothing is wrong with the credentials.
-        (Err(EngineError::Busy("maintenance".into())), Ready, "Engine of the Tests answers and is busy"),
-        (
-            Err(EngineError::Throttled { retry_after: Duration::from_secs(9) }),
-            Ready,
-            "Engine of the Tests answers and is busy",
-        ),
+        (Err(EngineError::Busy("maintenance".into())), Ready, "Test Engine answers and is busy"),
+        (Err(EngineError::Throttled { retry_after: Duration::from_secs(9) }), Ready, "Test Engine answers and is busy"),
         (
             Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused")),
             NotReachable,
@@ -101,94 +97,94 @@ async fn every_answer_of_an_engine() {
         (Err(EngineError::Unsupported("check credentials")), Failed, "the engine cannot check credentials"),
         (Err(EngineError::Missing), Failed, "the provider does not have it"),
     ];
-    for (answer, phase, says) in rows {
-        let office = office();
-        office.provider.check.set(answer.clone());
-        let found = office.checks.check(office.world.making).await.unwrap();
-        let (checked, term) = office.stored.only();
+    for (answer, phase, message) in rows {
+        let fixture = fixture();
+        fixture.provider.check.set(answer.clone());
+        let found = fixture.checks.check(fixture.world.making).await.unwrap();
+        let (checked, term) = fixture.stored.only();
         assert_eq!((found, checked.check.phase, term), (Some(phase), phase, TERM), "{answer:?}");
-        assert!(checked.check.reason.starts_with(says), "{answer:?}: {}", checked.check.reason);
-        assert_eq!((checked.provisioner, checked.check.at), (office.world.making, office.world.now()), "{answer:?}");
+        assert!(checked.check.reason.starts_with(message), "{answer:?}: {}", checked.check.reason);
+        assert_eq!((checked.provisioner, checked.check.at), (fixture.world.making, fixture.world.now()), "{answer:?}");
     }
 }
 
 #[tokio::test]
-async fn a_state_tells_since_when_it_holds() {
+async fn an_unchanged_phase_keeps_its_time() {
     let phases = [ProvisionerPhase::Ready, ProvisionerPhase::Failed, ProvisionerPhase::NotReachable];
     for before in phases {
         for after in phases {
-            let office = office();
-            let known = provisioner("known", MAKING, &office.world.people.ada);
+            let fixture = fixture();
+            let known = provisioner("known", MAKING, &fixture.world.people.ada);
             let check = Check { phase: before, ..known.check.clone() };
-            office.world.put_provisioner(Provisioner { check, ..known.clone() });
-            office.provider.check.set(match after {
+            fixture.world.put_provisioner(Provisioner { check, ..known.clone() });
+            fixture.provider.check.set(match after {
                 ProvisionerPhase::Ready => Ok(()),
                 ProvisionerPhase::Failed => Err(EngineError::Missing),
                 ProvisionerPhase::NotReachable => {
                     Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "time-out"))
                 }
             });
-            office.checks.check(known.id).await.unwrap();
-            let since = if before == after { known.state_changed_at } else { office.world.now() };
-            assert_eq!(office.stored.only().0.state_changed_at, since, "{before:?} then {after:?}");
+            fixture.checks.check(known.id).await.unwrap();
+            let since = if before == after { known.state_changed_at } else { fixture.world.now() };
+            assert_eq!(fixture.stored.only().0.state_changed_at, since, "{before:?} then {after:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_check_with_credentials_that_were_replaced_meanwhile_does_not_speak_for_the_new_ones() {
-    let office = office();
-    office.provider.check.set(Err(EngineError::Denied(reason("the key was revoked"))));
-    // While the provider thinks about the old key, somebody puts in a new one, which is checked and found good.
-    let world = office.world.clone();
-    office.story.meanwhile("check", move || {
+async fn a_check_of_replaced_credentials_does_not_override_a_newer_check() {
+    let fixture = fixture();
+    fixture.provider.check.set(Err(EngineError::Denied(reason("the key was revoked"))));
+    // During the check of the old key a user stores a new one, whose check succeeds.
+    let world = fixture.world.clone();
+    fixture.events.during("check", move || {
         world.clock.advance(TimeDelta::seconds(5));
         let record = world.catalog.provisioner(world.making).unwrap().provisioner.record.clone();
         let check = Check { phase: ProvisionerPhase::Ready, code: None, reason: "fine".into(), at: world.now() };
         world.put_provisioner(Provisioner { check, ..record });
         world.clock.advance(TimeDelta::seconds(5));
     });
-    office.checks.check(office.world.making).await.unwrap();
-    let revision = office.world.next_revision();
-    office.world.catalog.apply(vec![(revision, Change::Put(Record::ProvisionerCheck(office.stored.only().0)))]);
-    let shown = office.world.catalog.provisioner(office.world.making).unwrap().provisioner.record.clone();
+    fixture.checks.check(fixture.world.making).await.unwrap();
+    let revision = fixture.world.next_revision();
+    fixture.world.catalog.apply(vec![(revision, Change::Put(Record::ProvisionerCheck(fixture.stored.only().0)))]);
+    let shown = fixture.world.catalog.provisioner(fixture.world.making).unwrap().provisioner.record.clone();
     assert_eq!(shown.check.phase, ProvisionerPhase::Ready);
 }
 
 #[tokio::test]
-async fn an_engine_that_is_not_offered_any_more_is_a_failure_of_the_provisioner() {
-    let mut office = office();
-    office.checks.providers.engines = EngineRegistry::default();
-    let found = office.checks.check(office.world.making).await.unwrap();
+async fn without_its_engine_a_provisioner_has_failed() {
+    let mut fixture = fixture();
+    fixture.checks.providers.engines = EngineRegistry::default();
+    let found = fixture.checks.check(fixture.world.making).await.unwrap();
     assert_eq!(found, Some(ProvisionerPhase::Failed));
-    let reason = office.stored.only().0.check.reason;
+    let reason = fixture.stored.only().0.check.reason;
     assert!(reason.contains("does not offer it"), "{reason}");
 }
 
 #[tokio::test]
-async fn whoever_does_not_lead_asks_nobody() {
-    let office = office();
-    office.term.set(None);
-    assert!(matches!(office.checks.check(office.world.making).await, Err(StoreError::NotLeader)));
-    assert!(office.story.take().is_empty());
+async fn only_the_leader_checks() {
+    let fixture = fixture();
+    fixture.term.set(None);
+    assert!(matches!(fixture.checks.check(fixture.world.making).await, Err(StoreError::NotLeader)));
+    assert!(fixture.events.take().is_empty());
 }
 
 #[tokio::test]
-async fn what_is_gone_is_not_checked_and_what_went_meanwhile_is_none() {
-    let office = office();
-    assert_eq!(office.checks.check(ProvisionerId::random()).await.unwrap(), None);
-    assert!(office.story.take().is_empty());
-    office.refusals.push(StoreError::Missing);
-    assert_eq!(office.checks.check(office.world.making).await.unwrap(), None);
+async fn a_deleted_provisioner_is_not_checked() {
+    let fixture = fixture();
+    assert_eq!(fixture.checks.check(ProvisionerId::random()).await.unwrap(), None);
+    assert!(fixture.events.take().is_empty());
+    fixture.refusals.push(StoreError::Missing);
+    assert_eq!(fixture.checks.check(fixture.world.making).await.unwrap(), None);
     for error in [StoreError::NotLeader, StoreError::Unavailable("down".into())] {
         let expected = error.to_string();
-        office.refusals.push(error);
-        assert_eq!(office.checks.check(office.world.making).await.unwrap_err().to_string(), expected);
+        fixture.refusals.push(error);
+        assert_eq!(fixture.checks.check(fixture.world.making).await.unwrap_err().to_string(), expected);
     }
 }
 
 #[tokio::test]
-async fn engines_are_asked_with_the_secrets() {
+async fn engines_receive_the_secrets() {
     let world = Arc::new(World::new());
     let whole = object(json!({"url": "https://cloud", "password": "hunter2"}));
     let split = document::split(&whole, &|path| path == ["password"]);
@@ -199,7 +195,7 @@ async fn engines_are_asked_with_the_secrets() {
     store.expect_secrets().times(1).returning(move |_| Ok(sealed.clone()));
     let providers = Providers {
         catalog: world.catalog.clone(),
-        clusters: Arc::new(Kept::new(&world).store()),
+        clusters: Arc::new(FakeStore::new(&world).store()),
         provisioners: Arc::new(store),
         engines: EngineRegistry::default(),
         installation: Uuid::from_u128(42),
@@ -208,7 +204,7 @@ async fn engines_are_asked_with_the_secrets() {
     let credentials = providers.credentials(&view).await.unwrap();
     assert_eq!((credentials.provisioner, &credentials.parameters), (masked.id, &whole));
     assert!(!format!("{credentials:?}").contains("hunter2"));
-    // Where nothing is secret the store is not asked: it would refuse to be, the second time.
+    // Without secrets the store is not called: the mock allows only one call.
     let plain = world.catalog.provisioner(world.making).unwrap();
     assert!(providers.credentials(&plain).await.unwrap().parameters.is_empty());
 }

@@ -1,4 +1,4 @@
-//! Who may do what to clusters, and what clusters may refer to.
+//! Permissions on clusters, and what clusters may refer to.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,15 +28,15 @@ use crate::{
 fn accepting() -> MockClusterStore {
     let mut store = MockClusterStore::new();
     store.expect_create().returning(|_, _, _, _| Ok(Creation::New(Revision(1))));
-    store.expect_update().returning(|_, _, seen| Ok(Revision(seen.0 + 1)));
+    store.expect_update().returning(|_, _, expected| Ok(Revision(expected.0 + 1)));
     store.expect_commit().returning(|_, _, _| Ok(Revision(1)));
     store.expect_metadata().returning(|_| Ok(None));
     store.expect_kubeconfig().returning(|_| Ok(Some(Kubeconfig::new("{}".into()))));
     store
 }
 
-/// An inspector whose answers show that it was asked.
-fn silent() -> MockClusterInspector {
+/// An inspector that always times out, which shows that it was called.
+fn timing_out() -> MockClusterInspector {
     let mut inspector = MockClusterInspector::new();
     inspector.expect_status().returning(|_, _| Err(InspectError::TimedOut("no answer".into())));
     inspector.expect_topology().returning(|_, _| Err(InspectError::TimedOut("no answer".into())));
@@ -61,17 +61,17 @@ fn calico() -> NetworkPolicy {
     NetworkPolicy { provider: "CALICO".into(), enabled: true }
 }
 
-/// What each use case answers on acme's cluster, in the order of the columns below.
+/// The status of each use case, in the order of the columns below.
 async fn column(clusters: &Arc<Clusters>, actor: &User, id: ClusterId) -> [u16; 10] {
     let me = caller(actor);
-    let live = LiveViews { clusters: clusters.clone(), inspector: Arc::new(silent()) };
-    let seen = async { Ok::<_, ServiceError>(live.open(&me, id).await?.status(Duration::from_secs(1)).await?) };
+    let live = LiveViews { clusters: clusters.clone(), inspector: Arc::new(timing_out()) };
+    let live_status = async { Ok::<_, ServiceError>(live.open(&me, id).await?.status(Duration::from_secs(1)).await?) };
     let graph = async { Ok::<_, ServiceError>(live.open(&me, id).await?.topology(Duration::from_secs(1)).await?) };
     [
         status(&clusters.get(&me, id)),
         status(&clusters.show(&me, id).await),
         status(&clusters.progress(&me, id)),
-        status(&seen.await),
+        status(&live_status.await),
         status(&graph.await),
         status(&clusters.kubeconfig(&me, id).await),
         status(&clusters.update(&me, id, renamed(), None).await),
@@ -81,35 +81,35 @@ async fn column(clusters: &Arc<Clusters>, actor: &User, id: ClusterId) -> [u16; 
     ]
 }
 
-/// Shown, but nothing may be done to it.
-const LOOKS_ON: [u16; 10] = [200, 200, 200, 504, 504, 200, 403, 403, 403, 403];
-/// Everything; what the engine cannot do is 501.
-const DOES: [u16; 10] = [200, 200, 200, 504, 504, 200, 200, 501, 501, 200];
-/// Not even that it is there.
-const BLIND: [u16; 10] = [404; 10];
+/// Visible, but not changeable.
+const READ_ONLY: [u16; 10] = [200, 200, 200, 504, 504, 200, 403, 403, 403, 403];
+/// Full access; 501: the engine cannot do it.
+const FULL_ACCESS: [u16; 10] = [200, 200, 200, 504, 504, 200, 200, 501, 501, 200];
+/// Not visible.
+const INVISIBLE: [u16; 10] = [404; 10];
 
 #[tokio::test]
-async fn who_does_what_by_default() {
+async fn default_permissions_match_the_table() {
     let world = World::new();
     let p = &world.people;
     let clusters = Arc::new(world.clusters(accepting()));
     let rows = [
-        (&p.bob, LOOKS_ON),
-        (&p.ann, DOES),
-        (&p.ada, DOES),
-        (&p.boss, DOES),
-        (&p.root, DOES),
-        (&p.eve, BLIND),
-        (&p.mal, BLIND),
+        (&p.bob, READ_ONLY),
+        (&p.ann, FULL_ACCESS),
+        (&p.ada, FULL_ACCESS),
+        (&p.boss, FULL_ACCESS),
+        (&p.root, FULL_ACCESS),
+        (&p.eve, INVISIBLE),
+        (&p.mal, INVISIBLE),
     ];
     for (actor, expected) in rows {
         assert_eq!(column(&clusters, actor, world.cluster).await, expected, "{}", actor.username);
-        assert_eq!(column(&clusters, actor, ClusterId::random()).await, BLIND, "{}", actor.username);
+        assert_eq!(column(&clusters, actor, ClusterId::random()).await, INVISIBLE, "{}", actor.username);
     }
 }
 
 #[tokio::test]
-async fn the_policy_of_the_organization_decides() {
+async fn the_organization_policy_decides() {
     let only = |action, rule| vec![(action, rule)];
     let world = World::new();
     let p = &world.people;
@@ -119,19 +119,19 @@ async fn the_policy_of_the_organization_decides() {
         column
     };
     let rows = [
-        (only(Action::ClusterGet, Rule::IsOwner), &p.bob, BLIND),
-        (only(Action::ClusterGet, Rule::IsOwner), &p.ada, BLIND),
-        (only(Action::ClusterGet, Rule::IsOwner), &p.ann, DOES),
-        (only(Action::ClusterGet, Rule::IsOwner), &p.root, DOES),
-        (only(Action::ClusterGet, Rule::IsAdmin), &p.ann, BLIND),
-        (only(Action::ClusterGet, Rule::IsSuperadmin), &p.ada, BLIND),
-        (only(Action::ClusterKubeconfig, Rule::IsAdmin), &p.ann, with(DOES, 5, 403)),
-        (only(Action::ClusterKubeconfig, Rule::IsAdmin), &p.ada, DOES),
-        (only(Action::ClusterKubeconfig, Rule::IsOwner), &p.ada, with(DOES, 5, 403)),
-        (only(Action::ClusterUpdate, Rule::All), &p.bob, with(DOES, 9, 403)),
-        (only(Action::ClusterDelete, Rule::All), &p.bob, with(LOOKS_ON, 9, 200)),
-        (only(Action::ClusterDelete, Rule::IsSuperadmin), &p.ada, with(DOES, 9, 403)),
-        (only(Action::ClusterDelete, Rule::IsSuperadmin), &p.boss, DOES),
+        (only(Action::ClusterGet, Rule::IsOwner), &p.bob, INVISIBLE),
+        (only(Action::ClusterGet, Rule::IsOwner), &p.ada, INVISIBLE),
+        (only(Action::ClusterGet, Rule::IsOwner), &p.ann, FULL_ACCESS),
+        (only(Action::ClusterGet, Rule::IsOwner), &p.root, FULL_ACCESS),
+        (only(Action::ClusterGet, Rule::IsAdmin), &p.ann, INVISIBLE),
+        (only(Action::ClusterGet, Rule::IsSuperadmin), &p.ada, INVISIBLE),
+        (only(Action::ClusterKubeconfig, Rule::IsAdmin), &p.ann, with(FULL_ACCESS, 5, 403)),
+        (only(Action::ClusterKubeconfig, Rule::IsAdmin), &p.ada, FULL_ACCESS),
+        (only(Action::ClusterKubeconfig, Rule::IsOwner), &p.ada, with(FULL_ACCESS, 5, 403)),
+        (only(Action::ClusterUpdate, Rule::All), &p.bob, with(FULL_ACCESS, 9, 403)),
+        (only(Action::ClusterDelete, Rule::All), &p.bob, with(READ_ONLY, 9, 200)),
+        (only(Action::ClusterDelete, Rule::IsSuperadmin), &p.ada, with(FULL_ACCESS, 9, 403)),
+        (only(Action::ClusterDelete, Rule::IsSuperadmin), &p.boss, FULL_ACCESS),
     ];
     for (rules, actor, expected) in rows {
         world.policy(&rules);
@@ -140,16 +140,16 @@ async fn the_policy_of_the_organization_decides() {
 }
 
 #[tokio::test]
-async fn the_policy_of_one_organization_does_not_reach_into_another() {
+async fn a_policy_applies_only_to_its_organization() {
     let world = World::new();
     world.policy(&[(Action::ClusterGet, Rule::IsSuperadmin), (Action::ClusterDelete, Rule::All)]);
     let clusters = Arc::new(world.clusters(accepting()));
-    assert_eq!(column(&clusters, &world.people.mal, world.foreign_cluster).await, DOES);
-    assert_eq!(column(&clusters, &world.people.bob, world.foreign_cluster).await, BLIND);
+    assert_eq!(column(&clusters, &world.people.mal, world.foreign_cluster).await, FULL_ACCESS);
+    assert_eq!(column(&clusters, &world.people.bob, world.foreign_cluster).await, INVISIBLE);
 }
 
 #[tokio::test]
-async fn a_kubeconfig_the_caller_may_not_read_is_not_fetched_for_it() {
+async fn a_kubeconfig_is_not_fetched_without_permission() {
     let world = World::new();
     world.policy(&[(Action::ClusterKubeconfig, Rule::IsAdmin)]);
     let mut store = MockClusterStore::new();
@@ -164,7 +164,7 @@ async fn a_kubeconfig_the_caller_may_not_read_is_not_fetched_for_it() {
 }
 
 #[test]
-fn lists_show_what_the_policy_lets_be_seen() {
+fn lists_show_only_visible_clusters() {
     for list in Rule::ALL {
         for get in Rule::ALL {
             let world = World::new();
@@ -195,19 +195,19 @@ fn lists_show_what_the_policy_lets_be_seen() {
                         expected.push(record.id);
                     }
                 }
-                let place = format!("{} with list {list:?}, get {get:?}", actor.username);
+                let context = format!("{} with list {list:?}, get {get:?}", actor.username);
                 match clusters.list(&me, request) {
                     Ok(page) => {
                         let shown: Vec<_> = page.items.iter().map(|view| view.cluster.record.id).collect();
-                        assert_eq!(shown, expected, "{place}");
-                        assert_eq!(page.total, expected.len(), "{place}");
-                        assert_eq!(clusters.health(&me, request).unwrap().total, expected.len(), "{place}");
+                        assert_eq!(shown, expected, "{context}");
+                        assert_eq!(page.total, expected.len(), "{context}");
+                        assert_eq!(clusters.health(&me, request).unwrap().total, expected.len(), "{context}");
                     }
                     Err(ServiceError::Forbidden(_)) => {
-                        assert!(![p.ada.id, p.bob.id, p.ann.id].into_iter().any(may), "{place}");
-                        assert_eq!(status(&clusters.health(&me, request)), 403, "{place}");
+                        assert!(![p.ada.id, p.bob.id, p.ann.id].into_iter().any(may), "{context}");
+                        assert_eq!(status(&clusters.health(&me, request)), 403, "{context}");
                     }
-                    Err(error) => panic!("{place}: {error}"),
+                    Err(error) => panic!("{context}: {error}"),
                 }
             }
         }
@@ -215,7 +215,7 @@ fn lists_show_what_the_policy_lets_be_seen() {
 }
 
 #[tokio::test]
-async fn who_creates_what_for_whom() {
+async fn creating_follows_role_owner_and_provisioner() {
     let world = World::new();
     let p = &world.people;
     let clusters = world.clusters(accepting());
@@ -253,7 +253,7 @@ async fn who_creates_what_for_whom() {
 }
 
 #[tokio::test]
-async fn what_is_missing_and_what_is_somebody_else_s_are_refused_in_the_same_words() {
+async fn missing_and_foreign_references_have_the_same_error() {
     let world = World::new();
     let p = &world.people;
     let clusters = world.clusters(MockClusterStore::new());
@@ -274,7 +274,7 @@ async fn what_is_missing_and_what_is_somebody_else_s_are_refused_in_the_same_wor
 }
 
 #[tokio::test]
-async fn who_gives_a_cluster_to_whom() {
+async fn changing_the_owner_follows_the_role() {
     let world = World::new();
     let p = &world.people;
     let clusters = world.clusters(accepting());
@@ -297,7 +297,7 @@ async fn who_gives_a_cluster_to_whom() {
 }
 
 #[tokio::test]
-async fn members_who_may_change_a_cluster_do_not_thereby_come_to_own_it() {
+async fn permission_to_update_does_not_allow_taking_ownership() {
     let world = World::new();
     let p = &world.people;
     world.policy(&[(Action::ClusterUpdate, Rule::All)]);
@@ -306,27 +306,27 @@ async fn members_who_may_change_a_cluster_do_not_thereby_come_to_own_it() {
     let bob = caller(&p.bob);
     assert_eq!(status(&clusters.update(&bob, world.cluster, renamed(), None).await), 200);
     assert_eq!(status(&clusters.update(&bob, world.cluster, owned_by(p.bob.id), None).await), 403);
-    // The owner it has, sent back with the rest, is no change.
+    // Sending back the current owner is no change.
     assert_eq!(status(&clusters.update(&bob, world.cluster, owned_by(p.ann.id), None).await), 200);
 }
 
 #[tokio::test]
-async fn where_the_policy_is_not_known_the_answer_is_no() {
+async fn without_a_known_policy_access_is_denied() {
     let world = World::new();
     let p = &world.people;
     world.deleted(RecordId::Organization(world.acme));
     let clusters = Arc::new(world.clusters_with(accepting(), fresh()));
     for actor in [&p.bob, &p.ann, &p.ada] {
         let me = caller(actor);
-        assert_eq!(column(&clusters, actor, world.cluster).await, BLIND, "{}", actor.username);
+        assert_eq!(column(&clusters, actor, world.cluster).await, INVISIBLE, "{}", actor.username);
         assert_ne!(status(&clusters.create(&me, new_cluster(world.provisioner, None), None).await), 200);
         assert_eq!(status(&clusters.list(&me, &ListRequest::default())), 403);
     }
-    assert_eq!(column(&clusters, &p.root, world.cluster).await, DOES);
+    assert_eq!(column(&clusters, &p.root, world.cluster).await, FULL_ACCESS);
 }
 
 #[tokio::test]
-async fn what_the_policy_hides_cannot_be_referred_to() {
+async fn invisible_objects_cannot_be_referenced() {
     let world = World::new();
     let p = &world.people;
     let clusters = world.clusters(accepting());

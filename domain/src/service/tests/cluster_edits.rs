@@ -1,4 +1,4 @@
-//! What changes of clusters store, and what is kept of their secrets.
+//! Changes of clusters: what is stored, and how their secrets are kept.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     doubles::{Log, MAKING, descriptor, fields, fresh, kubeconfig, kubeconfig_of, object, sealed, status},
-    kept::Story,
+    kept::EventLog,
     provider::{Provider, able},
     world::{World, caller, cluster},
 };
@@ -29,17 +29,17 @@ use crate::{
 
 type Written = Log<(Cluster, ClusterSecrets, Revision)>;
 
-/// A store that is `busy` times changed by others before it accepts an update.
-fn updating(mut busy: usize, written: &Written) -> MockClusterStore {
+/// A store that answers with `conflicts` conflicts before it accepts an update.
+fn updating(mut conflicts: usize, written: &Written) -> MockClusterStore {
     let mut store = MockClusterStore::new();
     let written = written.clone();
-    store.expect_update().returning(move |cluster, secrets, seen| {
-        if busy > 0 {
-            busy -= 1;
+    store.expect_update().returning(move |cluster, secrets, expected| {
+        if conflicts > 0 {
+            conflicts -= 1;
             return Err(StoreError::Conflict);
         }
-        written.push((cluster.clone(), secrets, seen));
-        Ok(Revision(seen.0 + 1))
+        written.push((cluster.clone(), secrets, expected));
+        Ok(Revision(expected.0 + 1))
     });
     store.expect_kubeconfig().returning(|_| Ok(Some(Kubeconfig::new("{}".into()))));
     store
@@ -50,19 +50,19 @@ fn renamed() -> ClusterPatch {
 }
 
 #[tokio::test]
-async fn a_new_name_touches_no_secret() {
+async fn renaming_keeps_the_secrets() {
     let world = World::new();
     let written = Written::default();
     let clusters = world.clusters(updating(0, &written));
     let answer = clusters.update(&caller(&world.people.ann), world.cluster, renamed(), None).await.unwrap();
-    let (stored, secrets, seen) = written.only();
+    let (stored, secrets, expected) = written.only();
     assert_eq!(stored.name.as_str(), "other");
     assert!(matches!((&secrets.kubeconfig, &secrets.metadata), (SecretUpdate::Keep, SecretUpdate::Keep)));
-    assert_eq!(seen, world.catalog.cluster(world.cluster).unwrap().cluster.revision);
-    assert_eq!((&answer.view.cluster.record, answer.view.cluster.revision), (&stored, Revision(seen.0 + 1)));
+    assert_eq!(expected, world.catalog.cluster(world.cluster).unwrap().cluster.revision);
+    assert_eq!((&answer.view.cluster.record, answer.view.cluster.revision), (&stored, Revision(expected.0 + 1)));
 }
 
-/// A cluster of ann in that state with secrets in its metadata, and what is sealed of it.
+/// A cluster of ann in the given state with secrets in its metadata, and its sealed document.
 fn with_secrets(world: &World, lifecycle: Lifecycle) -> (ClusterId, SecretDocument) {
     let full = object(json!({"node_count": 3, "admin_password": "hunter2", "size": "small", "note": "old"}));
     let split = crate::document::split(&full, &|path| path == ["admin_password"]);
@@ -73,7 +73,7 @@ fn with_secrets(world: &World, lifecycle: Lifecycle) -> (ClusterId, SecretDocume
     (id, split.sealed.unwrap())
 }
 
-/// It is deployed when somebody tries again, so that everything may be changed before.
+/// A failed deployment: a retry deploys it again, so everything may still be changed.
 fn broken() -> Lifecycle {
     Lifecycle::Failed {
         reason: Reason::new(ReasonCode::QuotaExceeded, "no room", Responsible::Requester, "ask for less"),
@@ -81,7 +81,7 @@ fn broken() -> Lifecycle {
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_made_is_not_told_to_be_another() {
+async fn parameters_of_an_existing_cluster_cannot_be_changed() {
     let fixed = "cannot be changed once the cluster is made";
     let resize = "cannot be changed here: use PATCH /clusters/{id}/resize";
     let switch = "cannot be changed here: use PATCH /clusters/{id}/set_network_policy";
@@ -103,7 +103,7 @@ async fn a_cluster_that_is_made_is_not_told_to_be_another() {
         let mut store = updating(0, &written);
         store.expect_metadata().returning(move |_| Ok(Some(stored.clone())));
         let mut clusters = world.clusters(store);
-        let provider = Provider::new(&Story::default());
+        let provider = Provider::new(&EventLog::default());
         provider.descriptor.set(able());
         clusters.engines = EngineRegistry::default().with(Arc::new(provider.engine()));
         let ann = caller(&world.people.ann);
@@ -125,15 +125,15 @@ async fn a_cluster_that_is_made_is_not_told_to_be_another() {
         for changes in &allowed {
             assert_eq!(status(&clusters.update(&ann, id, patch(changes), None).await), 200, "{lifecycle:?} {changes}");
             let (_, secrets, _) = written.only();
-            let is_as_it_was = *changes == json!({"node_count": 3});
+            let is_unchanged = *changes == json!({"node_count": 3});
             match sealed(&secrets.metadata) {
-                None => assert!(is_as_it_was, "{changes}"),
+                None => assert!(is_unchanged, "{changes}"),
                 Some(sealed) => {
-                    assert_eq!((is_as_it_was, sealed.get("admin_password")), (false, Some(&json!("hunter2"))))
+                    assert_eq!((is_unchanged, sealed.get("admin_password")), (false, Some(&json!("hunter2"))))
                 }
             }
         }
-        // What an engine cannot do has no verb to point to.
+        // Without the capability there is no other endpoint to name.
         provider.descriptor.set(descriptor(MAKING));
         if lifecycle == Lifecycle::Ready {
             clusters.engines = EngineRegistry::default().with(Arc::new(provider.engine()));
@@ -144,7 +144,7 @@ async fn a_cluster_that_is_made_is_not_told_to_be_another() {
 }
 
 #[tokio::test]
-async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
+async fn a_mask_keeps_the_secret_and_null_removes_it() {
     let world = World::new();
     let (id, stored) = with_secrets(&world, broken());
     let written = Written::default();
@@ -161,7 +161,7 @@ async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
     let whole = json!({"node_count": 5, "admin_password": "hunter2", "size": "small"});
     assert_eq!(sealed(&secrets.metadata), Some(object(whole)));
     assert!(matches!(secrets.kubeconfig, SecretUpdate::Keep));
-    // The secret itself removed: nothing stays sealed.
+    // Without the secret nothing stays sealed.
     clusters.update(&ann, id, patch(json!({"admin_password": null})), None).await.unwrap();
     assert!(matches!(written.only().1.metadata, SecretUpdate::Remove));
     for (wrong, field) in
@@ -172,7 +172,7 @@ async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
 }
 
 #[tokio::test]
-async fn a_new_kubeconfig_replaces_the_stored_one_and_its_mask_does_not() {
+async fn a_new_kubeconfig_replaces_the_stored_one_and_a_mask_keeps_it() {
     let world = World::new();
     let written = Written::default();
     let mut store = updating(0, &written);
@@ -196,7 +196,7 @@ async fn a_new_kubeconfig_replaces_the_stored_one_and_its_mask_does_not() {
 }
 
 #[tokio::test]
-async fn an_edit_is_made_again_on_what_others_have_made_of_the_record() {
+async fn an_update_is_retried_on_the_newest_record() {
     let world = Arc::new(World::new());
     let written = Written::default();
     let (mut freshness, others, mut rounds) = (MockReadBarrier::new(), world.clone(), 0);
@@ -209,14 +209,14 @@ async fn an_edit_is_made_again_on_what_others_have_made_of_the_record() {
     });
     let clusters = world.clusters_with(updating(2, &written), freshness);
     clusters.update(&caller(&world.people.ann), world.cluster, renamed(), None).await.unwrap();
-    let (stored, _, seen) = written.only();
+    let (stored, _, expected) = written.only();
     let now = world.catalog.cluster(world.cluster).unwrap().cluster;
     assert_eq!((stored.name.as_str(), &stored.lifecycle), ("other", &Lifecycle::Updating));
-    assert_eq!((stored.changed_at, seen), (now.record.changed_at, now.revision));
+    assert_eq!((stored.changed_at, expected), (now.record.changed_at, now.revision));
 }
 
 #[tokio::test]
-async fn an_edit_that_never_gets_through_is_given_up() {
+async fn an_update_fails_after_too_many_conflicts() {
     let world = World::new();
     let written = Written::default();
     let mut store = updating(usize::MAX, &written);
@@ -229,7 +229,7 @@ async fn an_edit_that_never_gets_through_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw() {
+async fn a_stale_revision_is_refused() {
     let world = Arc::new(World::new());
     let written = Written::default();
     let mut store = updating(0, &written);
@@ -246,10 +246,10 @@ async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw()
 }
 
 #[tokio::test]
-async fn a_delete_that_was_overtaken_deletes_what_is_there_now() {
+async fn a_delete_is_retried_on_the_newest_revision() {
     let world = Arc::new(World::new());
-    let seen: Log<Revision> = Log::default();
-    let (mut store, log) = (MockClusterStore::new(), seen.clone());
+    let revisions: Log<Revision> = Log::default();
+    let (mut store, log) = (MockClusterStore::new(), revisions.clone());
     store.expect_commit().returning(move |_, record, _| {
         let RecordChange::Remove(revision) = record else { panic!("{record:?}") };
         log.push(revision);
@@ -262,12 +262,12 @@ async fn a_delete_that_was_overtaken_deletes_what_is_there_now() {
     });
     let clusters = world.clusters_with(store, freshness);
     clusters.delete(&caller(&world.people.ann), world.cluster, None).await.unwrap();
-    let seen = seen.take();
-    assert!(seen.is_sorted_by(|a, b| a < b) && seen.len() == 3, "{seen:?}");
+    let revisions = revisions.take();
+    assert!(revisions.is_sorted_by(|a, b| a < b) && revisions.len() == 3, "{revisions:?}");
 }
 
 #[tokio::test]
-async fn a_kubeconfig_is_shown_and_in_no_log() {
+async fn a_kubeconfig_is_shown_but_not_in_debug_output() {
     let world = World::new();
     let with = Cluster { has_kubeconfig: true, ..cluster("web", world.making, &world.people.ann) };
     let id = with.id;
@@ -281,7 +281,7 @@ async fn a_kubeconfig_is_shown_and_in_no_log() {
 }
 
 #[tokio::test]
-async fn a_cluster_without_a_kubeconfig_says_so() {
+async fn a_missing_kubeconfig_is_reported() {
     let world = World::new();
     let without = Cluster { has_kubeconfig: false, ..cluster("bare", world.making, &world.people.ann) };
     let id = without.id;
@@ -295,7 +295,7 @@ async fn a_cluster_without_a_kubeconfig_says_so() {
 }
 
 #[tokio::test]
-async fn without_its_engine_a_cluster_can_be_renamed_but_not_described_anew() {
+async fn without_its_engine_a_cluster_can_only_be_renamed() {
     let world = World::new();
     let written = Written::default();
     let mut clusters = world.clusters(updating(0, &written));
@@ -316,22 +316,22 @@ async fn without_its_engine_a_cluster_can_be_renamed_but_not_described_anew() {
 }
 
 #[test]
-fn progress_is_told_where_it_is_known() {
+fn progress_is_shown_where_it_is_known() {
     let world = World::new();
     let mut clusters = world.clusters(MockClusterStore::new());
     let ann = caller(&world.people.ann);
     let deploying = Cluster { lifecycle: Lifecycle::Deploying, ..cluster("made", world.making, &world.people.ann) };
     let id = deploying.id;
     world.put_cluster(deploying);
-    let told = clusters.progress(&ann, world.cluster).unwrap();
-    assert_eq!(told.percent, Some(100), "what is attached is whole from the start");
-    let told = clusters.progress(&ann, id).unwrap();
-    assert_eq!((told.percent, told.phase), (None, Phase::Deploying));
-    // What a provider says of it while it is made, and of what it has made, when only the kubeconfig is left to be fetched.
+    let progress = clusters.progress(&ann, world.cluster).unwrap();
+    assert_eq!(progress.percent, Some(100), "an attached cluster is complete from the start");
+    let progress = clusters.progress(&ann, id).unwrap();
+    assert_eq!((progress.percent, progress.phase), (None, Phase::Deploying));
+    // The progress of the provider while the cluster is made, and once it is made and only the kubeconfig is missing.
     let able = Capabilities { progress: true, deploy: true, ..Capabilities::default() };
-    let percent = |told: Option<ProviderStatus>| {
+    let percent = |provider: Option<ProviderStatus>| {
         let view = ClusterView {
-            observed: ObservedStatus::after(None, id, None, told, DateTime::UNIX_EPOCH).map(Arc::new),
+            observed: ObservedStatus::after(None, id, None, provider, DateTime::UNIX_EPOCH).map(Arc::new),
             ..world.catalog.cluster(id).unwrap()
         };
         view.progress(Phase::Deploying, Some(able))
@@ -342,13 +342,13 @@ fn progress_is_told_where_it_is_known() {
         Some(40)
     );
     assert_eq!(percent(Some(ProviderStatus { node_count: Some(3), ..ProviderStatus::default() })), Some(99));
-    // An engine that is not offered any more tells nothing, which is no fault of the cluster.
+    // Without its engine the progress is unknown, which is not an error of the cluster.
     clusters.engines = EngineRegistry::default();
     assert_eq!(clusters.progress(&ann, id).unwrap().percent, None);
 }
 
 #[tokio::test]
-async fn the_first_kubeconfig_of_what_a_provider_makes_is_the_provider_s() {
+async fn the_first_kubeconfig_comes_from_the_provider() {
     let world = World::new();
     let written = Written::default();
     let clusters = world.clusters(updating(0, &written));

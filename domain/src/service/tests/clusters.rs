@@ -1,4 +1,4 @@
-//! What is stored of new clusters, and what is kept of their secrets.
+//! New clusters: what is stored, and how their secrets are kept.
 
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ fn made(world: &World, metadata: Value) -> NewCluster {
 }
 
 #[tokio::test]
-async fn an_attached_cluster_is_stored_as_ready_with_its_kubeconfig_apart() {
+async fn an_attached_cluster_is_stored_as_ready_with_a_separate_kubeconfig() {
     let world = World::new();
     let created = Created::default();
     let clusters = world.clusters(creating(&created));
@@ -66,18 +66,18 @@ async fn an_attached_cluster_is_stored_as_ready_with_its_kubeconfig_apart() {
     assert_eq!((stored.created_at, stored.changed_at), (world.now(), world.now()));
     assert_eq!((stored.owner, stored.organization, stored.provisioner), (bob.id, world.acme, world.provisioner));
     assert!(kubeconfig_of(&secrets).unwrap().contains("zebra"));
-    assert!(!format!("{stored:?}").contains("zebra"), "the record itself holds no secret");
+    assert!(!format!("{stored:?}").contains("zebra"), "the record contains no secret");
     assert_eq!(claim, None);
-    assert_eq!((stored.operation, work.operations.len()), (None, 0), "nothing is done to it");
-    assert_eq!(work.timeline, [told(&stored, "the cluster was attached")]);
+    assert_eq!((stored.operation, work.operations.len()), (None, 0), "there is no operation");
+    assert_eq!(work.timeline, [first_event(&stored, "the cluster was attached")]);
     assert_eq!((&answer.view.cluster.record, answer.view.cluster.revision), (&stored, Revision(77)));
-    // Nobody has seen it answer yet.
+    // It was not observed yet.
     assert_eq!(answer.view.display_status().phase, Phase::Deploying);
     assert!(matches!(answer.kubeconfig, Some(ShownKubeconfig::Present(_))));
 }
 
 #[tokio::test]
-async fn a_kubeconfig_may_stand_at_the_top_or_in_the_metadata_as_object_or_text() {
+async fn a_kubeconfig_is_accepted_at_the_top_or_in_the_metadata_as_object_or_text() {
     let world = World::new();
     let created = Created::default();
     let clusters = world.clusters(creating(&created));
@@ -100,14 +100,18 @@ async fn a_kubeconfig_may_stand_at_the_top_or_in_the_metadata_as_object_or_text(
         let (stored, secrets, ..) = created.only();
         assert!(kubeconfig_of(&secrets).unwrap().contains("zebra"));
         let metadata = stored.metadata.map(|document| crate::secret::SecretMap::from(document.to_map()));
-        assert_eq!(metadata, has_metadata.then(|| object(json!({"note": "mine"}))), "stored once, and not there");
+        assert_eq!(
+            metadata,
+            has_metadata.then(|| object(json!({"note": "mine"}))),
+            "the kubeconfig is not stored in the metadata"
+        );
     }
     let new = NewCluster { metadata: inside(kubeconfig("other")), ..attached(&world) };
     assert_eq!(fields(clusters.create(&bob, new, None).await)[0].0, "metadata.kubeconfig");
 }
 
 #[tokio::test]
-async fn a_kubeconfig_that_is_due_or_not_acceptable_is_said_of_the_field() {
+async fn a_missing_or_invalid_kubeconfig_is_an_error_of_its_field() {
     let world = World::new();
     let clusters = world.clusters(MockClusterStore::new());
     let bob = caller(&world.people.bob);
@@ -121,7 +125,7 @@ async fn a_kubeconfig_that_is_due_or_not_acceptable_is_said_of_the_field() {
 }
 
 #[tokio::test]
-async fn a_cluster_to_be_made_is_checked_against_its_engine_and_stored_as_deploying() {
+async fn a_provisioned_cluster_is_validated_by_its_engine_and_stored_as_deploying() {
     let world = World::new();
     let created = Created::default();
     let clusters = world.clusters(creating(&created));
@@ -135,7 +139,7 @@ async fn a_cluster_to_be_made_is_checked_against_its_engine_and_stored_as_deploy
     let asked = Operation::requested(stored.id, OperationKind::Deploy, bob.user, world.now(), deadline);
     assert_eq!(*operation, Operation { id: operation.id, ..asked });
     assert_eq!(stored.operation, Some(operation.id));
-    assert_eq!(work.timeline, [told(&stored, "the cluster was asked for")]);
+    assert_eq!(work.timeline, [first_event(&stored, "the cluster was asked for")]);
     assert!(work.ledger.is_none() && work.term.is_none() && work.tombstone.is_none());
     let shown = json!({"node_count": 3, "admin_password": MASK, "extra": {"deep": {"token": MASK}}});
     assert_eq!(stored.metadata.unwrap().to_map(), object(shown));
@@ -152,7 +156,7 @@ async fn a_cluster_to_be_made_is_checked_against_its_engine_and_stored_as_deploy
 }
 
 #[tokio::test]
-async fn a_provisioner_that_is_not_well_makes_nothing_and_says_why() {
+async fn an_unhealthy_provisioner_refuses_new_clusters_with_its_reason() {
     let world = World::new();
     let clusters = world.clusters(MockClusterStore::new());
     for phase in [ProvisionerPhase::Failed, ProvisionerPhase::NotReachable] {
@@ -172,8 +176,8 @@ async fn a_provisioner_that_is_not_well_makes_nothing_and_says_why() {
     }
 }
 
-/// How the story of a cluster begins.
-fn told(cluster: &Cluster, message: &str) -> TimelineEvent {
+/// The first timeline event of a cluster.
+fn first_event(cluster: &Cluster, message: &str) -> TimelineEvent {
     TimelineEvent {
         cluster: cluster.id,
         at: cluster.created_at,
@@ -190,7 +194,7 @@ fn once(key: &str, fingerprint: u8) -> Option<IdempotencyKey> {
 }
 
 #[tokio::test]
-async fn a_key_is_claimed_for_the_caller_and_a_repeat_answers_as_the_first_did() {
+async fn a_repeated_idempotency_key_returns_the_first_result() {
     let world = World::new();
     let created = Created::default();
     let bob = &world.people.bob;
@@ -214,14 +218,14 @@ async fn a_key_is_claimed_for_the_caller_and_a_repeat_answers_as_the_first_did()
     assert_eq!(repeated.view.cluster.record, first);
     assert!(matches!(repeated.kubeconfig, Some(ShownKubeconfig::Present(_))));
     assert_eq!(status(&clusters.create(&caller(bob), attached(&world), once("k", 2)).await), 409);
-    // Also when the same request would be refused by now.
+    // Even if the same request would be refused now.
     let refused = NewCluster { provisioner: world.foreign_provisioner, ..attached(&world) };
     let repeated = clusters.create(&caller(bob), refused, once("k", 1)).await.unwrap();
     assert_eq!(repeated.view.cluster.record, first);
 }
 
 #[tokio::test]
-async fn a_reference_that_went_meanwhile_is_said_as_if_it_had_never_been() {
+async fn a_reference_deleted_meanwhile_is_reported_like_a_missing_one() {
     let world = World::new();
     let mut store = MockClusterStore::new();
     store.expect_create().returning(|_, _, _, _| Err(StoreError::Dangling { field: "provisioner" }));
@@ -233,7 +237,7 @@ async fn a_reference_that_went_meanwhile_is_said_as_if_it_had_never_been() {
 }
 
 #[tokio::test]
-async fn a_kubeconfig_is_not_taken_for_what_a_provider_makes() {
+async fn a_kubeconfig_is_refused_for_a_provisioned_cluster() {
     let world = World::new();
     let created = Created::default();
     let clusters = world.clusters(creating(&created));
@@ -250,7 +254,7 @@ async fn a_kubeconfig_is_not_taken_for_what_a_provider_makes() {
         ["kubeconfig", "metadata.node_count"]
     );
     assert_eq!(created.len(), 0);
-    // Forms of 2018 send an empty one.
+    // The forms of 2018 send an empty one.
     for nothing in [json!(""), json!({}), Value::Null] {
         let new = NewCluster { kubeconfig: Some(nothing.into()), ..made(&world, json!({})) };
         assert_eq!(status(&clusters.create(&ann, new, None).await), 200);

@@ -1,4 +1,4 @@
-//! What the tests of this folder have in common: doubles of small ports, what they were given, and the form answers are compared in.
+//! What the tests of this folder share: doubles of small ports, logs of their arguments, and the format in which answers are compared.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,13 +17,13 @@ use crate::{
     service::ServiceError,
 };
 
-/// An engine that attaches clusters made elsewhere; nothing is asked but the kubeconfig.
+/// An engine that attaches clusters made elsewhere; it needs only the kubeconfig.
 pub(super) const ATTACHING: &str = "kqueen.engines.ManualEngine";
-/// An engine that makes clusters and knows secrets.
+/// An engine that makes clusters and has secret parameters.
 pub(super) const MAKING: &str = "kqueen.engines.TestEngine";
 
-/// Status codes are what the tables of these tests speak. The API maps errors to the same, but for what an engine cannot do: it answers
-/// that with 409 and a word of its own.
+/// The HTTP status for a result, used in the tables of these tests. The API uses the same ones, except for what an engine cannot do: there
+/// it answers 409 with a separate error code.
 pub(super) fn status<T>(result: &Result<T, ServiceError>) -> u16 {
     match result {
         Ok(_) => 200,
@@ -42,7 +42,7 @@ pub(super) fn status<T>(result: &Result<T, ServiceError>) -> u16 {
     }
 }
 
-/// The fields an error names, with what is said of each.
+/// The fields that an error names, with their messages.
 pub(super) fn fields<T>(result: Result<T, ServiceError>) -> Vec<(String, String)> {
     match result.err() {
         Some(ServiceError::Invalid(invalid)) => invalid.0.into_iter().map(|e| (e.field, e.message)).collect(),
@@ -51,7 +51,7 @@ pub(super) fn fields<T>(result: Result<T, ServiceError>) -> Vec<(String, String)
     }
 }
 
-/// What a port was given, kept for the end of the test.
+/// The arguments that a port received, kept for the end of the test.
 pub(super) struct Log<T>(Arc<Mutex<Vec<T>>>);
 
 impl<T> Clone for Log<T> {
@@ -79,31 +79,31 @@ impl<T> Log<T> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 
-    /// The oldest entry, taken out.
+    /// Removes the oldest entry.
     pub(super) fn next(&self) -> Option<T> {
         let mut entries = self.0.lock().unwrap();
         if entries.is_empty() { None } else { Some(entries.remove(0)) }
     }
 
-    /// The only entry.
+    /// Removes the only entry.
     #[track_caller]
     pub(super) fn only(&self) -> T {
         let mut entries = self.take();
-        assert_eq!(entries.len(), 1, "as many calls as one");
+        assert_eq!(entries.len(), 1, "exactly one call");
         entries.remove(0)
     }
 }
 
-/// How a double is to behave; can be turned while it is in use.
-pub(super) struct Dial<T>(Arc<Mutex<T>>);
+/// A setting of a double, which can be changed while it is in use.
+pub(super) struct Setting<T>(Arc<Mutex<T>>);
 
-impl<T> Clone for Dial<T> {
+impl<T> Clone for Setting<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<T: Clone> Dial<T> {
+impl<T: Clone> Setting<T> {
     pub(super) fn new(value: T) -> Self {
         Self(Arc::new(Mutex::new(value)))
     }
@@ -135,7 +135,7 @@ pub(super) fn object(value: Value) -> SecretMap {
     SecretValue::from(value).into_map().unwrap()
 }
 
-/// An engine that answers `check` as it is told.
+/// An engine that answers `check` with the given result.
 pub(super) fn engine(name: &'static str, check: Result<(), EngineError>) -> MockEngine {
     let mut engine = MockEngine::new();
     engine.expect_descriptor().return_const(descriptor(name));
@@ -143,7 +143,7 @@ pub(super) fn engine(name: &'static str, check: Result<(), EngineError>) -> Mock
     engine
 }
 
-/// What the engines of the tests are: what does not attach makes clusters, and can do nothing else.
+/// The descriptors of the test engines: every one that does not attach clusters can deploy them, and nothing else.
 pub(super) fn descriptor(name: &'static str) -> EngineDescriptor {
     const KUBECONFIG: Field = Field::required("kubeconfig", "Kubeconfig", FieldKind::YamlFile);
     const POLICIES: FieldKind =
@@ -161,21 +161,21 @@ pub(super) fn descriptor(name: &'static str) -> EngineDescriptor {
     let attaches = name == ATTACHING;
     EngineDescriptor {
         name,
-        verbose_name: "Engine of the Tests",
+        verbose_name: "Test Engine",
         provisioner: if attaches { ParameterSchema::default() } else { ParameterSchema::new(&PROVISIONER) },
         cluster: if attaches { ParameterSchema::new(&[KUBECONFIG]) } else { ParameterSchema::new(&CLUSTER) },
         capabilities: Capabilities { deploy: !attaches, ..Capabilities::default() },
     }
 }
 
-/// Always caught up.
+/// A read barrier that is always caught up.
 pub(super) fn fresh() -> MockReadBarrier {
     let mut freshness = MockReadBarrier::new();
     freshness.expect_caught_up().returning(|| Ok(()));
     freshness
 }
 
-/// Hashes by writing the password backwards. Nothing written forwards is the hash of a password.
+/// Hashes by reversing the password, so that a plain password is never a valid hash.
 pub(super) fn passwords() -> MockPasswordHasher {
     let mut passwords = MockPasswordHasher::new();
     passwords.expect_hash().returning(|password| Ok(hashed(password.expose())));
@@ -196,7 +196,7 @@ pub(super) fn kubeconfig_of(secrets: &ClusterSecrets) -> Option<&str> {
     }
 }
 
-/// What is to be sealed of a document.
+/// The document that is to be sealed.
 pub(super) fn sealed(change: &SecretUpdate<SecretDocument>) -> Option<SecretMap> {
     match change {
         SecretUpdate::Set(sealed) => Some(SecretMap::from_json(sealed.expose()).unwrap()),

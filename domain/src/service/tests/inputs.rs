@@ -1,4 +1,4 @@
-//! What arrives may hold secrets, and shows none of them.
+//! Inputs may contain secrets; their debug output shows none of them.
 
 use std::fmt::Debug;
 
@@ -25,7 +25,7 @@ use crate::{
 
 const SECRET: &str = "hunter2";
 
-/// Secrets under names that announce them and names that do not: only a schema knows of the latter.
+/// Secrets under names that mark them as secret and under names that do not: only a schema knows the latter.
 fn values() -> Value {
     json!({"password": SECRET, "zone": {"hunter2": [SECRET, {"deep": SECRET}]}, "kubeconfig": kubeconfig(SECRET)})
 }

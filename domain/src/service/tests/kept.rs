@@ -1,5 +1,5 @@
-//! A cluster store that keeps what it is given, on the conditions that stores promise, and shows it in the catalog; and the log of what
-//! happened at it and at other ports, in order.
+//! A fake cluster store, which checks the expected revisions as real stores do and shows its records in the catalog; and the log of the
+//! calls to it and to other ports, in order.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    doubles::{Dial, Log},
+    doubles::{Log, Setting},
     world::World,
 };
 use crate::{
@@ -31,51 +31,51 @@ pub(super) struct Commit {
 
 #[derive(Debug, Clone)]
 pub(super) enum Event {
-    /// Something was asked of a port.
-    Asked(&'static str),
-    /// Something was stored.
+    /// A call to a port.
+    Called(&'static str),
+    /// A stored transaction.
     Stored(Box<Commit>),
 }
 
-type Meanwhile = Box<dyn FnOnce() + Send>;
+type Hook = Box<dyn FnOnce() + Send>;
 
-/// What happened, in order, and what is to happen meanwhile.
+/// The events in order, and the hooks to run during calls.
 #[derive(Clone, Default)]
-pub(super) struct Story {
+pub(super) struct EventLog {
     events: Log<Event>,
-    meanwhile: Arc<Mutex<HashMap<&'static str, Meanwhile>>>,
+    hooks: Arc<Mutex<HashMap<&'static str, Hook>>>,
 }
 
-impl Story {
-    pub(super) fn note(&self, word: &'static str) {
-        self.push(word, Event::Asked(word));
+impl EventLog {
+    pub(super) fn note(&self, call: &'static str) {
+        self.push(call, Event::Called(call));
     }
 
-    fn push(&self, word: &'static str, event: Event) {
+    fn push(&self, call: &'static str, event: Event) {
         self.events.push(event);
-        let meanwhile = self.meanwhile.lock().unwrap().remove(word);
-        if let Some(meanwhile) = meanwhile {
-            meanwhile();
+        let hook = self.hooks.lock().unwrap().remove(call);
+        if let Some(hook) = hook {
+            hook();
         }
     }
 
-    /// Does `this` the next time that `word` happens, before whoever asked for that hears of it.
-    pub(super) fn meanwhile(&self, word: &'static str, this: impl FnOnce() + Send + 'static) {
-        self.meanwhile.lock().unwrap().insert(word, Box::new(this));
+    /// Runs `hook` during the next call with this name, before the caller gets the answer.
+    pub(super) fn during(&self, call: &'static str, hook: impl FnOnce() + Send + 'static) {
+        self.hooks.lock().unwrap().insert(call, Box::new(hook));
     }
 
-    /// Everything so far, taken out.
+    /// Removes and returns the events so far.
     pub(super) fn take(&self) -> Vec<Event> {
         self.events.take()
     }
 }
 
-/// The words of `events`, transactions as "commit".
-pub(super) fn words(events: &[Event]) -> Vec<&'static str> {
+/// The names of the calls in `events`, with "commit" for transactions.
+pub(super) fn call_names(events: &[Event]) -> Vec<&'static str> {
     events
         .iter()
         .map(|event| match event {
-            Event::Asked(word) => *word,
+            Event::Called(call) => *call,
             Event::Stored(_) => "commit",
         })
         .collect()
@@ -84,54 +84,54 @@ pub(super) fn words(events: &[Event]) -> Vec<&'static str> {
 /// The transactions among `events`.
 pub(super) fn commits(events: Vec<Event>) -> Vec<Commit> {
     let stored = events.into_iter().filter_map(|event| match event {
-        Event::Asked(_) => None,
+        Event::Called(_) => None,
         Event::Stored(commit) => Some(*commit),
     });
     stored.collect()
 }
 
-/// What is stored of the one cluster that a test is about.
+/// The store of the one cluster that a test is about.
 #[derive(Clone)]
-pub(super) struct Kept {
+pub(super) struct FakeStore {
     pub(super) world: Arc<World>,
-    pub(super) story: Story,
-    pub(super) ledger: Dial<Option<Versioned<Ledger>>>,
-    pub(super) kubeconfig: Dial<Option<Kubeconfig>>,
-    pub(super) metadata: Dial<Option<SecretDocument>>,
-    /// Why the next transactions are refused, one each.
+    pub(super) events: EventLog,
+    pub(super) ledger: Setting<Option<Versioned<Ledger>>>,
+    pub(super) kubeconfig: Setting<Option<Kubeconfig>>,
+    pub(super) metadata: Setting<Option<SecretDocument>>,
+    /// The errors of the next transactions, one each.
     pub(super) refusals: Log<StoreError>,
 }
 
-impl Kept {
+impl FakeStore {
     pub(super) fn new(world: &Arc<World>) -> Self {
         Self {
             world: world.clone(),
-            story: Story::default(),
-            ledger: Dial::new(None),
-            kubeconfig: Dial::new(Some(Kubeconfig::new("of the cluster".into()))),
-            metadata: Dial::new(None),
+            events: EventLog::default(),
+            ledger: Setting::new(None),
+            kubeconfig: Setting::new(Some(Kubeconfig::new("of the cluster".into()))),
+            metadata: Setting::new(None),
             refusals: Log::default(),
         }
     }
 
     pub(super) fn store(&self) -> MockClusterStore {
         let mut store = MockClusterStore::new();
-        let kept = self.clone();
-        store.expect_commit().returning(move |id, record, work| kept.commit(id, record, work));
-        let kept = self.clone();
+        let fake = self.clone();
+        store.expect_commit().returning(move |id, record, work| fake.commit(id, record, work));
+        let fake = self.clone();
         store.expect_ledger().returning(move |_| {
-            let ledger = kept.ledger.get();
-            kept.story.note("ledger");
+            let ledger = fake.ledger.get();
+            fake.events.note("ledger");
             Ok(ledger)
         });
-        let kept = self.clone();
-        store.expect_kubeconfig().returning(move |_| Ok(kept.kubeconfig.get()));
-        let kept = self.clone();
-        store.expect_metadata().returning(move |_| Ok(kept.metadata.get()));
-        let kept = self.clone();
+        let fake = self.clone();
+        store.expect_kubeconfig().returning(move |_| Ok(fake.kubeconfig.get()));
+        let fake = self.clone();
+        store.expect_metadata().returning(move |_| Ok(fake.metadata.get()));
+        let fake = self.clone();
         store.expect_prune_timeline().returning(move |_, keep| {
             assert_eq!(keep, crate::timeline::KEPT);
-            kept.story.note("prune");
+            fake.events.note("prune");
             Ok(())
         });
         store
@@ -139,15 +139,15 @@ impl Kept {
 
     pub(super) fn freshness(&self) -> MockReadBarrier {
         let mut freshness = MockReadBarrier::new();
-        let story = self.story.clone();
+        let events = self.events.clone();
         freshness.expect_caught_up().returning(move || {
-            story.note("catch up");
+            events.note("catch up");
             Ok(())
         });
         freshness
     }
 
-    /// Stores a ledger that somebody has written before.
+    /// Stores a ledger as if it had been written before.
     pub(super) fn put_ledger(&self, value: Ledger) {
         let revision = self.world.next_revision();
         self.ledger.set(Some(Versioned { value, revision }));
@@ -160,10 +160,10 @@ impl Kept {
         work: ClusterCommit,
     ) -> Result<Revision, StoreError> {
         if let Some(refusal) = self.refusals.next() {
-            self.story.note("refused");
+            self.events.note("refused");
             return Err(refusal);
         }
-        self.conditions(id, &record, &work)?;
+        self.check_revisions(id, &record, &work)?;
         let revision = self.world.next_revision();
         let put = |record| (revision, Change::Put(record));
         let deleted = |id| (revision, Change::Deleted(id));
@@ -185,32 +185,32 @@ impl Kept {
         let orphan = work.orphan.clone().map(|value| Record::Orphan(Versioned { value, revision }));
         changes.extend(orphan.map(put));
         match (&record, work.ledger.clone()) {
-            // It goes with the record, and is only compared.
+            // It is removed with the record; its revision is only compared.
             (RecordChange::Remove(_), _) => self.ledger.set(None),
             (_, Some((value, _))) => self.ledger.set(Some(Versioned { value, revision })),
             (_, None) => {}
         }
         self.world.catalog.apply(changes);
-        self.story.push("commit", Event::Stored(Box::new(Commit { record, work, revision })));
+        self.events.push("commit", Event::Stored(Box::new(Commit { record, work, revision })));
         Ok(revision)
     }
 
-    /// Whether everything is as it was when it was read.
-    fn conditions(&self, id: ClusterId, record: &RecordChange, work: &ClusterCommit) -> Result<(), StoreError> {
+    /// Checks that everything still has the expected revisions.
+    fn check_revisions(&self, id: ClusterId, record: &RecordChange, work: &ClusterCommit) -> Result<(), StoreError> {
         let catalog = &self.world.catalog;
         let cluster = catalog.cluster(id).ok_or(StoreError::Missing)?.cluster;
-        let seen = match record {
-            RecordChange::Keep(seen) => *seen,
-            RecordChange::Put(_, _, seen) | RecordChange::Remove(seen) => Some(*seen),
+        let expected = match record {
+            RecordChange::Keep(expected) => *expected,
+            RecordChange::Put(_, _, expected) | RecordChange::Remove(expected) => Some(*expected),
         };
-        let mut holds = seen.is_none_or(|seen| seen == cluster.revision);
-        for (operation, seen) in &work.operations {
-            holds &= catalog.operation(operation.id).map(|stored| stored.operation.revision) == *seen;
+        let mut is_current = expected.is_none_or(|expected| expected == cluster.revision);
+        for (operation, expected) in &work.operations {
+            is_current &= catalog.operation(operation.id).map(|stored| stored.operation.revision) == *expected;
         }
-        if let Some((_, seen)) = &work.ledger {
-            holds &= self.ledger.get().map(|stored| stored.revision) == *seen;
+        if let Some((_, expected)) = &work.ledger {
+            is_current &= self.ledger.get().map(|stored| stored.revision) == *expected;
         }
-        if holds { Ok(()) } else { Err(StoreError::Conflict) }
+        if is_current { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
     fn keep_secrets(&self, secrets: ClusterSecrets) {

@@ -1,4 +1,4 @@
-//! The use cases with doubles of their ports: who may do what, what is stored, what is refused and in which words.
+//! The use cases with doubles of their ports: permissions, what is stored, what is refused, and the messages.
 
 mod bootstrap;
 mod checks;

@@ -1,4 +1,4 @@
-//! Organizations: who may do what to them, and their policies.
+//! Organizations: permissions and policies.
 
 use std::sync::Arc;
 
@@ -21,17 +21,17 @@ use crate::{
 
 type Written = Log<(Organization, Revision)>;
 
-/// A store that is `busy` times changed by others before it accepts an update; deletions and creations always succeed.
-fn accepting(mut busy: usize, written: &Written) -> MockOrganizationStore {
+/// A store that answers with `conflicts` conflicts before it accepts an update; deletions and creations always succeed.
+fn accepting(mut conflicts: usize, written: &Written) -> MockOrganizationStore {
     let mut store = MockOrganizationStore::new();
     let written = written.clone();
-    store.expect_update().returning(move |organization, seen| {
-        if busy > 0 {
-            busy -= 1;
+    store.expect_update().returning(move |organization, expected| {
+        if conflicts > 0 {
+            conflicts -= 1;
             return Err(StoreError::Conflict);
         }
-        written.push((organization.clone(), seen));
-        Ok(Revision(seen.0 + 1))
+        written.push((organization.clone(), expected));
+        Ok(Revision(expected.0 + 1))
     });
     store.expect_create().returning(|_| Ok(Revision(1)));
     store.expect_delete().returning(|_, _| Ok(()));
@@ -46,7 +46,7 @@ fn new(name: &str, namespace: &str) -> NewOrganization {
     NewOrganization { name: name.try_into().unwrap(), namespace: namespace.try_into().unwrap(), policy: Vec::new() }
 }
 
-fn an_empty_one(world: &World) -> OrganizationId {
+fn empty_organization(world: &World) -> OrganizationId {
     let empty = Organization {
         id: OrganizationId::random(),
         name: "empty".try_into().unwrap(),
@@ -60,12 +60,12 @@ fn an_empty_one(world: &World) -> OrganizationId {
 }
 
 #[tokio::test]
-async fn who_does_what() {
+async fn permissions_follow_the_role() {
     let world = World::new();
     let p = &world.people;
     let organizations = world.organizations(accepting(0, &Written::default()), fresh());
     let named = |text: &str| OrganizationPatch { name: Some(text.try_into().unwrap()), ..OrganizationPatch::default() };
-    // Columns: show, rename, change the policy, ask what is in the way, delete (nothing but 409 as acme is not empty), create.
+    // Columns: get, rename, change the policy, list remaining objects, delete (409 at best, as acme is not empty), create.
     let rows = [
         (&p.bob, [200, 403, 403, 403, 403, 403]),
         (&p.ada, [200, 403, 200, 403, 403, 403]),
@@ -89,25 +89,25 @@ async fn who_does_what() {
 }
 
 #[test]
-fn superadmins_see_all_and_others_their_own() {
+fn superadmins_list_all_organizations_and_others_only_theirs() {
     let world = World::new();
     let organizations = world.organizations(MockOrganizationStore::new(), fresh());
-    let seen = |user, request: &ListRequest| {
+    let listed = |user, request: &ListRequest| {
         let page = organizations.list(&caller(user), request).unwrap();
         page.items.iter().map(|entry| entry.record.namespace.to_string()).collect::<std::collections::BTreeSet<_>>()
     };
     let p = &world.people;
     let default = ListRequest::default();
-    assert_eq!(seen(&p.bob, &default), ["acme".to_owned()].into());
-    assert_eq!(seen(&p.eve, &default), ["other".to_owned()].into());
-    assert_eq!(seen(&p.root, &default).len(), 3);
+    assert_eq!(listed(&p.bob, &default), ["acme".to_owned()].into());
+    assert_eq!(listed(&p.eve, &default), ["other".to_owned()].into());
+    assert_eq!(listed(&p.root, &default).len(), 3);
     let other = ListRequest { namespace: Some("other".into()), ..ListRequest::default() };
-    assert_eq!(seen(&p.root, &other), ["other".to_owned()].into());
+    assert_eq!(listed(&p.root, &other), ["other".to_owned()].into());
     assert_eq!(status(&organizations.list(&caller(&p.ada), &other)), 403);
 }
 
 #[tokio::test]
-async fn a_policy_change_is_stored_whole_or_refused_whole() {
+async fn a_policy_change_is_stored_completely_or_refused() {
     let world = World::new();
     world.policy(&[(Action::ClusterGet, Rule::IsOwner)]);
     let written = Written::default();
@@ -138,7 +138,7 @@ async fn a_policy_change_is_stored_whole_or_refused_whole() {
 }
 
 #[tokio::test]
-async fn two_admins_who_change_different_rules_both_succeed() {
+async fn concurrent_changes_of_different_rules_both_succeed() {
     let world = Arc::new(World::new());
     let written = Written::default();
     let (mut freshness, others) = (MockReadBarrier::new(), world.clone());
@@ -149,16 +149,16 @@ async fn two_admins_who_change_different_rules_both_succeed() {
     let organizations = world.organizations(accepting(2, &written), freshness);
     let change = policy_change("cluster:create", Some("IS_ADMIN"));
     organizations.change_policy(&caller(&world.people.ada), world.acme, &change, None).await.unwrap();
-    let (stored, seen) = written.only();
+    let (stored, revision) = written.only();
     let expected = [(Action::ClusterCreate, Rule::IsAdmin), (Action::UserList, Rule::IsAdmin)];
     assert_eq!(stored.policy.overrides().collect::<Vec<_>>(), expected);
-    assert_eq!(seen, world.catalog.organization(world.acme).unwrap().revision);
+    assert_eq!(revision, world.catalog.organization(world.acme).unwrap().revision);
 }
 
 #[tokio::test]
-async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw() {
+async fn a_stale_revision_is_refused() {
     let world = World::new();
-    let empty = an_empty_one(&world);
+    let empty = empty_organization(&world);
     let written = Written::default();
     let organizations = world.organizations(accepting(0, &written), fresh());
     let root = caller(&world.people.root);
@@ -174,22 +174,22 @@ async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw()
 }
 
 #[tokio::test]
-async fn one_that_is_not_empty_is_not_deleted_and_the_answer_names_what_is_in_it() {
+async fn a_non_empty_organization_cannot_be_deleted_and_the_error_names_its_objects() {
     let world = Arc::new(World::new());
     let root = caller(&world.people.root);
     let organizations = world.organizations(MockOrganizationStore::new(), fresh());
-    let in_the_way = organizations.remaining(&root, world.other).unwrap();
-    let objects: Vec<_> = in_the_way.iter().map(|r| (r.object, r.name.as_str())).collect();
+    let remaining = organizations.remaining(&root, world.other).unwrap();
+    let objects: Vec<_> = remaining.iter().map(|r| (r.object, r.name.as_str())).collect();
     assert_eq!(objects.len(), 4);
-    for thing in [("User", "eve"), ("User", "mal"), ("Provisioner", "foreign"), ("Cluster", "theirs")] {
-        assert!(objects.contains(&thing), "{thing:?}");
+    for expected in [("User", "eve"), ("User", "mal"), ("Provisioner", "foreign"), ("Cluster", "theirs")] {
+        assert!(objects.contains(&expected), "{expected:?}");
     }
     let refused = fields(organizations.delete(&root, world.other, None).await);
     assert_eq!(refused.len(), 4);
     assert!(refused.iter().any(|(field, _)| *field == format!("Cluster:{}", world.foreign_cluster)), "{refused:?}");
 
-    // Somebody moved in through another replica a moment ago.
-    let empty = an_empty_one(&world);
+    // A user was added on another replica a moment ago.
+    let empty = empty_organization(&world);
     assert!(organizations.remaining(&root, empty).unwrap().is_empty());
     let mut store = MockOrganizationStore::new();
     store.expect_delete().returning(|_, _| Err(StoreError::InUse));
@@ -204,7 +204,7 @@ async fn one_that_is_not_empty_is_not_deleted_and_the_answer_names_what_is_in_it
 }
 
 #[tokio::test]
-async fn a_namespace_in_use_is_a_conflict_that_names_it() {
+async fn a_taken_namespace_is_a_conflict_that_names_the_field() {
     let world = World::new();
     let mut store = MockOrganizationStore::new();
     store.expect_create().returning(|_| Err(StoreError::Taken { field: "namespace" }));
@@ -216,7 +216,7 @@ async fn a_namespace_in_use_is_a_conflict_that_names_it() {
 }
 
 #[tokio::test]
-async fn a_policy_comes_with_an_organization_and_its_changes() {
+async fn creating_and_updating_accept_a_policy() {
     let world = World::new();
     let root = caller(&world.people.root);
     let written = Written::default();

@@ -1,10 +1,10 @@
-//! A provider that is as the tests tell it to be, behind an engine.
+//! A configurable provider behind a mock engine.
 
 use serde_json::Value;
 
 use super::{
-    doubles::{Dial, Log, MAKING, descriptor, kubeconfig},
-    kept::Story,
+    doubles::{Log, MAKING, Setting, descriptor, kubeconfig},
+    kept::EventLog,
 };
 use crate::{
     ledger::{ProviderResource, ResourceRef},
@@ -25,7 +25,7 @@ pub(super) fn name(name: &str) -> ResourceRef {
     ResourceRef { kind: "server".into(), name: name.into(), location: "west".into() }
 }
 
-pub(super) fn thing(text: &str) -> ProviderResource {
+pub(super) fn resource(text: &str) -> ProviderResource {
     ProviderResource { name: name(text), provider_id: Some(format!("id of {text}")) }
 }
 
@@ -33,63 +33,63 @@ pub(super) fn policy(enabled: bool) -> NetworkPolicy {
     NetworkPolicy { provider: "CALICO".into(), enabled }
 }
 
-/// A cluster of three nodes, made of a net and a pool.
-pub(super) fn seen(condition: ProvisioningState) -> ObservedCluster {
+/// A cluster of three nodes with the resources `net` and `pool`.
+pub(super) fn observed_cluster(state: ProvisioningState) -> ObservedCluster {
     ObservedCluster {
-        state: condition,
+        state,
         progress: None,
         node_count: Some(3),
         network_policy: Some(policy(false)),
         message: String::new(),
-        resources: vec![thing("net"), thing("pool")],
+        resources: vec![resource("net"), resource("pool")],
     }
 }
 
-/// What it answers to whom.
+/// The configured answers, and a log of the calls.
 #[derive(Clone)]
 pub(super) struct Provider {
-    pub(super) descriptor: Dial<EngineDescriptor>,
-    pub(super) observation: Dial<Result<Observation, EngineError>>,
-    /// To each call that changes something.
-    pub(super) answer: Dial<Result<(), EngineError>>,
-    pub(super) kubeconfig: Dial<Result<Value, EngineError>>,
-    pub(super) inventory: Dial<Result<Vec<InventoryItem>, EngineError>>,
-    pub(super) check: Dial<Result<(), EngineError>>,
-    /// What it was asked with.
-    pub(super) asked: Log<(ProviderCredentials, ClusterSpec)>,
-    story: Story,
+    pub(super) descriptor: Setting<EngineDescriptor>,
+    pub(super) observation: Setting<Result<Observation, EngineError>>,
+    /// The answer to each call that changes something.
+    pub(super) answer: Setting<Result<(), EngineError>>,
+    pub(super) kubeconfig: Setting<Result<Value, EngineError>>,
+    pub(super) inventory: Setting<Result<Vec<InventoryItem>, EngineError>>,
+    pub(super) check: Setting<Result<(), EngineError>>,
+    /// The arguments of the calls.
+    pub(super) calls: Log<(ProviderCredentials, ClusterSpec)>,
+    events: EventLog,
 }
 
 impl Provider {
-    pub(super) fn new(story: &Story) -> Self {
+    pub(super) fn new(events: &EventLog) -> Self {
         Self {
-            descriptor: Dial::new(able()),
-            observation: Dial::new(Ok(Observation::Absent)),
-            answer: Dial::new(Ok(())),
-            kubeconfig: Dial::new(Ok(kubeconfig("of-the-provider"))),
-            inventory: Dial::new(Ok(Vec::new())),
-            check: Dial::new(Ok(())),
-            asked: Log::default(),
-            story: story.clone(),
+            descriptor: Setting::new(able()),
+            observation: Setting::new(Ok(Observation::Absent)),
+            answer: Setting::new(Ok(())),
+            kubeconfig: Setting::new(Ok(kubeconfig("of-the-provider"))),
+            inventory: Setting::new(Ok(Vec::new())),
+            check: Setting::new(Ok(())),
+            calls: Log::default(),
+            events: events.clone(),
         }
     }
 
-    pub(super) fn shows(&self, condition: ProvisioningState) {
-        self.observation.set(Ok(Observation::Present(seen(condition))));
+    pub(super) fn shows(&self, state: ProvisioningState) {
+        self.observation.set(Ok(Observation::Present(observed_cluster(state))));
     }
 
-    pub(super) fn lacks_it(&self) {
+    pub(super) fn shows_nothing(&self) {
         self.observation.set(Ok(Observation::Absent));
     }
 
-    pub(super) fn is_silent(&self) {
+    pub(super) fn does_not_answer(&self) {
         self.observation.set(Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused")));
     }
 
-    /// Notes what was asked, and with what.
-    fn note(&self, word: &'static str, credentials: &ProviderCredentials, spec: &ClusterSpec) {
-        self.asked.push((credentials.clone(), spec.clone()));
-        self.story.note(word);
+    /// Logs a call with its arguments.
+    fn note(&self, call: &'static str, credentials: &ProviderCredentials, spec: &ClusterSpec) {
+        self.calls.push((credentials.clone(), spec.clone()));
+        self.events.note(call);
     }
 
     pub(super) fn engine(&self) -> MockEngine {
@@ -98,7 +98,7 @@ impl Provider {
         engine.expect_makes().returning(|_, _| vec![name("net"), name("pool")]);
         let this = self.clone();
         engine.expect_check().returning(move |_| {
-            this.story.note("check");
+            this.events.note("check");
             this.check.get()
         });
         let this = self.clone();
@@ -119,8 +119,8 @@ impl Provider {
             this.answer.get()
         });
         let this = self.clone();
-        engine.expect_set_network_policy().returning(move |credentials, spec, wanted| {
-            assert_eq!(*wanted, policy(true));
+        engine.expect_set_network_policy().returning(move |credentials, spec, requested| {
+            assert_eq!(*requested, policy(true));
             this.note("set network policy", credentials, spec);
             this.answer.get()
         });
@@ -137,7 +137,7 @@ impl Provider {
         let this = self.clone();
         engine.expect_inventory().returning(move |_, _| {
             let found = this.inventory.get();
-            this.story.note("inventory");
+            this.events.note("inventory");
             found
         });
         engine

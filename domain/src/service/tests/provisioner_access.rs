@@ -1,4 +1,4 @@
-//! Who may do what to provisioners.
+//! Permissions on provisioners.
 
 use super::{
     doubles::{ATTACHING, fields, object, status},
@@ -21,7 +21,7 @@ use crate::{
 fn accepting() -> MockProvisionerStore {
     let mut store = MockProvisionerStore::new();
     store.expect_create().returning(|_, _, _| Ok(Creation::New(Revision(1))));
-    store.expect_update().returning(|_, _, seen| Ok(Revision(seen.0 + 1)));
+    store.expect_update().returning(|_, _, expected| Ok(Revision(expected.0 + 1)));
     store.expect_delete().returning(|_, _| Ok(()));
     store
 }
@@ -39,7 +39,7 @@ fn renamed() -> ProvisionerPatch {
     ProvisionerPatch { name: Some("other".try_into().unwrap()), ..ProvisionerPatch::default() }
 }
 
-/// What get, update and delete answer.
+/// The status of get, update and delete.
 async fn column(provisioners: &Provisioners, actor: &User, id: ProvisionerId) -> [u16; 3] {
     let me = caller(actor);
     [
@@ -50,7 +50,7 @@ async fn column(provisioners: &Provisioners, actor: &User, id: ProvisionerId) ->
 }
 
 #[tokio::test]
-async fn who_does_what() {
+async fn permissions_follow_role_owner_and_policy() {
     let world = World::new();
     let p = &world.people;
     let provisioners = world.provisioners(accepting());
@@ -87,7 +87,7 @@ async fn who_does_what() {
 }
 
 #[tokio::test]
-async fn who_creates_what_for_whom() {
+async fn creating_follows_role_and_owner() {
     let world = World::new();
     let p = &world.people;
     let provisioners = world.provisioners(accepting());
@@ -107,7 +107,7 @@ async fn who_creates_what_for_whom() {
         let got = provisioners.create(&caller(actor), new_provisioner(owner), None).await;
         assert_eq!(status(&got), expected, "{} for {owner:?}", actor.username);
         if let Ok(view) = got {
-            // It lives where its owner does.
+            // It belongs to the organization of its owner.
             let home = world.user(owner.unwrap_or(actor.id)).record.organization;
             assert_eq!(view.provisioner.record.organization, home);
         }
@@ -124,13 +124,13 @@ async fn who_creates_what_for_whom() {
 }
 
 #[tokio::test]
-async fn who_gives_a_provisioner_to_whom() {
+async fn changing_the_owner_follows_the_role() {
     let world = World::new();
     let p = &world.people;
     let provisioners = world.provisioners(accepting());
     world.policy(&[(Action::ProvisionerUpdate, Rule::All)]);
     let rows = [
-        // The owner it has, sent back with the rest, is no change.
+        // Sending back the current owner is no change.
         (&p.bob, p.ada.id, 200),
         (&p.bob, p.bob.id, 403),
         (&p.bob, p.ann.id, 403),
@@ -147,7 +147,7 @@ async fn who_gives_a_provisioner_to_whom() {
 }
 
 #[test]
-fn lists_show_what_the_policy_lets_be_seen() {
+fn lists_show_only_visible_provisioners() {
     for list in Rule::ALL {
         for get in Rule::ALL {
             let world = World::new();
@@ -167,21 +167,21 @@ fn lists_show_what_the_policy_lets_be_seen() {
                 };
                 let records = everything.items.iter().map(|view| &view.provisioner.record);
                 let here = records.filter(|record| record.organization == world.acme);
-                let seen = here.filter(|record| may(record.owner) && provisioners.get(&me, record.id).is_ok());
-                let expected: Vec<ProvisionerId> = seen.map(|record| record.id).collect();
-                let place = format!("{} with list {list:?}, get {get:?}", actor.username);
+                let visible = here.filter(|record| may(record.owner) && provisioners.get(&me, record.id).is_ok());
+                let expected: Vec<ProvisionerId> = visible.map(|record| record.id).collect();
+                let context = format!("{} with list {list:?}, get {get:?}", actor.username);
                 match provisioners.list(&me, &ListRequest::default()) {
                     Ok(page) => {
                         let shown: Vec<_> = page.items.iter().map(|view| view.provisioner.record.id).collect();
-                        assert_eq!((shown, page.total), (expected.clone(), expected.len()), "{place}");
+                        assert_eq!((shown, page.total), (expected.clone(), expected.len()), "{context}");
                         let health = provisioners.health(&me, &ListRequest::default()).unwrap();
-                        assert_eq!(health.total, expected.len(), "{place}");
+                        assert_eq!(health.total, expected.len(), "{context}");
                     }
                     Err(ServiceError::Forbidden(_)) => {
-                        assert!(![p.ada.id, p.bob.id].into_iter().any(may), "{place}");
-                        assert_eq!(status(&provisioners.health(&me, &ListRequest::default())), 403, "{place}");
+                        assert!(![p.ada.id, p.bob.id].into_iter().any(may), "{context}");
+                        assert_eq!(status(&provisioners.health(&me, &ListRequest::default())), 403, "{context}");
                     }
-                    Err(error) => panic!("{place}: {error}"),
+                    Err(error) => panic!("{context}: {error}"),
                 }
             }
         }
@@ -189,7 +189,7 @@ fn lists_show_what_the_policy_lets_be_seen() {
 }
 
 #[tokio::test]
-async fn where_the_policy_is_not_known_the_answer_is_no() {
+async fn without_a_known_policy_access_is_denied() {
     let world = World::new();
     world.deleted(RecordId::Organization(world.acme));
     let provisioners = world.provisioners(accepting());

@@ -1,4 +1,4 @@
-//! What is stored of provisioners, what their check leads to, and what is kept of their secrets.
+//! Provisioners: what is stored, the effect of their check, and how their secrets are kept.
 
 use std::sync::Arc;
 
@@ -40,17 +40,17 @@ fn creating(created: &Created) -> MockProvisionerStore {
     store
 }
 
-/// A store that is `busy` times changed by others before it accepts an update.
-fn updating(mut busy: usize, written: &Written) -> MockProvisionerStore {
+/// A store that answers with `conflicts` conflicts before it accepts an update.
+fn updating(mut conflicts: usize, written: &Written) -> MockProvisionerStore {
     let mut store = MockProvisionerStore::new();
     let written = written.clone();
-    store.expect_update().returning(move |provisioner, secrets, seen| {
-        if busy > 0 {
-            busy -= 1;
+    store.expect_update().returning(move |provisioner, secrets, expected| {
+        if conflicts > 0 {
+            conflicts -= 1;
             return Err(StoreError::Conflict);
         }
-        written.push((provisioner.clone(), secrets, seen));
-        Ok(Revision(seen.0 + 1))
+        written.push((provisioner.clone(), secrets, expected));
+        Ok(Revision(expected.0 + 1))
     });
     store
 }
@@ -68,7 +68,7 @@ fn renamed() -> ProvisionerPatch {
     ProvisionerPatch { name: Some("other".try_into().unwrap()), ..ProvisionerPatch::default() }
 }
 
-fn described(parameters: Value) -> ProvisionerPatch {
+fn with_parameters(parameters: Value) -> ProvisionerPatch {
     ProvisionerPatch { parameters: Some(object(parameters)), ..ProvisionerPatch::default() }
 }
 
@@ -77,8 +77,8 @@ fn checking(check: Result<(), EngineError>) -> EngineRegistry {
 }
 
 #[tokio::test]
-async fn it_is_stored_whatever_its_check_finds_and_its_secrets_apart() {
-    let refused = || {
+async fn it_is_stored_whatever_its_check_returns_with_separate_secrets() {
+    let denied = || {
         EngineError::Denied(Reason::new(
             ReasonCode::CredentialsRejected,
             "the password is wrong",
@@ -86,11 +86,11 @@ async fn it_is_stored_whatever_its_check_finds_and_its_secrets_apart() {
             "correct it",
         ))
     };
-    let silent = || EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused");
+    let unreachable = || EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused");
     let rows = [
         (Ok(()), ProvisionerPhase::Ready, ""),
-        (Err(refused()), ProvisionerPhase::Failed, "the password is wrong"),
-        (Err(silent()), ProvisionerPhase::NotReachable, "connection refused"),
+        (Err(denied()), ProvisionerPhase::Failed, "the password is wrong"),
+        (Err(unreachable()), ProvisionerPhase::NotReachable, "connection refused"),
     ];
     for (check, phase, reason) in rows {
         let world = World::new();
@@ -112,19 +112,19 @@ async fn it_is_stored_whatever_its_check_finds_and_its_secrets_apart() {
 }
 
 #[tokio::test]
-async fn the_check_sees_the_secrets() {
+async fn the_check_receives_the_secrets() {
     let world = World::new();
-    let mut asked = crate::port::engine::MockEngine::new();
-    asked.expect_descriptor().return_const({
+    let mut test_engine = crate::port::engine::MockEngine::new();
+    test_engine.expect_descriptor().return_const({
         use crate::port::engine::Engine;
         engine(MAKING, Ok(())).descriptor().clone()
     });
-    asked
+    test_engine
         .expect_check()
         .withf(|given| given.get("password").is_some_and(|it| it == "hunter2"))
         .times(1)
         .returning(|_| Ok(()));
-    let engines = EngineRegistry::default().with(Arc::new(asked));
+    let engines = EngineRegistry::default().with(Arc::new(test_engine));
     let provisioners = world.provisioners_with(creating(&Created::default()), fresh(), engines);
     let given = json!({"url": "https://cloud", "password": "hunter2"});
     let created = provisioners.create(&caller(&world.people.ada), new_provisioner(given), None).await;
@@ -132,21 +132,21 @@ async fn the_check_sees_the_secrets() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_of_the_field_and_nobody_is_asked() {
+async fn invalid_fields_are_named_without_calling_the_engine() {
     let world = World::new();
-    let mut asked = crate::port::engine::MockEngine::new();
-    asked.expect_descriptor().return_const({
+    let mut test_engine = crate::port::engine::MockEngine::new();
+    test_engine.expect_descriptor().return_const({
         use crate::port::engine::Engine;
         engine(MAKING, Ok(())).descriptor().clone()
     });
-    let engines = EngineRegistry::default().with(Arc::new(asked));
+    let engines = EngineRegistry::default().with(Arc::new(test_engine));
     let provisioners = world.provisioners_with(MockProvisionerStore::new(), fresh(), engines);
     let ada = caller(&world.people.ada);
     let rows = [
         (new_provisioner(json!({})), "parameters.url"),
         (new_provisioner(json!({"url": "u", "password": MASK})), "parameters.password"),
         (NewProvisioner { engine: "kqueen.engines.Nobody".into(), ..new_provisioner(json!({})) }, "engine"),
-        // Offered elsewhere, not here.
+        // A known engine that is not offered here.
         (NewProvisioner { engine: ATTACHING.into(), ..new_provisioner(json!({})) }, "engine"),
     ];
     for (new, field) in rows {
@@ -155,7 +155,7 @@ async fn what_is_wrong_is_said_of_the_field_and_nobody_is_asked() {
 }
 
 #[tokio::test]
-async fn a_key_is_claimed_for_the_caller_and_a_repeat_answers_as_the_first_did() {
+async fn a_repeated_idempotency_key_returns_the_first_result() {
     let world = World::new();
     let ada = &world.people.ada;
     let once = |fingerprint| Some(IdempotencyKey { key: "k".into(), fingerprint: [fingerprint; 32] });
@@ -182,10 +182,10 @@ async fn a_key_is_claimed_for_the_caller_and_a_repeat_answers_as_the_first_did()
 }
 
 #[tokio::test]
-async fn a_new_name_touches_no_secret_and_asks_no_provider() {
+async fn renaming_keeps_the_secrets_and_calls_no_provider() {
     let world = World::new();
     let written = Written::default();
-    // No engine at all: a rename needs none.
+    // No engine: a rename needs none.
     let provisioners = world.provisioners_with(updating(0, &written), fresh(), EngineRegistry::default());
     let ada = caller(&world.people.ada);
     provisioners.update(&ada, world.making, renamed(), None).await.unwrap();
@@ -193,10 +193,10 @@ async fn a_new_name_touches_no_secret_and_asks_no_provider() {
     let before = world.catalog.provisioner(world.making).unwrap().provisioner.record.clone();
     assert_eq!((stored.name.as_str(), &stored.check), ("other", &before.check));
     assert!(matches!(secrets, SecretUpdate::Keep));
-    assert_eq!(status(&provisioners.update(&ada, world.making, described(json!({})), None).await), 409);
+    assert_eq!(status(&provisioners.update(&ada, world.making, with_parameters(json!({})), None).await), 409);
 }
 
-/// A provisioner with secrets, and what is sealed of it.
+/// A provisioner with secrets, and its sealed document.
 fn with_secrets(world: &World) -> (Provisioner, SecretDocument) {
     let full = object(json!({"url": "https://cloud", "password": "hunter2", "region": "west"}));
     let split = crate::document::split(&full, &|path| path == ["password"]);
@@ -206,7 +206,7 @@ fn with_secrets(world: &World) -> (Provisioner, SecretDocument) {
 }
 
 #[tokio::test]
-async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
+async fn a_mask_keeps_the_secret_and_null_removes_it() {
     let world = World::new();
     let (before, stored) = with_secrets(&world);
     let written = Written::default();
@@ -215,20 +215,20 @@ async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
     let provisioners = world.provisioners(store);
     let ada = caller(&world.people.ada);
     let changes = json!({"password": MASK, "url": "https://other", "region": null});
-    provisioners.update(&ada, before.id, described(changes), None).await.unwrap();
+    provisioners.update(&ada, before.id, with_parameters(changes), None).await.unwrap();
     let (after, secrets, _) = written.only();
     assert_eq!(after.parameters.to_map(), object(json!({"url": "https://other", "password": MASK})));
     assert_eq!(sealed(&secrets), Some(object(json!({"url": "https://other", "password": "hunter2"}))));
-    provisioners.update(&ada, before.id, described(json!({"password": null})), None).await.unwrap();
+    provisioners.update(&ada, before.id, with_parameters(json!({"password": null})), None).await.unwrap();
     assert!(matches!(written.only().1, SecretUpdate::Remove));
-    let wrong = provisioners.update(&ada, before.id, described(json!({"url": null})), None).await;
+    let wrong = provisioners.update(&ada, before.id, with_parameters(json!({"url": null})), None).await;
     assert_eq!(fields(wrong)[0].0, "parameters.url");
-    let wrong = provisioners.update(&ada, before.id, described(json!({"other_secret": MASK})), None).await;
+    let wrong = provisioners.update(&ada, before.id, with_parameters(json!({"other_secret": MASK})), None).await;
     assert_eq!(fields(wrong)[0].0, "parameters.other_secret");
 }
 
 #[tokio::test]
-async fn new_parameters_are_checked_and_the_state_tells_since_when_it_holds() {
+async fn new_parameters_are_checked_and_an_unchanged_phase_keeps_its_time() {
     let rows = [
         (Ok(()), ProvisionerPhase::Ready, false),
         (
@@ -246,7 +246,7 @@ async fn new_parameters_are_checked_and_the_state_tells_since_when_it_holds() {
         let mut store = updating(0, &written);
         store.expect_secrets().returning(move |_| Ok(Some(stored.clone())));
         let provisioners = world.provisioners_with(store, fresh(), checking(check));
-        let patch = described(json!({"region": "east"}));
+        let patch = with_parameters(json!({"region": "east"}));
         provisioners.update(&caller(&world.people.ada), before.id, patch, None).await.unwrap();
         let after = written.only().0;
         assert_eq!((after.check.phase, after.check.at), (phase, world.now()));
@@ -255,7 +255,7 @@ async fn new_parameters_are_checked_and_the_state_tells_since_when_it_holds() {
 }
 
 #[tokio::test]
-async fn an_edit_is_made_again_on_what_others_have_made_of_the_record() {
+async fn an_update_is_retried_on_the_newest_record() {
     let world = Arc::new(World::new());
     let written = Written::default();
     let (mut freshness, others, mut rounds) = (MockReadBarrier::new(), world.clone(), 0);
@@ -269,13 +269,13 @@ async fn an_edit_is_made_again_on_what_others_have_made_of_the_record() {
     });
     let provisioners = world.provisioners_with(updating(2, &written), freshness, world.engines());
     provisioners.update(&caller(&world.people.ada), world.making, renamed(), None).await.unwrap();
-    let (stored, _, seen) = written.only();
+    let (stored, _, expected) = written.only();
     assert_eq!((stored.name.as_str(), stored.check.reason.as_str()), ("other", "round 2"));
-    assert_eq!(seen, world.catalog.provisioner(world.making).unwrap().provisioner.revision);
+    assert_eq!(expected, world.catalog.provisioner(world.making).unwrap().provisioner.revision);
 }
 
 #[tokio::test]
-async fn an_edit_that_never_gets_through_is_given_up() {
+async fn an_update_fails_after_too_many_conflicts() {
     let world = World::new();
     let written = Written::default();
     let mut store = updating(usize::MAX, &written);
@@ -288,7 +288,7 @@ async fn an_edit_that_never_gets_through_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw() {
+async fn a_stale_revision_is_refused() {
     let world = World::new();
     let written = Written::default();
     let mut store = updating(0, &written);
@@ -305,7 +305,7 @@ async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw()
 }
 
 #[tokio::test]
-async fn one_in_use_is_not_deleted_and_the_answer_names_what_uses_it() {
+async fn a_provisioner_in_use_cannot_be_deleted_and_the_error_names_its_clusters() {
     let world = Arc::new(World::new());
     let provisioners = world.provisioners(MockProvisionerStore::new());
     let ada = caller(&world.people.ada);
@@ -313,7 +313,7 @@ async fn one_in_use_is_not_deleted_and_the_answer_names_what_uses_it() {
     assert!(got.as_ref().unwrap_err().to_string().contains("Cluster prod"), "{got:?}");
     assert_eq!(fields(got)[0].0, format!("Cluster:{}", world.cluster));
 
-    // A cluster that came through another replica a moment ago.
+    // A cluster was added on another replica a moment ago.
     let mut store = MockProvisionerStore::new();
     store.expect_delete().returning(|_, _| Err(StoreError::InUse));
     let (mut freshness, others) = (MockReadBarrier::new(), world.clone());

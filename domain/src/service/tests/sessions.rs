@@ -1,4 +1,4 @@
-//! Logging in tells nobody who exists, and what ends tokens ends them at once.
+//! A login does not reveal which users exist, and revoked tokens are refused at once.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -27,14 +27,14 @@ use crate::{
 
 const HOME: Origin = Origin::Address(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
 
-/// Everybody's password is "secret", in case there is a hash at all.
+/// Every password is "secret", if a hash is stored.
 fn store_of(with_hash: bool) -> MockUserStore {
     let mut store = MockUserStore::new();
     store.expect_password_hash().returning(move |_| Ok(with_hash.then(|| hashed("secret"))));
     store
 }
 
-/// A hasher that writes down what it compares with.
+/// A hasher that logs the hashes it compares with.
 fn watched(verified: &Log<String>) -> MockPasswordHasher {
     let mut passwords = MockPasswordHasher::new();
     let verified = verified.clone();
@@ -46,7 +46,7 @@ fn watched(verified: &Log<String>) -> MockPasswordHasher {
     passwords
 }
 
-/// Tokens that say what they hold.
+/// A signer whose tokens show their claims.
 fn signer(claims: Claims) -> MockTokenSigner {
     let mut tokens = MockTokenSigner::new();
     tokens.expect_sign().returning(|claims| Ok(format!("{claims:?}")));
@@ -67,10 +67,10 @@ fn claims_of(world: &World, user: &User) -> Claims {
     }
 }
 
-/// What becomes of a user before somebody tries to log in.
-type Becomes<'f> = &'f dyn Fn(&User) -> User;
-/// What ends a token of a user.
-type End<'f> = &'f dyn Fn(&World, User);
+/// A change of a user before a login.
+type UserChange<'f> = &'f dyn Fn(&User) -> User;
+/// A change that ends a token of a user.
+type TokenEnd<'f> = &'f dyn Fn(&World, User);
 
 struct Fixture {
     world: World,
@@ -102,40 +102,40 @@ fn password(text: &str) -> Password {
 }
 
 #[tokio::test]
-async fn the_right_password_gives_a_token_of_the_user_s_generation() {
+async fn the_right_password_gives_a_token_with_the_token_generation() {
     let Fixture { world, sessions, .. } = fixture();
     let token = sessions.log_in("bob", password("secret"), HOME).await.unwrap();
     assert_eq!(token, format!("{:?}", claims_of(&world, &world.people.bob)));
 }
 
 #[tokio::test]
-async fn every_refusal_verifies_once_and_says_the_same() {
+async fn every_failed_login_verifies_once_and_has_the_same_message() {
     let real = hashed("secret").expose().to_owned();
-    // Who tries; the name; whether a hash is stored; what becomes of bob before; what the password is compared with.
-    let rows: [(&str, &str, bool, Becomes<'_>, &str); 5] = [
+    // The case; the name; whether a hash is stored; the change of bob before; the hash the password is compared with.
+    let rows: [(&str, &str, bool, UserChange<'_>, &str); 5] = [
         ("an unknown name", "nobody", true, &User::clone, "decoy"),
         ("a wrong password", "bob", true, &User::clone, &real),
         ("an inactive user", "bob", true, &|bob| User { active: false, ..bob.clone() }, &real),
         ("a directory's user", "bob", true, &|bob| User { auth: AuthMethod::Ldap, ..bob.clone() }, "decoy"),
         ("a user without a password", "bob", false, &User::clone, "decoy"),
     ];
-    let mut said = Vec::new();
+    let mut messages = Vec::new();
     for (what, name, with_hash, bob, compared) in rows {
         let Fixture { world, sessions, verified } = with(World::new(), store_of(with_hash), fresh());
         world.put_user(bob(&world.people.bob));
-        // Only the password of the one who fails for it is wrong.
+        // The password is wrong only in the case about it.
         let given = if what == "a wrong password" { "guess" } else { "secret" };
         let got = sessions.log_in(name, password(given), HOME).await;
         assert_eq!(status(&got), 401, "{what}");
         assert_eq!(verified.only(), compared, "{what}");
-        said.push(got.unwrap_err().to_string());
+        messages.push(got.unwrap_err().to_string());
     }
-    said.dedup();
-    assert_eq!(said.len(), 1, "{said:?}");
+    messages.dedup();
+    assert_eq!(messages.len(), 1, "{messages:?}");
 }
 
 #[tokio::test]
-async fn a_decoy_that_matched_would_still_let_nobody_in() {
+async fn a_matching_decoy_does_not_log_in() {
     let Fixture { sessions, .. } = fixture();
     let mut passwords = MockPasswordHasher::new();
     passwords.expect_decoy().returning(|| PasswordHash::new("decoy".into()));
@@ -145,7 +145,7 @@ async fn a_decoy_that_matched_would_still_let_nobody_in() {
 }
 
 #[tokio::test]
-async fn too_many_attempts_are_refused_before_anything_is_computed() {
+async fn too_many_attempts_are_refused_before_hashing() {
     let Fixture { world, sessions, verified } = fixture();
     for _ in 0..3 {
         assert_eq!(status(&sessions.log_in("bob", password("guess"), HOME).await), 401);
@@ -153,14 +153,14 @@ async fn too_many_attempts_are_refused_before_anything_is_computed() {
     assert_eq!(verified.take().len(), 3);
     let refused = sessions.log_in("bob", password("secret"), HOME).await;
     assert_eq!((status(&refused), verified.len()), (429, 0));
-    // Somebody else is not concerned, and time heals.
+    // Other users are not affected, and the limit expires.
     assert_eq!(status(&sessions.log_in("ann", password("secret"), HOME).await), 200);
     world.clock.advance(TimeDelta::seconds(20));
     assert_eq!(status(&sessions.log_in("bob", password("secret"), HOME).await), 200);
 }
 
 #[tokio::test]
-async fn logging_in_right_is_never_too_often() {
+async fn successful_logins_are_not_throttled() {
     let Fixture { sessions, .. } = fixture();
     for _ in 0..20 {
         assert_eq!(status(&sessions.log_in("bob", password("secret"), HOME).await), 200);
@@ -168,7 +168,7 @@ async fn logging_in_right_is_never_too_often() {
 }
 
 #[tokio::test]
-async fn a_password_of_a_moment_ago_is_known_on_every_replica() {
+async fn a_new_user_can_log_in_on_every_replica() {
     // The catalog learns of the user only when it catches up.
     let world = World::new();
     let late = User { username: "late".try_into().unwrap(), ..world.people.bob.clone() };
@@ -185,7 +185,7 @@ async fn a_password_of_a_moment_ago_is_known_on_every_replica() {
 }
 
 #[tokio::test]
-async fn a_token_tells_who_is_calling_and_in_which_role_now() {
+async fn a_token_identifies_the_caller_with_the_current_role() {
     let Fixture { world, sessions, .. } = fixture();
     let bob = world.people.bob.clone();
     let expected = Caller { user: bob.id, organization: world.acme, role: Role::Member };
@@ -196,8 +196,8 @@ async fn a_token_tells_who_is_calling_and_in_which_role_now() {
 }
 
 #[tokio::test]
-async fn a_token_ends_with_what_it_was_issued_for() {
-    let ends: [(&str, End<'_>); 4] = [
+async fn a_token_is_refused_after_its_user_changed_or_it_expired() {
+    let ends: [(&str, TokenEnd<'_>); 4] = [
         ("deactivated", &|world, bob| world.put_user(User { active: false, ..bob })),
         ("deleted", &|world, bob| world.deleted(RecordId::User(bob.id))),
         ("another password", &|world, bob| world.put_user(User { token_generation: 4, ..bob })),
@@ -214,7 +214,7 @@ async fn a_token_ends_with_what_it_was_issued_for() {
 }
 
 #[tokio::test]
-async fn who_was_deactivated_elsewhere_a_moment_ago_is_out() {
+async fn a_user_deleted_on_another_replica_is_refused() {
     let world = World::new();
     let bob = world.people.bob.clone();
     let catalog = world.catalog.clone();
@@ -228,7 +228,7 @@ async fn who_was_deactivated_elsewhere_a_moment_ago_is_out() {
 }
 
 #[tokio::test]
-async fn while_it_cannot_be_known_who_is_still_in_nobody_is_let_in() {
+async fn without_a_read_barrier_nobody_is_admitted() {
     let mut freshness = MockReadBarrier::new();
     freshness.expect_caught_up().returning(|| Err(StoreError::Unavailable("down".into())));
     let Fixture { sessions, verified, .. } = with(World::new(), store_of(true), freshness);
@@ -238,7 +238,7 @@ async fn while_it_cannot_be_known_who_is_still_in_nobody_is_let_in() {
 }
 
 #[tokio::test]
-async fn a_hasher_that_fails_is_our_fault() {
+async fn a_failing_hasher_is_an_internal_error() {
     let Fixture { sessions, .. } = fixture();
     let mut passwords = MockPasswordHasher::new();
     passwords.expect_decoy().returning(|| PasswordHash::new("decoy".into()));
@@ -246,12 +246,12 @@ async fn a_hasher_that_fails_is_our_fault() {
     let sessions = Sessions { passwords: Arc::new(passwords), ..sessions };
     let got = sessions.log_in("bob", password("secret"), HOME).await;
     assert_eq!(status(&got), 500);
-    assert!(!got.unwrap_err().to_string().contains("memory"), "causes are for the log");
+    assert!(!got.unwrap_err().to_string().contains("memory"), "the cause is only logged");
 }
 
 #[tokio::test]
-async fn a_session_goes_on_while_its_holder_is_who_opened_it() {
-    let ends: [(&str, End<'_>); 6] = [
+async fn a_session_ends_when_its_user_changes_or_it_expires() {
+    let ends: [(&str, TokenEnd<'_>); 6] = [
         ("deactivated", &|world, bob| world.put_user(User { active: false, ..bob })),
         ("deleted", &|world, bob| world.catalog.apply(vec![(Revision(99), Change::Deleted(RecordId::User(bob.id)))])),
         ("another password", &|world, bob| world.put_user(User { token_generation: 4, ..bob })),

@@ -1,4 +1,4 @@
-//! Who may do what to users, and that nobody lifts the own rights.
+//! Permissions on users, and that nobody can raise their rights.
 
 use serde_json::json;
 
@@ -23,7 +23,7 @@ use crate::{
 fn accepting() -> MockUserStore {
     let mut store = MockUserStore::new();
     store.expect_create().returning(|_, _| Ok(Revision(1)));
-    store.expect_update().returning(|_, _, seen, _| Ok(Revision(seen.0 + 1)));
+    store.expect_update().returning(|_, _, expected, _| Ok(Revision(expected.0 + 1)));
     store.expect_delete().returning(|_, _, _| Ok(()));
     store.expect_metadata().returning(|_| Ok(None));
     store
@@ -46,11 +46,11 @@ fn new_address() -> UserPatch {
     UserPatch { email: Some(Some("new@example.org".try_into().unwrap())), ..UserPatch::default() }
 }
 
-/// The table's rows: who acts, on whom, what comes of it.
+/// The rows of a table: actor, target, status.
 type Rows<'w> = Vec<(&'w User, &'w User, u16)>;
 
 #[test]
-fn people_are_seen_within_their_organization() {
+fn users_are_visible_within_their_organization() {
     let world = World::new();
     let p = &world.people;
     let users = world.users(MockUserStore::new());
@@ -77,7 +77,7 @@ fn people_are_seen_within_their_organization() {
 }
 
 #[tokio::test]
-async fn who_changes_whom() {
+async fn updating_follows_the_role() {
     let world = World::new();
     let p = &world.people;
     let users = world.users(accepting());
@@ -104,14 +104,14 @@ async fn who_changes_whom() {
         let of = format!("{} of {}", actor.username, target.username);
         let changed = users.update(&caller(actor), target.id, new_address(), None).await;
         assert_eq!(status(&changed), expected, "address, {of}");
-        // The password goes the same way.
+        // The same rules apply to the password.
         let set = users.set_password(&caller(actor), target.id, Password::new("other".into()), None).await;
         assert_eq!(status(&set), expected, "password, {of}");
     }
 }
 
 #[tokio::test]
-async fn who_deletes_whom() {
+async fn deleting_follows_the_role() {
     let world = World::new();
     let p = &world.people;
     let users = world.users(accepting());
@@ -139,7 +139,7 @@ async fn who_deletes_whom() {
 }
 
 #[tokio::test]
-async fn the_policy_decides_by_role_who_deletes_whom_but_never_for_superadmins() {
+async fn the_policy_decides_about_deletion_except_of_superadmins() {
     let world = World::new();
     let p = &world.people;
     let users = world.users(accepting());
@@ -157,7 +157,7 @@ async fn the_policy_decides_by_role_who_deletes_whom_but_never_for_superadmins()
 }
 
 #[tokio::test]
-async fn who_creates_whom_and_where() {
+async fn creating_follows_role_and_organization() {
     let world = World::new();
     let p = &world.people;
     let users = world.users(accepting());
@@ -193,7 +193,7 @@ async fn a_policy_that_lets_members_create_users_does_not_let_them_create_admins
 }
 
 #[tokio::test]
-async fn an_organization_that_is_missing_and_one_of_others_are_refused_in_the_same_words() {
+async fn missing_and_foreign_organizations_have_the_same_error() {
     let world = World::new();
     let users = world.users(MockUserStore::new());
     let ada = caller(&world.people.ada);
@@ -203,7 +203,7 @@ async fn an_organization_that_is_missing_and_one_of_others_are_refused_in_the_sa
 }
 
 #[tokio::test]
-async fn nobody_lifts_the_own_rights_or_those_of_others_above_them() {
+async fn nobody_can_grant_rights_above_theirs() {
     let role = |role| UserPatch { role: Some(role), ..UserPatch::default() };
     let active = |active| UserPatch { active: Some(active), ..UserPatch::default() };
     let moved = |organization| UserPatch { organization: Some(organization), ..UserPatch::default() };
@@ -244,7 +244,7 @@ async fn nobody_lifts_the_own_rights_or_those_of_others_above_them() {
 }
 
 #[tokio::test]
-async fn sending_back_what_is_there_is_no_change_that_needs_rights() {
+async fn sending_back_unchanged_fields_needs_no_rights() {
     let world = World::new();
     let users = world.users(accepting());
     for user in [&world.people.bob, &world.people.ada] {
@@ -261,7 +261,7 @@ async fn sending_back_what_is_there_is_no_change_that_needs_rights() {
 }
 
 #[test]
-fn only_superadmins_look_into_other_namespaces() {
+fn only_superadmins_list_other_namespaces() {
     let world = World::new();
     let users = world.users(MockUserStore::new());
     let named = |namespace: &str| ListRequest { namespace: Some(namespace.into()), ..ListRequest::default() };
@@ -309,7 +309,7 @@ async fn a_policy_that_lets_members_change_others_does_not_let_them_take_over_ac
 }
 
 #[test]
-fn lists_show_those_whom_the_policy_lets_be_seen() {
+fn lists_show_only_visible_users() {
     for list in Rule::ALL {
         for get in Rule::ALL {
             let world = World::new();
@@ -323,25 +323,25 @@ fn lists_show_those_whom_the_policy_lets_be_seen() {
                     allows(&me, Action::UserList, target, &policy)
                 };
                 let p = &world.people;
-                let everybody = [&p.root, &p.boss, &p.ada, &p.amy, &p.ann, &p.bob, &p.eve, &p.mal];
-                let mut expected: Vec<UserId> = everybody
+                let all_users = [&p.root, &p.boss, &p.ada, &p.amy, &p.ann, &p.bob, &p.eve, &p.mal];
+                let mut expected: Vec<UserId> = all_users
                     .into_iter()
                     .filter(|user| may(user) && users.get(&me, user.id).is_ok())
                     .map(|user| user.id)
                     .collect();
-                let place = format!("{} with list {list:?}, get {get:?}", actor.username);
+                let context = format!("{} with list {list:?}, get {get:?}", actor.username);
                 match users.list(&me, &ListRequest::default()) {
                     Ok(page) => {
                         let mut shown: Vec<_> = page.items.iter().map(|view| view.user.record.id).collect();
                         shown.sort();
                         expected.sort();
-                        assert_eq!(shown, expected, "{place}");
-                        assert_eq!(page.total, expected.len(), "{place}");
+                        assert_eq!(shown, expected, "{context}");
+                        assert_eq!(page.total, expected.len(), "{context}");
                     }
                     Err(ServiceError::Forbidden(_)) => {
-                        assert!(!everybody.into_iter().any(may), "{place}");
+                        assert!(!all_users.into_iter().any(may), "{context}");
                     }
-                    Err(error) => panic!("{place}: {error}"),
+                    Err(error) => panic!("{context}: {error}"),
                 }
             }
         }

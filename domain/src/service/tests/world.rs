@@ -1,4 +1,4 @@
-//! Two tenants with their people, provisioners and clusters, and the ports around them.
+//! Two tenants with their users, provisioners and clusters, and the services with their ports.
 
 use std::sync::{
     Arc,
@@ -35,11 +35,11 @@ use crate::{
     user::{AuthMethod, Role, User},
 };
 
-/// The people, by the part they play in the tables of the tests.
+/// The users in the tables of the tests.
 pub(super) struct People {
-    /// Superadmin, at home in an organization that has nothing.
+    /// Superadmin of an organization without resources.
     pub(super) root: User,
-    /// Superadmin, at home in acme.
+    /// Superadmin of acme.
     pub(super) boss: User,
     /// Admins of acme.
     pub(super) ada: User,
@@ -60,12 +60,12 @@ pub(super) struct World {
     pub(super) people: People,
     pub(super) acme: OrganizationId,
     pub(super) other: OrganizationId,
-    /// Acme's, of an engine that attaches; owned by ada.
+    /// Of acme, with an engine that attaches clusters; owned by ada.
     pub(super) provisioner: ProvisionerId,
-    /// Acme's, of an engine that makes clusters; owned by ada.
+    /// Of acme, with an engine that makes clusters; owned by ada.
     pub(super) making: ProvisionerId,
     pub(super) foreign_provisioner: ProvisionerId,
-    /// Acme's, attached; owned by ann.
+    /// Of acme, attached; owned by ann.
     pub(super) cluster: ClusterId,
     pub(super) foreign_cluster: ClusterId,
     revisions: AtomicU64,
@@ -146,7 +146,7 @@ impl World {
         let attaching = provisioner("manual", ATTACHING, &people.ada);
         let making = provisioner("making", MAKING, &people.ada);
         let foreign_provisioner = provisioner("foreign", ATTACHING, &people.eve);
-        let its_cluster = cluster("prod", attaching.id, &people.ann);
+        let attached_cluster = cluster("prod", attaching.id, &people.ann);
         let foreign_cluster = cluster("theirs", foreign_provisioner.id, &people.mal);
         let world = Self {
             catalog: Arc::new(Catalog::new()),
@@ -156,7 +156,7 @@ impl World {
             provisioner: attaching.id,
             making: making.id,
             foreign_provisioner: foreign_provisioner.id,
-            cluster: its_cluster.id,
+            cluster: attached_cluster.id,
             foreign_cluster: foreign_cluster.id,
             people,
             revisions: AtomicU64::new(10),
@@ -171,7 +171,7 @@ impl World {
         for provisioner in [attaching, making, foreign_provisioner] {
             world.put_provisioner(provisioner);
         }
-        world.put_cluster(its_cluster);
+        world.put_cluster(attached_cluster);
         world.put_cluster(foreign_cluster);
         world
     }
@@ -181,13 +181,13 @@ impl World {
         Revision(self.revisions.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Shows one more record, as if it had been written by somebody.
+    /// Adds a record to the catalog, as if it had been stored.
     fn show<T>(&self, value: T, record: impl FnOnce(Versioned<T>) -> Record) {
         let revision = self.next_revision();
         self.catalog.apply(vec![(revision, Change::Put(record(Versioned { value, revision })))]);
     }
 
-    /// Shows that a record was deleted.
+    /// Removes a record from the catalog, as if it had been deleted.
     pub(super) fn deleted(&self, id: RecordId) {
         self.catalog.apply(vec![(self.next_revision(), Change::Deleted(id))]);
     }

@@ -1,4 +1,4 @@
-//! Orphans: what people decide about them, and what the reconciling replica finds and takes down.
+//! Orphans: the decisions of users, and what the leader finds and deletes.
 
 mod collecting;
 mod decisions;
@@ -10,9 +10,9 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::{
-    doubles::{ATTACHING, Dial, Log, engine},
-    kept::{Kept, Story, words},
-    provider::{Provider, thing},
+    doubles::{ATTACHING, Log, Setting, engine},
+    kept::{EventLog, FakeStore, call_names},
+    provider::{Provider, resource},
     world::{World, caller},
 };
 use crate::{
@@ -43,50 +43,50 @@ enum Write {
     Removed(ClusterId, Option<Term>),
 }
 
-/// A place with a store for orphans that shows what it is given in the catalog, and a provider.
-struct Yard {
+/// A store for orphans that shows its records in the catalog, and a provider.
+struct Fixture {
     world: Arc<World>,
-    story: Story,
+    events: EventLog,
     provider: Provider,
     written: Log<Write>,
-    /// Why the next writes are refused, one each.
+    /// The errors of the next writes, one each.
     refusals: Log<StoreError>,
-    term: Dial<Option<Term>>,
+    term: Setting<Option<Term>>,
 }
 
-impl Yard {
+impl Fixture {
     fn new() -> Self {
         let world = Arc::new(World::new());
-        let story = Story::default();
-        let provider = Provider::new(&story);
-        let term = Dial::new(Some(Term::Held(Revision(7))));
-        Self { world, story, provider, written: Log::default(), refusals: Log::default(), term }
+        let events = EventLog::default();
+        let provider = Provider::new(&events);
+        let term = Setting::new(Some(Term::Held(Revision(7))));
+        Self { world, events, provider, written: Log::default(), refusals: Log::default(), term }
     }
 
     fn store(&self) -> MockOrphanStore {
         let mut store = MockOrphanStore::new();
         let (world, written, refusals) = (self.world.clone(), self.written.clone(), self.refusals.clone());
-        store.expect_put().returning(move |orphan, seen, term| {
+        store.expect_put().returning(move |orphan, expected, term| {
             if let Some(refusal) = refusals.next() {
                 return Err(refusal);
             }
-            if world.catalog.orphan(orphan.cluster).map(|view| view.orphan.revision) != seen {
+            if world.catalog.orphan(orphan.cluster).map(|view| view.orphan.revision) != expected {
                 return Err(StoreError::Conflict);
             }
             let revision = world.next_revision();
             let value = orphan.clone();
             world.catalog.apply(vec![(revision, Change::Put(Record::Orphan(Versioned { value, revision })))]);
-            written.push(Write::Put(Box::new(orphan.clone()), seen, term));
+            written.push(Write::Put(Box::new(orphan.clone()), expected, term));
             Ok(revision)
         });
         let (world, written, refusals) = (self.world.clone(), self.written.clone(), self.refusals.clone());
-        store.expect_remove().returning(move |cluster, seen, term| {
+        store.expect_remove().returning(move |cluster, expected, term| {
             if let Some(refusal) = refusals.next() {
                 return Err(refusal);
             }
             match world.catalog.orphan(cluster) {
                 None => return Err(StoreError::Missing),
-                Some(view) if view.orphan.revision != seen => return Err(StoreError::Conflict),
+                Some(view) if view.orphan.revision != expected => return Err(StoreError::Conflict),
                 Some(_) => {}
             }
             world.deleted(RecordId::Orphan(cluster));
@@ -96,12 +96,12 @@ impl Yard {
         store
     }
 
-    /// The use cases of people.
+    /// The use cases of users.
     fn orphans(&self) -> Orphans {
         let mut freshness = crate::port::store::MockReadBarrier::new();
-        let story = self.story.clone();
+        let events = self.events.clone();
         freshness.expect_caught_up().returning(move || {
-            story.note("catch up");
+            events.note("catch up");
             Ok(())
         });
         Orphans {
@@ -112,7 +112,7 @@ impl Yard {
         }
     }
 
-    /// The work of the replica that reconciles.
+    /// The collector that runs on the leader.
     fn orphan_collector(&self) -> OrphanCollector {
         let mut leadership = MockLeadership::new();
         let term = self.term.clone();
@@ -126,7 +126,7 @@ impl Yard {
             store: Arc::new(self.store()),
             providers: Providers {
                 catalog: self.world.catalog.clone(),
-                clusters: Arc::new(Kept::new(&self.world).store()),
+                clusters: Arc::new(FakeStore::new(&self.world).store()),
                 provisioners: Arc::new(provisioners),
                 engines,
                 installation: Uuid::from_u128(42),
@@ -140,7 +140,7 @@ impl Yard {
         self.orphan_collector().sweep(self.world.making).await
     }
 
-    /// An orphan of acme that was listed an hour ago and seen then.
+    /// An orphan of acme that was listed and last seen an hour ago.
     fn orphan(&self, state: OrphanState) -> Orphan {
         let at = self.world.now() - TimeDelta::hours(1);
         Orphan {
@@ -148,7 +148,7 @@ impl Yard {
             name: Some("left".into()),
             organization: self.world.acme,
             provisioner: self.world.making,
-            resources: rows(&["net", "pool"], at),
+            resources: resource_records(&["net", "pool"], at),
             state,
             listed_at: at,
             seen_at: Some(at),
@@ -161,8 +161,8 @@ impl Yard {
         orphan
     }
 
-    fn deleting(&self, trouble: Option<Reason>) -> OrphanState {
-        OrphanState::Deleting { by: self.world.people.ada.id, since: self.world.now(), last_error: trouble }
+    fn deleting(&self, last_error: Option<Reason>) -> OrphanState {
+        OrphanState::Deleting { by: self.world.people.ada.id, since: self.world.now(), last_error }
     }
 
     fn ignored(&self) -> OrphanState {
@@ -173,12 +173,12 @@ impl Yard {
         self.world.catalog.orphan(cluster).map(|view| view.orphan.record.clone())
     }
 
-    fn words(&self) -> Vec<&'static str> {
-        words(&self.story.take())
+    fn call_names(&self) -> Vec<&'static str> {
+        call_names(&self.events.take())
     }
 }
 
-/// Rows of things that are there.
-fn rows(names: &[&str], since: chrono::DateTime<chrono::Utc>) -> Vec<ResourceRecord> {
-    names.iter().map(|name| ResourceRecord { resource: thing(name), state: RecordState::Present, since }).collect()
+/// Records of present resources.
+fn resource_records(names: &[&str], since: chrono::DateTime<chrono::Utc>) -> Vec<ResourceRecord> {
+    names.iter().map(|name| ResourceRecord { resource: resource(name), state: RecordState::Present, since }).collect()
 }

@@ -18,7 +18,7 @@ use crate::{
 enum Then {
     /// The step is done.
     Accepted,
-    /// It is tried again after so many seconds, and up to a fifth more unless the provider said when.
+    /// It is retried after so many seconds, and up to a fifth more unless the provider set the time.
     Held(u64),
     /// The operation has failed, and the cluster with it.
     Failed,
@@ -37,55 +37,55 @@ fn answers() -> [Result<(), EngineError>; 8] {
     ]
 }
 
-fn calling(kind: OperationKind) -> Stage {
-    let stage = Stage::asked(kind.clone());
+fn calling(kind: OperationKind) -> Fixture {
+    let fixture = Fixture::requested(kind.clone());
     if kind != OperationKind::Deploy {
-        stage.provider.shows(ProvisioningState::Running);
+        fixture.provider.shows(ProvisioningState::Running);
     }
-    stage
+    fixture
 }
 
 #[tokio::test]
-async fn every_call_with_every_answer() {
+async fn every_answer_to_every_call_has_its_result() {
     use Then::{Accepted, Failed, Held};
     let change = [Accepted, Failed, Failed, Failed, Held(5), Held(17), Held(5), Failed];
     let rows = [
         (OperationKind::Deploy, change),
         (OperationKind::Resize { node_count: 5 }, change),
         (OperationKind::SetNetworkPolicy { policy: policy(true) }, change),
-        // Nobody wants to pay for what was to go: only what the engine cannot do at all ends it before the deadline.
+        // Resources that are left cost money: only a call that the engine does not support ends the operation before the deadline.
         (OperationKind::Destroy, [Accepted, Failed, Held(5), Held(5), Held(5), Held(17), Held(5), Accepted]),
     ];
     for (kind, row) in rows {
         for (answer, expected) in answers().into_iter().zip(row) {
             let what = format!("{} answered {answer:?}", kind.as_str());
-            let stage = calling(kind.clone());
-            stage.provider.answer.set(answer.clone());
-            let before = stage.cluster();
-            let turned = stage.turn().await;
-            let commits = stage.commits();
+            let fixture = calling(kind.clone());
+            fixture.provider.answer.set(answer.clone());
+            let before = fixture.cluster();
+            let outcome = fixture.reconcile().await;
+            let commits = fixture.commits();
             assert_eq!(commits.len(), 2, "{what}");
-            let (operation, step) = (stage.operation(), stage.step());
+            let (operation, step) = (fixture.operation(), fixture.step());
             let reason = answer.err().map(|error| error.reason());
             match expected {
                 Accepted => {
                     assert_eq!(
                         (step.outcome, step.ended_at),
-                        (Some(StepOutcome::Done), Some(stage.world.now())),
+                        (Some(StepOutcome::Done), Some(fixture.world.now())),
                         "{what}"
                     );
                     assert_eq!((operation.failures, operation.next_attempt_at), (0, None), "{what}");
-                    assert_eq!((turned.requeue, &operation.reason), (Requeue::Soon, &None), "{what}");
+                    assert_eq!((outcome.requeue, &operation.reason), (Requeue::Soon, &None), "{what}");
                 }
                 Held(seconds) => {
-                    let Requeue::After(pause) = turned.requeue else { panic!("{what}: {turned:?}") };
+                    let Requeue::After(pause) = outcome.requeue else { panic!("{what}: {outcome:?}") };
                     let longest = if seconds == 5 { Duration::from_secs(6) } else { Duration::from_secs(seconds) };
                     assert!((Duration::from_secs(seconds)..=longest).contains(&pause), "{what}: {pause:?}");
-                    let until = stage.world.now() + TimeDelta::from_std(pause).unwrap();
+                    let until = fixture.world.now() + TimeDelta::from_std(pause).unwrap();
                     assert_eq!((operation.failures, operation.next_attempt_at), (1, Some(until)), "{what}");
                     assert_eq!((&step.reason, step.ended_at), (&reason, None), "{what}");
                     let message = format!("it did not succeed and is tried again: {}", reason.as_ref().unwrap().cause);
-                    assert_eq!(told(&commits[1]), [(EventKind::Step, message.as_str())], "{what}");
+                    assert_eq!(timeline(&commits[1]), [(EventKind::Step, message.as_str())], "{what}");
                     assert_eq!(commits[1].work.timeline[0].reason, reason, "{what}");
                 }
                 Failed => {
@@ -98,7 +98,7 @@ async fn every_call_with_every_answer() {
                     let ended = (operation.status, operation.reason, operation.ended_at);
                     assert_eq!(
                         ended,
-                        (OperationStatus::Failed, Some(reason.clone()), Some(stage.world.now())),
+                        (OperationStatus::Failed, Some(reason.clone()), Some(fixture.world.now())),
                         "{what}"
                     );
                     let messages = [
@@ -106,56 +106,56 @@ async fn every_call_with_every_answer() {
                         format!("the cluster has failed: {}", reason.cause),
                     ];
                     let expected = [(EventKind::Ended, &*messages[0]), (EventKind::State, &*messages[1])];
-                    assert_eq!(told(&commits[1]), expected, "{what}");
+                    assert_eq!(timeline(&commits[1]), expected, "{what}");
                     let after =
-                        Cluster { lifecycle: Lifecycle::Failed { reason }, changed_at: stage.world.now(), ..before };
-                    assert_eq!(stage.cluster(), after, "{what}");
-                    assert_eq!(turned.requeue, Requeue::Now, "{what}");
+                        Cluster { lifecycle: Lifecycle::Failed { reason }, changed_at: fixture.world.now(), ..before };
+                    assert_eq!(fixture.cluster(), after, "{what}");
+                    assert_eq!(outcome.requeue, Requeue::Now, "{what}");
                     continue;
                 }
             }
             assert!(operation.status.is_unfinished(), "{what}");
             assert!(matches!(commits[1].record, RecordChange::Keep(Some(_))), "{what}");
-            assert_eq!(stage.cluster(), before, "{what}");
+            assert_eq!(fixture.cluster(), before, "{what}");
         }
     }
 }
 
 #[tokio::test]
-async fn what_was_accepted_shows_soon_what_was_refused_never_and_after_silence_nobody_knows() {
+async fn the_uncertain_time_of_the_ledger_depends_on_the_answer() {
     for answer in answers() {
-        let stage = calling(OperationKind::Deploy);
-        stage.provider.answer.set(answer.clone());
+        let fixture = calling(OperationKind::Deploy);
+        fixture.provider.answer.set(answer.clone());
         // The provider takes a while to answer.
-        let (sent_at, clock) = (stage.world.now(), stage.world.clock.clone());
-        stage.kept.story.meanwhile("deploy", move || clock.advance(TimeDelta::seconds(20)));
-        stage.turn().await;
+        let (sent_at, clock) = (fixture.world.now(), fixture.world.clock.clone());
+        fixture.fake.events.during("deploy", move || clock.advance(TimeDelta::seconds(20)));
+        fixture.reconcile().await;
         let expected = match &answer {
-            Ok(()) => Some(stage.world.now() + SETTLE),
+            Ok(()) => Some(fixture.world.now() + SETTLE),
             Err(EngineError::Unreachable(_)) => Some(sent_at + UNCERTAIN),
             Err(_) => None,
         };
-        assert_eq!(stage.ledger().uncertain_until, expected, "{answer:?}");
-        assert!(stage.ledger().resources.iter().all(|row| row.state == RecordState::Intended), "{answer:?}");
+        assert_eq!(fixture.ledger().uncertain_until, expected, "{answer:?}");
+        assert!(fixture.ledger().resources.iter().all(|record| record.state == RecordState::Intended), "{answer:?}");
     }
 }
 
 #[tokio::test]
-async fn an_answer_does_not_speak_for_an_earlier_call() {
-    // The first call was not answered, and may still take effect when the second has been.
+async fn an_answer_does_not_settle_an_earlier_call() {
+    // The first call was not answered, and may still take effect after the second was.
     for answer in [Ok(()), Err(EngineError::Busy("it is rolling out".into()))] {
-        let stage = calling(OperationKind::Deploy);
-        stage
+        let fixture = calling(OperationKind::Deploy);
+        fixture
             .provider
             .answer
             .set(Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "the connection was cut")));
-        let first_sent = stage.world.now();
-        stage.turn().await;
-        stage.advance(10);
-        stage.provider.answer.set(answer.clone());
-        stage.turn().await;
+        let first_sent = fixture.world.now();
+        fixture.reconcile().await;
+        fixture.advance(10);
+        fixture.provider.answer.set(answer.clone());
+        fixture.reconcile().await;
         assert_eq!(
-            (stage.step().tries, stage.ledger().uncertain_until),
+            (fixture.step().tries, fixture.ledger().uncertain_until),
             (2, Some(first_sent + UNCERTAIN)),
             "{answer:?}"
         );
@@ -163,180 +163,184 @@ async fn an_answer_does_not_speak_for_an_earlier_call() {
 }
 
 #[tokio::test]
-async fn pauses_grow_with_every_failure_in_a_row_up_to_a_minute_and_begin_anew_after_a_success() {
-    let stage = calling(OperationKind::Resize { node_count: 5 });
-    stage.provider.answer.set(Err(EngineError::Busy("it is rolling out".into())));
+async fn pauses_grow_up_to_a_minute_and_are_reset_by_a_success() {
+    let fixture = calling(OperationKind::Resize { node_count: 5 });
+    fixture.provider.answer.set(Err(EngineError::Busy("it is rolling out".into())));
     for seconds in [5, 10, 20, 40, 60, 60, 60] {
-        let Requeue::After(pause) = stage.turn().await.requeue else { panic!("at {seconds}") };
+        let Requeue::After(pause) = fixture.reconcile().await.requeue else { panic!("at {seconds}") };
         let (least, most) = (Duration::from_secs(seconds), Duration::from_secs(seconds * 6 / 5));
         assert!((least..=most).contains(&pause), "{pause:?} at {seconds}");
-        stage.words();
-        // Woken before, it waits.
-        stage.advance(1);
-        assert_eq!(stage.turn().await.requeue, Requeue::Soon);
-        assert_eq!(stage.words(), ["observe"], "at {seconds}");
-        stage.advance(i64::try_from(pause.as_secs()).unwrap());
+        fixture.call_names();
+        // Triggered earlier, it waits.
+        fixture.advance(1);
+        assert_eq!(fixture.reconcile().await.requeue, Requeue::Soon);
+        assert_eq!(fixture.call_names(), ["observe"], "at {seconds}");
+        fixture.advance(i64::try_from(pause.as_secs()).unwrap());
     }
-    stage.provider.answer.set(Ok(()));
-    stage.turn().await;
-    assert_eq!((stage.operation().failures, stage.operation().next_attempt_at), (0, None));
+    fixture.provider.answer.set(Ok(()));
+    fixture.reconcile().await;
+    assert_eq!((fixture.operation().failures, fixture.operation().next_attempt_at), (0, None));
 }
 
 #[tokio::test]
-async fn the_pause_a_provider_asks_for_is_kept_but_not_past_the_deadline() {
+async fn the_pause_of_a_provider_is_kept_up_to_the_deadline() {
     let longest = Duration::from_secs(3600);
     for (retry_after, expected) in [(0, 0), (300, 300), (86_400, 3600), (10_000_000_000_000, 3600), (u64::MAX, 3600)] {
-        let stage = calling(OperationKind::Resize { node_count: 5 });
+        let fixture = calling(OperationKind::Resize { node_count: 5 });
         let throttled = EngineError::Throttled { retry_after: Duration::from_secs(retry_after) };
-        stage.provider.answer.set(Err(throttled.clone()));
-        let turned = stage.turn().await;
-        assert_eq!(turned.requeue, Requeue::After(Duration::from_secs(expected)));
-        // The same when already the look is answered so.
-        stage.provider.observation.set(Err(throttled));
-        assert_eq!(stage.turn().await.requeue, Requeue::After(Duration::from_secs(retry_after).min(longest)));
-        stage.advance(3600);
-        stage.turn().await;
-        assert_eq!(stage.operation().status, OperationStatus::Failed, "it ends at its deadline");
+        fixture.provider.answer.set(Err(throttled.clone()));
+        let outcome = fixture.reconcile().await;
+        assert_eq!(outcome.requeue, Requeue::After(Duration::from_secs(expected)));
+        // The same when the observation is throttled.
+        fixture.provider.observation.set(Err(throttled));
+        assert_eq!(fixture.reconcile().await.requeue, Requeue::After(Duration::from_secs(retry_after).min(longest)));
+        fixture.advance(3600);
+        fixture.reconcile().await;
+        assert_eq!(fixture.operation().status, OperationStatus::Failed, "it ends at its deadline");
     }
 }
 
 #[tokio::test]
-async fn a_look_that_fails_is_waited_for_and_told_once() {
-    let stage = calling(OperationKind::Deploy);
-    stage.provider.is_silent();
-    let turned = stage.turn().await;
-    assert_eq!((turned.requeue, turned.silent), (Requeue::Soon, true));
-    let [commit] = &stage.commits()[..] else { panic!() };
-    let trouble = "the provider cannot be asked: connection refused";
-    assert_eq!(told(commit), [(EventKind::Step, StepKind::Wait.caption()), (EventKind::Step, trouble)]);
-    assert_eq!(stage.step().kind, StepKind::Wait);
-    let turned = stage.turn().await;
-    assert_eq!((turned.requeue, turned.written, turned.unchanged_at), (Requeue::Soon, None, Some(stage.world.now())));
-    assert_eq!(stage.words(), ["observe"], "nothing new");
-    // It answers again, and the step has not failed for that.
-    stage.provider.lacks_it();
-    stage.turn().await;
-    let operation = stage.operation();
-    let waited = operation.newest(StepKind::Wait).unwrap();
-    assert_eq!((waited.outcome, &waited.reason), (Some(StepOutcome::Done), &None));
-    assert_eq!(operation.accepted_at(StepKind::Create), Some(stage.world.now()));
+async fn a_failed_observation_is_waited_for_and_reported_once() {
+    let fixture = calling(OperationKind::Deploy);
+    fixture.provider.does_not_answer();
+    let outcome = fixture.reconcile().await;
+    assert_eq!((outcome.requeue, outcome.silent), (Requeue::Soon, true));
+    let [commit] = &fixture.commits()[..] else { panic!() };
+    let message = "the provider cannot be asked: connection refused";
+    assert_eq!(timeline(commit), [(EventKind::Step, StepKind::Wait.caption()), (EventKind::Step, message)]);
+    assert_eq!(fixture.step().kind, StepKind::Wait);
+    let outcome = fixture.reconcile().await;
+    assert_eq!(
+        (outcome.requeue, outcome.written, outcome.unchanged_at),
+        (Requeue::Soon, None, Some(fixture.world.now()))
+    );
+    assert_eq!(fixture.call_names(), ["observe"], "nothing new");
+    // It answers again: the step has not failed.
+    fixture.provider.shows_nothing();
+    fixture.reconcile().await;
+    let operation = fixture.operation();
+    let wait = operation.newest(StepKind::Wait).unwrap();
+    assert_eq!((wait.outcome, &wait.reason), (Some(StepOutcome::Done), &None));
+    assert_eq!(operation.accepted_at(StepKind::Create), Some(fixture.world.now()));
 }
 
 #[tokio::test]
-async fn a_call_that_nobody_saw_answered_has_not_failed_when_it_shows() {
-    // We ended between call and answer; the provider then does not answer for a moment.
-    let stage = calling(OperationKind::Deploy);
-    let now = stage.world.now();
-    stage.operation_is(|operation| operation.begin(StepKind::Create, now));
-    stage.provider.is_silent();
-    stage.turn().await;
-    stage.provider.shows(ProvisioningState::Working);
-    stage.turn().await;
-    let operation = stage.operation();
+async fn an_unanswered_call_is_done_once_its_effect_shows() {
+    // The process ended between call and answer; then the provider does not answer for a moment.
+    let fixture = calling(OperationKind::Deploy);
+    let now = fixture.world.now();
+    fixture.change_operation(|operation| operation.begin(StepKind::Create, now));
+    fixture.provider.does_not_answer();
+    fixture.reconcile().await;
+    fixture.provider.shows(ProvisioningState::Working);
+    fixture.reconcile().await;
+    let operation = fixture.operation();
     assert_eq!(operation.newest(StepKind::Create).unwrap().outcome, Some(StepOutcome::Done));
 }
 
 #[tokio::test]
-async fn a_step_that_calls_is_not_begun_before_its_call() {
-    let stage = calling(OperationKind::Deploy);
-    stage.provider.answer.set(Err(EngineError::Busy("it is rolling out".into())));
-    stage.turn().await;
-    // Something happens there meanwhile, and then some of it is missing: it is asked for again, but not yet.
-    stage.provider.shows(ProvisioningState::Working);
-    stage.turn().await;
-    stage.provider.shows(ProvisioningState::Incomplete);
-    stage.turn().await;
-    let count = |stage: &Stage| stage.operation().steps.iter().filter(|step| step.kind == StepKind::Create).count();
-    assert_eq!((stage.step().kind, count(&stage)), (StepKind::Wait, 1));
-    stage.advance(6);
-    stage.words();
-    stage.turn().await;
-    assert_eq!(stage.words(), ["observe", "commit", "deploy", "commit"]);
-    assert_eq!((stage.step().kind, stage.step().tries, count(&stage)), (StepKind::Create, 1, 2));
+async fn a_step_with_a_call_begins_with_its_call() {
+    let fixture = calling(OperationKind::Deploy);
+    fixture.provider.answer.set(Err(EngineError::Busy("it is rolling out".into())));
+    fixture.reconcile().await;
+    // The provider works, then resources are missing: they are requested again, but only after the pause.
+    fixture.provider.shows(ProvisioningState::Working);
+    fixture.reconcile().await;
+    fixture.provider.shows(ProvisioningState::Incomplete);
+    fixture.reconcile().await;
+    let count =
+        |fixture: &Fixture| fixture.operation().steps.iter().filter(|step| step.kind == StepKind::Create).count();
+    assert_eq!((fixture.step().kind, count(&fixture)), (StepKind::Wait, 1));
+    fixture.advance(6);
+    fixture.call_names();
+    fixture.reconcile().await;
+    assert_eq!(fixture.call_names(), ["observe", "commit", "deploy", "commit"]);
+    assert_eq!((fixture.step().kind, fixture.step().tries, count(&fixture)), (StepKind::Create, 1, 2));
 }
 
 #[tokio::test]
-async fn a_provider_that_cannot_be_asked_between_two_calls_is_told_once_and_the_call_keeps_its_answer() {
-    let stage = calling(OperationKind::Resize { node_count: 5 });
+async fn an_unreachable_provider_is_reported_once_and_the_step_keeps_its_reason() {
+    let fixture = calling(OperationKind::Resize { node_count: 5 });
     let busy = EngineError::Busy("it is rolling out".into());
-    stage.provider.answer.set(Err(busy.clone()));
-    stage.turn().await;
-    stage.commits();
-    stage.provider.is_silent();
+    fixture.provider.answer.set(Err(busy.clone()));
+    fixture.reconcile().await;
+    fixture.commits();
+    fixture.provider.does_not_answer();
     for _ in 0..3 {
-        stage.turn().await;
+        fixture.reconcile().await;
     }
-    let told: Vec<_> = stage.commits().iter().flat_map(|commit| commit.work.timeline.clone()).collect();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0].message, "the provider cannot be asked: connection refused");
-    assert_eq!((stage.step().kind, stage.step().reason), (StepKind::Resize, Some(busy.reason())));
+    let events: Vec<_> = fixture.commits().iter().flat_map(|commit| commit.work.timeline.clone()).collect();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0].message, "the provider cannot be asked: connection refused");
+    assert_eq!((fixture.step().kind, fixture.step().reason), (StepKind::Resize, Some(busy.reason())));
 }
 
 #[tokio::test]
-async fn what_is_said_again_in_other_words_is_told_once_in_the_first() {
-    let said = |id: u32| reason("a network is in use").with_words(format!("409, request {id}"));
-    // To each call, and to each look.
-    for looks in [false, true] {
-        let stage = calling(OperationKind::Destroy);
-        let mut told = Vec::new();
+async fn the_same_error_with_another_message_is_reported_once() {
+    let rejection = |id: u32| reason("a network is in use").with_words(format!("409, request {id}"));
+    // In the answers to calls, and to observations.
+    for observing in [false, true] {
+        let fixture = calling(OperationKind::Destroy);
+        let mut events = Vec::new();
         for id in 0..4 {
-            let error = EngineError::Rejected(said(id));
-            if looks {
-                stage.provider.observation.set(Err(error));
+            let error = EngineError::Rejected(rejection(id));
+            if observing {
+                fixture.provider.observation.set(Err(error));
             } else {
-                stage.provider.answer.set(Err(error));
+                fixture.provider.answer.set(Err(error));
             }
-            stage.turn().await;
-            told.extend(stage.commits().into_iter().flat_map(|commit| commit.work.timeline));
-            stage.advance(120);
+            fixture.reconcile().await;
+            events.extend(fixture.commits().into_iter().flat_map(|commit| commit.work.timeline));
+            fixture.advance(120);
         }
-        let reasons: Vec<_> = told.into_iter().filter_map(|entry| entry.reason).collect();
-        assert_eq!(reasons, [said(0)], "looks: {looks}");
-        assert_eq!(stage.step().reason, Some(said(0)), "looks: {looks}");
-        if looks {
-            assert_eq!(stage.observed().unwrap().provider.as_ref().unwrap().last_error, Some(said(0)));
-            stage.advance(1);
-            assert_eq!(stage.turn().await.written, None, "nothing new");
+        let reasons: Vec<_> = events.into_iter().filter_map(|entry| entry.reason).collect();
+        assert_eq!(reasons, [rejection(0)], "observing: {observing}");
+        assert_eq!(fixture.step().reason, Some(rejection(0)), "observing: {observing}");
+        if observing {
+            assert_eq!(fixture.observed().unwrap().provider.as_ref().unwrap().last_error, Some(rejection(0)));
+            fixture.advance(1);
+            assert_eq!(fixture.reconcile().await.written, None, "nothing new");
         }
-        // The same kind of trouble with another cause is shown, and is not told again.
+        // The same code with another cause is shown, and is not reported again.
         let other = reason("a disk is in use");
-        if looks {
-            stage.provider.observation.set(Err(EngineError::Rejected(other.clone())));
+        if observing {
+            fixture.provider.observation.set(Err(EngineError::Rejected(other.clone())));
         } else {
-            stage.provider.answer.set(Err(EngineError::Rejected(other.clone())));
-            stage.advance(120);
+            fixture.provider.answer.set(Err(EngineError::Rejected(other.clone())));
+            fixture.advance(120);
         }
-        stage.turn().await;
-        assert!(stage.commits().iter().all(|commit| commit.work.timeline.is_empty()), "looks: {looks}");
-        assert_eq!(stage.step().reason, Some(other), "looks: {looks}");
-        // Another matter is news.
+        fixture.reconcile().await;
+        assert!(fixture.commits().iter().all(|commit| commit.work.timeline.is_empty()), "observing: {observing}");
+        assert_eq!(fixture.step().reason, Some(other), "observing: {observing}");
+        // Another code is reported.
         let revoked = Reason { code: ReasonCode::CredentialsRejected, ..reason("the key was revoked") };
         let other = EngineError::Denied(revoked);
-        stage.provider.observation.set(Err(other.clone()));
-        stage.turn().await;
-        let told: Vec<_> = stage.commits().into_iter().flat_map(|commit| commit.work.timeline).collect();
-        assert_eq!(told.into_iter().filter_map(|entry| entry.reason).collect::<Vec<_>>(), [other.reason()]);
+        fixture.provider.observation.set(Err(other.clone()));
+        fixture.reconcile().await;
+        let events: Vec<_> = fixture.commits().into_iter().flat_map(|commit| commit.work.timeline).collect();
+        assert_eq!(events.into_iter().filter_map(|entry| entry.reason).collect::<Vec<_>>(), [other.reason()]);
     }
 }
 
 #[tokio::test]
-async fn why_it_is_refused_is_shown_while_it_is_tried_again() {
-    let stage = calling(OperationKind::Destroy);
-    let shown = || stage.world.catalog.cluster(stage.id).unwrap().display_status().reason;
+async fn the_rejection_is_shown_while_the_call_is_retried() {
+    let fixture = calling(OperationKind::Destroy);
+    let shown = || fixture.world.catalog.cluster(fixture.id).unwrap().display_status().reason;
     let refusal = reason("a load balancer uses the network");
-    stage.provider.answer.set(Err(EngineError::Rejected(refusal.clone())));
-    stage.turn().await;
+    fixture.provider.answer.set(Err(EngineError::Rejected(refusal.clone())));
+    fixture.reconcile().await;
     assert_eq!(shown(), format!("the cluster is being taken down: {refusal}"));
-    stage.commits();
-    stage.turn().await;
-    assert_eq!((stage.commits().len(), shown()), (0, format!("the cluster is being taken down: {refusal}")));
-    // What keeps it from being asked at all comes first.
-    stage.provider.is_silent();
-    stage.turn().await;
+    fixture.commits();
+    fixture.reconcile().await;
+    assert_eq!((fixture.commits().len(), shown()), (0, format!("the cluster is being taken down: {refusal}")));
+    // The error of the observation takes precedence.
+    fixture.provider.does_not_answer();
+    fixture.reconcile().await;
     assert!(shown().contains("connection refused"), "{}", shown());
-    stage.provider.shows(ProvisioningState::Running);
-    stage.provider.answer.set(Ok(()));
-    stage.advance(60);
-    stage.turn().await;
+    fixture.provider.shows(ProvisioningState::Running);
+    fixture.provider.answer.set(Ok(()));
+    fixture.advance(60);
+    fixture.reconcile().await;
     assert_eq!(shown(), "the cluster is being taken down");
 }

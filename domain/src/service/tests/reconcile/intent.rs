@@ -1,4 +1,4 @@
-//! What is to be done is stored before it is done, and is done only by whoever leads.
+//! Every intent is stored before its call, and only the leader makes calls.
 
 use serde_json::json;
 
@@ -13,14 +13,14 @@ use crate::{
         reconcile::Requeue,
         tests::{
             doubles::object,
-            provider::{policy, seen, thing},
+            provider::{observed_cluster, policy, resource},
         },
     },
 };
 
-/// Every call that changes something at a provider: what is asked, how the cluster is then, and the step that calls.
+/// Every call that changes something at a provider: its name, the operation, the observation, and the step.
 fn calls() -> [(&'static str, OperationKind, Observation, StepKind); 4] {
-    let running = || Observation::Present(seen(ProvisioningState::Running));
+    let running = || Observation::Present(observed_cluster(ProvisioningState::Running));
     let policy = policy(true);
     [
         ("deploy", OperationKind::Deploy, Observation::Absent, StepKind::Create),
@@ -30,49 +30,50 @@ fn calls() -> [(&'static str, OperationKind, Observation, StepKind); 4] {
     ]
 }
 
-fn stage(kind: OperationKind, shows: Observation) -> Stage {
-    let stage = Stage::asked(kind);
-    stage.provider.observation.set(Ok(shows));
-    stage
+fn fixture(kind: OperationKind, shows: Observation) -> Fixture {
+    let fixture = Fixture::requested(kind);
+    fixture.provider.observation.set(Ok(shows));
+    fixture
 }
 
 #[tokio::test]
-async fn before_every_call_its_intent_is_stored() {
+async fn the_intent_is_stored_before_every_call() {
     for (call, kind, shows, step) in calls() {
-        let stage = stage(kind, shows);
-        let read_at = stage.revision();
-        let turned = stage.turn().await;
-        let events = stage.happened();
-        assert_eq!(words(&events), ["ledger", "observe", "commit", call, "commit"]);
+        let fixture = fixture(kind, shows);
+        let read_at = fixture.revision();
+        let outcome = fixture.reconcile().await;
+        let events = fixture.take_events();
+        assert_eq!(call_names(&events), ["ledger", "observe", "commit", call, "commit"]);
         let intent = &commits(events)[0];
         assert!(matches!(intent.record, RecordChange::Keep(Some(seen)) if seen == read_at), "{call}: {intent:?}");
         let [(operation, Some(_))] = &intent.work.operations[..] else { panic!("{call}: {intent:?}") };
         assert_eq!(operation.status, OperationStatus::Running, "{call}");
         let begun = operation.current().unwrap();
-        assert_eq!((begun.kind, begun.tries, begun.started_at), (step, 1, stage.world.now()), "{call}");
-        assert_eq!(told(intent), [(EventKind::Step, step.caption())], "{call}");
+        assert_eq!((begun.kind, begun.tries, begun.started_at), (step, 1, fixture.world.now()), "{call}");
+        assert_eq!(timeline(intent), [(EventKind::Step, step.caption())], "{call}");
         assert_eq!(intent.work.timeline[0].operation, Some(operation.id), "{call}");
-        assert_eq!(turned.requeue, Requeue::Soon, "{call}");
+        assert_eq!(outcome.requeue, Requeue::Soon, "{call}");
     }
 }
 
 #[tokio::test]
-async fn what_may_come_of_a_call_is_in_the_ledger_before_it() {
+async fn the_possible_effects_of_a_call_are_in_the_ledger_before_it() {
     for (call, kind, shows, _) in calls() {
-        let stage = stage(kind, shows);
-        stage.turn().await;
-        let intent = stage.commits().remove(0);
+        let fixture = fixture(kind, shows);
+        fixture.reconcile().await;
+        let intent = fixture.commits().remove(0);
         let (ledger, before) = intent.work.ledger.unwrap();
-        let rows: Vec<_> = ledger.resources.iter().map(|row| (row.resource.name.name.as_str(), row.state)).collect();
+        let records: Vec<_> =
+            ledger.resources.iter().map(|record| (record.resource.name.name.as_str(), record.state)).collect();
         let state = match call {
             "deploy" => RecordState::Intended,
             "destroy" => RecordState::Deleting,
-            // They change what is there.
+            // They change existing resources.
             _ => RecordState::Present,
         };
-        assert_eq!(rows, [("net", state), ("pool", state)], "{call}");
+        assert_eq!(records, [("net", state), ("pool", state)], "{call}");
         assert_eq!(before, None, "{call}");
-        let until = (call == "deploy").then(|| stage.world.now() + UNCERTAIN);
+        let until = (call == "deploy").then(|| fixture.world.now() + UNCERTAIN);
         assert_eq!(ledger.uncertain_until, until, "{call}");
     }
 }
@@ -81,142 +82,142 @@ async fn what_may_come_of_a_call_is_in_the_ledger_before_it() {
 async fn a_call_whose_intent_is_not_stored_is_not_made() {
     for (call, kind, shows, _) in calls() {
         let refused = |error| {
-            let stage = stage(kind.clone(), shows.clone());
-            stage.kept.refusals.push(error);
-            stage
+            let fixture = fixture(kind.clone(), shows.clone());
+            fixture.fake.refusals.push(error);
+            fixture
         };
-        let stage = refused(StoreError::Conflict);
-        assert_eq!(stage.turn().await.requeue, Requeue::Now, "{call}");
-        assert_eq!(stage.words(), ["observe", "refused", "catch up"], "{call}");
-        let stage = refused(StoreError::Missing);
-        assert_eq!(stage.turn().await.requeue, Requeue::Never, "{call}");
-        assert_eq!(stage.words(), ["observe", "refused"], "{call}");
+        let fixture = refused(StoreError::Conflict);
+        assert_eq!(fixture.reconcile().await.requeue, Requeue::Now, "{call}");
+        assert_eq!(fixture.call_names(), ["observe", "refused", "catch up"], "{call}");
+        let fixture = refused(StoreError::Missing);
+        assert_eq!(fixture.reconcile().await.requeue, Requeue::Never, "{call}");
+        assert_eq!(fixture.call_names(), ["observe", "refused"], "{call}");
         for error in [StoreError::NotLeader, StoreError::Unavailable("down".into())] {
             let expected = error.to_string();
-            let stage = refused(error);
-            assert_eq!(stage.turn_fails().await.to_string(), expected, "{call}");
-            assert_eq!(stage.words(), ["observe", "refused"], "{call}");
+            let fixture = refused(error);
+            assert_eq!(fixture.reconcile_error().await.to_string(), expected, "{call}");
+            assert_eq!(fixture.call_names(), ["observe", "refused"], "{call}");
         }
     }
 }
 
 #[tokio::test]
-async fn whoever_ceases_to_lead_before_a_call_does_not_make_it() {
-    // No longer the leader, or elected again since: somebody else may have acted in between.
+async fn after_losing_leadership_no_call_is_made() {
+    // No longer the leader, or elected again since: another replica may have acted in between.
     for now in [None, Some(Term::Held(Revision(8))), Some(Term::Alone)] {
         for (call, kind, shows, step) in calls() {
-            let stage = stage(kind, shows);
-            let term = stage.term.clone();
-            stage.kept.story.meanwhile("commit", move || term.set(now));
-            assert!(matches!(stage.turn_fails().await, StoreError::NotLeader), "{call}");
-            assert_eq!(stage.words(), ["observe", "commit"], "{call}");
-            // Whoever leads next makes it.
-            stage.term.set(Some(Term::Held(Revision(7))));
-            stage.turn().await;
-            assert_eq!(stage.words(), ["observe", "commit", call, "commit"]);
-            assert_eq!((stage.step().kind, stage.step().tries), (step, 2), "{call}");
+            let fixture = fixture(kind, shows);
+            let term = fixture.term.clone();
+            fixture.fake.events.during("commit", move || term.set(now));
+            assert!(matches!(fixture.reconcile_error().await, StoreError::NotLeader), "{call}");
+            assert_eq!(fixture.call_names(), ["observe", "commit"], "{call}");
+            // The next leader makes it.
+            fixture.term.set(Some(Term::Held(Revision(7))));
+            fixture.reconcile().await;
+            assert_eq!(fixture.call_names(), ["observe", "commit", call, "commit"]);
+            assert_eq!((fixture.step().kind, fixture.step().tries), (step, 2), "{call}");
         }
     }
 }
 
 #[tokio::test]
-async fn without_a_term_nobody_is_asked() {
-    let stage = Stage::asked(OperationKind::Deploy);
-    stage.term.set(None);
-    assert!(matches!(stage.turn_fails().await, StoreError::NotLeader));
+async fn without_a_term_nothing_is_called() {
+    let fixture = Fixture::requested(OperationKind::Deploy);
+    fixture.term.set(None);
+    assert!(matches!(fixture.reconcile_error().await, StoreError::NotLeader));
     assert!(matches!(
-        stage.reconciler.record_observation_times(vec![(stage.id, stage.world.now())]).await,
+        fixture.reconciler.record_observation_times(vec![(fixture.id, fixture.world.now())]).await,
         Err(StoreError::NotLeader)
     ));
-    assert!(stage.happened().is_empty());
+    assert!(fixture.take_events().is_empty());
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_not_there_has_no_turns() {
-    let stage = Stage::asked(OperationKind::Deploy);
-    let turned = stage.reconciler.reconcile(ClusterId::random()).await.unwrap();
-    assert_eq!((turned.requeue, turned.unchanged_at), (Requeue::Never, None));
-    assert!(stage.happened().is_empty());
+async fn a_missing_cluster_is_not_reconciled() {
+    let fixture = Fixture::requested(OperationKind::Deploy);
+    let outcome = fixture.reconciler.reconcile(ClusterId::random()).await.unwrap();
+    assert_eq!((outcome.requeue, outcome.unchanged_at), (Requeue::Never, None));
+    assert!(fixture.take_events().is_empty());
 }
 
 #[tokio::test]
-async fn what_changed_while_a_call_was_made_is_never_overwritten() {
+async fn a_change_during_a_call_is_not_overwritten() {
     for (call, kind, shows, _) in calls() {
-        let stage = std::sync::Arc::new(stage(kind, shows));
-        let others = stage.clone();
-        stage
-            .kept
-            .story
-            .meanwhile(call, move || others.cluster_is(|cluster| cluster.name = "other".try_into().unwrap()));
-        assert_eq!(stage.turn().await.requeue, Requeue::Now, "{call}");
-        assert_eq!(stage.words(), ["observe", "commit", call, "catch up"]);
-        // What is known is what was intended: the same turn again does the right thing.
-        assert_eq!((stage.cluster().name.as_str(), stage.step().ended_at), ("other", None), "{call}");
-        stage.turn().await;
-        assert_eq!(stage.words(), ["observe", "commit", call, "commit"]);
-        assert_eq!(stage.step().tries, 2, "{call}");
+        let fixture = std::sync::Arc::new(fixture(kind, shows));
+        let others = fixture.clone();
+        fixture
+            .fake
+            .events
+            .during(call, move || others.change_cluster(|cluster| cluster.name = "other".try_into().unwrap()));
+        assert_eq!(fixture.reconcile().await.requeue, Requeue::Now, "{call}");
+        assert_eq!(fixture.call_names(), ["observe", "commit", call, "catch up"]);
+        // The intent is known: reconciling again makes the call again.
+        assert_eq!((fixture.cluster().name.as_str(), fixture.step().ended_at), ("other", None), "{call}");
+        fixture.reconcile().await;
+        assert_eq!(fixture.call_names(), ["observe", "commit", call, "commit"]);
+        assert_eq!(fixture.step().tries, 2, "{call}");
     }
 }
 
 #[tokio::test]
-async fn a_request_to_stop_that_came_while_a_call_was_made_is_not_lost() {
+async fn a_cancel_during_a_call_is_not_lost() {
     for (call, kind, shows, _) in calls() {
-        let stage = std::sync::Arc::new(stage(kind, shows));
-        let others = stage.clone();
-        let cancel = Some((stage.world.people.ann.id, stage.world.now()));
-        stage.kept.story.meanwhile(call, move || others.operation_is(|operation| operation.cancel = cancel));
-        assert_eq!(stage.turn().await.requeue, Requeue::Now, "{call}");
-        assert_eq!((stage.operation().cancel, stage.step().ended_at), (cancel, None), "{call}");
-        stage.words();
-        stage.turn().await;
-        assert_eq!(stage.words(), ["observe", "commit", "prune"], "{call}: no call any more");
-        assert_eq!(stage.operation().status, OperationStatus::Cancelled, "{call}");
+        let fixture = std::sync::Arc::new(fixture(kind, shows));
+        let others = fixture.clone();
+        let cancel = Some((fixture.world.people.ann.id, fixture.world.now()));
+        fixture.fake.events.during(call, move || others.change_operation(|operation| operation.cancel = cancel));
+        assert_eq!(fixture.reconcile().await.requeue, Requeue::Now, "{call}");
+        assert_eq!((fixture.operation().cancel, fixture.step().ended_at), (cancel, None), "{call}");
+        fixture.call_names();
+        fixture.reconcile().await;
+        assert_eq!(fixture.call_names(), ["observe", "commit", "prune"], "{call}: no more calls");
+        assert_eq!(fixture.operation().status, OperationStatus::Cancelled, "{call}");
     }
 }
 
 #[tokio::test]
-async fn a_cluster_forgotten_while_a_call_was_made_has_no_more_turns() {
-    let stage = std::sync::Arc::new(Stage::asked(OperationKind::Deploy));
-    let others = stage.clone();
-    stage.kept.story.meanwhile("deploy", move || others.world.deleted(crate::catalog::RecordId::Cluster(others.id)));
-    assert_eq!(stage.turn().await.requeue, Requeue::Never);
-    assert_eq!(stage.words(), ["observe", "commit", "deploy"]);
+async fn a_cluster_forgotten_during_a_call_is_not_reconciled_again() {
+    let fixture = std::sync::Arc::new(Fixture::requested(OperationKind::Deploy));
+    let others = fixture.clone();
+    fixture.fake.events.during("deploy", move || others.world.deleted(crate::catalog::RecordId::Cluster(others.id)));
+    assert_eq!(fixture.reconcile().await.requeue, Requeue::Never);
+    assert_eq!(fixture.call_names(), ["observe", "commit", "deploy"]);
 }
 
 #[tokio::test]
-async fn a_step_tried_again_is_counted_and_told_once() {
-    let stage = Stage::asked(OperationKind::Deploy);
-    stage.provider.answer.set(Err(crate::observation::EngineError::Busy("it is rolling out".into())));
-    stage.turn().await;
-    assert_eq!(stage.commits().iter().flat_map(told).count(), 2, "begun, and not done");
-    stage.advance(60);
-    stage.turn().await;
-    let [intent, outcome] = &stage.commits()[..] else { panic!() };
-    assert_eq!((told(intent), told(outcome)), (vec![], vec![]), "nothing new");
-    let step = stage.step();
+async fn a_retried_step_is_counted_and_reported_once() {
+    let fixture = Fixture::requested(OperationKind::Deploy);
+    fixture.provider.answer.set(Err(crate::observation::EngineError::Busy("it is rolling out".into())));
+    fixture.reconcile().await;
+    assert_eq!(fixture.commits().iter().flat_map(timeline).count(), 2, "it began, and did not succeed");
+    fixture.advance(60);
+    fixture.reconcile().await;
+    let [intent, outcome] = &fixture.commits()[..] else { panic!() };
+    assert_eq!((timeline(intent), timeline(outcome)), (vec![], vec![]), "nothing new");
+    let step = fixture.step();
     assert_eq!((step.tries, step.tried_at - step.started_at), (2, chrono::TimeDelta::seconds(60)));
 }
 
 #[tokio::test]
-async fn an_engine_is_given_the_tag_the_secrets_and_what_is_known() {
-    let stage = Stage::asked(OperationKind::Destroy);
+async fn an_engine_receives_the_tag_the_secrets_and_the_known_resources() {
+    let fixture = Fixture::requested(OperationKind::Destroy);
     let whole = object(json!({"node_count": 3, "admin_password": "hunter2"}));
     let split = document::split(&whole, &|path| path == ["admin_password"]);
-    stage.kept.metadata.set(split.sealed);
-    stage.cluster_is(|cluster| cluster.metadata = Some(split.shown));
-    let mut ledger = Ledger::empty(stage.id);
-    ledger.observed(&[thing("net"), thing("gone")], stage.world.now());
-    ledger.observed(&[thing("net")], stage.world.now());
-    stage.kept.put_ledger(ledger);
-    stage.provider.shows(ProvisioningState::Running);
-    stage.turn().await;
-    let tag = OwnershipTag { installation: Uuid::from_u128(42), cluster: stage.id };
-    let asked = stage.provider.asked.take();
-    assert_eq!(asked.len(), 2, "observe, destroy");
-    for (credentials, spec) in &asked {
-        assert_eq!((credentials.provisioner, spec.tag, spec.name.as_str()), (stage.world.making, tag, "made"));
+    fixture.fake.metadata.set(split.sealed);
+    fixture.change_cluster(|cluster| cluster.metadata = Some(split.shown));
+    let mut ledger = Ledger::empty(fixture.id);
+    ledger.observed(&[resource("net"), resource("gone")], fixture.world.now());
+    ledger.observed(&[resource("net")], fixture.world.now());
+    fixture.fake.put_ledger(ledger);
+    fixture.provider.shows(ProvisioningState::Running);
+    fixture.reconcile().await;
+    let tag = OwnershipTag { installation: Uuid::from_u128(42), cluster: fixture.id };
+    let calls = fixture.provider.calls.take();
+    assert_eq!(calls.len(), 2, "observe, destroy");
+    for (credentials, spec) in &calls {
+        assert_eq!((credentials.provisioner, spec.tag, spec.name.as_str()), (fixture.world.making, tag, "made"));
         assert_eq!(spec.parameters, whole);
     }
-    assert_eq!(asked[0].1.known, [thing("net")]);
-    assert_eq!(asked[1].1.known, [thing("net"), thing("pool")], "and what was seen just now");
+    assert_eq!(calls[0].1.known, [resource("net")]);
+    assert_eq!(calls[1].1.known, [resource("net"), resource("pool")], "and what was observed just now");
 }

@@ -1,4 +1,4 @@
-//! The kubeconfig of a cluster that was made: fetched, checked like one that a person sends, and stored.
+//! The kubeconfig of a provisioned cluster: fetched, checked like one that a user sends, and stored.
 
 use serde_json::{Value, json};
 
@@ -11,43 +11,46 @@ use crate::{
     service::{reconcile::Requeue, tests::doubles::kubeconfig},
 };
 
-/// A cluster that runs since a moment ago.
-fn deployed() -> Stage {
-    let stage = Stage::asked(OperationKind::Deploy);
-    stage.provider.shows(ProvisioningState::Running);
-    stage
+/// A cluster that has just started to run.
+fn deployed() -> Fixture {
+    let fixture = Fixture::requested(OperationKind::Deploy);
+    fixture.provider.shows(ProvisioningState::Running);
+    fixture
 }
 
 #[tokio::test]
-async fn it_is_fetched_once_the_cluster_runs_and_then_the_deployment_has_succeeded() {
-    let stage = deployed();
-    let read_at = stage.revision();
-    assert_eq!(stage.turn().await.requeue, Requeue::Now);
-    let events = stage.happened();
-    assert_eq!(words(&events), ["ledger", "observe", "commit", "kubeconfig", "commit"]);
+async fn it_is_fetched_once_the_cluster_runs_and_completes_the_deployment() {
+    let fixture = deployed();
+    let read_at = fixture.revision();
+    assert_eq!(fixture.reconcile().await.requeue, Requeue::Now);
+    let events = fixture.take_events();
+    assert_eq!(call_names(&events), ["ledger", "observe", "commit", "kubeconfig", "commit"]);
     let [intent, fetched] = &commits(events)[..] else { panic!() };
-    assert_eq!(told(intent), [(EventKind::Step, StepKind::Kubeconfig.caption())]);
-    let RecordChange::Put(cluster, secrets, seen) = &fetched.record else { panic!("{fetched:?}") };
-    assert_eq!((cluster.has_kubeconfig, &cluster.lifecycle, *seen), (true, &Lifecycle::Deploying, read_at));
+    assert_eq!(timeline(intent), [(EventKind::Step, StepKind::Kubeconfig.caption())]);
+    let RecordChange::Put(cluster, secrets, expected) = &fetched.record else { panic!("{fetched:?}") };
+    assert_eq!((cluster.has_kubeconfig, &cluster.lifecycle, *expected), (true, &Lifecycle::Deploying, read_at));
     let SecretUpdate::Set(stored) = &secrets.kubeconfig else { panic!() };
     assert!(stored.expose().contains("of-the-provider"));
     assert!(matches!(secrets.metadata, SecretUpdate::Keep));
-    assert_eq!(stage.step().outcome, Some(StepOutcome::Done));
-    stage.turn().await;
-    assert_eq!((stage.operation().status, stage.cluster().lifecycle), (OperationStatus::Succeeded, Lifecycle::Ready));
+    assert_eq!(fixture.step().outcome, Some(StepOutcome::Done));
+    fixture.reconcile().await;
+    assert_eq!(
+        (fixture.operation().status, fixture.cluster().lifecycle),
+        (OperationStatus::Succeeded, Lifecycle::Ready)
+    );
 }
 
 #[tokio::test]
-async fn whoever_ceased_to_lead_does_not_fetch_it() {
-    let stage = deployed();
-    let term = stage.term.clone();
-    stage.kept.story.meanwhile("commit", move || term.set(None));
-    assert!(matches!(stage.turn_fails().await, StoreError::NotLeader));
-    assert_eq!(stage.words(), ["observe", "commit"]);
+async fn after_losing_leadership_it_is_not_fetched() {
+    let fixture = deployed();
+    let term = fixture.term.clone();
+    fixture.fake.events.during("commit", move || term.set(None));
+    assert!(matches!(fixture.reconcile_error().await, StoreError::NotLeader));
+    assert_eq!(fixture.call_names(), ["observe", "commit"]);
 }
 
 #[tokio::test]
-async fn one_that_may_not_be_used_is_not_stored_and_the_step_says_why() {
+async fn an_unusable_one_is_not_stored_and_the_step_has_the_reason() {
     let pointing_to = |server: &str| {
         let mut given = kubeconfig("zebra");
         given["clusters"][0]["cluster"]["server"] = json!(server);
@@ -56,83 +59,83 @@ async fn one_that_may_not_be_used_is_not_stored_and_the_step_says_why() {
     let mut running_commands = kubeconfig("zebra");
     running_commands["users"][0]["user"] = json!({"exec": {"command": "sh"}});
     let rows = [
-        // Whoever runs the installation says where kubeconfigs may point to.
+        // The operator decides which addresses kubeconfigs may point to.
         (pointing_to("https://127.0.0.1:6443"), "leads to an address", Responsible::Operator),
         (pointing_to("https://169.254.169.254"), "leads to an address", Responsible::Operator),
         (running_commands, "exec", Responsible::Provider),
         (json!("<html>502</html>"), "kubeconfig", Responsible::Provider),
         (Value::Null, "kubeconfig", Responsible::Provider),
     ];
-    for (given, said, responsible) in rows {
-        let stage = deployed();
-        stage.provider.kubeconfig.set(Ok(given.clone()));
-        let Requeue::After(_) = stage.turn().await.requeue else { panic!("{given}") };
-        let step = stage.step();
+    for (given, part, responsible) in rows {
+        let fixture = deployed();
+        fixture.provider.kubeconfig.set(Ok(given.clone()));
+        let Requeue::After(_) = fixture.reconcile().await.requeue else { panic!("{given}") };
+        let step = fixture.step();
         let reason = step.reason.unwrap();
         assert!(reason.cause.starts_with("the provider's kubeconfig cannot be used: "), "{}", reason.cause);
-        assert!(reason.cause.contains(said), "{} does not name {said}", reason.cause);
+        assert!(reason.cause.contains(part), "{} does not name {part}", reason.cause);
         assert_eq!((reason.responsible, step.ended_at), (responsible, None));
-        let commits = stage.commits();
+        let commits = fixture.commits();
         assert!(commits.iter().all(|commit| matches!(commit.record, RecordChange::Keep(_))), "{given}");
         assert_eq!(commits[1].work.timeline[0].reason, Some(reason), "{given}");
-        assert!(!format!("{commits:?}").contains("zebra"), "no credential is told");
-        // At the deadline that is what the cluster says.
-        stage.advance(3600);
-        stage.turn().await;
-        let Lifecycle::Failed { reason } = stage.cluster().lifecycle else { panic!("{given}") };
+        assert!(!format!("{commits:?}").contains("zebra"), "no credential is reported");
+        // At the deadline it is the reason of the failed cluster.
+        fixture.advance(3600);
+        fixture.reconcile().await;
+        let Lifecycle::Failed { reason } = fixture.cluster().lifecycle else { panic!("{given}") };
         assert!(reason.cause.contains("cannot be used"), "{}", reason.cause);
     }
 }
 
 #[tokio::test]
-async fn a_provider_that_does_not_give_it_is_asked_again() {
+async fn fetching_it_is_retried() {
     for error in [
         EngineError::Missing,
         EngineError::Busy("it is rolling out".into()),
         EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection reset"),
         EngineError::Denied(reason("the key was revoked")),
     ] {
-        let stage = deployed();
-        stage.provider.kubeconfig.set(Err(error.clone()));
-        let Requeue::After(pause) = stage.turn().await.requeue else { panic!("{error:?}") };
-        assert_eq!((stage.operation().failures, stage.step().reason), (1, Some(error.reason())));
-        stage.advance(i64::try_from(pause.as_secs()).unwrap() + 1);
-        stage.provider.kubeconfig.set(Ok(kubeconfig("zebra")));
-        assert_eq!(stage.turn().await.requeue, Requeue::Now, "{error:?}");
-        assert!(stage.cluster().has_kubeconfig, "{error:?}");
-        let step = stage.operation().newest(StepKind::Kubeconfig).cloned().unwrap();
+        let fixture = deployed();
+        fixture.provider.kubeconfig.set(Err(error.clone()));
+        let Requeue::After(pause) = fixture.reconcile().await.requeue else { panic!("{error:?}") };
+        assert_eq!((fixture.operation().failures, fixture.step().reason), (1, Some(error.reason())));
+        fixture.advance(i64::try_from(pause.as_secs()).unwrap() + 1);
+        fixture.provider.kubeconfig.set(Ok(kubeconfig("zebra")));
+        assert_eq!(fixture.reconcile().await.requeue, Requeue::Now, "{error:?}");
+        assert!(fixture.cluster().has_kubeconfig, "{error:?}");
+        let step = fixture.operation().newest(StepKind::Kubeconfig).cloned().unwrap();
         assert_eq!((step.tries, step.outcome, step.reason), (2, Some(StepOutcome::Done), None), "{error:?}");
     }
 }
 
 #[tokio::test]
-async fn one_that_a_person_sent_meanwhile_is_not_overwritten() {
-    let stage = Arc::new(deployed());
-    let others = stage.clone();
-    stage.kept.story.meanwhile("kubeconfig", move || others.cluster_is(|cluster| cluster.has_kubeconfig = true));
-    assert_eq!(stage.turn().await.requeue, Requeue::Now);
-    assert_eq!(stage.words(), ["observe", "commit", "kubeconfig", "catch up"]);
-    assert_eq!(stage.kept.kubeconfig.get().unwrap().expose(), "of the cluster");
+async fn one_that_a_user_sent_meanwhile_is_not_overwritten() {
+    let fixture = Arc::new(deployed());
+    let others = fixture.clone();
+    fixture.fake.events.during("kubeconfig", move || others.change_cluster(|cluster| cluster.has_kubeconfig = true));
+    assert_eq!(fixture.reconcile().await.requeue, Requeue::Now);
+    assert_eq!(fixture.call_names(), ["observe", "commit", "kubeconfig", "catch up"]);
+    assert_eq!(fixture.fake.kubeconfig.get().unwrap().expose(), "of the cluster");
 }
 
 #[tokio::test]
-async fn a_cluster_at_rest_that_has_none_gets_one_and_keeps_its_state_if_it_cannot() {
+async fn a_cluster_at_rest_without_one_gets_it_and_a_failed_fetch_changes_nothing() {
     for lifecycle in [Lifecycle::Ready, failed()] {
-        let stage = Stage::resting(lifecycle.clone());
-        stage.cluster_is(|cluster| cluster.has_kubeconfig = false);
-        stage.provider.shows(ProvisioningState::Running);
-        stage.provider.kubeconfig.set(Err(EngineError::Missing));
-        assert_eq!(stage.turn().await.requeue, Requeue::Quiet, "{lifecycle:?}");
-        assert_eq!(stage.words(), ["observe", "commit", "kubeconfig"], "{lifecycle:?}");
-        assert_eq!(stage.cluster().lifecycle, lifecycle);
-        let before = stage.operation();
-        stage.provider.kubeconfig.set(Ok(kubeconfig("zebra")));
-        assert_eq!(stage.turn().await.requeue, Requeue::Now, "{lifecycle:?}");
-        assert!(stage.cluster().has_kubeconfig, "{lifecycle:?}");
-        assert_eq!(stage.operation(), before, "what has ended is not begun again");
-        let term = stage.term.clone();
-        stage.cluster_is(|cluster| cluster.has_kubeconfig = false);
-        stage.kept.story.meanwhile("observe", move || term.set(None));
-        assert!(matches!(stage.turn_fails().await, StoreError::NotLeader), "{lifecycle:?}");
+        let fixture = Fixture::resting(lifecycle.clone());
+        fixture.change_cluster(|cluster| cluster.has_kubeconfig = false);
+        fixture.provider.shows(ProvisioningState::Running);
+        fixture.provider.kubeconfig.set(Err(EngineError::Missing));
+        assert_eq!(fixture.reconcile().await.requeue, Requeue::Quiet, "{lifecycle:?}");
+        assert_eq!(fixture.call_names(), ["observe", "commit", "kubeconfig"], "{lifecycle:?}");
+        assert_eq!(fixture.cluster().lifecycle, lifecycle);
+        let before = fixture.operation();
+        fixture.provider.kubeconfig.set(Ok(kubeconfig("zebra")));
+        assert_eq!(fixture.reconcile().await.requeue, Requeue::Now, "{lifecycle:?}");
+        assert!(fixture.cluster().has_kubeconfig, "{lifecycle:?}");
+        assert_eq!(fixture.operation(), before, "an ended operation is not changed");
+        let term = fixture.term.clone();
+        fixture.change_cluster(|cluster| cluster.has_kubeconfig = false);
+        fixture.fake.events.during("observe", move || term.set(None));
+        assert!(matches!(fixture.reconcile_error().await, StoreError::NotLeader), "{lifecycle:?}");
     }
 }

@@ -1,5 +1,4 @@
-//! Turns of the reconciler, one at a time: what is written before an engine is called, what after each of its answers, and what comes of
-//! clusters at rest.
+//! Single reconciliations: what is stored before an engine is called and after each of its answers, and the changes of clusters at rest.
 
 mod answers;
 mod attached;
@@ -14,8 +13,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
-    doubles::{ATTACHING, Dial, engine},
-    kept::{Commit, Event, Kept, commits, words},
+    doubles::{ATTACHING, Setting, engine},
+    kept::{Commit, Event, FakeStore, call_names, commits},
     provider::Provider,
     world::{World, cluster},
 };
@@ -49,38 +48,38 @@ fn failed() -> Lifecycle {
     Lifecycle::Failed { reason: reason("it broke before") }
 }
 
-/// The reconciler with one cluster that an engine makes, and everything around the two.
-struct Stage {
+/// The reconciler with one provisioned cluster and all ports.
+struct Fixture {
     world: Arc<World>,
-    kept: Kept,
+    fake: FakeStore,
     provider: Provider,
-    probe: Dial<ProbeResult>,
-    term: Dial<Option<Term>>,
+    probe: Setting<ProbeResult>,
+    term: Setting<Option<Term>>,
     id: ClusterId,
     reconciler: Reconciler,
 }
 
-impl Stage {
-    /// With an operation that ann has just asked for.
-    fn asked(kind: OperationKind) -> Self {
+impl Fixture {
+    /// A cluster with an operation that ann has just requested.
+    fn requested(kind: OperationKind) -> Self {
         let lifecycle = match &kind {
             OperationKind::Deploy => Lifecycle::Deploying,
             OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. } => Lifecycle::Updating,
             OperationKind::Destroy | OperationKind::Detach => Lifecycle::Destroying,
         };
         let has_kubeconfig = kind != OperationKind::Deploy;
-        let stage = Self::new(lifecycle, has_kubeconfig);
-        stage.put_operation(kind);
-        stage
+        let fixture = Self::new(lifecycle, has_kubeconfig);
+        fixture.put_operation(kind);
+        fixture
     }
 
-    /// At rest, made by a deployment that has succeeded.
+    /// A cluster at rest after a successful deployment.
     fn resting(lifecycle: Lifecycle) -> Self {
-        let stage = Self::new(lifecycle, true);
-        stage.put_operation(OperationKind::Deploy);
-        let now = stage.world.now();
-        stage.operation_is(|operation| operation.end(OperationStatus::Succeeded, None, now));
-        stage
+        let fixture = Self::new(lifecycle, true);
+        fixture.put_operation(OperationKind::Deploy);
+        let now = fixture.world.now();
+        fixture.change_operation(|operation| operation.end(OperationStatus::Succeeded, None, now));
+        fixture
     }
 
     fn new(lifecycle: Lifecycle, has_kubeconfig: bool) -> Self {
@@ -88,28 +87,28 @@ impl Stage {
         let cluster = Cluster { lifecycle, has_kubeconfig, ..cluster("made", world.making, &world.people.ann) };
         let id = cluster.id;
         world.put_cluster(cluster);
-        let kept = Kept::new(&world);
-        let provider = Provider::new(&kept.story);
-        let probe = Dial::new(ProbeResult::Reached { version: "v1.37.2".into() });
-        let term = Dial::new(Some(Term::Held(Revision(7))));
+        let fake = FakeStore::new(&world);
+        let provider = Provider::new(&fake.events);
+        let probe = Setting::new(ProbeResult::Reached { version: "v1.37.2".into() });
+        let term = Setting::new(Some(Term::Held(Revision(7))));
         let engines =
             EngineRegistry::default().with(Arc::new(engine(ATTACHING, Ok(())))).with(Arc::new(provider.engine()));
         let mut inspector = MockClusterInspector::new();
-        let (answer, story) = (probe.clone(), kept.story.clone());
+        let (answer, events) = (probe.clone(), fake.events.clone());
         inspector.expect_probe().withf(|given| given.expose() == "of the cluster").returning(move |_| {
-            story.note("probe");
+            events.note("probe");
             answer.get()
         });
         let mut leadership = MockLeadership::new();
         let held = term.clone();
         leadership.expect_term().returning(move || held.get());
-        let store: Arc<dyn crate::port::store::ClusterStore> = Arc::new(kept.store());
+        let store: Arc<dyn crate::port::store::ClusterStore> = Arc::new(fake.store());
         let mut provisioners = MockProvisionerStore::new();
         provisioners.expect_secrets().returning(|_| Ok(None));
         let reconciler = Reconciler {
             catalog: world.catalog.clone(),
             store: store.clone(),
-            freshness: Arc::new(kept.freshness()),
+            freshness: Arc::new(fake.freshness()),
             providers: Providers {
                 catalog: world.catalog.clone(),
                 clusters: store,
@@ -122,22 +121,21 @@ impl Stage {
             addresses: AddressRules::default(),
             clock: world.clock.clone(),
         };
-        Self { world, kept, provider, probe, term, id, reconciler }
+        Self { world, fake, provider, probe, term, id, reconciler }
     }
 
-    async fn turn(&self) -> Outcome {
+    async fn reconcile(&self) -> Outcome {
         self.reconciler.reconcile(self.id).await.unwrap()
     }
 
-    /// A turn that ends in an error, which is told by its name.
-    async fn turn_fails(&self) -> StoreError {
+    /// The error of a reconciliation that fails.
+    async fn reconcile_error(&self) -> StoreError {
         self.reconciler.reconcile(self.id).await.unwrap_err()
     }
 
-    /// What has happened since it was last asked. Every transaction is on the condition that the term has not ended, and what the
-    /// reconciler tells nobody has asked for.
-    fn happened(&self) -> Vec<Event> {
-        let events = self.kept.story.take();
+    /// The events since the last call. Every transaction requires the current term, and timeline events of the reconciler name no user.
+    fn take_events(&self) -> Vec<Event> {
+        let events = self.fake.events.take();
         for Commit { work, .. } in commits(events.clone()) {
             assert_eq!(work.term, Some(Term::Held(Revision(7))));
             assert!(work.timeline.iter().all(|entry| entry.by.is_none() && entry.cluster == self.id), "{work:?}");
@@ -146,13 +144,13 @@ impl Stage {
         events
     }
 
-    /// The words for what has happened, without reading the ledger.
-    fn words(&self) -> Vec<&'static str> {
-        words(&self.happened()).into_iter().filter(|word| *word != "ledger").collect()
+    /// The names of the calls since the last time, except reads of the ledger.
+    fn call_names(&self) -> Vec<&'static str> {
+        call_names(&self.take_events()).into_iter().filter(|call| *call != "ledger").collect()
     }
 
     fn commits(&self) -> Vec<Commit> {
-        commits(self.happened())
+        commits(self.take_events())
     }
 
     fn cluster(&self) -> Cluster {
@@ -177,7 +175,7 @@ impl Stage {
     }
 
     fn ledger(&self) -> Ledger {
-        self.kept.ledger.get().unwrap().value
+        self.fake.ledger.get().unwrap().value
     }
 
     fn put_operation(&self, kind: OperationKind) {
@@ -189,15 +187,15 @@ impl Stage {
         self.world.put_cluster(cluster);
     }
 
-    /// Somebody changes the operation.
-    fn operation_is(&self, change: impl FnOnce(&mut Operation)) {
+    /// Changes the operation, as another writer would.
+    fn change_operation(&self, change: impl FnOnce(&mut Operation)) {
         let mut operation = self.operation();
         change(&mut operation);
         self.world.put_operation(operation);
     }
 
-    /// Somebody changes the cluster.
-    fn cluster_is(&self, change: impl FnOnce(&mut Cluster)) {
+    /// Changes the cluster, as another writer would.
+    fn change_cluster(&self, change: impl FnOnce(&mut Cluster)) {
         let mut cluster = self.cluster();
         change(&mut cluster);
         self.world.put_cluster(cluster);
@@ -208,7 +206,7 @@ impl Stage {
     }
 }
 
-/// What is told, without the times.
-fn told(commit: &Commit) -> Vec<(EventKind, &str)> {
+/// The timeline events of a transaction, without the times.
+fn timeline(commit: &Commit) -> Vec<(EventKind, &str)> {
     commit.work.timeline.iter().map(|entry| (entry.kind, entry.message.as_str())).collect()
 }

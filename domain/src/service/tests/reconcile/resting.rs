@@ -1,4 +1,4 @@
-//! Clusters at rest: what providers do on their own.
+//! Clusters at rest: changes at the provider without an operation.
 
 use std::time::Duration;
 
@@ -10,35 +10,35 @@ use crate::{
     reason::ReasonCode,
     service::{
         reconcile::Requeue,
-        tests::provider::{seen, thing},
+        tests::provider::{observed_cluster, resource},
     },
 };
 
-fn shown(condition: ProvisioningState) -> Result<Observation, EngineError> {
-    Ok(Observation::Present(seen(condition)))
+fn shown(state: ProvisioningState) -> Result<Observation, EngineError> {
+    Ok(Observation::Present(observed_cluster(state)))
 }
 
-/// What is said of a cluster that failed on its own; `None` where it is left as it is.
-async fn becomes(stage: &Stage, observation: Result<Observation, EngineError>) -> Option<String> {
-    let before = stage.cluster();
-    let read_at = stage.revision();
-    stage.provider.observation.set(observation);
-    stage.advance(9);
-    let turned = stage.turn().await;
-    let events = stage.happened();
-    let after = stage.cluster();
+/// The message of the state change after an observation; `None` if the state stays.
+async fn state_change(fixture: &Fixture, observation: Result<Observation, EngineError>) -> Option<String> {
+    let before = fixture.cluster();
+    let read_at = fixture.revision();
+    fixture.provider.observation.set(observation);
+    fixture.advance(9);
+    let outcome = fixture.reconcile().await;
+    let events = fixture.take_events();
+    let after = fixture.cluster();
     if after.lifecycle == before.lifecycle {
-        assert_eq!((turned.requeue, &after), (Requeue::Quiet, &before));
+        assert_eq!((outcome.requeue, &after), (Requeue::Quiet, &before));
         return None;
     }
-    assert_eq!((turned.requeue, after.changed_at), (Requeue::Now, stage.world.now()));
-    let words: Vec<_> = words(&events).into_iter().filter(|word| *word != "ledger").collect();
-    assert_eq!(words, ["observe", "probe", "commit", "prune"]);
+    assert_eq!((outcome.requeue, after.changed_at), (Requeue::Now, fixture.world.now()));
+    let call_names: Vec<_> = call_names(&events).into_iter().filter(|call| *call != "ledger").collect();
+    assert_eq!(call_names, ["observe", "probe", "commit", "prune"]);
     let commit = &commits(events)[0];
-    assert!(matches!(commit.record, RecordChange::Put(_, _, seen) if seen == read_at), "{commit:?}");
+    assert!(matches!(commit.record, RecordChange::Put(_, _, expected) if expected == read_at), "{commit:?}");
     assert!(commit.work.operations.is_empty() && commit.work.ledger.is_none(), "{commit:?}");
     let [entry] = &commit.work.timeline[..] else { panic!("{commit:?}") };
-    assert_eq!((entry.kind, entry.operation), (EventKind::State, None), "nothing was asked for");
+    assert_eq!((entry.kind, entry.operation), (EventKind::State, None), "there is no operation");
     match after.lifecycle {
         Lifecycle::Failed { reason } => {
             assert_eq!(entry.message, format!("the cluster has failed: {}", reason.cause));
@@ -51,7 +51,7 @@ async fn becomes(stage: &Stage, observation: Result<Observation, EngineError>) -
 }
 
 #[tokio::test]
-async fn a_cluster_that_was_well_can_fail_or_vanish() {
+async fn a_ready_cluster_can_fail_or_vanish() {
     let broken = ProvisioningState::Broken(reason("the disk is full"));
     let rows = [
         (shown(ProvisioningState::Running), None),
@@ -68,14 +68,14 @@ async fn a_cluster_that_was_well_can_fail_or_vanish() {
         (Err(EngineError::Throttled { retry_after: Duration::from_secs(1) }), None),
     ];
     for (observation, expected) in rows {
-        let became = becomes(&Stage::resting(Lifecycle::Ready), observation.clone()).await;
-        assert_eq!(became.is_some(), expected.is_some(), "{observation:?}: {became:?}");
-        assert!(became.unwrap_or_default().contains(expected.unwrap_or_default()), "{observation:?}");
+        let change = state_change(&Fixture::resting(Lifecycle::Ready), observation.clone()).await;
+        assert_eq!(change.is_some(), expected.is_some(), "{observation:?}: {change:?}");
+        assert!(change.unwrap_or_default().contains(expected.unwrap_or_default()), "{observation:?}");
     }
 }
 
 #[tokio::test]
-async fn a_cluster_that_has_failed_can_be_well_again() {
+async fn a_failed_cluster_can_recover() {
     let rows = [
         (shown(ProvisioningState::Running), Some("the cluster is well")),
         (shown(ProvisioningState::Working), None),
@@ -85,13 +85,13 @@ async fn a_cluster_that_has_failed_can_be_well_again() {
         (Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused")), None),
     ];
     for (observation, expected) in rows {
-        let became = becomes(&Stage::resting(failed()), observation.clone()).await;
-        assert_eq!(became.as_deref(), expected, "{observation:?}");
+        let change = state_change(&Fixture::resting(failed()), observation.clone()).await;
+        assert_eq!(change.as_deref(), expected, "{observation:?}");
     }
 }
 
 #[tokio::test]
-async fn what_somebody_stopped_or_wants_gone_does_not_recover_by_itself() {
+async fn a_cluster_does_not_recover_after_a_cancelled_deployment_or_a_destroy() {
     let ends = [
         (OperationKind::Deploy, OperationStatus::Failed, true),
         (OperationKind::Deploy, OperationStatus::Cancelled, false),
@@ -100,68 +100,68 @@ async fn what_somebody_stopped_or_wants_gone_does_not_recover_by_itself() {
         (OperationKind::Destroy, OperationStatus::Cancelled, false),
     ];
     for (kind, status, recovers) in ends {
-        let stage = Stage::new(failed(), true);
-        stage.put_operation(kind.clone());
-        let now = stage.world.now();
-        stage.operation_is(|operation| {
+        let fixture = Fixture::new(failed(), true);
+        fixture.put_operation(kind.clone());
+        let now = fixture.world.now();
+        fixture.change_operation(|operation| {
             operation.begin(StepKind::Delete, now);
             operation.end(status, Some(reason("it did not work")), now);
         });
-        let became = becomes(&stage, shown(ProvisioningState::Running)).await;
-        assert_eq!(became.is_some(), recovers, "{kind:?} {status:?}");
+        let change = state_change(&fixture, shown(ProvisioningState::Running)).await;
+        assert_eq!(change.is_some(), recovers, "{kind:?} {status:?}");
     }
-    let stage = Stage::new(failed(), true);
-    assert!(becomes(&stage, shown(ProvisioningState::Running)).await.is_some(), "nothing was asked for");
+    let fixture = Fixture::new(failed(), true);
+    assert!(state_change(&fixture, shown(ProvisioningState::Running)).await.is_some(), "there is no operation");
 }
 
 #[tokio::test]
-async fn a_cluster_whose_engine_is_not_offered_any_more_is_still_looked_at() {
+async fn a_cluster_without_its_engine_is_still_probed() {
     for lifecycle in [Lifecycle::Ready, failed()] {
-        let mut stage = Stage::resting(lifecycle.clone());
-        stage.reconciler.providers.engines = EngineRegistry::default();
-        assert_eq!(stage.turn().await.requeue, Requeue::Quiet);
-        assert_eq!(stage.words(), ["probe", "commit"]);
-        assert_eq!(stage.cluster().lifecycle, lifecycle);
-        let observed = stage.observed().unwrap();
+        let mut fixture = Fixture::resting(lifecycle.clone());
+        fixture.reconciler.providers.engines = EngineRegistry::default();
+        assert_eq!(fixture.reconcile().await.requeue, Requeue::Quiet);
+        assert_eq!(fixture.call_names(), ["probe", "commit"]);
+        assert_eq!(fixture.cluster().lifecycle, lifecycle);
+        let observed = fixture.observed().unwrap();
         assert!(matches!(observed.probe, Some(ProbeResult::Reached { .. })));
-        let trouble = observed.provider.as_ref().unwrap().last_error.clone().unwrap();
-        assert!(trouble.cause.contains("does not offer it"), "{}", trouble.cause);
-        stage.turn().await;
-        assert_eq!(stage.words(), ["probe"], "nothing new");
+        let last_error = observed.provider.as_ref().unwrap().last_error.clone().unwrap();
+        assert!(last_error.cause.contains("does not offer it"), "{}", last_error.cause);
+        fixture.reconcile().await;
+        assert_eq!(fixture.call_names(), ["probe"], "nothing new");
     }
 }
 
 #[tokio::test]
-async fn a_provider_that_wants_to_be_left_alone_for_long_is_left_alone() {
+async fn a_long_pause_of_the_provider_is_kept() {
     for (retry_after, expected) in [(5, Requeue::Quiet), (300, Requeue::After(Duration::from_secs(300)))] {
-        let stage = Stage::resting(Lifecycle::Ready);
+        let fixture = Fixture::resting(Lifecycle::Ready);
         let throttled = EngineError::Throttled { retry_after: Duration::from_secs(retry_after) };
-        stage.provider.observation.set(Err(throttled));
-        assert_eq!(stage.turn().await.requeue, expected);
+        fixture.provider.observation.set(Err(throttled));
+        assert_eq!(fixture.reconcile().await.requeue, expected);
     }
 }
 
 #[tokio::test]
-async fn what_is_not_where_it_would_be_made_now_is_looked_for_where_it_was_made() {
+async fn an_absent_cluster_is_observed_again_with_its_known_resources() {
     let denied = Err(EngineError::Denied(reason("the key is for another project")));
     let rows = [
-        // What a look shows that knows of the things; whether the cluster fails.
+        // The observation with the known resources; whether the cluster fails.
         (denied, false),
         (shown(ProvisioningState::Running), false),
         (Ok(Observation::Absent), true),
     ];
     for (second, fails) in rows {
-        let stage = Stage::resting(Lifecycle::Ready);
-        let mut ledger = Ledger::empty(stage.id);
-        ledger.observed(&[thing("net")], stage.world.now());
-        stage.kept.put_ledger(ledger);
-        stage.provider.lacks_it();
-        let (observation, then) = (stage.provider.observation.clone(), second.clone());
-        stage.kept.story.meanwhile("ledger", move || observation.set(then));
-        stage.turn().await;
-        assert_eq!(words(&stage.happened())[..4], ["observe", "ledger", "observe", "probe"], "{second:?}");
-        let known: Vec<_> = stage.provider.asked.take().into_iter().map(|(_, spec)| spec.known).collect();
-        assert_eq!(known, [vec![], vec![thing("net")]], "{second:?}");
-        assert_eq!(matches!(stage.cluster().lifecycle, Lifecycle::Failed { .. }), fails, "{second:?}");
+        let fixture = Fixture::resting(Lifecycle::Ready);
+        let mut ledger = Ledger::empty(fixture.id);
+        ledger.observed(&[resource("net")], fixture.world.now());
+        fixture.fake.put_ledger(ledger);
+        fixture.provider.shows_nothing();
+        let (observation, then) = (fixture.provider.observation.clone(), second.clone());
+        fixture.fake.events.during("ledger", move || observation.set(then));
+        fixture.reconcile().await;
+        assert_eq!(call_names(&fixture.take_events())[..4], ["observe", "ledger", "observe", "probe"], "{second:?}");
+        let known: Vec<_> = fixture.provider.calls.take().into_iter().map(|(_, spec)| spec.known).collect();
+        assert_eq!(known, [vec![], vec![resource("net")]], "{second:?}");
+        assert_eq!(matches!(fixture.cluster().lifecycle, Lifecycle::Failed { .. }), fails, "{second:?}");
     }
 }

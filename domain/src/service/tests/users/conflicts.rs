@@ -1,9 +1,9 @@
-//! Edits that meet others of the same user.
+//! Concurrent changes of the same user.
 
 use super::*;
 
 #[tokio::test]
-async fn an_edit_is_made_again_on_what_others_have_made_of_the_record() {
+async fn an_update_is_retried_on_the_newest_record() {
     let world = Arc::new(World::new());
     let bob = world.people.bob.clone();
     let written = Written::default();
@@ -16,19 +16,19 @@ async fn an_edit_is_made_again_on_what_others_have_made_of_the_record() {
         Ok(())
     });
     let patch = UserPatch { email: Some(None), ..UserPatch::default() };
-    let users = world.users_with(busy(2, &written), freshness);
+    let users = world.users_with(conflicting(2, &written), freshness);
     let view = users.update(&caller(&bob), bob.id, patch, None).await.unwrap();
-    let (stored, _, seen) = written.only();
+    let (stored, _, expected) = written.only();
     assert_eq!((stored.username.as_str(), &stored.email), ("bob2", &None));
-    assert_eq!(seen, world.user(bob.id).revision);
+    assert_eq!(expected, world.user(bob.id).revision);
     assert_eq!(view.user.record, stored);
 }
 
 #[tokio::test]
-async fn an_edit_that_never_gets_through_is_given_up() {
+async fn an_update_fails_after_too_many_conflicts() {
     let world = World::new();
     let written = Written::default();
-    let users = world.users(busy(usize::MAX, &written));
+    let users = world.users(conflicting(usize::MAX, &written));
     let bob = &world.people.bob;
     let got = users.update(&caller(bob), bob.id, UserPatch { email: Some(None), ..UserPatch::default() }, None).await;
     assert_eq!((status(&got), written.len()), (409, 0));
@@ -37,7 +37,7 @@ async fn an_edit_that_never_gets_through_is_given_up() {
 }
 
 #[tokio::test]
-async fn rights_lost_between_two_attempts_are_lost() {
+async fn rights_are_checked_on_every_attempt() {
     let world = Arc::new(World::new());
     let written = Written::default();
     let mut freshness = MockReadBarrier::new();
@@ -46,14 +46,14 @@ async fn rights_lost_between_two_attempts_are_lost() {
         others.put_user(User { role: Role::Superadmin, ..others.people.bob.clone() });
         Ok(())
     });
-    let users = world.users_with(busy(1, &written), freshness);
+    let users = world.users_with(conflicting(1, &written), freshness);
     let patch = UserPatch { active: Some(false), ..UserPatch::default() };
     let got = users.update(&caller(&world.people.ada), world.people.bob.id, patch, None).await;
     assert_eq!((status(&got), written.len()), (403, 0));
 }
 
 #[tokio::test]
-async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw() {
+async fn a_stale_revision_is_refused() {
     let world = World::new();
     let written = Written::default();
     let mut store = accepting(&written);
@@ -72,7 +72,7 @@ async fn a_record_that_moved_on_is_left_alone_when_the_caller_says_what_it_saw()
 }
 
 #[tokio::test]
-async fn what_the_caller_saw_counts_for_every_attempt() {
+async fn the_expected_revision_is_checked_on_every_attempt() {
     let world = Arc::new(World::new());
     let written = Written::default();
     let mut freshness = MockReadBarrier::new();
@@ -81,7 +81,7 @@ async fn what_the_caller_saw_counts_for_every_attempt() {
         others.put_user(others.people.bob.clone());
         Ok(())
     });
-    let users = world.users_with(busy(1, &written), freshness);
+    let users = world.users_with(conflicting(1, &written), freshness);
     let bob = &world.people.bob;
     let expected = Some(world.user(bob.id).revision);
     let got =

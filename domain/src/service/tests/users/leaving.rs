@@ -1,9 +1,9 @@
-//! Users who leave, or cannot: who owns something, or is the last of the superadmins.
+//! Deleting, moving and deactivating users, which is refused for owners of resources and for the last superadmin.
 
 use super::*;
 
 #[tokio::test]
-async fn whoever_owns_something_is_not_deleted_and_the_answer_names_it() {
+async fn an_owner_cannot_be_deleted_and_the_error_names_the_resources() {
     let world = World::new();
     let users = world.users(MockUserStore::new());
     let got = users.delete(&caller(&world.people.ada), world.people.ann.id, None).await;
@@ -11,8 +11,8 @@ async fn whoever_owns_something_is_not_deleted_and_the_answer_names_it() {
     assert_eq!(fields(got)[0].0, format!("Cluster:{}", world.cluster));
 }
 
-/// Freshness that lets the catalog see that bob owns a cluster now.
-fn seeing_a_cluster_of_bob(world: &Arc<World>) -> MockReadBarrier {
+/// A read barrier after which the catalog shows that bob owns a cluster.
+fn adding_a_cluster_of_bob(world: &Arc<World>) -> MockReadBarrier {
     let mut freshness = MockReadBarrier::new();
     let world = world.clone();
     freshness.expect_caught_up().returning(move || {
@@ -23,11 +23,11 @@ fn seeing_a_cluster_of_bob(world: &Arc<World>) -> MockReadBarrier {
 }
 
 #[tokio::test]
-async fn what_another_replica_gave_the_user_meanwhile_is_named_too() {
+async fn resources_added_on_another_replica_are_named_too() {
     let world = Arc::new(World::new());
     let mut store = MockUserStore::new();
     store.expect_delete().returning(|_, _, _| Err(StoreError::InUse));
-    let users = world.users_with(store, seeing_a_cluster_of_bob(&world));
+    let users = world.users_with(store, adding_a_cluster_of_bob(&world));
     let got = users.delete(&caller(&world.people.ada), world.people.bob.id, None).await;
     assert_eq!(status(&got), 409);
     assert!(got.unwrap_err().to_string().contains("Cluster fresh"));
@@ -38,36 +38,36 @@ async fn patched(users: &Users, by: &User, target: &User, patch: UserPatch) -> R
 }
 
 #[tokio::test]
-async fn the_last_active_superadmin_stays_one() {
+async fn the_last_active_superadmin_cannot_be_removed() {
     let world = World::new();
     let written = Written::default();
     let users = world.users(accepting(&written));
     let p = &world.people;
     let demoted = || UserPatch { role: Some(Role::Admin), ..UserPatch::default() };
-    let out = || UserPatch { active: Some(false), ..UserPatch::default() };
+    let deactivated = || UserPatch { active: Some(false), ..UserPatch::default() };
     assert_eq!(status(&patched(&users, &p.root, &p.root, demoted()).await), 200, "there is another one");
     // The other one is inactive: it does not count, and losing it does not matter.
     world.put_user(User { active: false, ..p.boss.clone() });
     assert_eq!(status(&patched(&users, &p.root, &p.root, demoted()).await), 409);
-    assert_eq!(status(&patched(&users, &p.root, &p.root, out()).await), 409);
+    assert_eq!(status(&patched(&users, &p.root, &p.root, deactivated()).await), 409);
     assert_eq!(status(&patched(&users, &p.root, &p.boss, demoted()).await), 200);
     let renamed = UserPatch { username: Some("admin".try_into().unwrap()), ..UserPatch::default() };
     assert_eq!(status(&patched(&users, &p.root, &p.root, renamed).await), 200);
     world.put_user(user("third", Role::Superadmin, world.other));
-    assert_eq!(status(&patched(&users, &p.root, &p.root, out()).await), 200);
+    assert_eq!(status(&patched(&users, &p.root, &p.root, deactivated()).await), 200);
 }
 
 #[tokio::test]
-async fn taking_a_superadmin_out_depends_on_another_one_and_nothing_else_does() {
+async fn only_removing_a_superadmin_depends_on_another_superadmin() {
     let world = World::new();
-    let depended: Log<Option<UserId>> = Log::default();
+    let dependencies: Log<Option<UserId>> = Log::default();
     let mut store = MockUserStore::new();
-    let log = depended.clone();
-    store.expect_update().returning(move |_, _, seen, beside| {
+    let log = dependencies.clone();
+    store.expect_update().returning(move |_, _, expected, beside| {
         log.push(beside.map(|beside| beside.value));
-        Ok(Revision(seen.0 + 1))
+        Ok(Revision(expected.0 + 1))
     });
-    let log = depended.clone();
+    let log = dependencies.clone();
     store.expect_delete().returning(move |_, _, beside| {
         log.push(beside.map(|beside| beside.value));
         Ok(())
@@ -75,26 +75,26 @@ async fn taking_a_superadmin_out_depends_on_another_one_and_nothing_else_does() 
     let users = world.users(store);
     let p = &world.people;
     let demoted = UserPatch { role: Some(Role::Member), ..UserPatch::default() };
-    let out = UserPatch { active: Some(false), ..UserPatch::default() };
+    let deactivated = UserPatch { active: Some(false), ..UserPatch::default() };
     let renamed = UserPatch { username: Some("other".try_into().unwrap()), ..UserPatch::default() };
     for (target, patch, beside) in [
         (&p.boss, &demoted, Some(p.root.id)),
-        (&p.root, &out, Some(p.boss.id)),
+        (&p.root, &deactivated, Some(p.boss.id)),
         (&p.boss, &renamed, None),
         (&p.ada, &demoted, None),
-        (&p.bob, &out, None),
+        (&p.bob, &deactivated, None),
     ] {
         patched(&users, &p.root, target, patch.clone()).await.unwrap();
-        assert_eq!(depended.only(), beside, "{} {patch:?}", target.username);
+        assert_eq!(dependencies.only(), beside, "{} {patch:?}", target.username);
     }
     users.delete(&caller(&p.root), p.boss.id, None).await.unwrap();
-    assert_eq!(depended.only(), Some(p.root.id));
+    assert_eq!(dependencies.only(), Some(p.root.id));
     users.delete(&caller(&p.root), p.bob.id, None).await.unwrap();
-    assert_eq!(depended.only(), None);
+    assert_eq!(dependencies.only(), None);
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_said_to_be_away() {
+async fn store_errors_are_passed_on() {
     let world = World::new();
     let mut store = MockUserStore::new();
     store.expect_update().returning(|_, _, _, _| Err(StoreError::Unavailable("down".into())));
@@ -102,15 +102,15 @@ async fn a_store_that_is_away_is_said_to_be_away() {
     let users = world.users_with(store, fresh());
     let (ada, bob) = (caller(&world.people.ada), world.people.bob.id);
     assert_eq!(status(&users.update(&ada, bob, UserPatch::default(), None).await), 503);
-    assert_eq!(status(&users.delete(&ada, bob, None).await), 404, "somebody else was faster");
+    assert_eq!(status(&users.delete(&ada, bob, None).await), 404, "it was deleted meanwhile");
 }
 
 #[tokio::test]
-async fn a_user_who_owns_things_is_not_moved_and_the_answer_names_them() {
+async fn an_owner_cannot_be_moved_and_the_error_names_the_resources() {
     let world = Arc::new(World::new());
     let mut store = MockUserStore::new();
     store.expect_update().returning(|_, _, _, _| Err(StoreError::InUse));
-    let users = world.users_with(store, seeing_a_cluster_of_bob(&world));
+    let users = world.users_with(store, adding_a_cluster_of_bob(&world));
     let patch = UserPatch { organization: Some(world.other), ..UserPatch::default() };
     let got = users.update(&caller(&world.people.root), world.people.bob.id, patch, None).await;
     assert_eq!(status(&got), 409);

@@ -1,4 +1,4 @@
-//! What is stored of users, and what ends tokens.
+//! What is stored for users, and which changes revoke tokens.
 
 mod conflicts;
 mod leaving;
@@ -29,28 +29,28 @@ use crate::{
 
 type Written = Log<(User, UserSecrets, Revision)>;
 
-/// A store that accepts updates and keeps what it was given.
+/// A store that accepts updates and logs its arguments.
 fn accepting(written: &Written) -> MockUserStore {
     let mut store = MockUserStore::new();
     let written = written.clone();
-    store.expect_update().returning(move |user, secrets, seen, _| {
-        written.push((user.clone(), secrets, seen));
-        Ok(Revision(seen.0 + 1))
+    store.expect_update().returning(move |user, secrets, expected, _| {
+        written.push((user.clone(), secrets, expected));
+        Ok(Revision(expected.0 + 1))
     });
     store
 }
 
-/// A store that is `busy` times changed by others before it accepts.
-fn busy(mut busy: usize, written: &Written) -> MockUserStore {
+/// A store that answers with `conflicts` conflicts before it accepts an update.
+fn conflicting(mut conflicts: usize, written: &Written) -> MockUserStore {
     let mut store = MockUserStore::new();
     let written = written.clone();
-    store.expect_update().returning(move |user, secrets, seen, _| {
-        if busy > 0 {
-            busy -= 1;
+    store.expect_update().returning(move |user, secrets, expected, _| {
+        if conflicts > 0 {
+            conflicts -= 1;
             return Err(StoreError::Conflict);
         }
-        written.push((user.clone(), secrets, seen));
-        Ok(Revision(seen.0 + 1))
+        written.push((user.clone(), secrets, expected));
+        Ok(Revision(expected.0 + 1))
     });
     store
 }
@@ -80,7 +80,7 @@ fn hash_of(change: &SecretUpdate<crate::secret::PasswordHash>) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn a_new_user_is_stored_with_a_hash_and_without_the_secrets_in_the_metadata() {
+async fn a_new_user_is_stored_with_a_hash_and_masked_metadata() {
     let world = World::new();
     let created: Log<(User, UserSecrets)> = Log::default();
     let mut store = MockUserStore::new();
@@ -102,7 +102,7 @@ async fn a_new_user_is_stored_with_a_hash_and_without_the_secrets_in_the_metadat
 }
 
 #[tokio::test]
-async fn what_a_new_user_lacks_is_said_of_the_field() {
+async fn invalid_fields_of_a_new_user_are_named() {
     let world = World::new();
     let mut users = world.users(MockUserStore::new());
     let ada = caller(&world.people.ada);
@@ -124,7 +124,7 @@ async fn what_a_new_user_lacks_is_said_of_the_field() {
 }
 
 #[tokio::test]
-async fn a_directory_s_user_is_stored_without_a_password() {
+async fn a_directory_user_is_stored_without_a_password() {
     let world = World::new();
     let mut store = MockUserStore::new();
     store
@@ -137,7 +137,7 @@ async fn a_directory_s_user_is_stored_without_a_password() {
 }
 
 #[tokio::test]
-async fn a_name_or_address_in_use_is_a_conflict_that_names_it() {
+async fn a_taken_name_or_email_is_a_conflict_that_names_the_field() {
     let world = World::new();
     for field in ["username", "email"] {
         let mut store = MockUserStore::new();
@@ -156,7 +156,7 @@ async fn a_name_or_address_in_use_is_a_conflict_that_names_it() {
 }
 
 #[tokio::test]
-async fn deactivating_ends_tokens_for_good_and_other_changes_do_not() {
+async fn deactivation_revokes_tokens_for_good_and_other_updates_do_not() {
     let world = World::new();
     let ada = caller(&world.people.ada);
     let bob = world.people.bob.clone();
@@ -174,7 +174,7 @@ async fn deactivating_ends_tokens_for_good_and_other_changes_do_not() {
         users.update(&ada, bob.id, patch, None).await.unwrap();
         assert_eq!(written.only().0.token_generation, bob.token_generation + steps, "{what}");
     }
-    // Activated again: what was issued before the pause stays ended.
+    // After reactivation, tokens from before stay revoked.
     world.put_user(User { active: false, token_generation: 4, ..bob.clone() });
     users.update(&ada, bob.id, active(true), None).await.unwrap();
     let again = written.only().0;
@@ -182,10 +182,10 @@ async fn deactivating_ends_tokens_for_good_and_other_changes_do_not() {
 }
 
 #[tokio::test]
-async fn a_new_password_is_hashed_once_and_ends_tokens() {
+async fn a_new_password_is_hashed_once_and_revokes_tokens() {
     let world = World::new();
     let written = Written::default();
-    let mut users = world.users(busy(2, &written));
+    let mut users = world.users(conflicting(2, &written));
     let mut passwords = MockPasswordHasher::new();
     passwords.expect_hash().times(1).returning(|password| Ok(hashed(password.expose())));
     users.passwords = Arc::new(passwords);
@@ -198,7 +198,7 @@ async fn a_new_password_is_hashed_once_and_ends_tokens() {
 }
 
 #[tokio::test]
-async fn a_refused_password_costs_no_hashing() {
+async fn a_refused_password_is_not_hashed() {
     let world = World::new();
     let mut users = world.users(MockUserStore::new());
     users.passwords = Arc::new(MockPasswordHasher::new());
@@ -213,7 +213,7 @@ async fn a_refused_password_costs_no_hashing() {
 }
 
 #[tokio::test]
-async fn the_directory_keeps_its_users_passwords() {
+async fn the_password_of_a_directory_user_cannot_be_set() {
     let world = World::new();
     world.put_user(User { auth: AuthMethod::Ldap, ..world.people.bob.clone() });
     let users = world.users(MockUserStore::new());
@@ -222,7 +222,7 @@ async fn the_directory_keeps_its_users_passwords() {
 }
 
 #[tokio::test]
-async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
+async fn a_mask_keeps_the_secret_and_null_removes_it() {
     let world = World::new();
     let stored = object(json!({"api_token": "abc", "team": "blue", "old": 1}));
     let split = crate::document::split(&stored, &|_| false);
@@ -246,7 +246,7 @@ async fn a_mask_sent_back_keeps_the_secret_and_null_removes() {
 }
 
 #[tokio::test]
-async fn what_was_sealed_and_cannot_be_read_is_an_error_and_not_an_empty_object() {
+async fn unreadable_sealed_metadata_is_an_error() {
     let world = World::new();
     let mut store = MockUserStore::new();
     store.expect_metadata().returning(|_| Ok(Some(SecretDocument::new("[]".into()))));

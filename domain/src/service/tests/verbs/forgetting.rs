@@ -1,4 +1,4 @@
-//! Forgetting: the record goes whatever is under way, and what may remain is listed.
+//! Forgetting: the record is removed even during an operation, and resources that may remain are listed.
 
 use super::*;
 use crate::{
@@ -6,133 +6,133 @@ use crate::{
     ledger::{Ledger, RecordState},
     orphan::{Orphan, OrphanState},
     port::store::RecordChange,
-    service::tests::provider::{name, thing},
+    service::tests::provider::{name, resource},
     timeline::Tombstone,
 };
 
-fn ada(counter: &Counter) -> Caller {
-    caller(&counter.world.people.ada)
+fn ada(fixture: &Fixture) -> Caller {
+    caller(&fixture.world.people.ada)
 }
 
-/// Something that is there, something that may be, something that is to go, and something that is gone.
-fn ledger(counter: &Counter) -> Ledger {
-    let now = counter.world.now();
-    let mut ledger = Ledger::empty(counter.id);
-    ledger.observed(&[thing("gone"), thing("going")], now);
+/// A ledger with a present, an intended, a deleting and a gone resource.
+fn ledger(fixture: &Fixture) -> Ledger {
+    let now = fixture.world.now();
+    let mut ledger = Ledger::empty(fixture.id);
+    ledger.observed(&[resource("gone"), resource("going")], now);
     ledger.condemn(now);
-    ledger.observed(&[thing("going"), thing("there")], now);
-    ledger.intend([name("may be")], now);
+    ledger.observed(&[resource("going"), resource("present")], now);
+    ledger.intend([name("maybe")], now);
     ledger
 }
 
 #[tokio::test]
-async fn what_may_remain_is_answered_and_listed_as_an_orphan() {
+async fn remaining_resources_are_returned_and_listed_as_an_orphan() {
     for state in STATES {
-        let counter = Counter::with(state);
-        let (before, read_at) = (counter.cluster(), counter.revision());
-        let ledger = ledger(&counter);
-        counter.kept.put_ledger(ledger.clone());
-        let forgotten = counter.clusters.forget(&ada(&counter), counter.id, None).await.unwrap();
-        let (commit, now) = (counter.commit(), counter.world.now());
-        let rows: Vec<_> = ledger.remaining().cloned().collect();
-        let states: Vec<_> = rows.iter().map(|row| (row.resource.name.name.as_str(), row.state)).collect();
+        let fixture = Fixture::with(state);
+        let (before, read_at) = (fixture.cluster(), fixture.revision());
+        let ledger = ledger(&fixture);
+        fixture.fake.put_ledger(ledger.clone());
+        let forgotten = fixture.clusters.forget(&ada(&fixture), fixture.id, None).await.unwrap();
+        let (commit, now) = (fixture.commit(), fixture.world.now());
+        let records: Vec<_> = ledger.remaining().cloned().collect();
+        let states: Vec<_> = records.iter().map(|record| (record.resource.name.name.as_str(), record.state)).collect();
         let expected =
-            [("going", RecordState::Deleting), ("there", RecordState::Present), ("may be", RecordState::Intended)];
+            [("going", RecordState::Deleting), ("present", RecordState::Present), ("maybe", RecordState::Intended)];
         assert_eq!(states, expected, "the fixture");
-        assert_eq!((forgotten.cluster, &forgotten.remaining), (counter.id, &rows), "{state:?}");
+        assert_eq!((forgotten.cluster, &forgotten.remaining), (fixture.id, &records), "{state:?}");
         let orphan = Orphan {
-            cluster: counter.id,
+            cluster: fixture.id,
             name: Some(before.name.to_string()),
             organization: before.organization,
             provisioner: before.provisioner,
-            resources: rows,
+            resources: records,
             state: OrphanState::Listed,
             listed_at: now,
             seen_at: None,
         };
         assert_eq!(commit.work.orphan, Some(orphan), "{state:?}");
         assert!(matches!(commit.record, RecordChange::Remove(seen) if seen == read_at), "{state:?}");
-        let told = counter.told(&counter.world.people.ada, None, "the cluster was forgotten");
-        assert_eq!(commit.work.timeline[0], told, "{state:?}");
+        let event = fixture.timeline_event(&fixture.world.people.ada, None, "the cluster was forgotten");
+        assert_eq!(commit.work.timeline[0], event, "{state:?}");
         let (name, organization, owner) = (before.name, before.organization, before.owner);
-        let tombstone = Tombstone { cluster: counter.id, name, organization, owner, at: now };
+        let tombstone = Tombstone { cluster: fixture.id, name, organization, owner, at: now };
         assert_eq!(commit.work.tombstone, Some(tombstone), "{state:?}");
     }
 }
 
 #[tokio::test]
-async fn what_is_under_way_ends_with_the_record_and_what_has_ended_stays_as_it_was() {
+async fn an_unfinished_operation_ends_with_the_record_and_ended_ones_are_unchanged() {
     for state in STATES {
-        let counter = Counter::with(state);
-        let running = counter.cluster().operation.and_then(|id| counter.world.catalog.operation(id));
+        let fixture = Fixture::with(state);
+        let running = fixture.cluster().operation.and_then(|id| fixture.world.catalog.operation(id));
         let running = running.map(|view| view.operation).filter(|entry| entry.record.status.is_unfinished());
-        counter.clusters.forget(&ada(&counter), counter.id, None).await.unwrap();
-        let commit = counter.commit();
-        let (told, ended) = (&commit.work.timeline[1..], &commit.work.operations[..]);
+        fixture.clusters.forget(&ada(&fixture), fixture.id, None).await.unwrap();
+        let commit = fixture.commit();
+        let (events, ended) = (&commit.work.timeline[1..], &commit.work.operations[..]);
         let Some(running) = running else {
-            assert!(told.is_empty() && ended.is_empty(), "{state:?}");
+            assert!(events.is_empty() && ended.is_empty(), "{state:?}");
             continue;
         };
-        let ada = &counter.world.people.ada;
-        let (expected, entry) = stopped(&running.record, "the cluster was forgotten", ada, &counter);
+        let ada = &fixture.world.people.ada;
+        let (expected, event) = stopped(&running.record, "the cluster was forgotten", ada, &fixture);
         assert_eq!(ended, [(expected, Some(running.revision))], "{state:?}");
-        assert_eq!(told, [entry], "{state:?}");
+        assert_eq!(events, [event], "{state:?}");
     }
 }
 
 #[tokio::test]
-async fn where_nothing_remains_nothing_is_listed() {
-    let gone = |counter: &Counter| {
-        let mut ledger = Ledger::empty(counter.id);
-        ledger.observed(&[thing("net")], counter.world.now());
-        ledger.observed(&[], counter.world.now());
+async fn without_remaining_resources_nothing_is_listed() {
+    let gone = |fixture: &Fixture| {
+        let mut ledger = Ledger::empty(fixture.id);
+        ledger.observed(&[resource("net")], fixture.world.now());
+        ledger.observed(&[], fixture.world.now());
         ledger
     };
     for has_ledger in [false, true] {
-        let counter = Counter::with(Failed);
+        let fixture = Fixture::with(Failed);
         if has_ledger {
-            counter.kept.put_ledger(gone(&counter));
+            fixture.fake.put_ledger(gone(&fixture));
         }
-        let forgotten = counter.clusters.forget(&ada(&counter), counter.id, None).await.unwrap();
+        let forgotten = fixture.clusters.forget(&ada(&fixture), fixture.id, None).await.unwrap();
         assert!(forgotten.remaining.is_empty());
-        assert!(counter.commit().work.orphan.is_none());
-        assert!(counter.world.catalog.orphans(Scope::All).is_empty());
+        assert!(fixture.commit().work.orphan.is_none());
+        assert!(fixture.world.catalog.orphans(Scope::All).is_empty());
     }
 }
 
 #[tokio::test]
-async fn what_is_written_down_while_a_cluster_is_forgotten_is_listed_all_the_same() {
-    // Just after the ledger was read the reconciler writes an intent, which moves the operation as well, or something it has seen.
-    for (has_ledger, moves_operation) in [(false, true), (true, true), (true, false)] {
-        let counter = Counter::with(Deploying);
+async fn resources_recorded_during_forgetting_are_listed_too() {
+    // Just after the ledger was read, the reconciler stores an intent, which changes the operation as well, or an observation.
+    for (has_ledger, changes_operation) in [(false, true), (true, true), (true, false)] {
+        let fixture = Fixture::with(Deploying);
         if has_ledger {
-            counter.kept.put_ledger(Ledger::empty(counter.id));
+            fixture.fake.put_ledger(Ledger::empty(fixture.id));
         }
-        let (kept, id) = (counter.kept.clone(), counter.id);
-        counter.kept.story.meanwhile("ledger", move || {
-            let world = &kept.world;
+        let (fake, id) = (fixture.fake.clone(), fixture.id);
+        fixture.fake.events.during("ledger", move || {
+            let world = &fake.world;
             let mut ledger = Ledger::empty(id);
             ledger.intend([name("net")], world.now());
-            kept.put_ledger(ledger);
-            if moves_operation {
+            fake.put_ledger(ledger);
+            if changes_operation {
                 let mut operation = world.catalog.operations_of(id)[0].operation.record.clone();
                 operation.begin(crate::operation::StepKind::Create, world.now());
                 world.put_operation(operation);
             }
         });
-        let forgotten = counter.clusters.forget(&ada(&counter), counter.id, None).await.unwrap();
-        assert_eq!(forgotten.remaining.len(), 1, "{has_ledger} {moves_operation}");
-        let orphan = counter.world.catalog.orphan(counter.id).unwrap();
+        let forgotten = fixture.clusters.forget(&ada(&fixture), fixture.id, None).await.unwrap();
+        assert_eq!(forgotten.remaining.len(), 1, "{has_ledger} {changes_operation}");
+        let orphan = fixture.world.catalog.orphan(fixture.id).unwrap();
         assert_eq!(orphan.orphan.record.resources, forgotten.remaining);
     }
 }
 
 #[tokio::test]
-async fn neither_a_provider_nor_its_engine_is_needed() {
-    let mut counter = Counter::with(Updating);
-    counter.kept.put_ledger(ledger(&counter));
-    counter.clusters.engines = EngineRegistry::default();
-    counter.world.deleted(RecordId::Provisioner(counter.world.making));
-    let forgotten = counter.clusters.forget(&ada(&counter), counter.id, None).await.unwrap();
+async fn forgetting_needs_no_provisioner_and_no_engine() {
+    let mut fixture = Fixture::with(Updating);
+    fixture.fake.put_ledger(ledger(&fixture));
+    fixture.clusters.engines = EngineRegistry::default();
+    fixture.world.deleted(RecordId::Provisioner(fixture.world.making));
+    let forgotten = fixture.clusters.forget(&ada(&fixture), fixture.id, None).await.unwrap();
     assert_eq!(forgotten.remaining.len(), 3);
 }

@@ -1,4 +1,4 @@
-//! What people do to clusters: who may, in which state, and what exactly is stored.
+//! Requests of users on clusters: permissions, states, and what exactly is stored.
 
 mod conflicts;
 mod forgetting;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{
     doubles::{ATTACHING, engine},
-    kept::{Commit, Kept, commits},
+    kept::{Commit, FakeStore, commits},
     provider::{Provider, able, policy},
     world::{World, caller, cluster},
 };
@@ -27,7 +27,7 @@ use crate::{
     user::User,
 };
 
-/// The states a cluster is found in.
+/// The states of a cluster in these tests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
     Attached,
@@ -46,16 +46,16 @@ fn failure() -> Reason {
     Reason::new(ReasonCode::ProvisioningFailed, "it broke", Responsible::Provider, "retry")
 }
 
-/// Somebody at the counter, with one cluster of ann's.
-struct Counter {
+/// The use cases with one cluster of ann.
+struct Fixture {
     world: Arc<World>,
-    kept: Kept,
+    fake: FakeStore,
     clusters: Clusters,
     id: ClusterId,
 }
 
-impl Counter {
-    /// In that state, with the operation that led there; asked for by ada.
+impl Fixture {
+    /// A cluster in `state`, with the operation that led there, requested by ada.
     fn with(state: State) -> Self {
         let (lifecycle, kind, status) = match state {
             Attached => return Self::of(None),
@@ -68,14 +68,14 @@ impl Counter {
         Self::after(lifecycle, kind, status)
     }
 
-    /// After an operation that has that status.
+    /// A cluster after an operation with `status`.
     fn after(lifecycle: Lifecycle, kind: OperationKind, status: OperationStatus) -> Self {
-        let counter = Self::of(Some(lifecycle));
-        counter.put_operation(kind, status);
-        counter
+        let fixture = Self::of(Some(lifecycle));
+        fixture.put_operation(kind, status);
+        fixture
     }
 
-    /// A cluster that an engine makes, in that state, or else one that was attached.
+    /// A provisioned cluster in `lifecycle`, or an attached one for `None`.
     fn of(lifecycle: Option<Lifecycle>) -> Self {
         let world = Arc::new(World::new());
         let id = match lifecycle {
@@ -86,13 +86,13 @@ impl Counter {
                 made.id
             }
         };
-        let kept = Kept::new(&world);
-        let mut clusters = world.clusters_with(kept.store(), kept.freshness());
+        let fake = FakeStore::new(&world);
+        let mut clusters = world.clusters_with(fake.store(), fake.freshness());
         clusters.engines = engines(able());
-        Self { world, kept, clusters, id }
+        Self { world, fake, clusters, id }
     }
 
-    /// Puts an operation in place as the cluster's newest.
+    /// Stores an operation as the cluster's newest one.
     fn put_operation(&self, kind: OperationKind, status: OperationStatus) -> OperationId {
         let (ada, now) = (self.world.people.ada.id, self.world.now());
         let mut operation = Operation::requested(self.id, kind, ada, now, now + self.clusters.timeout);
@@ -126,21 +126,21 @@ impl Counter {
     }
 
     fn commits(&self) -> Vec<Commit> {
-        commits(self.kept.story.take())
+        commits(self.fake.events.take())
     }
 
-    /// The only transaction. Nothing that people ask for depends on who leads.
+    /// The only transaction. Requests of users do not depend on leadership.
     #[track_caller]
     fn commit(&self) -> Commit {
         let mut commits = self.commits();
-        assert_eq!(commits.len(), 1, "as many transactions as one");
+        assert_eq!(commits.len(), 1, "exactly one transaction");
         let commit = commits.remove(0);
         assert_eq!(commit.work.term, None);
         commit
     }
 
-    /// What the timeline says when `by` has asked for something.
-    fn told(&self, by: &User, operation: Option<OperationId>, message: &str) -> TimelineEvent {
+    /// The timeline event of a request by `by`.
+    fn timeline_event(&self, by: &User, operation: Option<OperationId>, message: &str) -> TimelineEvent {
         TimelineEvent {
             cluster: self.id,
             at: self.world.now(),
@@ -153,18 +153,18 @@ impl Counter {
     }
 }
 
-/// An operation that something else that was asked for has stopped, and what the timeline says of that.
-fn stopped(operation: &Operation, why: &str, by: &User, counter: &Counter) -> (Operation, TimelineEvent) {
-    let (now, reason) = (counter.world.now(), Reason::new(ReasonCode::Superseded, why, Responsible::Requester, ""));
+/// An operation that was cancelled by another request, and its timeline event.
+fn stopped(operation: &Operation, why: &str, by: &User, fixture: &Fixture) -> (Operation, TimelineEvent) {
+    let (now, reason) = (fixture.world.now(), Reason::new(ReasonCode::Superseded, why, Responsible::Requester, ""));
     let mut operation = operation.clone();
     operation.end(OperationStatus::Cancelled, Some(reason.clone()), now);
     let message = format!("cancelled: {}", operation.kind.infinitive());
-    let told = counter.told(by, Some(operation.id), &message);
-    (operation, TimelineEvent { kind: EventKind::Ended, reason: Some(reason), ..told })
+    let event = fixture.timeline_event(by, Some(operation.id), &message);
+    (operation, TimelineEvent { kind: EventKind::Ended, reason: Some(reason), ..event })
 }
 
 fn engines(descriptor: EngineDescriptor) -> EngineRegistry {
-    let provider = Provider::new(&super::kept::Story::default());
+    let provider = Provider::new(&super::kept::EventLog::default());
     provider.descriptor.set(descriptor);
     EngineRegistry::default().with(Arc::new(engine(ATTACHING, Ok(())))).with(Arc::new(provider.engine()))
 }

@@ -1,4 +1,4 @@
-//! Every verb in every state by everybody.
+//! Every verb in every state by every user.
 
 use super::*;
 use crate::{
@@ -18,29 +18,29 @@ enum Verb {
 
 const VERBS: [Verb; 6] = [Verb::Resize, Verb::SetNetworkPolicy, Verb::Delete, Verb::Retry, Verb::Cancel, Verb::Forget];
 
-async fn ask(counter: &Counter, by: &User, verb: Verb) -> u16 {
-    let (clusters, me, id) = (&counter.clusters, caller(by), counter.id);
+async fn ask(fixture: &Fixture, by: &User, verb: Verb) -> u16 {
+    let (clusters, me, id) = (&fixture.clusters, caller(by), fixture.id);
     match verb {
         Verb::Resize => status(&clusters.resize(&me, id, 5, None).await),
         Verb::SetNetworkPolicy => status(&clusters.set_network_policy(&me, id, policy(true), None).await),
         Verb::Delete => status(&clusters.delete(&me, id, None).await),
         Verb::Retry => status(&clusters.retry(&me, id).await),
         Verb::Cancel => {
-            let newest = counter.cluster().operation.unwrap_or_else(OperationId::random);
+            let newest = fixture.cluster().operation.unwrap_or_else(OperationId::random);
             status(&clusters.cancel(&me, newest).await)
         }
         Verb::Forget => status(&clusters.forget(&me, id, None).await),
     }
 }
 
-/// The lifecycle, or `None` where the cluster is not there any more.
-fn lifecycle(counter: &Counter) -> Option<Lifecycle> {
-    counter.world.catalog.cluster(counter.id).map(|view| view.cluster.record.lifecycle.clone())
+/// The lifecycle, or `None` once the cluster is removed.
+fn lifecycle(fixture: &Fixture) -> Option<Lifecycle> {
+    fixture.world.catalog.cluster(fixture.id).map(|view| view.cluster.record.lifecycle.clone())
 }
 
 #[tokio::test]
-async fn every_verb_in_every_state_by_whoever_may() {
-    // In the order of `STATES`; what the engine cannot do is 501.
+async fn permitted_verbs_match_the_table() {
+    // In the order of `STATES`; 501: the engine cannot do it.
     let rows = [
         (Verb::Resize, [501, 409, 200, 409, 409, 409]),
         (Verb::SetNetworkPolicy, [501, 409, 200, 409, 409, 409]),
@@ -58,56 +58,56 @@ async fn every_verb_in_every_state_by_whoever_may() {
                 admins.into_iter().chain(owner)
             };
             for by in people(&World::new()).map(|user| user.username) {
-                let counter = Counter::with(state);
-                let user = people(&counter.world).find(|user| user.username == by).unwrap();
-                let before = lifecycle(&counter);
+                let fixture = Fixture::with(state);
+                let user = people(&fixture.world).find(|user| user.username == by).unwrap();
+                let before = lifecycle(&fixture);
                 let what = format!("{by}: {verb:?} {state:?}");
-                assert_eq!(ask(&counter, &user, verb).await, expected, "{what}");
+                assert_eq!(ask(&fixture, &user, verb).await, expected, "{what}");
                 let after = match verb {
                     _ if expected != 200 => before,
                     Verb::Resize | Verb::SetNetworkPolicy => Some(Lifecycle::Updating),
                     Verb::Delete if state == Attached => None,
                     Verb::Delete => Some(Lifecycle::Destroying),
                     Verb::Retry => Some(Lifecycle::Deploying),
-                    // Stopping is the reconciler's.
+                    // The reconciler carries out the cancel.
                     Verb::Cancel => before,
                     Verb::Forget => None,
                 };
-                assert_eq!(lifecycle(&counter), after, "{what}");
+                assert_eq!(lifecycle(&fixture), after, "{what}");
                 let writes = expected == 200 && (verb, state) != (Verb::Delete, Destroying);
-                assert_eq!(counter.commits().len(), usize::from(writes), "{what}");
+                assert_eq!(fixture.commits().len(), usize::from(writes), "{what}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn who_may_not_is_told_so_and_who_may_not_see_is_told_nothing() {
+async fn forbidden_verbs_answer_403_and_invisible_clusters_404() {
     for verb in VERBS {
         for state in STATES {
-            let counter = Counter::with(state);
-            let p = &counter.world.people;
-            let ends = matches!(state, Deploying | Updating | Destroying);
-            let looks_on = match verb {
+            let fixture = Fixture::with(state);
+            let p = &fixture.world.people;
+            let is_running = matches!(state, Deploying | Updating | Destroying);
+            let visible = match verb {
                 Verb::Cancel if state == Attached => 404,
-                // What has ended cannot be stopped by anybody.
-                Verb::Cancel if !ends => 409,
+                // An ended operation cannot be cancelled by anybody.
+                Verb::Cancel if !is_running => 409,
                 _ => 403,
             };
-            let mut rows = vec![(&p.bob, looks_on), (&p.eve, 404), (&p.mal, 404)];
+            let mut rows = vec![(&p.bob, visible), (&p.eve, 404), (&p.mal, 404)];
             if verb == Verb::Forget {
                 rows.push((&p.ann, 403));
             }
             for (user, expected) in rows {
-                assert_eq!(ask(&counter, user, verb).await, expected, "{}: {verb:?} {state:?}", user.username);
+                assert_eq!(ask(&fixture, user, verb).await, expected, "{}: {verb:?} {state:?}", user.username);
             }
-            assert_eq!(counter.commits().len(), 0, "{verb:?} {state:?}");
+            assert_eq!(fixture.commits().len(), 0, "{verb:?} {state:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn the_policy_of_the_organization_decides() {
+async fn the_organization_policy_decides() {
     let rows = [
         (Action::ClusterUpdate, vec![Verb::Resize, Verb::SetNetworkPolicy, Verb::Retry, Verb::Cancel]),
         (Action::ClusterDelete, vec![Verb::Delete]),
@@ -120,26 +120,26 @@ async fn the_policy_of_the_organization_decides() {
                 Verb::Cancel => Updating,
                 Verb::Resize | Verb::SetNetworkPolicy | Verb::Delete | Verb::Forget => Ready,
             };
-            let counter = Counter::with(state);
-            counter.world.policy(&[(action, Rule::All)]);
+            let fixture = Fixture::with(state);
+            fixture.world.policy(&[(action, Rule::All)]);
             let expected = if verbs.contains(&verb) { 200 } else { 403 };
-            assert_eq!(ask(&counter, &counter.world.people.bob, verb).await, expected, "{verb:?} under {action}");
+            assert_eq!(ask(&fixture, &fixture.world.people.bob, verb).await, expected, "{verb:?} under {action}");
         }
     }
 }
 
 #[tokio::test]
-async fn trying_again_to_destroy_is_changing_unless_somebody_had_thought_better_of_it() {
+async fn retrying_a_cancelled_destroy_also_needs_permission_to_delete() {
     use OperationStatus::{Cancelled, Failed};
     let failed = || Lifecycle::Failed { reason: failure() };
     let update: &[Action] = &[Action::ClusterUpdate];
     let delete: &[Action] = &[Action::ClusterDelete];
     let both: &[Action] = &[Action::ClusterUpdate, Action::ClusterDelete];
     let rows = [
-        // Whoever was allowed to has asked for it, and it stands.
+        // The destroy was requested with permission and is still valid.
         (failed(), Failed, update, 200),
         (failed(), Failed, delete, 403),
-        // Whoever may change a cluster may not thereby destroy it.
+        // Permission to update is not permission to destroy.
         (failed(), Cancelled, update, 403),
         (Lifecycle::Ready, Cancelled, update, 403),
         (Lifecycle::Ready, Cancelled, delete, 403),
@@ -147,30 +147,30 @@ async fn trying_again_to_destroy_is_changing_unless_somebody_had_thought_better_
         (Lifecycle::Ready, Cancelled, both, 200),
     ];
     for (lifecycle, status, allowed, expected) in rows {
-        let counter = Counter::after(lifecycle, OperationKind::Destroy, status);
+        let fixture = Fixture::after(lifecycle, OperationKind::Destroy, status);
         let rules: Vec<_> = allowed.iter().map(|action| (*action, Rule::All)).collect();
-        counter.world.policy(&rules);
+        fixture.world.policy(&rules);
         let what = format!("{status:?} with {allowed:?}");
-        assert_eq!(ask(&counter, &counter.world.people.bob, Verb::Retry).await, expected, "{what}");
+        assert_eq!(ask(&fixture, &fixture.world.people.bob, Verb::Retry).await, expected, "{what}");
         if expected == 200 {
-            assert_eq!(counter.cluster().lifecycle, Lifecycle::Destroying, "{what}");
+            assert_eq!(fixture.cluster().lifecycle, Lifecycle::Destroying, "{what}");
         }
     }
 }
 
 #[tokio::test]
-async fn what_the_engine_cannot_do_is_said_with_its_name() {
+async fn an_unsupported_request_names_the_engine() {
     let capabilities = Capabilities { deploy: true, ..Capabilities::default() };
     for verb in [Verb::Resize, Verb::SetNetworkPolicy] {
-        let mut counter = Counter::with(Ready);
-        counter.clusters.engines = engines(EngineDescriptor { capabilities, ..able() });
-        let (me, id) = (counter.ann(), counter.id);
+        let mut fixture = Fixture::with(Ready);
+        fixture.clusters.engines = engines(EngineDescriptor { capabilities, ..able() });
+        let (me, id) = (fixture.ann(), fixture.id);
         let error = match verb {
-            Verb::Resize => counter.clusters.resize(&me, id, 5, None).await.unwrap_err(),
-            _ => counter.clusters.set_network_policy(&me, id, policy(true), None).await.unwrap_err(),
+            Verb::Resize => fixture.clusters.resize(&me, id, 5, None).await.unwrap_err(),
+            _ => fixture.clusters.set_network_policy(&me, id, policy(true), None).await.unwrap_err(),
         };
         let ServiceError::Unsupported(message) = error else { panic!("{error:?}") };
-        assert!(message.starts_with("Engine of the Tests cannot "), "{message}");
+        assert!(message.starts_with("Test Engine cannot "), "{message}");
     }
 }
 
@@ -185,8 +185,8 @@ async fn without_its_engine_a_cluster_can_be_destroyed_cancelled_and_forgotten()
         (Verb::Forget, Updating, 200),
     ];
     for (verb, state, expected) in rows {
-        let mut counter = Counter::with(state);
-        counter.clusters.engines = EngineRegistry::default();
-        assert_eq!(ask(&counter, &counter.world.people.ada, verb).await, expected, "{verb:?}");
+        let mut fixture = Fixture::with(state);
+        fixture.clusters.engines = EngineRegistry::default();
+        assert_eq!(ask(&fixture, &fixture.world.people.ada, verb).await, expected, "{verb:?}");
     }
 }
