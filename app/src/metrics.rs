@@ -1,4 +1,4 @@
-//! What Prometheus is told. Names of 2018 that dashboards use stay; new ones follow today's naming with the prefix `kqueen_`.
+//! Metrics for Prometheus. Names from 2018 that dashboards use are kept; new ones follow current conventions, with the prefix `kqueen_`.
 
 use std::{
     sync::{
@@ -18,30 +18,30 @@ use prometheus::{
 
 use crate::worker::reconcile::ReconcilerMetrics;
 
-/// What Prometheus is told.
+/// The metrics that Prometheus scrapes.
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     latency: HistogramVec,
-    turns: Vec<(IntCounter, Counted)>,
+    counters: Vec<(IntCounter, ReadCounter)>,
     gauges: Gauges,
     catalog: Arc<Catalog>,
     reconciler: Arc<ReconcilerMetrics>,
     store: Arc<Meters>,
-    /// Held while figures are read and written down: of two who ask at once each would add what has come together since.
+    /// Locked during a scrape: two concurrent scrapes would both add the same increase to a counter.
     scraping: Mutex<()>,
 }
 
-/// The figures of one route, kept from when they were first looked up: every request needs them.
+/// The metrics of one route, cached after the first lookup because every request needs them.
 #[derive(Debug)]
 pub struct RouteMetrics {
-    /// What the route is called: its template, never a path as it was sent.
+    /// The name of the route: its template, never the path of a request.
     pub endpoint: String,
     methods: [OfMethod; METHODS.len() + 1],
 }
 
 impl RouteMetrics {
-    /// Those of the route with that name.
+    /// The metrics of the route named `endpoint`.
     #[must_use]
     pub fn of(endpoint: &str) -> Self {
         Self { endpoint: endpoint.to_owned(), methods: Default::default() }
@@ -51,18 +51,18 @@ impl RouteMetrics {
 #[derive(Debug, Default)]
 struct OfMethod {
     latency: OnceLock<Histogram>,
-    /// Answers with 200, which most are.
-    well: OnceLock<IntCounter>,
+    /// Responses with status 200, which are the most frequent.
+    ok: OnceLock<IntCounter>,
 }
 
-/// The methods that are told apart.
+/// The methods with their own label; all others are counted as `other`.
 const METHODS: [Method; 7] =
     [Method::GET, Method::POST, Method::PATCH, Method::DELETE, Method::PUT, Method::HEAD, Method::OPTIONS];
 
 /// Reads one counter of the reconciler.
-type Counted = fn(&ReconcilerMetrics) -> &AtomicU64;
+type ReadCounter = fn(&ReconcilerMetrics) -> &AtomicU64;
 
-/// Figures that are read when they are asked for.
+/// Gauges that are updated at each scrape.
 struct Gauges {
     users_by_namespace: IntGaugeVec,
     users_by_role: IntGaugeVec,
@@ -77,22 +77,22 @@ struct Gauges {
     store: StoreMetrics,
 }
 
-/// Figures of the store.
+/// Metrics of the store.
 struct StoreMetrics {
-    /// Each as it stands.
-    gauges: Vec<(Gauge, Figure)>,
-    /// What has come together since the start.
-    totals: Vec<(Counter, Figure)>,
+    /// Current values.
+    gauges: Vec<(Gauge, ReadValue)>,
+    /// Totals since the start.
+    totals: Vec<(Counter, ReadValue)>,
 }
 
-/// Reads one figure of the store.
-type Figure = fn(&Meters) -> f64;
+/// Reads one value of the store.
+type ReadValue = fn(&Meters) -> f64;
 
 impl Metrics {
-    /// Metrics over these parts.
+    /// Registers all metrics.
     ///
     /// # Errors
-    /// Two metrics have one name.
+    /// Two metrics have the same name.
     pub fn new(
         catalog: Arc<Catalog>,
         reconciler: Arc<ReconcilerMetrics>,
@@ -124,31 +124,31 @@ impl Metrics {
             provisioners: vec("kqueen_provisioners", "Provisioners, by phase and engine.", &["phase", "engine"])?,
             orphans: IntGauge::new("kqueen_orphans", "Orphans on the list, those included that may stay.")?,
             leads: IntGauge::new("kqueen_reconciler_leads", "Whether this replica reconciles: 1 or 0.")?,
-            waiting: IntGauge::new("kqueen_reconciler_queue_length", "Clusters that are due or have their turn.")?,
+            waiting: IntGauge::new("kqueen_reconciler_queue_length", "Clusters that are due or being reconciled.")?,
             lateness: Gauge::new(
                 "kqueen_reconciler_lateness_seconds",
-                "How late the latest turn began of those that began in the last round.",
+                "The largest delay of the reconciles that started in the last iteration.",
             )?,
             store: StoreMetrics::new()?,
         };
-        let counters: [(&str, &str, Counted); 3] = [
-            ("kqueen_reconciler_turns_total", "Turns that clusters had since the start.", |f| &f.turns),
-            ("kqueen_reconciler_failures_total", "Turns whose outcome could not be stored.", |f| &f.failures),
-            ("kqueen_reconciler_silences_total", "Turns in which a provider or cluster did not answer.", |f| {
-                &f.silences
+        let definitions: [(&str, &str, ReadCounter); 3] = [
+            ("kqueen_reconciler_turns_total", "Reconciles since the start.", |f| &f.reconciles),
+            ("kqueen_reconciler_failures_total", "Reconciles whose outcome could not be stored.", |f| &f.failures),
+            ("kqueen_reconciler_silences_total", "Reconciles in which a provider or cluster did not answer.", |f| {
+                &f.unanswered
             }),
         ];
-        let mut turns = Vec::new();
-        for (name, help, counted) in counters {
+        let mut counters = Vec::new();
+        for (name, help, read_counter) in definitions {
             let counter = IntCounter::new(name, help)?;
             registry.register(Box::new(counter.clone()))?;
-            turns.push((counter, counted));
+            counters.push((counter, read_counter));
         }
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(latency.clone()))?;
         gauges.register(&registry)?;
         let scraping = Mutex::default();
-        Ok(Self { registry, requests, latency, turns, gauges, catalog, reconciler, store, scraping })
+        Ok(Self { registry, requests, latency, counters, gauges, catalog, reconciler, store, scraping })
     }
 
     /// Counts a request for a route.
@@ -158,22 +158,22 @@ impl Metrics {
         let method = number.map_or("other", |number| METHODS[number].as_str());
         let count = |status: &str| self.requests.with_label_values(&[method, endpoint, status]);
         match status {
-            StatusCode::OK => of_method.well.get_or_init(|| count("200")).inc(),
+            StatusCode::OK => of_method.ok.get_or_init(|| count("200")).inc(),
             status => count(status.as_str()).inc(),
         }
         let latency = of_method.latency.get_or_init(|| self.latency.with_label_values(&[method, endpoint]));
         latency.observe(took.as_secs_f64());
     }
 
-    /// Everything, in Prometheus' text format.
+    /// All metrics in the Prometheus text format.
     ///
     /// # Errors
-    /// The library's.
+    /// The metrics cannot be encoded.
     pub fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
         let _scraping = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
         self.gauges.read(&self.catalog, &self.reconciler, &self.store);
-        for (counter, counted) in &self.turns {
-            let now = counted(&self.reconciler).load(Ordering::Relaxed);
+        for (counter, read_counter) in &self.counters {
+            let now = read_counter(&self.reconciler).load(Ordering::Relaxed);
             counter.inc_by(now.saturating_sub(counter.get()));
         }
         let mut text = Vec::with_capacity(16 * 1024);
@@ -228,35 +228,37 @@ impl Gauges {
 
 impl StoreMetrics {
     fn new() -> Result<Self, prometheus::Error> {
-        let gauges: [(&str, &str, Figure); 2] = [
-            ("kqueen_store_writes_in_hand", "Writes that were sent and not yet answered.", |m| read(&m.in_hand)),
+        let gauges: [(&str, &str, ReadValue); 2] = [
+            ("kqueen_store_writes_in_hand", "Writes in flight.", |m| read(&m.in_hand)),
             ("kqueen_store_revision", "The newest revision the read model shows.", |m| read(&m.fed_revision)),
         ];
-        let totals: [(&str, &str, Figure); 7] = [
+        let totals: [(&str, &str, ReadValue); 7] = [
             ("kqueen_store_writes_total", "Writes committed since the start.", |m| read(&m.commits)),
-            ("kqueen_store_write_refusals_total", "Writes refused since the start: a condition did not hold.", |m| {
-                read(&m.refusals)
-            }),
+            (
+                "kqueen_store_write_refusals_total",
+                "Writes rejected since the start because a condition did not hold.",
+                |m| read(&m.refusals),
+            ),
             ("kqueen_store_write_failures_total", "Writes that failed since the start.", |m| read(&m.failures)),
-            ("kqueen_store_write_seconds_total", "Time that writes took since the start, in all.", |m| {
+            ("kqueen_store_write_seconds_total", "Total time of writes since the start.", |m| {
                 read(&m.commit_micros) / 1e6
             }),
             (
                 "kqueen_store_freshness_reads_total",
-                "Reads of the store since the start to know its newest revision; none on sled.",
+                "Reads of the store's newest revision since the start; none on sled.",
                 |m| read(&m.freshness_reads),
             ),
             (
                 "kqueen_store_secret_reads_total",
-                "Secrets of clusters and provisioners read from the store since the start: not, or no longer good, in memory.",
+                "Secrets of clusters and provisioners read from the store since the start because they were not in memory or out of date.",
                 |m| read(&m.secret_reads),
             ),
-            ("kqueen_store_fills_total", "Times the read model was filled from the store, the start included.", |m| {
+            ("kqueen_store_fills_total", "Times the read model was filled from the store, including the start.", |m| {
                 read(&m.fills)
             }),
         ];
-        let gauge = |(name, help, figure)| Ok((Gauge::new::<&str, &str>(name, help)?, figure));
-        let total = |(name, help, figure)| Ok((Counter::new::<&str, &str>(name, help)?, figure));
+        let gauge = |(name, help, read_value)| Ok((Gauge::new::<&str, &str>(name, help)?, read_value));
+        let total = |(name, help, read_value)| Ok((Counter::new::<&str, &str>(name, help)?, read_value));
         Ok(Self {
             gauges: gauges.into_iter().map(gauge).collect::<Result<_, prometheus::Error>>()?,
             totals: totals.into_iter().map(total).collect::<Result<_, prometheus::Error>>()?,
@@ -269,16 +271,16 @@ impl StoreMetrics {
     }
 
     fn read(&self, store: &Meters) {
-        for (gauge, figure) in &self.gauges {
-            gauge.set(figure(store));
+        for (gauge, read_value) in &self.gauges {
+            gauge.set(read_value(store));
         }
-        for (total, figure) in &self.totals {
-            total.inc_by((figure(store) - total.get()).max(0.0));
+        for (total, read_value) in &self.totals {
+            total.inc_by((read_value(store) - total.get()).max(0.0));
         }
     }
 }
 
-/// A counter as Prometheus takes it; beyond 2^53 it is rounded.
+/// A counter as a floating-point number; rounded beyond 2^53.
 fn read(counter: &AtomicU64) -> f64 {
     counter.load(Ordering::Relaxed) as f64
 }

@@ -1,4 +1,4 @@
-//! Slow chores in the store: what was kept for a while is forgotten.
+//! Periodic cleanup of the store: removes expired idempotency keys and tombstones.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,35 +7,35 @@ use kqueen_adapters::storage::Stores;
 use kqueen_domain::port::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
-/// How often.
-const ROUND: Duration = Duration::from_secs(600);
+/// How often the cleanup runs.
+const INTERVAL: Duration = Duration::from_secs(600);
 /// How long an idempotency key is kept.
 const KEYS_KEPT: TimeDelta = TimeDelta::days(1);
-/// How long the story of a cluster that has left is kept.
+/// How long the history of a deleted cluster is kept.
 const TOMBSTONES_KEPT: TimeDelta = TimeDelta::days(30);
 
-/// Does the chores.
+/// Removes expired data from the store.
 pub struct Maintenance {
-    /// Where things are kept.
+    /// Storage.
     pub stores: Arc<Stores>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Maintenance {
-    /// Works until `stop`.
+    /// Runs until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(ROUND) => {}
+                () = tokio::time::sleep(INTERVAL) => {}
             }
             let now = self.clock.now();
             if let Err(error) = self.stores.forget_claims(now - KEYS_KEPT).await {
                 tracing::warn!(%error, "old idempotency keys cannot be removed now");
             }
             if let Err(error) = self.stores.clusters.forget_tombstones(now - TOMBSTONES_KEPT).await {
-                tracing::warn!(%error, "what was kept of clusters that left cannot be removed now");
+                tracing::warn!(%error, "tombstones of deleted clusters cannot be removed now");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What runs in the background. On several replicas, the one that leads reconciles, checks provisioners and looks for orphans.
+//! Background work. With several replicas, only the leader reconciles, checks provisioners and looks for orphans.
 
 pub mod maintenance;
 pub mod provisioner_monitor;

@@ -1,4 +1,4 @@
-//! Checks provisioners' credentials, and looks for orphans at their providers, on the replica that leads.
+//! Checks the credentials of provisioners and looks for orphans at their providers, on the leading replica.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,50 +22,50 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How often it is seen who is due.
-const ROUND: Duration = Duration::from_secs(1);
-/// How soon a provisioner that is not well is checked again.
-const UNWELL: Duration = Duration::from_secs(20);
-/// How soon a provider is swept again where something is to be taken down.
-const TAKING_DOWN: Duration = Duration::from_secs(5);
-/// Most providers that are asked at a time.
+/// How often due jobs are started.
+const TICK: Duration = Duration::from_secs(1);
+/// How soon a provisioner that is not ready is checked again.
+const RETRY: Duration = Duration::from_secs(20);
+/// How soon a provider is swept again while orphans are being deleted there.
+const DELETING: Duration = Duration::from_secs(5);
+/// Maximum number of jobs at a time.
 const PARALLEL: usize = 64;
 
-/// Checks and sweeps in the background.
+/// Checks provisioners and sweeps providers in the background.
 pub struct ProvisionerMonitor {
-    /// Knows the provisioners.
+    /// The read model, which lists the provisioners.
     pub catalog: Arc<Catalog>,
     /// Checks credentials.
     pub checks: Arc<Checks>,
-    /// Looks for orphans.
+    /// Collects orphans.
     pub orphan_collector: Arc<OrphanCollector>,
-    /// How often a provisioner that is well is checked.
+    /// How often a provisioner that is ready is checked.
     pub check_every: Duration,
     /// How often a provider is swept.
     pub sweep_every: Duration,
 }
 
-/// What is done to a provisioner.
+/// A periodic job for a provisioner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Chore {
+enum Job {
     Check,
     Sweep,
 }
 
 impl ProvisionerMonitor {
-    /// Works until `stop`.
+    /// Runs until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
         let this = Arc::new(self);
-        // When each chore is due; `None` while it is being done.
-        let mut due: HashMap<(ProvisionerId, Chore), Option<Instant>> = HashMap::new();
-        let mut chores: JoinSet<(ProvisionerId, Chore, Duration)> = JoinSet::new();
-        let mut round = interval(ROUND);
+        // When each job is due; `None` while it runs.
+        let mut due: HashMap<(ProvisionerId, Job), Option<Instant>> = HashMap::new();
+        let mut jobs: JoinSet<(ProvisionerId, Job, Duration)> = JoinSet::new();
+        let mut ticks = interval(TICK);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = round.tick() => {}
-                Some(Ok((id, chore, pause))) = chores.join_next() => {
-                    due.insert((id, chore), Some(Instant::now() + pause));
+                _ = ticks.tick() => {}
+                Some(Ok((id, job, pause))) = jobs.join_next() => {
+                    due.insert((id, job), Some(Instant::now() + pause));
                     continue;
                 }
             }
@@ -73,61 +73,62 @@ impl ProvisionerMonitor {
                 continue;
             }
             let now = Instant::now();
-            let there: HashSet<ProvisionerId> = this.catalog.provisioner_ids().into_iter().collect();
-            due.retain(|(id, _), at| at.is_none() || there.contains(id));
-            let urgent = this.taking_down();
-            for id in there {
-                for chore in [Chore::Check, Chore::Sweep] {
-                    let at = due.entry((id, chore)).or_insert_with(|| Some(now + this.first(chore)));
+            let provisioners: HashSet<ProvisionerId> = this.catalog.provisioner_ids().into_iter().collect();
+            due.retain(|(id, _), at| at.is_none() || provisioners.contains(id));
+            let deleting = this.deleting_orphans();
+            for id in provisioners {
+                for job in [Job::Check, Job::Sweep] {
+                    let at = due.entry((id, job)).or_insert_with(|| Some(now + this.first(job)));
                     let Some(time) = *at else { continue };
                     let time =
-                        if chore == Chore::Sweep && urgent.contains(&id) { time.min(now + TAKING_DOWN) } else { time };
+                        if job == Job::Sweep && deleting.contains(&id) { time.min(now + DELETING) } else { time };
                     *at = Some(time);
-                    if time <= now && chores.len() < PARALLEL {
+                    if time <= now && jobs.len() < PARALLEL {
                         *at = None;
-                        let done = AssertUnwindSafe(this.clone().chore(id, chore)).catch_unwind();
-                        // One that panics, which is logged where it does, is due again like one that failed.
-                        chores.spawn(done.map(move |pause| (id, chore, pause.unwrap_or(UNWELL))));
+                        let done = AssertUnwindSafe(this.clone().job(id, job)).catch_unwind();
+                        // A job that panics (the panic hook logs it) is due again like one that failed.
+                        jobs.spawn(done.map(move |pause| (id, job, pause.unwrap_or(RETRY))));
                     }
                 }
             }
         }
-        chores.abort_all();
-        while chores.join_next().await.is_some() {}
+        jobs.abort_all();
+        while jobs.join_next().await.is_some() {}
     }
 
-    /// A provisioner was checked when it was made; its provider is swept soon after this replica has begun to lead.
-    fn first(&self, chore: Chore) -> Duration {
-        match chore {
-            Chore::Check => UNWELL.min(self.check_every),
-            Chore::Sweep => Duration::from_secs(10).min(self.sweep_every),
+    /// How soon a job runs for the first time. A provisioner was checked when it was created; its provider is swept soon after this
+    /// replica has become the leader.
+    fn first(&self, job: Job) -> Duration {
+        match job {
+            Job::Check => RETRY.min(self.check_every),
+            Job::Sweep => Duration::from_secs(10).min(self.sweep_every),
         }
     }
 
-    /// Provisioners whose providers hold orphans that are to go.
-    fn taking_down(&self) -> HashSet<ProvisionerId> {
+    /// Provisioners whose providers have orphans that are being deleted.
+    fn deleting_orphans(&self) -> HashSet<ProvisionerId> {
         let orphans = self.catalog.orphans(Scope::All);
-        let leaving = orphans.iter().map(|view| &view.orphan.record);
-        leaving
+        let records = orphans.iter().map(|view| &view.orphan.record);
+        records
             .filter(|orphan| matches!(orphan.state, OrphanState::Deleting { .. }))
             .map(|orphan| orphan.provisioner)
             .collect()
     }
 
-    /// Does a chore; after how long it is due again.
-    async fn chore(self: Arc<Self>, id: ProvisionerId, chore: Chore) -> Duration {
-        let result = match chore {
-            Chore::Check => self.checks.check(id).await.map(|phase| match phase {
-                Some(ProvisionerPhase::Failed | ProvisionerPhase::NotReachable) => UNWELL.min(self.check_every),
+    /// Runs a job. Returns how soon it is due again.
+    async fn job(self: Arc<Self>, id: ProvisionerId, job: Job) -> Duration {
+        let result = match job {
+            Job::Check => self.checks.check(id).await.map(|phase| match phase {
+                Some(ProvisionerPhase::Failed | ProvisionerPhase::NotReachable) => RETRY.min(self.check_every),
                 Some(ProvisionerPhase::Ready) | None => self.check_every,
             }),
-            Chore::Sweep => self.orphan_collector.sweep(id).await.map(|()| self.sweep_every),
+            Job::Sweep => self.orphan_collector.sweep(id).await.map(|()| self.sweep_every),
         };
         result.unwrap_or_else(|error| {
             if !matches!(error, StoreError::NotLeader) {
-                tracing::warn!(provisioner.id = %id, %error, ?chore, "what was found cannot be stored");
+                tracing::warn!(provisioner.id = %id, %error, ?job, "the result of a check or sweep cannot be stored");
             }
-            UNWELL
+            RETRY
         })
     }
 }

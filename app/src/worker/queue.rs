@@ -1,8 +1,9 @@
-//! Whose turn it is. Clusters wait for their time; when it has come they wait in the lane of their provider, of which a few are served
-//! at once; lanes are served in turn. A pure structure: it knows the time only as an argument and starts nothing itself.
+//! The queue of clusters to reconcile. A cluster waits until it is due, then in the lane of its provider. Each lane runs a limited
+//! number of reconciles at once, and lanes are served round-robin. The queue is a plain data structure: the time is passed in, and it
+//! starts nothing itself.
 //!
-//! So that nobody's slowness is everybody's: lanes are bounded, and a turn that takes long stops counting among the quick ones, whose
-//! number is bounded, and counts among the slow ones from then on.
+//! A slow provider must not hold up the others. Lanes are bounded, and a reconcile that takes long no longer counts against the limit
+//! of quick ones but against the limit of slow ones.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
@@ -15,7 +16,7 @@ use kqueen_domain::{
 };
 use tokio::time::Instant;
 
-/// Who is served together: the clusters of one provider, or one cluster that was attached and is its own.
+/// Clusters that share a concurrency limit: those of one provider, or a single attached cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// The provider behind a provisioner.
@@ -24,14 +25,14 @@ pub enum Lane {
     Attached(ClusterId),
 }
 
-/// How many at once.
+/// How many reconciles may run at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Of one lane.
+    /// In one lane.
     pub lane: usize,
-    /// Altogether, of those that are quick.
+    /// In total, among the quick ones.
     pub quick: usize,
-    /// Altogether, of those that have turned out to be slow.
+    /// In total, among those that have turned out to be slow.
     pub slow: usize,
 }
 
@@ -45,33 +46,33 @@ struct LaneState {
 struct Running {
     lane: Lane,
     slow: bool,
-    /// Something that is not the turn's own doing may have changed at that revision.
-    noticed: Vec<Revision>,
-    /// Somebody asked for another turn meanwhile.
-    again: bool,
+    /// Revisions of changes since it started. Some may be its own writes.
+    changes: Vec<Revision>,
+    /// Another reconcile was requested meanwhile.
+    requested_again: bool,
 }
 
-/// Whose turn it is.
+/// The queue of clusters to reconcile.
 #[derive(Debug)]
 pub struct Queue {
     limits: Limits,
-    /// Clusters that wait for their time.
+    /// Clusters that are not due yet, by time.
     due: BTreeSet<(Instant, ClusterId)>,
     at: HashMap<ClusterId, Instant>,
     lanes: HashMap<Lane, LaneState>,
     /// Clusters that wait in a lane.
     in_lane: HashSet<ClusterId>,
-    /// Lanes that have somebody waiting and may serve one more, in turn.
+    /// Lanes with waiting clusters and a free place, in the order in which they are served.
     ready: VecDeque<Lane>,
     running: HashMap<ClusterId, Running>,
-    /// When each cluster's last turn began.
-    begun: HashMap<ClusterId, Instant>,
+    /// When each cluster's last reconcile started.
+    started: HashMap<ClusterId, Instant>,
     slow: usize,
-    late: Duration,
+    lateness: Duration,
 }
 
 impl Queue {
-    /// Nobody waits.
+    /// An empty queue.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -82,16 +83,16 @@ impl Queue {
             in_lane: HashSet::new(),
             ready: VecDeque::new(),
             running: HashMap::new(),
-            begun: HashMap::new(),
+            started: HashMap::new(),
             slow: 0,
-            late: Duration::ZERO,
+            lateness: Duration::ZERO,
         }
     }
 
-    /// A cluster is due then, or earlier if it was due earlier.
+    /// Schedules a cluster at `at`, or leaves it where it is due earlier already.
     pub fn schedule(&mut self, cluster: ClusterId, at: Instant) {
         if let Some(running) = self.running.get_mut(&cluster) {
-            running.again = true;
+            running.requested_again = true;
             return;
         }
         if self.in_lane.contains(&cluster) {
@@ -109,43 +110,43 @@ impl Queue {
         }
     }
 
-    /// Somebody wants to know how a cluster is: it is due now, unless its turn runs or waits to begin already, or the last one began
-    /// less than `apart` ago. Whether that made it due.
+    /// Requests a reconcile now, unless one is running or about to start, or the last one started less than `apart` ago. Returns whether
+    /// the cluster became due.
     ///
-    /// What a turn found is shown to lists only when it was written, some seconds later, so the age they show does not tell.
-    pub fn wanted(&mut self, cluster: ClusterId, now: Instant, apart: Duration) -> bool {
+    /// The age of an observed status does not show whether it is fresh: unchanged ages are written with a delay of a few seconds.
+    pub fn request(&mut self, cluster: ClusterId, now: Instant, apart: Duration) -> bool {
         let is_fresh = self.running.contains_key(&cluster)
             || self.in_lane.contains(&cluster)
             || self.at.get(&cluster).is_some_and(|due| *due <= now)
-            || self.begun.get(&cluster).is_some_and(|begun| now.saturating_duration_since(*begun) < apart);
+            || self.started.get(&cluster).is_some_and(|started| now.saturating_duration_since(*started) < apart);
         if !is_fresh {
             self.schedule(cluster, now);
         }
         !is_fresh
     }
 
-    /// Something about a cluster was changed at that revision. If its turn is running, only the turn can tell whether that was itself.
-    pub fn notice(&mut self, cluster: ClusterId, revision: Revision, now: Instant) {
+    /// A cluster was changed at `revision`. If a reconcile is running, [`Queue::done`] decides whether the change was its own write.
+    pub fn changed(&mut self, cluster: ClusterId, revision: Revision, now: Instant) {
         match self.running.get_mut(&cluster) {
-            Some(running) => running.noticed.push(revision),
+            Some(running) => running.changes.push(revision),
             None => self.schedule(cluster, now),
         }
     }
 
-    /// A cluster is gone.
+    /// Removes a deleted cluster.
     pub fn forget(&mut self, cluster: ClusterId) {
-        self.begun.remove(&cluster);
+        self.started.remove(&cluster);
         if let Some(at) = self.at.remove(&cluster) {
             self.due.remove(&(at, cluster));
         }
     }
 
-    /// Nobody waits any more; turns that run end by themselves.
+    /// Removes all waiting clusters; running reconciles end by themselves.
     pub fn clear(&mut self) {
         self.due.clear();
         self.at.clear();
         self.in_lane.clear();
-        self.begun.clear();
+        self.started.clear();
         self.ready.clear();
         self.lanes.retain(|_, lane| {
             lane.waiting.clear();
@@ -153,7 +154,7 @@ impl Queue {
         });
     }
 
-    /// The next cluster whose turn may begin, if there is one. `lane` tells a cluster's lane, or `None` if it is gone.
+    /// The next cluster to reconcile, if there is one. `lane` returns the lane of a cluster, or `None` if it was deleted.
     pub fn next(&mut self, now: Instant, lane: impl Fn(ClusterId) -> Option<Lane>) -> Option<ClusterId> {
         while let Some((at, cluster)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
             self.due.remove(&(at, cluster));
@@ -172,21 +173,21 @@ impl Queue {
         while let Some(lane) = self.ready.pop_front() {
             let Some(state) = self.lanes.get_mut(&lane) else { continue };
             let Some((at, cluster)) = state.waiting.pop_front() else { continue };
-            self.late = self.late.max(now.saturating_duration_since(at));
+            self.lateness = self.lateness.max(now.saturating_duration_since(at));
             state.running += 1;
             if !state.waiting.is_empty() && state.running < self.limits.lane {
                 self.ready.push_back(lane);
             }
             self.in_lane.remove(&cluster);
-            let running = Running { lane, slow: false, noticed: Vec::new(), again: false };
+            let running = Running { lane, slow: false, changes: Vec::new(), requested_again: false };
             self.running.insert(cluster, running);
-            self.begun.insert(cluster, now);
+            self.started.insert(cluster, now);
             return Some(cluster);
         }
         None
     }
 
-    /// A turn takes long: it does not keep quick ones waiting any more, as far as the number of slow ones allows.
+    /// Counts a long reconcile as slow, so that it no longer holds up quick ones, unless the limit of slow ones is reached.
     pub fn move_to_slow_lane(&mut self, cluster: ClusterId) {
         if self.slow < self.limits.slow
             && let Some(running) = self.running.get_mut(&cluster).filter(|running| !running.slow)
@@ -196,7 +197,7 @@ impl Queue {
         }
     }
 
-    /// A turn has ended; the next is due then, or at once if something has changed meanwhile that the turn did not write itself.
+    /// A reconcile has ended. The next one is due at `next`, or at once if something has changed that this one did not write itself.
     pub fn done(&mut self, cluster: ClusterId, written: Option<Revision>, next: Option<Instant>, now: Instant) {
         let Some(ended) = self.running.remove(&cluster) else { return };
         if ended.slow {
@@ -210,32 +211,32 @@ impl Queue {
                 self.ready.push_back(ended.lane);
             }
         }
-        let by_others = ended.noticed.iter().any(|revision| written.is_none_or(|written| *revision > written));
-        let next = if by_others || ended.again { Some(now) } else { next };
+        let by_others = ended.changes.iter().any(|revision| written.is_none_or(|written| *revision > written));
+        let next = if by_others || ended.requested_again { Some(now) } else { next };
         match next {
             Some(at) => self.schedule(cluster, at),
-            // It may have gone while its turn ran.
+            // It may have been deleted while it was reconciled.
             None => {
-                self.begun.remove(&cluster);
+                self.started.remove(&cluster);
             }
         }
     }
 
-    /// When somebody is due next.
+    /// When the next cluster is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// How many are due and wait, or have their turn.
+    /// How many clusters are due and waiting, or being reconciled.
     #[must_use]
     pub fn busy(&self) -> usize {
         self.in_lane.len() + self.running.len()
     }
 
-    /// How late the latest turn began of those that began since this was last asked.
+    /// The largest delay of the reconciles that started since the last call.
     pub fn take_lateness(&mut self) -> Duration {
-        std::mem::take(&mut self.late)
+        std::mem::take(&mut self.lateness)
     }
 }
 
@@ -249,14 +250,14 @@ mod tests {
         start + Duration::from_millis(ms)
     }
 
-    /// Clusters in lanes of providers.
-    struct World {
+    /// A queue with clusters in the lanes of their providers.
+    struct Fixture {
         queue: Queue,
         lanes: HashMap<ClusterId, Lane>,
         start: Instant,
     }
 
-    impl World {
+    impl Fixture {
         fn new() -> Self {
             Self { queue: Queue::new(LIMITS), lanes: HashMap::new(), start: Instant::now() }
         }
@@ -279,130 +280,130 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cluster_waits_for_its_time_and_the_earlier_time_counts() {
-        let mut world = World::new();
-        let [cluster] = world.lane(1)[..] else { panic!() };
-        world.queue.schedule(cluster, after(world.start, 50));
-        world.queue.schedule(cluster, after(world.start, 20));
-        world.queue.schedule(cluster, after(world.start, 90));
-        assert_eq!(world.next(19), None);
-        assert_eq!(world.queue.next_due(), Some(after(world.start, 20)));
-        assert_eq!(world.next(25), Some(cluster));
-        assert_eq!(world.queue.take_lateness(), Duration::from_millis(5));
-        assert_eq!(world.next(1000), None, "it has one turn at a time");
-        world.queue.done(cluster, None, Some(after(world.start, 2000)), after(world.start, 1000));
-        assert_eq!((world.next(1999), world.next(2000)), (None, Some(cluster)));
+    async fn a_cluster_is_reconciled_at_the_earliest_scheduled_time() {
+        let mut fixture = Fixture::new();
+        let [cluster] = fixture.lane(1)[..] else { panic!() };
+        fixture.queue.schedule(cluster, after(fixture.start, 50));
+        fixture.queue.schedule(cluster, after(fixture.start, 20));
+        fixture.queue.schedule(cluster, after(fixture.start, 90));
+        assert_eq!(fixture.next(19), None);
+        assert_eq!(fixture.queue.next_due(), Some(after(fixture.start, 20)));
+        assert_eq!(fixture.next(25), Some(cluster));
+        assert_eq!(fixture.queue.take_lateness(), Duration::from_millis(5));
+        assert_eq!(fixture.next(1000), None, "one reconcile per cluster at a time");
+        fixture.queue.done(cluster, None, Some(after(fixture.start, 2000)), after(fixture.start, 1000));
+        assert_eq!((fixture.next(1999), fixture.next(2000)), (None, Some(cluster)));
     }
 
     #[tokio::test]
-    async fn a_lane_serves_few_at_once_and_lanes_take_turns() {
-        let mut world = World::new();
-        let (many, few) = (world.lane(10), world.lane(1));
-        for cluster in many.iter().chain(&few) {
-            world.queue.schedule(*cluster, world.start);
+    async fn lanes_are_bounded_and_served_round_robin() {
+        let mut fixture = Fixture::new();
+        let (long, short) = (fixture.lane(10), fixture.lane(1));
+        for cluster in long.iter().chain(&short) {
+            fixture.queue.schedule(*cluster, fixture.start);
         }
-        let begun = world.all(0);
-        assert_eq!(begun.len(), 3, "two of the long lane, one of the short one");
-        assert!(begun.contains(&few[0]));
-        let first = begun.into_iter().find(|cluster| many.contains(cluster)).unwrap();
-        world.queue.done(first, None, None, world.start);
-        let next = world.all(0);
+        let started = fixture.all(0);
+        assert_eq!(started.len(), 3, "two from the long lane, one from the short one");
+        assert!(started.contains(&short[0]));
+        let first = started.into_iter().find(|cluster| long.contains(cluster)).unwrap();
+        fixture.queue.done(first, None, None, fixture.start);
+        let next = fixture.all(0);
         assert_eq!(next.len(), 1);
-        assert!(many.contains(&next[0]) && next[0] != first);
+        assert!(long.contains(&next[0]) && next[0] != first);
     }
 
     #[tokio::test]
-    async fn slow_turns_make_room_for_quick_ones_up_to_a_number() {
-        let mut world = World::new();
-        let hanging: Vec<_> = (0..6).map(|_| world.lane(1)[0]).collect();
-        for cluster in &hanging {
-            world.queue.schedule(*cluster, world.start);
+    async fn slow_reconciles_free_places_up_to_their_limit() {
+        let mut fixture = Fixture::new();
+        let slow: Vec<_> = (0..6).map(|_| fixture.lane(1)[0]).collect();
+        for cluster in &slow {
+            fixture.queue.schedule(*cluster, fixture.start);
         }
-        let begun = world.all(0);
-        assert_eq!(begun.len(), LIMITS.quick);
-        let well = world.lane(1)[0];
-        world.queue.schedule(well, world.start);
-        assert_eq!(world.all(1), [], "everything is taken");
-        for cluster in &begun {
-            world.queue.move_to_slow_lane(*cluster);
+        let started = fixture.all(0);
+        assert_eq!(started.len(), LIMITS.quick);
+        let quick = fixture.lane(1)[0];
+        fixture.queue.schedule(quick, fixture.start);
+        assert_eq!(fixture.all(1), [], "all places are taken");
+        for cluster in &started {
+            fixture.queue.move_to_slow_lane(*cluster);
         }
-        assert_eq!(world.all(2).len(), LIMITS.slow, "as many as may be slow have made room");
-        for cluster in &begun {
-            world.queue.done(*cluster, None, None, world.start);
+        assert_eq!(fixture.all(2).len(), LIMITS.slow, "as many places are free as reconciles may be slow");
+        for cluster in &started {
+            fixture.queue.done(*cluster, None, None, fixture.start);
         }
-        assert_eq!(world.queue.busy(), 3);
-        assert_eq!(world.queue.slow, 0);
+        assert_eq!(fixture.queue.busy(), 3);
+        assert_eq!(fixture.queue.slow, 0);
     }
 
     #[tokio::test]
-    async fn what_changes_during_a_turn_leads_to_another_unless_the_turn_wrote_it() {
-        let mut world = World::new();
-        let [cluster] = world.lane(1)[..] else { panic!() };
-        let later = Some(after(world.start, 60_000));
-        let mut turn = |noticed: &[u64], written: Option<u64>| {
-            world.queue.forget(cluster);
-            world.queue.schedule(cluster, world.start);
-            assert_eq!(world.next(0), Some(cluster));
-            for revision in noticed {
-                world.queue.notice(cluster, Revision(*revision), world.start);
+    async fn a_change_during_a_reconcile_triggers_another_unless_it_is_its_own_write() {
+        let mut fixture = Fixture::new();
+        let [cluster] = fixture.lane(1)[..] else { panic!() };
+        let later = Some(after(fixture.start, 60_000));
+        let mut is_due_again = |changes: &[u64], written: Option<u64>| {
+            fixture.queue.forget(cluster);
+            fixture.queue.schedule(cluster, fixture.start);
+            assert_eq!(fixture.next(0), Some(cluster));
+            for revision in changes {
+                fixture.queue.changed(cluster, Revision(*revision), fixture.start);
             }
-            world.queue.done(cluster, written.map(Revision), later, world.start);
-            world.queue.next_due() == Some(world.start)
+            fixture.queue.done(cluster, written.map(Revision), later, fixture.start);
+            fixture.queue.next_due() == Some(fixture.start)
         };
-        assert!(!turn(&[], None));
-        assert!(!turn(&[7, 9], Some(9)), "its own writes");
-        assert!(turn(&[7, 10], Some(9)), "somebody wrote after it");
-        assert!(turn(&[7], None), "somebody wrote, and the turn did not");
+        assert!(!is_due_again(&[], None));
+        assert!(!is_due_again(&[7, 9], Some(9)), "its own writes");
+        assert!(is_due_again(&[7, 10], Some(9)), "another write after its own");
+        assert!(is_due_again(&[7], None), "another write, and none of its own");
     }
 
     #[tokio::test]
-    async fn a_notice_and_a_request_wake_at_once() {
-        let mut world = World::new();
-        let [one, other] = world.lane(2)[..] else { panic!() };
+    async fn a_change_and_a_request_are_due_at_once() {
+        let mut fixture = Fixture::new();
+        let [one, other] = fixture.lane(2)[..] else { panic!() };
         for cluster in [one, other] {
-            world.queue.schedule(cluster, after(world.start, 60_000));
+            fixture.queue.schedule(cluster, after(fixture.start, 60_000));
         }
-        world.queue.notice(one, Revision(3), world.start);
-        assert_eq!(world.all(0), [one]);
-        world.queue.schedule(one, world.start);
-        world.queue.done(one, Some(Revision(3)), after(world.start, 60_000).into(), world.start);
-        assert_eq!(world.all(0), [one], "it was asked for during its turn");
+        fixture.queue.changed(one, Revision(3), fixture.start);
+        assert_eq!(fixture.all(0), [one]);
+        fixture.queue.schedule(one, fixture.start);
+        fixture.queue.done(one, Some(Revision(3)), after(fixture.start, 60_000).into(), fixture.start);
+        assert_eq!(fixture.all(0), [one], "it was requested during the reconcile");
     }
 
     #[tokio::test]
-    async fn what_is_gone_has_no_turn_and_leaves_nothing() {
-        let mut world = World::new();
-        let clusters = world.lane(5);
+    async fn deleted_clusters_are_not_reconciled_and_leave_no_state() {
+        let mut fixture = Fixture::new();
+        let clusters = fixture.lane(5);
         for cluster in &clusters {
-            world.queue.schedule(*cluster, world.start);
+            fixture.queue.schedule(*cluster, fixture.start);
         }
-        world.queue.forget(clusters[0]);
-        world.lanes.remove(&clusters[1]);
-        let begun = world.all(0);
-        world.queue.clear();
-        for cluster in begun {
-            world.queue.done(cluster, None, None, world.start);
+        fixture.queue.forget(clusters[0]);
+        fixture.lanes.remove(&clusters[1]);
+        let started = fixture.all(0);
+        fixture.queue.clear();
+        for cluster in started {
+            fixture.queue.done(cluster, None, None, fixture.start);
         }
-        assert_eq!((world.queue.busy(), world.queue.next_due()), (0, None));
-        assert!(world.queue.lanes.is_empty() && world.queue.at.is_empty() && world.queue.begun.is_empty());
+        assert_eq!((fixture.queue.busy(), fixture.queue.next_due()), (0, None));
+        assert!(fixture.queue.lanes.is_empty() && fixture.queue.at.is_empty() && fixture.queue.started.is_empty());
     }
 
     #[tokio::test]
-    async fn a_cluster_that_is_wanted_again_and_again_has_its_turns_apart() {
+    async fn repeated_requests_are_reconciled_apart() {
         const APART: Duration = Duration::from_secs(10);
-        let mut world = World::new();
-        let [cluster] = world.lane(1)[..] else { panic!() };
-        let mut began = Vec::new();
+        let mut fixture = Fixture::new();
+        let [cluster] = fixture.lane(1)[..] else { panic!() };
+        let mut started = Vec::new();
         for ms in (0..25_000).step_by(200) {
-            let now = after(world.start, ms);
-            world.queue.wanted(cluster, now, APART);
-            if world.next(ms).is_some() {
-                began.push(ms);
-                world.queue.done(cluster, None, Some(after(now, 60_000)), now);
+            let now = after(fixture.start, ms);
+            fixture.queue.request(cluster, now, APART);
+            if fixture.next(ms).is_some() {
+                started.push(ms);
+                fixture.queue.done(cluster, None, Some(after(now, 60_000)), now);
             }
         }
-        assert_eq!(began, [0, 10_000, 20_000]);
-        world.queue.notice(cluster, Revision(1), after(world.start, 25_000));
-        assert_eq!(world.next(25_000), Some(cluster), "a change does not wait");
+        assert_eq!(started, [0, 10_000, 20_000]);
+        fixture.queue.changed(cluster, Revision(1), after(fixture.start, 25_000));
+        assert_eq!(fixture.next(25_000), Some(cluster), "a change is not delayed");
     }
 }

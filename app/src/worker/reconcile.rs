@@ -1,4 +1,5 @@
-//! Gives every cluster its turns: when it is woken, when it is due, and all of them when this replica begins to lead.
+//! The reconcile loop: reconciles clusters when they are triggered and when they are due, and all of them when this replica becomes the
+//! leader.
 
 use std::{
     collections::HashMap,
@@ -22,73 +23,73 @@ use tokio_util::sync::CancellationToken;
 
 use super::{queue::Lane, trigger::Trigger};
 
-/// How often the ages of unchanged observed statuses are written.
-const AGES_EVERY: Duration = Duration::from_secs(5);
-/// Most ages that wait while the store is away.
-const MOST_UNWRITTEN: usize = 200_000;
-/// How often it is seen whether this replica leads.
-const LEADING_EVERY: Duration = Duration::from_millis(250);
-/// A turn that has lasted that long is a slow one.
+/// How often the observation times of unchanged statuses are written.
+const WRITE_EVERY: Duration = Duration::from_secs(5);
+/// Maximum number of observation times kept while the store is unavailable.
+const MAX_UNWRITTEN: usize = 200_000;
+/// How often leadership is checked.
+const LEADERSHIP_EVERY: Duration = Duration::from_millis(250);
+/// A reconcile that has taken this long counts as slow.
 const SLOW: Duration = Duration::from_secs(2);
-/// After how long a turn is tried again for which the store was away.
-const STORE_AWAY: Duration = Duration::from_secs(3);
-/// How soon a cluster's next turn is while something is under way: at first and, while nothing moves, at most.
-const SOON: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+/// Delay before the next attempt when the store was unavailable.
+const STORE_RETRY: Duration = Duration::from_secs(3);
+/// Delay between the reconciles of a cluster while work is in progress: initial and, while nothing changes, maximum.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 
-/// What the reconciler tells metrics.
+/// Metrics of the reconcile loop.
 #[derive(Debug, Default)]
 pub struct ReconcilerMetrics {
     /// Whether this replica leads, 0 or 1.
     pub leads: AtomicI64,
-    /// Clusters due, or having their turn.
+    /// Clusters that are due or being reconciled.
     pub waiting: AtomicI64,
-    /// How late the latest of the clusters in the last round was, in milliseconds.
+    /// The largest delay of the reconciles that started in the last iteration, in milliseconds.
     pub lateness_ms: AtomicI64,
-    /// Turns taken.
-    pub turns: AtomicU64,
-    /// Turns whose outcome could not be stored.
+    /// Reconciles.
+    pub reconciles: AtomicU64,
+    /// Reconciles whose outcome could not be stored.
     pub failures: AtomicU64,
-    /// Turns in which a provider or a cluster did not answer.
-    pub silences: AtomicU64,
+    /// Reconciles in which a provider or a cluster did not answer.
+    pub unanswered: AtomicU64,
 }
 
-/// Reconciles in the background.
-pub struct Reconciling {
+/// Reconciles clusters in the background.
+pub struct ReconcileLoop {
     /// The use case.
     pub reconciler: Arc<Reconciler>,
-    /// Knows the clusters.
+    /// The read model, which lists the clusters.
     pub catalog: Arc<Catalog>,
-    /// Whose turn it is.
+    /// The queue of clusters to reconcile.
     pub trigger: Trigger,
-    /// How often a cluster at rest is looked at.
+    /// How often a cluster is reconciled while nothing is in progress.
     pub interval: Duration,
-    /// For metrics.
+    /// Metrics.
     pub metrics: Arc<ReconcilerMetrics>,
 }
 
-/// What turns leave behind.
+/// State that is kept between reconciles.
 #[derive(Default)]
-struct Left {
-    /// Turns that found nothing new, not yet written.
+struct LoopState {
+    /// Observation times of unchanged statuses, not yet written.
     unwritten: Vec<(ClusterId, DateTime<Utc>)>,
-    /// How often in a row a cluster was waited for in vain.
-    patience: HashMap<ClusterId, u32>,
+    /// For each cluster with work in progress, the number of consecutive reconciles without a change.
+    unchanged: HashMap<ClusterId, u32>,
 }
 
-type Shared = Arc<Mutex<Left>>;
+type SharedState = Arc<Mutex<LoopState>>;
 
-fn lock(left: &Shared) -> std::sync::MutexGuard<'_, Left> {
-    left.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &SharedState) -> std::sync::MutexGuard<'_, LoopState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Reconciling {
-    /// Works until `stop`, then lets turns in hand end and writes the last ages.
+impl ReconcileLoop {
+    /// Runs until `stop` is cancelled, then lets running reconciles end and writes the last observation times.
     pub async fn run(self, stop: CancellationToken) {
         let this = Arc::new(self);
-        let left = Shared::default();
-        let mut turns = JoinSet::new();
-        let mut write_ages = tokio::time::interval(AGES_EVERY);
-        let mut see_who_leads = tokio::time::interval(LEADING_EVERY);
+        let state = SharedState::default();
+        let mut reconciles = JoinSet::new();
+        let mut write_observation_times = tokio::time::interval(WRITE_EVERY);
+        let mut check_leadership = tokio::time::interval(LEADERSHIP_EVERY);
         let mut leads = false;
         loop {
             let due = this.trigger.queue().next_due();
@@ -100,47 +101,47 @@ impl Reconciling {
             };
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = this.trigger.asked() => {}
+                () = this.trigger.notified() => {}
                 () = next_due => {}
-                _ = see_who_leads.tick() => {}
-                _ = write_ages.tick() => this.write_ages(&left).await,
+                _ = check_leadership.tick() => {}
+                _ = write_observation_times.tick() => this.write_observation_times(&state).await,
             }
-            while turns.try_join_next().is_some() {}
+            while reconciles.try_join_next().is_some() {}
             let now_leads = this.reconciler.leadership.term().is_some();
             if now_leads != leads {
                 leads = now_leads;
-                this.takes_over(leads, &left);
-            } else if this.trigger.has_missed() && leads {
-                this.go_through_all();
+                this.leadership_changed(leads, &state);
+            } else if this.trigger.take_missed() && leads {
+                this.schedule_all();
             }
             if leads {
                 while let Some(cluster) = this.next() {
-                    turns.spawn(this.clone().turn(cluster, left.clone()));
+                    reconciles.spawn(this.clone().reconcile(cluster, state.clone()));
                 }
             }
-            this.report();
+            this.update_metrics();
         }
-        turns.join_all().await;
-        this.write_ages(&left).await;
+        reconciles.join_all().await;
+        this.write_observation_times(&state).await;
     }
 
-    /// This replica begins, or ceases, to lead.
-    fn takes_over(&self, leads: bool, left: &Shared) {
+    /// This replica has become the leader, or is not leader any more.
+    fn leadership_changed(&self, leads: bool, state: &SharedState) {
         self.metrics.leads.store(i64::from(leads), Ordering::Relaxed);
         let mut queue = self.trigger.queue();
         queue.clear();
-        lock(left).patience.clear();
+        lock(state).unchanged.clear();
         if !leads {
             tracing::info!("this replica does not reconcile");
             return;
         }
         tracing::info!("this replica reconciles");
         drop(queue);
-        self.go_through_all();
+        self.schedule_all();
     }
 
-    /// Everybody is due when the last look is an interval ago, and those that something is done to at once.
-    fn go_through_all(&self) {
+    /// Schedules every cluster one interval after its last observation, and those with work in progress at once.
+    fn schedule_all(&self) {
         let mut queue = self.trigger.queue();
         let (now, time) = (Instant::now(), self.reconciler.clock.now());
         for (cluster, observed_at) in self.catalog.observation_times() {
@@ -161,74 +162,74 @@ impl Reconciling {
         })
     }
 
-    /// One turn, with what it leaves behind.
-    async fn turn(self: Arc<Self>, cluster: ClusterId, left: Shared) {
-        let mut turn = std::pin::pin!(self.reconciler.reconcile(cluster));
-        let turned = match tokio::time::timeout(SLOW, &mut turn).await {
-            Ok(turned) => turned,
+    /// Reconciles a cluster once and schedules the next reconcile.
+    async fn reconcile(self: Arc<Self>, cluster: ClusterId, state: SharedState) {
+        let mut reconcile = std::pin::pin!(self.reconciler.reconcile(cluster));
+        let result = match tokio::time::timeout(SLOW, &mut reconcile).await {
+            Ok(result) => result,
             Err(_) => {
                 self.trigger.queue().move_to_slow_lane(cluster);
                 self.trigger.notify();
-                turn.await
+                reconcile.await
             }
         };
-        self.metrics.turns.fetch_add(1, Ordering::Relaxed);
+        self.metrics.reconciles.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
-        let (written, next) = match turned {
-            Ok(turned) => {
-                if turned.silent {
-                    self.metrics.silences.fetch_add(1, Ordering::Relaxed);
+        let (written, next) = match result {
+            Ok(outcome) => {
+                if outcome.silent {
+                    self.metrics.unanswered.fetch_add(1, Ordering::Relaxed);
                 }
-                (turned.written, self.next_turn(cluster, &turned, &left).map(|pause| now + pause))
+                (outcome.written, self.next_delay(cluster, &outcome, &state).map(|pause| now + pause))
             }
-            // Whoever leads now goes through all clusters, unless it is this replica again before anybody saw that it was not.
-            Err(StoreError::NotLeader) => (None, Some(now + STORE_AWAY)),
+            // A new leader schedules all clusters, but not a replica that is leader again before it noticed the loss.
+            Err(StoreError::NotLeader) => (None, Some(now + STORE_RETRY)),
             Err(error) => {
                 self.metrics.failures.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(cluster.id = %cluster, %error, cause = ?std::error::Error::source(&error), "a turn could not be stored");
-                (None, Some(now + STORE_AWAY))
+                tracing::warn!(cluster.id = %cluster, %error, cause = ?std::error::Error::source(&error), "the outcome of a reconcile could not be stored");
+                (None, Some(now + STORE_RETRY))
             }
         };
         self.trigger.queue().done(cluster, written, next, now);
         self.trigger.notify();
     }
 
-    /// After how long the next turn is due.
-    fn next_turn(&self, cluster: ClusterId, turned: &Outcome, left: &Shared) -> Option<Duration> {
-        let mut left = lock(left);
-        if let Some(at) = turned.unchanged_at {
-            left.unwritten.push((cluster, at));
+    /// The delay before the next reconcile.
+    fn next_delay(&self, cluster: ClusterId, outcome: &Outcome, state: &SharedState) -> Option<Duration> {
+        let mut state = lock(state);
+        if let Some(at) = outcome.unchanged_at {
+            state.unwritten.push((cluster, at));
         }
-        let waits_in_vain = turned.requeue == Requeue::Soon && turned.written.is_none();
-        let times = if waits_in_vain {
-            let times = left.patience.entry(cluster).or_default();
+        let is_unchanged = outcome.requeue == Requeue::Soon && outcome.written.is_none();
+        let times = if is_unchanged {
+            let times = state.unchanged.entry(cluster).or_default();
             *times = times.saturating_add(1);
             *times
         } else {
-            left.patience.remove(&cluster);
+            state.unchanged.remove(&cluster);
             0
         };
-        drop(left);
-        let remaining = turned.deadline.map(|at| (at - self.reconciler.clock.now()).to_std().unwrap_or_default());
-        pause(turned.requeue, times, self.interval, remaining, cluster)
+        drop(state);
+        let remaining = outcome.deadline.map(|at| (at - self.reconciler.clock.now()).to_std().unwrap_or_default());
+        requeue_delay(outcome.requeue, times, self.interval, remaining, cluster)
     }
 
-    async fn write_ages(&self, left: &Shared) {
-        let batch = std::mem::take(&mut lock(left).unwritten);
+    async fn write_observation_times(&self, state: &SharedState) {
+        let batch = std::mem::take(&mut lock(state).unwritten);
         match self.reconciler.record_observation_times(batch.clone()).await {
             Ok(()) | Err(StoreError::NotLeader) => {}
             Err(error) => {
-                tracing::warn!(%error, clusters = batch.len(), "ages cannot be stored; trying again");
-                // Older times than those known are ignored when they are written later, so the order does not matter.
-                let mut left = lock(left);
-                if left.unwritten.len() < MOST_UNWRITTEN {
-                    left.unwritten.extend(batch);
+                tracing::warn!(%error, clusters = batch.len(), "observation times cannot be stored; trying again");
+                // A write ignores times older than the stored ones, so the order does not matter.
+                let mut state = lock(state);
+                if state.unwritten.len() < MAX_UNWRITTEN {
+                    state.unwritten.extend(batch);
                 }
             }
         }
     }
 
-    fn report(&self) {
+    fn update_metrics(&self) {
         let mut queue = self.trigger.queue();
         let late = i64::try_from(queue.take_lateness().as_millis()).unwrap_or(i64::MAX);
         let busy = i64::try_from(queue.busy()).unwrap_or(i64::MAX);
@@ -238,31 +239,31 @@ impl Reconciling {
     }
 }
 
-/// After how long the next turn is due after so many in which nothing moved; at the latest when what is under way has to end, which is
-/// after `remaining`.
-fn pause(
-    again: Requeue,
+/// The delay before the next reconcile, after `times` without a change. At most `remaining`, the time until the deadline of the work in
+/// progress.
+fn requeue_delay(
+    requeue: Requeue,
     times: u32,
     interval: Duration,
     remaining: Option<Duration>,
     cluster: ClusterId,
 ) -> Option<Duration> {
-    let pause = match again {
+    let delay = match requeue {
         Requeue::Never => return None,
         Requeue::Now => Duration::ZERO,
-        Requeue::Soon => spread(soon(times).min(interval.max(Duration::from_millis(200))), cluster),
-        Requeue::After(pause) => pause.min(interval.max(SOON.1) * 5),
+        Requeue::Soon => spread(backoff(times).min(interval.max(Duration::from_millis(200))), cluster),
+        Requeue::After(pause) => pause.min(interval.max(BACKOFF.1) * 5),
         Requeue::Quiet => spread(interval, cluster),
     };
-    Some(remaining.map_or(pause, |remaining| pause.min(remaining)))
+    Some(remaining.map_or(delay, |remaining| delay.min(remaining)))
 }
 
-/// The pause after so many turns in which nothing moved: half as long again each time.
-fn soon(times: u32) -> Duration {
-    (0..times.min(16)).fold(SOON.0, |pause, _| (pause * 3 / 2).min(SOON.1))
+/// The delay after `times` reconciles without a change: 1.5 times as long each time, up to the maximum.
+fn backoff(times: u32) -> Duration {
+    (0..times.min(16)).fold(BACKOFF.0, |pause, _| (pause * 3 / 2).min(BACKOFF.1))
 }
 
-/// Up to a twentieth less or more, the same for one cluster: those that began together do not stay together.
+/// `pause` with a jitter of ±5%, constant for each cluster, so that clusters scheduled together do not stay together.
 #[must_use]
 pub fn spread(pause: Duration, cluster: ClusterId) -> Duration {
     let mut hasher = DefaultHasher::new();
@@ -276,29 +277,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiting_in_vain_grows_to_a_limit() {
-        assert_eq!([soon(0), soon(1)], [Duration::from_secs(5), Duration::from_millis(7500)]);
-        assert_eq!(soon(50), SOON.1);
+    fn the_backoff_grows_to_its_maximum() {
+        assert_eq!([backoff(0), backoff(1)], [Duration::from_secs(5), Duration::from_millis(7500)]);
+        assert_eq!(backoff(50), BACKOFF.1);
     }
 
     #[test]
-    fn nothing_is_looked_at_later_than_it_has_to_end() {
+    fn the_next_reconcile_is_never_after_the_deadline() {
         let (interval, hour, cluster) = (Duration::from_secs(60), Duration::from_secs(3600), ClusterId::random());
-        for again in [Requeue::Now, Requeue::Soon, Requeue::After(hour), Requeue::Quiet] {
+        for requeue in [Requeue::Now, Requeue::Soon, Requeue::After(hour), Requeue::Quiet] {
             for times in [0, 50] {
                 for remaining in [0, 1, 4, 29, 59, 290].map(Duration::from_secs) {
-                    let pause = pause(again, times, interval, Some(remaining), cluster).unwrap();
-                    assert!(pause <= remaining, "{again:?}: {pause:?} of {remaining:?}");
+                    let delay = requeue_delay(requeue, times, interval, Some(remaining), cluster).unwrap();
+                    assert!(delay <= remaining, "{requeue:?}: {delay:?} of {remaining:?}");
                 }
-                let unhurried = pause(again, times, interval, None, cluster);
-                assert_eq!(pause(again, times, interval, Some(hour), cluster), unhurried, "{again:?}");
+                let unlimited = requeue_delay(requeue, times, interval, None, cluster);
+                assert_eq!(requeue_delay(requeue, times, interval, Some(hour), cluster), unlimited, "{requeue:?}");
             }
         }
-        assert_eq!(pause(Requeue::Never, 0, interval, Some(Duration::ZERO), cluster), None);
+        assert_eq!(requeue_delay(Requeue::Never, 0, interval, Some(Duration::ZERO), cluster), None);
     }
 
     #[test]
-    fn a_pause_is_spread_by_a_twentieth() {
+    fn the_jitter_is_at_most_five_percent() {
         for _ in 0..1000 {
             let pause = spread(Duration::from_secs(60), ClusterId::random());
             assert!((Duration::from_secs(57)..=Duration::from_secs(63)).contains(&pause), "{pause:?}");
