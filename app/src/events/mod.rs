@@ -1,7 +1,7 @@
-//! What changes, for people who watch: clusters, operations and provisioners, as they are committed by whichever replica.
+//! Event streams: changes of clusters, operations and provisioners, committed by any replica.
 //!
-//! The catalog tells the [`Journal`] of every change. Who watches reads there at the own pace, is shown what the policy lets them see at
-//! that moment, and is told to read the lists again where changes may have been missed.
+//! The catalog reports every change to the [`Journal`]. Each stream reads the journal at its own pace, sends what the policy lets its user
+//! see at that moment, and sends a `reset` event where changes may have been missed.
 
 mod journal;
 mod seats;
@@ -28,32 +28,32 @@ pub use self::seats::Full;
 use self::{journal::Journal, seats::Seats, watch::Watch};
 use crate::api::views::Views;
 
-/// How many changes are kept for those who were away for a moment: of a busy installation a minute, in half a MB.
-const KEPT: usize = 4_096;
-/// How often a stream says at least that it is still there.
+/// How many changes are kept for clients that reconnect: about a minute of a busy installation, in half a MB.
+const KEPT_CHANGES: usize = 4_096;
+/// Maximum time between two messages of a stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How many streams one user may have.
-const EACH: usize = 20;
+/// Maximum number of streams of one user.
+const STREAMS_PER_USER: usize = 20;
 
-/// What it takes to show somebody what has changed.
+/// What event streams need.
 pub struct Sources {
     /// The read model.
     pub catalog: Arc<Catalog>,
-    /// Knows when a session ends.
+    /// Checks that the session of a stream is still valid.
     pub sessions: Arc<Sessions>,
-    /// Shows clusters and operations.
+    /// Reads clusters and operations.
     pub clusters: Arc<Clusters>,
-    /// Shows provisioners.
+    /// Reads provisioners.
     pub provisioners: Arc<Provisioners>,
-    /// Shows who asked for an operation.
+    /// Reads who requested an operation.
     pub users: Arc<Users>,
-    /// Puts objects together.
+    /// Renders objects.
     pub views: Arc<Views>,
     /// Ends all streams.
     pub stop: CancellationToken,
 }
 
-/// What changes, for people who watch.
+/// Opens event streams.
 pub struct Events {
     sources: Arc<Sources>,
     journal: Arc<Journal>,
@@ -62,26 +62,26 @@ pub struct Events {
 }
 
 impl Events {
-    /// Hears of what changes from now on. At most `streams` may be open together. Connections that say nothing for `idle` are cut off,
-    /// so that each stream says something sooner.
+    /// Records changes from now on. At most `streams` may be open at once. Connections that are idle for `idle` are closed, so heartbeats
+    /// are sent more often than that.
     #[must_use]
     pub fn new(sources: Sources, streams: usize, idle: Duration) -> Self {
         let heartbeat = HEARTBEAT.min(idle / 3);
-        let journal = Arc::new(Journal::new(KEPT));
+        let journal = Arc::new(Journal::new(KEPT_CHANGES));
         sources.catalog.subscribe(journal.clone() as Arc<dyn Subscriber>);
-        Self { sources: Arc::new(sources), journal, seats: Seats::new(EACH, streams), heartbeat }
+        Self { sources: Arc::new(sources), journal, seats: Seats::new(STREAMS_PER_USER, streams), heartbeat }
     }
 
-    /// How often a stream says that it is still there.
+    /// The heartbeat interval of a stream.
     #[must_use]
     pub const fn heartbeat(&self) -> Duration {
         self.heartbeat
     }
 
-    /// What changes after the event with that id, or from now on, until the session ends.
+    /// The changes after the event with the id `last_event`, or from now on, until the session ends.
     ///
     /// # Errors
-    /// Too many watch already.
+    /// Too many streams are open.
     pub fn watch(
         &self,
         session: Session,

@@ -1,4 +1,4 @@
-//! How many may watch: each holds a connection and some memory, for hours.
+//! Limits on open event streams: each keeps a connection and memory for hours.
 
 use std::{
     collections::HashMap,
@@ -7,13 +7,13 @@ use std::{
 
 use kqueen_domain::id::UserId;
 
-/// Why somebody may not watch now.
+/// Why a stream cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
-    /// The user has as many streams as one may have.
+    /// The user has reached the limit of streams per user.
     #[error("you have {0} event streams open, as many as one user may have; close one first")]
     User(usize),
-    /// There are as many streams as there may be.
+    /// The limit of all streams is reached.
     #[error("there are {0} event streams open, as many as there may be; try again later")]
     All(usize),
 }
@@ -24,7 +24,7 @@ struct Taken {
     all: usize,
 }
 
-/// Seats for those who watch.
+/// The seats for event streams.
 #[derive(Debug)]
 pub(super) struct Seats {
     each: usize,
@@ -32,7 +32,7 @@ pub(super) struct Seats {
     taken: Mutex<Taken>,
 }
 
-/// A seat that is taken until it is dropped.
+/// A seat that is free again when it is dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
     seats: Arc<Seats>,
@@ -40,12 +40,12 @@ pub(super) struct Seat {
 }
 
 impl Seats {
-    /// So many for each user, and so many altogether.
+    /// `each` seats for each user, and `all` in total.
     pub(super) fn new(each: usize, all: usize) -> Arc<Self> {
         Arc::new(Self { each, all, taken: Mutex::default() })
     }
 
-    /// A seat for `user`.
+    /// Takes a seat for `user`.
     pub(super) fn take(self: &Arc<Self>, user: UserId) -> Result<Seat, Full> {
         let mut taken = self.taken();
         if taken.of_users.get(&user).is_some_and(|count| *count >= self.each) {
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seats_are_bounded_for_each_and_for_all_and_free_again() {
+    fn seats_are_limited_per_user_and_in_total_and_freed_on_drop() {
         let seats = Seats::new(2, 3);
         let (ann, bob, cid) = (UserId::random(), UserId::random(), UserId::random());
         let first = seats.take(ann).unwrap();
@@ -93,6 +93,6 @@ mod tests {
         assert_eq!(seats.take(cid).unwrap_err(), Full::All(3));
         drop((first, third));
         let _again = (seats.take(ann).unwrap(), seats.take(cid).unwrap());
-        assert_eq!(seats.taken().of_users.len(), 2, "who has none is forgotten");
+        assert_eq!(seats.taken().of_users.len(), 2, "users without streams are removed");
     }
 }

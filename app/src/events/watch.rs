@@ -1,4 +1,4 @@
-//! One person's view of what changes.
+//! The event stream of one session.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -22,45 +22,45 @@ use uuid::Uuid;
 
 use super::{
     Sources,
-    journal::{Bookmark, Journal, Place, Reading, Record},
+    journal::{Cursor, Journal, Position, ReadResult, Record},
     seats::Seat,
 };
 use crate::api::dto::operation::OperationView;
 
-/// Most changes that are taken out of the journal at once.
+/// Maximum number of changes read from the journal at once.
 const BATCH: usize = 256;
-/// Between two batches, so that what changes often in a moment is shown once.
+/// Pause between two batches, so that several changes of an object in a short time are sent once.
 const PAUSE: Duration = Duration::from_millis(100);
-/// After how many milliseconds a client that lost the stream should come back.
+/// After how many milliseconds a client should reconnect.
 const RETRY: u64 = 2_000;
-/// What is said where changes may have been missed.
+/// The data of the `reset` event, sent where changes may have been missed.
 const RESET: &str = r#"{"description":"changes may have been missed: read the lists again"}"#;
 
-/// One person's view of what changes.
+/// The event stream of one session.
 pub(super) struct Watch {
     sources: Arc<Sources>,
     journal: Arc<Journal>,
     session: Session,
     _seat: Seat,
     notified: watch::Receiver<()>,
-    /// How far the journal was read.
-    read: Bookmark,
-    /// Read and not yet shown.
+    /// The cursor in the journal.
+    read: Cursor,
+    /// Changes that were read and not yet sent.
     batch: VecDeque<Record>,
-    /// What is said before anything else.
+    /// Events to send before any change.
     first: VecDeque<Event>,
-    /// The last place that was told.
-    told: Option<Place>,
-    /// The journal is not read again before then.
-    rested: Instant,
+    /// The position that was sent last.
+    last_sent: Option<Position>,
+    /// When the journal may be read again.
+    next_read: Instant,
     heartbeat: Duration,
-    /// When the place is told if nothing else is.
-    beat: Instant,
+    /// When the position is sent if no event is.
+    next_heartbeat: Instant,
 }
 
 impl Watch {
-    /// What changes after the event with that id. Without one, from now on; where it is not known any more, or never was, from now on as
-    /// well, and the first event says so.
+    /// A stream of the changes after the event with the id `last_event`. Without an id, of changes from now on; with an unknown or expired
+    /// id as well, but then the first event is a `reset`.
     pub(super) fn new(
         sources: Arc<Sources>,
         journal: Arc<Journal>,
@@ -80,20 +80,20 @@ impl Watch {
             _seat: seat,
             batch: VecDeque::new(),
             first: VecDeque::from([Event::retry(RETRY)]),
-            told: None,
-            rested: now,
+            last_sent: None,
+            next_read: now,
             heartbeat,
-            beat: now + heartbeat,
+            next_heartbeat: now + heartbeat,
         };
-        let first = match last_event.map(|id| id.parse().ok().and_then(|place| watch.journal.after(place))) {
-            Some(Some(bookmark)) => {
-                watch.read = bookmark;
-                watch.told = Some(bookmark.place);
+        let first = match last_event.map(|id| id.parse().ok().and_then(|position| watch.journal.after(position))) {
+            Some(Some(cursor)) => {
+                watch.read = cursor;
+                watch.last_sent = Some(cursor.position);
                 None
             }
             Some(None) => Some(watch.reset()),
-            // A place alone: where to go on from, should the stream break before anything happens.
-            None => Some(watch.place(watch.read.place)),
+            // Only a position, to resume from if the stream breaks before the first event.
+            None => Some(watch.position_only(watch.read.position)),
         };
         watch.first.extend(first);
         watch
@@ -102,7 +102,7 @@ impl Watch {
     /// The next event; `None` when the session or the service ends.
     pub(super) async fn next(&mut self) -> Option<Event> {
         loop {
-            // Before anything is shown: whoever is not let in any more hears nothing more.
+            // Checked before each event: nothing is sent after the session has ended.
             if self.sources.stop.is_cancelled() || !self.sources.sessions.goes_on(&self.session) {
                 return None;
             }
@@ -110,72 +110,73 @@ impl Watch {
                 return Some(event);
             }
             if let Some(record) = self.batch.pop_front() {
-                match self.show(&record.change) {
-                    Some(event) => return Some(self.at(event, record.place)),
+                match self.event(&record.change) {
+                    Some(event) => return Some(self.with_id(event, record.position)),
                     None => continue,
                 }
             }
             let now = Instant::now();
-            if now >= self.rested {
+            if now >= self.next_read {
                 self.notified.mark_unchanged();
                 match self.journal.read(self.read, BATCH) {
-                    Reading::Lost(end) => {
+                    ReadResult::Expired(end) => {
                         self.read = end;
                         return Some(self.reset());
                     }
-                    Reading::Next(records, end) if !records.is_empty() => {
+                    ReadResult::Next(records, end) if !records.is_empty() => {
                         self.read = end;
-                        // Who is behind does not rest.
+                        // No pause while there is a backlog.
                         if records.len() < BATCH {
-                            self.rested = now + PAUSE;
+                            self.next_read = now + PAUSE;
                         }
                         self.batch = last_of_each(records);
-                        // Much may have changed that is not for this person.
+                        // There may be many changes that this user may not see.
                         tokio::task::yield_now().await;
                         continue;
                     }
-                    Reading::Next(..) => {}
+                    ReadResult::Next(..) => {}
                 }
             }
             tokio::select! {
                 () = self.sources.stop.cancelled() => {}
-                () = sleep(self.left()) => {}
-                () = sleep_until(self.rested), if now < self.rested => {}
-                _ = self.notified.changed(), if now >= self.rested => {}
-                () = sleep_until(self.beat) => {
-                    self.beat = Instant::now() + self.heartbeat;
-                    // What others changed moves the place on as well: who is told of nothing does not fall behind.
-                    if self.told != Some(self.read.place) {
-                        return Some(self.place(self.read.place));
+                () = sleep(self.remaining()) => {}
+                () = sleep_until(self.next_read), if now < self.next_read => {}
+                _ = self.notified.changed(), if now >= self.next_read => {}
+                () = sleep_until(self.next_heartbeat) => {
+                self.next_heartbeat = Instant::now() + self.heartbeat;
+                // Changes the user may not see move the position too, so that a stream without events does not fall behind.
+                    if self.last_sent != Some(self.read.position) {
+                        return Some(self.position_only(self.read.position));
                     }
                 }
             }
         }
     }
 
-    /// How long the session has left, going by the clock, which may be set; at least a moment.
-    fn left(&self) -> Duration {
-        let left = self.session.expires_at() - self.sources.sessions.clock.now();
-        left.to_std().unwrap_or_default().max(Duration::from_millis(1))
+    /// The remaining time of the session by the wall clock, which may be adjusted; at least 1 ms.
+    fn remaining(&self) -> Duration {
+        let remaining = self.session.expires_at() - self.sources.sessions.clock.now();
+        remaining.to_std().unwrap_or_default().max(Duration::from_millis(1))
     }
 
-    fn at(&mut self, event: Event, place: Place) -> Event {
-        self.told = Some(place);
-        event.id(place.to_string())
+    /// `event` with the position as its id.
+    fn with_id(&mut self, event: Event, position: Position) -> Event {
+        self.last_sent = Some(position);
+        event.id(position.to_string())
     }
 
-    /// A place without an event.
-    fn place(&mut self, place: Place) -> Event {
-        self.at(Event::message(""), place)
+    /// An empty event that carries only the position.
+    fn position_only(&mut self, position: Position) -> Event {
+        self.with_id(Event::message(""), position)
     }
 
     fn reset(&mut self) -> Event {
         self.batch.clear();
-        self.at(Event::message(RESET).event_type("reset"), self.read.place)
+        self.with_id(Event::message(RESET).event_type("reset"), self.read.position)
     }
 
-    /// What this person is shown of a change, as the policy is now.
-    fn show(&self, change: &ChangeEvent) -> Option<Event> {
+    /// The event for a change, if the policy now lets the user see the object.
+    fn event(&self, change: &ChangeEvent) -> Option<Event> {
         let caller = &self.session.caller;
         if caller.role != Role::Superadmin && caller.organization != change.organization {
             return None;
@@ -187,7 +188,7 @@ impl Watch {
             Subject::User(_) => return None,
         };
         let data = if change.deleted {
-            self.saw(change).then(|| told("gone", &Gone { id }))
+            self.could_see(change).then(|| data("gone", &Deleted { id }))
         } else {
             self.changed(change.subject)
         };
@@ -195,8 +196,8 @@ impl Watch {
         Some(Event::message(data).event_type(name))
     }
 
-    /// Whether this person could see what is gone, going by whose it was.
-    fn saw(&self, change: &ChangeEvent) -> bool {
+    /// Whether the user could see a deleted object, by its organization and owner.
+    fn could_see(&self, change: &ChangeEvent) -> bool {
         let action = match change.subject {
             Subject::Cluster(_) | Subject::Operation(..) => Action::ClusterGet,
             Subject::Provisioner(_) => Action::ProvisionerGet,
@@ -211,50 +212,51 @@ impl Watch {
         }
     }
 
-    /// That something changed, with the object as it is shown on its own, but for a kubeconfig; `None` where it is not this person's to
-    /// see, or has gone meanwhile.
+    /// The data of a change: the object as a GET returns it, but without a kubeconfig. `None` if the user may not see it, or it was deleted
+    /// meanwhile.
     fn changed(&self, subject: Subject) -> Option<String> {
         let Sources { clusters, provisioners, users, views, .. } = &*self.sources;
         let caller = &self.session.caller;
         match subject {
             Subject::Cluster(id) => {
                 let view = clusters.get(caller, id).ok()?;
-                Some(told("changed", &views.cluster(caller, &view, false)))
+                Some(data("changed", &views.cluster(caller, &view, false)))
             }
             Subject::Operation(id, _) => {
                 let view = clusters.operation(caller, id).ok()?;
-                Some(told("changed", &OperationView::of(&view, users, caller, None)))
+                Some(data("changed", &OperationView::of(&view, users, caller, None)))
             }
             Subject::Provisioner(id) => {
                 let view = provisioners.get(caller, id).ok()?;
-                Some(told("changed", &views.provisioner(caller, &view, false)))
+                Some(data("changed", &views.provisioner(caller, &view, false)))
             }
             Subject::User(_) => None,
         }
     }
 }
 
-/// What is said of an object that is gone.
+/// A deleted object.
 #[derive(Serialize)]
-struct Gone {
+struct Deleted {
     id: Uuid,
 }
 
 /// The data of an event.
-fn told(action: &'static str, object: &impl Serialize) -> String {
+fn data(action: &'static str, object: &impl Serialize) -> String {
     #[derive(Serialize)]
-    struct Told<'a, T> {
+    struct Data<'a, T> {
         action: &'static str,
         object: &'a T,
     }
-    // Everything we serialise has text keys, the one thing that could fail.
-    serde_json::to_string(&Told { action, object }).unwrap_or_default()
+    // Serialising fails only for maps whose keys are not text, and there are none.
+    serde_json::to_string(&Data { action, object }).unwrap_or_default()
 }
 
-/// The last change of each subject, in order: what is shown is how it is now, so that the earlier ones have nothing to add.
+/// The last change of each subject, in order. Events show the current object, so that earlier changes add nothing.
 fn last_of_each(records: Vec<Record>) -> VecDeque<Record> {
-    let last: HashMap<Subject, Place> = records.iter().map(|record| (record.change.subject, record.place)).collect();
-    records.into_iter().filter(|record| last.get(&record.change.subject) == Some(&record.place)).collect()
+    let last: HashMap<Subject, Position> =
+        records.iter().map(|record| (record.change.subject, record.position)).collect();
+    records.into_iter().filter(|record| last.get(&record.change.subject) == Some(&record.position)).collect()
 }
 
 #[cfg(test)]
@@ -268,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_each_subject_the_last_change_is_left_at_its_place() {
+    fn only_the_last_change_of_each_subject_is_kept() {
         let (one, other) = (ClusterId::random(), ClusterId::random());
         let operation = Subject::Operation(OperationId::random(), one);
         let subjects = [
@@ -282,22 +284,23 @@ mod tests {
         let journal = Journal::new(10);
         let start = journal.end();
         let (organization, owner) = (OrganizationId::random(), UserId::random());
-        let changes = subjects.iter().zip(7..).map(|((subject, gone), revision)| ChangeEvent {
+        let changes = subjects.iter().zip(7..).map(|((subject, deleted), revision)| ChangeEvent {
             revision: Revision(revision),
             subject: *subject,
-            deleted: *gone,
+            deleted: *deleted,
             organization,
             owner,
         });
         journal.changed(&changes.collect::<Vec<_>>());
-        let Reading::Next(records, _) = journal.read(start, 10) else { panic!() };
-        let left = last_of_each(records);
-        let left: Vec<_> = left.iter().map(|it| (it.place.to_string(), it.change.subject, it.change.deleted)).collect();
+        let ReadResult::Next(records, _) = journal.read(start, 10) else { panic!() };
+        let last = last_of_each(records);
+        let last: Vec<_> =
+            last.iter().map(|it| (it.position.to_string(), it.change.subject, it.change.deleted)).collect();
         let expected = [
             ("10.0".to_owned(), Subject::Cluster(one), false),
             ("11.0".to_owned(), operation, false),
             ("12.0".to_owned(), Subject::Cluster(other), true),
         ];
-        assert_eq!(left, expected);
+        assert_eq!(last, expected);
     }
 }
