@@ -1,4 +1,4 @@
-//! What answers requests: sessions, the API with its views and event streams, and the pipeline around them.
+//! Builds the request side: sessions, the API with its views and event streams, and the HTTP pipeline around them.
 
 use std::sync::Arc;
 
@@ -29,13 +29,13 @@ use crate::{
     worker::trigger::Trigger,
 };
 
-/// One in so many connections may be an event stream: others are to get through as well.
+/// One in this many connections may be an event stream, so that other requests still get through.
 const STREAMS: usize = 4;
 
-/// Puts together what answers requests.
+/// Builds the HTTP pipeline.
 ///
 /// # Errors
-/// The key of session tokens cannot be derived, or the API document cannot be read: our fault.
+/// The key of session tokens cannot be derived, or the API document cannot be parsed: an internal error.
 pub(super) fn pipeline(
     config: &Config,
     parts: &Parts,
@@ -70,7 +70,7 @@ pub(super) fn pipeline(
     })
 }
 
-/// The use cases of people.
+/// The use cases of sessions, users and organizations.
 struct People {
     sessions: Arc<Sessions>,
     users: Arc<Users>,
@@ -110,7 +110,7 @@ impl People {
     }
 }
 
-/// Everything handlers use.
+/// Everything the API handlers use.
 fn handlers(
     config: &Config,
     ports: &Ports,

@@ -1,4 +1,4 @@
-//! The composition root: configuration -> adapters -> services -> server and workers. Concrete adapters are named here alone.
+//! The composition root: configuration -> adapters -> services -> server and workers. Concrete adapters are named only here.
 
 mod http;
 mod parts;
@@ -32,13 +32,13 @@ use crate::{
     worker::reconcile::ReconcilerMetrics,
 };
 
-/// Why the program could not do its work: a sentence for the person who started it.
+/// Why a command failed, as a sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// Something could not be done with what is stored.
+    /// A use case failed.
     #[error(transparent)]
     Service(#[from] ServiceError),
     /// The address cannot be listened on.
@@ -46,10 +46,10 @@ pub enum Error {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         cause: std::io::Error,
     },
-    /// Something that is our fault.
+    /// An internal error.
     #[error("{0}")]
     Setup(BoxError),
 }
@@ -59,31 +59,31 @@ fn first_admin(admin: Bootstrap) -> FirstAdmin {
     FirstAdmin { username, password, email, organization, namespace }
 }
 
-/// Serves until a signal asks to stop. Prints the banner once it listens.
+/// Serves until a signal stops it. Prints the banner once it listens.
 ///
 /// # Errors
-/// It cannot start, or ends otherwise than by a signal.
+/// The service cannot start, or ends for another reason than a signal.
 pub async fn run(config: Config) -> Result<(), Error> {
     run_with(config, Vec::new()).await
 }
 
-/// Serves with these engines besides those that are built in: tests and benchmarks have one whose provider they can break.
+/// Serves with `more` engines in addition to the built-in ones, for tests and benchmarks that simulate a failing provider.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn run_with(config: Config, more: Vec<Arc<dyn Engine>>) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let address = SocketAddr::new(config.server.host, config.server.port);
-    // The port first: of two services started by mistake the second says so before it touches the store.
+    // The port first: if the service is started twice by mistake, the second one fails before it touches the store.
     let listen = |cause| Error::Listen { address, cause };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let parts = Parts { more, ..Parts::open(&config).await? };
     if let Some(admin) = config.bootstrap.clone()
         && parts.bootstrapper().on_empty_store(first_admin(admin), first_provisioners(&parts.engines(&config))).await?
     {
-        tracing::info!("the first superadmin was made");
+        tracing::info!("the first superadmin was created");
     }
-    // If the store cannot say so right now, `/ready` will.
+    // If the store cannot be read now, `/ready` reports it later.
     if parts.bootstrapper().awaited().await.unwrap_or(false) {
         tracing::warn!("{NO_USER_YET}");
     }
@@ -92,18 +92,18 @@ pub async fn run_with(config: Config, more: Vec<Arc<dyn Engine>>) -> Result<(), 
     let reconciler_metrics = Arc::new(ReconcilerMetrics::default());
     let metrics = Metrics::new(ports.catalog.clone(), reconciler_metrics.clone(), parts.stores.meters.clone());
     let metrics = Arc::new(metrics.map_err(|error| Error::Setup(Box::new(error)))?);
-    let Workers { reconciling, provisioner_monitor, maintenance, trigger } =
+    let Workers { reconcile_loop, provisioner_monitor, maintenance, trigger } =
         Workers::new(&config, &ports, &use_cases, reconciler_metrics);
     let pipeline = http::pipeline(&config, &parts, &ports, use_cases, metrics, trigger, &stop)?;
     let mut workers = JoinSet::new();
     // Leadership is given up last, when every reconcile under way has ended.
     let resign = CancellationToken::new();
     let candidate = tokio::spawn(candidate.run(resign.clone()));
-    workers.spawn(reconciling.run(stop.clone()));
+    workers.spawn(reconcile_loop.run(stop.clone()));
     workers.spawn(provisioner_monitor.run(stop.clone()));
     workers.spawn(maintenance.run(stop.clone()));
     let bound = listener.local_addr().map_err(listen)?;
-    say(&banner(&config, bound));
+    print(&banner(&config, bound));
     tracing::info!(address = %bound, "listening");
     let limits = serve::Limits {
         times: Times { head: config.http.header_timeout, idle: config.http.idle_timeout },
@@ -122,10 +122,10 @@ pub async fn run_with(config: Config, more: Vec<Arc<dyn Engine>>) -> Result<(), 
     served.map_err(listen)
 }
 
-/// Makes a superadmin in the configured store, and the organization if its namespace is new.
+/// Creates a superadmin in the configured store, and the organization if its namespace is new.
 ///
 /// # Errors
-/// The name is taken, or the store is away or in use.
+/// The name is taken, or the store is unavailable or in use.
 pub async fn create_admin(config: Config, admin: Bootstrap) -> Result<(), Error> {
     let parts = Parts::open(&config).await?;
     let made = parts.bootstrapper().create(first_admin(admin)).await;
@@ -134,19 +134,19 @@ pub async fn create_admin(config: Config, admin: Bootstrap) -> Result<(), Error>
     Ok(())
 }
 
-/// Seals all secrets of the configured store with the newest key; how many records were sealed anew.
+/// Encrypts all secrets in the configured store with the current key. Returns how many records were encrypted again.
 ///
 /// # Errors
-/// The store is away or in use, or something cannot be read with any key.
+/// The store is unavailable or in use, or a record cannot be decrypted with any key.
 pub async fn rotate_keys(config: Config) -> Result<usize, Error> {
     let parts = Parts::open(&config).await?;
-    let rotated = parts.stores.rotate(|so_far| tracing::info!(resealed = so_far.resealed, "sealing anew")).await;
+    let rotated = parts.stores.rotate(|so_far| tracing::info!(resealed = so_far.resealed, "encrypting again")).await;
     parts.stores.close().await;
     let rotated = rotated.map_err(ServiceError::from)?;
     Ok(usize::try_from(rotated.resealed).unwrap_or(usize::MAX))
 }
 
-#[expect(clippy::print_stdout, reason = "the banner is for the person who started the program, beside the log")]
-fn say(text: &str) {
+#[expect(clippy::print_stdout, reason = "the banner goes to standard output, apart from the log")]
+fn print(text: &str) {
     println!("{text}");
 }

@@ -1,4 +1,4 @@
-//! What everything is put together out of: the store, the clock, and the engines.
+//! The parts of a running service: the store, the clock and the engines.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -34,15 +34,15 @@ pub(super) struct Parts {
     pub(super) stores: Arc<Stores>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) passwords: Arc<dyn PasswordHasher>,
-    /// The simulated provider, where it is offered.
+    /// The simulated provider, if it is enabled.
     pub(super) demo: Option<Arc<DemoCloud>>,
-    /// Engines that are offered besides those that are built in.
+    /// Engines in addition to the built-in ones.
     pub(super) more: Vec<Arc<dyn Engine>>,
 }
 
 impl Parts {
     pub(super) async fn open(config: &Config) -> Result<Self, Error> {
-        // The one TLS provider of the program; an error means that it is installed already.
+        // The process-wide TLS provider; an error means that it is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let catalog = Arc::new(Catalog::new());
         let settings = storage::Settings {
@@ -60,7 +60,7 @@ impl Parts {
         Ok(Self { catalog, stores, clock, passwords: Arc::new(passwords), demo, more: Vec::new() })
     }
 
-    /// The engines that are offered.
+    /// The available engines.
     pub(super) fn engines(&self, config: &Config) -> EngineRegistry {
         engine::offered(engine::Settings {
             demo: self.demo.clone(),
@@ -69,7 +69,7 @@ impl Parts {
         })
     }
 
-    /// What use cases need, and this replica's candidacy for leading.
+    /// The ports of the use cases, and this replica's candidate for leader election.
     pub(super) fn ports(&self, config: &Config) -> (Ports, Candidate) {
         let addresses = AddressRules::denying(config.clusters.address_deny.clone());
         let limits = InspectorLimits { probe: config.observe.timeout, ..InspectorLimits::default() };
@@ -124,7 +124,7 @@ fn place(config: &Config) -> Place {
     }
 }
 
-/// Where the simulated provider is kept: beside the store, as it goes with what is in there.
+/// The file of the simulated provider: next to the store, because its state belongs to the stored clusters.
 fn demo_file(config: &Config) -> Option<PathBuf> {
     match config.storage.kind {
         StorageKind::Sled | StorageKind::Etcd => Some(config.storage.sled_path.with_extension("demo.json")),
@@ -132,7 +132,7 @@ fn demo_file(config: &Config) -> Option<PathBuf> {
     }
 }
 
-/// What a first superadmin finds: where the demo engine is offered, a provisioner to deploy with at once.
+/// The provisioners a new installation starts with: one for the demo engine, if it is enabled.
 pub(super) fn first_provisioners(engines: &EngineRegistry) -> Vec<FirstProvisioner> {
     let (Some(engine), Ok(name)) = (engines.get(DemoEngine::NAME), ResourceName::try_from("demo")) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! The use cases that operate clusters, put together over ports. Tests put the same ones over ports of their own.
+//! The use cases of clusters and provisioners, built from ports. Tests build the same ones from their own ports.
 
 use std::sync::Arc;
 
@@ -15,22 +15,22 @@ use kqueen_domain::{
     },
 };
 
-/// What use cases need from outside.
+/// The ports that the use cases need.
 #[derive(Clone)]
 pub struct Ports {
     /// The read model.
     pub catalog: Arc<Catalog>,
     /// Storage.
     pub stores: Arc<Stores>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The engines that are offered.
+    /// The available engines.
     pub engines: EngineRegistry,
     /// Reads live clusters.
     pub inspector: Arc<dyn ClusterInspector>,
     /// Whether this replica leads.
     pub leadership: Arc<dyn Leadership>,
-    /// Which addresses of clusters may be reached.
+    /// Which cluster addresses may be connected to.
     pub addresses: AddressRules,
     /// How long an operation may take.
     pub operation_timeout: TimeDelta,
@@ -43,7 +43,7 @@ pub struct UseCases {
     pub clusters: Arc<Clusters>,
     /// Live views of clusters.
     pub live: LiveViews,
-    /// What callers do about orphans.
+    /// Orphans, as callers list and handle them.
     pub orphans: Arc<Orphans>,
     /// Provisioners.
     pub provisioners: Arc<Provisioners>,
@@ -51,12 +51,12 @@ pub struct UseCases {
     pub checks: Arc<Checks>,
     /// Reconciles clusters.
     pub reconciler: Arc<Reconciler>,
-    /// Looks for orphans.
+    /// Collects orphans.
     pub orphan_collector: Arc<OrphanCollector>,
 }
 
 impl UseCases {
-    /// Puts them together.
+    /// Builds the use cases.
     #[must_use]
     pub fn new(ports: &Ports) -> Self {
         let Ports { catalog, stores, clock, engines, inspector, leadership, addresses, operation_timeout } = ports;

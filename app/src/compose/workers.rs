@@ -1,4 +1,4 @@
-//! What runs beside requests: the reconciler's loop, the monitor of provisioners, and maintenance of the store.
+//! Builds the background work: the reconcile loop, the provisioner monitor and the maintenance of the store.
 
 use std::sync::Arc;
 
@@ -9,20 +9,20 @@ use crate::{
         maintenance::Maintenance,
         provisioner_monitor::ProvisionerMonitor,
         queue::Limits,
-        reconcile::{ReconcilerMetrics, Reconciling},
+        reconcile::{ReconcileLoop, ReconcilerMetrics},
         trigger::Trigger,
     },
 };
 
-/// How many clusters may wait for something that does not answer: each is a task and a connection.
+/// Maximum number of slow reconciles, which wait for a provider or cluster that does not answer. Each is a task and a connection.
 const SLOW_RECONCILES: usize = 1024;
 
 /// The workers of a replica.
 pub(super) struct Workers {
-    pub(super) reconciling: Reconciling,
+    pub(super) reconcile_loop: ReconcileLoop,
     pub(super) provisioner_monitor: ProvisionerMonitor,
     pub(super) maintenance: Maintenance,
-    /// Has clusters reconciled soon.
+    /// Triggers reconciles.
     pub(super) trigger: Trigger,
 }
 
@@ -33,7 +33,7 @@ impl Workers {
         let trigger = Trigger::new(clock.clone(), Limits { lane, quick, slow: SLOW_RECONCILES });
         catalog.subscribe(Arc::new(trigger.clone()));
         Self {
-            reconciling: Reconciling {
+            reconcile_loop: ReconcileLoop {
                 reconciler: use_cases.reconciler.clone(),
                 catalog: catalog.clone(),
                 trigger: trigger.clone(),
