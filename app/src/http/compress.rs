@@ -1,5 +1,5 @@
-//! Answers in gzip for those who take it. Every client that takes anything takes gzip; what is better costs more time than it saves
-//! between a client and an API.
+//! Compresses responses with gzip for clients that accept it. Every client that accepts any compression accepts gzip; better encodings
+//! cost more time than they save for API responses.
 
 use std::io::Write;
 
@@ -10,14 +10,14 @@ use poem::{
     http::{HeaderMap, HeaderValue, header},
 };
 
-/// From how many bytes it is worth it: less fits into one packet anyway.
-const WORTH_IT: usize = 1024;
-/// From how many bytes it is done on a thread that may take its time.
-const ASIDE: usize = 64 * 1024;
+/// Minimum size of a body to compress: a smaller one fits into one packet anyway.
+const MIN_SIZE: usize = 1024;
+/// Minimum size of a body to compress on a blocking thread.
+const MIN_BLOCKING_SIZE: usize = 64 * 1024;
 
-/// Whether the client that sent these headers takes gzip, and does not like it less than what is not compressed.
+/// Whether the client accepts gzip and does not prefer an uncompressed response.
 #[must_use]
-pub fn is_welcome(headers: &HeaderMap) -> bool {
+pub fn accepts_gzip(headers: &HeaderMap) -> bool {
     let (mut gzip, mut any, mut identity) = (None, None, None);
     let values = headers.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
     for item in values.flat_map(|value| value.split(',')) {
@@ -37,27 +37,27 @@ pub fn is_welcome(headers: &HeaderMap) -> bool {
     gzip > 0.0 && gzip >= identity.unwrap_or(0.0)
 }
 
-/// The answer, compressed if that is `welcome` and worth it.
-pub async fn compressed(mut response: Response, welcome: bool) -> Response {
+/// The response, compressed if the client accepts gzip and the body is large enough.
+pub async fn compressed(mut response: Response, accepts_gzip: bool) -> Response {
     let body = response.take_body().into_bytes().await.unwrap_or_default();
-    if body.len() < WORTH_IT {
+    if body.len() < MIN_SIZE {
         response.set_body(body);
         return response;
     }
-    // Also of what was not compressed: it would have been, for another client.
+    // Also when it is not compressed: for another client it would be.
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    let packed = match welcome {
+    let compressed = match accepts_gzip {
         false => None,
-        true if body.len() < ASIDE => Some(gzip(&body)),
+        true if body.len() < MIN_BLOCKING_SIZE => Some(gzip(&body)),
         true => {
             let body = body.clone();
             tokio::task::spawn_blocking(move || gzip(&body)).await.ok()
         }
     };
-    match packed {
-        Some(packed) => {
+    match compressed {
+        Some(compressed) => {
             response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            response.set_body(packed);
+            response.set_body(compressed);
         }
         None => response.set_body(body),
     }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_sent_to_those_who_take_it() {
+    fn gzip_is_sent_to_clients_that_accept_it() {
         let table = [
             ("gzip", true),
             ("GZIP", true),
@@ -97,11 +97,11 @@ mod tests {
             ("*;q=0", false),
             ("identity, gzip;q=0.5", false),
         ];
-        for (accept, welcome) in table {
+        for (accept, expected) in table {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_ENCODING, accept.parse().unwrap());
-            assert_eq!(is_welcome(&headers), welcome, "{accept}");
+            assert_eq!(accepts_gzip(&headers), expected, "{accept}");
         }
-        assert!(!is_welcome(&HeaderMap::new()));
+        assert!(!accepts_gzip(&HeaderMap::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! What the pipeline knows about a request besides what it says.
+//! The context that the pipeline attaches to a request.
 
 use std::sync::Arc;
 
@@ -8,23 +8,25 @@ use poem::Request;
 use super::peer::Peer;
 use crate::error::ApiError;
 
-/// What handlers may ask about a request besides what it says.
+/// What handlers know about a request beyond its own data.
 #[derive(Clone)]
 pub struct RequestContext {
-    /// Recognises callers.
+    /// Authenticates callers.
     pub sessions: Arc<Sessions>,
-    /// Whose request it is, by address.
+    /// The client's address.
     pub peer: Peer,
-    /// Most bytes its body may have.
+    /// Maximum size of the body in bytes.
     pub body_limit: usize,
 }
 
 impl RequestContext {
-    /// Those of a request that came through the pipeline, as all do.
+    /// The context of a request.
     ///
     /// # Errors
-    /// It did not: our fault.
+    /// The request did not come through the pipeline: an internal error.
     pub fn of(request: &Request) -> Result<&Self, ApiError> {
-        request.data().ok_or_else(|| ApiError::internal("the request came past the pipeline".into()))
+        request.data().ok_or_else(|| {
+            ApiError::internal("the request has no context: it did not come through the pipeline".into())
+        })
     }
 }

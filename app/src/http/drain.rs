@@ -1,5 +1,5 @@
-//! What is left of a request's body when it was answered without it. If it is not read, the connection is closed on somebody who still
-//! sends, who then sees a broken connection and never the answer that says why.
+//! Drains the rest of a request body when the response was sent without reading it. Otherwise the connection is closed while the client
+//! is still sending, and the client sees a broken connection instead of the response.
 
 use std::{
     io,
@@ -14,19 +14,19 @@ use poem::{
     http::{HeaderMap, header},
 };
 
-/// How many bytes are read that nobody wants.
-const MOST: usize = 16 << 20;
+/// Maximum number of bytes drained.
+const MAX_DRAINED: usize = 16 << 20;
 
-type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
-/// A body that is read on when it is dropped, until it ends or is too long. How long that may take is up to the connection's pace.
-struct DrainBody(Option<Pieces>);
+/// A body that is drained when it is dropped, until it ends or is too long. The connection's deadlines limit the time.
+struct DrainBody(Option<Chunks>);
 
-/// `body`, with what is left of it taken off the connection in any case.
+/// `body`, whose unread rest is drained from the connection.
 #[must_use]
-pub fn read_to_its_end(body: Body, headers: &HeaderMap) -> Body {
+pub fn drained(body: Body, headers: &HeaderMap) -> Body {
     let has_body = headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
-    // Who waits to be asked for the body has not sent it.
+    // A client that waits for 100 Continue has not sent the body.
     if !has_body || headers.contains_key(header::EXPECT) {
         return body;
     }
@@ -37,23 +37,23 @@ impl Stream for DrainBody {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let Some(pieces) = &mut self.0 else { return Poll::Ready(None) };
-        let piece = pieces.poll_next_unpin(cx);
-        if matches!(piece, Poll::Ready(None | Some(Err(_)))) {
+        let Some(chunks) = &mut self.0 else { return Poll::Ready(None) };
+        let chunk = chunks.poll_next_unpin(cx);
+        if matches!(chunk, Poll::Ready(None | Some(Err(_)))) {
             self.0 = None;
         }
-        piece
+        chunk
     }
 }
 
 impl Drop for DrainBody {
     fn drop(&mut self) {
-        let (Some(mut pieces), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else { return };
+        let (Some(mut chunks), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else { return };
         runtime.spawn(async move {
             let mut read = 0;
-            while let Some(Ok(piece)) = pieces.next().await {
-                read += piece.len();
-                if read > MOST {
+            while let Some(Ok(chunk)) = chunks.next().await {
+                read += chunk.len();
+                if read > MAX_DRAINED {
                     break;
                 }
             }

@@ -1,4 +1,4 @@
-//! What surrounds every request: its id, address and time limit, the manners of HTTP, metrics and the log line.
+//! The HTTP pipeline around every request: request id, client address, time limit, HTTP semantics, metrics and the access log.
 
 pub mod compress;
 pub mod context;
@@ -34,45 +34,46 @@ use uuid::Uuid;
 
 use crate::{error::ApiError, metrics::Metrics};
 
-/// Header that names a request.
+/// The header with the request id.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Most bytes of a request's path and headers. The server reads up to [twice as much](serve), so that we say why it is refused.
+/// Maximum size of a request's path and headers in bytes. The server reads up to [twice as much](serve), so that the response can say why
+/// a request is rejected.
 const MAX_HEAD: usize = 32 * 1024;
 
-/// From when on a request is slow.
+/// A request that takes longer is slow.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// Where the API's paths begin.
+/// The prefix of the API's paths.
 pub const API: &str = "/api/v1";
-/// The path that logs in.
+/// The login path.
 pub const AUTH: &str = "/api/v1/auth";
 
-/// Marks an answer whose body goes on for as long as somebody reads it: it is neither compressed nor read to its end here.
+/// Marks a response whose body is an endless stream: it is neither compressed nor buffered.
 #[derive(Debug, Clone, Copy)]
-pub struct Endless;
+pub struct StreamingBody;
 
-/// What surrounds the routes.
+/// The pipeline around the routes.
 pub struct Pipeline {
-    /// What answers below `/api/v1`.
+    /// The endpoint for `/api/v1`.
     pub api: BoxEndpoint<'static>,
-    /// What answers elsewhere.
+    /// The endpoints for all other paths.
     pub others: Route,
-    /// Which paths there are.
+    /// The known paths.
     pub routes: Routes,
-    /// Recognises callers.
+    /// Authenticates callers.
     pub sessions: Arc<Sessions>,
     /// Counts requests.
     pub metrics: Arc<Metrics>,
-    /// Whose forwarding headers count.
+    /// The networks of proxies whose forwarding headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Most bytes a body may have.
+    /// Maximum size of a body in bytes.
     pub body_limit: usize,
-    /// How long a request may take.
+    /// Time limit of a request.
     pub time_limit: Duration,
-    /// Name of the protected space, told with 401.
+    /// The authentication realm, sent with 401.
     pub realm: String,
-    /// A second path that logs in, where the settings name one.
+    /// A second login path, if one is configured.
     pub auth_alias: Option<String>,
 }
 
@@ -84,7 +85,7 @@ impl Endpoint for Pipeline {
         let name = request_id(request.headers());
         let id = name.to_str().unwrap_or_default();
         let method = request.method().clone();
-        let gzip_is_welcome = compress::is_welcome(request.headers());
+        let accepts_gzip = compress::accepts_gzip(request.headers());
         let peer = Peer::of(&request, &self.trusted_proxies);
         self.normalise(&mut request);
         let route = self.routes.find(request.uri().path());
@@ -92,7 +93,7 @@ impl Endpoint for Pipeline {
         let mut response = match route {
             _ if head_length(&request) > MAX_HEAD => Err(ApiError::head_too_large(MAX_HEAD)),
             None => Err(ApiError::no_such_path()),
-            Some(route) if !route.takes(&method) => {
+            Some(route) if !route.allows(&method) => {
                 Err(ApiError::method_not_allowed(&route.allow)).or_else(|failure: ApiError| {
                     let mut response = failure.into_response(id, &self.realm);
                     allow(&mut response, &route.allow);
@@ -117,27 +118,27 @@ impl Endpoint for Pipeline {
             }
         }
         .unwrap_or_else(|failure| failure.into_response(id, &self.realm));
-        let is_endless = response.data::<Endless>().is_some();
-        if !is_endless {
-            response = compress::compressed(response, gzip_is_welcome).await;
+        let is_streaming = response.data::<StreamingBody>().is_some();
+        if !is_streaming {
+            response = compress::compressed(response, accepts_gzip).await;
         }
         match method {
-            Method::HEAD if is_endless => drop(response.take_body()),
+            Method::HEAD if is_streaming => drop(response.take_body()),
             Method::HEAD => without_body(&mut response).await,
             _ => {}
         }
         let (status, took) = (response.status(), started.elapsed());
         self.metrics.request(metrics, &method, status, took);
         log(id, &method, &metrics.endpoint, status, took);
-        decorate(response.headers_mut(), name);
+        set_headers(response.headers_mut(), name);
         Ok(response)
     }
 }
 
 impl Pipeline {
-    /// The answer of the routes.
+    /// The response of the routes.
     async fn answer(&self, request: Request) -> Result<Response, ApiError> {
-        match bounded(self.handed_on(request), self.time_limit).await? {
+        match bounded(self.dispatch(request), self.time_limit).await? {
             Ok(response) => Ok(response),
             Err(error) if error.is::<ApiError>() => match error.downcast::<ApiError>() {
                 Ok(failure) => Err(failure),
@@ -148,8 +149,8 @@ impl Pipeline {
         }
     }
 
-    fn handed_on(&self, request: Request) -> BoxFuture<'_, Result<Response>> {
-        // Not nested in a route of the framework, which would find and note every path twice.
+    fn dispatch(&self, request: Request) -> BoxFuture<'_, Result<Response>> {
+        // Not nested in a route of the framework, which would match and record every path twice.
         if request.uri().path().strip_prefix(API).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             DynEndpoint::call(&*self.api, request)
         } else {
@@ -157,7 +158,7 @@ impl Pipeline {
         }
     }
 
-    /// A path with and without a trailing slash is the same path.
+    /// Removes trailing slashes, and replaces the login alias.
     fn normalise(&self, request: &mut Request) {
         let path = request.uri().path();
         let trimmed = if path.len() > 1 { path.trim_end_matches('/') } else { path };
@@ -172,20 +173,20 @@ impl Pipeline {
     }
 }
 
-/// Gives a request another path and query.
+/// Replaces the path and query of a request.
 fn retarget(request: &mut Request, path: String, query: Option<&str>) {
     let mut target = path;
     if let Some(query) = query {
         target.push('?');
         target.push_str(query);
     }
-    // What is left of a path is a path; were it none, the old one would stay, which is not found.
+    // A trimmed path is always valid. If it were not, the old path would stay, which is not found.
     if let Ok(target) = PathAndQuery::try_from(target) {
         *request.uri_mut() = target.into();
     }
 }
 
-/// Refuses query parameters the operation does not take, and drops those without a value.
+/// Rejects query parameters that the operation does not declare, and removes those without a value.
 fn check_query(request: &mut Request, route: &routes::Route) -> Result<(), Invalid> {
     let Some(parameters) = route.parameters(request.method()) else { return Ok(()) };
     let Some(query) = request.uri().query() else { return Ok(()) };
@@ -196,19 +197,19 @@ fn check_query(request: &mut Request, route: &routes::Route) -> Result<(), Inval
     Ok(())
 }
 
-/// What a handler answers, within `limit`; where it panics or takes longer, that is the answer.
+/// The result of a handler, or an error if it panics or takes longer than `limit`.
 async fn bounded<T>(answer: BoxFuture<'_, T>, limit: Duration) -> Result<T, ApiError> {
     let answer = AssertUnwindSafe(answer).catch_unwind();
     let answered = tokio::time::timeout(limit, answer).await.map_err(|_late| ApiError::timed_out())?;
     answered.map_err(|_panic| ApiError::internal("a handler panicked".into()))
 }
 
-/// Says what became of a request. Consoles ask the same again and again: what was read without trouble is for those who look closely.
+/// Logs a request. Successful reads are logged at debug level, because consoles poll.
 fn log(id: &str, method: &Method, endpoint: &str, status: StatusCode, took: Duration) {
     let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let is_well = status.as_u16() < 400 && took < SLOW;
+    let is_success = status.as_u16() < 400 && took < SLOW;
     let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1000.0);
-    if is_read && is_well {
+    if is_read && is_success {
         tracing::debug!(request_id = id, %method, endpoint, status, duration_ms = ms, "request");
     } else {
         tracing::info!(request_id = id, %method, endpoint, status, duration_ms = ms, "request");
@@ -220,14 +221,14 @@ fn head_length(request: &Request) -> usize {
     target + request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
 }
 
-/// The client's name for the request, if it is one that can be repeated safely; else a new one.
+/// The client's request id, if it can be safely repeated in headers and logs; otherwise a new one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     let good = |id: &&HeaderValue| {
         let id = id.as_bytes();
         (1..=64).contains(&id.len()) && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
     };
     let given = headers.get(&REQUEST_ID).filter(good).cloned();
-    // Digits, letters and dashes.
+    // A UUID is always a valid header value.
     let new = || HeaderValue::try_from(Uuid::new_v4().to_string()).unwrap_or(HeaderValue::from_static("-"));
     given.unwrap_or_else(new)
 }
@@ -238,19 +239,19 @@ fn allow(response: &mut Response, methods: &str) {
     }
 }
 
-/// HEAD answers with the length the body would have.
+/// Removes the body of a response to HEAD, and keeps its length.
 async fn without_body(response: &mut Response) {
     let body = response.take_body().into_bytes().await.unwrap_or_default();
     response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
 }
 
-/// The headers every answer has.
-fn decorate(headers: &mut HeaderMap, id: HeaderValue) {
+/// Sets the headers of every response.
+fn set_headers(headers: &mut HeaderMap, id: HeaderValue) {
     headers.insert(&REQUEST_ID, id);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    // Answers are about one caller at one time; nothing between us may keep them.
+    // Responses depend on the caller and the time; no cache may store them.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
@@ -262,7 +263,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_handler_that_panics_or_takes_too_long_has_an_answer() {
+    async fn a_handler_that_panics_or_takes_too_long_gets_an_error_response() {
         let limit = Duration::from_secs(30);
         let status = |failure: ApiError| failure.into_response("id", "realm").status().as_u16();
         let wait = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
@@ -276,17 +277,17 @@ mod tests {
     }
 
     #[test]
-    fn a_request_keeps_a_name_that_can_be_repeated() {
-        let named = |name: &str| {
+    fn a_safe_request_id_is_kept() {
+        let id = |sent: &str| {
             let mut headers = HeaderMap::new();
-            headers.insert(&REQUEST_ID, name.parse().unwrap());
+            headers.insert(&REQUEST_ID, sent.parse().unwrap());
             request_id(&headers)
         };
         for good in ["a", "7f3e_b.c-D", &"x".repeat(64)] {
-            assert_eq!(named(good), good);
+            assert_eq!(id(good), good);
         }
         for bad in ["", "a b", "a\"b", "a;b", &"x".repeat(65)] {
-            assert_eq!(named(bad).len(), 36, "{bad}");
+            assert_eq!(id(bad).len(), 36, "{bad}");
         }
         assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
     }

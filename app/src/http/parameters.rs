@@ -1,5 +1,5 @@
-//! Query parameters, held against those the document declares for the operation. What is not known is refused, so that a filter nobody
-//! applies is not taken for one that lets everything pass.
+//! Checks query parameters against those that the OpenAPI document declares for the operation. Unknown ones are rejected, so that a
+//! misspelled filter does not silently return everything.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -7,14 +7,14 @@ use kqueen_domain::invalid::{Findings, Invalid};
 use serde_json::Value;
 use url::form_urlencoded;
 
-/// How alike two names are for the one to be taken for a misspelling of the other.
-const ALIKE: f64 = 0.8;
+/// Minimum similarity of two names to suggest one as the correct spelling of the other.
+const MIN_SIMILARITY: f64 = 0.8;
 
-/// How much of a name that came from outside is repeated.
-const SHOWN: usize = 100;
+/// Maximum length of an unknown name in an error message.
+const MAX_SHOWN: usize = 100;
 
-/// Query parameters that the document describes in words only, by operation: declared, they would be called as a header is in
-/// generated clients.
+/// Query parameters that the document mentions only in descriptions, by operation: if declared, they would clash with a header of the same
+/// name in generated clients.
 const DESCRIBED: &[(&str, &str)] = &[("event_stream", "last_event_id")];
 
 /// The query parameters of one operation.
@@ -22,7 +22,7 @@ const DESCRIBED: &[(&str, &str)] = &[("event_stream", "last_event_id")];
 pub struct Parameters(Vec<String>);
 
 impl Parameters {
-    /// Those the document declares for `operation`.
+    /// The parameters that the document declares for `operation`.
     #[must_use]
     pub fn declared(document: &Value, operation: &Value) -> Self {
         let all = operation["parameters"].as_array().into_iter().flatten();
@@ -35,10 +35,10 @@ impl Parameters {
         Self(names.filter_map(Value::as_str).chain(described).map(str::to_owned).collect())
     }
 
-    /// The query without parameters that have no value: an empty parameter is an absent one.
+    /// The query without empty parameters, which count as absent.
     ///
     /// # Errors
-    /// Every parameter that is not declared, and every one that is given more than once.
+    /// Lists every parameter that is not declared or given more than once.
     pub fn read<'q>(&self, query: &'q str) -> Result<Cow<'q, str>, Invalid> {
         let mut findings = Findings::default();
         let mut names = HashSet::new();
@@ -73,18 +73,18 @@ impl Parameters {
         format!("is not a query parameter of this request; {advice}")
     }
 
-    /// The parameter `name` is most likely a misspelling of.
+    /// The declared parameter that is most similar to `name`.
     fn similar(&self, name: &str) -> Option<&str> {
         let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
         let wanted = plain(&shortened(name));
-        let alike = self.0.iter().map(|known| (strsim::jaro_winkler(&wanted, &plain(known)), known));
-        let likely = alike.filter(|(likeness, _)| *likeness >= ALIKE);
+        let similar = self.0.iter().map(|known| (strsim::jaro_winkler(&wanted, &plain(known)), known));
+        let likely = similar.filter(|(similarity, _)| *similarity >= MIN_SIMILARITY);
         likely.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, known)| known.as_str())
     }
 }
 
 fn shortened(name: &str) -> String {
-    name.chars().take(SHOWN).collect()
+    name.chars().take(MAX_SHOWN).collect()
 }
 
 #[cfg(test)]
@@ -106,13 +106,13 @@ mod tests {
     }
 
     #[test]
-    fn the_document_says_which_there_are() {
+    fn parameters_are_read_from_the_document() {
         assert_eq!(list().0, ["limit", "sortby", "all_namespaces"]);
         assert!(Parameters::declared(&json!({}), &json!({})).0.is_empty());
     }
 
     #[test]
-    fn an_empty_parameter_is_an_absent_one() {
+    fn empty_parameters_count_as_absent() {
         for (query, left) in [
             ("", ""),
             ("limit=5&sortby=name", "limit=5&sortby=name"),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_or_repeated_is_named() {
+    fn unknown_and_repeated_parameters_are_rejected() {
         let sortby = "is not a query parameter of this request; did you mean sortby?";
         let namespaces = "is not a query parameter of this request; did you mean all_namespaces?";
         let all = "is not a query parameter of this request; it takes limit, sortby, all_namespaces";
@@ -150,6 +150,6 @@ mod tests {
         let both = list().read("colour=red&limit=1&shape=round").unwrap_err();
         assert_eq!(both.0.iter().map(|error| &*error.field).collect::<Vec<_>>(), ["colour", "shape"]);
         let long = list().read(&"x".repeat(20_000)).unwrap_err();
-        assert_eq!(long.0[0].field.len(), SHOWN);
+        assert_eq!(long.0[0].field.len(), MAX_SHOWN);
     }
 }

@@ -1,4 +1,4 @@
-//! Whose request it is, by address.
+//! The client address of a request.
 
 use std::net::IpAddr;
 
@@ -8,17 +8,17 @@ use poem::{Addr, Request, http::HeaderMap};
 
 use super::forwarded::{self, Forwarding};
 
-/// Whose request it is.
+/// The client of a request, by address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// Where the request comes from: the connection's address, or what trusted proxies say.
+    /// Where the request comes from: the connection's address, or the one that trusted proxies report.
     pub origin: Origin,
-    /// Somebody we do not trust says that the request was forwarded; what is granted by address does not count then.
+    /// An untrusted peer claims that the request was forwarded: nothing is granted by address then.
     is_doubtful: bool,
 }
 
 impl Peer {
-    /// The peer of a request. Only what `trusted` proxies say of forwarding is believed.
+    /// The peer of a request. Forwarding headers count only if they come from `trusted` proxies.
     #[must_use]
     pub fn of(request: &Request, trusted: &[IpNet]) -> Self {
         let connection = match &request.remote_addr().0 {
@@ -41,7 +41,7 @@ impl Peer {
         Self { origin, is_doubtful: false }
     }
 
-    /// Whether it is known for sure to come from one of these networks.
+    /// Whether the request certainly comes from one of these networks.
     #[must_use]
     pub fn is_in(&self, networks: &[IpNet]) -> bool {
         match self.origin {

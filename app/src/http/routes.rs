@@ -1,4 +1,4 @@
-//! Which paths there are and which methods they take: for 404, 405, OPTIONS, and the endpoint's name in metrics.
+//! The known paths and their methods: for 404, 405, OPTIONS, and the endpoint's name in metrics.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,16 +8,16 @@ use serde_json::Value;
 use super::{API, parameters::Parameters};
 use crate::metrics::RouteMetrics;
 
-/// A path with places for ids.
+/// A path template.
 #[derive(Debug)]
 pub struct Route {
-    /// Counts its requests, under the path as the document writes it: `/api/v1/clusters/{id}`.
+    /// Its metrics, named by the template as in the document: `/api/v1/clusters/{id}`.
     pub metrics: RouteMetrics,
-    /// The methods it takes, for the `Allow` header.
+    /// The supported methods, for the `Allow` header.
     pub allow: String,
-    /// The methods, with the query parameters of those the document describes.
+    /// The supported methods, with the query parameters of those in the document.
     methods: BTreeMap<&'static str, Option<Parameters>>,
-    /// `None` stands for a place for an id.
+    /// The segments; `None` is a placeholder for an id.
     segments: Vec<Option<String>>,
 }
 
@@ -37,13 +37,13 @@ impl Route {
         self.allow = self.methods.keys().copied().collect::<Vec<_>>().join(", ");
     }
 
-    /// Whether the path takes that method.
+    /// Whether the path supports a method.
     #[must_use]
-    pub fn takes(&self, method: &Method) -> bool {
+    pub fn allows(&self, method: &Method) -> bool {
         self.methods.contains_key(method.as_str())
     }
 
-    /// The query parameters of a method the document describes.
+    /// The query parameters of a method that is in the document.
     #[must_use]
     pub fn parameters(&self, method: &Method) -> Option<&Parameters> {
         self.methods.get(method.as_str())?.as_ref()
@@ -58,22 +58,22 @@ impl Route {
     }
 }
 
-/// Every path that is served.
+/// All paths that are served.
 #[derive(Debug)]
 pub struct Routes {
-    /// Those without places for ids, by path.
+    /// Paths without placeholders.
     fixed: HashMap<String, Route>,
-    /// The others by number of segments, those with fewer places first.
+    /// Paths with placeholders by number of segments, those with fewer placeholders first.
     by_length: HashMap<usize, Vec<Route>>,
-    /// Those that take every path below them that nothing else takes, the longest first, each with where it begins.
-    below: Vec<(String, Route)>,
-    /// Counts requests for all other paths.
+    /// Catch-all routes with their prefixes, the longest prefix first.
+    catch_all: Vec<(String, Route)>,
+    /// Metrics of requests for unknown paths.
     pub unknown: RouteMetrics,
 }
 
 impl Routes {
-    /// The paths of the OpenAPI document below `/api/v1`, and `others` that take GET. One of `others` that ends in `/*` takes every path
-    /// below it that no other route takes; below `/api` there is no such path.
+    /// The paths of the OpenAPI document below `/api/v1`, and `others`, which support GET. One of `others` that ends in `/*` matches every
+    /// path below it that no other route matches, except below `/api`.
     #[must_use]
     pub fn new(document: &Value, others: &[&str]) -> Self {
         let mut fixed = HashMap::new();
@@ -96,38 +96,38 @@ impl Routes {
             }
             add(route);
         }
-        let mut below = Vec::new();
+        let mut catch_all = Vec::new();
         for path in others {
             let mut route = Route::new(path);
             route.add("GET", None);
             match path.strip_suffix('*') {
-                Some(prefix) => below.push((prefix.to_owned(), route)),
+                Some(prefix) => catch_all.push((prefix.to_owned(), route)),
                 None => add(route),
             }
         }
-        below.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        catch_all.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         for routes in by_length.values_mut() {
             routes.sort_by_key(|route| route.segments.iter().filter(|segment| segment.is_none()).count());
         }
-        Self { fixed, by_length, below, unknown: RouteMetrics::of("unknown") }
+        Self { fixed, by_length, catch_all, unknown: RouteMetrics::of("unknown") }
     }
 
-    /// The route of a path that ends without a slash.
+    /// The route of a path without a trailing slash.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<&Route> {
-        self.fixed.get(path).or_else(|| self.with_places(path)).or_else(|| self.below(path))
+        self.fixed.get(path).or_else(|| self.with_placeholders(path)).or_else(|| self.catch_all(path))
     }
 
-    fn with_places(&self, path: &str) -> Option<&Route> {
+    fn with_placeholders(&self, path: &str) -> Option<&Route> {
         let length = path.bytes().filter(|byte| *byte == b'/').count() + 1;
         self.by_length.get(&length)?.iter().find(|route| route.matches(path))
     }
 
-    fn below(&self, path: &str) -> Option<&Route> {
+    fn catch_all(&self, path: &str) -> Option<&Route> {
         if path == "/api" || path.starts_with("/api/") {
             return None;
         }
-        self.below.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, route)| route)
+        self.catch_all.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, route)| route)
     }
 }
 
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_finds_its_template() {
+    fn a_path_matches_its_template() {
         let operations = json!({"get": {}, "patch": {}});
         let document =
             json!({"paths": {"/": operations, "/clusters/{id}": operations, "/clusters/health": {"get": {}}}});

@@ -1,4 +1,4 @@
-//! `/metrics/`: free for the addresses in `KQUEEN_PROMETHEUS_WHITELIST`, with a token for others.
+//! `/metrics/`: open to the addresses in `KQUEEN_PROMETHEUS_WHITELIST`; others need a token.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use poem::{
 use super::context::RequestContext;
 use crate::{error::ApiError, metrics::Metrics};
 
-/// Answers Prometheus.
+/// The endpoint for Prometheus.
 pub struct Scrape {
-    /// What is told.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Who is answered without a token.
+    /// The networks that need no token.
     pub whitelist: Vec<IpNet>,
 }
 

@@ -1,9 +1,9 @@
-//! Connections: accepted up to a limit, bounded in time while they say nothing, drained when the service stops.
+//! Connections: accepted up to a limit, closed when idle for too long, drained when the service stops.
 
 use std::{io, sync::Arc, time::Duration};
 
 use super::{
-    deadlines::{ConnectionDeadlines, Paced, Times},
+    deadlines::{ConnectionDeadlines, TimedStream, Times},
     drain,
 };
 use hyper::{Request, body::Incoming, service::service_fn};
@@ -19,24 +19,24 @@ use poem::{
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// How connections are bounded.
+/// Limits of connections.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How long a connection may rest, and the head of a request take to arrive.
+    /// How long a connection may be idle, and how long the head of a request may take to arrive.
     pub times: Times,
-    /// How many connections there are at once; others wait to be accepted.
+    /// Maximum number of connections at once; others wait to be accepted.
     pub connections: usize,
-    /// How long requests in hand may take after the service was told to stop.
+    /// How long requests in flight may take at shutdown.
     pub grace: Duration,
 }
 
-/// Most bytes that are read for the head of a request; the connection of who sends more is closed.
+/// Maximum number of bytes read for the head of a request; the connection is closed if there are more.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// Serves `endpoint` until `stop`, then lets requests in hand finish.
+/// Serves `endpoint` until `stop` is cancelled, then lets requests in flight finish.
 ///
 /// # Errors
-/// The listener's address cannot be told.
+/// The listener's address cannot be determined.
 pub async fn serve(
     listener: TcpListener,
     endpoint: impl Endpoint<Output = Response> + 'static,
@@ -45,9 +45,9 @@ pub async fn serve(
 ) -> io::Result<()> {
     let endpoint = Arc::new(endpoint);
     let local = LocalAddr(Addr::from(listener.local_addr()?));
-    let turns = Arc::new(Semaphore::new(limits.connections));
+    let permits = Arc::new(Semaphore::new(limits.connections));
     let mut server = auto::Builder::new(TokioExecutor::new());
-    // The library's own limit for heads also counts while a connection rests; ours are told apart in `Pace`.
+    // The library's limit for heads also counts while a connection is idle; `ConnectionDeadlines` has separate limits.
     server.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MAX_HEAD);
     server
         .http2()
@@ -59,9 +59,9 @@ pub async fn serve(
     let server = Arc::new(server);
     let graceful = GracefulShutdown::new();
     loop {
-        let turn = tokio::select! {
+        let permit = tokio::select! {
             () = stop.cancelled() => break,
-            turn = turns.clone().acquire_owned() => turn,
+            permit = permits.clone().acquire_owned() => permit,
         };
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -70,7 +70,7 @@ pub async fn serve(
         let (stream, remote) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of file descriptors, mostly: waiting a moment gives connections time to end.
+                // Usually out of file descriptors: a short pause gives connections time to end.
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
@@ -79,36 +79,36 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         let (endpoint, local) = (endpoint.clone(), local.clone());
         let remote = RemoteAddr(Addr::from(remote));
-        let pace = ConnectionDeadlines::new(limits.times);
-        let paced = Paced::new(stream, pace.clone());
-        let noted = pace.clone();
+        let deadlines = ConnectionDeadlines::new(limits.times);
+        let timed = TimedStream::new(stream, deadlines.clone());
+        let of_requests = deadlines.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let in_hand = noted.in_hand(request.version());
+            let in_flight = of_requests.in_flight(request.version());
             let mut request = poem::Request::from((request, local.clone(), remote.clone(), Scheme::HTTP));
-            let body = drain::read_to_its_end(request.take_body(), request.headers());
+            let body = drain::drained(request.take_body(), request.headers());
             request.set_body(body);
             let endpoint = endpoint.clone();
-            // It is large, and moved before it is polled.
+            // Boxed because the future is large and moved before it is polled.
             Box::pin(async move {
-                let _in_hand = in_hand.ok_or(io::ErrorKind::TimedOut)?;
+                let _in_flight = in_flight.ok_or(io::ErrorKind::TimedOut)?;
                 Ok::<_, io::Error>(hyper::Response::from(endpoint.get_response(request).await))
             })
         });
         let server = server.clone();
-        let connection = server.serve_connection(TokioIo::new(paced), service).into_owned();
+        let connection = server.serve_connection(TokioIo::new(timed), service).into_owned();
         let connection = graceful.watch(connection);
         let mut connection = tokio::spawn(async move {
-            // One that breaks is the peer's business.
+            // A broken connection is not our error.
             let _ = connection.await;
-            drop(turn);
+            drop(permit);
         });
         let stop = stop.clone();
-        // A task of its own, so that requests do not wake it.
+        // A separate task, so that requests do not wake it.
         tokio::spawn(async move {
             tokio::select! {
                 _ = &mut connection => {}
-                () = pace.overdue(&stop) => {
-                    tracing::debug!("a connection that said nothing for too long was cut off");
+                () = deadlines.overdue(&stop) => {
+                    tracing::debug!("an idle connection was closed");
                     connection.abort();
                 }
             }
@@ -116,7 +116,7 @@ pub async fn serve(
     }
     drop(listener);
     if tokio::time::timeout(limits.grace, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not end in time and were cut off");
+        tracing::warn!("some requests did not end in time and were aborted");
     }
     Ok(())
 }

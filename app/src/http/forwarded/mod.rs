@@ -1,10 +1,10 @@
-//! Whom the proxies in front of us name as the client.
+//! Finds the client address in the forwarding headers of trusted proxies.
 //!
-//! Three headers say it. `Forwarded` (RFC 7239) and `X-Forwarded-For` list the hops of a request, each proxy adding the one before it at
-//! the right; `X-Real-IP` names one hop. A client sends what it likes, and only what trusted proxies add at the right is theirs. So a list
-//! is read from right to left up to the first hop that is no trusted proxy: that is the client. A proxy may also hand on, untouched, a
-//! header that it does not use itself, and nothing tells it from the one it set. So all headers that are there must agree. Where they do
-//! not, or where what decides cannot be read, the client is unknown; never is one header believed against another.
+//! Three headers name it. `Forwarded` (RFC 7239) and `X-Forwarded-For` list the hops of a request; each proxy appends the one before it
+//! at the right. `X-Real-IP` names one hop. A client can send any value, and only what trusted proxies append at the right is reliable. So
+//! a list is read from right to left up to the first hop that is not a trusted proxy: that is the client. A proxy may also forward a header
+//! unchanged that it does not use itself, which looks like one it has set. So all headers present must agree. If they do not, or if the
+//! deciding part cannot be parsed, the client is unknown; no header takes precedence over another.
 
 use std::{
     borrow::Cow,
@@ -13,27 +13,27 @@ use std::{
 
 use poem::http::{HeaderMap, HeaderName, header};
 
-/// The headers besides `Forwarded`. As names, which need no parsing at each request.
+/// The headers besides `Forwarded`, parsed once and not at each request.
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// What the forwarding headers of a request say.
+/// The result of reading the forwarding headers of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Forwarding {
-    /// Nothing: none is there.
+    /// There are none.
     Absent,
-    /// This is the client.
+    /// The client's address.
     Client(IpAddr),
-    /// They contradict each other, name nobody, or cannot be read.
+    /// They contradict each other, name no client, or cannot be parsed.
     Unknown,
 }
 
-/// Whether a request says that it was forwarded.
+/// Whether a request has any forwarding header.
 pub(super) fn is_claimed(headers: &HeaderMap) -> bool {
     [&FORWARDED_FOR, &REAL_IP, &header::FORWARDED].iter().any(|name| headers.contains_key(*name))
 }
 
-/// The client that the headers name, read as coming from a trusted proxy.
+/// The client that the headers name, if the request comes from a trusted proxy.
 pub(super) fn client(headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool) -> Forwarding {
     if !is_claimed(headers) {
         return Forwarding::Absent;
@@ -47,25 +47,25 @@ pub(super) fn client(headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool) -
     trails.and_then(|trails| agreed(&trails)).map_or(Forwarding::Unknown, Forwarding::Client)
 }
 
-/// The hops one header names, from us outwards.
+/// The hops in one header, starting with the nearest.
 #[derive(Debug)]
 struct Trail {
-    /// The first one that is no trusted proxy.
+    /// The first hop that is not a trusted proxy.
     client: Option<IpAddr>,
-    /// The trusted ones before it.
+    /// The trusted proxies before it.
     proxies: Vec<IpAddr>,
 }
 
-/// The client that all trails agree on.
+/// The client, if all trails agree on it.
 fn agreed(trails: &[Trail]) -> Option<IpAddr> {
-    // One that names a client, else the longest; of equals the first.
+    // Prefer a trail that names a client, then the longest, then the first.
     let leading = trails.iter().rev().max_by_key(|trail| (trail.client.is_some(), trail.proxies.len()))?;
     let agrees = |other: &Trail| match other.client {
         Some(client) => leading.client == Some(client),
-        // It ends before it comes to a client: a proxy that names only the one before it. All it names must be on the way.
+        // It names no client, like that of a proxy that names only the hop before it. All its hops must be in the leading trail.
         None => other.proxies.iter().all(|proxy| leading.proxies.contains(proxy)),
     };
-    // A client among the trusted networks is the hop that is farthest out.
+    // If all hops are trusted, the client is the farthest one.
     trails.iter().all(agrees).then(|| leading.client.or(leading.proxies.last().copied()))?
 }
 
@@ -73,8 +73,8 @@ fn lines<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Vec<&'h [u8]> {
     headers.get_all(name).iter().map(|value| value.as_bytes()).collect()
 }
 
-/// The trail of a header that lists hops, in several lines or in one. `None` if the header is not there, `Some(None)` if it cannot be
-/// read as far as it matters.
+/// The trail of a header that lists hops, in one or several lines. `None` if the header is absent, `Some(None)` if the relevant part
+/// cannot be parsed.
 fn trail<'h>(
     lines: Vec<&'h [u8]>,
     hops: impl Fn(&'h [u8]) -> Option<Vec<Hop<'h>>>,
@@ -97,7 +97,7 @@ fn trail<'h>(
     Some(Some(Trail { client: None, proxies }))
 }
 
-/// The trail of `X-Real-IP`, which is no list: where it is there more than once, all must name the same hop.
+/// The trail of `X-Real-IP`, which is not a list: if it occurs more than once, all must name the same hop.
 fn real_ip(lines: Vec<&[u8]>, is_trusted: impl Fn(IpAddr) -> bool) -> Option<Option<Trail>> {
     let first = lines.first()?;
     let named = address(first).filter(|named| lines.iter().all(|line| address(line) == Some(*named)));
@@ -107,16 +107,16 @@ fn real_ip(lines: Vec<&[u8]>, is_trusted: impl Fn(IpAddr) -> bool) -> Option<Opt
     }))
 }
 
-/// A hop as it is written; `None` where a proxy did not say.
+/// A hop before parsing; `None` where a proxy did not name it.
 type Hop<'h> = Option<Cow<'h, [u8]>>;
 
-/// The hops of a line of `X-Forwarded-For`. A comma always ends one, whatever a client wrote before it.
+/// The hops of a line of `X-Forwarded-For`. A comma always ends a hop, whatever a client sent before it.
 fn listed_hops(line: &[u8]) -> Vec<Hop<'_>> {
     line.split(|byte| *byte == b',').map(|hop| Some(Cow::Borrowed(hop))).collect()
 }
 
-/// The `for` of each element of a line of `Forwarded`; `None` if the line is not as RFC 7239 has it. It is read whole and strictly: a
-/// quotation mark that a client left open would otherwise swallow what a proxy added, and with it a client it makes up counts.
+/// The `for` of each element of a line of `Forwarded`; `None` if the line violates RFC 7239. The whole line is parsed strictly: otherwise
+/// an unclosed quotation mark sent by a client would hide what a proxy appended, and a forged client would count.
 fn forwarded_hops(line: &[u8]) -> Option<Vec<Hop<'_>>> {
     let mut hops = Vec::new();
     let mut rest = line;
@@ -124,7 +124,7 @@ fn forwarded_hops(line: &[u8]) -> Option<Vec<Hop<'_>>> {
         let mut hop = None;
         loop {
             rest = rest.trim_ascii_start();
-            // Between semicolons there may be nothing.
+            // A parameter may be empty.
             if !matches!(rest.first(), None | Some(b',' | b';')) {
                 let equals = rest.iter().position(|byte| !is_token(*byte)).filter(|end| *end > 0)?;
                 let name = &rest[..equals];
@@ -152,7 +152,7 @@ fn forwarded_hops(line: &[u8]) -> Option<Vec<Hop<'_>>> {
 /// A token or a quoted string at the beginning of `text`, and what follows it.
 fn read_value(text: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let Some(quoted) = text.strip_prefix(b"\"") else {
-        // Addresses with colons and brackets ought to be quoted; not every proxy does so.
+        // Addresses with colons and brackets must be quoted, but not every proxy does so.
         let is_value = |byte: u8| is_token(byte) || matches!(byte, b':' | b'[' | b']');
         let end = text.iter().position(|byte| !is_value(*byte)).unwrap_or(text.len());
         return (end > 0).then(|| (Cow::Borrowed(&text[..end]), &text[end..]));
@@ -168,14 +168,14 @@ fn read_value(text: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     }
 }
 
-/// A byte of a token, as RFC 9110 has it.
+/// A byte of a token, as defined in RFC 9110.
 const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
-/// The address of a hop: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:4711`, in quotation marks or
-/// not. `unknown` and made-up names, which RFC 7239 allows, are none.
+/// The address of a hop: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:4711`, quoted or not. `None` for
+/// `unknown` and obfuscated identifiers, which RFC 7239 allows.
 fn address(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?.trim_ascii();
     let hop = hop.strip_prefix('"').and_then(|hop| hop.strip_suffix('"')).unwrap_or(hop);
@@ -195,7 +195,7 @@ fn address(hop: &[u8]) -> Option<IpAddr> {
         let (address, port) = hop.split_once(':')?;
         address.parse::<Ipv4Addr>().ok().filter(|_| is_port(port))?.into()
     };
-    // The same machine over both protocols is one client.
+    // An IPv4-mapped IPv6 address is the same client.
     Some(address.to_canonical())
 }
 

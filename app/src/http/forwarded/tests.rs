@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A header's name and a value of it.
+/// A header's name and value.
 type Line = (&'static str, Vec<u8>);
 
 const XFF: &str = "x-forwarded-for";
@@ -20,12 +20,12 @@ fn headers(lines: &[Line]) -> HeaderMap {
 }
 
 /// The client behind proxies in 10.0.0.0/8 and fd00::/8.
-fn said(lines: &[Line]) -> Forwarding {
+fn client_of(lines: &[Line]) -> Forwarding {
     let trusted: [IpNet; 2] = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
     client(&headers(lines), |address| trusted.iter().any(|network| network.contains(&address)))
 }
 
-/// Checks a table of headers and the client they name; an empty text is nobody.
+/// Checks a table of headers and the client they name; an empty text means unknown.
 fn check(table: &[(&[(&'static str, &str)], &str)]) {
     for (lines, expected) in table {
         let expected = match *expected {
@@ -33,9 +33,9 @@ fn check(table: &[(&[(&'static str, &str)], &str)]) {
             address => Forwarding::Client(address.parse().unwrap()),
         };
         let bytes: Vec<Line> = lines.iter().map(|(name, value)| (*name, value.as_bytes().to_vec())).collect();
-        assert_eq!(said(&bytes), expected, "{lines:?}");
+        assert_eq!(client_of(&bytes), expected, "{lines:?}");
     }
-    assert_eq!(said(&[]), Forwarding::Absent);
+    assert_eq!(client_of(&[]), Forwarding::Absent);
 }
 
 #[test]
@@ -80,14 +80,14 @@ fn addresses_are_read_with_and_without_ports_and_brackets() {
 }
 
 #[test]
-fn the_client_is_the_rightmost_hop_that_is_no_trusted_proxy() {
+fn the_client_is_the_rightmost_hop_that_is_not_a_trusted_proxy() {
     check(&[
         (&[(XFF, "203.0.113.9")], "203.0.113.9"),
         (&[(XFF, "203.0.113.9:51234")], "203.0.113.9"),
         (&[(XFF, "[2001:db8::9]:443")], "2001:db8::9"),
         (&[(XFF, "127.0.0.1, 203.0.113.9, 10.0.0.2:80,[fd00::1]:80")], "203.0.113.9"),
         (&[(XFF, "127.0.0.1"), (XFF, "203.0.113.9"), (XFF, "10.0.0.2")], "203.0.113.9"),
-        // What stands to the left of it is the client's own and is not looked at.
+        // What is to the left of it was sent by the client and is not parsed.
         (&[(XFF, "nonsense, \u{e4}, , 203.0.113.9")], "203.0.113.9"),
         (&[(XFF, "\"127.0.0.1, 203.0.113.9")], "203.0.113.9"),
         (&[(REAL, "203.0.113.9")], "203.0.113.9"),
@@ -100,14 +100,14 @@ fn the_client_is_the_rightmost_hop_that_is_no_trusted_proxy() {
         (&[(FORWARDED, "for=\"\\2\\0\\3.0.113.9\"")], "203.0.113.9"),
         (&[(FORWARDED, "for=127.0.0.1, for=203.0.113.9;by=_x, For=10.0.0.2;")], "203.0.113.9"),
         (&[(FORWARDED, "for=\"127.0.0.1"), (FORWARDED, "for=203.0.113.9"), (FORWARDED, "for=10.0.0.2")], "203.0.113.9"),
-        // Nobody but proxies: somebody among them asks.
+        // Only trusted proxies: the request comes from one of them.
         (&[(XFF, "10.0.0.3, 10.0.0.2")], "10.0.0.3"),
         (&[(REAL, "10.0.0.3")], "10.0.0.3"),
     ]);
 }
 
 #[test]
-fn a_client_that_cannot_be_read_is_unknown() {
+fn a_client_that_cannot_be_parsed_is_unknown() {
     check(&[
         (&[(XFF, "")], ""),
         (&[(XFF, "203.0.113.9,")], ""),
@@ -132,7 +132,7 @@ fn a_client_that_cannot_be_read_is_unknown() {
         (&[(FORWARDED, "for=203.0.113.9\u{e4}")], ""),
         (&[(FORWARDED, "for=\"203.0.113.9")], ""),
         (&[(FORWARDED, "for=\"203.0.113.9\\")], ""),
-        // A quotation mark that a client left open swallows nothing.
+        // An unclosed quotation mark of a client hides nothing.
         (&[(FORWARDED, "for=127.0.0.1;x=\", for=203.0.113.9")], ""),
         (&[(FORWARDED, "for=127.0.0.1;x=\", for=\"203.0.113.9\"")], ""),
         (&[(FORWARDED, "for=127.0.0.1;x=\"\\, for=\"203.0.113.9\";by=\"_x\"")], ""),
@@ -140,7 +140,7 @@ fn a_client_that_cannot_be_read_is_unknown() {
 }
 
 #[test]
-fn headers_that_contradict_each_other_name_nobody() {
+fn the_client_is_unknown_if_headers_contradict_each_other() {
     check(&[
         (&[(XFF, "203.0.113.9"), (REAL, "203.0.113.9"), (FORWARDED, "for=203.0.113.9")], "203.0.113.9"),
         (&[(XFF, "127.0.0.1, 203.0.113.9:1"), (FORWARDED, "for=\"203.0.113.9:2\"")], "203.0.113.9"),
@@ -151,23 +151,23 @@ fn headers_that_contradict_each_other_name_nobody() {
         (&[(REAL, "203.0.113.9"), (REAL, "127.0.0.1")], ""),
         (&[(XFF, "203.0.113.9"), (FORWARDED, "nonsense")], ""),
         (&[(XFF, "nonsense"), (FORWARDED, "for=203.0.113.9")], ""),
-        // The proxy next to us names the one before it, which the list passes.
+        // The nearest proxy names the one before it, which is in the list.
         (&[(XFF, "203.0.113.9, 10.0.0.2"), (REAL, "10.0.0.2")], "203.0.113.9"),
         (&[(XFF, "10.0.0.3, 10.0.0.2"), (REAL, "10.0.0.2")], "10.0.0.3"),
-        // The list does not pass it: what it names came from somewhere else.
+        // It is not in the list: the two headers do not describe the same path.
         (&[(XFF, "127.0.0.1"), (REAL, "10.0.0.2")], ""),
         (&[(XFF, "203.0.113.9"), (FORWARDED, "for=10.0.0.2")], ""),
         (&[(XFF, "10.0.0.3"), (REAL, "10.0.0.2")], ""),
     ]);
 }
 
-/// Any bytes a header may have.
+/// Any bytes that are allowed in a header.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let byte = any::<u8>().prop_filter("not in a header", |byte| *byte == b'\t' || (*byte >= 32 && *byte != 127));
     prop::collection::vec(byte, 0..40)
 }
 
-/// Bytes that mean something to us, often nearly right.
+/// Bytes with a meaning in these headers, often nearly valid.
 fn crafted() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
         "for=",
@@ -197,41 +197,41 @@ fn crafted() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat().into_bytes())
 }
 
-/// What a client sends of its own accord.
+/// Forwarding headers that a client sends.
 fn claims() -> impl Strategy<Value = Vec<Line>> {
     let name = prop::sample::select(vec![XFF, REAL, FORWARDED]);
     prop::collection::vec((name, prop_oneof![bytes(), crafted()]), 0..5)
 }
 
-/// What a proxy does with one of the headers.
+/// How a proxy treats one of the headers.
 #[derive(Debug, Clone, Copy)]
-enum Habit {
-    /// It hands it on as it came.
-    HandsOn,
-    /// It adds the hop before it to the last line.
+enum Behavior {
+    /// It forwards it unchanged.
+    Forwards,
+    /// It appends the hop before it to the last line.
     Appends,
-    /// It adds the hop before it as a line of its own.
+    /// It adds the hop before it as a separate line.
     AddsLine,
 }
 
-/// How the proxies of an installation write.
+/// How the proxies of an installation write the headers.
 #[derive(Debug, Clone)]
 struct Style {
-    xff: Habit,
-    forwarded: Habit,
-    /// The first proxy sets X-Real-IP; later ones set it anew, or hand it on.
+    xff: Behavior,
+    forwarded: Behavior,
+    /// The first proxy sets X-Real-IP; later ones overwrite it, or forward it unchanged.
     real: Option<bool>,
     ports: bool,
     quotes: bool,
 }
 
 fn style() -> impl Strategy<Value = Style> {
-    let habit = prop::sample::select(vec![Habit::HandsOn, Habit::Appends, Habit::AddsLine]);
+    let behavior = prop::sample::select(vec![Behavior::Forwards, Behavior::Appends, Behavior::AddsLine]);
     let real = prop::sample::select(vec![None, Some(false), Some(true)]);
-    (habit.clone(), habit, real, any::<bool>(), any::<bool>())
+    (behavior.clone(), behavior, real, any::<bool>(), any::<bool>())
         .prop_map(|(xff, forwarded, real, ports, quotes)| Style { xff, forwarded, real, ports, quotes })
         .prop_filter("the client must be named somewhere", |style| {
-            let lists = !matches!((style.xff, style.forwarded), (Habit::HandsOn, Habit::HandsOn));
+            let lists = !matches!((style.xff, style.forwarded), (Behavior::Forwards, Behavior::Forwards));
             lists || style.real == Some(false)
         })
 }
@@ -250,21 +250,21 @@ fn written(hop: IpAddr, style: &Style, name: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// One proxy more, which got the request from `hop`.
+/// Adds a proxy, which received the request from `hop`.
 fn forward(lines: &mut Vec<Line>, hop: IpAddr, is_first: bool, style: &Style) {
-    for (name, habit) in [(XFF, style.xff), (FORWARDED, style.forwarded)] {
+    for (name, behavior) in [(XFF, style.xff), (FORWARDED, style.forwarded)] {
         let value = written(hop, style, name);
         let last = lines.iter_mut().rev().find(|(of, _)| *of == name);
-        match (habit, last) {
-            (Habit::HandsOn, _) => {}
-            (Habit::Appends, Some((_, line))) => {
+        match (behavior, last) {
+            (Behavior::Forwards, _) => {}
+            (Behavior::Appends, Some((_, line))) => {
                 line.extend_from_slice(b", ");
                 line.extend(value);
             }
-            (Habit::Appends, None) | (Habit::AddsLine, _) => lines.push((name, value)),
+            (Behavior::Appends, None) | (Behavior::AddsLine, _) => lines.push((name, value)),
         }
     }
-    if style.real.is_some_and(|anew| anew || is_first) {
+    if style.real.is_some_and(|overwrites| overwrites || is_first) {
         lines.retain(|(name, _)| *name != REAL);
         lines.push((REAL, hop.to_string().into_bytes()));
     }
@@ -274,28 +274,28 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
-    fn no_bytes_do_harm(lines in claims()) {
-        let _ = said(&lines);
+    fn no_input_panics(lines in claims()) {
+        let _ = client_of(&lines);
         for (_, line) in &lines {
             let _ = address(line);
         }
     }
 
     #[test]
-    fn a_client_is_itself_or_unknown_whatever_it_sends(
+    fn a_client_cannot_forge_its_address(
         claims in claims(),
         is_v6 in any::<bool>(),
         style in style(),
         more in prop::collection::vec(1u8..250, 0..3),
     ) {
-        let itself: IpAddr = if is_v6 { "2001:db8::77".parse().unwrap() } else { "203.0.113.77".parse().unwrap() };
+        let actual: IpAddr = if is_v6 { "2001:db8::77".parse().unwrap() } else { "203.0.113.77".parse().unwrap() };
         let mut lines = claims.clone();
-        forward(&mut lines, itself, true, &style);
+        forward(&mut lines, actual, true, &style);
         for proxy in &more {
             forward(&mut lines, IpAddr::from([10, 1, 0, *proxy]), false, &style);
         }
-        match said(&lines) {
-            Forwarding::Client(address) => prop_assert_eq!(address, itself, "{:?}", lines),
+        match client_of(&lines) {
+            Forwarding::Client(address) => prop_assert_eq!(address, actual, "{:?}", lines),
             Forwarding::Unknown => prop_assert!(!claims.is_empty(), "an honest client is known: {:?}", lines),
             Forwarding::Absent => prop_assert!(false, "{:?}", lines),
         }
