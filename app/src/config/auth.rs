@@ -1,4 +1,4 @@
-//! How people prove who they are, and the tokens they get for it.
+//! Authentication: login methods and tokens.
 
 use std::time::Duration;
 
@@ -8,29 +8,29 @@ use url::Url;
 
 use super::{settings::Settings, value};
 
-/// Logging in.
+/// Login settings.
 #[derive(Debug, Clone)]
 pub struct Auth {
-    /// Enabled ways of authenticating; at least one, none twice.
+    /// Enabled login methods; at least one, without duplicates.
     pub modules: Vec<AuthMethod>,
-    /// How often one may fail to log in, per account and per address.
+    /// Maximum number of failed logins per minute, per account and per address.
     pub login_attempts_per_minute: u32,
-    /// How many passwords are hashed at the same time.
+    /// Maximum number of passwords hashed at the same time.
     pub hashing_parallelism: usize,
-    /// The directory, when `modules` has it.
+    /// The LDAP directory, if `modules` includes it.
     pub ldap: Option<Ldap>,
 }
 
-/// The directory people are looked up in.
+/// The LDAP directory in which users are looked up.
 #[derive(Debug, Clone)]
 pub struct Ldap {
     /// `ldap` or `ldaps`.
     pub uri: Url,
-    /// Who looks people up.
+    /// The DN that KQueen binds as to look up users.
     pub dn: String,
-    /// Its password.
+    /// The password of `dn`.
     pub password: SecretString,
-    /// Whether members from the directory get a mail when they are invited.
+    /// Whether users from the directory get an e-mail when they are invited.
     pub notify: bool,
 }
 
@@ -48,7 +48,7 @@ impl Auth {
             modules
         });
         if modules.as_ref().is_some_and(Vec::is_empty) {
-            settings.refuse("auth.modules", "is empty, so nobody could log in", "use local, ldap or both");
+            settings.reject("auth.modules", "is empty, so no user could log in", "use local, ldap or both");
         }
         let attempts = settings.get("login_attempts_per_minute", value::number(1..=1_000_000_u32));
         let parallelism = settings.get("password_hashing_parallelism", value::number(1..=64_u8));
@@ -77,10 +77,10 @@ impl Ldap {
             [("ldap.uri", uri.is_none()), ("ldap.dn", dn.is_none()), ("ldap.password", password.is_none())]
         {
             if missing {
-                settings.refuse(
+                settings.reject(
                     key,
                     "is missing, but KQUEEN_AUTH_MODULES includes ldap",
-                    "set it, or take ldap out of KQUEEN_AUTH_MODULES",
+                    "set it, or remove ldap from KQUEEN_AUTH_MODULES",
                 );
             }
         }
@@ -88,14 +88,14 @@ impl Ldap {
     }
 }
 
-/// Tokens.
+/// Token settings.
 #[derive(Debug, Clone)]
 pub struct Jwt {
     /// The realm named in `WWW-Authenticate`.
     pub realm: String,
-    /// Where one logs in.
+    /// A second path of the login operation.
     pub auth_url_rule: String,
-    /// How long a token is good for.
+    /// How long a token is valid.
     pub expiration: Duration,
 }
 
@@ -103,7 +103,7 @@ impl Jwt {
     pub(super) fn read(settings: &mut Settings) -> Option<Self> {
         let realm = settings.get("jwt.default_realm", |value| {
             let realm = value::caption(value)?;
-            // It stands between quotes in a header.
+            // It is sent as a quoted string in a header.
             let plain = realm.bytes().all(|byte| (byte == b' ' || byte.is_ascii_graphic()) && !b"\"\\".contains(&byte));
             if plain { Ok(realm) } else { Err("use ASCII text without quotes and backslashes".into()) }
         });

@@ -8,18 +8,18 @@ use secrecy::ExposeSecret;
 
 use super::{secret_key::is_well_known, settings::Settings, value};
 
-const SHORTEST_PASSWORD: usize = 8;
-/// What has to be there besides well-known words.
-const OWN_CHARACTERS: usize = 4;
+const MIN_PASSWORD_LENGTH: usize = 8;
+/// Minimum number of characters besides well-known words.
+const MIN_OTHER_CHARACTERS: usize = 4;
 
-/// A superadmin to be made, with the organization it belongs to.
+/// The superadmin to create, with its organization.
 #[derive(Debug, Clone)]
 pub struct Bootstrap {
-    /// What the superadmin logs in with.
+    /// The user name.
     pub username: Username,
-    /// And its password.
+    /// The password.
     pub password: Password,
-    /// Its address.
+    /// The e-mail address.
     pub email: Option<EmailAddress>,
     /// The organization's name.
     pub organization: OrganizationName,
@@ -35,9 +35,9 @@ impl Bootstrap {
         let namespace = settings.get("bootstrap.admin_namespace", value::checked);
         let Some(password) = settings.secret("bootstrap.admin_password")? else { return Some(None) };
         let text = password.expose_secret();
-        if !dev_mode && (text.chars().count() < SHORTEST_PASSWORD || is_well_known(text, OWN_CHARACTERS)) {
+        if !dev_mode && (text.chars().count() < MIN_PASSWORD_LENGTH || is_well_known(text, MIN_OTHER_CHARACTERS)) {
             let wrong = "is short or easy to guess";
-            settings.refuse("bootstrap.admin_password", wrong, "set 8 characters or more that nobody can guess");
+            settings.reject("bootstrap.admin_password", wrong, "use at least 8 characters that are hard to guess");
         }
         Some(Some(Self {
             username: username?,

@@ -1,4 +1,4 @@
-//! What is said of clusters and provisioners, how they are looked at, and which are let in.
+//! Clusters and provisioners: captions of their states, how they are observed, and which are allowed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use kqueen_domain::cluster::Phase;
 
 use super::{settings::Settings, value};
 
-/// How the phases are called in `state`.
+/// Captions of the phases, shown as `state`.
 #[derive(Debug, Clone)]
 pub struct ClusterCaptions {
     /// [`Phase::Ready`].
@@ -25,7 +25,7 @@ pub struct ClusterCaptions {
 }
 
 impl ClusterCaptions {
-    /// How `phase` is called.
+    /// The caption of `phase`.
     #[must_use]
     pub fn of(&self, phase: Phase) -> &str {
         match phase {
@@ -39,14 +39,14 @@ impl ClusterCaptions {
     }
 }
 
-/// Clusters.
+/// Settings of clusters.
 #[derive(Debug, Clone)]
 pub struct Clusters {
-    /// What their states are called.
+    /// Captions of their states.
     pub captions: ClusterCaptions,
     /// Whether a list triggers reconciliation of the clusters it shows.
     pub state_on_list: bool,
-    /// Networks a kubeconfig may not point to.
+    /// Networks that a kubeconfig must not point to.
     pub address_deny: Vec<IpNet>,
 }
 
@@ -72,22 +72,22 @@ impl Clusters {
     }
 }
 
-/// Provisioners.
+/// Settings of provisioners.
 #[derive(Debug, Clone)]
 pub struct Provisioners {
-    /// What the state `OK` is called.
+    /// The caption of the state `OK`.
     pub ok: String,
-    /// What the state `Error` is called.
+    /// The caption of the state `Error`.
     pub error: String,
-    /// What the state `Not Reachable` is called.
+    /// The caption of the state `Not Reachable`.
     pub unknown: String,
-    /// Engines that are offered; `None` offers all.
+    /// The available engines; `None` allows all.
     pub engine_whitelist: Option<Vec<String>>,
-    /// How long anything may stay in a transient state.
+    /// How long a cluster may stay in a transient state.
     pub timeout: Duration,
-    /// How often credentials are checked that were good the last time.
+    /// How often credentials that were valid at the last check are checked again.
     pub check_interval: Duration,
-    /// How often a provider is searched for things that belong to no cluster.
+    /// How often the inventory of a provider is searched for orphans.
     pub inventory_interval: Duration,
 }
 
@@ -114,16 +114,16 @@ impl Provisioners {
     }
 }
 
-/// Looking at clusters.
+/// Observation of clusters.
 #[derive(Debug, Clone)]
 pub struct Observe {
-    /// How often a quiet cluster is looked at.
+    /// How often a cluster is observed while nothing is in progress.
     pub interval: Duration,
-    /// How long one look may take.
+    /// How long one observation may take.
     pub timeout: Duration,
-    /// How many are looked at together, of those that answer soon.
+    /// Maximum number of clusters observed at once, not counting slow ones.
     pub parallel: usize,
-    /// How many of one provisioner are looked at together.
+    /// Maximum number of clusters of one provisioner observed at once.
     pub per_provisioner: usize,
 }
 

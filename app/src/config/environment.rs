@@ -1,4 +1,4 @@
-//! The environment as a layer of settings: which variables are ours, and which setting each one means.
+//! The environment as a layer of settings: maps variables to settings.
 
 use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
@@ -7,12 +7,12 @@ use super::problem::Problem;
 /// The variable that names the configuration file; it is not a setting itself.
 pub const CONFIG_FILE: &str = "KQUEEN_CONFIG_FILE";
 const PREFIX: &str = "KQUEEN_";
-/// Also read, as the console of 2018 had settings of its own.
+/// The prefix of the 2018 console's settings, some of which are read as well.
 const CONSOLE_PREFIX: &str = "KQUEENUI_";
-/// Second names of settings: name without prefix -> the usual one.
+/// Alternative names of settings: name without prefix -> canonical name.
 const ALIASES: [(&str, &str); 2] = [("KQUEEN_HOST", "HOST"), ("KQUEEN_PORT", "PORT")];
 
-/// The environment of this process, in which `file` takes the place of the configuration file it names.
+/// The environment of this process; `file` replaces the configuration file it names.
 #[must_use]
 pub fn variables(file: Option<&Path>) -> Vec<(OsString, OsString)> {
     let mut variables: Vec<_> = std::env::vars_os().collect();
@@ -23,7 +23,7 @@ pub fn variables(file: Option<&Path>) -> Vec<(OsString, OsString)> {
     variables
 }
 
-/// What the environment says, by setting.
+/// The settings in the environment.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     /// The configuration file, if one is named.
@@ -33,23 +33,23 @@ pub(super) struct Environment {
     pub(super) problems: Vec<Problem>,
 }
 
-/// The environment's name of a setting, without the prefix of `KQUEEN_ETCD_HOST`: what is called `etcd.host` in files.
+/// The variable name of a setting, without prefix: `ETCD_HOST` for `etcd.host`.
 pub(super) fn name_of(key: &str) -> String {
     key.replace('.', "_").to_ascii_uppercase()
 }
 
 impl Environment {
-    /// Reads `variables`, given every setting there is.
+    /// Reads `variables`; `known` lists all settings.
     pub(super) fn read<'k>(
         variables: impl IntoIterator<Item = (OsString, OsString)>,
         known: impl IntoIterator<Item = &'k str>,
     ) -> Self {
         let keys: BTreeMap<String, &str> = known.into_iter().map(|key| (name_of(key), key)).collect();
         let mut read = Self::default();
-        let mut ours: Vec<_> =
+        let mut variables: Vec<_> =
             variables.into_iter().filter_map(|(name, text)| Some((name.into_string().ok()?, text))).collect();
-        ours.sort();
-        for (variable, text) in ours {
+        variables.sort();
+        for (variable, text) in variables {
             let (rest, from_console) = match (variable.strip_prefix(PREFIX), variable.strip_prefix(CONSOLE_PREFIX)) {
                 (Some(rest), _) => (rest, false),
                 (None, Some(rest)) => (rest, true),
@@ -85,7 +85,7 @@ impl Environment {
     }
 }
 
-/// The settings that `KQUEENUI_` may give: what the console of 2018 was told and is ours now.
+/// Whether a setting may be given with `KQUEENUI_`: settings of the 2018 console that the server has now.
 fn is_of_console(key: &str) -> bool {
     key.starts_with("mail.") || key == "ldap.auth_notify"
 }
@@ -101,12 +101,12 @@ fn unknown(variable: &str, name: &str, keys: &BTreeMap<String, &str>, from_conso
     Problem::new(variable, "is not a setting", advice)
 }
 
-/// The candidate `name` is most likely a misspelling of.
+/// The candidate that is most similar to `name`.
 pub(super) fn similar<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     candidates
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.9)
+        .filter(|(similarity, _)| *similarity > 0.9)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_a_section_and_a_key() {
+    fn a_variable_name_is_a_section_and_a_key() {
         let found = read(&[
             ("KQUEEN_ETCD_PORT", "1"),
             ("KQUEEN_KQUEEN_HOST", "::1"),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_service_link_is_not_ignored() {
+    fn variables_similar_to_service_links_are_not_ignored() {
         for (name, text) in
             [("KQUEEN_SERVICE_HOSTS", "x"), ("KQUEEN_PORT_", "1"), ("KQUEEN_PORT_X_TCP", "1"), ("KQUEEN_X_PORT", "1")]
         {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_are_told_with_a_guess_and_without_the_value() {
+    fn unknown_names_are_reported_with_a_suggestion_and_without_the_value() {
         let problem = read(&[("KQUEEN_ETCD_PROT", "s3cret")]).problems.remove(0).to_string();
         assert_eq!(problem, "KQUEEN_ETCD_PROT: is not a setting; did you mean KQUEEN_ETCD_PORT?");
         assert!(read(&[("KQUEENUI_HOST", "x")]).problems[0].to_string().contains("is called KQUEEN_HOST"));

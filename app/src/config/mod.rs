@@ -1,8 +1,7 @@
-//! The configuration: what is built in, then a TOML file, then the environment, checked as a whole before anything starts.
+//! The configuration: built-in defaults, overridden by a TOML file, overridden by the environment, and validated before anything starts.
 //!
-//! `config/default.toml` is the list of all settings, with the comment that explains each. The names are a promise: `host` in
-//! `[etcd]` is `KQUEEN_ETCD_HOST`. One file here has the structs of one or two sections and reads them; `settings` puts the
-//! layers together and collects every problem, so that they are told at once.
+//! `config/default.toml` lists and documents all settings. Their names are stable: `host` in `[etcd]` is `KQUEEN_ETCD_HOST`. Each module
+//! reads one or two sections into structs; `settings` merges the layers and collects all problems, so that they are reported at once.
 
 mod auth;
 mod bootstrap;
@@ -32,50 +31,50 @@ pub use self::{
     storage::{Etcd, Storage, StorageKind},
 };
 
-/// Everything that can be set. `Debug` shows no secret.
+/// All settings. `Debug` hides secrets.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// For trying out and developing on one machine.
+    /// Whether the server runs for evaluation or development on one machine.
     pub dev_mode: bool,
-    /// Signing and sealing.
+    /// The keys that sign tokens and encrypt secrets.
     pub secret_keys: SecretKeys,
     /// Where to listen.
     pub server: Server,
-    /// What a client may take.
+    /// Limits of clients.
     pub http: Http,
-    /// What is logged.
+    /// The log.
     pub log: Log,
-    /// Which store.
+    /// The store.
     pub storage: Storage,
-    /// How to reach etcd, if that is the store.
+    /// The connection to etcd, if that is the store.
     pub etcd: Etcd,
     /// Tokens.
     pub jwt: Jwt,
-    /// Logging in.
+    /// Login.
     pub auth: Auth,
     /// Clusters.
     pub clusters: Clusters,
     /// Provisioners.
     pub provisioners: Provisioners,
-    /// Looking at clusters.
+    /// Observation of clusters.
     pub observe: Observe,
-    /// Who may read the metrics.
+    /// Access to the metrics.
     pub metrics: Metrics,
     /// Mail.
     pub mail: Mail,
     /// Jenkins.
     pub jenkins: Jenkins,
-    /// Whether the demo engine is offered.
+    /// Whether the demo engine is enabled.
     pub demo_enabled: bool,
-    /// The first superadmin, if one is to be made.
+    /// The first superadmin, if one is to be created.
     pub bootstrap: Option<Bootstrap>,
 }
 
 impl Config {
-    /// Reads the configuration from the built-in defaults, the file that `variables` name, and `variables`.
+    /// Reads the configuration from the built-in defaults, the file named in `variables`, and `variables`.
     ///
     /// # Errors
-    /// Every problem there is.
+    /// All problems of the configuration.
     pub fn load(
         variables: impl IntoIterator<Item = (OsString, OsString)>,
         missing_key: MissingKey,
@@ -83,16 +82,16 @@ impl Config {
         Self::read(&mut Settings::gather(variables), missing_key)
     }
 
-    /// The effective settings with where each comes from, as text for people; secrets are hidden.
+    /// The effective settings and their origins as text; secrets are hidden.
     ///
     /// # Errors
-    /// Every problem there is.
+    /// All problems of the configuration.
     pub fn describe(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<String, Problems> {
         let mut settings = Settings::gather(variables);
-        let config = Self::read(&mut settings, MissingKey::Pretend)?;
+        let config = Self::read(&mut settings, MissingKey::Temporary)?;
         let mut shown = settings.shown();
         if config.dev_mode && !settings.is_set("secret_key") && !settings.is_set("secret_key_file") {
-            let path = secret_key::kept_at(&config.storage.sled_path);
+            let path = secret_key::generated_path(&config.storage.sled_path);
             shown.push_str(&format!(
                 "\n\n# KQUEEN_DEV_MODE: the secret key is generated at the first start and kept in {}",
                 path.display()
@@ -119,8 +118,8 @@ impl Config {
         let mail = Mail::read(settings);
         let jenkins = Jenkins::read(settings);
         let bootstrap = Bootstrap::read(settings, dev);
-        // Last, so that no key is made for a configuration that is refused anyway.
-        let missing_key = if settings.problems.is_empty() { missing_key } else { MissingKey::Pretend };
+        // Last, so that no key is generated for a configuration that is rejected anyway.
+        let missing_key = if settings.problems.is_empty() { missing_key } else { MissingKey::Temporary };
         let store = storage.as_ref().map(|storage| storage.sled_path.as_path());
         let secret_keys = SecretKeys::read(settings, dev, store, missing_key);
         let read = || {

@@ -1,4 +1,4 @@
-//! What else the program talks to: a mail server, and the Jenkins a Jenkins provisioner starts from.
+//! External services: the mail server, and the defaults of Jenkins provisioners.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use url::Url;
 
 use super::{settings::Settings, value};
 
-/// Where mail is handed in.
+/// The mail server.
 #[derive(Debug, Clone)]
 pub struct Mail {
-    /// Its host.
+    /// The host.
     pub server: String,
-    /// Its port.
+    /// The port.
     pub port: u16,
 }
 
@@ -25,31 +25,31 @@ impl Mail {
     }
 }
 
-/// A Jenkins job and the parameters every run of it gets.
+/// A Jenkins job and the parameters of every run.
 #[derive(Debug, Clone)]
 pub struct JenkinsJob {
-    /// Its name, with its folders.
+    /// The name, including folders.
     pub name: String,
-    /// Parameters; they may hold passwords.
+    /// Parameters, which may contain passwords.
     pub context: SecretMap,
 }
 
-/// What a Jenkins provisioner starts from.
+/// Defaults of Jenkins provisioners.
 #[derive(Debug, Clone)]
 pub struct Jenkins {
-    /// Its address.
+    /// The address of Jenkins.
     pub api_url: Option<Url>,
-    /// User.
+    /// The user name.
     pub username: Option<String>,
-    /// Password or token.
+    /// The password or API token.
     pub password: Option<SecretString>,
-    /// The job's parameter that tells one cluster's runs from the others'.
+    /// The job parameter that identifies the cluster of a run.
     pub anchor_parameter: String,
-    /// Makes a cluster.
+    /// The job that creates a cluster.
     pub provision: JenkinsJob,
-    /// Takes one down.
+    /// The job that deletes a cluster.
     pub deprovision: JenkinsJob,
-    /// Our parameter -> the job's.
+    /// KQueen's parameter name -> the job's parameter name.
     pub parameter_map: BTreeMap<String, String>,
 }
 

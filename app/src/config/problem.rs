@@ -1,20 +1,20 @@
-//! What keeps a configuration from being used, collected so that all of it is told at once.
+//! Problems of a configuration, collected so that all are reported at once.
 
 use std::{borrow::Cow, fmt};
 
-/// One setting that cannot be used as it is. Never holds the value of a secret.
+/// A setting with an invalid value. Never contains the value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The setting as it was given: `KQUEEN_PORT`, or `etcd.port in config/dev.toml`.
+    /// The setting by its source: `KQUEEN_PORT`, or `etcd.port in config/dev.toml`.
     pub name: String,
     /// What is wrong with it.
     pub wrong: Cow<'static, str>,
-    /// What would be accepted, or what to do.
+    /// What is accepted, or what to do.
     pub accepted: Cow<'static, str>,
 }
 
 impl Problem {
-    /// A problem with the setting called `name`.
+    /// A problem with the setting `name`.
     pub fn new(
         name: impl Into<String>,
         wrong: impl Into<Cow<'static, str>>,
@@ -30,7 +30,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Every problem of a configuration; never empty.
+/// All problems of a configuration; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 

@@ -1,4 +1,4 @@
-//! The keys that sign tokens and seal secrets, and the one that is made by itself for a try-out.
+//! The keys that sign tokens and encrypt secrets, and the key that is generated in development mode.
 
 use std::{
     fmt, fs,
@@ -12,17 +12,17 @@ use zeroize::Zeroizing;
 
 use super::settings::Settings;
 
-const SHORTEST_KEY: usize = 16;
-/// What has to be there besides well-known words.
-const OWN_CHARACTERS: usize = 8;
-const ADVICE: &str = "set 16 characters or more that nobody can guess, for example from `openssl rand -base64 32`";
+const MIN_KEY_LENGTH: usize = 16;
+/// Minimum number of characters besides well-known words.
+const MIN_OTHER_CHARACTERS: usize = 8;
+const ADVICE: &str = "use at least 16 characters that are hard to guess, for example from `openssl rand -base64 32`";
 
 /// The keys in use.
 #[derive(Clone)]
 pub struct SecretKeys {
-    /// Signs and seals.
+    /// Signs and encrypts.
     pub current: SecretString,
-    /// Still read, newest first.
+    /// Still accepted for decryption, newest first.
     pub previous: Vec<SecretString>,
 }
 
@@ -32,13 +32,13 @@ impl fmt::Debug for SecretKeys {
     }
 }
 
-/// What to do in `dev_mode` when there is no key yet.
+/// What to do in development mode if there is no key yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissingKey {
-    /// Make one and keep it beside the store.
+    /// Generate one and store it next to the data.
     Make,
-    /// Leave the disk alone; the key of the answer opens nothing. For commands that only look.
-    Pretend,
+    /// Write nothing, and return a temporary key that decrypts nothing. For read-only commands.
+    Temporary,
 }
 
 impl SecretKeys {
@@ -54,10 +54,10 @@ impl SecretKeys {
             (Some(key), _) => {
                 let text = key.expose_secret();
                 let length = text.chars().count();
-                if length < SHORTEST_KEY {
-                    settings.refuse("secret_key", format!("has {length} characters"), ADVICE);
-                } else if !dev_mode && is_well_known(text, OWN_CHARACTERS) {
-                    settings.refuse(
+                if length < MIN_KEY_LENGTH {
+                    settings.reject("secret_key", format!("has {length} characters"), ADVICE);
+                } else if !dev_mode && is_well_known(text, MIN_OTHER_CHARACTERS) {
+                    settings.reject(
                         "secret_key",
                         "consists of well-known words or of few different characters",
                         ADVICE,
@@ -65,18 +65,18 @@ impl SecretKeys {
                 }
                 key
             }
-            (None, Some(store)) if dev_mode => match kept_key(&kept_at(store), missing) {
+            (None, Some(store)) if dev_mode => match generated_key(&generated_path(store), missing) {
                 Ok(key) => key,
                 Err(error) => {
-                    let wrong = format!("cannot be kept in {}: {error}", kept_at(store).display());
-                    settings.refuse("secret_key", wrong, "make the folder writable, or set KQUEEN_SECRET_KEY");
+                    let wrong = format!("cannot be kept in {}: {error}", generated_path(store).display());
+                    settings.reject("secret_key", wrong, "make the folder writable, or set KQUEEN_SECRET_KEY");
                     return None;
                 }
             },
             (None, _) if dev_mode => return None,
             (None, _) => {
                 let advice = format!("{ADVICE}; or set KQUEEN_DEV_MODE=true to try KQueen out on this machine");
-                settings.refuse("secret_key", "is missing", advice);
+                settings.reject("secret_key", "is missing", advice);
                 return None;
             }
         };
@@ -84,16 +84,16 @@ impl SecretKeys {
     }
 }
 
-/// The key of a try-out belongs to the data it seals.
-pub(super) fn kept_at(store: &Path) -> PathBuf {
+/// The file of the generated key: next to the data that it encrypts.
+pub(super) fn generated_path(store: &Path) -> PathBuf {
     store.parent().unwrap_or(Path::new("")).join("secret_key")
 }
 
-fn kept_key(path: &Path, missing: MissingKey) -> io::Result<SecretString> {
+fn generated_key(path: &Path, missing: MissingKey) -> io::Result<SecretString> {
     match read_key(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => match missing {
-            MissingKey::Make => make_key(path),
-            MissingKey::Pretend => Ok(new_key()),
+            MissingKey::Make => generate_key(path),
+            MissingKey::Temporary => Ok(new_key()),
         },
         read => read,
     }
@@ -102,8 +102,8 @@ fn kept_key(path: &Path, missing: MissingKey) -> io::Result<SecretString> {
 fn read_key(path: &Path) -> io::Result<SecretString> {
     let mut text = Zeroizing::new(String::with_capacity(4096));
     fs::File::open(path)?.take(4096).read_to_string(&mut text)?;
-    if text.trim().len() < SHORTEST_KEY {
-        return Err(io::Error::other("what is there is too short to be a key"));
+    if text.trim().len() < MIN_KEY_LENGTH {
+        return Err(io::Error::other("the file's content is too short to be a key"));
     }
     Ok(SecretString::from(text.trim()))
 }
@@ -113,8 +113,8 @@ fn new_key() -> SecretString {
     SecretString::from(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
-/// Writes a new key where none is. Of two processes that start together one makes it, and both use that one.
-fn make_key(path: &Path) -> io::Result<SecretString> {
+/// Writes a new key if there is none. If two processes start at once, one of them writes it and both use it.
+fn generate_key(path: &Path) -> io::Result<SecretString> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)?;
     }
@@ -123,21 +123,20 @@ fn make_key(path: &Path) -> io::Result<SecretString> {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
         file.write_all(new_key().expose_secret().as_bytes())?;
         file.sync_all()?;
-        // Unlike a rename, a link never replaces what is there.
+        // Unlike a rename, a link never replaces an existing file.
         match fs::hard_link(&draft, path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             linked => linked,
         }
     })();
-    // A draft that stays behind is ignored by git and harms nobody.
+    // A leftover draft is harmless, and ignored by git.
     drop(fs::remove_file(&draft));
     written?;
     read_key(path)
 }
 
-/// Whether a secret is made of words that everybody tries first, with fewer than `own` letters and digits besides, or of few
-/// different characters.
-pub(super) fn is_well_known(secret: &str, own: usize) -> bool {
+/// Whether a secret consists of well-known words, with fewer than `others` other letters and digits, or of few different characters.
+pub(super) fn is_well_known(secret: &str, others: usize) -> bool {
     const WORDS: [&str; 24] = [
         "0123456789abcdef",
         "abcdefghijklmnop",
@@ -172,7 +171,7 @@ pub(super) fn is_well_known(secret: &str, own: usize) -> bool {
         rest = rest.replace(word, "");
     }
     let left = rest.chars().filter(|character| character.is_alphanumeric()).count();
-    characters.len() < 4 || left < own
+    characters.len() < 4 || left < others
 }
 
 #[cfg(test)]
@@ -206,19 +205,20 @@ mod tests {
     }
 
     #[test]
-    fn the_kept_key_is_made_once_and_for_the_owner_alone() {
+    fn the_key_is_generated_once_and_readable_only_by_the_owner() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("var/secret_key");
-        kept_key(&path, MissingKey::Pretend).unwrap();
+        generated_key(&path, MissingKey::Temporary).unwrap();
         assert!(!path.exists());
         let keys: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| kept_key(&path, MissingKey::Make).unwrap())).collect();
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| generated_key(&path, MissingKey::Make).unwrap())).collect();
             threads.into_iter().map(|thread| thread.join().unwrap().expose_secret().to_owned()).collect()
         });
         assert!(keys.iter().all(|key| *key == keys[0] && key.len() == 64));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no drafts stay");
         fs::write(&path, "short").unwrap();
-        assert!(kept_key(&path, MissingKey::Make).is_err());
+        assert!(generated_key(&path, MissingKey::Make).is_err());
     }
 }

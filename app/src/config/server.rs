@@ -1,4 +1,4 @@
-//! Where the program listens, what it takes from a connection, and what it logs.
+//! The listener, limits of connections, and the log.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -6,19 +6,19 @@ use ipnet::IpNet;
 
 use super::{settings::Settings, value};
 
-/// A day; no setting of this module makes sense above.
+/// A day, the maximum of all durations here.
 const DAY: Duration = Duration::from_secs(86400);
 
-/// Where to listen and whom to believe.
+/// The listener and trusted proxies.
 #[derive(Debug, Clone)]
 pub struct Server {
     /// The address to listen on.
     pub host: IpAddr,
-    /// The port to listen on; 0 takes a free one.
+    /// The port to listen on; 0 selects a free one.
     pub port: u16,
-    /// Networks of the proxies whose forwarding headers count.
+    /// Networks of the proxies whose forwarding headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// How long requests and steps in hand may take to finish at the end.
+    /// How long requests and reconciles in flight may take to finish at shutdown.
     pub shutdown_grace: Duration,
 }
 
@@ -26,8 +26,8 @@ impl Server {
     pub(super) fn read(settings: &mut Settings, dev_mode: bool) -> Option<Self> {
         let host = settings.get("host", value::listen_address);
         if dev_mode && host.is_some_and(|host| !host.is_loopback()) {
-            let wrong = "is not a loopback address, and with KQUEEN_DEV_MODE everybody who can reach it can log in";
-            settings.refuse("host", wrong, "listen on 127.0.0.1 or ::1, or set KQUEEN_DEV_MODE=false");
+            let wrong = "is not a loopback address, and with KQUEEN_DEV_MODE anyone who can reach it can log in";
+            settings.reject("host", wrong, "listen on 127.0.0.1 or ::1, or set KQUEEN_DEV_MODE=false");
         }
         let port = settings.get("port", value::number(0..=u16::MAX));
         let trusted_proxies = settings.get("trusted_proxies", value::list(value::network));
@@ -36,18 +36,18 @@ impl Server {
     }
 }
 
-/// What a client may take of us.
+/// Limits of clients.
 #[derive(Debug, Clone)]
 pub struct Http {
-    /// Bytes of the largest body.
+    /// Maximum size of a request body in bytes.
     pub body_limit: usize,
     /// How long a request's head may take to arrive.
     pub header_timeout: Duration,
     /// How long a connection stays open between two requests.
     pub idle_timeout: Duration,
-    /// How long an answer may take.
+    /// How long a request may take.
     pub request_timeout: Duration,
-    /// How many connections are open together.
+    /// Maximum number of open connections.
     pub max_connections: usize,
 }
 
@@ -69,21 +69,21 @@ impl Http {
     }
 }
 
-/// How the log looks.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One line for people.
+    /// One line of text per event.
     Text,
-    /// One JSON object a line, for programs.
+    /// One JSON object per line.
     Json,
 }
 
-/// What is logged.
+/// The log.
 #[derive(Debug, Clone)]
 pub struct Log {
-    /// The least important event that is logged.
+    /// The minimum level.
     pub level: tracing::Level,
-    /// How it looks.
+    /// The format.
     pub format: LogFormat,
 }
 
@@ -105,7 +105,7 @@ impl Log {
     }
 }
 
-/// Who may read the metrics.
+/// Access to the metrics.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     /// Networks that need no token.

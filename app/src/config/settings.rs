@@ -1,4 +1,4 @@
-//! The layers put together: for each setting the value that wins, where it comes from, and how it is read.
+//! Merges the layers: for each setting the effective value, its origin, and how it is read.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,9 +17,9 @@ use super::{
     value::{self, Parsed},
 };
 
-/// Every setting with its default and its comment.
+/// All settings with their defaults and comments.
 pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
-/// What is different when `dev_mode` is set, unless a file or the environment says otherwise.
+/// Defaults in development mode, which a file or the environment can override.
 const DEV_MODE_DEFAULTS: &str = r#"
 [cluster]
 address_deny = ["169.254.0.0/16", "fe80::/10", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32", "fd00:ec2::254/128"]
@@ -33,11 +33,10 @@ admin_organization = "DemoOrg"
 admin_namespace = "demoorg"
 "#;
 const DEFAULT_FILE: &str = "config/dev.toml";
-/// A configuration file is a page of text; what is larger is something else.
-const LARGEST_SECRET_FILE: u64 = 64 * 1024;
+/// Maximum size of a file with a secret in bytes.
+const MAX_SECRET_FILE: u64 = 64 * 1024;
 
-/// Settings whose values are never shown. For all but the job contexts, which may hold a job's password parameters, there is
-/// a setting `<name>_file` beside it.
+/// Settings whose values are never shown. All but the job contexts, which may contain passwords, can also be given as `<name>_file`.
 const HIDDEN: [&str; 8] = [
     "secret_key",
     "secret_key_previous",
@@ -49,13 +48,13 @@ const HIDDEN: [&str; 8] = [
     "bootstrap.admin_password",
 ];
 
-/// Where a value comes from, weakest first.
+/// The origin of a value, lowest precedence first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Origin {
     BuiltIn,
     DevMode,
     File(PathBuf),
-    /// With the variable's name.
+    /// The name of the variable.
     Environment(String),
 }
 
@@ -86,7 +85,7 @@ struct Setting {
     origin: Origin,
 }
 
-/// What was given as a secret lives on in the type that has it; the layers it was read from are overwritten.
+/// Overwrites the value: secrets live on only in their own types.
 impl Drop for Setting {
     fn drop(&mut self) {
         overwrite(&mut self.value);
@@ -102,16 +101,16 @@ fn overwrite(value: &mut Value) {
     }
 }
 
-/// All settings, and the problems met so far while reading them.
+/// All settings, and the problems found so far.
 pub(super) struct Settings {
     values: BTreeMap<String, Setting>,
     pub(super) problems: Vec<Problem>,
-    /// What has been asked for; a setting that nobody reads is a promise nobody keeps.
+    /// The settings that were read; a test checks that none is unused.
     read: BTreeSet<String>,
 }
 
 impl Settings {
-    /// Puts the layers together: built in, file, environment.
+    /// Merges the layers: defaults, file, environment.
     pub(super) fn gather(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut values = BTreeMap::new();
         for (key, value) in flatten(built_in(DEFAULTS)) {
@@ -123,7 +122,7 @@ impl Settings {
         for (key, (variable, text)) in environment.values {
             settings.put(key, Value::String(text), Origin::Environment(variable));
         }
-        // Read here once more below, where a bad value is told.
+        // An invalid value is reported when `Config` reads the setting.
         if value::boolean(&settings.values["dev_mode"].value) == Ok(true) {
             for (key, value) in flatten(built_in(DEV_MODE_DEFAULTS)) {
                 settings.put(key, value, Origin::DevMode);
@@ -132,7 +131,7 @@ impl Settings {
         settings
     }
 
-    /// A stronger layer keeps what it says.
+    /// Sets a value, unless a layer of higher precedence has set it.
     fn put(&mut self, key: String, value: Value, origin: Origin) {
         let weaker = self.values.get(&key).is_none_or(|present| present.origin.layer() <= origin.layer());
         if weaker {
@@ -159,10 +158,10 @@ impl Settings {
         let table: Table = match toml::from_str(&text) {
             Ok(table) => table,
             Err(error) => {
-                // The error's own text quotes the line, which may hold a secret.
+                // The full error text quotes the line, which may contain a secret.
                 let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
                 let wrong = format!("is not TOML: {} (line {line})", error.message());
-                self.problems.push(Problem::new(name, wrong, "put text into quotes, one `key = value` a line"));
+                self.problems.push(Problem::new(name, wrong, "put text into quotes, one `key = value` per line"));
                 return;
             }
         };
@@ -174,14 +173,14 @@ impl Settings {
             let candidates = self.values.keys().map(String::as_str);
             let by_name = self.values.keys().find(|known| environment::name_of(known) == environment::name_of(&key));
             let advice = match by_name.map(String::as_str).or_else(|| environment::similar(&key, candidates)) {
-                Some(candidate) => format!("did you mean {}?", place_of(candidate)),
+                Some(candidate) => format!("did you mean {}?", location_of(candidate)),
                 None => "remove it; config/default.toml lists all settings".to_owned(),
             };
             self.problems.push(Problem::new(format!("{key} in {name}"), "is not a setting", advice));
         }
     }
 
-    /// How to call a setting when there is something to say about it.
+    /// The name of a setting in problems, by its origin.
     pub(super) fn name(&self, key: &str) -> String {
         match &self.values[key].origin {
             Origin::Environment(variable) => variable.clone(),
@@ -190,8 +189,8 @@ impl Settings {
         }
     }
 
-    /// Notes a problem with a setting.
-    pub(super) fn refuse(
+    /// Adds a problem with a setting.
+    pub(super) fn reject(
         &mut self,
         key: &str,
         wrong: impl Into<std::borrow::Cow<'static, str>>,
@@ -201,12 +200,12 @@ impl Settings {
         self.problems.push(problem);
     }
 
-    /// Whether a file or the environment says something about it.
+    /// Whether a file or the environment sets it.
     pub(super) fn is_set(&self, key: &str) -> bool {
         self.values[key].origin.layer() >= 2
     }
 
-    /// The value of a setting. A bad one is noted as a problem and is `None`.
+    /// The value of a setting. An invalid value adds a problem and returns `None`.
     pub(super) fn get<T>(&mut self, key: &str, parser: impl Fn(&Value) -> Parsed<T>) -> Option<T> {
         debug_assert!(self.values.contains_key(key), "{key} is missing in default.toml");
         self.read.insert(key.to_owned());
@@ -214,13 +213,13 @@ impl Settings {
             Ok(value) => Some(value),
             Err(accepted) => {
                 let wrong = self.described(key);
-                self.refuse(key, wrong, accepted);
+                self.reject(key, wrong, accepted);
                 None
             }
         }
     }
 
-    /// What a refused value is called. Values that are or may hold secrets are not repeated.
+    /// Describes a rejected value, without repeating values that may contain secrets.
     fn described(&self, key: &str) -> String {
         match &self.values[key].value {
             _ if HIDDEN.contains(&key) => "has a value that is not accepted".to_owned(),
@@ -234,7 +233,7 @@ impl Settings {
         }
     }
 
-    /// A secret, given itself or as the file that holds it; the stronger layer wins. Empty means none.
+    /// A secret, given directly or as a file; the layer with higher precedence wins. Empty means none.
     pub(super) fn secret(&mut self, key: &str) -> Option<Option<SecretString>> {
         match self.secret_source(key)? {
             Some(path) => self.secret_file(key, &path).map(Some),
@@ -242,7 +241,7 @@ impl Settings {
         }
     }
 
-    /// Several secrets, given as a list or as the file that holds one a line.
+    /// Several secrets, given as a list or as a file with one per line.
     pub(super) fn secrets(&mut self, key: &str) -> Option<Vec<SecretString>> {
         match self.secret_source(key)? {
             Some(path) => {
@@ -255,7 +254,7 @@ impl Settings {
         }
     }
 
-    /// The file a secret is to be read from, if it is.
+    /// The file to read a secret from, if it is given as a file.
     fn secret_source(&mut self, key: &str) -> Option<Option<PathBuf>> {
         let file_key = format!("{key}_file");
         self.read.insert(key.to_owned());
@@ -270,14 +269,14 @@ impl Settings {
             return Some(None);
         }
         let wrong = format!("is set together with {}", self.name(key));
-        self.refuse(&file_key, wrong, "set either the secret or the file that holds it");
+        self.reject(&file_key, wrong, "set either the secret or the file that holds it");
         None
     }
 
     fn secret_file(&mut self, key: &str, path: &Path) -> Option<SecretString> {
         let read = || {
             let length = std::fs::metadata(path)?.len();
-            if length > LARGEST_SECRET_FILE {
+            if length > MAX_SECRET_FILE {
                 return Err(std::io::Error::other("it is larger than 64 KiB"));
             }
             std::fs::read_to_string(path).map(Zeroizing::new)
@@ -285,23 +284,23 @@ impl Settings {
         let file_key = format!("{key}_file");
         match read() {
             Ok(text) if text.trim().is_empty() => {
-                self.refuse(&file_key, format!("{} is empty", path.display()), "put the secret into the file");
+                self.reject(&file_key, format!("{} is empty", path.display()), "put the secret into the file");
                 None
             }
             Ok(text) => Some(SecretString::from(text.trim())),
             Err(error) => {
                 let wrong = format!("{} cannot be read: {error}", path.display());
-                self.refuse(&file_key, wrong, "name a file that KQueen may read");
+                self.reject(&file_key, wrong, "name a file that KQueen may read");
                 None
             }
         }
     }
 
-    /// Every setting with where it comes from, in the form of a configuration file; secrets are hidden.
+    /// All settings with their origins, in the format of a configuration file; secrets are hidden.
     pub(super) fn shown(&self) -> String {
         let mut lines = Vec::new();
         let mut section = "";
-        // Keys without a section come first, as they must in a file.
+        // Keys without a section come first, as TOML requires.
         let (top, rest): (Vec<_>, Vec<_>) = self.values.iter().partition(|(key, _)| !key.contains('.'));
         for (key, setting) in top.into_iter().chain(rest) {
             let (of, name) = key.split_once('.').unwrap_or(("", key));
@@ -322,7 +321,7 @@ impl Settings {
         lines.join("\n")
     }
 
-    /// Settings that were never asked for.
+    /// Settings that were never read.
     #[cfg(test)]
     pub(super) fn unread(&self) -> Vec<&str> {
         self.values.keys().filter(|key| !self.read.contains(*key)).map(String::as_str).collect()
@@ -348,7 +347,7 @@ fn built_in(text: &str) -> Table {
     toml::from_str(text).expect("the built-in settings are TOML")
 }
 
-fn place_of(key: &str) -> String {
+fn location_of(key: &str) -> String {
     match key.split_once('.') {
         Some((section, name)) => format!("{name} in [{section}]"),
         None => format!("{key} above the first section"),

@@ -1,4 +1,4 @@
-//! Where records are kept.
+//! The store.
 
 use std::path::PathBuf;
 
@@ -10,20 +10,20 @@ use super::{settings::Settings, value};
 /// The kinds of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageKind {
-    /// A folder on this machine, for one process.
+    /// A directory on this machine, for a single process.
     Sled,
-    /// Shared by several replicas.
+    /// A cluster that several replicas can share.
     Etcd,
-    /// This process's memory: tests and try-outs only.
+    /// Memory of the process, for tests and evaluation only.
     Memory,
 }
 
-/// Which store to use.
+/// Selects the store.
 #[derive(Debug, Clone)]
 pub struct Storage {
     /// Its kind.
     pub kind: StorageKind,
-    /// Where sled keeps its folder.
+    /// The directory of sled.
     pub sled_path: PathBuf,
 }
 
@@ -37,18 +37,18 @@ impl Storage {
     }
 }
 
-/// How to reach etcd.
+/// The connection to etcd.
 #[derive(Debug, Clone)]
 pub struct Etcd {
-    /// At least one address; the paths are empty.
+    /// At least one address, without paths.
     pub endpoints: Vec<Url>,
-    /// What all our keys start with; `/` first and none at the end.
+    /// The prefix of all keys; starts with `/` and does not end with it.
     pub prefix: String,
-    /// User and password, where etcd asks for them.
+    /// User name and password, if etcd requires authentication.
     pub credentials: Option<(String, SecretString)>,
-    /// Whom to trust, as a PEM file.
+    /// The CA certificates to trust, as a PEM file.
     pub ca_file: Option<PathBuf>,
-    /// Our own certificate and its key, as PEM files.
+    /// The client certificate and its key, as PEM files.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
@@ -66,7 +66,7 @@ impl Etcd {
                 && let Err(error) = std::fs::File::open(path)
             {
                 let wrong = format!("{} cannot be read: {error}", path.display());
-                settings.refuse(key, wrong, "name a PEM file that KQueen may read");
+                settings.reject(key, wrong, "name a PEM file that KQueen may read");
             }
         }
         let credentials = credentials(settings);
@@ -74,11 +74,11 @@ impl Etcd {
             (Some(cert), Some(key)) => Some((cert, key)),
             (None, None) => None,
             (Some(_), None) => {
-                settings.refuse("etcd.key_file", "is missing, but KQUEEN_ETCD_CERT_FILE is set", "set both or neither");
+                settings.reject("etcd.key_file", "is missing, but KQUEEN_ETCD_CERT_FILE is set", "set both or neither");
                 None
             }
             (None, Some(_)) => {
-                settings.refuse("etcd.cert_file", "is missing, but KQUEEN_ETCD_KEY_FILE is set", "set both or neither");
+                settings.reject("etcd.cert_file", "is missing, but KQUEEN_ETCD_KEY_FILE is set", "set both or neither");
                 None
             }
         };
@@ -89,7 +89,7 @@ impl Etcd {
             let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host };
             match Url::parse(&format!("{scheme}://{host}:{port}")) {
                 Ok(url) if url.path() == "/" && url.username().is_empty() && url.has_host() => endpoints.push(url),
-                Ok(_) | Err(_) => settings.refuse("etcd.host", "is not a host", "use a host name or an IP address"),
+                Ok(_) | Err(_) => settings.reject("etcd.host", "is not a host", "use a host name or an IP address"),
             }
         }
         let prefix = format!("/{}", prefix?.trim_matches('/'));
@@ -104,11 +104,11 @@ fn credentials(settings: &mut Settings) -> Option<(String, SecretString)> {
         (Some(username), Some(password)) => Some((username, password)),
         (None, None) => None,
         (Some(_), None) => {
-            settings.refuse("etcd.password", "is missing, but KQUEEN_ETCD_USERNAME is set", "set both or neither");
+            settings.reject("etcd.password", "is missing, but KQUEEN_ETCD_USERNAME is set", "set both or neither");
             None
         }
         (None, Some(_)) => {
-            settings.refuse("etcd.username", "is missing, but KQUEEN_ETCD_PASSWORD is set", "set both or neither");
+            settings.reject("etcd.username", "is missing, but KQUEEN_ETCD_PASSWORD is set", "set both or neither");
             None
         }
     }

@@ -1,4 +1,4 @@
-//! The layers, the defaults and the checks that span several settings.
+//! Tests of the layers, the defaults and the checks across several settings.
 
 use std::{fs, time::Duration};
 
@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use super::*;
 
 const KEY: (&str, &str) = ("KQUEEN_SECRET_KEY", "0rTqb3o2mX8yW1uKf9sLz7");
-/// Keeps a `config/dev.toml` of the folder the tests run in out of the way.
+/// Ignores a `config/dev.toml` in the working directory.
 const NO_FILE: (&str, &str) = (CONFIG_FILE, "");
 
 fn variables(given: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
@@ -15,7 +15,7 @@ fn variables(given: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
 }
 
 fn load(given: &[(&str, &str)]) -> Result<Config, Problems> {
-    Config::load(variables(given), MissingKey::Pretend)
+    Config::load(variables(given), MissingKey::Temporary)
 }
 
 fn problems(given: &[(&str, &str)]) -> Vec<String> {
@@ -25,9 +25,9 @@ fn problems(given: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn every_setting_of_the_list_is_read() {
+fn all_listed_settings_are_read() {
     let mut settings = Settings::gather(variables(&[KEY]));
-    Config::read(&mut settings, MissingKey::Pretend).unwrap();
+    Config::read(&mut settings, MissingKey::Temporary).unwrap();
     assert_eq!(settings.unread(), [""; 0]);
 }
 
@@ -49,7 +49,7 @@ fn the_defaults() {
 }
 
 #[test]
-fn a_stronger_layer_wins() {
+fn layers_override_each_other_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kqueen.toml");
     fs::write(&file, "port = 1\nhost = '::1'\n[etcd]\nhost = 'from-file'\nport = 7\n").unwrap();
@@ -60,7 +60,7 @@ fn a_stronger_layer_wins() {
 }
 
 #[test]
-fn dev_mode_is_ready_to_go_and_gives_way() {
+fn dev_mode_has_defaults_that_can_be_overridden() {
     let config = load(&[("KQUEEN_DEV_MODE", "true")]).unwrap();
     let bootstrap = config.bootstrap.unwrap();
     assert_eq!(bootstrap.password.expose(), "default");
@@ -76,7 +76,7 @@ fn dev_mode_is_ready_to_go_and_gives_way() {
 }
 
 #[test]
-fn dev_mode_stays_at_home() {
+fn dev_mode_listens_only_on_loopback() {
     for host in ["0.0.0.0", "::", "192.0.2.1"] {
         let found = problems(&[("KQUEEN_DEV_MODE", "1"), ("KQUEEN_HOST", host)]);
         assert_eq!(found.len(), 1, "{found:?}");
@@ -86,7 +86,7 @@ fn dev_mode_stays_at_home() {
 }
 
 #[test]
-fn all_problems_are_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let found = problems(&[
         ("KQUEEN_PORT", "http"),
         ("KQUEEN_STORAGE_KIND", "mysql"),
@@ -116,7 +116,7 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
-fn a_weak_key_is_refused_outside_of_dev_mode() {
+fn weak_keys_are_rejected_outside_of_dev_mode() {
     let weak = ("KQUEEN_SECRET_KEY", "SecretSecretSecret123");
     assert!(problems(&[weak])[0].starts_with("KQUEEN_SECRET_KEY: consists of well-known words"));
     assert!(load(&[weak, ("KQUEEN_DEV_MODE", "true")]).is_ok());
@@ -127,7 +127,7 @@ fn a_weak_key_is_refused_outside_of_dev_mode() {
 }
 
 #[test]
-fn secrets_come_from_files_too() {
+fn secrets_can_be_read_from_files() {
     let folder = tempfile::tempdir().unwrap();
     let (key, old) = (folder.path().join("key"), folder.path().join("old"));
     fs::write(&key, "  9s8d7f6g5h4j3k2l1q\n").unwrap();
@@ -147,11 +147,11 @@ fn secrets_come_from_files_too() {
     assert!(problems(&[("KQUEEN_SECRET_KEY_FILE", "/nowhere")])[0].contains("/nowhere cannot be read"));
     let config = folder.path().join("kqueen.toml");
     fs::write(&config, "secret_key_file = '/nowhere'").unwrap();
-    assert!(load(&[(CONFIG_FILE, config.to_str().unwrap()), KEY]).is_ok(), "the environment is stronger than the file");
+    assert!(load(&[(CONFIG_FILE, config.to_str().unwrap()), KEY]).is_ok(), "the environment overrides the file");
 }
 
 #[test]
-fn a_bad_file_is_told_without_its_lines() {
+fn an_invalid_file_is_reported_without_its_lines() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kqueen.toml");
     fs::write(&path, "port = 1\n\nsecret_key = \"hunter2hunter2hunter2\n").unwrap();
@@ -170,7 +170,7 @@ fn a_bad_file_is_told_without_its_lines() {
 }
 
 #[test]
-fn neither_debug_nor_description_shows_a_secret() {
+fn secrets_are_hidden_in_debug_and_description() {
     let given = [
         ("KQUEEN_SECRET_KEY", "hidden-0rTqb3o2mX8y"),
         ("KQUEEN_SECRET_KEY_PREVIOUS", "hidden-1,hidden-2"),
@@ -195,7 +195,7 @@ fn neither_debug_nor_description_shows_a_secret() {
 fn the_example_files_have_no_unknown_settings() {
     for name in ["dev", "production"] {
         let path = format!("{}/../config/{name}.toml", env!("CARGO_MANIFEST_DIR"));
-        let found = Config::load(variables(&[(CONFIG_FILE, &path)]), MissingKey::Pretend).err();
+        let found = Config::load(variables(&[(CONFIG_FILE, &path)]), MissingKey::Temporary).err();
         let unknown: Vec<_> =
             found.iter().flat_map(|all| &all.0).filter(|problem| problem.wrong.contains("setting")).collect();
         assert!(unknown.is_empty(), "{name}: {unknown:?}");
@@ -203,7 +203,7 @@ fn the_example_files_have_no_unknown_settings() {
 }
 
 #[test]
-fn nothing_is_simulated_in_production() {
+fn the_production_file_disables_demo_and_dev_mode() {
     let path = format!("{}/../config/production.toml", env!("CARGO_MANIFEST_DIR"));
     let mut settings = Settings::gather(variables(&[(CONFIG_FILE, &path)]));
     for name in ["demo.enabled", "dev_mode"] {

@@ -1,5 +1,4 @@
-//! From what a layer says to a typed value. A parser takes a TOML value, or the text of the environment, and either makes its
-//! type of it or says what it would accept.
+//! Parsers of typed values. A parser takes a TOML value, or text from the environment, and returns its type or what it would accept.
 
 use std::{
     borrow::Cow,
@@ -16,10 +15,10 @@ use ipnet::IpNet;
 use toml::Value;
 use url::Url;
 
-/// The value, or what would have been accepted.
+/// The value, or what is accepted.
 pub(super) type Parsed<T> = Result<T, Cow<'static, str>>;
 
-/// Text, which must not be empty.
+/// Text that must not be empty.
 pub(super) fn text(value: &Value) -> Parsed<String> {
     optional_text(value)?.ok_or_else(|| "it must not be empty".into())
 }
@@ -32,7 +31,7 @@ pub(super) fn optional_text(value: &Value) -> Parsed<Option<String>> {
     }
 }
 
-/// One visible line, as a caption.
+/// A caption: one line of text.
 pub(super) fn caption(value: &Value) -> Parsed<String> {
     let caption = text(value)?;
     if caption.chars().count() <= 64 && !caption.chars().any(char::is_control) {
@@ -47,7 +46,7 @@ pub(super) fn optional_path(value: &Value) -> Parsed<Option<PathBuf>> {
     Ok(optional_text(value)?.map(PathBuf::from))
 }
 
-/// Whatever can be made of text and says itself what is wrong.
+/// A type with its own validation.
 pub(super) fn checked<T: TryFrom<String>>(value: &Value) -> Parsed<T>
 where
     T::Error: Display,
@@ -63,7 +62,7 @@ where
     optional_text(value)?.map(T::try_from).transpose().map_err(|error| format!("it {error}").into())
 }
 
-/// Yes or no.
+/// A boolean.
 pub(super) fn boolean(value: &Value) -> Parsed<bool> {
     match value {
         Value::Boolean(boolean) => Ok(*boolean),
@@ -94,18 +93,18 @@ where
     }
 }
 
-/// One of the words offered.
-pub(super) fn choice<T: Copy>(offered: &'static [(&'static str, T)]) -> impl Fn(&Value) -> Parsed<T> {
+/// One of several names.
+pub(super) fn choice<T: Copy>(names: &'static [(&'static str, T)]) -> impl Fn(&Value) -> Parsed<T> {
     move |value| {
-        let word = value.as_str().map(|text| text.trim().to_ascii_lowercase());
-        offered.iter().find(|(name, _)| word.as_deref() == Some(name)).map(|(_, it)| *it).ok_or_else(|| {
-            let words: Vec<_> = offered.iter().map(|(name, _)| *name).collect();
-            format!("use one of {}", words.join(", ")).into()
+        let given = value.as_str().map(|text| text.trim().to_ascii_lowercase());
+        names.iter().find(|(name, _)| given.as_deref() == Some(name)).map(|(_, it)| *it).ok_or_else(|| {
+            let all: Vec<_> = names.iter().map(|(name, _)| *name).collect();
+            format!("use one of {}", all.join(", ")).into()
         })
     }
 }
 
-/// A length of time within `range`: seconds, or text like `90s`, `1h 30m`, `1d`.
+/// A duration within `range`: seconds, or text like `90s`, `1h 30m`, `1d`.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Parsed<Duration> {
     move |value| {
         let duration = match value {
@@ -114,7 +113,7 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Pa
             _ => None,
         };
         duration.filter(|duration| range.contains(duration)).ok_or_else(|| {
-            let (least, most) = (spoken(*range.start()), spoken(*range.end()));
+            let (least, most) = (duration_text(*range.start()), duration_text(*range.end()));
             format!("use seconds, or text like \"90s\", \"5m\", \"1h 30m\", from {least} to {most}").into()
         })
     }
@@ -144,7 +143,7 @@ fn duration_of(text: &str) -> Option<Duration> {
     (!text.is_empty()).then_some(total)
 }
 
-fn spoken(duration: Duration) -> String {
+fn duration_text(duration: Duration) -> String {
     match (duration.as_secs(), duration.subsec_millis()) {
         (0, millis) if millis > 0 => format!("{millis}ms"),
         (seconds, _) if seconds > 0 && seconds % 86400 == 0 => format!("{}d", seconds / 86400),
@@ -171,7 +170,7 @@ pub(super) fn size(range: RangeInclusive<usize>) -> impl Fn(&Value) -> Parsed<us
     }
 }
 
-/// The addresses a program can listen on.
+/// An address to listen on.
 pub(super) fn listen_address(value: &Value) -> Parsed<IpAddr> {
     let text = text(value)?;
     if text == "localhost" {
@@ -182,7 +181,7 @@ pub(super) fn listen_address(value: &Value) -> Parsed<IpAddr> {
         .map_err(|_| "use an IP address of this machine, 0.0.0.0 or :: for all its addresses, or localhost".into())
 }
 
-/// An address with one of `schemes`; empty means none. User names and passwords have settings of their own.
+/// A URL with one of `schemes`; empty means none. User names and passwords have separate settings.
 pub(super) fn optional_url(schemes: &'static [&'static str]) -> impl Fn(&Value) -> Parsed<Option<Url>> {
     move |value| {
         let accepted =
@@ -195,7 +194,7 @@ pub(super) fn optional_url(schemes: &'static [&'static str]) -> impl Fn(&Value) 
     }
 }
 
-/// Several of what `item` takes: an array, or text separated by commas.
+/// A list of `item`s: an array, or text separated by commas.
 pub(super) fn list<T>(item: impl Fn(&Value) -> Parsed<T>) -> impl Fn(&Value) -> Parsed<Vec<T>> {
     move |value| items(value)?.iter().map(&item).collect()
 }
@@ -222,7 +221,7 @@ pub(super) fn network(value: &Value) -> Parsed<IpNet> {
     parsed.ok_or_else(|| "use networks like 10.0.0.0/8 or fd00::/8, or single addresses".into())
 }
 
-/// A table of free content: a TOML table, or a JSON object as text.
+/// A table with any content: a TOML table, or a JSON object as text.
 pub(super) fn object(value: &Value) -> Parsed<serde_json::Map<String, serde_json::Value>> {
     let parsed = match value {
         Value::String(text) if text.trim().is_empty() => Ok(serde_json::Map::new()),
@@ -232,7 +231,7 @@ pub(super) fn object(value: &Value) -> Parsed<serde_json::Map<String, serde_json
     parsed.map_err(|_| "use a table (in the environment a JSON object)".into())
 }
 
-/// Names and what they stand for: a table of text, or a list of names that stand for themselves.
+/// A map of names: a table of text, or a list of names that map to themselves.
 pub(super) fn renames(value: &Value) -> Parsed<BTreeMap<String, String>> {
     const ACCEPTED: &str = "use a table of names (in the environment a JSON object), or a list of names";
     let is_object = value.is_table() || value.as_str().is_some_and(|text| text.trim_start().starts_with('{'));
@@ -280,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_to_their_range() {
+    fn numbers_are_checked_against_their_range() {
         assert_eq!(from_text(number(1..=u16::MAX), "65535"), Some(65535));
         for text in ["0", "65536", "-1", "1.0", "", "99999999999999999999"] {
             assert_eq!(from_text(number(1..=u16::MAX), text), None, "{text}");
@@ -288,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_come_as_arrays_json_or_text() {
+    fn lists_are_arrays_json_or_text() {
         let expected = vec!["a".to_owned(), "b".to_owned()];
         for form in ["a,b", " a , b ,", r#"["a", "b"]"#] {
             assert_eq!(from_text(list(text), form), Some(expected.clone()), "{form}");
@@ -305,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_hold_no_password() {
+    fn urls_have_no_credentials() {
         let parser = || optional_url(&["https", "http"]);
         assert_eq!(from_text(parser(), "").unwrap(), None);
         assert!(from_text(parser(), "https://etcd:2379").unwrap().is_some());
@@ -315,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn renames_come_as_a_table_or_as_names() {
+    fn renames_are_a_table_or_a_list_of_names() {
         let expected = BTreeMap::from([("a".to_owned(), "B".to_owned())]);
         assert_eq!(from_text(renames, r#"{"a": "B"}"#), Some(expected));
         assert_eq!(from_text(renames, "a, b").unwrap().len(), 2);
