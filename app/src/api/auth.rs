@@ -1,4 +1,4 @@
-//! Logging in.
+//! Login.
 
 use crate::api::State;
 use poem::Request;

@@ -1,4 +1,4 @@
-//! Request bodies: a JSON object of a declared shape, read field by field so that everything wrong with it is told at once.
+//! Request bodies: JSON objects of a declared shape, read field by field so that all errors are reported at once.
 
 use std::{fmt::Display, marker::PhantomData, str::FromStr};
 
@@ -20,17 +20,17 @@ use zeroize::Zeroizing;
 use super::{json, read_only};
 use crate::{error::ApiError, http::context::RequestContext};
 
-/// A JSON object of the shape `T`, which is what the document declares.
+/// A JSON object of the shape `T`, as declared in the document.
 pub struct Body<T> {
     /// The fields.
     pub fields: Fields,
-    /// The bytes it was read from, overwritten when they are dropped.
+    /// The raw bytes, zeroed on drop.
     bytes: Zeroizing<Vec<u8>>,
     shape: PhantomData<fn() -> T>,
 }
 
 impl<T> Body<T> {
-    /// The bytes it was read from, for telling requests apart.
+    /// The raw bytes, for the fingerprint of the request.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -68,7 +68,7 @@ impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
         if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             return Err(ApiError::unsupported_encoding().into());
         }
-        // The memory itself, not a copy of it, wherever nobody else holds it.
+        // Without a copy, if the memory is not shared.
         let bytes = Zeroizing::new(Vec::from(read(request, body).await?));
         let value = json::read(&bytes)
             .map_err(|wrong| ApiError::bad_request(format!("the body cannot be read as JSON: {wrong}")))?;
@@ -77,7 +77,7 @@ impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
     }
 }
 
-/// The bytes of a request's body, if they are not too many.
+/// Reads the body of a request, up to the limit.
 pub(super) async fn read(request: &Request, body: &mut RequestBody) -> Result<Bytes> {
     let limit = RequestContext::of(request)?.body_limit;
     let too_large = || ApiError::too_large(limit);
@@ -85,7 +85,7 @@ pub(super) async fn read(request: &Request, body: &mut RequestBody) -> Result<By
     if length.is_some_and(|length: usize| length > limit) {
         return Err(too_large().into());
     }
-    // Boxed, as it takes 4 kB, which every request to the same path would carry from hand to hand, with a body or without.
+    // Boxed because the future takes 4 kB, which would be moved for every request to the same path, with or without a body.
     let bytes = Box::pin(body.take()?.into_bytes_limit(limit)).await.map_err(|error| match error {
         poem::error::ReadBodyError::PayloadTooLarge => too_large(),
         _ => ApiError::bad_request("the body could not be read to its end"),
@@ -99,7 +99,7 @@ fn is_json(media_type: &str) -> bool {
         || essence.to_ascii_lowercase().strip_prefix("application/").is_some_and(|subtype| subtype.ends_with("+json"))
 }
 
-/// The fields of a body, taken out one by one; what is wrong is noted, and told by [`Fields::finish`]. Any of them may hold a secret.
+/// The fields of a body, taken out one by one. Errors are collected, and returned by [`Fields::finish`]. Any field may contain a secret.
 #[derive(Debug)]
 pub struct Fields {
     map: SecretMap,
@@ -107,18 +107,18 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// A field, if it is there and not null.
+    /// Takes a field, if it is present and not null.
     pub fn value(&mut self, name: &str) -> Option<SecretValue> {
         self.map.remove(name).filter(|value| !value.expose().is_null())
     }
 
-    /// Whether a field is there and not null.
+    /// Whether a field is present and not null.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.map.get(name).is_some_and(|value| !value.is_null())
     }
 
-    /// A field, whether it is null or not.
+    /// Takes a field that may be null.
     pub fn nullable(&mut self, name: &str) -> Option<SecretValue> {
         self.map.remove(name)
     }
@@ -128,12 +128,12 @@ impl Fields {
         Self { map: SecretValue::from(value).into_map().unwrap(), findings: Findings::default() }
     }
 
-    /// Takes a field out without looking at it.
+    /// Removes a field without reading it.
     pub fn ignore(&mut self, name: &str) {
         self.map.remove(name);
     }
 
-    /// Notes that a field is missing.
+    /// Adds an error if a required field is missing.
     pub fn require<T>(&mut self, name: &str, value: Option<T>, given: bool) -> Option<T> {
         if !given {
             self.findings.add(name, "must be given");
@@ -141,12 +141,12 @@ impl Fields {
         value
     }
 
-    /// Notes that a field is wrong.
+    /// Adds an error to a field.
     pub fn wrong(&mut self, name: &str, message: impl Into<String>) {
         self.findings.add(name, message);
     }
 
-    /// A text field made into what it means.
+    /// Takes a text field and parses it.
     pub fn text<T: TryFrom<String, Error: Display>>(&mut self, name: &str) -> Option<T> {
         match self.value(name)?.into_text() {
             Ok(text) => self.findings.take(name, T::try_from(text)),
@@ -154,22 +154,22 @@ impl Fields {
         }
     }
 
-    /// A text field that must be given.
+    /// Takes a required text field.
     pub fn required_text<T: TryFrom<String, Error: Display>>(&mut self, name: &str) -> Option<T> {
         let given = self.has(name);
         let value = self.text(name);
         self.require(name, value, given)
     }
 
-    /// A text field that is one of some words.
-    pub fn word<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+    /// Takes a text field with a fixed set of values.
+    pub fn choice<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
         match self.value(name)?.expose() {
             Value::String(text) => self.findings.take(name, text.parse()),
             _ => self.wrong_type(name, "must be a text"),
         }
     }
 
-    /// A reference: `"User:<uuid>"`, or the object as answers nest it, whole or shortened, of which only the id counts.
+    /// Takes a reference: `"User:<uuid>"`, or the object as responses nest it, in full or shortened, of which only the id is read.
     pub fn reference<T: FromStr>(&mut self, name: &str, kind: &str) -> Option<T> {
         match self.value(name)?.expose() {
             Value::String(text) => self.findings.take(name, references::parse(kind, text)),
@@ -182,7 +182,7 @@ impl Fields {
         }
     }
 
-    /// Takes a field out that is an empty text, which clients of 2018 send for none; whether it was one.
+    /// Removes a field if it is an empty text, which clients of 2018 send for none. Returns whether it was.
     pub fn take_empty(&mut self, name: &str) -> bool {
         let is_empty = self.map.get(name).is_some_and(|value| value == "");
         if is_empty {
@@ -191,7 +191,7 @@ impl Fields {
         is_empty
     }
 
-    /// A yes or no.
+    /// Takes a boolean field.
     pub fn flag(&mut self, name: &str) -> Option<bool> {
         match self.value(name)?.expose() {
             Value::Bool(flag) => Some(*flag),
@@ -199,7 +199,7 @@ impl Fields {
         }
     }
 
-    /// An object.
+    /// Takes an object field.
     pub fn object(&mut self, name: &str) -> Option<SecretMap> {
         match self.value(name)?.into_map() {
             Ok(object) => Some(object),
@@ -207,7 +207,7 @@ impl Fields {
         }
     }
 
-    /// Everything that is left.
+    /// Takes all remaining fields.
     pub fn rest(&mut self) -> SecretMap {
         std::mem::take(&mut self.map)
     }
@@ -217,10 +217,10 @@ impl Fields {
         None
     }
 
-    /// `value`, if nothing is wrong and no field is left.
+    /// `value`, if there are no errors and no field is left.
     ///
     /// # Errors
-    /// Everything that is wrong.
+    /// All errors, including one for each unknown field.
     pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Invalid> {
         for name in self.map.expose().keys() {
             let message = if read_only::is_known(name) { "is read-only" } else { "is not a field of this request" };
@@ -230,7 +230,7 @@ impl Fields {
     }
 }
 
-/// Names of unknown fields come from outside and are answered; a long one is cut.
+/// Truncates the name of an unknown field, which is repeated in the response.
 fn shortened(name: &str) -> String {
     name.chars().take(100).collect()
 }
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_wrong_is_told_at_once() {
+    fn all_errors_are_reported_at_once() {
         let mut fields = Fields::of(json!({"name": 5, "active": "yes", "owner": "User:x", "id": "1", "colour": "red"}));
         let name: Option<ResourceName> = fields.required_text("name");
         let active = fields.flag("active");
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_of_a_body_shows_no_value() {
+    fn debug_hides_the_values_of_a_body() {
         let mut fields = Fields::of(json!({"name": ["hunter2"], "parameters": {"zone": "hunter2"}}));
         let name: Option<ResourceName> = fields.text("name");
         assert_eq!(name, None);
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn json_has_many_names() {
+    fn json_media_types_are_recognised() {
         for good in
             ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/merge-patch+json"]
         {

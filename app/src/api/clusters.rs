@@ -24,7 +24,7 @@ use super::{
     },
     expected,
     header::HeaderText,
-    once,
+    idempotency_key,
     page::{ListQuery, PhasedQuery},
     rendered::{Cached, Listed, Rendered},
     security::Authenticated,
@@ -34,7 +34,7 @@ use crate::error::ApiError;
 
 pub(super) struct ClustersApi;
 
-/// The revision a request expects.
+/// The revision expected by `If-Match`.
 fn expected_revision(api: &Api, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Expected {
     let clusters = &api.clusters;
     let now = || clusters.get(caller, id.0.into()).ok().map(|view| view.cluster.revision);
@@ -70,8 +70,8 @@ impl ClustersApi {
             let due = page.items.iter().filter(|view| !view.keeps_its_schedule());
             api.trigger.listed(due.map(|view| (&view.cluster.record.id, view.observed_at)));
         }
-        let named = query.list.names_namespaces();
-        let item = |view: &catalog::ClusterView| api.views.cluster(&caller.0, view, named);
+        let with_namespace = query.list.names_namespaces();
+        let item = |view: &catalog::ClusterView| api.views.cluster(&caller.0, view, with_namespace);
         Ok(Rendered::of(&Listed::of(&page, query.paged, item)))
     }
 
@@ -84,9 +84,9 @@ impl ClustersApi {
         #[oai(name = "Idempotency-Key")] key: HeaderText,
         body: Body<ClusterCreate>,
     ) -> Result<Rendered<ClusterView>, ApiError> {
-        let once = once(key.0, body.bytes())?;
+        let idempotency_key = idempotency_key(key.0, body.bytes())?;
         let new = body.read()?;
-        let cluster = api.clusters.create(&caller.0, new, once).await?;
+        let cluster = api.clusters.create(&caller.0, new, idempotency_key).await?;
         api.trigger.now(cluster.view.cluster.record.id);
         Ok(shown(&api, &caller.0, cluster))
     }

@@ -1,4 +1,4 @@
-//! How this installation is set up.
+//! The configuration of this installation.
 
 use crate::api::State;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The stream of what changes.
+//! The event stream.
 
 use crate::api::State;
 use kqueen_domain::service::people::sessions::Session;
@@ -14,11 +14,11 @@ use poem_openapi::{
 };
 
 use super::{Tag, security::Watching};
-use crate::{error::ApiError, http::Endless};
+use crate::{error::ApiError, http::StreamingBody};
 
 pub(super) struct EventsApi;
 
-/// An answer that goes on.
+/// A response with an endless body.
 struct EventStream(Response);
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Events")]
@@ -43,11 +43,11 @@ impl EventsApi {
         /// precedence.
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<String>>,
-        /// The same in the query. Left out of the document, see there.
+        /// The same in the query. The document does not declare it, see `document`.
         #[oai(name = "last_event_id")]
         last_event: Query<Option<String>>,
     ) -> Result<EventStream, ApiError> {
-        if !takes_events(request.headers()) {
+        if !accepts_events(request.headers()) {
             return Err(ApiError::not_acceptable("text/event-stream"));
         }
         let last = last_event_id.0.filter(|id| !id.is_empty()).or(last_event.0.filter(|id| !id.is_empty()));
@@ -55,24 +55,25 @@ impl EventsApi {
         let events = api.events.watch(session, last.as_deref()).map_err(ApiError::too_many_streams)?;
         let mut response = SSE::new(events).keep_alive(api.events.heartbeat()).into_response();
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response.set_data(Endless);
+        response.set_data(StreamingBody);
         Ok(EventStream(response))
     }
 }
 
-/// Whether a client that sent these headers takes events.
-fn takes_events(headers: &HeaderMap) -> bool {
+/// Whether the client accepts server-sent events.
+fn accepts_events(headers: &HeaderMap) -> bool {
     let mut named = false;
     for range in headers.get_all(header::ACCEPT).iter().flat_map(|value| value.to_str().unwrap_or_default().split(','))
     {
         let (range, parameters) = range.split_once(';').unwrap_or((range, ""));
-        let refused = parameters.split(';').any(|parameter| match parameter.split_once('=') {
+        let rejected = parameters.split(';').any(|parameter| match parameter.split_once('=') {
             Some((name, weight)) => name.trim().eq_ignore_ascii_case("q") && weight.trim().parse() == Ok(0.0_f32),
             None => false,
         });
         named |= !range.trim().is_empty();
-        let is_ours = ["text/event-stream", "text/*", "*/*"].iter().any(|ours| range.trim().eq_ignore_ascii_case(ours));
-        if is_ours && !refused {
+        let matches =
+            ["text/event-stream", "text/*", "*/*"].iter().any(|accepted| range.trim().eq_ignore_ascii_case(accepted));
+        if matches && !rejected {
             return true;
         }
     }
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_go_to_who_takes_them() {
+    fn the_accept_header_is_checked() {
         let table = [
             (&["text/event-stream"][..], true),
             (&["*/*"], true),
@@ -127,12 +128,12 @@ mod tests {
             (&["text/event-stream;q=0"], false),
             (&["text/event-stream; q=0.000, application/json"], false),
         ];
-        for (values, takes) in table {
+        for (values, accepts) in table {
             let mut headers = HeaderMap::new();
             for value in values {
                 headers.append(header::ACCEPT, HeaderValue::from_static(value));
             }
-            assert_eq!(takes_events(&headers), takes, "{values:?}");
+            assert_eq!(accepts_events(&headers), accepts, "{values:?}");
         }
     }
 }

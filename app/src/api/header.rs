@@ -1,4 +1,4 @@
-//! Request headers that decide what is done: all that was sent counts, also what cannot be right.
+//! Headers that affect a write: every line counts, even if it is invalid.
 
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{
@@ -7,10 +7,9 @@ use poem_openapi::{
     types::Type,
 };
 
-/// The text of a header, `None` if it is not there. Several lines of it are one list, separated by commas.
+/// The text of a header, `None` if it is absent. Several lines are one list, separated by commas.
 ///
-/// The framework's own way takes the first line alone and leaves out lines with bytes that are no ASCII: a condition that cannot be met
-/// would be none.
+/// The framework reads only the first line and ignores lines with non-ASCII bytes: an invalid condition would then count as none.
 pub(super) struct HeaderText(pub(super) Option<String>);
 
 impl<'a> ApiExtractor<'a> for HeaderText {

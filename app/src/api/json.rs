@@ -1,5 +1,5 @@
-//! JSON from outside. Stricter than the parser alone: no object names a field twice, since whoever checked the request before us may
-//! have gone by the other one.
+//! Parses JSON from clients, more strictly than `serde_json`: duplicate fields are rejected, because a proxy that has checked the request
+//! may have read the other one.
 
 use std::fmt;
 
@@ -10,22 +10,22 @@ use serde::{
 };
 use serde_json::{Number, Value, error::Category};
 
-/// Names the parser gives a meaning of its own when it reads what we store.
+/// Prefix of names with a special meaning to `serde_json` when stored JSON is read.
 const RESERVED: &str = "$serde_json::private::";
 
-/// What has been read of it when a mistake is found is a secret as well.
+/// Also when parsing fails, the part read so far is treated as secret.
 struct Strict(SecretValue);
 
-/// Reads JSON.
+/// Parses JSON.
 ///
 /// # Errors
-/// What is wrong and where, as the rest of a sentence; nothing of the text is repeated, which may be secret.
+/// The problem and its position, as the rest of a sentence. The text is not repeated, because it may contain secrets.
 pub(super) fn read(text: &[u8]) -> Result<SecretValue, String> {
     let strict: Strict = serde_json::from_slice(text).map_err(|error| {
         let (line, column, whole) = (error.line(), error.column(), error.to_string());
         let what = match error.classify() {
             Category::Eof => "it ends too early",
-            // Ours, see below; the place follows it.
+            // A message of `StrictVisitor`, followed by the position.
             Category::Data => whole.split(" at line ").next().unwrap_or_default(),
             Category::Syntax if whole.starts_with("recursion limit") => "it is nested too deep",
             Category::Syntax if whole.starts_with("number out of range") => "a number is too large",
@@ -110,14 +110,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_json_is_read_as_it_is() {
+    fn valid_json_is_parsed() {
         let text = r#"{"a": [null, true, -1, 18446744073709551615, 1.5e3, "\u00e4\ud83d\ude00", {}], "b": {"a": 1}}"#;
         let expected = json!({"a": [null, true, -1, u64::MAX, 1500.0, "ä😀", {}], "b": {"a": 1}});
         assert_eq!(read(text.as_bytes()), Ok(expected.into()));
     }
 
     #[test]
-    fn mistakes_are_located_and_not_repeated() {
+    fn errors_have_a_position_and_do_not_repeat_the_text() {
         for (text, expected) in [
             ("", "it ends too early at line 1 column 0"),
             ("{\"a\": \"secret", "it ends too early at line 1 column 13"),

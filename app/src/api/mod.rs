@@ -1,4 +1,4 @@
-//! The REST API, version 1: one file per resource with thin handlers, the shapes in [`dto`], errors in [`crate::error`].
+//! The REST API, version 1: one module per resource with thin handlers; shapes are in [`dto`], errors in [`crate::error`].
 
 pub mod body;
 pub mod document;
@@ -48,7 +48,7 @@ use views::Views;
 
 use crate::{config::Auth, events::Events, http::API, worker::trigger::Trigger};
 
-/// Everything handlers use.
+/// Everything the handlers use.
 #[derive(Clone)]
 pub struct Api {
     /// Logging in.
@@ -63,19 +63,19 @@ pub struct Api {
     pub clusters: Arc<Clusters>,
     /// Resources that may be left at providers without a cluster.
     pub orphans: Arc<Orphans>,
-    /// What changes, for people who watch.
+    /// Event streams.
     pub events: Arc<Events>,
     /// Live views of clusters.
     pub live: Arc<LiveReads>,
-    /// Whether the store answers.
+    /// Checks whether the store is available.
     pub freshness: Arc<dyn ReadBarrier>,
-    /// Makes answers.
+    /// Renders objects.
     pub views: Arc<Views>,
-    /// Asks for clusters to be looked at soon.
+    /// Triggers reconciles.
     pub trigger: Trigger,
-    /// Whether a list of clusters asks for those it shows to be looked at.
+    /// Whether a list of clusters triggers reconciles of those it shows.
     pub trigger_on_list: bool,
-    /// Ways of authenticating.
+    /// Authentication methods.
     pub auth: Arc<Auth>,
     /// The OpenAPI document.
     pub document: Arc<str>,
@@ -106,7 +106,7 @@ enum Tag {
     Users,
 }
 
-/// In groups, since the framework takes no more than 16 at a time.
+/// Grouped, because the framework supports at most 16 types in a tuple.
 type Handlers = (
     (service::ServiceApi, auth::AuthApi),
     (clusters::ClustersApi, operations::OperationsApi, orphans::OrphansApi, events::EventsApi),
@@ -130,31 +130,31 @@ fn openapi_service() -> OpenApiService<Handlers, ()> {
         .server(ServerObject::new(API))
 }
 
-/// The interactive documentation as one page, with everything it needs inside.
+/// The interactive documentation as one self-contained page.
 #[must_use]
 pub fn documentation_page(document: &str) -> String {
     let service = openapi_service();
     crate::http::docs::page(&service.swagger_ui_html(), &service.spec(), document)
 }
 
-/// The endpoint of all paths that begin with `/api/v1`, in which the handlers' own paths do as well: one cut off for them would be
-/// put together anew for every request.
+/// The endpoint of all paths under `/api/v1`. The handlers' paths include this prefix: stripping it would build a new URI for every
+/// request.
 #[must_use]
 pub fn endpoint(api: Api) -> BoxEndpoint<'static> {
     openapi_service().data(Arc::new(api)).boxed()
 }
 
-/// What a handler uses, taken from the request: see [`endpoint`].
+/// The shared state of handlers, see [`endpoint`].
 type State<'a> = Data<&'a Arc<Api>>;
 
-/// The revision that `If-Match` names: one of our entity tags, or `*` for any. Of several tags it is the one the record is at `now`, if
-/// that is among them: a record comes to a revision once, so no other one of them can be right later.
+/// The revision expected by `If-Match`: an entity tag, or `*` for any. Of several tags, the one of the current revision (`now`), if it is
+/// among them: a record never returns to an earlier revision, so that no other tag can match later.
 ///
-/// A weak tag (`W/"7"`) counts like the strong one, other than RFC 9110 has it. We give none, but proxies that compress an answer weaken
-/// its tag, and it names the revision all the same: nothing could be changed safely through such a proxy otherwise.
+/// A weak tag (`W/"7"`) matches like a strong one, unlike in RFC 9110. The API sends only strong tags, but proxies that compress a response
+/// weaken its tag, which still names the revision: otherwise nothing could be changed safely through such a proxy.
 fn expected(if_match: Option<&str>, now: impl FnOnce() -> Option<Revision>) -> Expected {
     let text = if_match.map(str::trim).filter(|text| *text != "*")?;
-    // Anything that is not one of our tags names no revision we could have given.
+    // A tag of another form was not sent by the API and matches no revision.
     let revision = |tag: &str| {
         let tag = tag.trim();
         let number = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
@@ -168,11 +168,11 @@ fn expected(if_match: Option<&str>, now: impl FnOnce() -> Option<Revision>) -> E
     })
 }
 
-/// A revision no record is ever at.
+/// A revision that no record ever has.
 const NEVER: Revision = Revision(0);
 
-/// A key that makes a creation happen once, with a hash of the request.
-fn once(
+/// The idempotency key of a creation, with a hash of the request.
+fn idempotency_key(
     key: Option<String>,
     body: &[u8],
 ) -> Result<Option<kqueen_domain::service::idempotency::IdempotencyKey>, ApiError> {
@@ -181,7 +181,7 @@ fn once(
         let message = "must have 1 to 255 visible ASCII characters";
         return Err(kqueen_domain::invalid::Invalid::field("Idempotency-Key", message).into());
     }
-    // The same request in another spelling is the same request: white space and the order of keys do not count.
+    // White space and the order of keys do not change the fingerprint.
     let canonical = serde_json::from_slice::<Value>(body).unwrap_or_default().to_string();
     let digest = ring::digest::digest(&ring::digest::SHA256, canonical.as_bytes());
     let mut fingerprint = [0; 32];
@@ -224,6 +224,6 @@ mod tests {
             assert_eq!(expected(Some(text), || at(7)), revision, "{text}");
         }
         assert_eq!(expected(None, || at(7)), None);
-        assert_eq!(expected(Some("\"6\", \"7\""), || None), never, "it is gone");
+        assert_eq!(expected(Some("\"6\", \"7\""), || None), never, "it is deleted");
     }
 }

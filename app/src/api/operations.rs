@@ -1,4 +1,4 @@
-//! What runs and ran on clusters, and the verbs that need no body.
+//! Operations on clusters, and the actions without a body.
 
 use crate::api::State;
 use kqueen_domain::{catalog, ledger::ResourceRecord, service::clusters};
@@ -22,8 +22,8 @@ use super::{
     security::Authenticated,
 };
 
-/// Entries of a timeline in one answer where `limit` is not given.
-const ENTRIES: usize = 50;
+/// Default `limit` of a timeline.
+const DEFAULT_LIMIT: usize = 50;
 
 use crate::error::ApiError;
 
@@ -33,9 +33,9 @@ fn shown(
     api: &Api,
     caller: &Authenticated,
     view: &catalog::OperationView,
-    rows: &[ResourceRecord],
+    records: &[ResourceRecord],
 ) -> Rendered<OperationView> {
-    Rendered::at(&OperationView::of(view, &api.users, &caller.0, Some(rows)), view.operation.revision)
+    Rendered::at(&OperationView::of(view, &api.users, &caller.0, Some(records)), view.operation.revision)
 }
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Operations")]
@@ -136,7 +136,7 @@ impl OperationsApi {
         from: Query<Option<String>>,
     ) -> Result<Rendered<Timeline>, ApiError> {
         let from = from.0.filter(|from| !from.is_empty());
-        let page = api.clusters.timeline(&caller.0, id.0.into(), from, limit.0.unwrap_or(ENTRIES)).await?;
+        let page = api.clusters.timeline(&caller.0, id.0.into(), from, limit.0.unwrap_or(DEFAULT_LIMIT)).await?;
         let by = |user| Requester::of(user, &api.users, &caller.0);
         let items = page.entries.iter().map(|entry| TimelineEvent::of(entry, entry.by.map(by))).collect();
         Ok(Rendered::of(&Timeline { items, next: page.next }))

@@ -25,7 +25,7 @@ use crate::error::ApiError;
 
 pub(super) struct OrganizationsApi;
 
-/// The revision a request expects.
+/// The revision expected by `If-Match`.
 fn expected_revision(api: &Api, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Expected {
     let organizations = &api.organizations;
     let now = || organizations.get(caller, id.0.into()).ok().map(|view| view.revision);

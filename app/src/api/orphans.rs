@@ -1,4 +1,4 @@
-//! Orphans: what may be left at providers without a cluster.
+//! Orphans: resources that may be left at providers without a cluster.
 
 use crate::api::State;
 use kqueen_domain::catalog::{self, Page};
@@ -36,8 +36,8 @@ impl OrphansApi {
         if let Some(window) = query.list.window {
             items = items.into_iter().skip(window.offset).take(window.limit).collect();
         }
-        let named = query.list.names_namespaces();
-        let item = |view: &catalog::OrphanView| api.views.orphan(&api.users, &caller.0, view, named);
+        let with_namespace = query.list.names_namespaces();
+        let item = |view: &catalog::OrphanView| api.views.orphan(&api.users, &caller.0, view, with_namespace);
         Ok(Rendered::of(&Listed::of(&Page { items, total }, query.paged, item)))
     }
 

@@ -1,4 +1,4 @@
-//! The parameters all lists take.
+//! Query parameters of lists.
 
 use kqueen_domain::{
     catalog::{Filter, Sort, Window},
@@ -10,20 +10,20 @@ use url::form_urlencoded;
 
 use crate::error::ApiError;
 
-/// How many items a page has where `limit` is not given.
+/// Default number of items of a page.
 const DEFAULT_LIMIT: usize = 20;
-/// How many items a page has at most.
+/// Maximum number of items of a page.
 pub const MAX_LIMIT: usize = 1_000;
 
-/// How many items can be left out at most.
+/// Maximum number of items to skip.
 pub const MAX_OFFSET: usize = 1_000_000_000;
 
-/// What a list is asked for. The parameters are declared by [`super::document()`].
+/// The query of a list. The parameters are declared by [`super::document()`].
 #[derive(Debug)]
 pub struct ListQuery {
-    /// Which items.
+    /// The requested items.
     pub list: ListRequest,
-    /// Whether the answer tells the total; it does where `offset` is given.
+    /// Whether the response includes the total; true if `offset` is given.
     pub paged: bool,
 }
 
@@ -33,7 +33,7 @@ impl<'a> FromRequest<'a> for ListQuery {
     }
 }
 
-/// What a list of things that have phases is asked for. It is read when the phases are known, and what they are called.
+/// The unparsed query of a list of objects with phases; parsing needs the phases and their captions.
 #[derive(Debug)]
 pub struct PhasedQuery(String);
 
@@ -44,29 +44,29 @@ impl<'a> FromRequest<'a> for PhasedQuery {
 }
 
 impl PhasedQuery {
-    /// What is asked for, where each of `phases` is a word and a caption.
+    /// Parses the query; `phases` has the name and the caption of each phase.
     ///
     /// # Errors
-    /// Every parameter that is wrong.
+    /// All invalid parameters.
     pub fn read(&self, phases: &[(&'static str, &str)]) -> Result<ListQuery, Invalid> {
         read(&self.0, phases)
     }
 }
 
-/// Reads a query string, of which names that are not declared and empty values were taken out before.
+/// Parses a query string, from which undeclared names and empty values were already removed.
 fn read(query: &str, phases: &[(&'static str, &str)]) -> Result<ListQuery, Invalid> {
     let mut list = ListRequest::default();
     let mut findings = Findings::default();
     let (mut offset, mut limit) = (None, None);
-    let (mut in_phase, mut in_state) = (None, None);
+    let (mut by_phase, mut by_state) = (None, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let text = || (!value.is_empty()).then(|| value.to_string());
         match &*name {
             "name" => list.filter = Filter { name: text(), ..list.filter },
             "provisioner" => list.filter = Filter { provisioner: text(), ..list.filter },
             "engine" => list.filter = Filter { engine: text(), ..list.filter },
-            "phase" => in_phase = findings.take("phase", called(&value, phases, |(word, _)| *word)),
-            "state" => in_state = findings.take("state", called(&value, phases, |(_, caption)| *caption)),
+            "phase" => by_phase = findings.take("phase", matching(&value, phases, |(text, _)| *text)),
+            "state" => by_state = findings.take("state", matching(&value, phases, |(_, caption)| *caption)),
             "sortby" => list.sort = findings.take("sortby", sort(&value)).unwrap_or_default(),
             "order" => list.descending = findings.take("order", descending(&value)).unwrap_or_default(),
             "offset" => offset = findings.take("offset", number(&value, 0, MAX_OFFSET)),
@@ -78,7 +78,7 @@ fn read(query: &str, phases: &[(&'static str, &str)]) -> Result<ListQuery, Inval
             _ => {}
         }
     }
-    list.filter.phases = match (in_phase, in_state) {
+    list.filter.phases = match (by_phase, by_state) {
         (Some(one), Some(other)) => Some(one.into_iter().filter(|phase| other.contains(phase)).collect()),
         (one, other) => one.or(other),
     };
@@ -91,15 +91,15 @@ fn read(query: &str, phases: &[(&'static str, &str)]) -> Result<ListQuery, Inval
     findings.finish(Some(ListQuery { list, paged }))
 }
 
-/// The phases that are called `wanted`, without regard to capitals; several may have one caption.
-fn called<'p>(
+/// The phases whose name or caption is `wanted`, ignoring case; several phases may have the same caption.
+fn matching<'p>(
     wanted: &str,
     phases: &'p [(&'static str, &'p str)],
     name: impl Fn(&(&'static str, &'p str)) -> &'p str,
 ) -> Result<Vec<&'static str>, String> {
     let wanted = wanted.to_lowercase();
     let found: Vec<_> =
-        phases.iter().filter(|phase| name(phase).to_lowercase() == wanted).map(|(word, _)| *word).collect();
+        phases.iter().filter(|phase| name(phase).to_lowercase() == wanted).map(|(text, _)| *text).collect();
     if found.is_empty() {
         let mut names: Vec<_> = phases.iter().map(name).collect();
         names.dedup();
@@ -108,8 +108,8 @@ fn called<'p>(
     Ok(found)
 }
 
-fn sort(word: &str) -> Result<Sort, &'static str> {
-    match word {
+fn sort(text: &str) -> Result<Sort, &'static str> {
+    match text {
         "name" => Ok(Sort::Name),
         "provisioner" => Ok(Sort::Provisioner),
         "engine" => Ok(Sort::Engine),
@@ -119,20 +119,20 @@ fn sort(word: &str) -> Result<Sort, &'static str> {
     }
 }
 
-fn descending(word: &str) -> Result<bool, &'static str> {
-    match word {
+fn descending(text: &str) -> Result<bool, &'static str> {
+    match text {
         "asc" => Ok(false),
         "desc" => Ok(true),
         _ => Err("must be asc or desc"),
     }
 }
 
-fn flag(word: &str) -> Result<bool, &'static str> {
-    match word {
+fn flag(text: &str) -> Result<bool, &'static str> {
+    match text {
         "1" => Ok(true),
         "0" => Ok(false),
-        word if word.eq_ignore_ascii_case("true") => Ok(true),
-        word if word.eq_ignore_ascii_case("false") => Ok(false),
+        text if text.eq_ignore_ascii_case("true") => Ok(true),
+        text if text.eq_ignore_ascii_case("false") => Ok(false),
         _ => Err("must be true or false"),
     }
 }
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_offset_makes_a_page_of_twenty() {
+    fn an_offset_selects_a_page_of_twenty() {
         let ListQuery { list, paged } =
             read("offset=40&sortby=name&order=desc&name=Web%20x&all_namespaces=True", &[]).unwrap();
         assert!(paged);
@@ -157,23 +157,23 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_alone_cuts_the_list_and_keeps_its_shape() {
+    fn a_limit_without_offset_truncates_the_list() {
         let ListQuery { list, paged } = read("limit=5", &[]).unwrap();
         assert_eq!(list.window, Some(Window { offset: 0, limit: 5 }));
         assert!(!paged);
     }
 
     #[test]
-    fn every_wrong_parameter_is_named() {
+    fn all_invalid_parameters_are_reported() {
         let wrong = read("offset=-1&limit=1001&sortby=owner&order=up&all_namespaces=maybe", &[]).unwrap_err();
         let fields: Vec<_> = wrong.0.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["offset", "limit", "sortby", "order", "all_namespaces"]);
     }
 
     #[test]
-    fn phases_are_asked_for_by_word_and_by_caption() {
+    fn phases_are_filtered_by_name_and_by_caption() {
         let phases = [("OK", "Läuft"), ("Error", "Gestört"), ("Unknown", "Gestört")];
-        let asked = |query: &str| read(query, &phases).map(|query| query.list.filter.phases);
+        let phases_of = |query: &str| read(query, &phases).map(|query| query.list.filter.phases);
         for (query, expected) in [
             ("phase=ok", vec!["OK"]),
             ("state=l%C3%84UFT", vec!["OK"]),
@@ -181,12 +181,12 @@ mod tests {
             ("state=gest%C3%B6rt&phase=Unknown", vec!["Unknown"]),
             ("phase=OK&state=gest%C3%B6rt", vec![]),
         ] {
-            assert_eq!(asked(query), Ok(Some(expected)), "{query}");
+            assert_eq!(phases_of(query), Ok(Some(expected)), "{query}");
         }
-        assert_eq!(asked("name=x"), Ok(None));
+        assert_eq!(phases_of("name=x"), Ok(None));
         let wrong = Invalid::field("phase", "must be one of OK, Error, Unknown");
-        assert_eq!(asked("phase=Err"), Err(wrong));
+        assert_eq!(phases_of("phase=Err"), Err(wrong));
         let wrong = Invalid::field("state", "must be one of Läuft, Gestört");
-        assert_eq!(asked("state=OK"), Err(wrong));
+        assert_eq!(phases_of("state=OK"), Err(wrong));
     }
 }

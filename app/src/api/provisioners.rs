@@ -14,7 +14,7 @@ use super::{
     },
     expected,
     header::HeaderText,
-    once,
+    idempotency_key,
     page::{ListQuery, PhasedQuery},
     rendered::{Listed, Rendered},
     security::Authenticated,
@@ -24,7 +24,7 @@ use crate::error::ApiError;
 
 pub(super) struct ProvisionersApi;
 
-/// The revision a request expects.
+/// The revision expected by `If-Match`.
 fn expected_revision(api: &Api, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Expected {
     let provisioners = &api.provisioners;
     let now = || provisioners.get(caller, id.0.into()).ok().map(|view| view.provisioner.revision);
@@ -47,8 +47,8 @@ impl ProvisionersApi {
     ) -> Result<Rendered<Listed<ProvisionerView>>, ApiError> {
         let query = api.views.provisioner_query(&query)?;
         let page = api.provisioners.list(&caller.0, &query.list)?;
-        let named = query.list.names_namespaces();
-        let item = |view: &catalog::ProvisionerView| api.views.provisioner(&caller.0, view, named);
+        let with_namespace = query.list.names_namespaces();
+        let item = |view: &catalog::ProvisionerView| api.views.provisioner(&caller.0, view, with_namespace);
         Ok(Rendered::of(&Listed::of(&page, query.paged, item)))
     }
 
@@ -61,9 +61,9 @@ impl ProvisionersApi {
         #[oai(name = "Idempotency-Key")] key: HeaderText,
         body: Body<ProvisionerCreate>,
     ) -> Result<Rendered<ProvisionerView>, ApiError> {
-        let once = once(key.0, body.bytes())?;
+        let idempotency_key = idempotency_key(key.0, body.bytes())?;
         let new = body.read()?;
-        Ok(shown(&api, &caller.0, &api.provisioners.create(&caller.0, new, once).await?))
+        Ok(shown(&api, &caller.0, &api.provisioners.create(&caller.0, new, idempotency_key).await?))
     }
 
     /// List the available engines, with their parameters and capabilities.

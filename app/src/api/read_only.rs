@@ -1,31 +1,31 @@
-//! The read-only fields of each kind, so that an object that was read can be sent back whole in a PATCH.
+//! The read-only fields of each kind, so that an object that was read can be sent back as a whole in a PATCH.
 //!
-//! A read-only field is held against what a GET would answer to the same caller at this moment. A value that is the same is ignored;
-//! any other is refused, as it asks for something that will not happen. Some fields change without anybody changing the object, though,
-//! and a client that sends back what it read a while ago did nothing wrong: see [`ReadOnly::observed`].
+//! A read-only field is compared with what a GET would currently return to the same caller. The same value is ignored; another value is
+//! rejected, because the change would have no effect. Observed fields can change without a change of the object, so a client may
+//! send back older values of them: see [`ReadOnly::observed`].
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::body::Fields;
 
-/// What is said of a read-only field with another value.
-const REFUSED: &str = "is read-only";
+/// The message for a read-only field with another value.
+const MESSAGE: &str = "is read-only";
 
-/// When an object was observed, for kinds that are.
-const OBSERVED_WHEN: [&str; 2] = ["observed_at", "state_changed_at"];
+/// The fields with times of observation.
+const OBSERVATION_TIMES: [&str; 2] = ["observed_at", "state_changed_at"];
 
-/// The fields of a kind that answers have and requests cannot set.
+/// The fields of a kind that responses have and requests cannot set.
 #[derive(Debug)]
 pub struct ReadOnly {
-    /// They never change, or only with the object itself.
+    /// Fields that never change, or only with the object itself.
     pub fixed: &'static [&'static str],
-    /// They change on their own. They are ignored, whatever they say, where the body was read at another time than now: it has the
-    /// `id` of the object, and `observed_at` or `state_changed_at` differ from those shown now.
+    /// Fields that change by observation. They are ignored, whatever their value, if the body is outdated: it has the `id` of the object, and
+    /// an `observed_at` or `state_changed_at` that differs from the current one.
     pub observed: &'static [&'static str],
 }
 
-/// Those of clusters.
+/// Read-only fields of clusters.
 pub const CLUSTER: ReadOnly = ReadOnly {
     fixed: &["id", "created_at", "provisioner", "_namespace"],
     observed: &[
@@ -44,26 +44,26 @@ pub const CLUSTER: ReadOnly = ReadOnly {
     ],
 };
 
-/// Those of provisioners.
+/// Read-only fields of provisioners.
 pub const PROVISIONER: ReadOnly = ReadOnly {
     fixed: &["id", "created_at", "engine", "verbose_name", "_namespace"],
     observed: &["state", "phase", "status_reason", "status_message", "state_changed_at", "observed_at"],
 };
 
-/// Those of users.
+/// Read-only fields of users.
 pub const USER: ReadOnly = ReadOnly { fixed: &["id", "created_at", "auth"], observed: &[] };
 
-/// Those of organizations.
+/// Read-only fields of organizations.
 pub const ORGANIZATION: ReadOnly = ReadOnly { fixed: &["id", "created_at", "namespace"], observed: &[] };
 
 impl ReadOnly {
-    /// All of them.
+    /// All read-only fields.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.fixed.iter().chain(self.observed).copied()
     }
 
-    /// Takes them out of a body, and notes those that are not as they are `shown`; there is nothing to compare with where the caller
-    /// does not see the object, which is answered later.
+    /// Removes the read-only fields from a body, and adds an error for each that differs from `shown`. If the caller may not see the object,
+    /// there is nothing to compare with; the handler returns that error later.
     pub fn take(&self, fields: &mut Fields, shown: impl FnOnce() -> Option<Value>) {
         let sent: Vec<_> = self.names().filter_map(|name| Some((name, fields.nullable(name)?))).collect();
         if sent.is_empty() {
@@ -71,26 +71,26 @@ impl ReadOnly {
         }
         let Some(shown) = shown() else { return };
         let sent_as = |name: &str| sent.iter().find(|(sent, _)| *sent == name).map(|(_, value)| value.expose());
-        let names_it = sent_as("id").is_some_and(|id| is_same("id", id, &shown["id"]));
-        let was_read_then = OBSERVED_WHEN.iter().any(|name| {
+        let has_same_id = sent_as("id").is_some_and(|id| is_same("id", id, &shown["id"]));
+        let has_other_time = OBSERVATION_TIMES.iter().any(|name| {
             sent_as(name).is_some_and(|at| (at.is_null() || time(at).is_some()) && !is_same(name, at, &shown[*name]))
         });
-        let is_outdated = names_it && was_read_then;
+        let is_outdated = has_same_id && has_other_time;
         for (name, value) in &sent {
             let may_differ = is_outdated && self.observed.contains(name);
             if !may_differ && !is_same(name, value.expose(), &shown[*name]) {
-                fields.wrong(name, REFUSED);
+                fields.wrong(name, MESSAGE);
             }
         }
     }
 }
 
-/// Whether a field is read-only in answers of some kind.
+/// Whether a field is read-only in any kind.
 pub fn is_known(name: &str) -> bool {
     [CLUSTER, PROVISIONER, USER, ORGANIZATION].iter().any(|kind| kind.names().any(|known| known == name))
 }
 
-/// Whether a field says what is shown: times as instants, numbers by value, and what is nested by its id.
+/// Whether a field has the value that is shown: times are compared as instants, numbers by value, and nested objects by id.
 fn is_same(name: &str, sent: &Value, shown: &Value) -> bool {
     match (sent, shown) {
         (Value::Number(sent), Value::Number(shown)) => sent.as_f64() == shown.as_f64(),
@@ -101,13 +101,13 @@ fn is_same(name: &str, sent: &Value, shown: &Value) -> bool {
         (Value::Object(sent), Value::Object(shown)) if shown.contains_key("id") => sent.get("id") == shown.get("id"),
         _ if sent == shown => true,
         _ => time(sent).zip(time(shown)).is_some_and(|((sent, precision), (shown, _))| {
-            // A client may keep fewer digits of a second than are shown.
+            // A client may store a lower precision.
             (sent - shown).abs() < precision
         }),
     }
 }
 
-/// A time, and the length of the last digit it is written with. Without an offset, as clients of 2018 write it, it is in UTC.
+/// A time, and its precision: the unit of its last digit. A time without an offset, as clients of 2018 send it, is in UTC.
 fn time(value: &Value) -> Option<(DateTime<Utc>, TimeDelta)> {
     let text = value.as_str()?;
     let naive = || Some(NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok()?.and_utc());
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_in_other_words_is_the_same() {
+    fn equivalent_values_are_accepted() {
         let nothing: [&str; 0] = [];
         for body in [
             json!({"id": "a", "state": "OK", "progress": 100.0, "version": null}),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn another_value_is_named() {
+    fn different_values_are_rejected() {
         for (body, fields) in [
             (json!({"id": "b", "state": "Error", "progress": 99}), vec!["id", "state", "progress"]),
             (json!({"id": null, "version": "1.30"}), vec!["id", "version"]),
@@ -174,20 +174,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_at_another_time_may_say_otherwise_of_what_changes_on_its_own() {
+    fn outdated_bodies_may_differ_in_observed_fields() {
         let then = json!({
             "id": "a", "observed_at": "2026-11-28T03:59:00Z", "state": "Unknown", "progress": null, "version": "1.29",
         });
         assert!(wrong(&CLUSTER, then.clone()).is_empty());
         let mut other = then.clone();
         other["observed_at"] = Value::Null;
-        assert!(wrong(&CLUSTER, other).is_empty(), "before it was first looked at");
+        assert!(wrong(&CLUSTER, other).is_empty(), "before the first observation");
         let mut other = then.clone();
         other["created_at"] = json!("2026-11-28T03:59:00Z");
-        assert_eq!(wrong(&CLUSTER, other), ["created_at"], "what never changes is no older");
+        assert_eq!(wrong(&CLUSTER, other), ["created_at"], "fixed fields are never outdated");
         let mut other = then.clone();
         other["id"] = json!("b");
-        assert_eq!(wrong(&CLUSTER, other).len(), 5, "of something else");
+        assert_eq!(wrong(&CLUSTER, other).len(), 5, "of another object");
         let mut other = then;
         other["observed_at"] = json!("2026-11-28T04:00:00Z");
         assert_eq!(wrong(&CLUSTER, other), ["state", "version", "progress"], "read just now");

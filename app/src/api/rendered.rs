@@ -1,4 +1,4 @@
-//! Answers. The type that documents an answer is the type that is serialised, so that the two cannot differ.
+//! Responses. The type that documents a response is the type that is serialised, so that the two cannot differ.
 
 use std::{
     io::{self, Write},
@@ -29,7 +29,7 @@ pub struct Rendered<T> {
     shape: PhantomData<fn() -> T>,
 }
 
-/// The same answer for several who asked for it together; the bytes are shared.
+/// Shares the bytes, for concurrent requests with the same response.
 impl<T> Clone for Rendered<T> {
     fn clone(&self) -> Self {
         Self { body: self.body.clone(), etag: self.etag, shape: PhantomData }
@@ -37,20 +37,20 @@ impl<T> Clone for Rendered<T> {
 }
 
 impl<T: Serialize> Rendered<T> {
-    /// An answer.
+    /// A response.
     #[must_use]
     pub fn of(value: &T) -> Self {
-        // Everything we serialise has text keys, the one thing that could fail.
+        // Serialising fails only for maps whose keys are not text, and there are none.
         Self::with(serde_json::to_vec(value).unwrap_or_default().into())
     }
 
-    /// An answer that tells the revision of the record it shows.
+    /// A response with the revision of the record as its entity tag.
     #[must_use]
     pub fn at(value: &T, revision: Revision) -> Self {
         Self { etag: Some(revision), ..Self::of(value) }
     }
 
-    /// An answer with something secret in it: its memory is zeroed when it was sent.
+    /// A response with a secret: its memory is zeroed after it was sent.
     #[must_use]
     pub fn secret(value: &T) -> Self {
         let mut body = ZeroedBody::default();
@@ -58,19 +58,19 @@ impl<T: Serialize> Rendered<T> {
         Self::with(Bytes::from_owner(body.0))
     }
 
-    /// As [`Rendered::secret`], of a record at that revision.
+    /// As [`Rendered::secret`], with the revision of the record.
     #[must_use]
     pub fn secret_at(value: &T, revision: Revision) -> Self {
         Self { etag: Some(revision), ..Self::secret(value) }
     }
 
-    /// An answer that may be large: it is made on a thread that may take its time.
-    pub async fn aside(make: impl FnOnce() -> T + Send + 'static) -> Self
+    /// A response that may be large: it is built on a blocking thread.
+    pub async fn blocking(make: impl FnOnce() -> T + Send + 'static) -> Self
     where
         T: 'static,
     {
         let rendered = tokio::task::spawn_blocking(move || Self::of(&make())).await;
-        // It is not aborted, so a panic is the one thing that ends it early.
+        // The task is never aborted, so the error is a panic.
         rendered.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
@@ -79,7 +79,7 @@ impl<T: Serialize> Rendered<T> {
     }
 }
 
-/// Bytes that are zeroed when they are dropped, and when they move because they became more.
+/// A buffer that is zeroed when it is dropped or reallocated.
 #[derive(Default)]
 struct ZeroedBody(Zeroizing<Vec<u8>>);
 
@@ -103,7 +103,7 @@ impl Write for ZeroedBody {
 impl<T: Send> IntoResponse for Rendered<T> {
     fn into_response(self) -> Response {
         let mut response = Response::builder().content_type("application/json; charset=utf-8").body(self.body);
-        // Revision 0 stands for an answer that is repeated; it names no stored revision.
+        // A repeated response to an idempotent request has revision 0, which is not a stored revision.
         let revision = self.etag.filter(|revision| revision.0 > 0);
         if let Some(tag) = revision.and_then(|revision| HeaderValue::try_from(format!("\"{}\"", revision.0)).ok()) {
             response.headers_mut().insert(header::ETAG, tag);
@@ -112,7 +112,7 @@ impl<T: Send> IntoResponse for Rendered<T> {
     }
 }
 
-/// A `T` that was serialised before.
+/// A `T` that is already serialised.
 #[derive(Debug)]
 pub struct Cached<T> {
     text: Arc<RawValue>,
@@ -147,7 +147,7 @@ impl<T> Serialize for Cached<T> {
     }
 }
 
-/// Documented as what it is.
+/// Documented as `T`.
 impl<T: Type> Type for Cached<T> {
     const IS_REQUIRED: bool = T::IS_REQUIRED;
     type RawValueType = Self;
@@ -195,23 +195,23 @@ impl<T: Type> ApiResponse for Rendered<T> {
     }
 }
 
-/// A list: an array, or with `offset` a part of it with the total.
+/// A list: an array, or with `offset` one page and the total.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Listed<T> {
-    /// All of them.
+    /// All items.
     All(Vec<T>),
-    /// A part of them, as asked for.
+    /// One page.
     Part {
-        /// The part.
+        /// The items of the page.
         items: Vec<T>,
-        /// How many there are.
+        /// The total number of items.
         total: usize,
     },
 }
 
 impl<T> Listed<T> {
-    /// A page, each of it as `item` shows it.
+    /// A page, with each item converted by `item`.
     pub fn of<V>(page: &Page<V>, paged: bool, item: impl FnMut(&V) -> T) -> Self {
         let items = page.items.iter().map(item).collect();
         if paged { Self::Part { items, total: page.total } } else { Self::All(items) }
@@ -282,15 +282,15 @@ mod tests {
     }
 
     #[test]
-    fn an_entity_tag_is_the_revision_between_quotation_marks() {
+    fn the_entity_tag_is_the_quoted_revision() {
         for revision in [7, 4711, u64::MAX] {
             assert_eq!(head(revision), Some(format!("\"{revision}\"")));
         }
-        assert_eq!(head(0), None, "an answer that is repeated");
+        assert_eq!(head(0), None, "a repeated response");
     }
 
     #[test]
-    fn a_list_is_an_array_or_a_part_with_the_total() {
+    fn a_list_is_an_array_or_a_page_with_the_total() {
         let page = Page { items: vec![1, 2], total: 5 };
         let json = |paged| serde_json::to_string(&Listed::of(&page, paged, |item| item * 10)).unwrap();
         assert_eq!(json(false), "[10,20]");
@@ -298,14 +298,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_serialised_before_is_shown_as_it_is() {
+    fn cached_items_are_written_unchanged() {
         let cached = Cached::of(&vec!["a", "\"b\""]);
         let all = Listed::of(&Page { items: vec![(), ()], total: 2 }, false, |()| cached.clone());
         assert_eq!(serde_json::to_string(&all).unwrap(), r#"[["a","\"b\""],["a","\"b\""]]"#);
     }
 
     #[test]
-    fn a_secret_answer_is_the_same_answer_however_long() {
+    fn secret_responses_have_the_same_bytes() {
         for length in [0, 10, 1023, 5_000, 100_000] {
             let value = vec!["\"x".repeat(length), "y".repeat(length)];
             assert_eq!(Rendered::secret(&value).body, Rendered::of(&value).body);

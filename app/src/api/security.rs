@@ -1,4 +1,4 @@
-//! Who is calling: the bearer token turned into a caller, once all of the request has arrived.
+//! Authentication: turns the bearer token into a caller, after the whole request has arrived.
 
 use kqueen_domain::{access::Caller, service::people::sessions::Session};
 use poem::{Request, RequestBody, Result, http::Method};
@@ -15,19 +15,19 @@ use crate::{error::ApiError, http::context::RequestContext};
 #[oai(ty = "bearer", bearer_format = "JWT", rename = "bearer")]
 struct Token(Bearer);
 
-/// Somebody with a good token, as `T`: a [`Caller`], or a whole [`Session`].
+/// The holder of a valid token, as `T`: a [`Caller`], or a whole [`Session`].
 ///
-/// A client may take its time over the body, and may be deactivated, demoted or given another password meanwhile. So the body is read
-/// here, before a handler gets to know who is calling: handlers find it in memory, and none can act for somebody it knew earlier.
-pub struct Holder<T>(pub T);
+/// While a client sends a body, its user may be deactivated, demoted or given another password. So the body is read here and the
+/// token is checked again, before a handler gets the caller: no handler acts with outdated rights.
+pub struct TokenHolder<T>(pub T);
 
-/// Who is calling.
-pub type Authenticated = Holder<Caller>;
+/// The authenticated caller.
+pub type Authenticated = TokenHolder<Caller>;
 
-/// The same where the answer goes on: the session is kept, to end with it.
-pub type Watching = Holder<Session>;
+/// The session of an event stream, which ends with it.
+pub type Watching = TokenHolder<Session>;
 
-impl<'a, T: From<Session>> ApiExtractor<'a> for Holder<T> {
+impl<'a, T: From<Session>> ApiExtractor<'a> for TokenHolder<T> {
     const TYPES: &'static [ApiExtractorType] = Token::TYPES;
 
     type ParamType = ();
@@ -48,9 +48,9 @@ impl<'a, T: From<Session>> ApiExtractor<'a> for Holder<T> {
     ) -> Result<Self> {
         let Token(Bearer { token }) = Token::from_request(request, body, options).await?;
         let sessions = &RequestContext::of(request)?.sessions;
-        // Before anything is read: strangers are not listened to.
+        // Before the body is read: nothing is read without a valid token.
         let mut session = sessions.open(&token).await.map_err(ApiError::from)?;
-        if has_arrived(request, body).await? == Arrived::Since {
+        if receive_body(request, body).await? == Arrived::Later {
             session = sessions.open(&token).await.map_err(ApiError::from)?;
         }
         Ok(Self(session.into()))
@@ -60,26 +60,26 @@ impl<'a, T: From<Session>> ApiExtractor<'a> for Holder<T> {
 /// When a request was complete.
 #[derive(PartialEq, Eq)]
 enum Arrived {
-    /// With its head.
-    AtOnce,
-    /// At some time after that.
-    Since,
+    /// Together with its head.
+    WithHead,
+    /// After its head.
+    Later,
 }
 
-/// Waits for the body of a request, and keeps it for the handler.
-async fn has_arrived(request: &Request, body: &mut RequestBody) -> Result<Arrived> {
-    // A handler that has asked for the body first has it.
-    let Ok(content) = body.take() else { return Ok(Arrived::AtOnce) };
-    // The body of these says nothing: it is not waited for, and no handler gets it.
+/// Reads the body of a request, and keeps it for the handler.
+async fn receive_body(request: &Request, body: &mut RequestBody) -> Result<Arrived> {
+    // The handler has taken the body already.
+    let Ok(content) = body.take() else { return Ok(Arrived::WithHead) };
+    // A body of these methods has no meaning: it is not read, and no handler gets it.
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE) {
-        return Ok(Arrived::AtOnce);
+        return Ok(Arrived::WithHead);
     }
     let is_empty = content.is_empty();
     *body = RequestBody::new(content);
     if is_empty {
-        return Ok(Arrived::AtOnce);
+        return Ok(Arrived::WithHead);
     }
     let bytes = body::read(request, body).await?;
     *body = RequestBody::new(bytes.into());
-    Ok(Arrived::Since)
+    Ok(Arrived::Later)
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::{Tag, dto::FreeText, rendered::Rendered};
 use crate::error::ApiError;
 
-/// What programs of 2018 look for.
+/// The text that clients of 2018 expect.
 const READY: &str = "Kqueen ready!";
 
 pub(super) struct ServiceApi;

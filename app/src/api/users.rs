@@ -27,7 +27,7 @@ use crate::error::ApiError;
 
 pub(super) struct UsersApi;
 
-/// The revision a request expects.
+/// The revision expected by `If-Match`.
 fn expected_revision(api: &Api, caller: &Caller, id: &Path<Uuid>, tags: &HeaderText) -> Expected {
     let users = &api.users;
     let now = || users.get(caller, id.0.into()).ok().map(|view| view.user.revision);

@@ -1,8 +1,8 @@
-//! Clusters as they were put together before. A page nests twenty owners, provisioners and organizations, and putting their texts together
-//! for every request would cost more than everything else about it.
+//! A cache of rendered clusters. A page nests twenty owners, provisioners and organizations; rendering them would be the largest cost of a
+//! request.
 //!
-//! A text depends on the cluster with all it nests, on what of that the caller sees, and on nothing else: it is shown again if, and only
-//! if, all of it is the same. How much is kept is bounded, whatever is stored.
+//! The JSON depends only on the cluster with all nested objects and on what the caller may see: a cached entry is used only if all of
+//! that is unchanged. The size of the cache is bounded.
 
 use std::sync::Arc;
 
@@ -20,16 +20,16 @@ use quick_cache::{Weighter, sync::Cache};
 
 use super::{dto::cluster as dto, rendered::Cached};
 
-/// How many bytes of texts are kept, with what they were made of.
-const MOST: u64 = 24 << 20;
-/// How many bytes a text takes besides its own.
-const BESIDES: u64 = 400;
-/// How many bytes one of them takes, mostly.
-const USUAL: u64 = 2048;
+/// Maximum size of the cache in bytes.
+const MAX_BYTES: u64 = 24 << 20;
+/// Size of an entry in bytes in addition to its JSON.
+const OVERHEAD: u64 = 400;
+/// Typical size of an entry in bytes.
+const TYPICAL: u64 = 2048;
 
-/// What of all that a cluster nests a caller sees in full, not by name.
+/// Which nested objects of a cluster the caller sees in full; the others have only id and name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Sight {
+pub struct Visibility {
     /// The owner.
     pub owner: bool,
     /// The provisioner.
@@ -38,8 +38,8 @@ pub struct Sight {
     pub provisioner_owner: bool,
 }
 
-impl Sight {
-    /// What of `view` is for `caller`, as the policies are that it was made with.
+impl Visibility {
+    /// What `caller` sees of `view`, by the policies in the view.
     #[must_use]
     pub fn of(caller: &Caller, view: &ClusterView) -> Self {
         let sees = |owner: &Option<UserView>| owner.as_ref().is_some_and(|owner| permission::sees_user(caller, owner));
@@ -56,40 +56,40 @@ impl Sight {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     cluster: ClusterId,
-    sight: Sight,
-    /// With its namespace.
-    named: bool,
+    visibility: Visibility,
+    /// Whether it includes the namespace.
+    with_namespace: bool,
 }
 
-/// What a text was made of. The revision of a record says which others it refers to.
+/// The versions of everything an entry was rendered from. The revision of a record also determines the records it refers to.
 #[derive(Debug, PartialEq)]
-struct Ingredients {
+struct Versions {
     cluster: Revision,
     organization: Option<Revision>,
     observed: Option<Arc<ObservedStatus>>,
     observed_at: Option<DateTime<Utc>>,
-    owner: Option<UserIngredients>,
-    provisioner: Option<ProvisionerIngredients>,
+    owner: Option<UserVersions>,
+    provisioner: Option<ProvisionerVersions>,
 }
 
 #[derive(Debug, PartialEq)]
-struct UserIngredients {
+struct UserVersions {
     user: Revision,
     organization: Option<Revision>,
 }
 
 #[derive(Debug, PartialEq)]
-struct ProvisionerIngredients {
+struct ProvisionerVersions {
     provisioner: Revision,
-    /// What was found by checking it, which is not part of the record.
+    /// The result of its check, which does not change the revision.
     check: Check,
     state_changed_at: DateTime<Utc>,
-    owner: Option<UserIngredients>,
+    owner: Option<UserVersions>,
 }
 
-impl Ingredients {
+impl Versions {
     fn of(view: &ClusterView) -> Self {
-        let user = |view: &UserView| UserIngredients {
+        let user = |view: &UserView| UserVersions {
             user: view.user.revision,
             organization: view.organization.as_ref().map(|organization| organization.revision),
         };
@@ -99,7 +99,7 @@ impl Ingredients {
             observed: view.observed.clone(),
             observed_at: view.observed_at,
             owner: view.owner.as_ref().map(user),
-            provisioner: view.provisioner.as_ref().map(|view| ProvisionerIngredients {
+            provisioner: view.provisioner.as_ref().map(|view| ProvisionerVersions {
                 provisioner: view.provisioner.revision,
                 check: view.provisioner.record.check.clone(),
                 state_changed_at: view.provisioner.record.state_changed_at,
@@ -109,11 +109,11 @@ impl Ingredients {
     }
 }
 
-/// A cluster as it is shown, and what that was made of.
+/// A rendered cluster, and the versions it was rendered from.
 #[derive(Debug)]
 struct Entry {
-    of: Ingredients,
-    shown: Cached<dto::ClusterView>,
+    versions: Versions,
+    rendered: Cached<dto::ClusterView>,
 }
 
 #[derive(Clone)]
@@ -121,40 +121,40 @@ struct Weight;
 
 impl Weighter<Key, Arc<Entry>> for Weight {
     fn weight(&self, _key: &Key, entry: &Arc<Entry>) -> u64 {
-        entry.shown.text().len() as u64 + BESIDES
+        entry.rendered.text().len() as u64 + OVERHEAD
     }
 }
 
-/// The texts that are kept.
+/// The cache of rendered clusters.
 pub struct ViewCache(Cache<Key, Arc<Entry>, Weight>);
 
 impl Default for ViewCache {
     fn default() -> Self {
-        Self::bounded(MOST)
+        Self::bounded(MAX_BYTES)
     }
 }
 
 impl ViewCache {
-    fn bounded(most: u64) -> Self {
-        Self(Cache::with_weighter(usize::try_from(most / USUAL).unwrap_or_default(), most, Weight))
+    fn bounded(max_bytes: u64) -> Self {
+        Self(Cache::with_weighter(usize::try_from(max_bytes / TYPICAL).unwrap_or_default(), max_bytes, Weight))
     }
 
-    /// What was made before of the same `view` for the same `sight`, or what `make` makes now.
-    pub fn get_or_make(
+    /// The cached rendering of the same `view` for the same `visibility`, or the result of `render`.
+    pub fn get_or_render(
         &self,
         view: &ClusterView,
-        sight: Sight,
-        named: bool,
-        make: impl FnOnce() -> dto::ClusterView,
+        visibility: Visibility,
+        with_namespace: bool,
+        render: impl FnOnce() -> dto::ClusterView,
     ) -> Cached<dto::ClusterView> {
-        let key = Key { cluster: view.cluster.record.id, sight, named };
-        let of = Ingredients::of(view);
-        if let Some(entry) = self.0.get(&key).filter(|entry| entry.of == of) {
-            return entry.shown.clone();
+        let key = Key { cluster: view.cluster.record.id, visibility, with_namespace };
+        let versions = Versions::of(view);
+        if let Some(entry) = self.0.get(&key).filter(|entry| entry.versions == versions) {
+            return entry.rendered.clone();
         }
-        let shown = Cached::of(&make());
-        self.0.insert(key, Arc::new(Entry { of, shown: shown.clone() }));
-        shown
+        let rendered = Cached::of(&render());
+        self.0.insert(key, Arc::new(Entry { versions, rendered: rendered.clone() }));
+        rendered
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use crate::api::dto::{provisioner::NestedProvisioner, user::NestedUser};
 
-    const FULL: Sight = Sight { owner: true, provisioner: true, provisioner_owner: true };
+    const FULL: Visibility = Visibility { owner: true, provisioner: true, provisioner_owner: true };
 
     fn at(second: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
@@ -269,7 +269,7 @@ mod tests {
             id: uuid::Uuid::nil(),
             name: name.to_owned(),
             state: String::new(),
-            phase: dto::ClusterPhaseWord::Ready,
+            phase: dto::ClusterPhaseView::Ready,
             status_reason: None,
             status_message: String::new(),
             state_changed_at: at(0),
@@ -289,13 +289,19 @@ mod tests {
         }
     }
 
-    fn shown(cache: &ViewCache, view: &ClusterView, sight: Sight, named: bool, text: &str) -> String {
-        let shown = cache.get_or_make(view, sight, named, || dto_named(text));
+    fn shown(
+        cache: &ViewCache,
+        view: &ClusterView,
+        visibility: Visibility,
+        with_namespace: bool,
+        text: &str,
+    ) -> String {
+        let shown = cache.get_or_render(view, visibility, with_namespace, || dto_named(text));
         serde_json::from_str::<serde_json::Value>(shown.text()).unwrap()["name"].as_str().unwrap().to_owned()
     }
 
     #[test]
-    fn a_text_is_shown_for_as_long_as_nothing_in_it_changes() {
+    fn an_entry_is_used_until_anything_in_it_changes() {
         let id = ClusterId::random();
         let others = |change: fn(&mut ClusterView)| {
             let mut view = view(id);
@@ -320,11 +326,11 @@ mod tests {
         for (number, change) in changes.into_iter().enumerate() {
             let cache = ViewCache::default();
             assert_eq!(shown(&cache, &view(id), FULL, false, "before"), "before");
-            assert_eq!(shown(&cache, &view(id), FULL, false, "not made"), "before");
+            assert_eq!(shown(&cache, &view(id), FULL, false, "not rendered"), "before");
             assert_eq!(shown(&cache, &others(change), FULL, false, "after"), "after", "change {number}");
-            assert_eq!(shown(&cache, &view(id), FULL, false, "anew"), "anew", "change {number}");
+            assert_eq!(shown(&cache, &view(id), FULL, false, "again"), "again", "change {number}");
         }
-        // What was observed is compared by what it says.
+        // Observed statuses are compared by value.
         let cache = ViewCache::default();
         let (mut one, mut other) = (view(id), view(id));
         (one.observed, other.observed) = (Some(observed("v1")), Some(observed("v2")));
@@ -333,45 +339,50 @@ mod tests {
     }
 
     #[test]
-    fn who_sees_less_is_never_shown_what_was_made_for_others() {
+    fn entries_are_not_shared_between_different_visibilities() {
         let (cache, view) = (ViewCache::default(), view(ClusterId::random()));
-        let sights = [true, false].into_iter().flat_map(|owner| {
+        let visibilities = [true, false].into_iter().flat_map(|owner| {
             let nested = [(true, true), (true, false), (false, false)];
-            nested.map(|(provisioner, provisioner_owner)| Sight { owner, provisioner, provisioner_owner })
+            nested.map(|(provisioner, provisioner_owner)| Visibility { owner, provisioner, provisioner_owner })
         });
-        let all: Vec<(Sight, bool)> = sights.flat_map(|sight| [(sight, true), (sight, false)]).collect();
-        for (sight, named) in &all {
-            let text = format!("{sight:?} {named}");
-            assert_eq!(shown(&cache, &view, *sight, *named, &text), text);
+        let all: Vec<(Visibility, bool)> =
+            visibilities.flat_map(|visibility| [(visibility, true), (visibility, false)]).collect();
+        for (visibility, with_namespace) in &all {
+            let text = format!("{visibility:?} {with_namespace}");
+            assert_eq!(shown(&cache, &view, *visibility, *with_namespace, &text), text);
         }
-        for (sight, named) in &all {
-            assert_eq!(shown(&cache, &view, *sight, *named, "anew"), format!("{sight:?} {named}"), "each has its own");
+        for (visibility, with_namespace) in &all {
+            assert_eq!(
+                shown(&cache, &view, *visibility, *with_namespace, "again"),
+                format!("{visibility:?} {with_namespace}"),
+                "each has a separate entry"
+            );
         }
     }
 
     #[test]
-    fn what_a_caller_sees_goes_by_role_and_policy() {
+    fn visibility_depends_on_role_and_policy() {
         let view = view(ClusterId::random());
         let home = organization(1).record.id;
         let caller = |role, organization| Caller { user: UserId::random(), organization, role };
-        assert_eq!(Sight::of(&caller(Role::Member, home), &view), FULL);
-        assert_eq!(Sight::of(&caller(Role::Superadmin, OrganizationId::random()), &view), FULL);
-        let nothing = Sight { owner: false, provisioner: false, provisioner_owner: false };
-        assert_eq!(Sight::of(&caller(Role::Admin, OrganizationId::random()), &view), nothing);
+        assert_eq!(Visibility::of(&caller(Role::Member, home), &view), FULL);
+        assert_eq!(Visibility::of(&caller(Role::Superadmin, OrganizationId::random()), &view), FULL);
+        let nothing = Visibility { owner: false, provisioner: false, provisioner_owner: false };
+        assert_eq!(Visibility::of(&caller(Role::Admin, OrganizationId::random()), &view), nothing);
         let mut orphaned = view;
         orphaned.provisioner = None;
-        assert_eq!(Sight::of(&caller(Role::Member, home), &orphaned), Sight { owner: true, ..nothing });
+        assert_eq!(Visibility::of(&caller(Role::Member, home), &orphaned), Visibility { owner: true, ..nothing });
     }
 
     #[test]
-    fn however_many_clusters_are_shown_memory_is_bounded() {
-        let most = 1 << 20;
-        let cache = ViewCache::bounded(most);
+    fn the_size_is_bounded() {
+        let max_bytes = 1 << 20;
+        let cache = ViewCache::bounded(max_bytes);
         for number in 0..5_000 {
             let text = format!("{number:01000}");
             assert_eq!(shown(&cache, &view(ClusterId::random()), FULL, false, &text), text);
         }
-        assert!(cache.0.weight() <= most, "{}", cache.0.weight());
+        assert!(cache.0.weight() <= max_bytes, "{}", cache.0.weight());
         assert!(cache.0.len() > 100, "{}", cache.0.len());
     }
 }

@@ -1,5 +1,5 @@
-//! Answers about clusters, provisioners and orphans, made of the domain's views: with the words of the settings, and with as much of what
-//! they nest as the caller may see. Of anything else an answer nests the identity and the name.
+//! Renders the domain's views of clusters, provisioners and orphans: with the captions from the settings, and with the nested objects that
+//! the caller may see. Other nested objects have only id and name.
 
 use kqueen_domain::{
     access::Caller,
@@ -35,23 +35,23 @@ use super::{
     },
     page::{ListQuery, PhasedQuery},
     rendered::Cached,
-    view_cache::{Sight, ViewCache},
+    view_cache::{ViewCache, Visibility},
 };
 use crate::config::ClusterCaptions;
 
-/// Makes answers.
+/// Renders objects.
 pub struct Views {
-    /// The words for clusters' states.
+    /// Captions of the states of clusters.
     pub clusters: ClusterCaptions,
-    /// The words for provisioners' states.
+    /// Captions of the states of provisioners.
     pub provisioners: ProvisionerCaptions,
-    /// Knows engines' names for people, and what they can do.
+    /// The engines, with their display names and capabilities.
     pub engines: EngineRegistry,
-    /// Clusters as they were shown before.
+    /// Cached clusters.
     pub cache: ViewCache,
 }
 
-/// The words for provisioners' states.
+/// Captions of the states of provisioners.
 #[derive(Debug, Clone)]
 pub struct ProvisionerCaptions {
     /// For `Ready`.
@@ -63,7 +63,7 @@ pub struct ProvisionerCaptions {
 }
 
 impl ProvisionerCaptions {
-    /// The word for `phase`.
+    /// The caption of `phase`.
     #[must_use]
     pub fn of(&self, phase: ProvisionerPhase) -> &str {
         match phase {
@@ -75,14 +75,24 @@ impl ProvisionerCaptions {
 }
 
 impl Views {
-    /// A provisioner, for `caller`; `named` adds its namespace.
+    /// A provisioner as `caller` sees it; `with_namespace` adds its namespace.
     #[must_use]
-    pub fn provisioner(&self, caller: &Caller, view: &catalog::ProvisionerView, named: bool) -> ProvisionerView {
+    pub fn provisioner(
+        &self,
+        caller: &Caller,
+        view: &catalog::ProvisionerView,
+        with_namespace: bool,
+    ) -> ProvisionerView {
         let sees_owner = view.owner.as_ref().is_some_and(|owner| permission::sees_user(caller, owner));
-        self.provisioner_with(view, sees_owner, named)
+        self.provisioner_with(view, sees_owner, with_namespace)
     }
 
-    fn provisioner_with(&self, view: &catalog::ProvisionerView, sees_owner: bool, named: bool) -> ProvisionerView {
+    fn provisioner_with(
+        &self,
+        view: &catalog::ProvisionerView,
+        sees_owner: bool,
+        with_namespace: bool,
+    ) -> ProvisionerView {
         let provisioner = &view.provisioner.record;
         let engine = self.engines.get(&provisioner.engine);
         let phase = provisioner.check.phase;
@@ -100,18 +110,19 @@ impl Views {
             state_changed_at: provisioner.state_changed_at,
             created_at: provisioner.created_at,
             owner: NestedUser::of(provisioner.owner, view.owner.as_ref(), sees_owner),
-            namespace: namespace(named, view.organization.as_deref()),
+            namespace: namespace(with_namespace, view.organization.as_deref()),
         }
     }
 
-    /// A cluster without its kubeconfig, for `caller`, as it was shown before if it is still the same; `named` adds its namespace.
+    /// A cluster as `caller` sees it, without its kubeconfig, from the cache if it is unchanged; `with_namespace` adds its namespace.
     #[must_use]
-    pub fn cluster(&self, caller: &Caller, view: &catalog::ClusterView, named: bool) -> Cached<ClusterView> {
-        let sight = Sight::of(caller, view);
-        self.cache.get_or_make(view, sight, named, || self.cluster_with(view, sight, named))
+    pub fn cluster(&self, caller: &Caller, view: &catalog::ClusterView, with_namespace: bool) -> Cached<ClusterView> {
+        let visibility = Visibility::of(caller, view);
+        self.cache
+            .get_or_render(view, visibility, with_namespace, || self.cluster_with(view, visibility, with_namespace))
     }
 
-    /// A cluster with its kubeconfig, where the caller may have it.
+    /// A cluster with its kubeconfig, if the caller may read it.
     #[must_use]
     pub fn cluster_with_kubeconfig(&self, caller: &Caller, shown: ClusterWithKubeconfig) -> ClusterView {
         let ClusterWithKubeconfig { view, kubeconfig } = shown;
@@ -119,18 +130,20 @@ impl Views {
             ShownKubeconfig::Absent => secret_json(None),
             ShownKubeconfig::Present(kubeconfig) => secret_json(Some(kubeconfig)),
         });
-        ClusterView { kubeconfig, ..self.cluster_with(&view, Sight::of(caller, &view), false) }
+        ClusterView { kubeconfig, ..self.cluster_with(&view, Visibility::of(caller, &view), false) }
     }
 
-    fn cluster_with(&self, view: &catalog::ClusterView, sight: Sight, named: bool) -> ClusterView {
+    fn cluster_with(&self, view: &catalog::ClusterView, visibility: Visibility, with_namespace: bool) -> ClusterView {
         let cluster = &view.cluster.record;
         let display = view.display_status();
         let engine = self.engine(view);
         let provider = view.provider_status();
         let provisioner = match &view.provisioner {
-            Some(view) if sight.provisioner => self.provisioner_with(view, sight.provisioner_owner, false).into(),
+            Some(view) if visibility.provisioner => {
+                self.provisioner_with(view, visibility.provisioner_owner, false).into()
+            }
             Some(view) => NestedProvisioner::named(cluster.provisioner, view.provisioner.record.name.to_string()),
-            // For the moment in which a provisioner goes with its last cluster.
+            // Possible for a moment while a provisioner is deleted with its last cluster.
             None => NestedProvisioner::named(cluster.provisioner, ""),
         };
         ClusterView {
@@ -155,14 +168,20 @@ impl Views {
             status_message: display.reason,
             kubeconfig: None,
             provisioner,
-            owner: NestedUser::of(cluster.owner, view.owner.as_ref(), sight.owner),
-            namespace: namespace(named, view.organization.as_deref()),
+            owner: NestedUser::of(cluster.owner, view.owner.as_ref(), visibility.owner),
+            namespace: namespace(with_namespace, view.organization.as_deref()),
         }
     }
 
-    /// An orphan as `caller` sees it; `named` adds its namespace.
+    /// An orphan as `caller` sees it; `with_namespace` adds its namespace.
     #[must_use]
-    pub fn orphan(&self, users: &Users, caller: &Caller, view: &catalog::OrphanView, named: bool) -> OrphanView {
+    pub fn orphan(
+        &self,
+        users: &Users,
+        caller: &Caller,
+        view: &catalog::OrphanView,
+        with_namespace: bool,
+    ) -> OrphanView {
         let orphan = &view.orphan.record;
         let decided_by = match &orphan.state {
             OrphanState::Listed => None,
@@ -172,49 +191,49 @@ impl Views {
             record: orphan.into(),
             decided_by: decided_by.map(|by| Requester::of(by, users, caller)),
             provisioner: view.provisioner.as_ref().map(|view| self.provisioner(caller, view, false)),
-            namespace: namespace(named, view.organization.as_deref()),
+            namespace: namespace(with_namespace, view.organization.as_deref()),
         }
     }
 
-    /// The engine of a cluster, if it is offered.
+    /// The engine of a cluster, if it is available.
     fn engine(&self, view: &catalog::ClusterView) -> Option<&EngineDescriptor> {
         let provisioner = view.provisioner.as_ref()?;
         Some(self.engines.get(&provisioner.provisioner.record.engine)?.descriptor())
     }
 
-    /// What a list of clusters is asked for.
+    /// Parses the query of a list of clusters.
     ///
     /// # Errors
-    /// Every parameter that is wrong.
+    /// All invalid parameters.
     pub fn cluster_query(&self, query: &PhasedQuery) -> Result<ListQuery, Invalid> {
         query.read(&Phase::ALL.map(|phase| (phase.as_str(), self.caption(phase))))
     }
 
-    /// What a list of provisioners is asked for.
+    /// Parses the query of a list of provisioners.
     ///
     /// # Errors
-    /// Every parameter that is wrong.
+    /// All invalid parameters.
     pub fn provisioner_query(&self, query: &PhasedQuery) -> Result<ListQuery, Invalid> {
         query.read(&ProvisionerPhase::ALL.map(|phase| (phase.as_str(), self.provisioners.of(phase))))
     }
 
-    /// The word for a cluster's state.
+    /// The caption of a cluster's state.
     #[must_use]
     pub fn caption(&self, phase: Phase) -> &str {
         self.clusters.of(phase)
     }
 }
 
-fn namespace(named: bool, organization: Option<&catalog::Stored<Organization>>) -> Option<String> {
-    organization.filter(|_| named).map(|organization| organization.record.namespace.to_string())
+fn namespace(with_namespace: bool, organization: Option<&catalog::Stored<Organization>>) -> Option<String> {
+    organization.filter(|_| with_namespace).map(|organization| organization.record.namespace.to_string())
 }
 
-/// A cluster's metadata, with the reason of its state, where the console of 2018 looks for it, and with its network policy as provider
-/// and whether it is enabled, whatever the engine's form takes.
+/// A cluster's metadata, with the reason of its state, where the console of 2018 expects it, and with its network policy as `provider` and
+/// `enabled`, whatever the form of the engine.
 fn metadata(view: &catalog::ClusterView, engine: Option<&EngineDescriptor>, reason: &str) -> Free {
     let metadata = view.cluster.record.metadata.as_ref();
     let mut map = Map::from_iter([("status_message".to_owned(), reason.into())]);
-    // What the client keeps there under that name counts, as it always did.
+    // A value that the client stores under that name takes precedence.
     map.extend(metadata.map(kqueen_domain::document::Document::to_map).unwrap_or_default());
     if engine.is_some_and(|engine| engine.cluster.field(NETWORK_POLICY).is_some())
         && let Some(policy) = map.get(NETWORK_POLICY).and_then(Value::as_str).filter(|policy| !policy.is_empty())

@@ -1,26 +1,26 @@
-//! What is known of each operation and body that the framework does not know.
+//! Facts about operations and bodies that the framework does not know.
 
-/// What an operation can answer besides 200, and whether it takes the parameters of lists.
+/// The error statuses of an operation, and its list parameters.
 pub(super) struct Facts {
     pub(super) operation: &'static str,
     pub(super) errors: &'static [u16],
     pub(super) list: Option<List>,
 }
 
-/// Which parameters a list takes.
+/// The query parameters of a list.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum List {
-    /// All of them.
+    /// All list parameters.
     Full,
-    /// Those that mean something for organizations and users.
+    /// Those that apply to organizations and users.
     Named,
-    /// Where to look, and which part.
+    /// The scope and the page.
     Part,
-    /// Only where to look.
+    /// Only the scope.
     Scope,
 }
 
-/// Every operation answers 401 without a token that is good, and 503 while the store is away, but for these.
+/// Operations without the common errors: all others return 401 without a valid token, and 503 while the store is unavailable.
 pub(super) const OPEN: &[&str] = &["index", "health", "ready", "auth", "swagger"];
 
 const fn facts(operation: &'static str, errors: &'static [u16]) -> Facts {
@@ -84,7 +84,7 @@ pub(super) const FACTS: &[Facts] = &[
     facts("user_update_password", &[400, 403, 404, 409, 412, 413, 415, 422]),
 ];
 
-/// Request bodies: what they are called.
+/// The schemas of request bodies.
 pub(super) const BODIES: &[&str] = &[
     "ClusterCreate",
     "ClusterUpdate",

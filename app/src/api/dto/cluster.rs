@@ -1,4 +1,4 @@
-//! Clusters in requests and answers.
+//! Clusters in requests and responses.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -58,22 +58,22 @@ pub struct ClusterUpdate {
 /// A cluster's state, for programs.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "ClusterPhase")]
-pub enum ClusterPhaseWord {
-    /// Being made, or not yet seen.
+pub enum ClusterPhaseView {
+    /// Being created, or not yet observed.
     Deploying,
-    /// It answers and accepts us.
+    /// It answers, and accepts the credentials.
     #[oai(rename = "OK")]
     #[serde(rename = "OK")]
     Ready,
     /// Being changed.
     Updating,
-    /// Being taken down.
+    /// Being deleted.
     Destroying,
-    /// It failed, or answers and refuses us.
+    /// It failed, or rejects the credentials.
     #[oai(rename = "Error")]
     #[serde(rename = "Error")]
     Failed,
-    /// Nothing answers.
+    /// It does not answer.
     Unknown,
 }
 
@@ -88,7 +88,7 @@ pub struct ClusterView {
     /// Its state, as the caption that the settings define.
     pub state: String,
     /// Its state, for programs.
-    pub phase: ClusterPhaseWord,
+    pub phase: ClusterPhaseView,
     /// The code of the problem, for programs; null if there is none.
     #[oai(nullable)]
     pub status_reason: Option<ReasonCode>,
@@ -133,7 +133,7 @@ pub struct ClusterView {
     pub namespace: Option<String>,
 }
 
-impl From<Phase> for ClusterPhaseWord {
+impl From<Phase> for ClusterPhaseView {
     fn from(phase: Phase) -> Self {
         match phase {
             Phase::Deploying => Self::Deploying,
@@ -182,13 +182,13 @@ impl From<&operation::NetworkPolicy> for NetworkPolicy {
 }
 
 impl Body<ClusterCreate> {
-    /// The cluster asked for.
+    /// Parses the cluster to create.
     ///
     /// # Errors
-    /// Everything wrong with the fields.
+    /// All invalid fields.
     pub fn read(self) -> Result<NewCluster, Invalid> {
         let mut fields = self.fields;
-        // Clients of 2018 send these along; the server decides both.
+        // Clients of 2018 send these; the server sets both.
         fields.ignore("state");
         fields.ignore("created_at");
         let name = fields.required_text("name");
@@ -209,10 +209,10 @@ impl Body<ClusterCreate> {
 }
 
 impl Body<ClusterUpdate> {
-    /// The changes asked for, where the object is `shown` now.
+    /// Parses the changes; `shown` is the current object.
     ///
     /// # Errors
-    /// Everything wrong with the fields.
+    /// All invalid fields.
     pub fn read(self, shown: impl FnOnce() -> Option<Value>) -> Result<ClusterPatch, Invalid> {
         let mut fields = self.fields;
         read_only::CLUSTER.take(&mut fields, shown);
@@ -227,7 +227,7 @@ impl Body<ClusterUpdate> {
 }
 
 impl Body<Resize> {
-    /// How many nodes.
+    /// Parses the number of nodes.
     ///
     /// # Errors
     /// It is not a number from 1 to 10,000.
@@ -252,10 +252,10 @@ impl Body<Resize> {
 }
 
 impl Body<NetworkPolicy> {
-    /// Provider, and on or off.
+    /// Parses the network policy.
     ///
     /// # Errors
-    /// Everything wrong with the fields.
+    /// All invalid fields.
     pub fn read(self) -> Result<operation::NetworkPolicy, Invalid> {
         let mut fields = self.fields;
         let provider: Option<String> = fields.required_text("provider");

@@ -1,4 +1,4 @@
-//! The ways of authenticating in answers.
+//! Authentication methods in responses.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub struct AuthModule {
     pub ui_parameters: Free,
 }
 
-/// The enabled ways of authenticating by name, in the shape of 2018.
+/// The enabled authentication methods by name, in the format of 2018.
 #[must_use]
 pub fn auth_modules(auth: &Auth) -> BTreeMap<String, AuthModule> {
     auth.modules.iter().map(|method| (method.as_str().to_owned(), auth_module(*method, auth))).collect()
@@ -59,7 +59,7 @@ fn auth_module(method: AuthMethod, auth: &Auth) -> AuthModule {
     AuthModule {
         name: name.to_owned(),
         engine: engine.to_owned(),
-        // Server and account of a directory are the operators' business, not every member's.
+        // The server and account of a directory are shown only to operators, in the settings.
         parameters: Any(json!({})),
         ui_parameters: Any(json!({ "username": username })),
     }

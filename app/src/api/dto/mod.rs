@@ -1,4 +1,4 @@
-//! The shapes of requests and answers: declared for the document, read from requests, rendered into answers.
+//! The shapes of requests and responses, as declared in the document.
 
 pub mod cluster;
 pub mod configuration;
@@ -23,20 +23,20 @@ use serde_json::{Value, value::RawValue};
 /// Free-form JSON in a declared shape.
 pub type Free = Any<Value>;
 
-/// Free-form JSON that is shown as the text it is stored as.
+/// Free-form JSON that is returned as it is stored.
 pub type FreeText = Any<Box<RawValue>>;
 
-/// What is shown of a document.
+/// A document as free-form JSON.
 #[must_use]
 pub fn free_text(document: &Document) -> FreeText {
-    // Both ways to make a document make sure that it is JSON.
+    // A document is always valid JSON.
     Any(RawValue::from_string(document.as_str().to_owned()).unwrap_or_default())
 }
 
-/// A kubeconfig in an answer: a JSON object, in memory that is zeroed.
+/// A kubeconfig in a response: a JSON object, in memory that is zeroed.
 pub struct SecretJson(Option<Kubeconfig>);
 
-/// A kubeconfig, or an empty object where there is none yet.
+/// A kubeconfig, or an empty object if there is none yet.
 #[must_use]
 pub const fn secret_json(kubeconfig: Option<Kubeconfig>) -> Any<SecretJson> {
     Any(SecretJson(kubeconfig))
@@ -57,7 +57,7 @@ impl Serialize for SecretJson {
     }
 }
 
-/// The framework wants every shape to be readable; no request has this one.
+/// Required by the framework; no request has this shape.
 impl<'de> Deserialize<'de> for SecretJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
@@ -90,7 +90,7 @@ pub struct Deleted {
 }
 
 impl Deleted {
-    /// The answer to a deletion.
+    /// The response to a deletion.
     #[must_use]
     pub fn of(id: impl std::fmt::Display) -> Self {
         Self { id: id.to_string(), state: "deleted".into() }

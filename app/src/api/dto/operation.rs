@@ -1,4 +1,4 @@
-//! Operations, and what exists at a provider because of them, in answers.
+//! Operations in responses, and the resources that they created at a provider.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -21,13 +21,13 @@ use super::{cluster::NetworkPolicy, reason_code::ReasonCode};
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Responsible {
-    /// Whoever asked for it: a name, a size, a parameter.
+    /// The requester of the operation: a name, a size, a parameter.
     Requester,
-    /// The organization's admins: credentials, rights, quota.
+    /// The admins of the organization: credentials, rights, quota.
     Admin,
-    /// Whoever runs this installation: its network, its settings.
+    /// The operator of this installation: its network, its settings.
     Operator,
-    /// The provider: it is down, or failed on its own.
+    /// The provider: it is down, or has failed.
     Provider,
 }
 
@@ -68,16 +68,16 @@ impl From<&reason::Reason> for Reason {
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "OperationKind", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
-pub enum KindWord {
-    /// It is made at its provider.
+pub enum OperationKindView {
+    /// Creates the cluster at its provider.
     Deploy,
-    /// Its number of nodes is changed.
+    /// Changes the number of nodes.
     Resize,
-    /// Its network policy is switched.
+    /// Sets the network policy.
     SetNetworkPolicy,
-    /// It is taken down at its provider, and then its record is dropped.
+    /// Deletes the cluster at its provider, and then its record.
     Destroy,
-    /// The record of an attached cluster is dropped.
+    /// Deletes the record of an attached cluster.
     Detach,
 }
 
@@ -85,16 +85,16 @@ pub enum KindWord {
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "OperationStatus", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
-pub enum StatusWord {
-    /// Asked for; nothing was done yet.
+pub enum OperationStatusView {
+    /// Requested, not started yet.
     Pending,
-    /// Under way.
+    /// In progress.
     Running,
     /// Done.
     Succeeded,
-    /// It could not be done, or not in time.
+    /// It failed, or exceeded its deadline.
     Failed,
-    /// Somebody stopped it.
+    /// It was cancelled by a user.
     Cancelled,
 }
 
@@ -103,19 +103,19 @@ pub enum StatusWord {
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
-    /// Asks the provider to make the cluster.
+    /// Requests the cluster from the provider.
     Create,
-    /// Asks the provider for another number of nodes.
+    /// Requests another number of nodes from the provider.
     Resize,
-    /// Asks the provider to switch network policy.
+    /// Requests the network policy from the provider.
     SetNetworkPolicy,
-    /// Asks the provider to take the cluster down.
+    /// Requests the deletion from the provider.
     Delete,
-    /// Waits for the provider to do what it was asked.
+    /// Waits for the provider to finish.
     Wait,
-    /// Fetches the kubeconfig.
+    /// Reads the kubeconfig.
     Kubeconfig,
-    /// Makes sure that nothing is left.
+    /// Verifies that no resources are left.
     Verify,
 }
 
@@ -128,7 +128,7 @@ pub enum StepOutcome {
     Done,
     /// Not done.
     Failed,
-    /// Left when the operation was stopped.
+    /// Cancelled with the operation.
     Stopped,
 }
 
@@ -180,13 +180,13 @@ impl From<&operation::Step> for Step {
     }
 }
 
-/// What an operation says of itself; the rest of [`OperationView`] depends on others.
+/// The fields of an operation's record; the other fields of [`OperationView`] come from other records.
 #[derive(Debug, Object, Serialize)]
 pub struct OperationRecord {
     /// Identity.
     pub id: Uuid,
     /// What it does.
-    pub kind: KindWord,
+    pub kind: OperationKindView,
     /// The requested number of nodes. Only for `resize`.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,7 +196,7 @@ pub struct OperationRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_policy: Option<NetworkPolicy>,
     /// Its status.
-    pub status: StatusWord,
+    pub status: OperationStatusView,
     /// The number of this attempt, starting at 1.
     pub attempt: u32,
     /// When it was requested.
@@ -222,11 +222,13 @@ pub struct OperationRecord {
 impl From<&operation::Operation> for OperationRecord {
     fn from(it: &operation::Operation) -> Self {
         let (kind, node_count, network_policy) = match &it.kind {
-            OperationKind::Deploy => (KindWord::Deploy, None, None),
-            OperationKind::Resize { node_count } => (KindWord::Resize, Some(*node_count), None),
-            OperationKind::SetNetworkPolicy { policy } => (KindWord::SetNetworkPolicy, None, Some(policy.into())),
-            OperationKind::Destroy => (KindWord::Destroy, None, None),
-            OperationKind::Detach => (KindWord::Detach, None, None),
+            OperationKind::Deploy => (OperationKindView::Deploy, None, None),
+            OperationKind::Resize { node_count } => (OperationKindView::Resize, Some(*node_count), None),
+            OperationKind::SetNetworkPolicy { policy } => {
+                (OperationKindView::SetNetworkPolicy, None, Some(policy.into()))
+            }
+            OperationKind::Destroy => (OperationKindView::Destroy, None, None),
+            OperationKind::Detach => (OperationKindView::Detach, None, None),
         };
         Self {
             id: it.id.uuid(),
@@ -234,11 +236,11 @@ impl From<&operation::Operation> for OperationRecord {
             node_count,
             network_policy,
             status: match it.status {
-                OperationStatus::Pending => StatusWord::Pending,
-                OperationStatus::Running => StatusWord::Running,
-                OperationStatus::Succeeded => StatusWord::Succeeded,
-                OperationStatus::Failed => StatusWord::Failed,
-                OperationStatus::Cancelled => StatusWord::Cancelled,
+                OperationStatus::Pending => OperationStatusView::Pending,
+                OperationStatus::Running => OperationStatusView::Running,
+                OperationStatus::Succeeded => OperationStatusView::Succeeded,
+                OperationStatus::Failed => OperationStatusView::Failed,
+                OperationStatus::Cancelled => OperationStatusView::Cancelled,
             },
             attempt: it.attempt,
             requested_at: it.requested_at,
@@ -272,7 +274,7 @@ pub struct Requester {
 }
 
 impl Requester {
-    /// Somebody by name, where `caller` may see who it is.
+    /// The requester, with the user name if `caller` may see the user.
     #[must_use]
     pub fn of(id: UserId, users: &Users, caller: &Caller) -> Self {
         let user = users.get(caller, id).ok();
@@ -284,7 +286,7 @@ impl Requester {
 #[derive(Debug, Serialize, Object)]
 #[oai(rename = "Operation")]
 pub struct OperationView {
-    /// What it says of itself.
+    /// The record.
     #[oai(flatten)]
     #[serde(flatten)]
     pub record: OperationRecord,
@@ -299,7 +301,7 @@ pub struct OperationView {
 }
 
 impl OperationView {
-    /// An operation as `caller` sees it, with what exists at the provider if that was looked up.
+    /// An operation as `caller` sees it, with the resources at the provider if they were read.
     #[must_use]
     pub fn of(
         view: &catalog::OperationView,
@@ -322,13 +324,13 @@ impl OperationView {
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum ResourceState {
-    /// We may have asked for it; nobody has seen it.
+    /// It may have been requested, but has not been observed.
     Intended,
-    /// It was seen.
+    /// It was observed.
     Present,
-    /// We asked for its end, and it has not been seen to be gone.
+    /// Its deletion was requested, but has not been confirmed.
     Deleting,
-    /// It was seen to be gone.
+    /// Its deletion was confirmed.
     Gone,
 }
 
@@ -352,12 +354,12 @@ pub struct Resource {
 
 impl From<&ResourceRecord> for Resource {
     fn from(it: &ResourceRecord) -> Self {
-        let ResourceRecord { resource: thing, state, since } = it;
+        let ResourceRecord { resource, state, since } = it;
         Self {
-            kind: thing.name.kind.clone(),
-            name: thing.name.name.clone(),
-            location: thing.name.location.clone(),
-            provider_id: thing.provider_id.clone(),
+            kind: resource.name.kind.clone(),
+            name: resource.name.name.clone(),
+            location: resource.name.location.clone(),
+            provider_id: resource.provider_id.clone(),
             state: match state {
                 RecordState::Intended => ResourceState::Intended,
                 RecordState::Present => ResourceState::Present,
@@ -369,10 +371,10 @@ impl From<&ResourceRecord> for Resource {
     }
 }
 
-/// Resources as they are answered.
+/// Converts resource records.
 #[must_use]
-pub fn resources(rows: &[ResourceRecord]) -> Vec<Resource> {
-    rows.iter().map(Resource::from).collect()
+pub fn resources(records: &[ResourceRecord]) -> Vec<Resource> {
+    records.iter().map(Resource::from).collect()
 }
 
 /// The result of forgetting a cluster.

@@ -1,4 +1,4 @@
-//! Organizations in requests and answers.
+//! Organizations in requests and responses.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -63,14 +63,14 @@ pub struct OrganizationView {
 }
 
 impl OrganizationView {
-    /// The organization as it is answered.
+    /// An organization with its policy.
     #[must_use]
     pub fn of(entry: &Stored<Organization>) -> Self {
         let overrides = entry.record.policy.overrides();
-        Self { policy: Some(words(overrides)), ..Self::nested(entry) }
+        Self { policy: Some(rule_names(overrides)), ..Self::nested(entry) }
     }
 
-    /// The organization inside something else.
+    /// An organization nested in another object.
     #[must_use]
     pub fn nested(entry: &Stored<Organization>) -> Self {
         let Organization { id, name, namespace, created_at, .. } = &entry.record;
@@ -83,7 +83,7 @@ impl OrganizationView {
         }
     }
 
-    /// One of which only the id is known, for the moment in which it goes with what is in it.
+    /// An organization of which only the id is known, possible for a moment while it is deleted with its objects.
     #[must_use]
     pub fn unknown(id: OrganizationId) -> Self {
         let nothing = String::new;
@@ -121,21 +121,21 @@ impl From<Vec<Remaining>> for Deletable {
 /// Rules by action: ALL, IS_OWNER, IS_ADMIN, ADMIN_OR_OWNER or IS_SUPERADMIN.
 pub type PolicyView = BTreeMap<String, String>;
 
-/// The rules in force, by action.
+/// The effective rules, by action.
 #[must_use]
 pub fn effective(policy: &Policy) -> PolicyView {
-    words(policy.effective())
+    rule_names(policy.effective())
 }
 
-fn words(rules: impl Iterator<Item = (Action, Rule)>) -> PolicyView {
+fn rule_names(rules: impl Iterator<Item = (Action, Rule)>) -> PolicyView {
     rules.map(|(action, rule)| (action.as_str().to_owned(), rule.as_str().to_owned())).collect()
 }
 
 impl Body<OrganizationCreate> {
-    /// The organization asked for.
+    /// Parses the organization to create.
     ///
     /// # Errors
-    /// Everything wrong with the fields.
+    /// All invalid fields.
     pub fn read(self) -> Result<NewOrganization, Invalid> {
         let mut fields = self.fields;
         fields.ignore("created_at");
@@ -147,10 +147,10 @@ impl Body<OrganizationCreate> {
 }
 
 impl Body<OrganizationUpdate> {
-    /// The changes asked for, where the organization is `shown` now.
+    /// Parses the changes; `shown` is the current organization.
     ///
     /// # Errors
-    /// Everything wrong with the fields.
+    /// All invalid fields.
     pub fn read(self, shown: impl FnOnce() -> Option<Value>) -> Result<OrganizationPatch, Invalid> {
         let mut fields = self.fields;
         read_only::ORGANIZATION.take(&mut fields, shown);
@@ -159,11 +159,11 @@ impl Body<OrganizationUpdate> {
     }
 }
 
-/// Overrides of rules by action; null returns to the default. Nullable values are declared by [`crate::api::document()`].
+/// Overrides of rules by action; null restores the default. Nullable values are declared by [`crate::api::document()`].
 pub type PolicyUpdate = HashMap<String, String>;
 
 impl Body<PolicyUpdate> {
-    /// Action and rule, one by one.
+    /// Parses the overrides.
     ///
     /// # Errors
     /// A rule that is not a text.
@@ -175,7 +175,7 @@ impl Body<PolicyUpdate> {
     }
 }
 
-/// The overrides in the field `policy`; none where it is not given.
+/// The overrides in the field `policy`; empty if it is absent.
 fn policy(fields: &mut Fields) -> Vec<(String, Option<String>)> {
     let rules = fields.object("policy").unwrap_or_default();
     overrides(rules.into_exposed(), |action, message| fields.wrong(&format!("policy.{action}"), message))

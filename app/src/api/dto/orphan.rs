@@ -1,4 +1,4 @@
-//! Orphans in answers.
+//! Orphans in responses.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::orphan::{Orphan, OrphanState};
@@ -15,16 +15,16 @@ use super::{
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "OrphanState", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
-pub enum OrphanStateWord {
-    /// It waits for somebody to decide.
+pub enum OrphanStateView {
+    /// It waits for a decision.
     Listed,
-    /// Its deletion was asked for; it leaves the list when it has been seen to be gone.
+    /// Its deletion was requested; it leaves the list when the deletion is confirmed.
     Deleting,
-    /// Somebody decided that it may stay.
+    /// A user has decided to ignore it.
     Ignored,
 }
 
-/// What an orphan says of itself; the rest of [`OrphanView`] depends on others.
+/// The fields of an orphan's record; the other fields of [`OrphanView`] come from other records.
 #[derive(Debug, Object, Serialize)]
 pub struct OrphanRecord {
     /// Its id, which is the id of the cluster it was created for.
@@ -35,7 +35,7 @@ pub struct OrphanRecord {
     /// The resources that exist, or may exist.
     pub resources: Vec<Resource>,
     /// Its status.
-    pub state: OrphanStateWord,
+    pub state: OrphanStateView,
     /// Since when it is in this state.
     pub state_changed_at: DateTime<Utc>,
     /// Why it is not deleted yet, if it is being deleted.
@@ -50,12 +50,10 @@ pub struct OrphanRecord {
 
 impl From<&Orphan> for OrphanRecord {
     fn from(it: &Orphan) -> Self {
-        let (state, state_changed_at, trouble) = match &it.state {
-            OrphanState::Listed => (OrphanStateWord::Listed, it.listed_at, None),
-            OrphanState::Deleting { since, last_error: trouble, .. } => {
-                (OrphanStateWord::Deleting, *since, trouble.as_ref())
-            }
-            OrphanState::Ignored { since, .. } => (OrphanStateWord::Ignored, *since, None),
+        let (state, state_changed_at, last_error) = match &it.state {
+            OrphanState::Listed => (OrphanStateView::Listed, it.listed_at, None),
+            OrphanState::Deleting { since, last_error, .. } => (OrphanStateView::Deleting, *since, last_error.as_ref()),
+            OrphanState::Ignored { since, .. } => (OrphanStateView::Ignored, *since, None),
         };
         Self {
             id: it.cluster.uuid(),
@@ -63,7 +61,7 @@ impl From<&Orphan> for OrphanRecord {
             resources: resources(&it.resources),
             state,
             state_changed_at,
-            failure: trouble.map(Reason::from),
+            failure: last_error.map(Reason::from),
             listed_at: it.listed_at,
             seen_at: it.seen_at,
         }
@@ -74,7 +72,7 @@ impl From<&Orphan> for OrphanRecord {
 #[derive(Debug, Serialize, Object)]
 #[oai(rename = "Orphan")]
 pub struct OrphanView {
-    /// What it says of itself.
+    /// The record.
     #[oai(flatten)]
     #[serde(flatten)]
     pub record: OrphanRecord,

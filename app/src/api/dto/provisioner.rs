@@ -1,4 +1,4 @@
-//! Provisioners and engines in requests and answers.
+//! Provisioners and engines in requests and responses.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -50,12 +50,12 @@ pub struct ProvisionerUpdate {
 /// The state of a provisioner, for programs.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "ProvisionerPhase")]
-pub enum ProvisionerPhaseWord {
+pub enum ProvisionerPhaseView {
     /// The provider accepts the credentials.
     #[oai(rename = "OK")]
     #[serde(rename = "OK")]
     Ready,
-    /// The provider refuses them.
+    /// The provider rejects the credentials.
     #[oai(rename = "Error")]
     #[serde(rename = "Error")]
     Failed,
@@ -81,7 +81,7 @@ pub struct ProvisionerView {
     /// Its state, as the caption that the settings define.
     pub state: String,
     /// Its state, for programs.
-    pub phase: ProvisionerPhaseWord,
+    pub phase: ProvisionerPhaseView,
     /// The code of the problem, for programs; null if there is none.
     #[oai(nullable)]
     pub status_reason: Option<ReasonCode>,
@@ -123,7 +123,7 @@ pub struct NestedProvisioner {
     pub state: Option<String>,
     /// Its state, for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub phase: Option<ProvisionerPhaseWord>,
+    pub phase: Option<ProvisionerPhaseView>,
     /// The code of the problem, for programs; null if there is none.
     #[oai(nullable)]
     #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
@@ -146,7 +146,7 @@ pub struct NestedProvisioner {
 }
 
 impl NestedProvisioner {
-    /// A provisioner of which no more than id and name is shown.
+    /// A provisioner with only id and name.
     #[must_use]
     pub fn named(id: ProvisionerId, name: impl Into<String>) -> Self {
         Self { id: id.uuid(), name: name.into(), ..Self::default() }
@@ -173,7 +173,7 @@ impl From<ProvisionerView> for NestedProvisioner {
     }
 }
 
-impl From<ProvisionerPhase> for ProvisionerPhaseWord {
+impl From<ProvisionerPhase> for ProvisionerPhaseView {
     fn from(phase: ProvisionerPhase) -> Self {
         match phase {
             ProvisionerPhase::Ready => Self::Ready,
@@ -236,13 +236,13 @@ impl From<&EngineDescriptor> for EngineView {
 }
 
 impl Body<ProvisionerCreate> {
-    /// The provisioner asked for.
+    /// Parses the provisioner to create.
     ///
     /// # Errors
-    /// Everything wrong with the fields.
+    /// All invalid fields.
     pub fn read(self) -> Result<NewProvisioner, Invalid> {
         let mut fields = self.fields;
-        // Clients of 2018 send these along; the server decides both.
+        // Clients of 2018 send these; the server sets both.
         fields.ignore("state");
         fields.ignore("created_at");
         let name = fields.required_text("name");
@@ -254,10 +254,10 @@ impl Body<ProvisionerCreate> {
 }
 
 impl Body<ProvisionerUpdate> {
-    /// The changes asked for, where the object is `shown` now.
+    /// Parses the changes; `shown` is the current object.
     ///
     /// # Errors
-    /// Everything wrong with the fields.
+    /// All invalid fields.
     pub fn read(self, shown: impl FnOnce() -> Option<Value>) -> Result<ProvisionerPatch, Invalid> {
         let mut fields = self.fields;
         read_only::PROVISIONER.take(&mut fields, shown);

@@ -1,4 +1,4 @@
-//! Codes of reasons in answers and in the document, both made of the domain's list: neither can lack one.
+//! Reason codes in responses and in the document, both generated from the domain's list.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -10,16 +10,16 @@ use poem_openapi::{
 use serde::Serialize;
 use serde_json::Value;
 
-/// What kind of trouble something is.
+/// The kind of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ReasonCode(pub reason::ReasonCode);
 
 static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
-    let begin = "What kind of trouble something is, for programs. Codes may be added.\n".to_owned();
+    let introduction = "What kind of trouble something is, for programs. Codes may be added.\n".to_owned();
     reason::ReasonCode::ALL
         .iter()
-        .fold(begin, |text, code| format!("{text}\n- `{}`: {}", code.as_str(), code.description()))
+        .fold(introduction, |text, code| format!("{text}\n- `{}`: {}", code.as_str(), code.description()))
 });
 
 impl Type for ReasonCode {
@@ -74,11 +74,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_document_has_every_code_with_what_it_means() {
+    fn the_document_describes_every_code() {
         let document: Value = serde_json::from_str(&crate::api::document::document()).unwrap();
         let schema = &document["components"]["schemas"]["ReasonCode"];
-        let words: Vec<&str> = reason::ReasonCode::ALL.iter().map(|code| code.as_str()).collect();
-        assert_eq!(schema["enum"], serde_json::json!(words));
+        let codes: Vec<&str> = reason::ReasonCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(schema["enum"], serde_json::json!(codes));
         let description = schema["description"].as_str().unwrap();
         for code in reason::ReasonCode::ALL {
             assert!(description.contains(&format!("\n- `{code}`: {}", code.description())), "{code}");
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_written_and_read_as_its_word() {
+    fn codes_are_written_and_read_as_text() {
         let code = ReasonCode(reason::ReasonCode::QuotaExceeded);
         assert_eq!((code.to_json(), serde_json::to_value(code).ok()), (Some("QuotaExceeded".into()), code.to_json()));
         assert_eq!(ReasonCode::parse_from_json(code.to_json()).ok(), Some(code));

@@ -1,4 +1,4 @@
-//! Logging in.
+//! Login.
 
 use kqueen_domain::{invalid::Invalid, secret::Password};
 use poem_openapi::Object;
@@ -25,10 +25,10 @@ pub struct Token {
 }
 
 impl Body<Credentials> {
-    /// User name and password.
+    /// Parses user name and password.
     ///
     /// # Errors
-    /// Everything wrong with the fields.
+    /// All invalid fields.
     pub fn read(self) -> Result<(String, Password), Invalid> {
         let mut fields = self.fields;
         let username: Option<String> = fields.required_text("username");

@@ -1,4 +1,4 @@
-//! The story of a cluster.
+//! The timeline of a cluster.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::timeline;
@@ -13,9 +13,9 @@ use super::operation::{Reason, Requester};
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
-    /// Somebody asked for something.
+    /// A request by a user.
     Asked,
-    /// A step of an operation began, ended, or has to be tried again.
+    /// A step of an operation started, ended, or has to be retried.
     Step,
     /// An operation ended.
     Ended,
@@ -44,7 +44,7 @@ pub struct TimelineEvent {
 }
 
 impl TimelineEvent {
-    /// An entry as it is answered; `by` tells who asked.
+    /// An event with its requester.
     #[must_use]
     pub fn of(entry: &timeline::TimelineEvent, by: Option<Requester>) -> Self {
         Self {

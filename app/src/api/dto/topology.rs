@@ -1,4 +1,4 @@
-//! A cluster as a graph, as the API shows it.
+//! A cluster as a graph.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Users in requests and answers.
+//! Users in requests and responses.
 
 use chrono::{DateTime, Utc};
 use kqueen_domain::{
@@ -25,12 +25,12 @@ use crate::api::{
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "Role", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
-pub enum RoleWord {
-    /// Uses what the organization has.
+pub enum RoleView {
+    /// Uses the clusters and provisioners of an organization.
     Member,
-    /// Runs one organization.
+    /// Administers an organization.
     Admin,
-    /// Runs the installation.
+    /// Administers the installation.
     Superadmin,
 }
 
@@ -38,10 +38,10 @@ pub enum RoleWord {
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "AuthMethod", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
-pub enum AuthWord {
-    /// This service.
+pub enum AuthMethodView {
+    /// By this service.
     Local,
-    /// A directory.
+    /// By an LDAP directory.
     Ldap,
 }
 
@@ -61,11 +61,11 @@ pub struct UserCreate {
     #[oai(validator(pattern = "^Organization:[0-9a-fA-F-]{36}$"))]
     pub organization: Option<String>,
     /// The role. Member by default.
-    pub role: Option<RoleWord>,
+    pub role: Option<RoleView>,
     /// Whether the user is allowed to log in. True by default.
     pub active: Option<bool>,
     /// The authentication method. Local by default.
-    pub auth: Option<AuthWord>,
+    pub auth: Option<AuthMethodView>,
     /// Free-form data. Values under names like `password` or `token` are stored as secrets.
     pub metadata: Option<Free>,
 }
@@ -83,7 +83,7 @@ pub struct UserUpdate {
     #[oai(validator(pattern = "^Organization:[0-9a-fA-F-]{36}$"))]
     pub organization: Option<String>,
     /// The role. You cannot assign a role above your own.
-    pub role: Option<RoleWord>,
+    pub role: Option<RoleView>,
     /// Whether the user is allowed to log in. All tokens become invalid when this changes.
     pub active: Option<bool>,
     /// Merged by key: null removes a key.
@@ -111,11 +111,11 @@ pub struct UserView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// Role.
-    pub role: RoleWord,
+    pub role: RoleView,
     /// Whether the user is allowed to log in.
     pub active: bool,
     /// The authentication method.
-    pub auth: AuthWord,
+    pub auth: AuthMethodView,
     /// Free-form data, with secrets as `*******`.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,13 +158,13 @@ pub struct NestedUser {
     pub email: Option<String>,
     /// Role.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub role: Option<RoleWord>,
+    pub role: Option<RoleView>,
     /// Whether the user is allowed to log in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
     /// The authentication method.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub auth: Option<AuthWord>,
+    pub auth: Option<AuthMethodView>,
     /// Free-form data, with secrets as `*******`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<FreeText>,
@@ -177,10 +177,10 @@ pub struct NestedUser {
 }
 
 impl NestedUser {
-    /// The user with that id, if it is known: in full, or by name.
+    /// A user in full, or with only id and name; with only the id if the user is unknown.
     #[must_use]
     pub fn of(id: UserId, view: Option<&catalog::UserView>, in_full: bool) -> Self {
-        // Without a name for the moment in which a user goes with what it owned.
+        // Possible for a moment while a user is deleted with the objects it owned.
         let Some(view) = view else { return Self { id: id.uuid(), ..Self::default() } };
         let UserView { id, username, email, role, active, auth, metadata, created_at, organization } = match in_full {
             true => view.into(),
@@ -203,7 +203,7 @@ impl NestedUser {
     }
 }
 
-impl From<Role> for RoleWord {
+impl From<Role> for RoleView {
     fn from(role: Role) -> Self {
         match role {
             Role::Member => Self::Member,
@@ -213,7 +213,7 @@ impl From<Role> for RoleWord {
     }
 }
 
-impl From<AuthMethod> for AuthWord {
+impl From<AuthMethod> for AuthMethodView {
     fn from(method: AuthMethod) -> Self {
         match method {
             AuthMethod::Local => Self::Local,
@@ -223,10 +223,10 @@ impl From<AuthMethod> for AuthWord {
 }
 
 impl Body<UserCreate> {
-    /// The user asked for.
+    /// Parses the user to create.
     ///
     /// # Errors
-    /// Everything wrong with the fields.
+    /// All invalid fields.
     pub fn read(self) -> Result<NewUser, Invalid> {
         let mut fields = self.fields;
         fields.ignore("created_at");
@@ -235,7 +235,7 @@ impl Body<UserCreate> {
         fields.take_empty("email");
         let email = fields.text("email");
         let organization = fields.reference("organization", "Organization");
-        let role = fields.word("role").unwrap_or(Role::Member);
+        let role = fields.choice("role").unwrap_or(Role::Member);
         let active = fields.flag("active").unwrap_or(true);
         let auth = auth_method(&mut fields).unwrap_or(AuthMethod::Local);
         let metadata = fields.object("metadata");
@@ -253,10 +253,10 @@ impl Body<UserCreate> {
 }
 
 impl Body<UserUpdate> {
-    /// The changes asked for, where the object is `shown` now.
+    /// Parses the changes; `shown` is the current object.
     ///
     /// # Errors
-    /// Everything wrong with the fields.
+    /// All invalid fields.
     pub fn read(self, shown: impl FnOnce() -> Option<Value>) -> Result<UserPatch, Invalid> {
         let mut fields = self.fields;
         read_only::USER.take(&mut fields, shown);
@@ -281,7 +281,7 @@ impl Body<UserUpdate> {
             username: fields.text("username"),
             email,
             organization: fields.reference("organization", "Organization"),
-            role: fields.word("role"),
+            role: fields.choice("role"),
             active: fields.flag("active"),
             metadata: fields.object("metadata"),
         };
@@ -290,10 +290,10 @@ impl Body<UserUpdate> {
 }
 
 impl Body<PasswordUpdate> {
-    /// The password.
+    /// Parses the password.
     ///
     /// # Errors
-    /// Everything wrong with the fields.
+    /// All invalid fields.
     pub fn read(self) -> Result<Password, Invalid> {
         let mut fields = self.fields;
         let password = fields.required_text::<String>("password").map(Password::new);
@@ -302,8 +302,8 @@ impl Body<PasswordUpdate> {
 }
 
 fn auth_method(fields: &mut Fields) -> Option<AuthMethod> {
-    let word: String = fields.text("auth")?;
-    let method = [AuthMethod::Local, AuthMethod::Ldap].into_iter().find(|method| method.as_str() == word);
+    let name: String = fields.text("auth")?;
+    let method = [AuthMethod::Local, AuthMethod::Ldap].into_iter().find(|method| method.as_str() == name);
     if method.is_none() {
         fields.wrong("auth", "must be one of local, ldap");
     }

@@ -1,8 +1,8 @@
-//! Live views of clusters, read for people: each within the time one look may take, with whatever it has to wait for.
+//! Live views of clusters. Each request ends within the observation timeout, including the time it waits.
 //!
-//! A cluster that hangs holds what it was given until its time is up, so [`slots`] are given out per user and per cluster: who watches
-//! clusters that hang delays nobody else. Those who ask for the same view while it is being read share one answer; what is read with a
-//! cluster's kubeconfig is the same whoever asks, and [`LiveViews`] has checked before that each of them may see it.
+//! A read of a hanging cluster keeps its slot until the timeout. So [`slots`] are limited per user and per cluster: a user who reads hanging
+//! clusters delays nobody else. Concurrent requests for the same view share one read: the result depends only on the cluster's kubeconfig,
+//! not on the caller, and [`LiveViews`] has already checked that each caller may see it.
 
 mod single_flight;
 mod slots;
@@ -33,23 +33,23 @@ use super::{
 };
 use crate::error::ApiError;
 
-/// A browser opens six connections; this is more than somebody with two of them needs, and four users may do so together.
-const LIMITS: Limits = Limits { per_user: 16, per_cluster: 4, overall: 64, patience: Duration::from_secs(2) };
+/// A browser opens six connections: `per_user` is more than two browsers need, and `overall` allows that for four users at once.
+const LIMITS: Limits = Limits { per_user: 16, per_cluster: 4, overall: 64, max_wait: Duration::from_secs(2) };
 
-/// Views of one kind that are being read, by cluster and revision: with another kubeconfig another one is read.
-type Reading<V> = SingleFlight<(ClusterId, Revision), Result<Rendered<V>, InspectError>>;
+/// Running reads of one kind of view, by cluster and revision, which changes with the kubeconfig.
+type RunningReads<V> = SingleFlight<(ClusterId, Revision), Result<Rendered<V>, InspectError>>;
 
 /// Reads live views.
 pub struct LiveReads {
     views: LiveViews,
     timeout: Duration,
     slots: ReadSlots,
-    statuses: Reading<ClusterStatusView>,
-    topologies: Reading<TopologyView>,
+    statuses: RunningReads<ClusterStatusView>,
+    topologies: RunningReads<TopologyView>,
 }
 
 impl LiveReads {
-    /// Each view is there within `timeout`, or fails.
+    /// Reads that fail after `timeout`.
     #[must_use]
     pub fn new(views: LiveViews, timeout: Duration) -> Self {
         Self {
@@ -64,30 +64,30 @@ impl LiveReads {
     /// What runs in the cluster.
     ///
     /// # Errors
-    /// Those of [`LiveViews::open`] and of reading, and 429 or 503 if too many are read already.
+    /// Those of [`LiveViews::open`] and of the read, and 429 or 503 if too many reads are running.
     pub async fn status(&self, caller: &Caller, id: ClusterId) -> Result<Rendered<ClusterStatusView>, ApiError> {
         let read = |cluster: LiveCluster, within| async move {
             let status = cluster.status(within).await?;
-            Ok(Rendered::aside(|| ClusterStatusView::from(status)).await)
+            Ok(Rendered::blocking(|| ClusterStatusView::from(status)).await)
         };
         self.read(&self.statuses, caller, id, read).await
     }
 
-    /// The same as a graph.
+    /// What runs in the cluster, as a graph.
     ///
     /// # Errors
     /// As [`LiveReads::status`].
     pub async fn topology(&self, caller: &Caller, id: ClusterId) -> Result<Rendered<TopologyView>, ApiError> {
         let read = |cluster: LiveCluster, within| async move {
             let topology = cluster.topology(within).await?;
-            Ok(Rendered::aside(|| TopologyView::from(topology)).await)
+            Ok(Rendered::blocking(|| TopologyView::from(topology)).await)
         };
         self.read(&self.topologies, caller, id, read).await
     }
 
     async fn read<V: 'static, F>(
         &self,
-        reading: &Reading<V>,
+        reads: &RunningReads<V>,
         caller: &Caller,
         id: ClusterId,
         read: impl FnOnce(LiveCluster, Duration) -> F + Send,
@@ -98,20 +98,20 @@ impl LiveReads {
         let deadline = Instant::now() + self.timeout;
         let cluster = self.views.open(caller, id).await?;
         let key = (id, cluster.revision());
-        if let Some(running) = reading.join(&key) {
+        if let Some(running) = reads.join(&key) {
             return Ok(running.await.map_err(ServiceError::from)?);
         }
-        // The slot comes before anything that others can join: they are not to wait for a slot of this user.
+        // Take the slot before starting a read that others can join, so that they do not wait for a slot of this user.
         let running = match self.slots.take(caller.user, id).await {
             Ok(slot) => {
                 let read = read(cluster, deadline.saturating_duration_since(Instant::now()));
-                reading.join_or_start(key, async move {
+                reads.join_or_start(key, async move {
                     let _slot = slot;
                     read.await
                 })
             }
-            // Meanwhile somebody else may have begun.
-            Err(none) => reading.join(&key).ok_or(none)?,
+            // Another request may have started the read meanwhile.
+            Err(none) => reads.join(&key).ok_or(none)?,
         };
         Ok(running.await.map_err(ServiceError::from)?)
     }

@@ -1,4 +1,4 @@
-//! Work that several ask for while it is done is done once.
+//! Deduplicates concurrent calls: callers with the same key share one execution.
 
 use std::{
     collections::HashMap,
@@ -15,10 +15,10 @@ use futures::{
 };
 
 type Running<V> = Shared<BoxFuture<'static, V>>;
-/// By key, with a number by which work knows itself from later work.
+/// Running work by key, with a number that distinguishes it from later work for the same key.
 type Register<K, V> = Arc<Mutex<HashMap<K, (u64, WeakShared<BoxFuture<'static, V>>)>>>;
 
-/// Work under way, by key. It goes on as long as anybody waits for it, and is dropped with the last who does.
+/// Running work by key. It is dropped with its last caller.
 pub(super) struct SingleFlight<K: Eq + Hash, V: Clone> {
     register: Register<K, V>,
     count: AtomicU64,
@@ -31,16 +31,16 @@ impl<K: Eq + Hash, V: Clone> Default for SingleFlight<K, V> {
 }
 
 impl<K: Clone + Eq + Hash + Send + 'static, V: Clone + Send + Sync + 'static> SingleFlight<K, V> {
-    /// What is under way for `key`.
+    /// The running work for `key`.
     pub(super) fn join(&self, key: &K) -> Option<Running<V>> {
         lock(&self.register).get(key).and_then(|(_, running)| running.upgrade())
     }
 
-    /// What is under way for `key`, or else `work`, which begins when it is awaited.
+    /// The running work for `key`, or `work`, which starts when it is awaited.
     pub(super) fn join_or_start(&self, key: K, work: impl Future<Output = V> + Send + 'static) -> Running<V> {
         let mut register = lock(&self.register);
         if let Some(running) = register.get(&key).and_then(|(_, running)| running.upgrade()) {
-            // What `work` holds may take its time to let go.
+            // Unlock before `work` is dropped, which may take time.
             drop(register);
             return running;
         }
@@ -48,7 +48,7 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: Clone + Send + Sync + 'static> Si
         let registered = Registered { register: self.register.clone(), key: key.clone(), number };
         let work = async move {
             let outcome = work.await;
-            // Whoever asks from now on wants something newer.
+            // Later callers start a new execution.
             drop(registered);
             outcome
         };
@@ -60,7 +60,7 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: Clone + Send + Sync + 'static> Si
     }
 }
 
-/// Takes work out of the register when it has ended, or nobody waits for it any more.
+/// Removes work from the register when it has ended or lost its last caller.
 struct Registered<K: Eq + Hash, V: Clone> {
     register: Register<K, V>,
     key: K,
@@ -87,25 +87,25 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn those_who_ask_meanwhile_share_what_is_done_once() {
+    async fn concurrent_callers_share_one_execution() {
         let flight = SingleFlight::default();
         let (done, wait) = oneshot::channel::<u8>();
         let first = flight.join_or_start("view", async move { wait.await.unwrap() });
         let second = flight.join_or_start("view", async { 2 });
         let third = flight.join(&"view").unwrap();
         assert!(flight.join(&"other").is_none());
-        // The first to ask leaves; the others get what was begun for it.
+        // The first caller leaves; the others get the result of its work.
         let mut first = Some(first);
         assert!(first.as_mut().and_then(FutureExt::now_or_never).is_none());
         drop(first);
         done.send(1).unwrap();
         assert_eq!((second.await, third.await), (1, 1));
-        assert_eq!(flight.join_or_start("view", async { 3 }).await, 3, "what has ended is not joined");
+        assert_eq!(flight.join_or_start("view", async { 3 }).await, 3, "ended work is not joined");
         assert!(lock(&flight.register).is_empty());
     }
 
     #[tokio::test]
-    async fn what_nobody_waits_for_is_dropped() {
+    async fn work_without_callers_is_dropped() {
         let flight = SingleFlight::default();
         let (held, dropped) = oneshot::channel::<()>();
         let mut running = flight.join_or_start("view", async move {

@@ -1,4 +1,4 @@
-//! How many live views are read at the same time: for one user, of one cluster, and altogether.
+//! Limits of concurrent reads of live views: per user, per cluster, and in total.
 
 use std::{
     collections::HashMap,
@@ -13,37 +13,37 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// How many at the same time.
+/// Limits of concurrent reads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// For one user: fewer than altogether, so that one user's clusters that hang leave room for the others.
+    /// Per user: less than the total, so that one user's hanging clusters leave room for others.
     pub(super) per_user: usize,
-    /// Of one cluster: each of its views with its present kubeconfig, and as many with a former one.
+    /// Per cluster: each of its views with the current kubeconfig, and as many with a previous one.
     pub(super) per_cluster: usize,
-    /// Altogether, so that memory and connections stay bounded.
+    /// In total, so that memory and connections stay bounded.
     pub(super) overall: usize,
-    /// How long one waits for a slot.
-    pub(super) patience: Duration,
+    /// How long a request waits for a slot.
+    pub(super) max_wait: Duration,
 }
 
 /// Why there is no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoSlot {
-    /// The user has as many views read as one may have.
+    /// The limit per user is reached.
     #[error(
         "{0} live views are being read for you, as many as one user may have at a time: wait for one of them to end, or close pages that \
          show clusters which do not answer"
     )]
     User(usize),
-    /// The cluster is read as often as it may be.
+    /// The limit per cluster is reached.
     #[error("{0} live views of this cluster are being read, as many as there may be at a time: try again in a moment")]
     Cluster(usize),
-    /// There are as many views read as there may be.
+    /// The total limit is reached.
     #[error("{0} live views are being read, as many as this installation reads at a time: try again in a moment")]
     Overall(usize),
 }
 
-/// Slots for views that are read.
+/// The slots for reads.
 #[derive(Debug)]
 pub(super) struct ReadSlots {
     limits: Limits,
@@ -52,14 +52,14 @@ pub(super) struct ReadSlots {
     overall: Arc<Semaphore>,
 }
 
-/// A slot that is taken until it is dropped.
+/// A slot that is free again when it is dropped.
 #[derive(Debug)]
 pub(super) struct ReadSlot {
     _permits: [OwnedSemaphorePermit; 3],
 }
 
 impl ReadSlots {
-    /// None is taken.
+    /// All slots are free.
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -69,14 +69,14 @@ impl ReadSlots {
         }
     }
 
-    /// A slot for that user's view of that cluster; waits a moment for one.
+    /// Takes a slot for a user and a cluster; waits for one up to the limit.
     ///
     /// # Errors
-    /// Which limit is in the way.
+    /// The limit that is reached.
     pub(super) async fn take(&self, user: UserId, cluster: ClusterId) -> Result<ReadSlot, NoSlot> {
-        let Limits { per_user, per_cluster, overall, patience } = self.limits;
-        let until = Instant::now() + patience;
-        // What is shared by all comes last: nobody holds it while waiting for one's own.
+        let Limits { per_user, per_cluster, overall, max_wait } = self.limits;
+        let until = Instant::now() + max_wait;
+        // The shared permit last, so that it is not kept while waiting for another one.
         let user = permit(self.users.of(user), until).await.ok_or(NoSlot::User(per_user))?;
         let cluster = permit(self.clusters.of(cluster), until).await.ok_or(NoSlot::Cluster(per_cluster))?;
         let any = permit(self.overall.clone(), until).await.ok_or(NoSlot::Overall(overall))?;
@@ -84,12 +84,12 @@ impl ReadSlots {
     }
 }
 
-/// One in turn, if there is one in time.
+/// Waits for a permit until `until`.
 async fn permit(semaphore: Arc<Semaphore>, until: Instant) -> Option<OwnedSemaphorePermit> {
     timeout_at(until, semaphore.acquire_owned()).await.ok()?.ok()
 }
 
-/// As many permits for each key; keys of which none is taken are forgotten.
+/// The same number of permits for each key. Keys without taken permits are removed.
 #[derive(Debug)]
 struct PerKey<K> {
     permits: usize,
@@ -117,10 +117,10 @@ impl<K: Eq + Hash> PerKey<K> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { per_user: 3, per_cluster: 2, overall: 4, patience: Duration::from_secs(2) };
+    const LIMITS: Limits = Limits { per_user: 3, per_cluster: 2, overall: 4, max_wait: Duration::from_secs(2) };
 
     #[tokio::test(start_paused = true)]
-    async fn each_limit_is_told_and_what_ends_makes_room() {
+    async fn each_limit_is_reported_and_dropped_slots_are_free_again() {
         let slots = ReadSlots::new(LIMITS);
         let [ann, bob, cid] = [(); 3].map(|()| UserId::random());
         let clusters = [(); 5].map(|()| ClusterId::random());
@@ -135,11 +135,11 @@ mod tests {
         let _again = slots.take(ann, clusters[0]).await.unwrap();
         slots.take(cid, clusters[4]).await.unwrap();
         slots.take(UserId::random(), clusters[4]).await.unwrap();
-        assert!(!slots.users.semaphores.lock().unwrap().contains_key(&cid), "who reads nothing is forgotten");
+        assert!(!slots.users.semaphores.lock().unwrap().contains_key(&cid), "users without slots are removed");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slot_that_comes_free_in_time_is_waited_for() {
+    async fn a_request_waits_for_a_slot() {
         let slots = ReadSlots::new(LIMITS);
         let (ann, clusters) = (UserId::random(), [(); 4].map(|()| ClusterId::random()));
         let mut taken = Vec::new();
@@ -147,7 +147,7 @@ mod tests {
             taken.push(slots.take(ann, *cluster).await.unwrap());
         }
         let end_one = async {
-            tokio::time::sleep(LIMITS.patience / 2).await;
+            tokio::time::sleep(LIMITS.max_wait / 2).await;
             taken.pop();
         };
         let (slot, ()) = tokio::join!(slots.take(ann, clusters[3]), end_one);

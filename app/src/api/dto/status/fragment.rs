@@ -1,4 +1,4 @@
-//! Values of the API that have more than one shape.
+//! Values of the Kubernetes API with more than one type.
 
 use kqueen_domain::kubernetes;
 use poem_openapi::{Union, types::Any};
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 /// A part of an object that is passed on as Kubernetes describes it, with keys in `snake_case`.
 pub type FragmentView = Any<Box<RawValue>>;
 
-/// A part that is passed on.
+/// Passes on a part of an object.
 pub(super) fn fragment(fragment: Option<kubernetes::Fragment>) -> Option<FragmentView> {
     fragment.map(|fragment| Any(fragment.into()))
 }

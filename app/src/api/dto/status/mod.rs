@@ -1,7 +1,7 @@
-//! What runs in a cluster, as the API shows it: the objects of Kubernetes with keys in `snake_case` and explicit nulls.
+//! What runs in a cluster: Kubernetes objects with keys in `snake_case` and explicit nulls.
 //!
-//! Every view is both declared (`Object`) and written (`Serialize`); what may be null is declared so. Keys clients know from
-//! earlier versions of Kubernetes stay and are null.
+//! Every view is both declared (`Object`) and serialised (`Serialize`); nullable fields are declared as such. Keys of earlier Kubernetes
+//! versions that clients know are kept and are null.
 #![expect(missing_docs, reason = "the fields are those of the Kubernetes API reference")]
 
 mod container;

@@ -1,4 +1,4 @@
-//! What all objects have in common.
+//! Types shared by all objects.
 
 use std::collections::BTreeMap;
 

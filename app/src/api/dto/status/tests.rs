@@ -1,4 +1,4 @@
-//! The views are written as they are declared, and as clients of 2018 know them.
+//! The views match their declaration and the responses of 2018.
 
 use kqueen_domain::kubernetes::{Fault, Snapshot, Topology};
 use poem_openapi::{
@@ -15,7 +15,7 @@ fn list<T: DeserializeOwned>(object: Value) -> Vec<T> {
     vec![serde_json::from_value(object).unwrap()]
 }
 
-/// A cluster as its API tells it: one object of each kind, with all that the recorded one had.
+/// A snapshot with one object of each kind, with all fields of the recorded response.
 fn snapshot() -> Snapshot {
     let meta = |uid: &str| {
         json!({
@@ -115,7 +115,7 @@ fn topology() -> Value {
     serde_json::to_value(TopologyView::from(Topology::from(snapshot()))).unwrap()
 }
 
-/// What of `value` is not as `schema` says.
+/// Collects the differences between `value` and `schema`.
 fn differences(registry: &Registry, schema: &MetaSchemaRef, value: &Value, path: &str, found: &mut Vec<String>) {
     let schema: &MetaSchema = match schema {
         MetaSchemaRef::Inline(schema) => schema,
@@ -123,7 +123,7 @@ fn differences(registry: &Registry, schema: &MetaSchemaRef, value: &Value, path:
     };
     if value.is_null() {
         if !schema.nullable && !schema.ty.is_empty() {
-            found.push(format!("{path} is null and not declared so"));
+            found.push(format!("{path} is null but not declared nullable"));
         }
         return;
     }
@@ -138,7 +138,7 @@ fn differences(registry: &Registry, schema: &MetaSchemaRef, value: &Value, path:
             found.is_empty()
         };
         if !either.iter().any(|schema| fits(&schema)) {
-            found.push(format!("{path} is none of what is declared"));
+            found.push(format!("{path} matches none of the declared types"));
         }
         return;
     }
@@ -152,7 +152,7 @@ fn differences(registry: &Registry, schema: &MetaSchemaRef, value: &Value, path:
                 }
             }
             for (key, _) in schema.properties.iter().filter(|(key, _)| !fields.contains_key(*key)) {
-                found.push(format!("{path}.{key} is declared and not written"));
+                found.push(format!("{path}.{key} is declared but missing"));
             }
         }
         ("array", Value::Array(items)) => {
@@ -161,7 +161,7 @@ fn differences(registry: &Registry, schema: &MetaSchemaRef, value: &Value, path:
             }
         }
         ("string", Value::String(_)) | ("boolean", Value::Bool(_)) | ("integer", Value::Number(_)) | ("", _) => {}
-        (declared, value) => found.push(format!("{path} is {value} and declared {declared}")),
+        (declared, value) => found.push(format!("{path} is {value} but declared {declared}")),
     }
 }
 
@@ -176,14 +176,14 @@ fn assert_as_declared<T: Type>(value: &Value) {
 }
 
 #[test]
-fn views_are_written_as_they_are_declared() {
+fn views_match_their_declaration() {
     assert_as_declared::<ClusterStatusView>(&status());
     assert_as_declared::<TopologyView>(&topology());
     let nothing = ClusterStatusView::from(ClusterStatus::from(Snapshot::default()));
     assert_as_declared::<ClusterStatusView>(&serde_json::to_value(nothing).unwrap());
 }
 
-/// Keys of `recorded` that `shown` does not have, with items of lists taken together.
+/// Collects keys of `recorded` that `shown` does not have.
 fn missing(recorded: &Value, shown: &Value, path: &str, found: &mut Vec<String>) {
     match (recorded, shown) {
         (Value::Object(recorded), Value::Object(shown)) => {
@@ -211,7 +211,7 @@ fn missing(recorded: &Value, shown: &Value, path: &str, found: &mut Vec<String>)
 }
 
 #[test]
-fn every_key_of_2018_is_there() {
+fn all_keys_of_2018_are_present() {
     let recorded: Value =
         serde_json::from_str(include_str!("../../../../../tests/recordings/cluster_status.json")).unwrap();
     let mut found = Vec::new();
@@ -230,7 +230,7 @@ fn every_key_of_2018_is_there() {
 }
 
 #[test]
-fn values_are_as_clients_read_them() {
+fn values_have_the_format_that_clients_expect() {
     let status = status();
     let pod = &status["pods"][0];
     assert_eq!(pod["metadata"]["creation_timestamp"], "2018-07-01T10:00:00Z");
