@@ -1,10 +1,10 @@
-//! The few lines a person sees once the program is ready to serve.
+//! The banner printed when the server is ready.
 
 use std::{fmt::Write, net::SocketAddr};
 
 use crate::config::{Config, StorageKind};
 
-/// What is printed for the person who started the program, which listens on `address` now.
+/// The banner of a server that listens on `address`.
 #[must_use]
 pub fn banner(config: &Config, address: SocketAddr) -> String {
     let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { address.ip().to_string() };

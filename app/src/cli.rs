@@ -1,5 +1,4 @@
-//! The command line: what each subcommand takes, does and prints. Exit codes are 0 for done, 1 for failed, 2 for a command
-//! line or a configuration that cannot be used.
+//! The command line. Exit codes are 0 for success, 1 for failure, 2 for an invalid command line or configuration.
 
 use std::{
     error::Error,
@@ -25,8 +24,8 @@ use crate::{
 };
 
 const FAILED: u8 = 1;
-const UNUSABLE: u8 = 2;
-const LONGEST_PASSWORD_FILE: u64 = 64 * 1024;
+const INVALID: u8 = 2;
+const MAX_PASSWORD_FILE: u64 = 64 * 1024;
 
 /// Provisions, imports, operates and observes Kubernetes clusters for many organizations.
 #[derive(Debug, Parser)]
@@ -147,32 +146,32 @@ struct Failure {
 }
 
 impl Failure {
-    fn unusable(error: &dyn Display) -> Self {
-        Self { code: UNUSABLE, message: error.to_string() }
+    fn invalid(error: &dyn Display) -> Self {
+        Self { code: INVALID, message: error.to_string() }
     }
 
-    /// With all causes, outermost first.
+    /// The error with all its causes, outermost first.
     fn of(error: &dyn Error) -> Self {
-        let mut words = vec![error.to_string()];
+        let mut messages = vec![error.to_string()];
         let mut cause = error.source();
         while let Some(error) = cause {
-            words.push(error.to_string());
+            messages.push(error.to_string());
             cause = error.source();
         }
-        words.dedup();
-        Self { code: FAILED, message: words.join(": ") }
+        messages.dedup();
+        Self { code: FAILED, message: messages.join(": ") }
     }
 }
 
 /// Runs the command line.
 #[must_use]
 pub fn main() -> ExitCode {
-    // Before anything can speak TLS. The only possible failure is that it is chosen already.
+    // Before TLS is used. It can fail only if a provider is installed already.
     drop(rustls::crypto::ring::default_provider().install_default());
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, message }) => {
-            // If even this cannot be written, nobody can be told.
+            // If standard error cannot be written, there is nowhere to report it.
             drop(writeln!(io::stderr(), "kqueen: {message}"));
             ExitCode::from(code)
         }
@@ -182,56 +181,56 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<(), Failure> {
     let file = arguments.config.as_deref();
     match arguments.command {
-        None => say(&Arguments::command().render_help().to_string()),
+        None => print(&Arguments::command().render_help().to_string()),
         Some(Command::Serve) => {
             let config = load(file, MissingKey::Make)?;
             let _log = telemetry::init(&config.log);
-            wait_for(compose::run(config))
+            block_on(compose::run(config))
         }
-        Some(Command::Openapi) => say(&api::document()),
+        Some(Command::Openapi) => print(&api::document()),
         Some(Command::CheckConfig) => {
-            say(&Config::describe(config::variables(file)).map_err(|problems| Failure::unusable(&problems))?)
+            print(&Config::describe(config::variables(file)).map_err(|problems| Failure::invalid(&problems))?)
         }
-        Some(Command::CreateAdmin(asked)) => create_admin(file, asked),
-        Some(Command::Healthcheck(asked)) => ask_health(file, &asked),
+        Some(Command::CreateAdmin(options)) => create_admin(file, options),
+        Some(Command::Healthcheck(options)) => check_health(file, &options),
         Some(Command::RotateKeys) => {
             let config = load(file, MissingKey::Make)?;
             let _log = telemetry::init(&config.log);
-            let sealed = wait_for(compose::rotate_keys(config))?;
-            say(&format!("{sealed} secrets were encrypted again; older keys are no longer needed"))
+            let sealed = block_on(compose::rotate_keys(config))?;
+            print(&format!("{sealed} secrets were encrypted again; older keys are no longer needed"))
         }
     }
 }
 
 fn load(file: Option<&Path>, missing: MissingKey) -> Result<Config, Failure> {
-    Config::load(config::variables(file), missing).map_err(|problems| Failure::unusable(&problems))
+    Config::load(config::variables(file), missing).map_err(|problems| Failure::invalid(&problems))
 }
 
-fn wait_for<T, E: Error>(work: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
+fn block_on<T, E: Error>(work: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::of(&error))?;
     let done = runtime.block_on(work).map_err(|error| Failure::of(&error));
-    // Work that blocks (a last write to disk) is waited for, but not for ever.
+    // Wait for blocking work such as a last write to disk, but not forever.
     runtime.shutdown_timeout(Duration::from_secs(5));
     done
 }
 
-fn create_admin(file: Option<&Path>, asked: CreateAdmin) -> Result<(), Failure> {
+fn create_admin(file: Option<&Path>, options: CreateAdmin) -> Result<(), Failure> {
     let config = load(file, MissingKey::Make)?;
     let _log = telemetry::init(&config.log);
-    let password = password(&asked)
+    let password = password(&options)
         .map_err(|error| Failure { code: FAILED, message: format!("the password cannot be read: {error}") })?;
-    let CreateAdmin { username, email, organization, namespace, .. } = asked;
+    let CreateAdmin { username, email, organization, namespace, .. } = options;
     let done = format!("{username} is a superadmin in the namespace {namespace}");
     let admin = Bootstrap { username, password, email, organization, namespace };
-    wait_for(compose::create_admin(config, admin))?;
-    say(&done)
+    block_on(compose::create_admin(config, admin))?;
+    print(&done)
 }
 
-fn password(asked: &CreateAdmin) -> io::Result<Password> {
-    let text = if let Some(path) = &asked.password_file {
+fn password(options: &CreateAdmin) -> io::Result<Password> {
+    let text = if let Some(path) = &options.password_file {
         limited(std::fs::File::open(path)?)?
-    } else if asked.password_stdin {
+    } else if options.password_stdin {
         limited(io::stdin().lock())?
     } else if io::stdin().is_terminal() {
         let first = Zeroizing::new(rpassword::prompt_password("Password: ")?);
@@ -242,7 +241,7 @@ fn password(asked: &CreateAdmin) -> io::Result<Password> {
     } else {
         return Err(io::Error::other("there is no terminal to prompt on; use --password-file or --password-stdin"));
     };
-    // Editors and echo end a file with a line break; no password does.
+    // Editors and `echo` end a file with a line break, which is not part of the password.
     let text = text.trim_end_matches(['\r', '\n']);
     if Password::LENGTH.contains(&text.chars().count()) {
         Ok(Password::new(text.to_owned()))
@@ -254,29 +253,29 @@ fn password(asked: &CreateAdmin) -> io::Result<Password> {
 
 fn limited(source: impl Read) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
-    source.take(LONGEST_PASSWORD_FILE).read_to_string(&mut text)?;
+    source.take(MAX_PASSWORD_FILE).read_to_string(&mut text)?;
     Ok(text)
 }
 
-fn ask_health(file: Option<&Path>, asked: &Healthcheck) -> Result<(), Failure> {
-    let address = match asked.address {
+fn check_health(file: Option<&Path>, options: &Healthcheck) -> Result<(), Failure> {
+    let address = match options.address {
         Some(address) => address,
         None => {
-            let server = load(file, MissingKey::Pretend)?.server;
+            let server = load(file, MissingKey::Temporary)?.server;
             healthcheck::reachable(server.host, server.port)
         }
     };
-    let path = if asked.ready { "/api/v1/ready" } else { "/api/v1/health" };
+    let path = if options.ready { "/api/v1/ready" } else { "/api/v1/health" };
     let failed = |message| Err(Failure { code: FAILED, message });
-    match healthcheck::ask(address, path, Duration::from_secs(asked.timeout)) {
-        Ok(answer) if answer.status == 200 => say(&answer.body),
-        Ok(answer) => failed(format!("http://{address}{path} answers {}: {}", answer.status, answer.body)),
+    match healthcheck::get(address, path, Duration::from_secs(options.timeout)) {
+        Ok(response) if response.status == 200 => print(&response.body),
+        Ok(response) => failed(format!("http://{address}{path} answers {}: {}", response.status, response.body)),
         Err(error) => failed(format!("http://{address}{path} does not answer: {error}")),
     }
 }
 
-/// Writes to standard output; a reader that has gone away (`| head`) is no failure worth a word.
-fn say(text: &str) -> Result<(), Failure> {
+/// Writes to standard output. A closed pipe (`| head`) is not an error.
+fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.trim_end().as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::of(&error)),
@@ -289,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         Arguments::command().debug_assert();
     }
 }

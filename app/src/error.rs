@@ -1,4 +1,4 @@
-//! From a failure to its status and the one error body; nowhere else.
+//! Maps errors to HTTP statuses and to the error body of the API.
 
 use kqueen_domain::{
     invalid::{FieldError, Invalid},
@@ -18,13 +18,13 @@ use serde::Serialize;
 
 use crate::{api::live::NoSlot, events::Full};
 
-/// After how many seconds there may be room for one more stream.
-const STREAM_LATER: u64 = 30;
-/// After how many seconds there may be room for one more live view: those that hang end in the time one look may take.
-const VIEW_LATER: u64 = 5;
+/// `Retry-After` in seconds when too many event streams are open.
+const STREAM_RETRY_AFTER: u64 = 30;
+/// `Retry-After` in seconds when too many live views are being read: hanging reads end within the observation timeout.
+const VIEW_RETRY_AFTER: u64 = 5;
 
-/// How many wrong fields are told one by one.
-const DETAILED: usize = 100;
+/// Maximum number of invalid fields listed in `details`.
+const MAX_DETAILS: usize = 100;
 
 /// What is wrong with one field of a request, or one object that is in the way.
 #[derive(Debug, Clone, Serialize, Object)]
@@ -53,28 +53,28 @@ pub struct ErrorBody {
     pub request_id: String,
 }
 
-/// Why a request is not answered with what was asked for.
+/// An error response.
 #[derive(Debug, thiserror::Error)]
 #[error("{description}")]
 pub struct ApiError {
     status: StatusCode,
-    word: &'static str,
+    error: &'static str,
     description: String,
     details: Vec<FieldError>,
     retry_after: Option<u64>,
-    /// What went wrong inside; for the log alone.
+    /// The internal cause, only for the log.
     #[source]
     cause: Option<kqueen_domain::port::BoxError>,
 }
 
 impl ApiError {
-    /// A failure with that status, word and sentence.
+    /// An error with a status, a stable code and a description.
     #[must_use]
-    pub fn new(status: StatusCode, word: &'static str, description: impl Into<String>) -> Self {
-        Self { status, word, description: description.into(), details: Vec::new(), retry_after: None, cause: None }
+    pub fn new(status: StatusCode, error: &'static str, description: impl Into<String>) -> Self {
+        Self { status, error, description: description.into(), details: Vec::new(), retry_after: None, cause: None }
     }
 
-    /// The request is not JSON, or cannot be read.
+    /// The request is not valid JSON, or malformed.
     #[must_use]
     pub fn bad_request(description: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", description)
@@ -86,19 +86,19 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", "nothing is served at this path; see /api/docs/")
     }
 
-    /// What is served at this path does not take this method.
+    /// The path does not support this method.
     #[must_use]
     pub fn method_not_allowed(allowed: &str) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("this path takes {allowed}"))
     }
 
-    /// The body is longer than is accepted.
+    /// The body is too long.
     #[must_use]
     pub fn too_large(limit: usize) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a request body has at most {limit} bytes"))
     }
 
-    /// The body is of another kind than JSON.
+    /// The body is not JSON.
     #[must_use]
     pub fn unsupported_media_type() -> Self {
         Self::new(
@@ -108,7 +108,7 @@ impl ApiError {
         )
     }
 
-    /// The request's first line and headers are longer than is accepted.
+    /// The request line and headers are too long.
     #[must_use]
     pub fn head_too_large(limit: usize) -> Self {
         Self::new(
@@ -128,27 +128,27 @@ impl ApiError {
         )
     }
 
-    /// Not answered in the time a request may take.
+    /// The request exceeded its time limit.
     #[must_use]
     pub fn timed_out() -> Self {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "the request took too long; try again")
     }
 
-    /// The client takes nothing of the one kind there is.
+    /// The client accepts no media type that the operation returns.
     #[must_use]
     pub fn not_acceptable(kind: &str) -> Self {
         let description = format!("this path answers with {kind} alone; name it in Accept, or send no Accept");
         Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", description)
     }
 
-    /// Too many watch already.
+    /// Too many event streams are open.
     #[must_use]
     pub fn too_many_streams(full: Full) -> Self {
         let failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", full.to_string());
-        Self { retry_after: Some(STREAM_LATER), ..failure }
+        Self { retry_after: Some(STREAM_RETRY_AFTER), ..failure }
     }
 
-    /// Something that is our fault.
+    /// An internal error.
     #[must_use]
     pub fn internal(cause: kqueen_domain::port::BoxError) -> Self {
         let description = "something went wrong inside; the log has it under this request id";
@@ -156,11 +156,11 @@ impl ApiError {
         Self { cause: Some(cause), ..failure }
     }
 
-    /// The failure behind an error of the framework.
+    /// Converts an error of the framework.
     #[must_use]
     pub fn from_framework(error: &poem::Error) -> Self {
         if let Some(param) = error.downcast_ref::<ParseParamError>() {
-            return Invalid::field(param.name, in_our_words(&param.reason)).into();
+            return Invalid::field(param.name, reworded(&param.reason)).into();
         }
         if error.is::<ParsePathError>() || error.is::<OpenApiPathError>() {
             return Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing with this id; an id is a UUID");
@@ -181,7 +181,7 @@ impl ApiError {
         }
     }
 
-    /// The answer, naming the request it is for.
+    /// The response, with the request id.
     #[must_use]
     pub fn into_response(self, request_id: &str, realm: &str) -> Response {
         if let Some(cause) = &self.cause {
@@ -192,7 +192,7 @@ impl ApiError {
         let body = ErrorBody {
             code: self.status.as_u16(),
             status_code: self.status.as_u16(),
-            error: self.word.to_owned(),
+            error: self.error.to_owned(),
             description: self.description,
             details: self
                 .details
@@ -216,8 +216,8 @@ impl ApiError {
     }
 }
 
-/// The framework names the rule that is broken: `verification failed. minimum(1, exclusive: false)`.
-fn in_our_words(reason: &str) -> String {
+/// Rewords the framework's message for a violated rule: `verification failed. minimum(1, exclusive: false)`.
+fn reworded(reason: &str) -> String {
     let rule = reason.strip_prefix("verification failed. ").and_then(|rule| rule.split_once('('));
     match rule.and_then(|(rule, rest)| Some((rule, rest.split([',', ')']).next()?))) {
         Some(("minimum", least)) => format!("must be at least {least}"),
@@ -235,24 +235,24 @@ impl From<Invalid> for ApiError {
         let mut details = invalid.0;
         let description = match &details[..] {
             [only] => format!("{} {}", only.field, only.message),
-            several if several.len() > DETAILED => {
-                format!("{} fields cannot be accepted; details has the first {DETAILED}", several.len())
+            several if several.len() > MAX_DETAILS => {
+                format!("{} fields cannot be accepted; details has the first {MAX_DETAILS}", several.len())
             }
             several => format!("{} fields cannot be accepted; see details", several.len()),
         };
-        // A long list of mistakes is made by a program, and is not read by anybody.
-        details.truncate(DETAILED);
+        // A longer list comes from a program and would not be read.
+        details.truncate(MAX_DETAILS);
         Self { details, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", description) }
     }
 }
 
 impl From<NoSlot> for ApiError {
     fn from(none: NoSlot) -> Self {
-        let (status, word) = match none {
+        let (status, error) = match none {
             NoSlot::User(_) | NoSlot::Cluster(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
             NoSlot::Overall(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
-        Self { retry_after: Some(VIEW_LATER), ..Self::new(status, word, none.to_string()) }
+        Self { retry_after: Some(VIEW_RETRY_AFTER), ..Self::new(status, error, none.to_string()) }
     }
 }
 
@@ -293,7 +293,7 @@ impl ResponseError for ApiError {
     }
 }
 
-/// Which statuses an operation answers with, and the body, are declared in [`document`](crate::api::document()), one by one.
+/// The statuses of each operation and the body are declared in [`document`](crate::api::document()).
 impl ApiResponse for ApiError {
     fn meta() -> MetaResponses {
         MetaResponses { responses: Vec::new() }
@@ -307,14 +307,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_framework_says_of_a_value_is_said_in_our_words() {
-        let said = [
+    fn messages_of_the_framework_are_reworded() {
+        let table = [
             ("verification failed. minimum(1, exclusive: false)", "must be at least 1"),
             ("verification failed. maximum(200, exclusive: false)", "must be at most 200"),
             ("must be a UUID", "must be a UUID"),
         ];
-        for (theirs, ours) in said {
-            assert_eq!(in_our_words(theirs), ours);
+        for (original, reworded_to) in table {
+            assert_eq!(reworded(original), reworded_to);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The program: configuration, command line, HTTP API and workers, put together over the domain and its adapters.
+//! The `kqueen` program: configuration, command line, HTTP API and workers, built on the domain and its adapters.
 
 pub mod api;
 pub mod banner;

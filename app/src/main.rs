@@ -1,4 +1,4 @@
-//! The program `kqueen`; everything it does is in the library beside it.
+//! The `kqueen` binary; see the library.
 
 use std::process::ExitCode;
 

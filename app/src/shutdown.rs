@@ -1,18 +1,18 @@
-//! Stopping when asked to.
+//! Shutdown by signals.
 
 use tokio_util::sync::CancellationToken;
 
-/// Asks to stop on SIGTERM, SIGINT (control-C) or SIGQUIT.
+/// Cancels `stop` on SIGTERM, SIGINT (Ctrl-C) or SIGQUIT.
 pub async fn on_signal(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let mut signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()].map(signal);
     let arrivals = signals.iter_mut().flatten().map(|signal| Box::pin(signal.recv()));
     let arrivals: Vec<_> = arrivals.collect();
     if arrivals.is_empty() {
-        // Without signal handlers the process ends at once when it is told to; nothing is to be done here.
+        // Without signal handlers, a signal ends the process at once.
         std::future::pending::<()>().await;
     }
     futures::future::select_all(arrivals).await;
-    tracing::info!("asked to stop");
+    tracing::info!("stopping after a signal");
     stop.cancel();
 }

@@ -1,10 +1,10 @@
-//! The log: one line an event on standard error, as text for people or JSON for programs.
+//! The log: one line per event on standard error, as text or JSON.
 //!
-//! Libraries never say more than warnings, however much is asked of us: at finer levels some write out headers and bodies, and
-//! with them tokens. Fields of the enclosing spans (such as a request's id) are part of every line.
+//! Libraries log only warnings and errors, whatever the level: at lower levels some of them log headers and bodies, including tokens.
+//! Fields of the enclosing spans (such as a request's id) are part of every line.
 //!
-//! A thread of its own writes, as many lines at once as have come together: written one by one where they are logged, they would cost
-//! a busy service a tenth of its time. None is dropped; if they are not taken fast enough, those who log wait.
+//! A separate thread writes lines in batches: writing each line where it is logged would cost a busy service a tenth of its time. No line
+//! is dropped; if they cannot be written fast enough, logging blocks.
 
 use std::io::{self, BufWriter, IsTerminal};
 
@@ -20,20 +20,20 @@ use tracing_subscriber::{
 
 use crate::config::{Log, LogFormat};
 
-/// What our own crates log under; a prefix of all of them.
+/// The common prefix of the targets of our crates.
 const OURS: &str = "kqueen";
 
-/// How many lines may wait to be written, before those who log wait too. Room for all of them is taken at once.
+/// Maximum number of buffered lines before logging blocks. The buffer is allocated at the start.
 const WAITING_LINES: usize = 8192;
 
-/// Logs to standard error from now on. Where a log is set up already, as in tests, that one stays. Keep what is returned until the end of
-/// the program: when it is dropped, what is still on its way is written.
-#[must_use = "lines are lost that are on their way when it is dropped"]
+/// Starts logging to standard error, unless a log is set up already, as in tests. Keep the guard until the end of the program: buffered
+/// lines are written when it is dropped.
+#[must_use = "lines logged after it is dropped may be lost"]
 pub fn init(log: &Log) -> WorkerGuard {
     let colours = log.format == LogFormat::Text && io::stderr().is_terminal();
     let lines = NonBlockingBuilder::default().lossy(false).buffered_lines_limit(WAITING_LINES).thread_name("log");
     let (lines, guard) = lines.finish(BufWriter::new(io::stderr()));
-    // The only possible failure is that somebody was first.
+    // It can fail only if a log is set up already.
     drop(tracing_subscriber::registry().with(layer(log, colours, lines)).try_init());
     guard
 }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn libraries_say_no_more_than_warnings() {
+    fn libraries_log_only_warnings_and_errors() {
         let lines = logged(Level::TRACE, LogFormat::Text, || {
             tracing::trace!(target: "kqueen_adapters::storage", "ours");
             tracing::info!(target: "hyper::proto", "theirs");
