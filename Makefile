@@ -1,14 +1,14 @@
-# The few commands people type; `make` lists them. They install what is missing (see tests/tools/install) and build.
+# Entry points for development; `make` lists them. They install what is missing (see tests/tools/install) and build.
 
 CARGO ?= cargo
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kqueen-build
 DOCUMENT := openapi/kqueen.json
-# Tools the tests use and the system lacks.
+# Tools for the tests that the system does not have.
 export PATH := $(CACHE)/bin:$(PATH)
-# Settings are for the server that `make run` starts, not for those the tests start.
+# KQUEEN_* settings are for the server that `make run` starts, not for those that tests start.
 TEST_ENVIRONMENT := env $(foreach name,$(filter-out KQUEEN_REQUIRE_SERVICES,$(filter KQUEEN_% KQUEENUI_%,$(.VARIABLES))),-u $(name))
 
-# Links in the documentation of the code lead somewhere. It is read with its private items, so links to these are fine.
+# Checks the links in the code's documentation, including private items, so that links to these are allowed.
 DOC_LINKS = RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --quiet --workspace --no-deps --document-private-items --locked
 
 .DEFAULT_GOAL := help
@@ -17,23 +17,23 @@ DOC_LINKS = RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CAR
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: setup-build ## Build and start the server for a try-out: sled, config/dev.toml, loopback only
+run: setup-build ## Build and start a local server for evaluation: sled, config/dev.toml, loopback only
 	env -u KQUEEN_REQUIRE_SERVICES $(CARGO) run --profile quick --locked --package kqueen -- serve
 
 test: setup-test kubernetes ## Run all tests; installs the servers they need
 	$(CARGO) build --workspace --locked
 	$(TEST_ENVIRONMENT) $(CARGO) test --workspace --locked --no-fail-fast
 
-bench: setup-test ## Measure requests beside what the building blocks can do, and operating clusters; some 30 minutes, BENCH=--quick two, see BENCH=--help
+bench: setup-test ## Benchmark requests against their building blocks, and operations on clusters; about 30 minutes, BENCH=--quick about 2, see BENCH=--help
 	$(CARGO) build --release --package kqueen --locked
 	$(TEST_ENVIRONMENT) $(CARGO) bench --package kqueen-tests --locked -- $(BENCH)
 
-# What is built once is not built in increments: that would double the room it takes.
+# No incremental builds: a single build gains nothing from them, and they double the disk space.
 ci: export CARGO_INCREMENTAL := 0
-ci: checks ## Everything a change must pass: format, lints, links, API document, dependencies, all tests
+ci: checks ## Run all checks for a change: format, lints, links, API document, dependencies, all tests
 	$(MAKE) --no-print-directory test KQUEEN_REQUIRE_SERVICES=1
 
-openapi: setup-build ## Write the API document anew
+openapi: setup-build ## Regenerate the API document
 	@mkdir -p $(dir $(DOCUMENT))
 	$(CARGO) run --quiet --locked --package kqueen -- openapi >$(DOCUMENT).part
 	mv $(DOCUMENT).part $(DOCUMENT)
@@ -41,11 +41,11 @@ openapi: setup-build ## Write the API document anew
 format: ## Format the code
 	$(CARGO) fmt --all
 
-lint: setup-build ## Run the linter, also over the links in the code's documentation
+lint: setup-build ## Run the linter, and check the links in the code's documentation
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(DOC_LINKS)
 
-setup-build: ## Install what building needs
+setup-build: ## Install the build dependencies
 	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
 	@tests/tools/install build
 
@@ -53,11 +53,11 @@ setup-checks:
 	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
 	@tests/tools/install checks
 
-setup-test: ## Install what the tests need
+setup-test: ## Install the test dependencies
 	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
 	@tests/tools/install test
 
-# A Kubernetes control plane is compiled once, which takes some ten minutes.
+# A Kubernetes control plane is compiled once, which takes about ten minutes.
 kubernetes: setup-test
 	@if [ -x tests/tools/build_kubernetes ]; then \
 		tests/tools/build_kubernetes || [ -z "$(filter-out 0,$(KQUEEN_REQUIRE_SERVICES))" ]; \
