@@ -1,5 +1,5 @@
-//! What engines promise, as far as it makes sense for a simulated provider: it knows no credentials, is never silent, and nobody else
-//! puts or takes away anything there.
+//! The contract of engines, as far as it applies to a simulated provider: it has no credentials, always answers, and nothing else
+//! creates or deletes resources there.
 
 use std::{
     hash::{Hash, Hasher},
@@ -43,8 +43,8 @@ async fn stage() -> Option<DemoStage> {
 }
 
 impl DemoStage {
-    /// What the provider has written down.
-    fn kept(&self) -> Vec<Value> {
+    /// The clusters in the provider's file.
+    fn stored(&self) -> Vec<Value> {
         let Ok(text) = std::fs::read_to_string(&self.file) else { return Vec::new() };
         serde_json::from_str::<Value>(&text).unwrap()["clusters"].as_array().unwrap().clone()
     }
@@ -61,11 +61,11 @@ impl Stage for DemoStage {
     }
 
     fn refused(&self) -> ProviderCredentials {
-        unreachable!("every credential is good")
+        unreachable!("all credentials are accepted")
     }
 
     fn silent(&self) -> ProviderCredentials {
-        unreachable!("it always answers")
+        unreachable!("the provider always answers")
     }
 
     fn parameters(&self, nodes: u32) -> SecretMap {
@@ -79,29 +79,29 @@ impl Stage for DemoStage {
     }
 
     async fn plant(&self, _: &ResourceRef, tag: Option<OwnershipTag>) {
-        assert_eq!(tag, None, "nothing there has no ownership tag, which is all this can stand for");
+        assert_eq!(tag, None, "every resource there has an ownership tag");
     }
 
     async fn look(&self, name: &ResourceRef) -> Option<Value> {
-        for cluster in self.kept() {
+        for cluster in self.stored() {
             let tag: OwnershipTag = serde_json::from_value(cluster["tag"].clone()).unwrap();
             let spec = ClusterSpec { tag, name: String::new(), parameters: SecretMap::new(), known: Vec::new() };
             let Observation::Present(seen) = self.engine.observe(&self.credentials, &spec).await.unwrap() else {
                 continue;
             };
-            if let Some(thing) = seen.resources.iter().find(|thing| thing.name == *name) {
-                return Some(json!([thing.provider_id, seen.node_count, seen.message]));
+            if let Some(resource) = seen.resources.iter().find(|resource| resource.name == *name) {
+                return Some(json!([resource.provider_id, seen.node_count, seen.message]));
             }
         }
         None
     }
 
     async fn end(&self, _: &ResourceRef) {
-        unreachable!("nobody else reaches it")
+        unreachable!("nothing else deletes resources there")
     }
 
     async fn untag(&self, _: &ResourceRef) {
-        unreachable!("what is there is its ownership tag")
+        unreachable!("resources are identified by their ownership tag")
     }
 
     async fn pass(&self, time: TimeDelta) {
@@ -109,9 +109,9 @@ impl Stage for DemoStage {
     }
 
     async fn changes(&self) -> u64 {
-        // It writes itself down as a whole; what is written the same again has not changed.
+        // The file is always written as a whole; identical content is no change.
         let mut hasher = std::hash::DefaultHasher::new();
-        self.kept().hash(&mut hasher);
+        self.stored().hash(&mut hasher);
         hasher.finish()
     }
 }

@@ -1,4 +1,4 @@
-//! Engines and what they promise.
+//! Engines and their contract.
 #![allow(
     clippy::expect_used,
     clippy::print_stderr,

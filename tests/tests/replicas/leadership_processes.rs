@@ -1,4 +1,4 @@
-//! Replicas as processes of their own: one that leads is killed, or frozen at the worst moment.
+//! Replicas as separate processes: the leader is killed, or frozen just before it writes.
 
 use std::{
     io::Write as _,
@@ -33,9 +33,9 @@ use nix::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Within that time somebody follows a leader that is dead.
+/// Another replica must lead within this time after a leader has died.
 const FAIL_OVER: Duration = Duration::from_secs(10);
-/// What comes about by itself may take this long.
+/// The longest wait for a condition.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn open_at(place: Place) -> Stores {
@@ -48,41 +48,41 @@ async fn open_at(place: Place) -> Stores {
     open(settings, Arc::new(Catalog::new())).await.unwrap()
 }
 
-/// What a child does; nothing when run as a test.
+/// What a child process does. Does nothing when run as a test.
 pub(super) fn child() {
     let Some((task, place)) = task() else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(lead(&place, task.parse().unwrap()));
 }
 
-/// Leads, says so, and waits for a word. Then it does what it was about to do: writes under the term it had.
+/// Leads, reports it, and waits for a line of input. Then it writes under the term it had.
 async fn lead(place: &str, cluster: ClusterId) {
     let stores = open_at(place_of(place)).await;
     let (leadership, candidate) = stores.leadership(TTL);
     tokio::spawn(candidate.run(CancellationToken::new()));
-    eventually("it leads", PATIENCE, async || leadership.term().is_some()).await;
+    eventually("the child leads", PATIENCE, async || leadership.term().is_some()).await;
     let term = leadership.term().unwrap();
     say("leads");
     tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
-    let still = leadership.term() == Some(term);
+    let still_leads = leadership.term() == Some(term);
     let ledger = stores.clusters.ledger(cluster).await.unwrap();
-    let work = ClusterCommit {
-        ledger: Some((a_ledger(cluster, &["made by the old one"]), ledger.map(|ledger| ledger.revision))),
+    let commit = ClusterCommit {
+        ledger: Some((a_ledger(cluster, &["made by the old leader"]), ledger.map(|ledger| ledger.revision))),
         term: Some(term),
         ..ClusterCommit::default()
     };
-    let written = stores.clusters.commit(cluster, RecordChange::Keep(None), work).await.map(drop);
-    say(&format!("{still} {written:?}"));
+    let written = stores.clusters.commit(cluster, RecordChange::Keep(None), commit).await.map(drop);
+    say(&format!("{still_leads} {written:?}"));
 }
 
-/// A child that leads, and another replica, in this process, that waits to follow.
+/// A child process that leads, and a replica in this process that waits to take over.
 struct Pair {
     child: Child,
-    said: Box<dyn Iterator<Item = String>>,
+    lines: Box<dyn Iterator<Item = String>>,
     stores: Stores,
     leadership: Arc<dyn Leadership>,
     cluster: ClusterId,
-    closing: CancellationToken,
+    shutdown: CancellationToken,
 }
 
 async fn pair(settings: EtcdSettings) -> Pair {
@@ -97,17 +97,17 @@ async fn pair(settings: EtcdSettings) -> Pair {
     stores.clusters.create(&cluster, ClusterSecrets::default(), ClusterCommit::default(), None).await.unwrap();
     let mut command = this_binary(&cluster.id.to_string(), &on_etcd(&settings));
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    let mut said = told(&mut child);
-    assert_eq!(said.next().as_deref(), Some("leads"));
+    let mut lines = told(&mut child);
+    assert_eq!(lines.next().as_deref(), Some("leads"));
     let (leadership, candidate) = stores.leadership(TTL);
-    let closing = CancellationToken::new();
-    tokio::spawn(candidate.run(closing.clone()));
-    Pair { child, said: Box::new(said), stores, leadership, cluster: cluster.id, closing }
+    let shutdown = CancellationToken::new();
+    tokio::spawn(candidate.run(shutdown.clone()));
+    Pair { child, lines: Box::new(lines), stores, leadership, cluster: cluster.id, shutdown }
 }
 
 impl Pair {
     async fn takes_over(&self) {
-        eventually("the other leads", PATIENCE, async || self.leadership.term().is_some()).await;
+        eventually("the replica in this process leads", PATIENCE, async || self.leadership.term().is_some()).await;
     }
 
     fn signal(&self, signal: Signal) {
@@ -117,14 +117,14 @@ impl Pair {
 
 impl Drop for Pair {
     fn drop(&mut self) {
-        self.closing.cancel();
+        self.shutdown.cancel();
         let _ended = self.child.kill();
         let _status = self.child.wait();
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_leader_is_followed_in_time() {
+async fn a_killed_leader_is_replaced_in_time() {
     let Some(etcd) = shared_etcd().await else { return };
     let mut pair = pair(etcd.settings()).await;
     assert_eq!(pair.leadership.term(), None);
@@ -136,20 +136,20 @@ async fn a_killed_leader_is_followed_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_leader_wakes_up_knowing_that_it_is_one_no_more() {
+async fn a_frozen_leader_cannot_write_after_it_continues() {
     let Some(etcd) = shared_etcd().await else { return };
     let mut pair = pair(etcd.settings()).await;
     pair.signal(Signal::SIGSTOP);
     until_stopped(pair.child.id());
     pair.takes_over().await;
     let term = pair.leadership.term();
-    let ledger = (a_ledger(pair.cluster, &["made by the new one"]), None);
-    let work = ClusterCommit { ledger: Some(ledger.clone()), term, ..ClusterCommit::default() };
-    let written = pair.stores.clusters.commit(pair.cluster, RecordChange::Keep(None), work).await.unwrap();
-    // It goes on where it stood: just before it writes.
-    pair.child.stdin.take().unwrap().write_all(b"go on\n").unwrap();
+    let ledger = (a_ledger(pair.cluster, &["made by the new leader"]), None);
+    let commit = ClusterCommit { ledger: Some(ledger.clone()), term, ..ClusterCommit::default() };
+    let written = pair.stores.clusters.commit(pair.cluster, RecordChange::Keep(None), commit).await.unwrap();
+    // It continues just before its write.
+    pair.child.stdin.take().unwrap().write_all(b"continue\n").unwrap();
     pair.signal(Signal::SIGCONT);
-    assert_eq!(pair.said.next().as_deref(), Some("false Err(NotLeader)"));
+    assert_eq!(pair.lines.next().as_deref(), Some("false Err(NotLeader)"));
     let stored = pair.stores.clusters.ledger(pair.cluster).await.unwrap().unwrap();
     assert_eq!((stored.value, stored.revision), (ledger.0, written));
 }

@@ -12,7 +12,7 @@ mod leadership;
 mod leadership_processes;
 mod replicas;
 
-/// What a process does that a test starts; nothing when run as a test.
+/// The entry point of a child process. Does nothing when run as a test.
 #[test]
 fn child() {
     leadership_processes::child();

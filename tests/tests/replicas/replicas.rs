@@ -1,4 +1,4 @@
-//! Two replicas on one etcd never disagree, and say so when etcd is away.
+//! Two replicas on one etcd are consistent, and answer 503 while etcd is unavailable.
 
 use std::time::{Duration, Instant};
 
@@ -9,16 +9,16 @@ use kqueen_tests::fixture::{
 use reqwest::StatusCode;
 use serde_json::json;
 
-async fn two(etcd: &Etcd) -> (App, App) {
+async fn two_replicas(etcd: &Etcd) -> (App, App) {
     let options = Options::default().on_etcd(etcd, "/replicas");
-    // Both start on an empty store at the same moment; one of them makes the first superadmin.
+    // Both start on an empty store at the same time; one of them creates the first superadmin.
     tokio::join!(App::start_with(options.clone()), App::start_with(options))
 }
 
 #[tokio::test]
-async fn what_one_acknowledged_the_other_shows_at_once() {
+async fn a_write_on_one_replica_is_visible_on_the_other_at_once() {
     let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
-    let (one, other) = two(&etcd).await;
+    let (one, other) = two_replicas(&etcd).await;
     let token = one.admin().await;
     for round in 0..50 {
         let (writer, reader) = if round % 2 == 0 { (&one, &other) } else { (&other, &one) };
@@ -33,9 +33,9 @@ async fn what_one_acknowledged_the_other_shows_at_once() {
 }
 
 #[tokio::test]
-async fn a_deactivated_user_is_out_on_every_replica_at_once() {
+async fn a_deactivated_user_is_rejected_by_every_replica_at_once() {
     let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
-    let (one, other) = two(&etcd).await;
+    let (one, other) = two_replicas(&etcd).await;
     let token = one.admin().await;
     for round in 0..10 {
         let name = format!("user{round}");
@@ -46,14 +46,18 @@ async fn a_deactivated_user_is_out_on_every_replica_at_once() {
         one.patch(&format!("/users/{id}"), &token, json!({"active": false})).await.ok();
         assert_eq!(other.get("/users/whoami", &theirs).await.status, StatusCode::UNAUTHORIZED);
         one.patch(&format!("/users/{id}"), &token, json!({"active": true})).await.ok();
-        assert_eq!(other.get("/users/whoami", &theirs).await.status, StatusCode::UNAUTHORIZED, "an old token revived");
+        assert_eq!(
+            other.get("/users/whoami", &theirs).await.status,
+            StatusCode::UNAUTHORIZED,
+            "an old token is valid again"
+        );
     }
 }
 
 #[tokio::test]
-async fn of_two_replicas_one_gets_the_name() {
+async fn two_replicas_cannot_create_the_same_namespace() {
     let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
-    let (one, other) = two(&etcd).await;
+    let (one, other) = two_replicas(&etcd).await;
     let token = one.admin().await;
     for round in 0..20 {
         let body = json!({"name": "same", "namespace": format!("same{round}")});
@@ -66,7 +70,7 @@ async fn of_two_replicas_one_gets_the_name() {
 }
 
 #[tokio::test]
-async fn while_etcd_is_away_answers_are_503_and_it_heals_by_itself() {
+async fn requests_answer_503_while_etcd_is_frozen_and_recover_afterwards() {
     let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
     let app = App::start_with(Options::default().on_etcd(&etcd, "/away")).await;
     let token = app.admin().await;
@@ -88,7 +92,7 @@ async fn while_etcd_is_away_answers_are_503_and_it_heals_by_itself() {
     etcd.thaw();
     let deadline = Instant::now() + Duration::from_secs(30);
     while app.get("/organizations", &token).await.status != StatusCode::OK {
-        assert!(Instant::now() < deadline, "it did not heal\n{}", app.log());
+        assert!(Instant::now() < deadline, "it did not recover\n{}", app.log());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     app.post("/organizations", &token, json!({"name": "b", "namespace": "b"})).await.ok();
