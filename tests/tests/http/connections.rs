@@ -1,4 +1,4 @@
-//! Connections: those that say nothing, or say it slowly, are in nobody's way, and a service that is told to stop does so politely.
+//! Connections: idle and slow clients do not block others, and the service shuts down gracefully.
 
 use std::time::Duration;
 
@@ -22,12 +22,12 @@ fn timeouts(header: &str, idle: &str) -> Options {
     Options::default().with("HTTP_HEADER_TIMEOUT", header).with("HTTP_IDLE_TIMEOUT", idle)
 }
 
-async fn pinged(wire: &mut Wire) {
+async fn ping(wire: &mut Wire) {
     wire.send(PING).await;
     assert_eq!(wire.reply().await.expect("an answer").status, 200);
 }
 
-/// Sends a head that never ends, a byte at a time, until the connection does.
+/// Sends an endless head byte by byte until the service closes the connection.
 async fn drip(app: &App) {
     let mut wire = Wire::to(app).await;
     wire.send("GET /api/v1/health HTTP/1.1\r\nx: ").await;
@@ -36,112 +36,112 @@ async fn drip(app: &App) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, dripping).await.expect("somebody who never finishes is cut off");
+    tokio::time::timeout(PATIENCE, dripping).await.expect("the service closes a connection whose head never ends");
 }
 
 #[tokio::test]
-async fn those_who_say_nothing_or_half_are_in_nobodys_way() {
+async fn idle_and_slow_connections_do_not_block_others() {
     let app = App::start_with(timeouts("2s", "3s")).await;
-    let (mut silent, mut half) = (Vec::new(), Vec::new());
+    let (mut idle, mut half) = (Vec::new(), Vec::new());
     for _ in 0..15 {
-        silent.push(Wire::to(&app).await);
+        idle.push(Wire::to(&app).await);
         half.push(Wire::to(&app).await);
     }
     for wire in &mut half {
         wire.send(HALF_A_HEAD).await;
     }
     let others = async {
-        // Others are served meanwhile, each on a connection of its own.
+        // Others are served meanwhile, each on a new connection.
         for _ in 0..50 {
-            pinged(&mut Wire::to(&app).await).await;
+            ping(&mut Wire::to(&app).await).await;
         }
     };
     tokio::join!(others, join_all((0..15).map(|_| drip(&app))));
-    // And nobody keeps a connection for ever.
-    join_all(silent.into_iter().chain(half).map(Wire::closed)).await;
+    // Idle and slow connections are closed in the end.
+    join_all(idle.into_iter().chain(half).map(Wire::closed)).await;
 }
 
 #[tokio::test]
-async fn a_head_has_its_time_however_long_a_connection_may_rest() {
+async fn the_header_timeout_applies_even_if_the_idle_timeout_is_long() {
     let app = App::start_with(timeouts("300ms", HOUR)).await;
-    let (silent, mut resting) = (Wire::to(&app).await, Wire::to(&app).await);
-    pinged(&mut resting).await;
+    let (idle, mut kept_alive) = (Wire::to(&app).await, Wire::to(&app).await);
+    ping(&mut kept_alive).await;
     for _ in 0..3 {
         let mut half = Wire::to(&app).await;
         half.send(HALF_A_HEAD).await;
         half.closed().await;
     }
-    // A second head on a connection that has served one is no different.
+    // It also applies to a later request on the same connection.
     let mut second = Wire::to(&app).await;
-    pinged(&mut second).await;
+    ping(&mut second).await;
     second.send(HALF_A_HEAD).await;
     second.closed().await;
-    for mut wire in [silent, resting] {
-        pinged(&mut wire).await;
+    for mut wire in [idle, kept_alive] {
+        ping(&mut wire).await;
     }
 }
 
 #[tokio::test]
-async fn a_rest_has_its_time_however_long_a_head_may_take() {
+async fn the_idle_timeout_applies_even_if_the_header_timeout_is_long() {
     let app = App::start_with(timeouts(HOUR, "300ms")).await;
     let mut half = Wire::to(&app).await;
     half.send(HALF_A_HEAD).await;
     for _ in 0..3 {
         Wire::to(&app).await.closed().await;
-        let mut resting = Wire::to(&app).await;
-        pinged(&mut resting).await;
-        resting.closed().await;
+        let mut kept_alive = Wire::to(&app).await;
+        ping(&mut kept_alive).await;
+        kept_alive.closed().await;
     }
     half.send("more: of it\r\n\r\n").await;
     assert_eq!(half.reply().await.unwrap().status, 200);
 }
 
 #[tokio::test]
-async fn a_request_in_hand_is_not_a_rest() {
+async fn the_idle_timeout_does_not_apply_while_a_request_is_served() {
     let options = timeouts("100ms", "100ms").with("HTTP_REQUEST_TIMEOUT", "2s");
     let app = App::start_with(options).await;
     let tenant = app.tenant().await;
-    let silent = Peer::raw(|stream| async move {
-        let _held = stream;
+    let unresponsive = Peer::raw(|stream| async move {
+        let _open = stream;
         std::future::pending::<()>().await;
     })
     .await;
     let mut cluster = new_cluster(&tenant.provisioner);
-    cluster["kubeconfig"]["clusters"][0]["cluster"]["server"] = json!(silent.url("https"));
+    cluster["kubeconfig"]["clusters"][0]["cluster"]["server"] = json!(unresponsive.url("https"));
     let cluster = app.post("/clusters", &tenant.admin.token, cluster).await.id();
-    // A cluster that says nothing.
+    // A cluster that does not answer.
     let status = app.get(&format!("/clusters/{cluster}/status"), &tenant.admin.token).await;
     assert_eq!(status.status, StatusCode::GATEWAY_TIMEOUT, "{}", status.body);
-    // A body that does not come.
+    // A body that does not arrive.
     let mut wire = Wire::to(&app).await;
     wire.send("POST /api/v1/auth HTTP/1.1\r\nhost: kqueen.test\r\ncontent-length: 10\r\n\r\n{").await;
     wire.reply().await.unwrap().is_error(504);
 }
 
 #[tokio::test]
-async fn who_does_not_read_the_answer_is_cut_off() {
+async fn a_client_that_does_not_read_its_answers_is_disconnected() {
     let app = App::start_with(timeouts(HOUR, "1s").with("HTTP_MAX_CONNECTIONS", "1")).await;
     let mut greedy = Wire::to(&app).await;
-    // More than fits between the two of us.
+    // More than fits into the socket buffers.
     let document = "GET /api/v1/swagger HTTP/1.1\r\nhost: kqueen.test\r\n\r\n";
     greedy.send(document.repeat(500)).await;
-    // There is one connection at a time: this one is served once the other has been given up.
-    pinged(&mut Wire::to(&app).await).await;
+    // Only one connection is allowed: this one is served once the other is closed.
+    ping(&mut Wire::to(&app).await).await;
 }
 
 #[tokio::test]
-async fn more_connections_than_there_may_be_wait_their_turn() {
+async fn connections_over_the_limit_wait() {
     let app = App::start_with(timeouts("1s", "1s").with("HTTP_MAX_CONNECTIONS", "15")).await;
     let mut idle = Vec::new();
     for _ in 0..30 {
         idle.push(Wire::to(&app).await);
     }
-    pinged(&mut Wire::to(&app).await).await;
+    ping(&mut Wire::to(&app).await).await;
     join_all(idle.into_iter().map(Wire::closed)).await;
 }
 
-/// A request the service works on: it has asked for the body.
-async fn in_hand(app: &App, body: &str) -> Wire {
+/// A request in progress: the service has asked for its body.
+async fn request_in_progress(app: &App, body: &str) -> Wire {
     let mut wire = Wire::to(app).await;
     let length = body.len();
     wire.send(format!(
@@ -158,10 +158,10 @@ async fn refuses_connections(app: &App) {
 }
 
 #[tokio::test]
-async fn a_request_in_hand_is_answered_before_the_end() {
+async fn a_request_in_progress_is_answered_before_shutdown() {
     let mut app = App::start_with(Options::default().with("SHUTDOWN_GRACE", HOUR)).await;
     let body = json!({"username": "nobody", "password": "wrong"}).to_string();
-    let mut wire = in_hand(&app, &body).await;
+    let mut wire = request_in_progress(&app, &body).await;
     app.terminate();
     refuses_connections(&app).await;
     wire.send(&body).await;
@@ -173,22 +173,22 @@ async fn a_request_in_hand_is_answered_before_the_end() {
 }
 
 #[tokio::test]
-async fn those_who_rest_do_not_delay_the_end() {
+async fn idle_connections_do_not_delay_shutdown() {
     let mut app = App::start_with(timeouts(HOUR, HOUR).with("SHUTDOWN_GRACE", HOUR)).await;
-    let (silent, mut resting, mut half) = (Wire::to(&app).await, Wire::to(&app).await, Wire::to(&app).await);
-    pinged(&mut resting).await;
+    let (idle, mut kept_alive, mut half) = (Wire::to(&app).await, Wire::to(&app).await, Wire::to(&app).await);
+    ping(&mut kept_alive).await;
     half.send(HALF_A_HEAD).await;
-    // The last of them is known to be accepted when it is answered.
-    pinged(&mut Wire::to(&app).await).await;
+    // An answer on a later connection shows that all three were accepted.
+    ping(&mut Wire::to(&app).await).await;
     app.terminate();
-    join_all([silent, resting, half].map(Wire::closed)).await;
+    join_all([idle, kept_alive, half].map(Wire::closed)).await;
     assert_eq!(app.ended().await.code(), Some(0), "{}", app.log());
 }
 
 #[tokio::test]
-async fn somebody_who_never_finishes_delays_the_end_by_the_grace_alone() {
+async fn an_unfinished_request_delays_shutdown_by_the_grace_period_at_most() {
     let mut app = App::start_with(timeouts(HOUR, HOUR).with("SHUTDOWN_GRACE", "1s")).await;
-    let wire = in_hand(&app, "{}").await;
+    let wire = request_in_progress(&app, "{}").await;
     app.terminate();
     refuses_connections(&app).await;
     wire.closed().await;
@@ -197,7 +197,7 @@ async fn somebody_who_never_finishes_delays_the_end_by_the_grace_alone() {
 }
 
 #[tokio::test]
-async fn a_stop_leaves_nothing_half_written() {
+async fn shutdown_loses_no_acknowledged_write() {
     let mut app = App::start().await;
     let token = app.admin().await;
     let mut wires = Vec::new();
@@ -215,7 +215,7 @@ async fn a_stop_leaves_nothing_half_written() {
     assert_eq!(app.ended().await.code(), Some(0), "{}", app.log());
     app.restart().await;
     let token = app.admin().await;
-    let there = app.get("/organizations?offset=0&limit=1", &token).await.ok()["total"].as_u64().unwrap();
-    // Each that was answered is there; the first organization is the one of the superadmin.
-    assert!(there > u64::try_from(answered).unwrap(), "{there} organizations, {answered} answers");
+    let stored = app.get("/organizations?offset=0&limit=1", &token).await.ok()["total"].as_u64().unwrap();
+    // Every acknowledged organization is stored, and that of the superadmin besides.
+    assert!(stored > u64::try_from(answered).unwrap(), "{stored} organizations, {answered} answers");
 }

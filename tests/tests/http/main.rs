@@ -1,4 +1,4 @@
-//! What surrounds every request: connections, headers, bodies, proxies, metrics.
+//! HTTP around the API: connections, headers, bodies, proxies, metrics.
 #![allow(
     clippy::expect_used,
     clippy::print_stderr,

@@ -1,4 +1,4 @@
-//! The manners of HTTP on every path: methods, slashes, names of requests, headers, compression, HTTP/2.
+//! HTTP conventions on every path: methods, trailing slashes, request ids, headers, compression, HTTP/2.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,10 +23,10 @@ use reqwest::{
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-/// What is served beside the operations of the document.
+/// Paths that are served besides those of the API document.
 const OTHERS: [&str; 3] = ["/", "/metrics", "/api/docs"];
 
-/// Every path with the methods the document gives it, ids filled in.
+/// Every path with its documented methods, and with ids filled in.
 fn paths(tenant: &Tenant, cluster: &str) -> Vec<(String, BTreeSet<String>)> {
     let document: Value = serde_json::from_str(&kqueen::api::document()).unwrap();
     let mut paths: Vec<_> =
@@ -44,21 +44,21 @@ fn paths(tenant: &Tenant, cluster: &str) -> Vec<(String, BTreeSet<String>)> {
     paths
 }
 
-async fn said(app: &App, text: impl AsRef<[u8]>) -> Reply {
+async fn reply_to(app: &App, text: impl AsRef<[u8]>) -> Reply {
     let mut wire = Wire::to(app).await;
     wire.send(text).await;
     wire.reply().await.expect("an answer")
 }
 
-/// The headers but for those that are new with every answer.
-fn lasting(headers: &HeaderMap) -> BTreeMap<&str, &HeaderValue> {
-    let passing = ["date", "x-request-id"];
-    headers.iter().map(|(name, value)| (name.as_str(), value)).filter(|(name, _)| !passing.contains(name)).collect()
+/// The headers, without those that differ in every answer.
+fn stable(headers: &HeaderMap) -> BTreeMap<&str, &HeaderValue> {
+    let changing = ["date", "x-request-id"];
+    headers.iter().map(|(name, value)| (name.as_str(), value)).filter(|(name, _)| !changing.contains(name)).collect()
 }
 
 #[tokio::test]
-async fn head_answers_as_get_does_without_the_body() {
-    // Nobody looks at the cluster meanwhile, so that two answers about it are the same.
+async fn head_answers_like_get_without_the_body() {
+    // The cluster is not observed meanwhile, so that two answers about it are equal.
     let options = Options::default().with("OBSERVE_INTERVAL", "1d").with("CLUSTER_STATE_ON_LIST", "false");
     let app = App::start_with(options).await;
     let tenant = app.tenant().await;
@@ -81,16 +81,16 @@ async fn head_answers_as_get_does_without_the_body() {
                 continue;
             }
             if path == "/metrics" {
-                // Asking is counted.
+                // The requests themselves are counted.
                 get.headers.insert("content-length", head.headers["content-length"].clone());
             }
-            assert_eq!(lasting(&head.headers), lasting(&get.headers), "{path}");
+            assert_eq!(stable(&head.headers), stable(&get.headers), "{path}");
         }
     }
 }
 
 #[tokio::test]
-async fn options_and_405_tell_which_methods_there_are() {
+async fn options_and_405_list_the_allowed_methods() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let cluster = app.cluster(&tenant.provisioner, &tenant.member).await;
@@ -103,7 +103,7 @@ async fn options_and_405_tell_which_methods_there_are() {
         for slash in ["", "/"] {
             let path = format!("{}{slash}", path.trim_end_matches('/'));
             let path = if path.is_empty() { "/" } else { &path };
-            let options = said(&app, request("OPTIONS", path, None, "")).await;
+            let options = reply_to(&app, request("OPTIONS", path, None, "")).await;
             assert_eq!((options.status, options.header("allow")), (204, &*allow), "{path}");
             assert!(options.body.is_empty());
             for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "get"] {
@@ -122,13 +122,13 @@ async fn options_and_405_tell_which_methods_there_are() {
     }
     for method in ["GET", "OPTIONS", "POST", "DELETE"] {
         for path in ["/api/v1/nothing", "/api/v2/clusters", "/clusters", "/api", "/api/v1/clusters/x/y/z", "//api/v1"] {
-            assert_eq!(said(&app, request(method, path, None, "")).await.is_error(404)["error"], "not_found");
+            assert_eq!(reply_to(&app, request(method, path, None, "")).await.is_error(404)["error"], "not_found");
         }
     }
 }
 
 #[tokio::test]
-async fn a_slash_at_the_end_makes_no_other_path() {
+async fn a_trailing_slash_is_ignored() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let token = &*tenant.admin.token;
@@ -147,49 +147,49 @@ async fn a_slash_at_the_end_makes_no_other_path() {
     app.delete(&format!("/users/{id}/"), token).await.ok();
     assert_eq!(app.get(&format!("/users/{id}"), token).await.status, StatusCode::NOT_FOUND);
     for path in ["/metrics", "/metrics/", "/api/docs", "/api/docs/", "/api/v1", "/api/v1/", "/api/v1/health/"] {
-        assert_eq!(said(&app, request("GET", path, None, "")).await.status, 200, "{path}");
+        assert_eq!(reply_to(&app, request("GET", path, None, "")).await.status, 200, "{path}");
     }
 }
 
 #[tokio::test]
-async fn a_request_keeps_a_sane_name_and_gets_one_otherwise() {
+async fn a_valid_request_id_is_kept_and_an_invalid_one_is_replaced() {
     let app = App::start().await;
-    let named =
-        |name: &str| format!("GET /api/v1/nothing HTTP/1.1\r\nhost: kqueen.test\r\nx-request-id: {name}\r\n\r\n");
+    let with_id = |id: &str| format!("GET /api/v1/nothing HTTP/1.1\r\nhost: kqueen.test\r\nx-request-id: {id}\r\n\r\n");
     let longest = "r".repeat(64);
-    for sane in ["7", "0f8fad5b-d9cb-469f-a165-70867728950e", "trace_1.part-2", &longest] {
-        let reply = said(&app, named(sane)).await;
-        assert_eq!(reply.is_error(404)["request_id"], sane);
-        eventually("the log names the request too", Duration::from_secs(10), async || app.log().contains(sane)).await;
+    for valid in ["7", "0f8fad5b-d9cb-469f-a165-70867728950e", "trace_1.part-2", &longest] {
+        let reply = reply_to(&app, with_id(valid)).await;
+        assert_eq!(reply.is_error(404)["request_id"], valid);
+        eventually("the log contains the request id", Duration::from_secs(10), async || app.log().contains(valid))
+            .await;
     }
     let too_long = "r".repeat(10_000);
-    for insane in ["", " ", "a b", "a\tb", "a\"b", "<b>", "a;b", "a%0d%0ax-evil: 1", "\u{e4}", "r\u{7f}", &too_long] {
+    for invalid in ["", " ", "a b", "a\tb", "a\"b", "<b>", "a;b", "a%0d%0ax-evil: 1", "\u{e4}", "r\u{7f}", &too_long] {
         let mut wire = Wire::to(&app).await;
-        wire.send(named(insane)).await;
-        // What is no header at all is refused before anybody looks at it.
+        wire.send(with_id(invalid)).await;
+        // An invalid header is rejected before the request is handled.
         let Some(reply) = wire.reply().await else { continue };
         if reply.status == 400 {
             continue;
         }
         let body = reply.is_error(404);
-        let name = body["request_id"].as_str().unwrap();
-        assert_eq!(name.len(), 36, "{insane:?} became {name:?}");
+        let id = body["request_id"].as_str().unwrap();
+        assert_eq!(id.len(), 36, "{invalid:?} became {id:?}");
     }
-    // A header that goes on in the next line is no way to put one in.
-    let folded = said(&app, named("a\r\n b")).await;
+    // A value with a line break cannot inject a header.
+    let folded = reply_to(&app, with_id("a\r\n b")).await;
     assert!(folded.status == 400 || folded.header("x-request-id").len() == 36, "{folded:?}");
-    let injected = said(&app, named("a\r\nx-evil: 1")).await;
+    let injected = reply_to(&app, with_id("a\r\nx-evil: 1")).await;
     assert!(!injected.headers.contains_key("x-evil"));
 
-    let mut names = BTreeSet::new();
+    let mut ids = BTreeSet::new();
     for _ in 0..50 {
-        let reply = said(&app, request("GET", "/api/v1/health", None, "")).await;
-        assert!(names.insert(reply.header("x-request-id").to_owned()));
+        let reply = reply_to(&app, request("GET", "/api/v1/health", None, "")).await;
+        assert!(ids.insert(reply.header("x-request-id").to_owned()));
     }
 }
 
 #[tokio::test]
-async fn every_answer_has_the_headers_that_keep_browsers_and_caches_in_check() {
+async fn every_answer_has_security_headers_and_is_not_cached() {
     let app = App::start().await;
     let token = app.admin().await;
     let answers = [
@@ -206,7 +206,7 @@ async fn every_answer_has_the_headers_that_keep_browsers_and_caches_in_check() {
         (422, request("POST", "/api/v1/auth", None, "{}")),
     ];
     for (status, text) in answers {
-        let reply = said(&app, &text).await;
+        let reply = reply_to(&app, &text).await;
         assert_eq!(reply.status, status, "{text}");
         assert_eq!(reply.header("x-content-type-options"), "nosniff", "{text}");
         assert_eq!(reply.header("x-frame-options"), "DENY", "{text}");
@@ -217,22 +217,22 @@ async fn every_answer_has_the_headers_that_keep_browsers_and_caches_in_check() {
         assert!(!reply.headers.contains_key("server") && !reply.headers.contains_key("x-powered-by"), "{text}");
         assert!(reply.headers.contains_key("x-request-id") && reply.headers.contains_key("date"), "{text}");
     }
-    let refused = said(&app, request("GET", "/api/v1/clusters", None, "")).await;
+    let refused = reply_to(&app, request("GET", "/api/v1/clusters", None, "")).await;
     assert_eq!(refused.header("www-authenticate"), "Bearer realm=\"Login Required\"");
 }
 
 #[tokio::test]
-async fn what_is_large_is_compressed_for_those_who_ask() {
+async fn large_answers_are_compressed_if_the_client_accepts_gzip() {
     let app = App::start().await;
     let ask = |path: &str, accept: Option<&str>| {
         let accept = accept.map_or_else(String::new, |accept| format!("accept-encoding: {accept}\r\n"));
         format!("GET {path} HTTP/1.1\r\nhost: kqueen.test\r\n{accept}\r\n")
     };
     let large = "/api/v1/swagger";
-    let plain = said(&app, ask(large, None)).await;
+    let plain = reply_to(&app, ask(large, None)).await;
     assert!(!plain.headers.contains_key("content-encoding"));
     for accept in ["gzip", "gzip, deflate", "GZIP", "gzip;q=0.5", "x-unknown, gzip", "br;q=0, gzip"] {
-        let packed = said(&app, ask(large, Some(accept))).await;
+        let packed = reply_to(&app, ask(large, Some(accept))).await;
         assert_eq!((packed.status, packed.header("content-encoding")), (200, "gzip"), "{accept}");
         assert!(packed.body.len() < plain.body.len() / 2);
         let mut unpacked = Vec::new();
@@ -240,42 +240,42 @@ async fn what_is_large_is_compressed_for_those_who_ask() {
         assert!(unpacked == plain.body, "{accept}");
     }
     for accept in ["identity", "gzip;q=0", "x-unknown", "br", "", "*;q=0", "br;q=0, gzip;q=0, *;q=0"] {
-        let reply = said(&app, ask(large, Some(accept))).await;
+        let reply = reply_to(&app, ask(large, Some(accept))).await;
         assert!(!reply.headers.contains_key("content-encoding"), "{accept}");
         assert!(reply.body == plain.body, "{accept}");
     }
-    // What there is differs by what was asked, and those in between have to know.
-    for reply in [plain, said(&app, ask(large, Some("gzip"))).await] {
+    // The answer depends on Accept-Encoding, which caches have to know.
+    for reply in [plain, reply_to(&app, ask(large, Some("gzip"))).await] {
         let vary = reply.header("vary").to_ascii_lowercase();
         assert!(vary.split(',').any(|name| name.trim() == "accept-encoding"), "{vary:?}");
     }
     for path in ["/api/v1/health", "/api/v1/nothing"] {
-        assert!(!said(&app, ask(path, Some("gzip, br"))).await.headers.contains_key("content-encoding"), "{path}");
+        assert!(!reply_to(&app, ask(path, Some("gzip, br"))).await.headers.contains_key("content-encoding"), "{path}");
     }
-    // An entity tag stands for what is stored and not for these bytes; it is strong either way.
+    // An entity tag identifies the stored revision and not the bytes; it is strong in either encoding.
     let token = app.admin().await;
     let whoami = format!(
         "GET /api/v1/users/whoami HTTP/1.1\r\nhost: kqueen.test\r\nauthorization: Bearer {token}\r\naccept-encoding: gzip\r\n\r\n"
     );
-    let etag = said(&app, whoami).await.header("etag").to_owned();
+    let etag = reply_to(&app, whoami).await.header("etag").to_owned();
     assert!(etag.starts_with('"') && etag.ends_with('"'), "{etag}");
 }
 
 #[tokio::test]
-async fn another_log_in_path_can_be_set_and_takes_the_same() {
+async fn another_log_in_path_can_be_configured() {
     let app = App::start_with(Options::default().with("JWT_AUTH_URL_RULE", "/log/in")).await;
     let body = json!({"username": "nobody", "password": "wrong"}).to_string();
     for path in ["/log/in", "/log/in/", "/api/v1/auth"] {
-        said(&app, request("POST", path, None, &body)).await.is_error(401);
-        assert_eq!(said(&app, request("OPTIONS", path, None, "")).await.header("allow"), "OPTIONS, POST");
+        reply_to(&app, request("POST", path, None, &body)).await.is_error(401);
+        assert_eq!(reply_to(&app, request("OPTIONS", path, None, "")).await.header("allow"), "OPTIONS, POST");
     }
     let wrong = app.call(Method::PUT, &format!("{}/log/in", app.origin), None, None).await;
     assert_eq!(wrong.status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
-/// Over HTTP/2 a request says its whole address.
+/// An HTTP/2 request carries its full URI.
 #[tokio::test]
-async fn http_2_is_spoken_too() {
+async fn http_2_is_supported() {
     let app = App::start().await;
     let token = app.admin().await;
     let stream = TcpStream::connect(app.address()).await.unwrap();

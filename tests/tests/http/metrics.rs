@@ -1,4 +1,4 @@
-//! What Prometheus is told, and who is.
+//! The metrics for Prometheus, and who may read them.
 
 use std::{
     io::Write,
@@ -22,7 +22,7 @@ async fn text(app: &App) -> String {
 }
 
 #[tokio::test]
-async fn the_names_of_2018_are_there_and_paths_are_templates() {
+async fn metric_names_of_2018_are_kept_and_paths_are_templates() {
     let app = App::start().await;
     let token = app.admin().await;
     let organization = app.get("/organizations", &token).await.ok()[0]["id"].as_str().unwrap().to_owned();
@@ -39,11 +39,11 @@ async fn the_names_of_2018_are_there_and_paths_are_templates() {
     ] {
         assert!(text.lines().any(|it| it == line), "{line} is missing in\n{text}");
     }
-    assert!(!text.contains(&organization) && !text.contains("nothing"), "a raw path is told");
+    assert!(!text.contains(&organization) && !text.contains("nothing"), "the metrics contain a raw path");
 }
 
 #[tokio::test]
-async fn promtool_has_nothing_to_say_but_about_the_kept_names() {
+async fn promtool_finds_no_problem_except_in_the_kept_names() {
     let app = App::start().await;
     app.admin().await;
     let text = text(&app).await;
@@ -51,10 +51,10 @@ async fn promtool_has_nothing_to_say_but_about_the_kept_names() {
         Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let Ok(mut promtool) = promtool else { return leave_out("promtool") };
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let said = String::from_utf8(promtool.wait_with_output().unwrap().stderr).unwrap();
-    let ours: Vec<&str> =
-        said.lines().filter(|line| !KEPT.iter().any(|kept| line.starts_with(kept)) && !line.is_empty()).collect();
-    assert!(ours.is_empty(), "{ours:#?}");
+    let output = String::from_utf8(promtool.wait_with_output().unwrap().stderr).unwrap();
+    let problems: Vec<&str> =
+        output.lines().filter(|line| !KEPT.iter().any(|kept| line.starts_with(kept)) && !line.is_empty()).collect();
+    assert!(problems.is_empty(), "{problems:#?}");
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn other_addresses_need_a_token() {
 }
 
 #[tokio::test]
-async fn a_stranger_who_says_it_was_forwarded_voids_the_whitelist() {
+async fn a_forwarding_header_from_an_untrusted_address_voids_the_whitelist() {
     let app = App::start().await;
     let url = format!("{}/metrics", app.origin);
     for (name, value) in [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1"), ("x-real-ip", "127.0.0.1")]
@@ -81,7 +81,7 @@ async fn a_stranger_who_says_it_was_forwarded_voids_the_whitelist() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_is_believed() {
+async fn the_address_that_a_trusted_proxy_forwards_is_used() {
     let app = App::start_with(Options::default().with("TRUSTED_PROXIES", "127.0.0.1/32")).await;
     let url = format!("{}/metrics", app.origin);
     let from = |address: &str| read(app.request(Method::GET, &url, None).header("x-forwarded-for", address));
@@ -90,11 +90,11 @@ async fn a_trusted_proxy_is_believed() {
     assert_eq!(from("127.0.0.2, 203.0.113.7").await.status, StatusCode::UNAUTHORIZED);
 }
 
-/// A header and what a trusted proxy sends in it.
+/// A header and its value, as a trusted proxy sends it.
 type Sent<'s> = (&'s str, &'s [u8]);
 
 #[tokio::test]
-async fn whoever_comes_through_a_trusted_proxy_is_known_by_any_of_the_headers() {
+async fn any_forwarding_header_of_a_trusted_proxy_identifies_the_client() {
     let app = App::start_with(Options::default().with("TRUSTED_PROXIES", "127.0.0.1/32")).await;
     let url = format!("{}/metrics", app.origin);
     let strangers: [&[Sent<'_>]; 16] = [
@@ -107,13 +107,13 @@ async fn whoever_comes_through_a_trusted_proxy_is_known_by_any_of_the_headers() 
         &[("forwarded", b"for=203.0.113.5")],
         &[("forwarded", b"proto=https;for=\"[2001:db8::1]:4711\"")],
         &[("forwarded", b"for=127.0.0.2, for=203.0.113.5")],
-        // Unknown is in no list.
+        // An unknown address is in no whitelist.
         &[("x-forwarded-for", b"127.0.0.2, unknown")],
         &[("x-forwarded-for", b"127.0.0.2\xe4")],
         &[("x-real-ip", b"\xe4")],
         &[("forwarded", b"for=_hidden")],
         &[("forwarded", b"for=127.0.0.2;x=\", for=203.0.113.5")],
-        // One of these is the client's own.
+        // One of the two headers comes from the client itself.
         &[("x-forwarded-for", b"203.0.113.5"), ("x-real-ip", b"127.0.0.2")],
         &[("x-forwarded-for", b"203.0.113.5"), ("forwarded", b"for=127.0.0.2")],
     ];

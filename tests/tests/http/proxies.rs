@@ -1,4 +1,4 @@
-//! Clients behind a trusted proxy are told apart by their addresses, however the proxy writes them.
+//! Clients behind a trusted proxy are identified by their addresses, in any header and form that the proxy sends.
 
 use kqueen_tests::fixture::app::{App, Options, read};
 use reqwest::{Method, StatusCode};
@@ -7,8 +7,8 @@ use serde_json::json;
 /// The header that the proxy sends for a client, and its value.
 type Sends = fn(u16) -> (&'static str, String);
 
-/// Attempts that fail, one from each number of `range`; how many of them are told to wait.
-async fn held_up(app: &App, range: std::ops::Range<u16>, sends: Sends) -> usize {
+/// Sends a failing log-in for each number of `range`, and returns how many were throttled.
+async fn throttled(app: &App, range: std::ops::Range<u16>, sends: Sends) -> usize {
     let mut count = 0;
     for n in range {
         let (name, value) = sends(n);
@@ -24,7 +24,7 @@ async fn held_up(app: &App, range: std::ops::Range<u16>, sends: Sends) -> usize 
 }
 
 async fn behind_a_proxy() -> App {
-    // Six at once from each address.
+    // A burst of six from each address.
     let options = Options::default().with("TRUSTED_PROXIES", "127.0.0.1/32").with("LOGIN_ATTEMPTS_PER_MINUTE", "2");
     App::start_with(options).await
 }
@@ -41,27 +41,27 @@ async fn clients_are_throttled_by_their_address_in_whichever_header_and_form() {
         ("Forwarded with IPv6", |n| ("forwarded", format!("for=\"[2001:db8:1{n:03x}::1]:4711\""))),
     ];
     for (form, sends) in forms {
-        assert_eq!(held_up(&app, 1..13, sends).await, 0, "{form}");
+        assert_eq!(throttled(&app, 1..13, sends).await, 0, "{form}");
     }
-    // One address stays one, whichever port it sends from, and wherever it is named.
+    // One address is one client, whatever its port and the header.
     let one = |n: u16| match n % 3 {
         0 => ("x-forwarded-for", format!("203.0.113.200:{}", 50_000 + n)),
         1 => ("forwarded", format!("for=\"203.0.113.200:{n}\"")),
         _ => ("x-real-ip", "203.0.113.200".to_owned()),
     };
-    assert!(held_up(&app, 1..19, one).await >= 6, "six at once, and one more each ten seconds");
+    assert!(throttled(&app, 1..19, one).await >= 6, "six at once, and one more each ten seconds");
 }
 
 #[tokio::test]
-async fn clients_that_cannot_be_told_are_throttled_as_one_and_keep_nobody_else_out() {
+async fn unidentified_clients_are_throttled_as_one_and_do_not_affect_others() {
     let app = behind_a_proxy().await;
     let unknown = |n: u16| match n % 3 {
         0 => ("x-forwarded-for", format!("203.0.113.{n}, unknown")),
         1 => ("forwarded", format!("for=_hidden{n}")),
         _ => ("x-real-ip", format!("somewhere-{n}")),
     };
-    assert!(held_up(&app, 1..19, unknown).await >= 6);
-    assert_eq!(held_up(&app, 1..4, |n| ("x-forwarded-for", format!("203.0.113.{n}"))).await, 0);
-    // Nor the machine of the proxy.
+    assert!(throttled(&app, 1..19, unknown).await >= 6);
+    assert_eq!(throttled(&app, 1..4, |n| ("x-forwarded-for", format!("203.0.113.{n}"))).await, 0);
+    // The proxy's address is not affected either.
     app.admin().await;
 }

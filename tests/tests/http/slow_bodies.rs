@@ -1,4 +1,4 @@
-//! Requests whose body takes its time: what counts is who the sender is once all of it has arrived.
+//! Requests with a slow body: the sender's rights are those at the time when the whole body has arrived.
 
 use kqueen_tests::fixture::{
     app::{App, Options},
@@ -18,7 +18,7 @@ struct Half {
 }
 
 impl Half {
-    /// Sends the head, waits until the service asks for the body, which it does once it knows who is calling, and sends half of it.
+    /// Sends the head, waits for `100 Continue`, which is sent once the caller is authenticated, and sends half of the body.
     async fn sent(app: &App, method: &Method, path: &str, token: &str, body: &Value, in_chunks: bool) -> Self {
         let body = body.to_string();
         let (start, rest) = body.split_at(body.len() / 2);
@@ -33,20 +33,20 @@ impl Half {
         );
         let mut wire = Wire::to(app).await;
         wire.send(head).await;
-        let asked = wire.head().await.expect("the service asks for the body");
-        assert_eq!(asked.status, 100, "{method} {path}");
+        let interim = wire.head().await.expect("the service asks for the body");
+        assert_eq!(interim.status, 100, "{method} {path}");
         wire.send(start).await;
         Self { wire, rest: rest.into_bytes() }
     }
 
-    /// Sends the other half; what is answered.
+    /// Sends the other half and returns the reply.
     async fn finished(mut self) -> Reply {
         self.wire.send(&self.rest).await;
         self.wire.reply().await.expect("an answer")
     }
 }
 
-/// An organization with what can be acted on, and an admin of it who owns nothing.
+/// An organization with objects to act on, and an admin of it who owns nothing.
 struct World {
     app: App,
     root: String,
@@ -64,7 +64,7 @@ impl World {
         Self { app, root, tenant, cluster, actor }
     }
 
-    /// Every operation that takes a body, with one that would be accepted where that can be.
+    /// Every operation that takes a body, with a valid body where possible.
     fn operations(&self) -> Vec<(Method, String, Value)> {
         let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/kqueen.json")).unwrap();
         let document: Value = serde_json::from_str(&text).unwrap();
@@ -105,7 +105,7 @@ impl World {
         }
     }
 
-    /// What there is, without what changes by itself.
+    /// All stored objects, without the fields that change by themselves.
     async fn stored(&self) -> Value {
         let mut stored = json!({});
         for kind in ["clusters", "provisioners", "organizations", "users"] {
@@ -121,20 +121,20 @@ impl World {
         Half::sent(app, method, path, &self.actor.token, body, false).await
     }
 
-    /// Half of every operation, sent by the actor.
+    /// A half-sent request for every operation, by the actor.
     async fn halves(&self) -> Vec<(String, Half)> {
         let mut halves = Vec::new();
         for (n, (method, path, body)) in self.operations().into_iter().enumerate() {
             let half = Half::sent(&self.app, &method, &path, &self.actor.token, &body, n % 2 == 0).await;
             halves.push((format!("{method} {path}"), half));
         }
-        assert!(halves.len() >= 15, "the document has operations that take a body");
+        assert!(halves.len() >= 15, "too few operations take a body");
         halves
     }
 }
 
-/// Fails unless every operation is refused, and changes nothing, whose sender was put out by `end` before the last byte.
-async fn is_out(end: impl AsyncFn(&World)) {
+/// Asserts that every operation is rejected and changes nothing if `end` ends the sender's session before the last byte.
+async fn assert_rejected_after(end: impl AsyncFn(&World)) {
     let world = World::new(Options::default()).await;
     let halves = world.halves().await;
     end(&world).await;
@@ -154,24 +154,24 @@ async fn is_out(end: impl AsyncFn(&World)) {
 }
 
 #[tokio::test]
-async fn whoever_is_deactivated_before_the_last_byte_does_nothing() {
-    is_out(async |World { app, root, actor, .. }: &World| {
+async fn a_user_deactivated_before_the_last_byte_is_rejected() {
+    assert_rejected_after(async |World { app, root, actor, .. }: &World| {
         app.patch(&format!("/users/{}", actor.id), root, json!({"active": false})).await.ok();
     })
     .await;
 }
 
 #[tokio::test]
-async fn whoever_is_deleted_before_the_last_byte_does_nothing() {
-    is_out(async |World { app, root, actor, .. }: &World| {
+async fn a_user_deleted_before_the_last_byte_is_rejected() {
+    assert_rejected_after(async |World { app, root, actor, .. }: &World| {
         app.delete(&format!("/users/{}", actor.id), root).await.ok();
     })
     .await;
 }
 
 #[tokio::test]
-async fn whoever_has_a_new_password_before_the_last_byte_does_nothing_with_the_old_token() {
-    is_out(async |World { app, actor, .. }: &World| {
+async fn a_password_change_before_the_last_byte_invalidates_the_token() {
+    assert_rejected_after(async |World { app, actor, .. }: &World| {
         let path = format!("/users/{}/updatepw", actor.id);
         app.patch(&path, &actor.token, json!({"password": "the next password"})).await.ok();
     })
@@ -179,7 +179,7 @@ async fn whoever_has_a_new_password_before_the_last_byte_does_nothing_with_the_o
 }
 
 #[tokio::test]
-async fn whoever_is_demoted_before_the_last_byte_does_what_the_new_role_may() {
+async fn a_user_demoted_before_the_last_byte_has_the_rights_of_the_new_role() {
     let world = World::new(Options::default()).await;
     let World { app, root, tenant, actor, .. } = &world;
     let own = format!("/users/{}", actor.id);
@@ -210,7 +210,7 @@ async fn whoever_is_demoted_before_the_last_byte_does_what_the_new_role_may() {
 }
 
 #[tokio::test]
-async fn a_body_may_take_its_time_while_the_session_is_good() {
+async fn a_slow_body_is_accepted_while_the_session_is_valid() {
     let world = World::new(Options::default()).await;
     for in_chunks in [false, true] {
         let (method, body) = (Method::POST, new_provisioner());
@@ -221,7 +221,7 @@ async fn a_body_may_take_its_time_while_the_session_is_good() {
 }
 
 #[tokio::test]
-async fn a_deletion_waits_for_no_body() {
+async fn a_deletion_does_not_wait_for_a_body() {
     let world = World::new(Options::default()).await;
     let mut wire = Wire::to(&world.app).await;
     let (id, token) = (&world.cluster, &world.root);
@@ -233,7 +233,7 @@ async fn a_deletion_waits_for_no_body() {
 }
 
 #[tokio::test]
-async fn whoever_is_deactivated_on_another_replica_does_nothing() {
+async fn a_user_deactivated_on_another_replica_before_the_last_byte_is_rejected() {
     let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
     let options = Options::default().on_etcd(&etcd, "/slow-bodies");
     let world = World::new(options.clone()).await;
@@ -249,5 +249,5 @@ async fn whoever_is_deactivated_on_another_replica_does_nothing() {
         let listed = two.get("/provisioners?all_namespaces=true", root).await.ok().to_string();
         assert!(!listed.contains(body["name"].as_str().unwrap()), "{listed}");
     }
-    assert_eq!(other.get("/users/whoami", &actor.token).await.status, StatusCode::OK, "others go on");
+    assert_eq!(other.get("/users/whoami", &actor.token).await.status, StatusCode::OK, "other users are not affected");
 }
