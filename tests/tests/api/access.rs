@@ -13,7 +13,7 @@ use kqueen_tests::fixture::{
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// What a path's id or a body refers to; it is new for every case.
+/// The object that a path's id or a body refers to. It is created anew for every case.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Target {
     Nothing,
@@ -25,9 +25,9 @@ enum Target {
     Organization,
     /// A member of the tenant; the owner is that user.
     User,
-    /// An operation under way on a cluster of the owner's.
+    /// A running operation on a cluster of the owner.
     Operation,
-    /// What may remain of a cluster of the owner's that was forgotten.
+    /// An orphan of a forgotten cluster of the owner.
     Orphan,
 }
 
@@ -36,7 +36,7 @@ use Target::{Cluster, Nothing, Operation, Organization, Orphan, Provisioner, Use
 /// Statuses for a member, the owner (a member as well), an admin, an admin of another organization, and a superadmin.
 type Expected = [u16; 5];
 const EVERYBODY: Expected = [200; 5];
-/// What those may see who belong to the organization.
+/// What members of the organization may see.
 const INSIDERS: Expected = [200, 200, 200, 404, 200];
 /// What owners and admins may do.
 const OWNERS: Expected = [403, 200, 200, 404, 200];
@@ -48,7 +48,7 @@ const HIDDEN: Expected = [404, 404, 200, 404, 200];
 
 struct Row(&'static str, Target, Expected);
 
-/// Operations without a token are open to everybody.
+/// Operations that need no token.
 const OPEN: [&str; 5] = ["index", "health", "ready", "swagger", "auth"];
 
 const TABLE: &[Row] = &[
@@ -59,18 +59,18 @@ const TABLE: &[Row] = &[
     Row("auth", Nothing, EVERYBODY),
     Row("configuration_auth", Nothing, EVERYBODY),
     Row("cluster_list", Nothing, EVERYBODY),
-    // A provisioner of another organization is as good as missing.
+    // A provisioner of another organization counts as missing.
     Row("cluster_create", Provisioner, [200, 200, 200, 422, 200]),
     Row("cluster_health", Nothing, EVERYBODY),
     Row("cluster_get", Cluster, INSIDERS),
     Row("cluster_update", Cluster, OWNERS),
     Row("cluster_delete", Cluster, OWNERS),
-    // Nobody is behind the cluster's address.
+    // Nothing listens at the cluster's address.
     Row("cluster_status", Cluster, [502, 502, 502, 404, 502]),
     Row("cluster_topology", Cluster, [502, 502, 502, 404, 502]),
     Row("cluster_kubeconfig", Cluster, INSIDERS),
     Row("cluster_progress", Cluster, INSIDERS),
-    // Allowed, and then unsupported by the engine.
+    // Allowed, but not supported by the engine.
     Row("cluster_resize", Cluster, [403, 409, 409, 404, 409]),
     Row("cluster_set_network_policy", Cluster, [403, 409, 409, 404, 409]),
     Row("cluster_retry", Cluster, [403, 409, 409, 404, 409]),
@@ -79,13 +79,13 @@ const TABLE: &[Row] = &[
     Row("operation_list", Cluster, INSIDERS),
     Row("operation_get", Operation, INSIDERS),
     Row("operation_cancel", Operation, OWNERS),
-    // The other admin sees those at home, of which there are none.
+    // The other admin lists those of their organization, which has none.
     Row("orphan_list", Nothing, [403, 403, 200, 200, 200]),
     Row("orphan_delete", Orphan, HIDDEN),
     Row("orphan_ignore", Orphan, HIDDEN),
     Row("event_stream", Nothing, EVERYBODY),
     Row("provisioner_list", Nothing, EVERYBODY),
-    // The other admin creates one at home.
+    // The other admin creates one in their organization.
     Row("provisioner_create", Nothing, [403, 403, 200, 200, 200]),
     Row("engine_list", Nothing, EVERYBODY),
     Row("provisioner_health", Nothing, EVERYBODY),
@@ -96,7 +96,7 @@ const TABLE: &[Row] = &[
     Row("organization_create", Nothing, [403, 403, 403, 403, 200]),
     Row("organization_get", Organization, INSIDERS),
     Row("organization_update", Organization, [403, 403, 403, 404, 200]),
-    // Allowed, and then in use by its people.
+    // Allowed, but the organization still has users.
     Row("organization_delete", Organization, [403, 403, 403, 404, 409]),
     Row("organization_policy_get", Organization, INSIDERS),
     Row("organization_policy_update", Organization, ADMINS),
@@ -106,7 +106,7 @@ const TABLE: &[Row] = &[
     Row("user_whoami", Nothing, EVERYBODY),
     Row("user_get", User, INSIDERS),
     Row("user_update", User, OWNERS),
-    // Nobody deletes the own account, and members delete nobody.
+    // Nobody deletes their own account, and members delete nobody.
     Row("user_delete", User, ADMINS),
     Row("user_update_password", User, OWNERS),
 ];
@@ -143,11 +143,11 @@ fn body(operation: &str, target: &str) -> Option<Value> {
     })
 }
 
-/// Somebody of each kind; the owner owns the target where that can be.
+/// One caller of each kind. The owner owns the target where possible.
 struct Callers<'a> {
     app: &'a App,
     tenant: Tenant,
-    /// A provisioner of the tenant whose clusters are made, by a simulated provider.
+    /// A provisioner of the tenant for the simulated provider.
     simulated: String,
     owner: Person,
     stranger: Person,
@@ -181,14 +181,14 @@ impl Callers<'_> {
 }
 
 impl Callers<'_> {
-    /// A cluster of the owner's that is being made.
+    /// A cluster of the owner that is being created.
     async fn deployed(&self) -> Value {
         let provisioner = format!("Provisioner:{}", self.simulated);
         let body = json!({"name": new_name("made"), "provisioner": provisioner, "metadata": {"node_count": 1}});
         self.app.post("/clusters", &self.owner.token, body).await.ok()
     }
 
-    /// An orphan: a cluster that was forgotten when something of it may have been there.
+    /// The orphan of a cluster that was forgotten when it may have had resources.
     async fn orphan(&self) -> String {
         let cluster = self.deployed().await;
         let (id, operation) = (cluster["id"].as_str().unwrap(), cluster["operation"].as_str().unwrap());
@@ -197,7 +197,7 @@ impl Callers<'_> {
             let operation = self.app.get(&path, &self.owner.token).await.ok();
             !operation["resources"].as_array().unwrap().is_empty()
         };
-        eventually("it is being made", Duration::from_secs(60), may_exist).await;
+        eventually("it is being created", Duration::from_secs(60), may_exist).await;
         let forget = format!("/clusters/{id}/forget");
         let forgotten = self.app.call(Method::POST, &forget, Some(&self.tenant.admin.token), None).await.ok();
         forgotten["orphan"].as_str().unwrap().to_owned()
@@ -212,7 +212,7 @@ fn the_table_has_every_operation_and_no_other() {
 }
 
 #[tokio::test]
-async fn everybody_gets_what_the_table_says() {
+async fn every_caller_gets_the_status_in_the_table() {
     let app = App::start_with(Options::default().with("DEMO_ENABLED", "true")).await;
     let (tenant, elsewhere) = (app.tenant().await, app.tenant().await);
     let owner = app.person(&tenant.id, "member").await;
@@ -247,7 +247,7 @@ async fn everybody_gets_what_the_table_says() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_no_token() {
+async fn an_expired_token_is_rejected() {
     let app = App::start_with(Options::default().with("JWT_EXPIRATION_DELTA", "1s")).await;
     let token = app.admin().await;
     let deadline = Instant::now() + Duration::from_secs(30);

@@ -1,5 +1,5 @@
-//! Every answer has the shape the document says: no member more, none less, each of its type. Asked are all operations that answer JSON,
-//! by a superadmin, an admin, a member and nobody, for good and for bad.
+//! Every answer has the documented shape: no field more, none less, each of its type. All operations that answer JSON are called by a
+//! superadmin, an admin, a member and without a token, with valid and invalid requests.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -15,11 +15,11 @@ use kqueen_tests::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// It answers with events, which are looked at as well.
+/// It answers with events, which are checked separately.
 const EVENTS: &str = "event_stream";
-/// What they show of a live cluster depends on the cluster; those of real ones are looked at elsewhere.
+/// Their answers depend on the live cluster; those of real clusters are checked elsewhere.
 const LIVE: [&str; 2] = ["cluster_status", "cluster_topology"];
-/// Deploying takes 20 s, and the reconciler looks every few seconds meanwhile.
+/// Deploying takes 20 s, and the reconciler observes the cluster every few seconds.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 struct World {
@@ -42,12 +42,12 @@ impl World {
         Self { app, document, operations, findings: Findings::default(), answered: BTreeSet::new(), tenant, root }
     }
 
-    fn everybody(&self) -> [String; 3] {
+    fn all_tokens(&self) -> [String; 3] {
         [self.root.clone(), self.tenant.admin.token.clone(), self.tenant.member.token.clone()]
     }
 
-    /// Asks for an operation and holds the answer against the document.
-    async fn ask(&mut self, id: &str, target: &str, query: &str, token: Option<&str>, body: Option<Value>) -> Answer {
+    /// Calls an operation and checks the answer against the document.
+    async fn call(&mut self, id: &str, target: &str, query: &str, token: Option<&str>, body: Option<Value>) -> Answer {
         let operation = self.operations.iter().find(|operation| operation.id == id).unwrap().clone();
         let path = operation.path.replace("{id}", target) + query;
         let answer = self.app.call(operation.method.clone(), &path, token, body.as_ref()).await;
@@ -63,18 +63,18 @@ impl World {
         answer
     }
 
-    /// What the admin asks for, and is given.
+    /// Calls an operation as the admin, which must succeed.
     async fn done(&mut self, id: &str, target: &str, body: Option<Value>) -> Value {
         let token = self.tenant.admin.token.clone();
-        self.ask(id, target, "", Some(&token), body).await.ok()
+        self.call(id, target, "", Some(&token), body).await.ok()
     }
 
     async fn done_by_root(&mut self, id: &str, target: &str, body: Option<Value>) -> Value {
         let token = self.root.clone();
-        self.ask(id, target, "", Some(&token), body).await.ok()
+        self.call(id, target, "", Some(&token), body).await.ok()
     }
 
-    /// Everything that can be read, by everybody, of all there is.
+    /// Reads every object through every GET operation, as every user.
     async fn read_everything(&mut self) {
         let mut targets = Vec::new();
         for kind in ["clusters", "provisioners", "users", "organizations"] {
@@ -92,43 +92,43 @@ impl World {
             self.operations.iter().filter(|operation| operation.method == Method::GET).cloned().collect();
         for Operation { id, path, .. } in reads {
             let kind = path.split('/').nth(1).unwrap().to_owned();
-            for token in self.everybody() {
+            for token in self.all_tokens() {
                 if path.contains("{id}") {
                     for (_, target) in targets.iter().filter(|(of, _)| *of == kind) {
-                        self.ask(&id, target, "", Some(&token), None).await;
+                        self.call(&id, target, "", Some(&token), None).await;
                     }
                 } else {
                     let parts = if id.ends_with("_list") || id.ends_with("_health") { &parts[..] } else { &parts[..1] };
                     for part in parts {
-                        self.ask(&id, "", part, Some(&token), None).await;
+                        self.call(&id, "", part, Some(&token), None).await;
                     }
                 }
             }
         }
     }
 
-    /// The cluster once it is in that phase.
+    /// Waits until the cluster is in that phase.
     async fn settled(&self, cluster: &str, phase: &str) {
         let path = format!("/clusters/{cluster}");
         let is_settled = || async { self.app.get(&path, &self.root).await.ok()["phase"] == phase };
-        eventually(&format!("it is {phase}"), PATIENCE, is_settled).await;
+        eventually(&format!("the cluster is {phase}"), PATIENCE, is_settled).await;
     }
 
-    /// A cluster of the simulated provider of which something exists.
-    async fn begun(&mut self, provisioner: &str) -> Value {
+    /// A cluster of the simulated provider that has resources.
+    async fn with_resources(&mut self, provisioner: &str) -> Value {
         let cluster = self.done("cluster_create", "", Some(made(provisioner, "made"))).await;
         let path = format!("/operations/{}", text(&cluster["operation"]));
         let exists = || async {
             let operation = self.app.get(&path, &self.root).await.ok();
             !operation["resources"].as_array().unwrap().is_empty()
         };
-        eventually("something exists", PATIENCE, exists).await;
+        eventually("a resource exists", PATIENCE, exists).await;
         cluster
     }
 }
 
 fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+    value.as_str().unwrap_or_else(|| panic!("{value} is not a string"))
 }
 
 /// A cluster of the simulated provider.
@@ -137,7 +137,7 @@ fn made(provisioner: &str, name: &str) -> Value {
     json!({"name": new_name(name), "provisioner": provisioner, "metadata": {"node_count": 1, "note": "x"}})
 }
 
-/// A body that is as it should be, for operations that take one.
+/// A valid body, for operations that take one.
 fn body(operation: &str, provisioner: &str) -> Option<Value> {
     let name = new_name("n");
     Some(match operation {
@@ -156,26 +156,26 @@ fn body(operation: &str, provisioner: &str) -> Option<Value> {
     })
 }
 
-/// What is refused, of every operation.
-async fn refusals(world: &mut World, provisioner: &str) {
+/// Invalid requests to every operation.
+async fn invalid_requests(world: &mut World, provisioner: &str) {
     let nobody = "00000000-0000-4000-8000-000000000000";
     for operation in world.operations.clone() {
         let good = body(&operation.id, provisioner);
-        for token in world.everybody() {
+        for token in world.all_tokens() {
             if operation.path.contains("{id}") {
-                world.ask(&operation.id, nobody, "", Some(&token), good.clone()).await;
-                world.ask(&operation.id, "nonsense", "", Some(&token), good.clone()).await;
+                world.call(&operation.id, nobody, "", Some(&token), good.clone()).await;
+                world.call(&operation.id, "nonsense", "", Some(&token), good.clone()).await;
             }
         }
         let (root, member) = (world.root.clone(), world.tenant.member.token.clone());
-        world.ask(&operation.id, nobody, "", None, good.clone()).await;
-        world.ask(&operation.id, nobody, "?nonsense=1", Some(&root), good.clone()).await;
+        world.call(&operation.id, nobody, "", None, good.clone()).await;
+        world.call(&operation.id, nobody, "?nonsense=1", Some(&root), good.clone()).await;
         if operation.id.ends_with("_list") || operation.id.ends_with("_health") {
-            world.ask(&operation.id, "", "?namespace=nonsense", Some(&root), None).await;
-            world.ask(&operation.id, "", "?all_namespaces=true", Some(&member), None).await;
+            world.call(&operation.id, "", "?namespace=nonsense", Some(&root), None).await;
+            world.call(&operation.id, "", "?all_namespaces=true", Some(&member), None).await;
         }
         if good.is_some() {
-            world.ask(&operation.id, nobody, "", Some(&root), Some(json!({"nonsense": 1}))).await;
+            world.call(&operation.id, nobody, "", Some(&root), Some(json!({"nonsense": 1}))).await;
             let path = operation.path.replace("{id}", nobody);
             for (kind, body) in [("application/json", "{"), ("text/plain", "{}")] {
                 let request = world.app.request(operation.method.clone(), &path, Some(&root));
@@ -195,20 +195,20 @@ async fn every_answer_is_as_the_document_says() {
     let demo = json!({"name": "simulated", "engine": "kqueen.engines.DemoEngine", "parameters": {"quota": 1000}});
     let demo = text(&world.done("provisioner_create", "", Some(demo)).await["id"]).to_owned();
     let attached = world.tenant.provisioner.clone();
-    world.ask("auth", "", "", None, body("auth", "")).await.ok();
+    world.call("auth", "", "", None, body("auth", "")).await.ok();
 
-    // Clusters of all kinds: attached, owned by somebody else, being made, failing.
+    // Clusters of all kinds: attached, owned by another user, being created, failing.
     let first = world.done("cluster_create", "", body("cluster_create", &attached)).await;
     world.done_by_root("cluster_create", "", body("cluster_create", &attached)).await;
     let deployed = text(&world.done("cluster_create", "", Some(made(&demo, "made"))).await["id"]).to_owned();
     let failing = text(&world.done("cluster_create", "", Some(made(&demo, "fail-"))).await["id"]).to_owned();
     world.read_everything().await;
-    refusals(&mut world, &attached).await;
+    invalid_requests(&mut world, &attached).await;
     world.settled(&deployed, "OK").await;
     world.settled(&failing, "Error").await;
     world.read_everything().await;
 
-    // Who may not see a thing is given its identity and name.
+    // A caller who may not see an object gets only its id and name.
     let organization = world.tenant.id.clone();
     let hidden = json!({"provisioner:get": "IS_SUPERADMIN", "user:get": "IS_OWNER"});
     world.done("organization_policy_update", &organization, Some(hidden)).await;
@@ -218,7 +218,7 @@ async fn every_answer_is_as_the_document_says() {
         world.read_everything().await;
     }
 
-    // What is done to clusters, and what is left of them.
+    // Changes of clusters, and their orphans.
     let id = text(&first["id"]).to_owned();
     for change in ["cluster_update", "cluster_resize", "cluster_set_network_policy"] {
         let target = if change == "cluster_update" { &id } else { &deployed };
@@ -229,11 +229,11 @@ async fn every_answer_is_as_the_document_says() {
         }
     }
     world.done("cluster_retry", &failing, None).await;
-    let begun = world.begun(&demo).await;
-    world.done("operation_cancel", text(&begun["operation"]), None).await;
+    let with_resources = world.with_resources(&demo).await;
+    world.done("operation_cancel", text(&with_resources["operation"]), None).await;
     let mut orphans = Vec::new();
     for _ in 0..3 {
-        let cluster = world.begun(&demo).await;
+        let cluster = world.with_resources(&demo).await;
         orphans.push(world.done("cluster_forget", text(&cluster["id"]), None).await);
     }
     world.done("cluster_forget", &id, None).await;
@@ -245,7 +245,7 @@ async fn every_answer_is_as_the_document_says() {
     let update = world.operations.iter().find(|operation| operation.id == "cluster_update").unwrap().clone();
     assert_eq!(world.note(&update, stale).status, 412);
 
-    // Everything else that is changed, and what goes.
+    // Changes and deletions of everything else.
     let provisioner = world.done("provisioner_create", "", body("provisioner_create", "")).await;
     let user = world.done("user_create", "", body("user_create", "")).await;
     let other = world.done_by_root("organization_create", "", body("organization_create", "")).await;
@@ -263,23 +263,23 @@ async fn every_answer_is_as_the_document_says() {
     world.done_by_root("organization_delete", text(&other["id"]), None).await;
     for (kind, target) in [("organization", &organization), ("provisioner", &demo), ("user", &admin)] {
         let root = world.root.clone();
-        let in_the_way = world.ask(&format!("{kind}_delete"), target, "", Some(&root), None).await;
-        assert_eq!(in_the_way.status, 409);
+        let in_use = world.call(&format!("{kind}_delete"), target, "", Some(&root), None).await;
+        assert_eq!(in_use.status, 409);
     }
 
-    // Events show objects as answers do.
-    let mut told = BTreeSet::new();
-    while told.len() < 3 {
+    // Events show objects in the same shape as answers.
+    let mut checked = BTreeSet::new();
+    while checked.len() < 3 {
         let event = stream.event().await;
         let schema = match &*event.name {
             "cluster" => "Cluster",
             "operation" => "Operation",
             "provisioner" => "ProvisionerView",
-            other => panic!("nothing is known of {other}"),
+            other => panic!("unexpected event {other}"),
         };
         if event.data["action"] == "changed" {
             world.document.check_schema(schema, &event.data["object"], &mut world.findings);
-            told.insert(schema);
+            checked.insert(schema);
         }
     }
 
@@ -289,5 +289,5 @@ async fn every_answer_is_as_the_document_says() {
     assert!(unanswered.is_empty(), "{unanswered:#?}");
     let kept: Vec<_> = world.operations.iter().filter(|it| !LIVE.contains(&&*it.id)).cloned().collect();
     let unseen: Vec<_> = world.document.members(&kept).difference(&world.findings.seen).cloned().collect();
-    assert!(unseen.is_empty(), "documented, and in no answer: {unseen:#?}");
+    assert!(unseen.is_empty(), "documented, but in no answer: {unseen:#?}");
 }

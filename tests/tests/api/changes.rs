@@ -1,4 +1,4 @@
-//! What PATCH does to what is there, and what it leaves alone.
+//! What PATCH changes, and what it leaves unchanged.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 const MASK: &str = "*******";
 
-/// An answer without what looking at the thing moves on.
+/// An answer without the fields that an observation changes.
 fn steady(mut answer: Value) -> Value {
     let object = answer.as_object_mut().unwrap();
     for field in ["state", "phase", "status_reason", "status_message", "state_changed_at", "observed_at", "version"] {
@@ -25,7 +25,7 @@ fn steady(mut answer: Value) -> Value {
     answer
 }
 
-/// The free-form part of an answer, without what the server puts in.
+/// The free-form part of an answer, without the server's fields.
 fn free(mut answer: Value) -> Value {
     let mut part = answer.get_mut("metadata").map(Value::take).unwrap_or_default();
     if part.is_null() {
@@ -76,9 +76,13 @@ async fn free_form_fields_merge_by_key_and_null_removes() {
         ] {
             let answer = app.patch(&path, token, json!({ field: patch })).await.ok();
             assert_eq!(free(answer.clone()), after, "{path} {patch}");
-            assert_eq!(steady(app.get(&path, token).await.ok()), steady(answer), "{path}: the answer is what is there");
+            assert_eq!(
+                steady(app.get(&path, token).await.ok()),
+                steady(answer),
+                "{path}: the answer shows the stored object"
+            );
         }
-        // What was not named is as it was.
+        // Fields that were not named are unchanged.
         let mut now = app.get(&path, token).await.ok();
         now[field] = whole[field].clone();
         assert_eq!(steady(now), steady(whole), "{path}");
@@ -100,12 +104,12 @@ async fn fields_that_are_named_are_replaced_and_shown() {
             (&json!("renamed"), &json!(member.username)),
             "{path}"
         );
-        assert_eq!(steady(app.get(path, token).await.ok()), steady(answer), "the answer is what is there");
+        assert_eq!(steady(app.get(path, token).await.ok()), steady(answer), "the answer shows the stored object");
     }
     let other = kubeconfig("https://127.0.0.1:2", "another-token");
     let answer = app.patch(&cluster, token, json!({"kubeconfig": other})).await.ok();
     assert_eq!(answer["kubeconfig"]["users"][0]["user"]["token"], "another-token");
-    // As the console of 2018 sends it back: everything at once, secrets as they were answered.
+    // As the console of 2018 sends it back: all fields at once, with masked secrets.
     let again = json!({"name": "again", "kubeconfig": MASK, "metadata": {"kubeconfig": MASK, "status_message": "old"}});
     let answer = app.patch(&cluster, token, again).await.ok();
     assert_eq!(answer["kubeconfig"]["users"][0]["user"]["token"], "another-token");
@@ -123,7 +127,7 @@ async fn fields_that_are_named_are_replaced_and_shown() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_set_is_refused_all_at_once_and_nothing_changes() {
+async fn read_only_and_unknown_fields_are_all_reported_and_nothing_changes() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let token = &*tenant.admin.token;
@@ -145,11 +149,12 @@ async fn what_cannot_be_set_is_refused_all_at_once_and_nothing_changes() {
         for field in read_only.into_iter().chain(["colour", "Name"]) {
             let details = refused.body["details"].as_array().unwrap();
             let detail = details.iter().find(|detail| detail["field"] == field);
-            let message = detail.unwrap_or_else(|| panic!("{path}: {field} is not told"))["message"].as_str().unwrap();
+            let message =
+                detail.unwrap_or_else(|| panic!("{path}: {field} is not reported"))["message"].as_str().unwrap();
             assert_eq!(message == "is read-only", read_only.contains(&field), "{path}: {field} {message}");
         }
         let named = if path.starts_with("/users") { "username" } else { "name" };
-        // One wrong field keeps the right ones from being set.
+        // One invalid field rejects the whole change.
         for wrong in [
             json!({named: "new", "colour": 1}),
             json!({named: 5}),
@@ -173,7 +178,7 @@ async fn what_cannot_be_set_is_refused_all_at_once_and_nothing_changes() {
     }
 }
 
-/// Opens the store the app had, which has ended.
+/// Opens the store of an app that has ended.
 async fn opened(app: &App) -> Stores {
     let settings = Settings {
         place: Place::Sled { path: app.folder.join("store") },
@@ -212,7 +217,7 @@ async fn a_mask_sent_back_keeps_the_secret_at_any_depth() {
     let mut cluster = new_cluster(&tenant.provisioner);
     cluster["metadata"] = secrets;
     let cluster = app.post("/clusters", token, cluster).await.id();
-    // What was answered is sent back as it is, with one thing changed.
+    // The answer is sent back with one field and one secret changed.
     let mut back = shown;
     back["nested"]["plain"] = json!(2);
     back["list"][1]["secret"] = json!("six");
@@ -223,7 +228,7 @@ async fn a_mask_sent_back_keeps_the_secret_at_any_depth() {
     ] {
         let answer = app.patch(&path, token, json!({ field: back })).await.ok();
         assert_eq!(free(answer)["nested"], json!({"api_token": MASK, "plain": 2, "credentials": MASK}), "{path}");
-        // A mask that nothing stands behind, or nobody knows what.
+        // A mask where there is no secret, or where it is unclear which.
         for (wrong, at) in [
             (json!({"other_password": MASK}), "other_password"),
             (json!({"nested": {"deeper": {"token": MASK}}}), "nested.deeper.token"),
@@ -254,7 +259,7 @@ async fn a_mask_sent_back_keeps_the_secret_at_any_depth() {
 }
 
 #[tokio::test]
-async fn who_may_change_what_of_a_user() {
+async fn changes_of_users_are_limited_by_role() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let root = app.admin().await;
@@ -262,54 +267,54 @@ async fn who_may_change_what_of_a_user() {
     let (other_admin, other_member) = (app.person(&tenant.id, "admin").await, app.person(&tenant.id, "member").await);
     let path = |id: &str| format!("/users/{id}");
     let mail = || json!({"email": format!("{}@example.test", new_name("m"))});
-    let facts = json!({"metadata": {"a": 1}});
-    let (own, other, boss) = (path(&member.id), path(&other_member.id), path(&other_admin.id));
+    let metadata = json!({"metadata": {"a": 1}});
+    let (own, other, admin_path) = (path(&member.id), path(&other_member.id), path(&other_admin.id));
     for (what, token, target, change, status) in [
-        ("a member: the own address", &member.token, &own, mail(), 200),
-        ("a member: own facts", &member.token, &own, facts.clone(), 200),
+        ("a member: their address", &member.token, &own, mail(), 200),
+        ("a member: their metadata", &member.token, &own, metadata.clone(), 200),
         (
-            "a member: nothing new",
+            "a member: unchanged values",
             &member.token,
             &own,
             json!({"role": "member", "active": true, "username": member.username}),
             200,
         ),
-        ("a member: the own name", &member.token, &own, json!({"username": new_name("n")}), 403),
+        ("a member: their name", &member.token, &own, json!({"username": new_name("n")}), 403),
         (
-            "a member: good and bad together",
+            "a member: allowed and forbidden together",
             &member.token,
             &own,
             json!({"email": "good@example.test", "role": "admin"}),
             403,
         ),
-        ("a member: somebody else", &member.token, &other, facts.clone(), 403),
-        ("a member: an admin", &member.token, &boss, mail(), 403),
+        ("a member: another member", &member.token, &other, metadata.clone(), 403),
+        ("a member: an admin", &member.token, &admin_path, mail(), 403),
         ("an admin: a member", &admin.token, &other, mail(), 200),
-        ("an admin: another admin", &admin.token, &boss, mail(), 200),
+        ("an admin: another admin", &admin.token, &admin_path, mail(), 200),
         ("an admin: the name of a member", &admin.token, &other, json!({"username": new_name("n")}), 200),
         ("an admin makes an admin", &admin.token, &other, json!({"role": "admin"}), 200),
-        ("an admin takes it back", &admin.token, &other, json!({"role": "member"}), 200),
-        ("an admin: to superadmin", &admin.token, &other, json!({"role": "superadmin"}), 403),
-        ("an admin: themselves to superadmin", &admin.token, &path(&admin.id), json!({"role": "superadmin"}), 403),
-        ("a superadmin: anybody", &root, &other, json!({"role": "superadmin"}), 200),
-        ("an admin: who is superadmin now", &admin.token, &other, json!({"role": "member"}), 403),
-        ("an admin: even what is as it is", &admin.token, &other, json!({"role": "superadmin"}), 403),
-        ("a superadmin: back", &root, &other, json!({"role": "member"}), 200),
+        ("an admin makes a member again", &admin.token, &other, json!({"role": "member"}), 200),
+        ("an admin makes a superadmin", &admin.token, &other, json!({"role": "superadmin"}), 403),
+        ("an admin makes themselves superadmin", &admin.token, &path(&admin.id), json!({"role": "superadmin"}), 403),
+        ("a superadmin makes a superadmin", &root, &other, json!({"role": "superadmin"}), 200),
+        ("an admin: a superadmin", &admin.token, &other, json!({"role": "member"}), 403),
+        ("an admin: a superadmin, unchanged", &admin.token, &other, json!({"role": "superadmin"}), 403),
+        ("a superadmin makes a member again", &root, &other, json!({"role": "member"}), 200),
     ] {
         let answer = app.patch(target, token, change).await;
         assert_eq!(answer.status, status, "{what}: {}", answer.body);
     }
     assert_ne!(app.get(&own, &member.token).await.ok()["email"], "good@example.test");
 
-    // Where a policy lets members change each other, they still take no account over.
+    // Even where a policy lets members change each other, they cannot take over an account.
     let rules = json!({"user:update": "ALL"});
     app.patch(&format!("/organizations/{}/policy", tenant.id), &admin.token, rules).await.ok();
     for (what, target, change, status) in [
-        ("facts of another member", &other, facts.clone(), 200),
+        ("metadata of another member", &other, metadata.clone(), 200),
         ("the address of another member", &other, mail(), 403),
         ("the role", &other, json!({"role": "admin"}), 403),
-        ("whether active", &other, json!({"active": false}), 403),
-        ("an admin's facts", &boss, facts, 403),
+        ("the active flag", &other, json!({"active": false}), 403),
+        ("an admin's metadata", &admin_path, metadata, 403),
     ] {
         let answer = app.patch(target, &member.token, change).await;
         assert_eq!(answer.status, status, "{what}: {}", answer.body);
@@ -317,8 +322,11 @@ async fn who_may_change_what_of_a_user() {
     let password = json!({"password": "taken over"});
     let refused = app.patch(&format!("{other}/updatepw"), &member.token, password.clone()).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
-    // What an admin was allowed ends with the role, token or not.
+    // An admin's rights end with the role, even with an old token.
     app.patch(&path(&admin.id), &other_admin.token, json!({"role": "member"})).await.ok();
-    assert_eq!(app.patch(&boss, &admin.token, mail()).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(app.patch(&format!("{boss}/updatepw"), &admin.token, password).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(app.patch(&admin_path, &admin.token, mail()).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        app.patch(&format!("{admin_path}/updatepw"), &admin.token, password).await.status,
+        StatusCode::FORBIDDEN
+    );
 }

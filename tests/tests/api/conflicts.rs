@@ -1,4 +1,4 @@
-//! Changes that meet: of those who saw the same one wins, what must be unique is, and what is in use stays.
+//! Concurrent changes: one of those based on the same revision wins, unique names stay unique, and objects in use are not deleted.
 
 use futures::future::join_all;
 use kqueen_tests::fixture::{
@@ -15,13 +15,13 @@ async fn quiet() -> App {
     App::start_with(Options::default().with("OBSERVE_INTERVAL", "1d")).await
 }
 
-async fn two(etcd: &Etcd) -> [App; 2] {
+async fn two_replicas(etcd: &Etcd) -> [App; 2] {
     let options = Options::default().with("OBSERVE_INTERVAL", "1d").on_etcd(etcd, "/conflicts");
     let (one, other) = tokio::join!(App::start_with(options.clone()), App::start_with(options));
     [one, other]
 }
 
-async fn only_if(app: &App, method: Method, path: &str, token: &str, tags: &str, body: Option<&Value>) -> Answer {
+async fn with_if_match(app: &App, method: Method, path: &str, token: &str, tags: &str, body: Option<&Value>) -> Answer {
     let mut request = app.request(method, path, Some(token)).header("if-match", tags);
     if let Some(body) = body {
         request = request.json(body);
@@ -34,7 +34,7 @@ fn tag(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn if_match_lets_only_those_through_who_saw_what_is_there() {
+async fn if_match_accepts_only_the_current_revision() {
     let app = quiet().await;
     let tenant = app.tenant().await;
     let root = app.admin().await;
@@ -53,10 +53,10 @@ async fn if_match_lets_only_those_through_who_saw_what_is_there() {
     ] {
         let changed = format!("{shown}{changed}");
         let first = tag(&app.get(&shown, &root).await);
-        let patch = async |tags: &str| only_if(&app, Method::PATCH, &changed, &root, tags, Some(&body)).await;
+        let patch = async |tags: &str| with_if_match(&app, Method::PATCH, &changed, &root, tags, Some(&body)).await;
         let second = tag(&patch(&first).await);
         assert_ne!(first, second, "{changed}");
-        assert_eq!(second, tag(&app.get(&shown, &root).await), "the answer to a change tells where the record is now");
+        assert_eq!(second, tag(&app.get(&shown, &root).await), "the answer to a change has the new revision");
         for stale in [
             first.clone(),
             format!("W/{first}"),
@@ -83,16 +83,16 @@ async fn if_match_lets_only_those_through_who_saw_what_is_there() {
     ] {
         let now = tag(&app.get(&path, &root).await);
         for stale in ["\"1\"", "W/\"1\"", "nonsense"] {
-            let refused = only_if(&app, Method::DELETE, &path, &root, stale, None).await;
+            let refused = with_if_match(&app, Method::DELETE, &path, &root, stale, None).await;
             assert_eq!(refused.status, StatusCode::PRECONDITION_FAILED, "{path} {stale}");
         }
-        only_if(&app, Method::DELETE, &path, &root, &format!("\"1\", {now}"), None).await.ok();
-        let gone = only_if(&app, Method::DELETE, &path, &root, &now, None).await;
+        with_if_match(&app, Method::DELETE, &path, &root, &format!("\"1\", {now}"), None).await.ok();
+        let gone = with_if_match(&app, Method::DELETE, &path, &root, &now, None).await;
         assert_eq!(gone.status, StatusCode::NOT_FOUND);
     }
 }
 
-/// Of many who saw the same, each through one of `apps`, one changes it.
+/// Of many writers that read the same revision, spread over `apps`, one succeeds.
 async fn one_of_many_wins(apps: &[App]) {
     let app = &apps[0];
     let tenant = app.tenant().await;
@@ -111,7 +111,7 @@ async fn one_of_many_wins(apps: &[App]) {
                     let name = new_name("changed");
                     let body =
                         if path.starts_with("/users") { json!({"username": name}) } else { json!({"name": name}) };
-                    (name, only_if(&apps[n % apps.len()], Method::PATCH, path, token, seen, Some(&body)).await)
+                    (name, with_if_match(&apps[n % apps.len()], Method::PATCH, path, token, seen, Some(&body)).await)
                 }
             }))
             .await;
@@ -124,7 +124,7 @@ async fn one_of_many_wins(apps: &[App]) {
                 assert_eq!(tag(&now), tag(&won[0].1));
             }
         }
-        // Without a condition everybody gets through, one after the other.
+        // Without a condition, every write that succeeds is kept.
         let all = join_all((0..WRITERS / 2).map(|n| {
             let path = &path;
             async move {
@@ -143,17 +143,17 @@ async fn one_of_many_wins(apps: &[App]) {
 }
 
 #[tokio::test]
-async fn of_those_who_saw_the_same_one_wins() {
+async fn one_of_many_concurrent_writers_wins() {
     one_of_many_wins(&[quiet().await]).await;
 }
 
 #[tokio::test]
-async fn of_those_who_saw_the_same_through_two_replicas_one_wins() {
+async fn one_of_many_concurrent_writers_through_two_replicas_wins() {
     let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
-    one_of_many_wins(&two(&etcd).await).await;
+    one_of_many_wins(&two_replicas(&etcd).await).await;
 }
 
-fn one_got_it(tried: &[Answer], field: &str) {
+fn assert_one_won(tried: &[Answer], field: &str) {
     let won = tried.iter().filter(|answer| answer.status == StatusCode::OK).count();
     assert_eq!(won, 1, "{field}: {tried:?}");
     for lost in tried.iter().filter(|answer| answer.status != StatusCode::OK) {
@@ -174,24 +174,24 @@ async fn names_are_unique(apps: &[App]) {
             )
         };
         let tried = users(|_, round| json!({"username": format!("wanted-{round}"), "password": PASSWORD})).await;
-        one_got_it(&tried, "username");
-        // Capitals do not tell addresses apart.
+        assert_one_won(&tried, "username");
+        // Addresses that differ only in case are the same.
         let tried = users(|n, round| {
             let address = format!("wanted-{round}@example.test");
             let address = if n % 2 == 0 { address } else { address.to_uppercase() };
             json!({"username": new_name("u"), "password": PASSWORD, "email": address})
         })
         .await;
-        one_got_it(&tried, "email");
+        assert_one_won(&tried, "email");
         let root = &root;
         let tried = join_all((0..WRITERS).map(|n| async move {
             let body = json!({"name": "n", "namespace": format!("wanted-{round}")});
             apps[n % apps.len()].post("/organizations", root, body).await
         }))
         .await;
-        one_got_it(&tried, "namespace");
+        assert_one_won(&tried, "namespace");
     }
-    // Those who have an account want another name or address for it.
+    // Existing users change to the same name or address.
     let people: Vec<Person> = join_all((0..WRITERS).map(|_| apps[0].person(&tenant.id, "member"))).await;
     for (change, field) in
         [(json!({"username": "renamed"}), "username"), (json!({"email": "renamed@example.test"}), "email")]
@@ -201,7 +201,7 @@ async fn names_are_unique(apps: &[App]) {
             async move { apps[n % apps.len()].patch(&format!("/users/{}", person.id), root, change).await }
         }))
         .await;
-        one_got_it(&tried, field);
+        assert_one_won(&tried, field);
     }
 }
 
@@ -213,11 +213,11 @@ async fn names_addresses_and_namespaces_are_unique() {
 #[tokio::test]
 async fn names_addresses_and_namespaces_are_unique_through_two_replicas() {
     let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
-    names_are_unique(&two(&etcd).await).await;
+    names_are_unique(&two_replicas(&etcd).await).await;
 }
 
 #[tokio::test]
-async fn what_is_in_use_stays_and_the_answer_names_by_what() {
+async fn an_object_in_use_is_not_deleted_and_the_error_names_what_uses_it() {
     let app = quiet().await;
     let tenant = app.tenant().await;
     let root = app.admin().await;
@@ -226,7 +226,7 @@ async fn what_is_in_use_stays_and_the_answer_names_by_what() {
     for _ in 0..5 {
         clusters.push(app.cluster(&tenant.provisioner, member).await);
     }
-    let in_the_way = async |path: &str, objects: &[String]| {
+    let assert_in_use = async |path: &str, objects: &[String]| {
         let refused = app.delete(path, &root).await;
         assert_eq!((refused.status, &refused.body["error"]), (StatusCode::CONFLICT, &json!("conflict")), "{path}");
         let mut named: Vec<_> = refused.body["details"]
@@ -242,22 +242,22 @@ async fn what_is_in_use_stays_and_the_answer_names_by_what() {
         refused.body["description"].as_str().unwrap().to_owned()
     };
     let references: Vec<String> = clusters.iter().map(|id| format!("Cluster:{id}")).collect();
-    let said = in_the_way(&format!("/provisioners/{}", tenant.provisioner), &references).await;
+    let description = assert_in_use(&format!("/provisioners/{}", tenant.provisioner), &references).await;
     let first = app.get(&format!("/clusters/{}", clusters[0]), token).await.ok()["name"].as_str().unwrap().to_owned();
-    assert!(said.contains(&first) && said.contains("and others"), "{said}");
-    in_the_way(&format!("/users/{}", member.id), &references).await;
-    in_the_way(&format!("/users/{}", tenant.admin.id), &[format!("Provisioner:{}", tenant.provisioner)]).await;
+    assert!(description.contains(&first) && description.contains("and others"), "{description}");
+    assert_in_use(&format!("/users/{}", member.id), &references).await;
+    assert_in_use(&format!("/users/{}", tenant.admin.id), &[format!("Provisioner:{}", tenant.provisioner)]).await;
     let mut everything = references;
     everything.push(format!("Provisioner:{}", tenant.provisioner));
     everything.extend([&tenant.admin.id, &member.id].map(|id| format!("User:{id}")));
     let organization = format!("/organizations/{}", tenant.id);
-    in_the_way(&organization, &everything).await;
+    assert_in_use(&organization, &everything).await;
     let deletable = app.get(&format!("{organization}/deletable"), &root).await.ok();
     assert_eq!(
         (&deletable["deletable"], deletable["remaining"].as_array().unwrap().len()),
         (&json!(false), everything.len())
     );
-    // A user who owns something is not moved either.
+    // A user who owns something cannot be moved either.
     let home = app.get("/users/whoami", &root).await.ok()["organization"]["id"].as_str().unwrap().to_owned();
     let moved = app
         .patch(&format!("/users/{}", member.id), &root, json!({"organization": format!("Organization:{home}")}))
@@ -276,8 +276,8 @@ async fn what_is_in_use_stays_and_the_answer_names_by_what() {
     app.delete(&organization, &root).await.ok();
 }
 
-/// Two superadmins, the only ones, take each other out at the same moment.
-async fn somebody_stays(apps: &[App]) {
+/// The only two superadmins remove each other at the same time.
+async fn one_superadmin_remains(apps: &[App]) {
     let (one, other) = (&apps[0], &apps[apps.len() - 1]);
     let root = one.admin().await;
     let home = one.get("/users/whoami", &root).await.ok();
@@ -286,7 +286,7 @@ async fn somebody_stays(apps: &[App]) {
     one.patch(&format!("/users/{}", home["id"].as_str().unwrap()), &pair[0].token, json!({"active": false})).await.ok();
     for round in 0..24 {
         let (ann, bob) = (&pair[0], &pair[1]);
-        let take_out = async |app: &App, by: &Person, whom: &Person, how: usize| {
+        let remove = async |app: &App, by: &Person, whom: &Person, how: usize| {
             let path = format!("/users/{}", whom.id);
             match how {
                 0 => app.patch(&path, &by.token, json!({"role": "member"})).await,
@@ -294,17 +294,17 @@ async fn somebody_stays(apps: &[App]) {
                 _ => app.delete(&path, &by.token).await,
             }
         };
-        let (bobs, anns) = tokio::join!(take_out(one, ann, bob, round % 3), take_out(other, bob, ann, (round / 3) % 3));
+        let (bobs, anns) = tokio::join!(remove(one, ann, bob, round % 3), remove(other, bob, ann, (round / 3) % 3));
         let [won, lost] = if bobs.status == StatusCode::OK { [&bobs, &anns] } else { [&anns, &bobs] };
         assert_eq!(won.status, StatusCode::OK, "round {round}: {bobs:?} {anns:?}");
-        // Whoever is out before having asked is not let in, or not obeyed.
+        // The loser's token is invalid by then, or the request is rejected.
         assert!(matches!(lost.status.as_u16(), 401 | 403 | 404 | 409), "round {round}: {lost:?}");
-        let stays = if bobs.status == StatusCode::OK { 0 } else { 1 };
-        let me = one.get("/users/whoami", &pair[stays].token).await.ok();
+        let remaining = if bobs.status == StatusCode::OK { 0 } else { 1 };
+        let me = one.get("/users/whoami", &pair[remaining].token).await.ok();
         assert_eq!((&me["role"], &me["active"]), (&json!("superadmin"), &json!(true)), "round {round}");
-        pair[1 - stays] = one.person_by(&organization, "superadmin", &pair[stays].token).await;
+        pair[1 - remaining] = one.person_by(&organization, "superadmin", &pair[remaining].token).await;
     }
-    // Nor does the last one go alone.
+    // The last superadmin cannot step down either.
     let last = &pair[0];
     one.delete(&format!("/users/{}", pair[1].id), &last.token).await.ok();
     for change in [json!({"role": "admin"}), json!({"active": false})] {
@@ -315,20 +315,20 @@ async fn somebody_stays(apps: &[App]) {
 }
 
 #[tokio::test]
-async fn two_superadmins_cannot_leave_nobody() {
-    somebody_stays(&[quiet().await]).await;
+async fn one_of_two_superadmins_always_remains() {
+    one_superadmin_remains(&[quiet().await]).await;
 }
 
 #[tokio::test]
-async fn two_superadmins_cannot_leave_nobody_through_two_replicas() {
+async fn one_of_two_superadmins_always_remains_through_two_replicas() {
     let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
-    somebody_stays(&two(&etcd).await).await;
+    one_superadmin_remains(&two_replicas(&etcd).await).await;
 }
 
 #[tokio::test]
-async fn a_new_password_ends_every_older_token_on_every_replica_at_once() {
+async fn a_new_password_invalidates_older_tokens_on_every_replica_at_once() {
     let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
-    let [one, other] = two(&etcd).await;
+    let [one, other] = two_replicas(&etcd).await;
     let tenant = one.tenant().await;
     let member = &tenant.member;
     let mut password = PASSWORD.to_owned();
@@ -352,13 +352,13 @@ async fn a_new_password_ends_every_older_token_on_every_replica_at_once() {
 }
 
 #[tokio::test]
-async fn a_tag_that_a_proxy_weakened_names_the_same_revision() {
+async fn a_weakened_entity_tag_names_the_same_revision() {
     let app = quiet().await;
     let tenant = app.tenant().await;
     let token = &tenant.admin.token;
     for path in [format!("/provisioners/{}", tenant.provisioner), format!("/organizations/{}/policy", tenant.id)] {
         let body = if path.ends_with("/policy") { json!({"cluster:create": "IS_ADMIN"}) } else { json!({"name": "x"}) };
-        let patch = async |tags: &str| only_if(&app, Method::PATCH, &path, token, tags, Some(&body)).await;
+        let patch = async |tags: &str| with_if_match(&app, Method::PATCH, &path, token, tags, Some(&body)).await;
         let first = tag(&app.get(&path, token).await);
         let second = tag(&patch(&format!("W/{first}")).await);
         assert_ne!(first, second, "{path}");
@@ -370,12 +370,12 @@ async fn a_tag_that_a_proxy_weakened_names_the_same_revision() {
     }
     let (id, path) = (app.provisioner(&tenant.admin).await, |id: &str| format!("/provisioners/{id}"));
     let tag = tag(&app.get(&path(&id), token).await);
-    assert_eq!(only_if(&app, Method::DELETE, &path(&id), token, "W/\"1\"", None).await.status, 412);
-    assert_eq!(only_if(&app, Method::DELETE, &path(&id), token, &format!("W/{tag}"), None).await.status, 200);
+    assert_eq!(with_if_match(&app, Method::DELETE, &path(&id), token, "W/\"1\"", None).await.status, 412);
+    assert_eq!(with_if_match(&app, Method::DELETE, &path(&id), token, &format!("W/{tag}"), None).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_condition_counts_in_every_line_and_where_it_cannot_be_read() {
+async fn if_match_counts_in_every_line_and_unreadable_values_are_rejected() {
     let app = quiet().await;
     let tenant = app.tenant().await;
     let (token, path) = (&tenant.admin.token, format!("/provisioners/{}", tenant.provisioner));
@@ -398,7 +398,7 @@ async fn a_condition_counts_in_every_line_and_where_it_cannot_be_read() {
         }
         read(request)
     };
-    for keys in [&[&b"\xe4"[..]][..], &[b"one", b"two"]] {
+    for keys in [&[&b"\xe4"[..]][..], &[b"one", b"two_replicas"]] {
         let refused = create(keys).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{keys:?}");
         assert_eq!(refused.body["details"][0]["field"], "Idempotency-Key");

@@ -1,4 +1,4 @@
-//! What nobody may do, tried from outside.
+//! Privilege escalation: what nobody may do, tried through the API.
 
 use kqueen_tests::fixture::{
     app::{Answer, App},
@@ -9,52 +9,55 @@ use serde_json::{Value, json};
 
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
-fn refused(answer: &Answer, status: StatusCode) {
+fn assert_status(answer: &Answer, status: StatusCode) {
     assert_eq!(answer.status, status, "{}", answer.body);
 }
 
-fn words(answer: &Answer) -> Value {
+fn error_of(answer: &Answer) -> Value {
     json!({"status": answer.body["code"], "error": answer.body["error"], "details": answer.body["details"]})
 }
 
 #[tokio::test]
-async fn nobody_raises_the_own_role_or_anybody_above_it() {
+async fn nobody_grants_a_role_above_their_own() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let me = |id: &str| format!("/users/{id}");
     let (member, admin) = (&tenant.member, &tenant.admin);
     for role in ["admin", "superadmin"] {
         let change = json!({"role": role});
-        refused(&app.patch(&me(&member.id), &member.token, change.clone()).await, StatusCode::FORBIDDEN);
+        assert_status(&app.patch(&me(&member.id), &member.token, change.clone()).await, StatusCode::FORBIDDEN);
         let new = json!({"username": new_name("u"), "password": PASSWORD, "role": role});
-        refused(&app.post("/users", &member.token, new).await, StatusCode::FORBIDDEN);
+        assert_status(&app.post("/users", &member.token, new).await, StatusCode::FORBIDDEN);
     }
     let superadmin = json!({"role": "superadmin"});
-    refused(&app.patch(&me(&admin.id), &admin.token, superadmin.clone()).await, StatusCode::FORBIDDEN);
-    refused(&app.patch(&me(&member.id), &admin.token, superadmin).await, StatusCode::FORBIDDEN);
+    assert_status(&app.patch(&me(&admin.id), &admin.token, superadmin.clone()).await, StatusCode::FORBIDDEN);
+    assert_status(&app.patch(&me(&member.id), &admin.token, superadmin).await, StatusCode::FORBIDDEN);
     let new = json!({"username": new_name("u"), "password": PASSWORD, "role": "superadmin"});
-    refused(&app.post("/users", &admin.token, new).await, StatusCode::FORBIDDEN);
+    assert_status(&app.post("/users", &admin.token, new).await, StatusCode::FORBIDDEN);
     app.patch(&me(&member.id), &admin.token, json!({"role": "admin"})).await.ok();
 }
 
 #[tokio::test]
-async fn nobody_moves_activates_themselves_or_sets_anothers_password() {
+async fn nobody_moves_or_reactivates_themselves_or_sets_another_users_password() {
     let app = App::start().await;
     let (tenant, elsewhere) = (app.tenant().await, app.tenant().await);
     let (member, admin) = (&tenant.member, &tenant.admin);
     let path = format!("/users/{}", member.id);
     let away = json!({"organization": format!("Organization:{}", elsewhere.id)});
-    refused(&app.patch(&path, &member.token, away.clone()).await, StatusCode::FORBIDDEN);
-    refused(&app.patch(&path, &admin.token, away).await, StatusCode::FORBIDDEN);
-    refused(&app.patch(&path, &member.token, json!({"active": false})).await, StatusCode::FORBIDDEN);
+    assert_status(&app.patch(&path, &member.token, away.clone()).await, StatusCode::FORBIDDEN);
+    assert_status(&app.patch(&path, &admin.token, away).await, StatusCode::FORBIDDEN);
+    assert_status(&app.patch(&path, &member.token, json!({"active": false})).await, StatusCode::FORBIDDEN);
     let password = json!({"password": "another password"});
     let others = format!("/users/{}/updatepw", admin.id);
-    refused(&app.patch(&others, &member.token, password.clone()).await, StatusCode::FORBIDDEN);
-    // Out when deactivated, also with a token that was good, and not in again by oneself.
+    assert_status(&app.patch(&others, &member.token, password.clone()).await, StatusCode::FORBIDDEN);
+    // A deactivated user is rejected even with an earlier token, and cannot reactivate themselves.
     app.patch(&path, &admin.token, json!({"active": false})).await.ok();
-    refused(&app.patch(&path, &member.token, json!({"active": true})).await, StatusCode::UNAUTHORIZED);
-    // Somebody of another organization is not even there.
-    refused(&app.patch(&format!("{path}/updatepw"), &elsewhere.admin.token, password).await, StatusCode::NOT_FOUND);
+    assert_status(&app.patch(&path, &member.token, json!({"active": true})).await, StatusCode::UNAUTHORIZED);
+    // A user of another organization is not found.
+    assert_status(
+        &app.patch(&format!("{path}/updatepw"), &elsewhere.admin.token, password).await,
+        StatusCode::NOT_FOUND,
+    );
 }
 
 #[tokio::test]
@@ -64,15 +67,18 @@ async fn an_admin_never_acts_on_a_superadmin() {
     let superadmin = app.person(&tenant.id, "superadmin").await;
     let path = format!("/users/{}", superadmin.id);
     let token = &tenant.admin.token;
-    refused(&app.patch(&path, token, json!({"email": "x@example.test"})).await, StatusCode::FORBIDDEN);
-    refused(&app.patch(&path, token, json!({"active": false})).await, StatusCode::FORBIDDEN);
-    refused(&app.patch(&path, token, json!({"role": "member"})).await, StatusCode::FORBIDDEN);
-    refused(&app.patch(&format!("{path}/updatepw"), token, json!({"password": "p"})).await, StatusCode::FORBIDDEN);
-    refused(&app.delete(&path, token).await, StatusCode::FORBIDDEN);
+    assert_status(&app.patch(&path, token, json!({"email": "x@example.test"})).await, StatusCode::FORBIDDEN);
+    assert_status(&app.patch(&path, token, json!({"active": false})).await, StatusCode::FORBIDDEN);
+    assert_status(&app.patch(&path, token, json!({"role": "member"})).await, StatusCode::FORBIDDEN);
+    assert_status(
+        &app.patch(&format!("{path}/updatepw"), token, json!({"password": "p"})).await,
+        StatusCode::FORBIDDEN,
+    );
+    assert_status(&app.delete(&path, token).await, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
-async fn tenants_are_closed() {
+async fn tenants_are_isolated() {
     let app = App::start().await;
     let (tenant, elsewhere) = (app.tenant().await, app.tenant().await);
     let cluster = app.cluster(&tenant.provisioner, &tenant.member).await;
@@ -87,45 +93,45 @@ async fn tenants_are_closed() {
             format!("/users/{}", tenant.member.id),
         ] {
             let foreign = app.get(&path, token).await;
-            refused(&foreign, StatusCode::NOT_FOUND);
+            assert_status(&foreign, StatusCode::NOT_FOUND);
             let missing = app.get(&path.replace(&cluster, NOBODY), token).await;
-            assert_eq!(words(&foreign), words(&missing), "{path}");
+            assert_eq!(error_of(&foreign), error_of(&missing), "{path}");
         }
         for list in ["clusters", "provisioners", "users", "organizations"] {
             let listed = app.get(&format!("/{list}"), token).await.ok().to_string();
             assert!(!listed.contains(&tenant.id) && !listed.contains(&cluster), "{list}: {listed}");
             for elsewhere in ["all_namespaces=true".to_owned(), format!("namespace={}", tenant.namespace)] {
-                refused(&app.get(&format!("/{list}?{elsewhere}"), token).await, StatusCode::FORBIDDEN);
+                assert_status(&app.get(&format!("/{list}?{elsewhere}"), token).await, StatusCode::FORBIDDEN);
             }
         }
     }
 }
 
 #[tokio::test]
-async fn a_foreign_reference_is_refused_in_the_words_of_a_missing_one() {
+async fn a_foreign_reference_gets_the_same_error_as_a_missing_one() {
     let app = App::start().await;
     let (tenant, elsewhere) = (app.tenant().await, app.tenant().await);
     let token = &tenant.admin.token;
     let cluster = |provisioner: &str| new_cluster(provisioner);
     let foreign = app.post("/clusters", token, cluster(&elsewhere.provisioner)).await;
-    refused(&foreign, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(words(&foreign), words(&app.post("/clusters", token, cluster(NOBODY)).await));
+    assert_status(&foreign, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(error_of(&foreign), error_of(&app.post("/clusters", token, cluster(NOBODY)).await));
     let owned = |owner: &str| {
         let mut body = new_provisioner();
         body["owner"] = json!(format!("User:{owner}"));
         body
     };
     let foreign = app.post("/provisioners", token, owned(&elsewhere.member.id)).await;
-    refused(&foreign, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(words(&foreign), words(&app.post("/provisioners", token, owned(NOBODY)).await));
+    assert_status(&foreign, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(error_of(&foreign), error_of(&app.post("/provisioners", token, owned(NOBODY)).await));
     let user = |organization: &str| json!({"username": "u", "password": PASSWORD, "organization": format!("Organization:{organization}")});
     let foreign = app.post("/users", token, user(&elsewhere.id)).await;
-    refused(&foreign, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(words(&foreign), words(&app.post("/users", token, user(NOBODY)).await));
+    assert_status(&foreign, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(error_of(&foreign), error_of(&app.post("/users", token, user(NOBODY)).await));
 }
 
 #[tokio::test]
-async fn a_policy_counts_at_home_alone_and_has_limits() {
+async fn a_policy_applies_only_to_its_organization_and_has_limits() {
     let app = App::start().await;
     let (tenant, elsewhere) = (app.tenant().await, app.tenant().await);
     let path = format!("/organizations/{}/policy", tenant.id);
@@ -139,7 +145,7 @@ async fn a_policy_counts_at_home_alone_and_has_limits() {
         ("policy:update", json!("ALL")),
     ] {
         let answer = app.patch(&path, &tenant.admin.token, change(action, rule)).await;
-        refused(&answer, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_status(&answer, StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(answer.body["details"][0]["field"], action);
     }
     app.patch(&path, &tenant.admin.token, change("cluster:create", json!("IS_ADMIN"))).await.ok();
@@ -155,20 +161,20 @@ async fn a_policy_counts_at_home_alone_and_has_limits() {
 }
 
 #[tokio::test]
-async fn tokens_end_when_their_user_does() {
+async fn tokens_end_with_a_password_change_or_a_deletion() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let (admin, member) = (&tenant.admin, &tenant.member);
-    let is_in = |token: String| {
+    let is_valid = |token: String| {
         let app = &app;
         async move { app.get("/users/whoami", &token).await.status == StatusCode::OK }
     };
-    assert!(is_in(member.token.clone()).await);
+    assert!(is_valid(member.token.clone()).await);
     let changed = json!({"password": "the next password"});
     app.patch(&format!("/users/{}/updatepw", member.id), &member.token, changed).await.ok();
-    assert!(!is_in(member.token.clone()).await, "a changed password ends older tokens");
+    assert!(!is_valid(member.token.clone()).await, "a changed password ends older tokens");
     let next = app.log_in(&member.username, "the next password").await;
-    assert!(is_in(next.clone()).await);
+    assert!(is_valid(next.clone()).await);
     app.delete(&format!("/users/{}", member.id), &admin.token).await.ok();
-    assert!(!is_in(next).await, "a deleted user is out");
+    assert!(!is_valid(next).await, "a deletion ends all tokens");
 }

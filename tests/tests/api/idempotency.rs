@@ -1,4 +1,4 @@
-//! Creations that are asked for more than once with one `Idempotency-Key`.
+//! Creations that are requested more than once with one `Idempotency-Key`.
 
 use futures::future::join_all;
 use kqueen_tests::fixture::{
@@ -17,7 +17,7 @@ async fn total(app: &App, path: &str, token: &str) -> Value {
     app.get(&format!("{path}?offset=0&limit=1"), token).await.ok()["total"].clone()
 }
 
-async fn asked_by_many_at_once(apps: &[App]) {
+async fn concurrent_creations(apps: &[App]) {
     let tenant = apps[0].tenant().await;
     let token = &*tenant.member.token;
     for round in 1..=5 {
@@ -44,26 +44,26 @@ async fn asked_by_many_at_once(apps: &[App]) {
 }
 
 #[tokio::test]
-async fn asked_for_by_many_at_once_it_is_made_once() {
-    asked_by_many_at_once(&[App::start().await]).await;
+async fn concurrent_requests_with_one_key_create_one_object() {
+    concurrent_creations(&[App::start().await]).await;
 }
 
 #[tokio::test]
-async fn asked_for_through_two_replicas_it_is_made_once() {
+async fn requests_with_one_key_through_two_replicas_create_one_object() {
     let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
     let options = Options::default().on_etcd(&etcd, "/once");
     let (one, other) = tokio::join!(App::start_with(options.clone()), App::start_with(options));
-    asked_by_many_at_once(&[one, other]).await;
+    concurrent_creations(&[one, other]).await;
 }
 
 #[tokio::test]
-async fn a_repeated_request_is_answered_as_the_first_whatever_happened_since() {
+async fn a_repeated_request_gets_the_first_answer_whatever_happened_since() {
     let mut app = App::start().await;
     let tenant = app.tenant().await;
     let token = tenant.admin.token.clone();
     let (cluster, provisioner) = (new_cluster(&tenant.provisioner), new_provisioner());
     let first = once(&app, "/clusters", &token, "a key", &cluster).await;
-    assert_eq!(first.status, StatusCode::UNPROCESSABLE_ENTITY, "a key has no blanks");
+    assert_eq!(first.status, StatusCode::UNPROCESSABLE_ENTITY, "a key must not have blanks");
     let first = once(&app, "/clusters", &token, "a-key", &cluster).await;
     assert!(first.headers.contains_key("etag"));
     let first = first.ok();
@@ -71,7 +71,7 @@ async fn a_repeated_request_is_answered_as_the_first_whatever_happened_since() {
     let id = first["id"].as_str().unwrap().to_owned();
     let again = async |app: &App| {
         let repeated = once(app, "/clusters", &token, "a-key", &cluster).await;
-        // It may have moved on: no entity tag that a change could be made on.
+        // The object may have changed since, so there is no entity tag.
         assert!(!repeated.headers.contains_key("etag"));
         assert_eq!(repeated.ok(), first);
         assert_eq!(once(app, "/provisioners", &token, "a-key", &provisioner).await.ok(), made);
@@ -86,21 +86,21 @@ async fn a_repeated_request_is_answered_as_the_first_whatever_happened_since() {
     app.delete(&format!("/clusters/{id}"), &token).await.ok();
     app.delete(&format!("/provisioners/{}", made["id"].as_str().unwrap()), &token).await.ok();
     again(&app).await;
-    assert_eq!(total(&app, "/clusters", &token).await, 0, "what was deleted is not made again");
+    assert_eq!(total(&app, "/clusters", &token).await, 0, "a deleted object is not created again");
 }
 
 #[tokio::test]
-async fn a_key_stands_for_one_request_of_one_user() {
+async fn a_key_belongs_to_one_request_of_one_user() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let (ann, bob) = (&*tenant.admin.token, &*tenant.member.token);
     let body = new_cluster(&tenant.provisioner);
     let first = once(&app, "/clusters", ann, "key", &body).await.id();
-    // The same in another spelling.
-    let spelt = format!("\n{body:#}\n");
+    // The same body, formatted differently.
+    let pretty = format!("\n{body:#}\n");
     let request = app.request(Method::POST, "/clusters", Some(ann)).header("idempotency-key", "key");
-    let respelt = read(request.header("content-type", "application/json").body(spelt)).await;
-    assert_eq!(respelt.id(), first);
+    let reformatted = read(request.header("content-type", "application/json").body(pretty)).await;
+    assert_eq!(reformatted.id(), first);
     for (field, value) in [
         ("name", json!("other")),
         ("metadata", json!({"a": 1})),
@@ -112,7 +112,7 @@ async fn a_key_stands_for_one_request_of_one_user() {
         assert_eq!(refused.status, StatusCode::CONFLICT, "{field}");
         assert!(refused.body["description"].as_str().unwrap().contains("Idempotency-Key"), "{}", refused.body);
     }
-    assert_ne!(once(&app, "/clusters", bob, "key", &body).await.id(), first, "keys of others are other keys");
+    assert_ne!(once(&app, "/clusters", bob, "key", &body).await.id(), first, "keys are per user");
     assert_ne!(once(&app, "/clusters", ann, "KEY", &body).await.id(), first);
     assert_ne!(app.post("/clusters", ann, body.clone()).await.id(), first, "without a key nothing is remembered");
     once(&app, "/provisioners", ann, "key", &new_provisioner()).await.ok();
@@ -128,7 +128,7 @@ async fn a_key_stands_for_one_request_of_one_user() {
 }
 
 #[tokio::test]
-async fn a_refused_request_uses_no_key_up() {
+async fn a_rejected_request_does_not_use_up_its_key() {
     let app = App::start().await;
     let (tenant, elsewhere) = (app.tenant().await, app.tenant().await);
     let token = &*tenant.admin.token;
@@ -138,7 +138,7 @@ async fn a_refused_request_uses_no_key_up() {
     let foreign = new_cluster(&elsewhere.provisioner);
     assert_eq!(once(&app, "/clusters", token, "key", &foreign).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     once(&app, "/clusters", token, "key", &new_cluster(&tenant.provisioner)).await.ok();
-    // What was made with it stays with its user, though others may not see it any more.
+    // The policy applies to a request with a new key.
     let rules = json!({"cluster:create": "IS_SUPERADMIN"});
     app.patch(&format!("/organizations/{}/policy", tenant.id), token, rules).await.ok();
     let other = new_cluster(&tenant.provisioner);

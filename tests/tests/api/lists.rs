@@ -1,4 +1,4 @@
-//! Lists: pages, orders, filters, where one may look, and lists of what changes meanwhile.
+//! Lists: pages, orders, filters, namespaces, and lists that change while they are read.
 
 use std::{
     collections::BTreeSet,
@@ -16,7 +16,7 @@ use kqueen_tests::fixture::{
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-/// New clusters are looked at once; then states stay as they are.
+/// New clusters are observed unique; then their states do not change.
 async fn quiet() -> App {
     App::start_with(Options::default().with("OBSERVE_INTERVAL", "1d").with("CLUSTER_STATE_ON_LIST", "false")).await
 }
@@ -42,7 +42,7 @@ async fn cluster(app: &App, tenant: &Tenant, provisioner: &str, name: &str) -> S
     app.post("/clusters", &tenant.admin.token, body).await.id()
 }
 
-/// Waits until every cluster has been looked at.
+/// Waits until every cluster has been observed.
 async fn until_observed(app: &App, token: &str) {
     let all_observed = || async {
         let list = app.get("/clusters", token).await.ok();
@@ -51,8 +51,8 @@ async fn until_observed(app: &App, token: &str) {
     eventually("every cluster is observed", Duration::from_secs(60), all_observed).await;
 }
 
-/// Steps through a list page by page.
-async fn steps(app: &App, token: &str, path: &str, size: usize) -> Vec<String> {
+/// Reads a list page by page.
+async fn read_pages(app: &App, token: &str, path: &str, size: usize) -> Vec<String> {
     let mut all = Vec::new();
     loop {
         let separator = if path.contains('?') { '&' } else { '?' };
@@ -68,7 +68,7 @@ async fn steps(app: &App, token: &str, path: &str, size: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn pages_are_parts_of_the_whole() {
+async fn pages_add_up_to_the_whole_list() {
     let app = quiet().await;
     let tenant = app.tenant().await;
     let token = &*tenant.admin.token;
@@ -79,16 +79,20 @@ async fn pages_are_parts_of_the_whole() {
     }
     until_observed(&app, token).await;
     let whole = app.get("/clusters", token).await.ok();
-    assert_eq!(ids(&whole), made, "without an order they come as they were made");
+    assert_eq!(ids(&whole), made, "the default order is by creation");
     let page = app.get("/clusters?offset=0", token).await.ok();
-    assert_eq!((ids(&page), &page["total"]), (made[..20].to_vec(), &json!(45)), "a page has twenty");
+    assert_eq!((ids(&page), &page["total"]), (made[..20].to_vec(), &json!(45)), "a page has 20 items by default");
     assert_eq!(page.as_object().unwrap().len(), 2, "{page}");
     let page = app.get("/clusters?offset=40", token).await.ok();
     assert_eq!((ids(&page), &page["total"]), (made[40..].to_vec(), &json!(45)));
     let page = app.get("/clusters?offset=45", token).await.ok();
     assert_eq!(page, json!({"items": [], "total": 45}));
     assert_eq!(app.get("/clusters?offset=1000000000&limit=1000", token).await.ok(), json!({"items": [], "total": 45}));
-    assert_eq!(ids(&app.get("/clusters?limit=5", token).await.ok()), made[..5], "a limit alone cuts the list");
+    assert_eq!(
+        ids(&app.get("/clusters?limit=5", token).await.ok()),
+        made[..5],
+        "a limit without an offset truncates the list"
+    );
 
     for sortby in ["created_at", "created", "name", "provisioner", "engine", "state", "status"] {
         for order in ["asc", "desc"] {
@@ -96,14 +100,14 @@ async fn pages_are_parts_of_the_whole() {
             let whole = ids(&app.get(&path, token).await.ok());
             assert_eq!(whole.iter().collect::<BTreeSet<_>>(), made.iter().collect(), "{path}");
             for size in [1, 7, 20, 1000] {
-                assert_eq!(steps(&app, token, &path, size).await, whole, "{path} by {size}");
+                assert_eq!(read_pages(&app, token, &path, size).await, whole, "{path} by {size}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn there_is_an_order_for_every_key() {
+async fn every_sort_key_orders_the_list() {
     let app = quiet().await;
     let tenant = app.tenant().await;
     let token = &*tenant.admin.token;
@@ -119,10 +123,10 @@ async fn there_is_an_order_for_every_key() {
     for (sortby, ascending) in [
         ("created_at", [0, 1, 2, 3]),
         ("created", [0, 1, 2, 3]),
-        // Capitals do not matter; ties are in the order of creation.
+        // Case does not matter; ties are in the order of creation.
         ("name", [1, 0, 3, 2]),
         ("provisioner", [1, 3, 0, 2]),
-        // All alike.
+        // All equal.
         ("engine", [0, 1, 2, 3]),
         ("state", [0, 1, 2, 3]),
         ("status", [0, 1, 2, 3]),
@@ -148,11 +152,11 @@ async fn there_is_an_order_for_every_key() {
 }
 
 #[tokio::test]
-async fn states_are_an_order_too() {
+async fn clusters_can_be_sorted_by_state() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let token = &*tenant.admin.token;
-    // One that nobody answers for and one whose answer is no Kubernetes.
+    // One cluster that does not answer, and one whose server is not Kubernetes.
     let unknown = cluster(&app, &tenant, &tenant.provisioner, "unknown").await;
     let mut refused = new_cluster(&tenant.provisioner);
     refused["kubeconfig"] = kubeconfig(&app.origin, "a-token");
@@ -166,13 +170,13 @@ async fn states_are_an_order_too() {
         assert_eq!(states, ["Error", "Unknown"], "{list}");
         let list = app.get(&format!("/clusters?sortby={sortby}&order=desc"), token).await.ok();
         states.reverse();
-        let turned: Vec<_> = list.as_array().unwrap().iter().map(|it| it["state"].as_str().unwrap()).collect();
-        assert_eq!(turned, states);
+        let descending: Vec<_> = list.as_array().unwrap().iter().map(|it| it["state"].as_str().unwrap()).collect();
+        assert_eq!(descending, states);
     }
 }
 
 #[tokio::test]
-async fn filters_find_parts_of_names_without_regard_to_capitals() {
+async fn filters_match_parts_of_names_ignoring_case() {
     let app = quiet().await;
     let tenant = app.tenant().await;
     let token = &*tenant.admin.token;
@@ -187,7 +191,7 @@ async fn filters_find_parts_of_names_without_regard_to_capitals() {
         ("name=web-1", &["Web-1"]),
         ("name=%C3%A4RGER", &["Ärger & 100% _x"]),
         ("name=%26", &["Ärger & 100% _x"]),
-        // No pattern: nothing stands for anything else.
+        // Filters are not patterns: no character is a wildcard.
         ("name=%25", &["Ärger & 100% _x"]),
         ("name=_", &["Ärger & 100% _x"]),
         ("name=w.b", &[]),
@@ -204,7 +208,7 @@ async fn filters_find_parts_of_names_without_regard_to_capitals() {
     ] {
         assert_eq!(names(&app.get(&format!("/clusters?{query}"), token).await.ok()), expected, "{query}");
         let page = app.get(&format!("/clusters?{query}&offset=0&limit=1"), token).await.ok();
-        assert_eq!(page["total"], expected.len(), "{query}: the total is of those that pass");
+        assert_eq!(page["total"], expected.len(), "{query}: the total counts the matching items");
         assert_eq!(names(&page), expected[..expected.len().min(1)], "{query}");
     }
     assert_eq!(names(&app.get("/provisioners?name=SIDE", token).await.ok()), ["West Side"]);
@@ -215,13 +219,13 @@ async fn filters_find_parts_of_names_without_regard_to_capitals() {
 }
 
 #[tokio::test]
-async fn superadmins_look_elsewhere_and_are_told_where_things_are() {
+async fn superadmins_can_list_other_namespaces_and_see_the_namespace_of_each_item() {
     let app = quiet().await;
     let (one, other) = (app.tenant().await, app.tenant().await);
     let ones = cluster(&app, &one, &one.provisioner, "ones").await;
     let others = cluster(&app, &other, &other.provisioner, "others").await;
     let root = app.admin().await;
-    assert_eq!(app.get("/clusters", &root).await.ok(), json!([]), "without being asked to it looks at home");
+    assert_eq!(app.get("/clusters", &root).await.ok(), json!([]), "the default is the caller's namespace");
     let at_one = app.get(&format!("/clusters?namespace={}", one.namespace), &root).await.ok();
     assert_eq!((ids(&at_one), &at_one[0]["_namespace"]), (vec![ones.clone()], &json!(one.namespace)));
     for yes in ["true", "True", "1"] {
@@ -245,7 +249,7 @@ async fn superadmins_look_elsewhere_and_are_told_where_things_are() {
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
         assert_eq!(refused.body["details"][0]["field"], field, "{path}");
     }
-    // At home nobody is told where that is.
+    // Items of the caller's namespace do not name it.
     let home = app.get("/clusters", &one.member.token).await.ok();
     assert_eq!((ids(&home), home[0].get("_namespace")), (vec![ones], None));
     for list in ["clusters", "clusters/health", "provisioners", "provisioners/health", "users", "organizations"] {
@@ -254,14 +258,14 @@ async fn superadmins_look_elsewhere_and_are_told_where_things_are() {
         {
             for token in [&one.admin.token, &one.member.token] {
                 let refused = app.get(&format!("/{list}?{query}"), token).await;
-                assert_eq!(refused.status, StatusCode::FORBIDDEN, "{list} {query}: the own one is no exception");
+                assert_eq!(refused.status, StatusCode::FORBIDDEN, "{list} {query}: also for the caller's namespace");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn everything_wrong_with_the_parameters_is_told_at_once() {
+async fn all_invalid_parameters_are_reported_at_once() {
     let app = quiet().await;
     let root = app.admin().await;
     for list in ["clusters", "provisioners", "users", "organizations"] {
@@ -279,7 +283,7 @@ async fn everything_wrong_with_the_parameters_is_told_at_once() {
     app.get("/clusters?limit=1000&offset=1000000000", &root).await.ok();
 }
 
-/// Clients come and go while others read: no page names anything twice, and totals fit what was read.
+/// Clusters are created and deleted while lists are read: no page has duplicates, and totals match the items.
 async fn changes_meanwhile(writer: &App, reader: &App) {
     let tenant = writer.tenant().await;
     let token = &*tenant.admin.token;
@@ -288,7 +292,7 @@ async fn changes_meanwhile(writer: &App, reader: &App) {
         kept.push(cluster(writer, &tenant, &tenant.provisioner, &format!("kept-{n}")).await);
     }
     let done = AtomicBool::new(false);
-    let coming_and_going = join_all((0..4).map(|_| {
+    let writing = join_all((0..4).map(|_| {
         let (tenant, done) = (&tenant, &done);
         async move {
             while !done.load(Ordering::Relaxed) {
@@ -302,26 +306,26 @@ async fn changes_meanwhile(writer: &App, reader: &App) {
             let order = ["created_at", "name", "provisioner", "state"][round % 4];
             let page = reader.get(&format!("/clusters?offset=0&limit=1000&sortby={order}"), token).await.ok();
             let listed = ids(&page);
-            let once: BTreeSet<_> = listed.iter().collect();
-            assert_eq!(once.len(), listed.len(), "twice in one page");
-            assert_eq!(page["total"], listed.len(), "a whole list has as many as it says");
-            assert!(kept.iter().all(|id| once.contains(id)), "what nobody touches is always there");
-            assert!(listed.len() <= kept.len() + 4, "what is gone is not there");
-            // By creation the old ones keep their places, whatever comes behind them.
-            let steady = steps_of_the_kept(reader, token, kept.len()).await;
+            let unique: BTreeSet<_> = listed.iter().collect();
+            assert_eq!(unique.len(), listed.len(), "a page has duplicates");
+            assert_eq!(page["total"], listed.len(), "the total of a full page is its length");
+            assert!(kept.iter().all(|id| unique.contains(id)), "unchanged clusters are always listed");
+            assert!(listed.len() <= kept.len() + 4, "deleted clusters are not listed");
+            // In the order of creation, older clusters keep their positions.
+            let steady = read_first(reader, token, kept.len()).await;
             assert_eq!(steady, kept);
             let found = reader.get("/clusters?name=kept&offset=0&limit=7", token).await.ok();
             assert_eq!(found["total"], kept.len());
         }
         done.store(true, Ordering::Relaxed);
     };
-    tokio::join!(coming_and_going, async {
-        // A failure in the reader must not leave the writers running for ever.
-        tokio::time::timeout(Duration::from_secs(240), reading).await.expect("the reader gets on");
+    tokio::join!(writing, async {
+        // A failure in the reader must not leave the writers running forever.
+        tokio::time::timeout(Duration::from_secs(240), reading).await.expect("the reader makes progress");
     });
 }
 
-async fn steps_of_the_kept(app: &App, token: &str, count: usize) -> Vec<String> {
+async fn read_first(app: &App, token: &str, count: usize) -> Vec<String> {
     let mut all = Vec::new();
     while all.len() < count {
         let page = app.get(&format!("/clusters?offset={}&limit=10", all.len()), token).await.ok();
@@ -332,13 +336,13 @@ async fn steps_of_the_kept(app: &App, token: &str, count: usize) -> Vec<String> 
 }
 
 #[tokio::test]
-async fn lists_hold_together_while_others_write() {
+async fn lists_are_consistent_during_writes() {
     let app = quiet().await;
     changes_meanwhile(&app, &app).await;
 }
 
 #[tokio::test]
-async fn lists_hold_together_while_others_write_through_another_replica() {
+async fn lists_are_consistent_during_writes_through_another_replica() {
     let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
     let options = Options::default().with("OBSERVE_INTERVAL", "1d").on_etcd(&etcd, "/lists");
     let (one, other) = tokio::join!(App::start_with(options.clone()), App::start_with(options));

@@ -1,4 +1,4 @@
-//! What answers nest keeps to the policy of the organization as well: who may not see a thing gets its identity and name alone.
+//! Nested objects follow the organization's policy as well: a caller who may not see an object gets only its id and name.
 
 use kqueen_tests::fixture::{app::App, people::new_cluster};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ async fn a_cluster_nests_no_more_than_its_reader_may_see() {
         let shown = app.get(&one, token).await.ok();
         let listed = app.get(&list, token).await.ok()[0].clone();
         for field in ["provisioner", "owner"] {
-            assert_eq!(shown[field], listed[field], "a list says no more than a look");
+            assert_eq!(shown[field], listed[field], "a list shows no more than a single object");
         }
         shown
     };
@@ -41,24 +41,24 @@ async fn a_cluster_nests_no_more_than_its_reader_may_see() {
     assert_eq!((&shown["provisioner"]["id"], &shown["owner"]["id"]), (&json!(tenant.provisioner), &json!(admin.id)));
     assert_eq!(shown["provisioner"]["name"], full["provisioner"]["name"]);
     assert_eq!(shown["owner"]["username"], admin.username);
-    // The rest of the cluster is as it was.
+    // The rest of the cluster is unchanged.
     assert_eq!(keys(&shown), keys(&full));
-    // The owner may see the own account, and an admin the provisioner.
+    // The owner may see their account, and an admin the provisioner.
     let shown = seen(&admin.token).await;
     assert!(shown["owner"]["email"].is_string() && shown["provisioner"]["owner"]["email"].is_string(), "{shown}");
     let shown = app.get(&format!("/clusters/{cluster}"), &root).await.ok();
     assert_eq!(shown["provisioner"], full["provisioner"], "a superadmin sees everything");
     assert_eq!(shown["owner"], full["owner"]);
-    // What was changed is answered in the same way.
+    // The answer to a change has the same shape.
     let changed = app.patch(&format!("/clusters/{own}"), &member.token, json!({"name": "renamed"})).await.ok();
     assert_eq!(keys(&changed["provisioner"]), PROVISIONER);
     assert_eq!(
         changed["owner"]["email"],
         format!("{}@example.test", member.username),
-        "everybody sees the own account"
+        "everybody sees their own account"
     );
 
-    // A provisioner that is seen with an owner who is not.
+    // A visible provisioner with an owner who is not visible.
     let rules = json!({"provisioner:get": null});
     app.patch(&format!("/organizations/{}/policy", tenant.id), &admin.token, rules).await.ok();
     let shown = seen(&member.token).await;
@@ -72,13 +72,13 @@ async fn a_cluster_nests_no_more_than_its_reader_may_see() {
 }
 
 #[tokio::test]
-async fn a_superadmin_from_elsewhere_is_known_by_name_alone() {
+async fn a_superadmin_of_another_organization_is_shown_by_name_only() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let root = app.admin().await;
     let cluster = app.post("/clusters", &root, new_cluster(&tenant.provisioner)).await.id();
     let shown = app.get(&format!("/clusters/{cluster}"), &tenant.admin.token).await.ok();
-    assert_eq!(keys(&shown["owner"]), USER, "somebody of another organization is not shown: {shown}");
+    assert_eq!(keys(&shown["owner"]), USER, "a user of another organization is shown by name only: {shown}");
     let shown = app.get(&format!("/clusters/{cluster}"), &root).await.ok();
     assert_eq!(shown["owner"]["organization"]["namespace"], "operators");
 }

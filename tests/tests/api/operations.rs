@@ -1,4 +1,4 @@
-//! What people do to clusters, and what they are told of it, with a simulated provider that takes its time.
+//! Operations on clusters, and what the API reports of them, with a simulated provider that takes time.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use kqueen_tests::fixture::{
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// Deploying takes 20 s, and the reconciler looks every few seconds meanwhile.
+/// Deploying takes 20 s, and the reconciler observes the cluster every few seconds.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 struct World {
@@ -31,7 +31,7 @@ async fn world() -> World {
 }
 
 impl World {
-    /// A new cluster of the member's, as it is answered.
+    /// Creates a cluster as the member and returns the answer.
     async fn deploy(&self) -> Value {
         let provisioner = format!("Provisioner:{}", self.provisioner);
         let body = json!({"name": new_name("cluster"), "provisioner": provisioner, "metadata": {"node_count": 3}});
@@ -46,24 +46,24 @@ impl World {
         self.app.call(Method::POST, path, Some(&self.tenant.member.token), None).await
     }
 
-    /// The cluster once it is in that phase.
+    /// The cluster, once it is in that phase.
     async fn settled(&self, cluster: &str, phase: &str) -> Value {
         let path = format!("/clusters/{cluster}");
         let is_settled = || async { self.get(&path).await["phase"] == phase };
-        eventually("it is settled", PATIENCE, is_settled).await;
+        eventually("the cluster is in the phase", PATIENCE, is_settled).await;
         self.get(&path).await
     }
 
-    /// Waits until something that an operation makes is there.
-    async fn something_exists(&self, operation: &str) {
+    /// Waits until a resource of the operation exists.
+    async fn resource_exists(&self, operation: &str) {
         let exists = || async {
             let operation = self.get(&format!("/operations/{operation}")).await;
             operation["resources"].as_array().unwrap().iter().any(|resource| resource["state"] == "present")
         };
-        eventually("something exists", PATIENCE, exists).await;
+        eventually("a resource exists", PATIENCE, exists).await;
     }
 
-    /// The operation once it has ended.
+    /// The operation, once it has ended.
     async fn ended(&self, operation: &str) -> Value {
         let path = format!("/operations/{operation}");
         let has_ended = || async { self.get(&path).await["ended_at"].is_string() };
@@ -73,11 +73,11 @@ impl World {
 }
 
 fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+    value.as_str().unwrap_or_else(|| panic!("{value} is not a string"))
 }
 
 #[tokio::test]
-async fn a_creation_is_answered_at_once_and_one_thing_is_done_at_a_time() {
+async fn a_creation_answers_at_once_and_a_cluster_has_one_operation_at_a_time() {
     let world = world().await;
     let cluster = world.deploy().await;
     assert_eq!((&cluster["phase"], &cluster["state"]), (&json!("Deploying"), &json!("Deploying")));
@@ -98,13 +98,13 @@ async fn a_creation_is_answered_at_once_and_one_thing_is_done_at_a_time() {
     assert_eq!((list.as_array().unwrap().len(), &list[0]["id"]), (1, &json!(deploy)));
     assert!(list[0].get("resources").is_none(), "{list}");
 
-    // Somebody who may not see who asked is not told.
+    // A caller who may not see the requester gets only the id.
     let policy = format!("/organizations/{}/policy", world.tenant.id);
     world.app.patch(&policy, &world.tenant.admin.token, json!({"user:get": "IS_SUPERADMIN"})).await.ok();
     let theirs = world.app.get(&format!("/operations/{deploy}"), &world.tenant.admin.token).await.ok();
     assert_eq!(theirs["requested_by"], json!({"id": member.id, "username": null}));
 
-    // While it is under way nothing else is begun; who asks is told what to wait for.
+    // Nothing else is started while it runs; the conflict names the operation to wait for.
     let resize = json!({"node_count": 5});
     let refused = world.app.patch(&format!("/clusters/{id}/resize"), &member.token, resize).await;
     assert_eq!((refused.status, &refused.body["error"]), (StatusCode::CONFLICT, &json!("conflict")));
@@ -115,7 +115,7 @@ async fn a_creation_is_answered_at_once_and_one_thing_is_done_at_a_time() {
     assert_eq!(world.app.patch(&path, &member.token, policy).await.status, StatusCode::CONFLICT);
     assert_eq!(world.post(&format!("/clusters/{id}/retry")).await.status, StatusCode::CONFLICT);
 
-    // Strangers see none of it.
+    // Users of other organizations see none of it.
     for path in
         [format!("/operations/{deploy}"), format!("/clusters/{id}/operations"), format!("/clusters/{id}/timeline")]
     {
@@ -124,36 +124,37 @@ async fn a_creation_is_answered_at_once_and_one_thing_is_done_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_deletion_takes_over_is_repeatable_and_leaves_a_story() {
+async fn a_deletion_supersedes_the_deployment_is_repeatable_and_keeps_a_timeline() {
     let world = world().await;
     let member = world.tenant.member.token.clone();
     let mut stream = Stream::open(&world.app, &member).await;
     let cluster = world.deploy().await;
     let (id, deploy) = (text(&cluster["id"]), text(&cluster["operation"]));
-    let told = stream.event_of("operation", deploy).await;
-    assert_eq!((&told.data["action"], &told.data["object"]["kind"]), (&json!("changed"), &json!("deploy")));
+    let event = stream.event_of("operation", deploy).await;
+    assert_eq!((&event.data["action"], &event.data["object"]["kind"]), (&json!("changed"), &json!("deploy")));
     let path = format!("/clusters/{id}");
-    let under_way = || async { world.get(&format!("/operations/{deploy}")).await["status"] == "running" };
-    eventually("it is under way", PATIENCE, under_way).await;
+    let is_running = || async { world.get(&format!("/operations/{deploy}")).await["status"] == "running" };
+    eventually("the deployment runs", PATIENCE, is_running).await;
     let deleted = json!({"id": id, "state": "deleted"});
     assert_eq!(world.app.delete(&path, &member).await.ok(), deleted);
-    assert_eq!(world.app.delete(&path, &member).await.ok(), deleted, "asked again");
+    assert_eq!(world.app.delete(&path, &member).await.ok(), deleted, "repeated");
     let shown = world.get(&path).await;
     assert_eq!(shown["phase"], "Destroying");
     let destroy = text(&shown["operation"]);
     assert_ne!(destroy, deploy);
-    let taken_over = world.get(&format!("/operations/{deploy}")).await;
-    assert_eq!(taken_over["status"], "cancelled");
-    assert_eq!(taken_over["failure"]["code"], "Superseded");
-    assert!(text(&taken_over["failure"]["cause"]).contains("destroying"), "{taken_over}");
-    assert!(taken_over["failure"].get("provider_message").is_some());
+    let superseded = world.get(&format!("/operations/{deploy}")).await;
+    assert_eq!(superseded["status"], "cancelled");
+    assert_eq!(superseded["failure"]["code"], "Superseded");
+    assert!(text(&superseded["failure"]["cause"]).contains("destroying"), "{superseded}");
+    assert!(superseded["failure"].get("provider_message").is_some());
 
-    eventually("it leaves", PATIENCE, || async { world.app.get(&path, &member).await.status == 404 }).await;
+    eventually("the cluster is deleted", PATIENCE, || async { world.app.get(&path, &member).await.status == 404 })
+        .await;
     assert_eq!(world.app.delete(&path, &member).await.status, StatusCode::NOT_FOUND);
-    // Who watches is told how it ended, though the cluster is not there any more.
+    // The stream reports the outcome although the cluster is deleted.
     while stream.event_of("operation", destroy).await.data["object"]["status"] != "succeeded" {}
 
-    // Its story is kept for a while.
+    // Its timeline is kept for a while.
     let list = world.get(&format!("{path}/operations")).await;
     let kinds: Vec<_> = list.as_array().unwrap().iter().map(|operation| text(&operation["kind"])).collect();
     assert_eq!(kinds, ["destroy", "deploy"], "newest first");
@@ -196,14 +197,14 @@ async fn a_deletion_takes_over_is_repeatable_and_leaves_a_story() {
 }
 
 #[tokio::test]
-async fn what_is_stopped_says_what_exists_and_can_be_run_again() {
+async fn a_cancelled_operation_lists_its_resources_and_can_be_retried() {
     let world = world().await;
     let member = &world.tenant.member.token;
     let cluster = world.deploy().await;
     let (id, deploy) = (text(&cluster["id"]), text(&cluster["operation"]));
     let path = format!("/clusters/{id}");
-    world.something_exists(deploy).await;
-    // A body that says nothing is as good as none; one that says something is not understood.
+    world.resource_exists(deploy).await;
+    // An empty object is accepted as a body; fields are rejected.
     let cancel = format!("/operations/{deploy}/cancel");
     let odd = world.app.post(&cancel, member, json!({"force": true})).await;
     assert_eq!((odd.status, &odd.body["details"][0]["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("force")));
@@ -213,10 +214,10 @@ async fn what_is_stopped_says_what_exists_and_can_be_run_again() {
     };
     assert_eq!(raw("application/json", "{").await.status, StatusCode::BAD_REQUEST);
     assert_eq!(raw("text/plain", "please").await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    let stopped = world.app.post(&cancel, member, json!({})).await.ok();
-    assert!(stopped["cancel_requested_at"].is_string(), "{stopped}");
-    let exists: Vec<_> = stopped["resources"].as_array().unwrap().iter().map(|it| text(&it["state"])).collect();
-    assert!(exists.contains(&"present"), "{stopped}");
+    let cancelled = world.app.post(&cancel, member, json!({})).await.ok();
+    assert!(cancelled["cancel_requested_at"].is_string(), "{cancelled}");
+    let exists: Vec<_> = cancelled["resources"].as_array().unwrap().iter().map(|it| text(&it["state"])).collect();
+    assert!(exists.contains(&"present"), "{cancelled}");
     let operation = world.ended(deploy).await;
     assert_eq!((&operation["status"], &operation["failure"]["code"]), (&json!("cancelled"), &json!("Cancelled")));
     let again = world.post(&cancel).await;
@@ -240,7 +241,7 @@ async fn what_is_stopped_says_what_exists_and_can_be_run_again() {
     assert_eq!(cluster["network_policy"], json!({"provider": "CALICO", "enabled": false}));
     assert_eq!(world.post(&format!("{path}/retry")).await.status, StatusCode::CONFLICT, "nothing has failed");
 
-    // What the engine's form refuses begins nothing, and what the cluster was made of is not written over.
+    // Values that the engine's form rejects start nothing, and a cluster's parameters cannot be overwritten.
     for (verb, body, field) in [
         ("/resize", json!({"node_count": 21}), "node_count"),
         ("/set_network_policy", json!({"provider": "WEAVE", "enabled": true}), "provider"),
@@ -254,7 +255,7 @@ async fn what_is_stopped_says_what_exists_and_can_be_run_again() {
     }
     assert_eq!(world.get(&path).await["operation"], second);
 
-    // Changes are made to what was seen.
+    // Changes are conditional on the revision that was read.
     let resize = |tag: &str| {
         let request = world.app.request(Method::PATCH, &format!("{path}/resize"), Some(member)).header("if-match", tag);
         read(request.json(&json!({"node_count": "5"})))
@@ -277,14 +278,14 @@ async fn what_is_stopped_says_what_exists_and_can_be_run_again() {
 }
 
 #[tokio::test]
-async fn what_is_forgotten_becomes_an_orphan_for_admins_to_decide_on() {
+async fn a_forgotten_cluster_becomes_an_orphan_for_admins_to_decide_on() {
     let world = world().await;
     let (member, admin) = (&world.tenant.member.token, &world.tenant.admin.token);
     let cluster = world.deploy().await;
     let (id, deploy) = (text(&cluster["id"]), text(&cluster["operation"]));
     let forget = format!("/clusters/{id}/forget");
-    world.something_exists(deploy).await;
-    assert_eq!(world.post(&forget).await.status, StatusCode::FORBIDDEN, "its owner, who is no admin");
+    world.resource_exists(deploy).await;
+    assert_eq!(world.post(&forget).await.status, StatusCode::FORBIDDEN, "its owner, who is not an admin");
     let stale = world.app.request(Method::POST, &forget, Some(admin)).header("if-match", "\"1\"");
     assert_eq!(read(stale).await.status, StatusCode::PRECONDITION_FAILED);
     let forgotten = world.app.call(Method::POST, &forget, Some(admin), None).await.ok();
@@ -326,8 +327,8 @@ async fn what_is_forgotten_becomes_an_orphan_for_admins_to_decide_on() {
     );
     let deleting = decide("delete", admin).await.ok();
     assert_eq!(deleting["state"], "deleting");
-    assert_eq!(decide("delete", admin).await.ok()["state"], "deleting", "asked again");
-    // An attached cluster has nothing at a provider that could remain.
+    assert_eq!(decide("delete", admin).await.ok()["state"], "deleting", "repeated");
+    // An attached cluster has no resources that could remain.
     let attached = world.app.cluster(&world.tenant.provisioner, &world.tenant.member).await;
     let forgotten = world.app.call(Method::POST, &format!("/clusters/{attached}/forget"), Some(admin), None).await.ok();
     assert_eq!(forgotten, json!({"id": attached, "state": "forgotten", "remaining": [], "orphan": null}));

@@ -7,7 +7,7 @@ use kqueen_tests::fixture::{
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// An id that nothing has.
+/// An id that no object has.
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
 fn ids(list: &Value) -> Vec<String> {
@@ -15,28 +15,28 @@ fn ids(list: &Value) -> Vec<String> {
     items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// One cluster whose API server is none, and one that nobody answers for.
+/// One cluster whose server is not Kubernetes, and one that does not answer.
 async fn failed_and_unknown(app: &App, tenant: &Tenant) -> (String, String) {
     let mut refused = new_cluster(&tenant.provisioner);
     refused["kubeconfig"] = kubeconfig(&app.origin, "a-token");
     refused["name"] = json!("refused");
     let refused = app.post("/clusters", &tenant.admin.token, refused).await.id();
-    let silent = app.post("/clusters", &tenant.admin.token, new_cluster(&tenant.provisioner)).await.id();
-    for id in [&refused, &silent] {
+    let unreachable = app.post("/clusters", &tenant.admin.token, new_cluster(&tenant.provisioner)).await.id();
+    for id in [&refused, &unreachable] {
         app.observed(id, &tenant.admin.token).await;
     }
-    (refused, silent)
+    (refused, unreachable)
 }
 
 #[tokio::test]
-async fn an_empty_parameter_is_an_absent_one() {
+async fn an_empty_parameter_counts_as_absent() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let token = &*tenant.admin.token;
     app.post("/clusters", token, new_cluster(&tenant.provisioner)).await.ok();
     let document = app.get("/swagger", token).await.ok();
     for (path, methods) in document["paths"].as_object().unwrap() {
-        // Its answer has no end; it takes a word as it is.
+        // The event stream does not end.
         if methods["get"].is_null() || path == "/events" {
             continue;
         }
@@ -66,7 +66,7 @@ async fn an_empty_parameter_is_an_absent_one() {
 }
 
 #[tokio::test]
-async fn an_unknown_parameter_is_refused_by_every_operation() {
+async fn an_unknown_parameter_is_rejected_by_every_operation() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let root = app.admin().await;
@@ -83,7 +83,7 @@ async fn an_unknown_parameter_is_refused_by_every_operation() {
         }
     }
     assert!(seen > 40, "{seen}");
-    // What it would have done is not done.
+    // The request has no effect.
     let id = app.post("/clusters", &tenant.admin.token, new_cluster(&tenant.provisioner)).await.id();
     let path = format!("/clusters/{id}");
     let refused = app.delete(&format!("{path}?dry_run"), &tenant.admin.token).await;
@@ -112,21 +112,21 @@ async fn an_unknown_parameter_is_refused_by_every_operation() {
 }
 
 #[tokio::test]
-async fn phase_and_state_are_filters() {
+async fn lists_can_be_filtered_by_phase_and_state() {
     let options =
         Options::default().with("CLUSTER_UNKNOWN_STATE", "Nicht erreichbar").with("PROVISIONER_OK_STATE", "Fine");
     let app = App::start_with(options).await;
     let tenant = app.tenant().await;
     let token = &*tenant.admin.token;
-    let (refused, silent) = failed_and_unknown(&app, &tenant).await;
+    let (refused, unreachable) = failed_and_unknown(&app, &tenant).await;
     for (query, expected) in [
         ("phase=Error", vec![&refused]),
         ("phase=eRROR", vec![&refused]),
-        ("phase=Unknown", vec![&silent]),
+        ("phase=Unknown", vec![&unreachable]),
         ("phase=OK", vec![]),
         ("state=Error", vec![&refused]),
-        ("state=nicht%20ERREICHBAR", vec![&silent]),
-        ("phase=Unknown&state=Nicht+erreichbar", vec![&silent]),
+        ("state=nicht%20ERREICHBAR", vec![&unreachable]),
+        ("phase=Unknown&state=Nicht+erreichbar", vec![&unreachable]),
         ("phase=Error&state=Nicht+erreichbar", vec![]),
         ("phase=Error&name=refu", vec![&refused]),
         ("phase=Unknown&name=refu", vec![]),
@@ -157,7 +157,7 @@ async fn phase_and_state_are_filters() {
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
         assert_eq!(wrong.body["details"], json!([{"field": field, "message": message}]), "{path}");
     }
-    // Only what has a phase can be asked for one.
+    // Only objects with a phase can be filtered by it.
     for path in ["/users?phase=OK", "/organizations?state=OK", "/clusters/health?phase=OK"] {
         assert_eq!(app.get(path, token).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
     }

@@ -1,4 +1,4 @@
-//! The recorded exchanges of the service of 2018 are replayed: successes keep status and keys, failures are ours.
+//! Recorded exchanges with the service of 2018 are replayed: successes keep status and keys, failures have today's errors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ const SKIPPED: &[(&str, &str)] = &[
     ("cluster.good.topology-data", "needs a live cluster; replayed against a real one by the tests of live clusters"),
 ];
 
-/// What failed in 2018 with another status than ours.
+/// Exchanges that failed in 2018, with today's status and error.
 const FAILURES: &[(&str, u16, &str)] = &[
     ("auth.bad_password", 401, "unauthenticated"),
     ("org.create.duplicate_namespace", 409, "conflict"),
@@ -42,7 +42,7 @@ const FAILURES: &[(&str, u16, &str)] = &[
     ("cluster.netpol.missing", 422, "invalid"),
 ];
 
-/// Keys of 2018 that are not answered any more: hashes never, kubeconfigs not in lists.
+/// Keys of 2018 that are not returned any more: password hashes, and kubeconfigs in lists.
 fn is_removed(path: &str, key: &str, of_a_list: bool) -> bool {
     key == "password" && !path.contains("parameters") || key == "kubeconfig" && of_a_list
 }
@@ -51,7 +51,7 @@ fn is_removed(path: &str, key: &str, of_a_list: bool) -> bool {
 fn missing(path: &str, then: &Value, now: &Value, of_a_list: bool, found: &mut Vec<String>) {
     match (then, now) {
         (Value::Object(then), Value::Object(now)) => {
-            // What is inside is the client's own.
+            // Their content belongs to the client.
             if path.ends_with("kubeconfig") || path.ends_with("metadata") {
                 return;
             }
@@ -73,7 +73,7 @@ fn missing(path: &str, then: &Value, now: &Value, of_a_list: bool, found: &mut V
     }
 }
 
-/// The ids of the recording with ours.
+/// The recorded ids with today's.
 struct Ids(BTreeMap<String, String>);
 
 impl Ids {
@@ -88,7 +88,7 @@ fn exchanges() -> Vec<Exchange> {
 }
 
 #[test]
-fn what_is_skipped_or_failed_was_recorded() {
+fn skipped_and_failing_exchanges_are_in_the_recording() {
     let recorded: BTreeSet<String> = exchanges().into_iter().map(|exchange| exchange.name).collect();
     for name in SKIPPED.iter().map(|(name, _)| name).chain(FAILURES.iter().map(|(name, ..)| name)) {
         assert!(recorded.contains(*name), "{name}");
@@ -96,7 +96,7 @@ fn what_is_skipped_or_failed_was_recorded() {
 }
 
 #[tokio::test]
-async fn clients_of_2018_find_what_they_know() {
+async fn recorded_requests_get_the_recorded_status_and_keys() {
     let options = Options::default()
         .with("BOOTSTRAP_ADMIN_USERNAME", "admin")
         .with("BOOTSTRAP_ADMIN_EMAIL", "admin@kqueen.net")
@@ -106,7 +106,7 @@ async fn clients_of_2018_find_what_they_know() {
     let superadmin = app.log_in("admin", ADMIN.1).await;
     let mut ids = Ids(BTreeMap::new());
     let mut wrong = Vec::new();
-    // Who the recording's objects belong to; made when the organization is there.
+    // The owners of the recorded objects; created after their organization.
     let (admin_then, member_then) = ("da0fedac-b5bd-41a2-bfb6-0dea236135cd", "db80db7b-60a1-42d7-8843-c2d3f691a7be");
     let mut admin = String::new();
     for exchange in exchanges() {
@@ -121,12 +121,12 @@ async fn clients_of_2018_find_what_they_know() {
         if name == "auth.ok" {
             body = Some(json!({"username": "admin", "password": ADMIN.1}));
         }
-        // Another client had noted something about the member in between.
+        // Another client had changed the member's metadata in between.
         if name == "user.updatepw.self" {
             let path = ids.ours(&format!("/users/{member_then}"));
             app.patch(&path, &superadmin, json!({"metadata": {"a": 1}})).await.ok();
         }
-        // Clusters need somebody to look after; its last one was made by another client in between.
+        // This cluster was created by another client in between.
         if name == "cluster.down.get" {
             let cluster = json!({
                 "name": "unreachable",
@@ -148,8 +148,8 @@ async fn clients_of_2018_find_what_they_know() {
         let path =
             if name == "user.delete.self" { path.replace(&ids.ours(member_then), &ids.ours(admin_then)) } else { path };
         let answer = app.call(method, &path, token.map(String::as_str), body.as_ref()).await;
-        if let Some((_, ours, word)) = FAILURES.iter().find(|(failure, ..)| *failure == name) {
-            if (answer.status.as_u16(), answer.body["error"].as_str()) != (*ours, Some(*word)) {
+        if let Some((_, ours, error)) = FAILURES.iter().find(|(failure, ..)| *failure == name) {
+            if (answer.status.as_u16(), answer.body["error"].as_str()) != (*ours, Some(*error)) {
                 wrong.push(format!("{name}: {} {}", answer.status, answer.body));
             }
             continue;
@@ -161,13 +161,13 @@ async fn clients_of_2018_find_what_they_know() {
         if let (Some(then), Some(now)) = (response_body["id"].as_str(), answer.body["id"].as_str()) {
             ids.0.insert(then.to_owned(), now.to_owned());
         }
-        let mut gone = Vec::new();
+        let mut lost = Vec::new();
         let list = response_body.is_array() || !response_body["items"].is_null();
-        missing("", &response_body, &answer.body, list, &mut gone);
+        missing("", &response_body, &answer.body, list, &mut lost);
         // Another way of authenticating was enabled when it was recorded.
-        gone.retain(|key| !(name == "configurations.auth" && key.starts_with(".ldap")));
-        if !gone.is_empty() {
-            wrong.push(format!("{name}: without {gone:?}: {}", answer.body));
+        lost.retain(|key| !(name == "configurations.auth" && key.starts_with(".ldap")));
+        if !lost.is_empty() {
+            wrong.push(format!("{name}: without {lost:?}: {}", answer.body));
         }
         if name == "org.create.orga" {
             let user = json!({

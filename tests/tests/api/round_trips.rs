@@ -1,4 +1,4 @@
-//! What was read can be sent back whole, as clients of 2018 do: they change one field of what they read and send all of it.
+//! An object can be sent back whole, as clients of 2018 do: they change one field of what they read and send all of it.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use kqueen_tests::fixture::{
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-/// New clusters are looked at once; then states stay as they are.
+/// New clusters are observed once; then their states do not change.
 async fn quiet() -> App {
     App::start_with(Options::default().with("OBSERVE_INTERVAL", "1d").with("CLUSTER_STATE_ON_LIST", "false")).await
 }
 
-/// Names of the fields an answer complains of.
+/// The fields that an error names.
 fn named(body: &Value) -> Vec<&str> {
     body["details"].as_array().unwrap().iter().map(|detail| detail["field"].as_str().unwrap()).collect()
 }
 
-/// An object without what is observed, which moves on its own.
-fn at_rest(object: &Value) -> Value {
+/// An object without its observed fields, which change by themselves.
+fn without_observed(object: &Value) -> Value {
     let mut object = object.clone();
     for field in
         ["state", "phase", "status_reason", "status_message", "state_changed_at", "observed_at", "progress", "version"]
@@ -31,23 +31,27 @@ fn at_rest(object: &Value) -> Value {
     }
     for part in ["metadata", "provisioner"] {
         if object[part].is_object() {
-            object[part] = at_rest(&object[part]);
+            object[part] = without_observed(&object[part]);
         }
     }
     object
 }
 
-/// Reads an object and sends it back as it is.
-async fn back_and_forth(app: &App, path: &str, token: &str) -> Value {
+/// Reads an object and sends it back unchanged.
+async fn round_trip(app: &App, path: &str, token: &str) -> Value {
     let read = app.get(path, token).await.ok();
     let answer = app.patch(path, token, read.clone()).await;
     assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
-    assert_eq!(at_rest(&answer.body), at_rest(&read), "{path}: nothing has changed");
-    assert_eq!(at_rest(&app.get(path, token).await.ok()), at_rest(&read), "{path}: nothing has changed");
+    assert_eq!(without_observed(&answer.body), without_observed(&read), "{path}: nothing has changed");
+    assert_eq!(
+        without_observed(&app.get(path, token).await.ok()),
+        without_observed(&read),
+        "{path}: nothing has changed"
+    );
     read
 }
 
-/// A cluster of the member's that was looked at.
+/// A cluster of the member that has been observed.
 async fn cluster_of_the_member(app: &App, tenant: &Tenant) -> String {
     let mut cluster = new_cluster(&tenant.provisioner);
     cluster["metadata"] = json!({"team": "payments", "api_token": "hidden", "network_policy": "free text"});
@@ -57,7 +61,7 @@ async fn cluster_of_the_member(app: &App, tenant: &Tenant) -> String {
 }
 
 #[tokio::test]
-async fn every_kind_can_be_sent_back_whole() {
+async fn every_kind_of_object_can_be_sent_back_whole() {
     let app = quiet().await;
     let tenant = app.tenant().await;
     let root = app.admin().await;
@@ -67,16 +71,16 @@ async fn every_kind_can_be_sent_back_whole() {
     app.patch(&user, &root, json!({"metadata": {"zone": "Prague", "password": "hidden"}})).await.ok();
     app.patch(&format!("{organization}/policy"), &root, json!({"cluster:create": "ALL"})).await.ok();
     for token in [&tenant.member.token, &tenant.admin.token, &root] {
-        back_and_forth(&app, &cluster, token).await;
-        back_and_forth(&app, &user, token).await;
+        round_trip(&app, &cluster, token).await;
+        round_trip(&app, &user, token).await;
     }
     for token in [&tenant.admin.token, &root] {
-        back_and_forth(&app, &provisioner, token).await;
+        round_trip(&app, &provisioner, token).await;
     }
-    let read = back_and_forth(&app, &organization, &root).await;
+    let read = round_trip(&app, &organization, &root).await;
     assert_eq!(read["policy"], json!({"cluster:create": "ALL"}));
 
-    // Items of lists say more.
+    // Items of lists have more fields.
     let space = format!("namespace={}", tenant.namespace);
     for (list, path) in [("clusters", &cluster), ("provisioners", &provisioner)] {
         let item = app.get(&format!("/{list}?{space}"), &root).await.ok()[0].clone();
@@ -88,24 +92,24 @@ async fn every_kind_can_be_sent_back_whole() {
         assert_eq!((refused.status.as_u16(), named(&refused.body)), (422, vec!["_namespace"]));
     }
 
-    // Who does not see everything gets less, and can send back what there is.
+    // A caller who may not see everything gets fewer fields, and can send those back.
     let rules = json!({"user:get": "IS_ADMIN", "provisioner:get": "IS_ADMIN"});
     app.patch(&format!("{organization}/policy"), &root, rules).await.ok();
     let other = app.person(&tenant.id, "admin").await;
     app.patch(&provisioner, &root, json!({"owner": format!("User:{}", other.id)})).await.ok();
-    let read = back_and_forth(&app, &cluster, &tenant.member.token).await;
+    let read = round_trip(&app, &cluster, &tenant.member.token).await;
     assert_eq!(read["provisioner"].as_object().unwrap().len(), 2, "{read}");
     let mut changed = read.clone();
     changed["name"] = json!("another");
     assert_eq!(app.patch(&cluster, &tenant.member.token, changed).await.ok()["name"], "another");
     app.patch(&organization, &root, json!({"policy": {"cluster:update": "ALL"}})).await.ok();
     let third = app.person(&tenant.id, "member").await;
-    let read = back_and_forth(&app, &cluster, &third.token).await;
+    let read = round_trip(&app, &cluster, &third.token).await;
     assert_eq!(read["owner"].as_object().unwrap().len(), 2, "{read}");
 }
 
 #[tokio::test]
-async fn an_invited_user_is_activated_as_in_2018() {
+async fn an_invited_user_is_activated_as_clients_of_2018_do() {
     let app = quiet().await;
     let tenant = app.tenant().await;
     let username = new_name("invited");
@@ -114,7 +118,7 @@ async fn an_invited_user_is_activated_as_in_2018() {
         "created_at": "2018-05-01T10:00:00", "organization": {"id": tenant.id, "name": "whatever it was called"},
     });
     let made = app.post("/users", &tenant.admin.token, invited).await.ok();
-    assert_eq!(made.get("email"), None, "an empty address is none");
+    assert_eq!(made.get("email"), None, "an empty address counts as absent");
     let path = format!("/users/{}", made["id"].as_str().unwrap());
     let mut user = app.get(&path, &tenant.admin.token).await.ok();
     user["active"] = json!(true);
@@ -139,7 +143,7 @@ async fn an_invited_user_is_activated_as_in_2018() {
 }
 
 #[tokio::test]
-async fn another_value_of_a_read_only_field_is_named() {
+async fn a_changed_read_only_field_is_rejected_by_name() {
     let app = quiet().await;
     let tenant = app.tenant().await;
     let root = app.admin().await;
@@ -161,7 +165,7 @@ async fn another_value_of_a_read_only_field_is_named() {
                 _ if field.ends_with("_at") => json!("2018-05-01T10:00:00Z"),
                 _ => json!("another"),
             };
-            // By itself, and among everything else; but what says when it was read may say that it was read then.
+            // By itself, and in the whole object; there, times of an earlier observation are accepted.
             let mut bodies = vec![json!({ field: another })];
             if !["observed_at", "state_changed_at"].contains(&&**field) {
                 let mut whole = app.get(&path, &root).await.ok();
@@ -175,7 +179,7 @@ async fn another_value_of_a_read_only_field_is_named() {
             }
         }
     }
-    // A strange object is not shown by what is said of its fields.
+    // Errors about fields do not reveal an object of another organization.
     let stranger = app.tenant().await;
     let hidden = app.patch(&format!("/clusters/{id}"), &stranger.admin.token, json!({"state": "Error"})).await;
     assert_eq!(hidden.status, StatusCode::NOT_FOUND);
@@ -207,31 +211,31 @@ async fn times_are_compared_as_instants() {
 }
 
 #[tokio::test]
-async fn what_moved_meanwhile_is_no_mistake_of_the_client() {
+async fn outdated_observed_fields_are_ignored() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let token = &*tenant.admin.token;
     let id = app.post("/clusters", token, new_cluster(&tenant.provisioner)).await.id();
     let path = format!("/clusters/{id}");
-    // From before the first look, or an early one.
+    // From before the first observation, or an early one.
     let mut then = app.get(&path, token).await.ok();
-    let has_moved = || async { app.get(&path, token).await.ok()["observed_at"] != then["observed_at"] };
-    eventually("it is looked at again", Duration::from_secs(60), has_moved).await;
+    let is_observed_again = || async { app.get(&path, token).await.ok()["observed_at"] != then["observed_at"] };
+    eventually("it is observed again", Duration::from_secs(60), is_observed_again).await;
     then["name"] = json!("renamed");
     then["state"] = json!("Deploying");
     then["phase"] = json!("Deploying");
     then["progress"] = json!(3);
     let answer = app.patch(&path, token, then.clone()).await;
     assert_eq!((answer.status, &answer.body["name"]), (StatusCode::OK, &json!("renamed")), "{}", answer.body);
-    assert_ne!(answer.body["progress"], 3, "what is observed is not set");
-    // What never changes by itself is no older.
+    assert_ne!(answer.body["progress"], 3, "observed fields are not set");
+    // A field that never changes by itself cannot be outdated.
     then["provisioner"] = json!(format!("Provisioner:{id}"));
     let refused = app.patch(&path, token, then).await;
     assert_eq!((refused.status.as_u16(), named(&refused.body)), (422, vec!["provisioner"]));
 }
 
 #[tokio::test]
-async fn a_policy_is_shown_and_taken_with_its_organization() {
+async fn a_policy_is_read_and_written_with_its_organization() {
     let app = quiet().await;
     let root = app.admin().await;
     let space = new_name("space");
@@ -292,7 +296,7 @@ async fn network_policy_is_shown_as_provider_and_enabled() {
         let refused = app.patch(&path, token, other).await;
         assert_eq!((refused.status.as_u16(), named(&refused.body)), (422, vec!["metadata.network_policy"]));
     }
-    // What no form declares is the client's own.
+    // A field that the engine's form does not declare is free-form.
     let mut own = new_cluster(&tenant.provisioner);
     own["metadata"] = json!({"network_policy": "free text"});
     own["kubeconfig"] = kubeconfig("https://127.0.0.1:1", "another");

@@ -1,4 +1,4 @@
-//! The service starts, lets the first superadmin in, and survives a kill.
+//! The service starts, the first superadmin can log in, and data survives a kill.
 
 use kqueen_tests::fixture::{
     app::{App, Options},
@@ -6,7 +6,7 @@ use kqueen_tests::fixture::{
 };
 use serde_json::json;
 
-async fn lives_on(mut app: App) {
+async fn survives_a_restart(mut app: App) {
     let token = app.admin().await;
     let body = json!({"name": "Payments", "namespace": "payments"});
     let id = app.post("/organizations", &token, body).await.id();
@@ -15,12 +15,12 @@ async fn lives_on(mut app: App) {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_after_a_kill_on_sled() {
-    lives_on(App::start().await).await;
+async fn acknowledged_writes_survive_a_kill_on_sled() {
+    survives_a_restart(App::start().await).await;
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_after_a_kill_on_etcd() {
+async fn acknowledged_writes_survive_a_kill_on_etcd() {
     let Some(etcd) = shared_etcd().await else { return };
-    lives_on(App::start_with(Options::default().on_etcd(&etcd, "/api-smoke")).await).await;
+    survives_a_restart(App::start_with(Options::default().on_etcd(&etcd, "/api-smoke")).await).await;
 }
