@@ -1,4 +1,4 @@
-//! Attached clusters through the API: a real control plane in good and bad times, as users of the service see it.
+//! Attached clusters through the API: a real control plane, healthy and failing, as users see it.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 /// How long a change of a cluster may take to show on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a look and a live view may take in these tests.
-const LOOK: &str = "3s";
-/// How long one may take of a cluster that is large.
-const LARGE_LOOK: &str = "20s";
+/// How long a probe and a live view may take in these tests.
+const TIMEOUT: &str = "3s";
+/// The same for a large cluster.
+const LARGE_TIMEOUT: &str = "20s";
 
 struct Site {
     app: App,
@@ -25,11 +25,11 @@ struct Site {
 
 impl Site {
     async fn start() -> Self {
-        Self::start_with(LOOK).await
+        Self::start_with(TIMEOUT).await
     }
 
-    async fn start_with(look: &str) -> Self {
-        let app = App::start_with(AppOptions::default().with("OBSERVE_TIMEOUT", look)).await;
+    async fn start_with(timeout: &str) -> Self {
+        let app = App::start_with(AppOptions::default().with("OBSERVE_TIMEOUT", timeout)).await;
         let token = app.admin().await;
         let body = json!({"name": "Elsewhere", "engine": "kqueen.engines.ManualEngine", "parameters": {}});
         let provisioner = app.post("/provisioners", &token, body).await.id();
@@ -40,7 +40,7 @@ impl Site {
         Self { app, token, provisioner }
     }
 
-    /// Attaches a cluster; its path.
+    /// Attaches a cluster and returns its path.
     async fn attach(&self, name: &str, kubeconfig: &Value) -> String {
         let provisioner = format!("Provisioner:{}", self.provisioner);
         let body = json!({"name": name, "provisioner": provisioner, "kubeconfig": kubeconfig});
@@ -51,23 +51,23 @@ impl Site {
         self.app.get(path, &self.token).await.ok()
     }
 
-    /// The cluster once it is in that phase, for a reason with that word.
-    async fn in_phase(&self, path: &str, phase: &str, word: &str) -> Value {
+    /// The cluster, once it is in that phase with a message that contains `text`.
+    async fn in_phase(&self, path: &str, phase: &str, text: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let cluster = self.get(path).await;
-            if cluster["phase"] == phase && cluster["status_message"].as_str().unwrap().contains(word) {
+            if cluster["phase"] == phase && cluster["status_message"].as_str().unwrap().contains(text) {
                 assert!(cluster["observed_at"].is_string() && cluster["state_changed_at"].is_string(), "{cluster}");
                 assert_eq!(cluster["metadata"]["status_message"], cluster["status_message"]);
                 assert_eq!(cluster["status_reason"].is_null(), phase == "OK", "{cluster}");
                 return cluster;
             }
-            assert!(Instant::now() < deadline, "not {phase} with {word:?}: {cluster}");
+            assert!(Instant::now() < deadline, "not {phase} with {text:?}: {cluster}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// The error that `path` answers with, within `most`.
+    /// The description of the error that `path` answers with, within `most`.
     async fn fails(&self, path: &str, status: StatusCode, most: Duration) -> String {
         let started = Instant::now();
         let answer = self.app.get(path, &self.token).await;
@@ -81,7 +81,7 @@ impl Site {
 async fn each_kind_of_credentials_leads_to_its_state() {
     let Some(plane) = ControlPlane::start(Options::bare()).await else { return };
     let site = Site::start().await;
-    for (who, phase, word) in [
+    for (who, phase, text) in [
         (Who::Certificate, "OK", "v1.37.2"),
         (Who::Token, "OK", "v1.37.2"),
         (Who::Reader, "OK", "v1.37.2"),
@@ -90,7 +90,7 @@ async fn each_kind_of_credentials_leads_to_its_state() {
     ] {
         let kubeconfig = plane.kubeconfig(who);
         let path = site.attach(&format!("{who:?}"), &kubeconfig).await;
-        let cluster = site.in_phase(&path, phase, word).await;
+        let cluster = site.in_phase(&path, phase, text).await;
         assert_eq!(cluster["kubeconfig"], kubeconfig);
         assert_eq!(site.get(&format!("{path}/kubeconfig")).await, kubeconfig);
         for view in ["status", "topology-data"] {
@@ -100,7 +100,7 @@ async fn each_kind_of_credentials_leads_to_its_state() {
                 let denied = shown["errors"].get("nodes").map(|error| error["error"].clone());
                 assert_eq!(denied, (who == Who::Reader).then(|| "forbidden".into()), "{who:?}");
             } else {
-                assert!(site.fails(&view, StatusCode::BAD_GATEWAY, PATIENCE).await.contains(word));
+                assert!(site.fails(&view, StatusCode::BAD_GATEWAY, PATIENCE).await.contains(text));
             }
         }
     }
@@ -124,7 +124,7 @@ async fn each_kind_of_credentials_leads_to_its_state() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn good_and_bad_times_show_and_pass() {
+async fn failures_of_a_control_plane_are_shown_and_pass() {
     let Some(plane) = ControlPlane::start(Options::bare()).await else { return };
     let site = Site::start().await;
     let path = site.attach("Payments", &plane.kubeconfig(Who::Token)).await;
@@ -134,15 +134,15 @@ async fn good_and_bad_times_show_and_pass() {
     plane.freeze();
     let frozen = site.in_phase(&path, "Unknown", "did not answer in time").await;
     assert_eq!(frozen["status_reason"], "ClusterTimedOut");
-    assert_eq!(frozen["version"], "v1.37.2", "what was known is kept");
+    assert_eq!(frozen["version"], "v1.37.2", "the last known version is kept");
     assert!(frozen["state_changed_at"].as_str() > good["state_changed_at"].as_str());
     let (one, other) = tokio::join!(
         site.fails(&status, StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(5)),
         site.fails(&topology, StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(5)),
     );
     assert!(one.contains("in time") && other.contains("in time"), "{one}\n{other}");
-    // Looks go on, and the age is that of the last one, not of the change.
-    eventually("the age moves on", PATIENCE, || async {
+    // Observations continue, and `observed_at` is the time of the last one, not of the change.
+    eventually("the cluster is observed again", PATIENCE, || async {
         let cluster = site.get(&path).await;
         assert_eq!(cluster["state_changed_at"], frozen["state_changed_at"]);
         cluster["observed_at"].as_str() > frozen["observed_at"].as_str()
@@ -172,7 +172,7 @@ async fn good_and_bad_times_show_and_pass() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_kubeconfig_must_not_say_is_refused_when_it_arrives() {
+async fn forbidden_contents_of_a_kubeconfig_are_rejected_on_creation() {
     let site = Site::start().await;
     let provisioner = format!("Provisioner:{}", site.provisioner);
     let kubeconfig = |server: &str, user: Value| {
@@ -200,7 +200,7 @@ async fn what_a_kubeconfig_must_not_say_is_refused_when_it_arrives() {
     assert_eq!(site.get("/clusters").await, json!([]));
 }
 
-/// Megabytes of memory the service holds.
+/// The peak memory of the service in megabytes.
 fn memory(app: &App) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", app.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -212,7 +212,7 @@ async fn a_large_cluster_is_shown_in_time_and_in_bounded_memory() {
     const LARGE: usize = 3_000;
     const AT_ONCE: usize = 6;
     let Some(plane) = ControlPlane::start(Options::bare()).await else { return };
-    let (api, site) = (plane.api(), Site::start_with(LARGE_LOOK).await);
+    let (api, site) = (plane.api(), Site::start_with(LARGE_TIMEOUT).await);
     api.create_pods("web", LARGE, "node-0").await;
     api.create_deployments("web", LARGE, |_| 0).await;
     api.create_services("web", LARGE).await;
@@ -238,9 +238,9 @@ async fn a_large_cluster_is_shown_in_time_and_in_bounded_memory() {
     assert_eq!(
         graph["items"].as_object().unwrap().len(),
         3 * LARGE + 1 + 4,
-        "with the service of the server and namespaces"
+        "with the `kubernetes` service and the namespaces"
     );
-    // Each pod leads to its namespace and its service, each service and deployment to its namespace.
+    // Each pod has an edge to its namespace and its service, each service and deployment to its namespace.
     assert_eq!(graph["relations"].as_array().unwrap().len(), 4 * LARGE + 1);
 
     let status = format!("{path}/status");

@@ -1,4 +1,4 @@
-//! Peers that pretend to be clusters: whatever they do, a look and a view end in time, in bounded memory and with a reason.
+//! Peers that pretend to be clusters: probes and views of them end in time, in bounded memory and with a reason.
 
 use std::{
     sync::{
@@ -27,13 +27,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const JSON: &str = "application/json";
 const VERSION: &str = r#"{"gitVersion": "v1.37.2"}"#;
-const LOOK: Duration = Duration::from_secs(2);
+const PROBE: Duration = Duration::from_secs(2);
 const VIEW: Duration = Duration::from_secs(3);
 
 fn inspector() -> KubeInspector {
     let limits = Limits {
         connect: Duration::from_secs(1),
-        probe: LOOK,
+        probe: PROBE,
         body_bytes: 4 * 1024 * 1024,
         objects: 1_000,
         ..Limits::default()
@@ -46,18 +46,18 @@ fn at(url: &str) -> Kubeconfig {
     kubeconfig::parse(&document.into(), &AddressRules::denying(Vec::new())).unwrap()
 }
 
-/// What a look and a status make of the server at `url`: whether it is refused or silent, the code, and the words, which both must share.
+/// The result of a probe and a status of the server at `url`: its kind, reason code and message, which must be the same in both.
 async fn seen(url: &str) -> (&'static str, ReasonCode, String) {
     let (inspector, document) = (inspector(), at(url));
     let started = Instant::now();
     let probe = inspector.probe(&document).await;
-    assert!(started.elapsed() < LOOK + Duration::from_millis(700), "look took {:?}", started.elapsed());
+    assert!(started.elapsed() < PROBE + Duration::from_millis(700), "probe took {:?}", started.elapsed());
     let started = Instant::now();
-    let status = inspector.status(&document, VIEW).await.expect_err("a status of no cluster");
+    let status = inspector.status(&document, VIEW).await.expect_err("the status fails");
     assert!(started.elapsed() < VIEW + Duration::from_millis(700), "status took {:?}", started.elapsed());
     let (kind, code, reason) = match probe {
         ProbeResult::Refused { code, reason } => ("refused", code, reason),
-        ProbeResult::NoAnswer { code, reason } => ("silent", code, reason),
+        ProbeResult::NoAnswer { code, reason } => ("no answer", code, reason),
         ProbeResult::Reached { .. } => panic!("{url} passes for a cluster"),
     };
     let (InspectError::Refused(other) | InspectError::Unreachable(other) | InspectError::TimedOut(other)) = status;
@@ -67,13 +67,13 @@ async fn seen(url: &str) -> (&'static str, ReasonCode, String) {
 }
 
 #[track_caller]
-fn assert_seen((kind, code, reason): (&'static str, ReasonCode, String), expected: &str, is: ReasonCode, word: &str) {
+fn assert_seen((kind, code, reason): (&'static str, ReasonCode, String), expected: &str, is: ReasonCode, text: &str) {
     assert_eq!((kind, code), (expected, is), "{reason}");
-    assert!(reason.contains(word), "{reason}");
+    assert!(reason.contains(text), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_kubernetes_is_refused() {
+async fn servers_that_are_not_kubernetes_are_refused() {
     let html = Peer::http(|_| response("200 OK", "text/html", "<html>hello</html>")).await;
     assert_seen(seen(&html.url("http")).await, "refused", ReasonCode::WrongEndpoint, "not a Kubernetes API server");
     let missing = Peer::http(|_| response("404 Not Found", "text/html", "<html>no</html>")).await;
@@ -102,7 +102,7 @@ async fn what_is_not_kubernetes_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_protocol_that_does_not_fit_is_named() {
+async fn a_wrong_protocol_is_named() {
     let plain = Peer::raw(|mut stream| async move {
         let _hello = stream.read(&mut [0; 1024]).await;
         let _gone = stream.write_all(response("400 Bad Request", "text/plain", "").as_bytes()).await;
@@ -129,19 +129,29 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silence_ends_in_time() {
-    let mute =
+async fn servers_that_do_not_answer_are_reported_in_time() {
+    let unresponsive =
         Peer::raw(|mut stream| async move { while stream.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {} })
             .await;
-    assert_seen(seen(&mute.url("http")).await, "silent", ReasonCode::ClusterTimedOut, "did not answer in time");
-    assert_seen(seen(&mute.url("https")).await, "silent", ReasonCode::ClusterTimedOut, "did not answer in time");
+    assert_seen(
+        seen(&unresponsive.url("http")).await,
+        "no answer",
+        ReasonCode::ClusterTimedOut,
+        "did not answer in time",
+    );
+    assert_seen(
+        seen(&unresponsive.url("https")).await,
+        "no answer",
+        ReasonCode::ClusterTimedOut,
+        "did not answer in time",
+    );
     let half = Peer::raw(|mut stream| async move {
         let _request = read_request(&mut stream).await;
         let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{").await;
         while stream.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {}
     })
     .await;
-    assert_seen(seen(&half.url("http")).await, "silent", ReasonCode::ClusterTimedOut, "did not answer in time");
+    assert_seen(seen(&half.url("http")).await, "no answer", ReasonCode::ClusterTimedOut, "did not answer in time");
     let drip = Peer::raw(|mut stream| async move {
         let _request = read_request(&mut stream).await;
         let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await;
@@ -150,27 +160,37 @@ async fn silence_ends_in_time() {
         }
     })
     .await;
-    assert_seen(seen(&drip.url("http")).await, "silent", ReasonCode::ClusterTimedOut, "did not answer in time");
+    assert_seen(seen(&drip.url("http")).await, "no answer", ReasonCode::ClusterTimedOut, "did not answer in time");
     let closing = Peer::raw(|stream| async move { drop(stream) }).await;
-    // Before or after the request was sent: as it happens.
+    // The connection closes before or after the request is sent, by chance.
     for _ in 0..50 {
         assert_seen(
             seen(&closing.url("http")).await,
-            "silent",
+            "no answer",
             ReasonCode::ClusterUnreachable,
             "closed the connection",
         );
     }
-    assert_seen(seen(&closing.url("https")).await, "silent", ReasonCode::ClusterUnreachable, "closed the connection");
+    assert_seen(
+        seen(&closing.url("https")).await,
+        "no answer",
+        ReasonCode::ClusterUnreachable,
+        "closed the connection",
+    );
     assert_seen(
         seen(&format!("http://127.0.0.1:{}", free_port())).await,
-        "silent",
+        "no answer",
         ReasonCode::ClusterUnreachable,
         "connection refused",
     );
-    assert_seen(seen("http://no-such-host.invalid").await, "silent", ReasonCode::NameNotResolved, "cannot be resolved");
+    assert_seen(
+        seen("http://no-such-host.invalid").await,
+        "no answer",
+        ReasonCode::NameNotResolved,
+        "cannot be resolved",
+    );
     let proxy = Peer::http(|_| response("503 Service Unavailable", "text/html", "<html>later</html>")).await;
-    assert_seen(seen(&proxy.url("http")).await, "silent", ReasonCode::ClusterUnavailable, "(503)");
+    assert_seen(seen(&proxy.url("http")).await, "no answer", ReasonCode::ClusterUnavailable, "(503)");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,7 +209,7 @@ async fn answers_of_any_size_take_bounded_memory() {
     })
     .await;
     assert_seen(seen(&flood.url("http")).await, "refused", ReasonCode::UnexpectedAnswer, "larger than is read");
-    // Two requests of at most 4 MB, and what fits between the two ends.
+    // Two requests of at most 4 MB, and what fits into the socket buffers.
     assert!(sent.load(Ordering::SeqCst) < 64 * 1024 * 1024, "{sent:?}");
     let headers = Peer::raw(|mut stream| async move {
         let _request = read_request(&mut stream).await;
@@ -201,7 +221,7 @@ async fn answers_of_any_size_take_bounded_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lists_without_an_end_are_cut() {
+async fn endless_lists_are_cut_off() {
     let pages = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&pages);
     let endless = Peer::http(move |path| {
@@ -210,7 +230,7 @@ async fn lists_without_an_end_are_cut() {
         }
         let page = count.fetch_add(1, Ordering::SeqCst);
         let items = vec![json!({"metadata": {"uid": "u", "name": "n"}}); 100];
-        // Services go round in circles, the others go on and on.
+        // Services repeat one page token, the other lists always have another.
         let token = if path.contains("/services") { "same".to_owned() } else { format!("page-{page}") };
         response("200 OK", JSON, &json!({"kind": "List", "metadata": {"continue": token}, "items": items}).to_string())
     })
@@ -223,7 +243,7 @@ async fn lists_without_an_end_are_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_expires_is_begun_again_once() {
+async fn an_expired_list_is_restarted_once() {
     let expired = r#"{"kind": "Status", "code": 410, "reason": "Expired", "metadata": {"continue": "inconsistent"}}"#;
     let page = |token: &str, name: &str| {
         json!({"kind": "PodList", "metadata": {"continue": token}, "items": [{"metadata": {"name": name}}]}).to_string()
@@ -252,7 +272,7 @@ async fn a_list_that_expires_is_begun_again_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_late_list_does_not_hide_the_others() {
+async fn a_slow_list_does_not_hide_the_others() {
     let peer = Peer::raw(|mut stream| async move {
         let path = read_request(&mut stream).await;
         if path.contains("/pods") {
@@ -275,7 +295,7 @@ async fn one_late_list_does_not_hide_the_others() {
 async fn a_proxy_in_our_environment_is_not_used() {
     const WITHIN: &str = "KQUEEN_TEST_WITHIN_PROXY";
     if std::env::var_os(WITHIN).is_none() {
-        // The environment is the whole process's, so the test runs itself again in one with proxies.
+        // The environment belongs to the process, so the test runs itself again in a process with proxies.
         let trap = Peer::http(|_| response("502 Bad Gateway", "text/plain", "")).await;
         let mut again = tokio::process::Command::new(std::env::current_exe().unwrap());
         again.args(["--exact", "hostile::a_proxy_in_our_environment_is_not_used"]).env(WITHIN, "1");

@@ -1,4 +1,4 @@
-//! What lists make the service do at the clusters they show.
+//! Lists trigger observations of the clusters they show.
 
 use std::{
     collections::BTreeMap,
@@ -13,51 +13,53 @@ use kqueen_tests::fixture::{
 };
 use serde_json::json;
 
-/// How long what has to happen may take on a busy machine.
+/// The longest wait for a condition on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// How long lists do not make the service look again at a cluster that was looked at.
-const APART: f64 = 10.0;
+/// For this many seconds after an observation, lists do not trigger another one of the cluster.
+const MIN_INTERVAL: f64 = 10.0;
 
-/// When each cluster of a list was last looked at.
-async fn ages(app: &App, token: &str) -> BTreeMap<String, String> {
+/// When each listed cluster was last observed.
+async fn observation_times(app: &App, token: &str) -> BTreeMap<String, String> {
     let list = app.get("/clusters", token).await.ok();
-    let age = |it: &serde_json::Value| {
+    let time = |it: &serde_json::Value| {
         Some((it["name"].as_str()?.to_owned(), it["observed_at"].as_str().unwrap_or_default().to_owned()))
     };
-    list.as_array().unwrap().iter().filter_map(age).collect()
+    list.as_array().unwrap().iter().filter_map(time).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lists_cause_one_look_in_ten_seconds_and_none_at_a_cluster_that_does_not_answer() {
+async fn lists_trigger_one_probe_in_ten_seconds_and_none_of_a_cluster_that_does_not_answer() {
     const CLUSTERS: usize = 20;
-    // By their schedule, each is looked at once.
+    // By schedule, each is observed once.
     let app = App::start_with(Options::default().with("OBSERVE_INTERVAL", "1d").with("OBSERVE_TIMEOUT", "1s")).await;
     let token = app.admin().await;
     let provisioner = json!({"name": new_name("provisioner"), "engine": "kqueen.engines.ManualEngine"});
     let provisioner = format!("Provisioner:{}", app.post("/provisioners", &token, provisioner).await.id());
-    let (silent, mut healthy) = (FakeApi::silent().await, Vec::new());
+    let (unresponsive, mut healthy) = (FakeApi::silent().await, Vec::new());
     for _ in 0..CLUSTERS {
         healthy.push(FakeApi::healthy().await);
     }
     let started = Instant::now();
-    for api in healthy.iter().chain([&silent]) {
+    for api in healthy.iter().chain([&unresponsive]) {
         let cluster =
             json!({"name": new_name("cluster"), "provisioner": provisioner, "kubeconfig": api.kubeconfig("a-token")});
         app.post("/clusters", &token, cluster).await.id();
     }
     let (app, token) = (&app, &*token);
-    eventually("all are looked at", PATIENCE, || async { ages(app, token).await.values().all(|at| !at.is_empty()) })
-        .await;
-    let (first, before) = (ages(app, token).await, silent.reads());
-    // They are listed all the time, while their looks grow old, are repeated, and until lists show that they were.
+    eventually("all are observed", PATIENCE, || async {
+        observation_times(app, token).await.values().all(|at| !at.is_empty())
+    })
+    .await;
+    let (first, before) = (observation_times(app, token).await, unresponsive.reads());
+    // The list is read until it shows that all healthy clusters were observed again.
     let is_repeated = || async {
-        let now = ages(app, token).await;
+        let now = observation_times(app, token).await;
         now.iter().filter(|(name, at)| first[*name] != **at).count() >= CLUSTERS
     };
-    eventually("lists make the service look again", PATIENCE, is_repeated).await;
+    eventually("lists trigger another observation", PATIENCE, is_repeated).await;
     // One when it was attached, and one for each ten seconds since.
-    let most = 1 + (started.elapsed().as_secs_f64() / APART) as usize;
-    let looks: Vec<_> = healthy.iter().map(FakeApi::reads).collect();
-    assert!(looks.iter().all(|looks| (2..=most).contains(looks)), "{looks:?}, but at most {most}");
-    assert_eq!(silent.reads(), before, "what does not answer is left to its schedule");
+    let most = 1 + (started.elapsed().as_secs_f64() / MIN_INTERVAL) as usize;
+    let probes: Vec<_> = healthy.iter().map(FakeApi::reads).collect();
+    assert!(probes.iter().all(|probes| (2..=most).contains(probes)), "{probes:?}, but at most {most}");
+    assert_eq!(unresponsive.reads(), before, "a cluster that does not answer is observed only by schedule");
 }

@@ -1,4 +1,4 @@
-//! Reading live clusters: a real control plane with every kind of credential, in good and bad times, small and large.
+//! Reading live clusters: a real control plane with every kind of credentials, healthy and failing, small and large.
 
 use std::{
     sync::{Arc, Weak},
@@ -23,7 +23,7 @@ use tokio::sync::Mutex;
 
 /// How long a view may take on a busy machine.
 const VIEW: Duration = Duration::from_secs(20);
-/// How long one may take of a cluster that may hang.
+/// The same for a cluster that may hang.
 const SHORT_VIEW: Duration = Duration::from_secs(4);
 
 fn anywhere() -> AddressRules {
@@ -38,7 +38,7 @@ fn inspector() -> KubeInspector {
     KubeInspector::new(anywhere(), Limits::default())
 }
 
-/// The plane of the tests that only read: one for all that run at the same time.
+/// The control plane of the tests that only read, shared by all that run at the same time.
 async fn shared() -> Option<Arc<ControlPlane>> {
     static SHARED: Mutex<Weak<ControlPlane>> = Mutex::const_new(Weak::new());
     let mut shared = SHARED.lock().await;
@@ -51,54 +51,54 @@ async fn shared() -> Option<Arc<ControlPlane>> {
 }
 
 #[track_caller]
-fn answered(probe: &ProbeResult) {
+fn assert_reached(probe: &ProbeResult) {
     assert_eq!(*probe, ProbeResult::Reached { version: "v1.37.2".to_owned() });
 }
 
 #[track_caller]
-fn refused(probe: ProbeResult, is: ReasonCode, word: &str) -> String {
+fn assert_refused(probe: ProbeResult, is: ReasonCode, text: &str) -> String {
     match probe {
-        ProbeResult::Refused { code, reason } if code == is && reason.contains(word) => reason,
-        other => panic!("not refused as {is} with {word:?}: {other:?}"),
+        ProbeResult::Refused { code, reason } if code == is && reason.contains(text) => reason,
+        other => panic!("not refused as {is} with {text:?}: {other:?}"),
     }
 }
 
 #[track_caller]
-fn silent(probe: ProbeResult, is: ReasonCode, word: &str) -> String {
+fn assert_no_answer(probe: ProbeResult, is: ReasonCode, text: &str) -> String {
     match probe {
-        ProbeResult::NoAnswer { code, reason } if code == is && reason.contains(word) => reason,
-        other => panic!("not silent as {is} with {word:?}: {other:?}"),
+        ProbeResult::NoAnswer { code, reason } if code == is && reason.contains(text) => reason,
+        other => panic!("not unanswered as {is} with {text:?}: {other:?}"),
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn credentials_are_told_apart() {
+async fn problems_with_credentials_are_distinguished() {
     let Some(plane) = shared().await else { return };
     let inspector = inspector();
     for who in [Who::Certificate, Who::Token, Who::Reader] {
-        answered(&inspector.probe(&checked(&plane.kubeconfig(who))).await);
+        assert_reached(&inspector.probe(&checked(&plane.kubeconfig(who))).await);
     }
-    let unknown = refused(
+    let unknown = assert_refused(
         inspector.probe(&checked(&plane.kubeconfig(Who::WrongToken))).await,
         ReasonCode::KubeconfigRejected,
         "(401)",
     );
-    let nothing = refused(
+    let nothing = assert_refused(
         inspector.probe(&checked(&plane.kubeconfig(Who::Stranger))).await,
         ReasonCode::KubeconfigLacksRights,
         "(403)",
     );
     assert_ne!(unknown, nothing);
     let anonymous = config(&plane.server, Some(&plane.authority()), json!({}));
-    refused(inspector.probe(&checked(&anonymous)).await, ReasonCode::KubeconfigRejected, "(401)");
+    assert_refused(inspector.probe(&checked(&anonymous)).await, ReasonCode::KubeconfigRejected, "(401)");
     let password = config(&plane.server, Some(&plane.authority()), json!({"username": "ann", "password": "wrong"}));
-    refused(inspector.probe(&checked(&password)).await, ReasonCode::KubeconfigRejected, "(401)");
+    assert_refused(inspector.probe(&checked(&password)).await, ReasonCode::KubeconfigRejected, "(401)");
     // A client certificate of another authority is the same as none.
     let foreign = Authority::new().client("admin", "system:masters");
     let user = json!({
         "client-certificate-data": base64(&foreign.certificate), "client-key-data": base64(&foreign.key),
     });
-    refused(
+    assert_refused(
         inspector.probe(&checked(&config(&plane.server, Some(&plane.authority()), user))).await,
         ReasonCode::KubeconfigRejected,
         "(401)",
@@ -115,21 +115,29 @@ async fn certificates_are_checked_as_the_kubeconfig_says() {
         checked(&document)
     };
     let named = |name: &'static str| move |cluster: &mut Value| cluster["tls-server-name"] = name.into();
-    answered(&inspector.probe(&with(&named("kubernetes.test"))).await);
-    refused(inspector.probe(&with(&named("other.test"))).await, ReasonCode::CertificateRejected, "for another name");
+    assert_reached(&inspector.probe(&with(&named("kubernetes.test"))).await);
+    assert_refused(
+        inspector.probe(&with(&named("other.test"))).await,
+        ReasonCode::CertificateRejected,
+        "for another name",
+    );
     let without = |cluster: &mut Value| drop(cluster.as_object_mut().unwrap().remove("certificate-authority-data"));
-    refused(inspector.probe(&with(&without)).await, ReasonCode::CertificateRejected, "not signed by the authority");
+    assert_refused(
+        inspector.probe(&with(&without)).await,
+        ReasonCode::CertificateRejected,
+        "not signed by the authority",
+    );
     let skipping = |cluster: &mut Value| {
         without(cluster);
         cluster["insecure-skip-tls-verify"] = true.into();
     };
-    answered(&inspector.probe(&with(&skipping)).await);
+    assert_reached(&inspector.probe(&with(&skipping)).await);
     let plain = |cluster: &mut Value| cluster["server"] = plane.server.replace("https", "http").into();
-    refused(inspector.probe(&with(&plain)).await, ReasonCode::WrongEndpoint, "wants TLS");
+    assert_refused(inspector.probe(&with(&plain)).await, ReasonCode::WrongEndpoint, "wants TLS");
     let elsewhere = |cluster: &mut Value| cluster["server"] = format!("{}/no/such/path", plane.server).into();
-    refused(inspector.probe(&with(&elsewhere)).await, ReasonCode::WrongEndpoint, "not a Kubernetes API server");
+    assert_refused(inspector.probe(&with(&elsewhere)).await, ReasonCode::WrongEndpoint, "not a Kubernetes API server");
     let by_name = |cluster: &mut Value| cluster["server"] = plane.server.replace("127.0.0.1", "localhost").into();
-    answered(&inspector.probe(&with(&by_name)).await);
+    assert_reached(&inspector.probe(&with(&by_name)).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,13 +148,13 @@ async fn denied_addresses_are_not_connected_to() {
         let mut document = plane.kubeconfig(Who::Token);
         document["clusters"][0]["cluster"]["server"] = plane.server.replace("127.0.0.1", host).into();
         let document = checked(&document);
-        silent(inspector.probe(&document).await, ReasonCode::AddressDenied, "does not connect to");
+        assert_no_answer(inspector.probe(&document).await, ReasonCode::AddressDenied, "does not connect to");
         assert!(matches!(inspector.status(&document, VIEW).await, Err(InspectError::Unreachable(_))));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_may_not_be_read_is_named_and_the_rest_is_shown() {
+async fn sections_that_may_not_be_read_are_named_and_the_rest_is_shown() {
     let Some(plane) = shared().await else { return };
     let inspector = inspector();
     let reader = checked(&plane.kubeconfig(Who::Reader));
@@ -171,26 +179,30 @@ async fn what_may_not_be_read_is_named_and_the_rest_is_shown() {
     }
     let topology = inspector.topology(&reader, VIEW).await.unwrap();
     assert!(topology.errors.contains_key(&Section::EndpointSlices) && topology.kinds().contains("Service"));
-    for (who, word) in [(Who::Stranger, "(403)"), (Who::WrongToken, "(401)")] {
+    for (who, text) in [(Who::Stranger, "(403)"), (Who::WrongToken, "(401)")] {
         match inspector.status(&checked(&plane.kubeconfig(who)), VIEW).await {
-            Err(InspectError::Refused(reason)) => assert!(reason.contains(word), "{reason}"),
+            Err(InspectError::Refused(reason)) => assert!(reason.contains(text), "{reason}"),
             other => panic!("{who:?}: {other:?}"),
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn good_and_bad_times_are_told_apart_and_end_by_themselves() {
+async fn failures_of_a_control_plane_are_distinguished_and_pass() {
     let Some(plane) = ControlPlane::start(Options::bare()).await else { return };
     let limits = Limits { probe: Duration::from_secs(3), ..Limits::default() };
     let inspector = KubeInspector::new(anywhere(), limits);
     let token = checked(&plane.kubeconfig(Who::Token));
-    answered(&inspector.probe(&token).await);
+    assert_reached(&inspector.probe(&token).await);
     let mut reasons = Vec::new();
 
     plane.freeze();
     let started = Instant::now();
-    reasons.push(silent(inspector.probe(&token).await, ReasonCode::ClusterTimedOut, "did not answer in time"));
+    reasons.push(assert_no_answer(
+        inspector.probe(&token).await,
+        ReasonCode::ClusterTimedOut,
+        "did not answer in time",
+    ));
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     let started = Instant::now();
     assert!(matches!(inspector.status(&token, SHORT_VIEW).await, Err(InspectError::TimedOut(_))));
@@ -202,29 +214,29 @@ async fn good_and_bad_times_are_told_apart_and_end_by_themselves() {
     .await;
 
     plane.end();
-    reasons.push(silent(inspector.probe(&token).await, ReasonCode::ClusterUnreachable, "connection refused"));
+    reasons.push(assert_no_answer(inspector.probe(&token).await, ReasonCode::ClusterUnreachable, "connection refused"));
     assert!(matches!(inspector.status(&token, SHORT_VIEW).await, Err(InspectError::Unreachable(_))));
     plane.restart().await;
-    // A connection from before the end is among those the inspector keeps.
-    answered(&inspector.probe(&token).await);
+    // The inspector still keeps a connection from before the restart.
+    assert_reached(&inspector.probe(&token).await);
     assert!(inspector.status(&token, SHORT_VIEW).await.unwrap().snapshot.errors.is_empty());
 
     plane.restart_with_another_authority().await;
-    reasons.push(refused(
+    reasons.push(assert_refused(
         inspector.probe(&token).await,
         ReasonCode::CertificateRejected,
         "not signed by the authority",
     ));
     assert!(matches!(inspector.topology(&token, SHORT_VIEW).await, Err(InspectError::Refused(_))));
-    answered(&inspector.probe(&checked(&plane.kubeconfig(Who::Token))).await);
-    reasons.push(refused(
+    assert_reached(&inspector.probe(&checked(&plane.kubeconfig(Who::Token))).await);
+    reasons.push(assert_refused(
         inspector.probe(&checked(&plane.kubeconfig(Who::WrongToken))).await,
         ReasonCode::KubeconfigRejected,
         "(401)",
     ));
 
-    let told_apart: std::collections::BTreeSet<_> = reasons.iter().collect();
-    assert_eq!(told_apart.len(), reasons.len(), "{reasons:?}");
+    let distinct: std::collections::BTreeSet<_> = reasons.iter().collect();
+    assert_eq!(distinct.len(), reasons.len(), "{reasons:?}");
 }
 
 /// How many edges lead from one kind to another.
@@ -234,7 +246,7 @@ fn edges(topology: &Topology, from: &str, to: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_whole_cluster_is_read_with_what_belongs_together() {
+async fn a_whole_cluster_is_read_with_its_relations() {
     let Some(plane) = ControlPlane::start(Options::whole()).await else { return };
     let (api, inspector) = (plane.api(), inspector());
     let document = checked(&plane.kubeconfig(Who::Certificate));
@@ -243,7 +255,7 @@ async fn a_whole_cluster_is_read_with_what_belongs_together() {
     for number in 0..3 {
         api.wait_for_replicas(&format!("web-{number}"), 1, Duration::from_secs(120)).await;
     }
-    eventually("services know their pods", Duration::from_secs(60), || async {
+    eventually("services have their pods", Duration::from_secs(60), || async {
         edges(&inspector.topology(&document, VIEW).await.unwrap(), "Pod", "Service") == 3
     })
     .await;

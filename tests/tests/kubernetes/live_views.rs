@@ -1,4 +1,4 @@
-//! Live views of clusters that are slow, and of those beside them.
+//! Live views of slow clusters, and of healthy ones meanwhile.
 
 use std::{
     sync::Arc,
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const PODS: &str = "/api/v1/pods";
-/// As many views as one user has read at a time.
+/// The number of live views that one user may read at a time.
 const EACH: usize = 16;
 
 struct Site {
@@ -26,7 +26,7 @@ struct Site {
 }
 
 impl Site {
-    /// Where a view may take that long.
+    /// A service with that observe timeout.
     async fn start(timeout: &str) -> Self {
         let options = Options::default().with("OBSERVE_TIMEOUT", timeout).with("OBSERVE_INTERVAL", "1d");
         let app = App::start_with(options).await;
@@ -34,35 +34,35 @@ impl Site {
         Self { app: Arc::new(app), tenant }
     }
 
-    /// Attaches a cluster; its path.
+    /// Attaches a cluster and returns its path.
     async fn attach(&self, kubeconfig: Value) -> String {
         let provisioner = format!("Provisioner:{}", self.tenant.provisioner);
         let cluster = json!({"name": new_name("cluster"), "provisioner": provisioner, "kubeconfig": kubeconfig});
         format!("/clusters/{}", self.app.post("/clusters", &self.tenant.admin.token, cluster).await.id())
     }
 
-    /// Begins to read a view.
+    /// Starts to read a view.
     fn begin(&self, who: &Person, path: String) -> JoinHandle<Answer> {
         let (app, token) = (self.app.clone(), who.token.clone());
         tokio::spawn(async move { app.get(&path, &token).await })
     }
 
-    /// Begins to read views of that many clusters, which all wait for their pods then.
+    /// Starts to read views of `count` slow clusters, and waits until all wait for their pods.
     async fn begin_slow(&self, who: &Person, slow: &FakeApi, count: usize) -> Vec<JoinHandle<Answer>> {
-        let (before, mut begun) = (slow.asked_for(PODS), Vec::new());
+        let (before, mut started) = (slow.asked_for(PODS), Vec::new());
         for number in 0..count {
             let path = self.attach(slow.kubeconfig(&format!("token-{number}-{before}"))).await;
-            // A look asks whether it may list namespaces, and no pods.
-            begun.push(self.begin(who, format!("{path}/status")));
+            // A probe checks whether it may list namespaces, and reads no pods.
+            started.push(self.begin(who, format!("{path}/status")));
         }
         let all_wait = || async { slow.asked_for(PODS) >= before + count };
         eventually("the pods of all slow clusters are asked for", PATIENCE, all_wait).await;
-        begun
+        started
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_healthy_cluster_is_shown_at_once_whoever_waits_for_slow_ones() {
+async fn a_healthy_cluster_is_shown_at_once_while_views_of_others_are_slow() {
     let site = Site::start("50s").await;
     let (slow, healthy) = (FakeApi::with_slow_pods().await, FakeApi::healthy().await);
     let Tenant { admin, member, .. } = &site.tenant;
@@ -76,15 +76,15 @@ async fn a_healthy_cluster_is_shown_at_once_whoever_waits_for_slow_ones() {
             assert!(started.elapsed() < Duration::from_secs(3), "{view} took {:?}", started.elapsed());
         }
     }
-    assert!(waiting.iter().all(|view| !view.is_finished()), "nobody's view was given up for it");
+    assert!(waiting.iter().all(|view| !view.is_finished()), "no slow view was given up for it");
     slow.release();
     for view in waiting {
-        assert_eq!(view.await.unwrap().ok()["errors"], json!({}), "who waits gets the whole view in the end");
+        assert_eq!(view.await.unwrap().ok()["errors"], json!({}), "a slow view is complete in the end");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_has_too_many_slow_views_is_told_so_and_others_are_not_held_up() {
+async fn too_many_slow_views_of_a_user_are_rejected_and_others_are_not_delayed() {
     let site = Site::start("50s").await;
     let (slow, healthy) = (FakeApi::with_slow_pods().await, FakeApi::healthy().await);
     let Tenant { admin, member, .. } = &site.tenant;
@@ -111,13 +111,13 @@ async fn requests_for_one_view_at_the_same_time_share_one_read() {
     let Tenant { admin, member, .. } = &site.tenant;
     let path = site.attach(slow.kubeconfig("a-token")).await;
     let started = Instant::now();
-    let windows: Vec<_> =
+    let views: Vec<_> =
         [admin, member].iter().cycle().take(40).map(|who| site.begin(who, format!("{path}/status"))).collect();
     let mut answers = Vec::new();
-    for window in windows {
-        answers.push(window.await.unwrap().ok());
+    for view in views {
+        answers.push(view.await.unwrap().ok());
     }
-    // The pods are late, and all else is shown, to all of them together.
+    // The pods time out, everything else is shown, and all callers get the same answer.
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
     assert_eq!(answers[0]["errors"]["pods"]["error"], "timed_out", "{}", answers[0]["errors"]);
     assert_eq!(answers[0]["nodes"].as_array().unwrap().len(), 1);
@@ -125,11 +125,11 @@ async fn requests_for_one_view_at_the_same_time_share_one_read() {
     assert_eq!(slow.asked_for(PODS), 1);
     slow.release();
     let newer = site.app.get(&format!("{path}/status"), &admin.token).await.ok();
-    assert_eq!((&newer["errors"], slow.asked_for(PODS)), (&json!({}), 2), "what has ended is not shown again");
+    assert_eq!((&newer["errors"], slow.asked_for(PODS)), (&json!({}), 2), "a finished read is not reused");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sharing_a_read_does_not_show_a_cluster_to_who_may_not_see_it() {
+async fn a_shared_read_is_not_shown_to_callers_who_may_not_see_the_cluster() {
     let site = Site::start("50s").await;
     let slow = FakeApi::with_slow_pods().await;
     let stranger = site.app.tenant().await.admin;
@@ -147,9 +147,9 @@ async fn sharing_a_read_does_not_show_a_cluster_to_who_may_not_see_it() {
 async fn a_view_of_a_cluster_that_hangs_ends_within_the_observe_timeout() {
     const TIMEOUT: Duration = Duration::from_secs(3);
     let site = Site::start("3s").await;
-    let silent = FakeApi::silent().await;
+    let unresponsive = FakeApi::silent().await;
     let (admin, member) = (&site.tenant.admin, &site.tenant.member);
-    let path = site.attach(silent.kubeconfig("a-token")).await;
+    let path = site.attach(unresponsive.kubeconfig("a-token")).await;
     for view in ["status", "topology-data"] {
         let started = Instant::now();
         let first = site.begin(admin, format!("{path}/{view}"));

@@ -1,4 +1,4 @@
-//! What a look at a cluster takes of us.
+//! What a probe of a cluster costs.
 
 use std::sync::mpsc;
 
@@ -11,14 +11,14 @@ use kqueen_domain::{
 use kqueen_tests::{bench::api_server::ApiServer, fixture::kubernetes::kubeconfig as config};
 use serde_json::json;
 
-/// A thread for each of many looks costs more memory than all their clients.
+/// A thread for each of many probes would cost more memory than all their clients.
 #[test]
-fn a_kubeconfig_that_names_its_authority_takes_no_thread() {
+fn a_probe_with_a_certificate_authority_needs_no_blocking_thread() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(1).enable_all().build();
     let runtime = runtime.unwrap();
     let (release, held) = mpsc::channel::<()>();
-    // The one thread there is for such work is not to be had.
+    // The only blocking thread is in use.
     runtime.spawn_blocking(move || held.recv());
     let probe = runtime.block_on(async {
         let server = ApiServer::start().await;

@@ -1,4 +1,4 @@
-//! Clusters as they are observed, with real and with hostile API servers.
+//! Observing clusters, with real and hostile API servers.
 #![allow(
     clippy::expect_used,
     clippy::print_stderr,
