@@ -1,4 +1,4 @@
-//! Streams end with what lets their readers in, and with the service.
+//! Streams end with the token and the rights of their readers, and with the service.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use crate::replicas;
 
 #[tokio::test]
-async fn a_stream_ends_when_the_token_does() {
+async fn a_stream_ends_when_its_token_expires() {
     let app = App::start_with(Options::default().with("JWT_EXPIRATION_DELTA", "3s")).await;
-    // On a busy machine a token may have ended before it was used; then there is another.
+    // On a busy machine a token may have expired before it was used; then another is made.
     let stream = loop {
         let token = app.admin().await;
         let answer = app.request(Method::GET, "/events", Some(&token)).send().await.unwrap();
@@ -24,11 +24,11 @@ async fn a_stream_ends_when_the_token_does() {
         }
     };
     let opened = Instant::now();
-    tokio::time::timeout(PATIENCE, stream.text()).await.expect("it does not end").unwrap();
-    assert!(opened.elapsed() < Duration::from_secs(14), "a heart-beat ended it: {:?}", opened.elapsed());
+    tokio::time::timeout(PATIENCE, stream.text()).await.expect("the stream ends").unwrap();
+    assert!(opened.elapsed() < Duration::from_secs(14), "only a heartbeat ended it: {:?}", opened.elapsed());
 }
 
-/// Each way in which a token or a role ends.
+/// Each way to end a token or a role.
 const ENDS: [&str; 5] = ["deactivated", "another role", "another organization", "another password", "deleted"];
 
 async fn end(app: &App, superadmin: &str, elsewhere: &Tenant, victim: &Person, how: &str) {
@@ -60,28 +60,28 @@ async fn every_end(one: &App, other: &App) {
         for stream in [here, there] {
             stream.until_its_end().await;
         }
-        // Nothing else has happened that would have made it look.
-        assert!(ended.elapsed() < Duration::from_secs(14), "{how}: a heart-beat ended it: {:?}", ended.elapsed());
+        // Nothing else has happened that would have triggered a check.
+        assert!(ended.elapsed() < Duration::from_secs(14), "{how}: only a heartbeat ended it: {:?}", ended.elapsed());
         let provisioner = one.provisioner(&tenant.admin).await;
         bystander.event_of("provisioner", &provisioner).await;
     }
 }
 
 #[tokio::test]
-async fn a_stream_ends_with_its_reader_s_rights() {
+async fn a_stream_ends_with_its_readers_rights() {
     let app = App::start().await;
     every_end(&app, &app).await;
 }
 
 #[tokio::test]
-async fn a_stream_ends_with_its_reader_s_rights_on_every_replica() {
+async fn a_stream_ends_with_its_readers_rights_on_every_replica() {
     let Some((_etcd, one, other)) = replicas(Options::default()).await else { return };
     every_end(&one, &other).await;
 }
 
 #[tokio::test]
-async fn streams_do_not_keep_the_service_from_stopping() {
-    // Were a stream waited for, or cut off after the grace, it would not end in time.
+async fn streams_do_not_delay_shutdown() {
+    // If shutdown waited for streams, or cut them off after the grace period, they would not end in time.
     let mut app = App::start_with(Options::default().with("SHUTDOWN_GRACE", "600s")).await;
     let token = app.log_in(ADMIN.0, ADMIN.1).await;
     let mut streams = Vec::new();

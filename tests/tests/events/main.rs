@@ -1,4 +1,4 @@
-//! The stream of what changes: what is told to whom, how it goes on, and when it ends.
+//! The event stream: what it reports to whom, how it resumes, and when it ends.
 #![allow(clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
 
 mod ended;
@@ -15,7 +15,7 @@ use kqueen_tests::fixture::{
 };
 use serde_json::json;
 
-/// Two replicas on an etcd of their own.
+/// Two replicas on a new etcd.
 async fn replicas(options: Options) -> Option<(Etcd, App, App)> {
     let etcd = Etcd::start(EtcdOptions::default()).await?;
     let options = options.on_etcd(&etcd, "/events");
@@ -23,7 +23,7 @@ async fn replicas(options: Options) -> Option<(Etcd, App, App)> {
     Some((etcd, one, other))
 }
 
-/// Clusters of the tenant's member that have been looked at, so that nothing changes of them but what a test changes.
+/// Clusters of the tenant's member that have been observed, so that only the test changes them.
 async fn quiet_clusters(app: &App, tenant: &Tenant, count: usize) -> Vec<String> {
     let mut clusters = Vec::new();
     for _ in 0..count {
@@ -32,7 +32,7 @@ async fn quiet_clusters(app: &App, tenant: &Tenant, count: usize) -> Vec<String>
     for cluster in &clusters {
         let path = format!("/clusters/{cluster}");
         let is_seen = || async { app.get(&path, &tenant.member.token).await.ok()["phase"] == "Unknown" };
-        eventually("nobody is found behind its address", PATIENCE, is_seen).await;
+        eventually("the cluster is observed as unreachable", PATIENCE, is_seen).await;
     }
     clusters
 }

@@ -1,4 +1,4 @@
-//! Many readers, and one that does not read.
+//! Many readers, and one that reads nothing.
 
 use kqueen_tests::fixture::{
     app::{App, Options},
@@ -14,7 +14,7 @@ use tokio::{
 };
 
 #[tokio::test]
-async fn two_hundred_readers_hear_the_same_and_no_user_takes_every_seat() {
+async fn two_hundred_readers_get_the_same_events_and_streams_per_user_are_limited() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let mut readers = Vec::new();
@@ -32,13 +32,13 @@ async fn two_hundred_readers_hear_the_same_and_no_user_takes_every_seat() {
     let cluster = app.cluster(&tenant.provisioner, &tenant.admin).await;
     let (reader, streams) = readers.remove(0);
     let first = readers.iter_mut().flat_map(|(_, streams)| streams);
-    let mut heard: Vec<_> = futures::future::join_all(first.map(|stream| stream.event_of("cluster", &cluster))).await;
-    assert_eq!(heard.len(), 180);
-    heard.dedup_by_key(|event| event.data["object"]["id"].clone());
-    assert_eq!(heard.len(), 1);
-    // A seat is free again when its reader has left.
+    let mut events: Vec<_> = futures::future::join_all(first.map(|stream| stream.event_of("cluster", &cluster))).await;
+    assert_eq!(events.len(), 180);
+    events.dedup_by_key(|event| event.data["object"]["id"].clone());
+    assert_eq!(events.len(), 1);
+    // A closed stream does not count any more.
     drop(streams);
-    eventually("a seat is free again", PATIENCE, || async {
+    eventually("a stream can be opened again", PATIENCE, || async {
         let answer = app.request(Method::GET, "/events", Some(&reader.token)).send().await.unwrap();
         answer.status() == StatusCode::OK
     })
@@ -46,8 +46,8 @@ async fn two_hundred_readers_hear_the_same_and_no_user_takes_every_seat() {
 }
 
 #[tokio::test]
-async fn who_does_not_read_holds_nobody_up_and_is_told_what_was_missed() {
-    // On a busy machine all this takes long enough for a connection to be given up that takes nothing.
+async fn a_reader_that_reads_nothing_delays_nobody_and_gets_a_reset() {
+    // On a busy machine all this takes so long that a connection that reads nothing would be closed.
     let options = Options::default().with("STORAGE_KIND", "memory").with("HTTP_IDLE_TIMEOUT", "600s");
     let app = App::start_with(options).await;
     let tenant = app.tenant().await;
@@ -68,7 +68,7 @@ async fn who_does_not_read_holds_nobody_up_and_is_told_what_was_missed() {
     assert_eq!(&first, b"HTTP/1.1 200 OK");
 
     let mut quick = Stream::open(&app, token).await;
-    // Large ones, which fill what is between us and the reader.
+    // Large events fill the buffers up to the reader.
     let text = "x".repeat(60_000);
     let mut last = String::new();
     for _ in 0..150 {
@@ -77,7 +77,7 @@ async fn who_does_not_read_holds_nobody_up_and_is_told_what_was_missed() {
         last = app.post("/clusters", token, body).await.id();
     }
     quick.event_of("cluster", &last).await;
-    // Many more changes than are kept, while the one reads nothing and the other everything.
+    // Many more changes than are kept, while one reads nothing and the other everything.
     let rename = |which: usize, name: String| {
         let (app, path) = (&app, format!("/provisioners/{}", provisioners[which]));
         async move { app.patch(&path, token, json!({"name": name})).await.ok() }
@@ -88,12 +88,12 @@ async fn who_does_not_read_holds_nobody_up_and_is_told_what_was_missed() {
     rename(0, "the last".into()).await;
     while quick.event_of("provisioner", &provisioners[0]).await.data["object"]["name"] != "the last" {}
 
-    // What it has not taken yet, and then that there was more: nothing was kept for it meanwhile.
+    // It gets what was in the buffers, and then a reset: nothing was kept for it meanwhile.
     let mut read = Vec::new();
     while !contains(&read, b"event: reset") {
         let seen = read.len().saturating_sub(20);
         read.drain(..seen);
-        let count = tokio::time::timeout(PATIENCE, slow.read_buf(&mut read)).await.expect("nothing comes").unwrap();
+        let count = tokio::time::timeout(PATIENCE, slow.read_buf(&mut read)).await.expect("data arrives").unwrap();
         assert!(count > 0, "the stream was cut off: {}", String::from_utf8_lossy(&read));
     }
 }

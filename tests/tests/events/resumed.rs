@@ -1,4 +1,4 @@
-//! A stream that broke goes on where it was, on the same replica and on the other.
+//! A broken stream resumes where it was, on the same replica and on another.
 
 use kqueen_tests::fixture::{
     app::{App, Options},
@@ -9,12 +9,12 @@ use kqueen_tests::fixture::{
 
 use crate::{change, quiet_clusters, replicas};
 
-/// What is told of clusters, up to the one with that id. Provisioners are checked now and then, which is told as well.
+/// The events of clusters, up to the cluster with that id. Checks of provisioners cause events as well, which are left out.
 async fn until(stream: &mut Stream, last: &str) -> Vec<Event> {
     let mut events = Vec::new();
     loop {
         let event = stream.event().await;
-        assert_ne!(event.name, "reset", "nothing was missed");
+        assert_ne!(event.name, "reset", "unexpected reset");
         let is_last = event.data["object"]["id"] == last;
         if event.name == "cluster" {
             events.push(event);
@@ -29,8 +29,8 @@ fn subject(event: &Event) -> &str {
     event.data["object"]["id"].as_str().unwrap()
 }
 
-/// Where each change stands, and of what it is; the ages in what is shown move on.
-fn places(events: &[Event]) -> Vec<(&str, &str)> {
+/// The id and the subject of each event. The objects may differ, because their observation times change.
+fn positions(events: &[Event]) -> Vec<(&str, &str)> {
     events.iter().map(|event| (&*event.id, subject(event))).collect()
 }
 
@@ -39,7 +39,7 @@ fn subjects(events: &[Event]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_where_it_was() {
+async fn a_stream_resumes_where_it_was() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let token = &tenant.member.token;
@@ -53,19 +53,19 @@ async fn a_stream_goes_on_where_it_was() {
     assert_eq!(subjects(&all), clusters);
     for (n, event) in all.iter().enumerate().take(4) {
         let mut again = Stream::after(&app, token, &event.id).await;
-        assert_eq!(places(&until(&mut again, &clusters[4]).await), places(&all[n + 1..]));
+        assert_eq!(positions(&until(&mut again, &clusters[4]).await), positions(&all[n + 1..]));
     }
     let mut again = Stream::after(&app, token, &start).await;
-    assert_eq!(places(&until(&mut again, &clusters[4]).await), places(&all));
+    assert_eq!(positions(&until(&mut again, &clusters[4]).await), positions(&all));
     // For clients that cannot send the header; where both are sent, the header is newer.
     let mut again = Stream::at(&app, &format!("/events?last_event_id={}", all[2].id), token, None).await;
-    assert_eq!(places(&until(&mut again, &clusters[4]).await), places(&all[3..]));
+    assert_eq!(positions(&until(&mut again, &clusters[4]).await), positions(&all[3..]));
     let mut again = Stream::at(&app, &format!("/events?last_event_id={}", all[0].id), token, Some(&all[3].id)).await;
-    assert_eq!(places(&until(&mut again, &clusters[4]).await), places(&all[4..]));
+    assert_eq!(positions(&until(&mut again, &clusters[4]).await), positions(&all[4..]));
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_before_anything_has_happened() {
+async fn a_stream_resumes_before_the_first_event() {
     let mut app = App::start().await;
     let tenant = app.tenant().await;
     let clusters = quiet_clusters(&app, &tenant, 1).await;
@@ -79,7 +79,7 @@ async fn a_stream_goes_on_before_anything_has_happened() {
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_at_another_replica() {
+async fn a_stream_resumes_on_another_replica() {
     let Some((_etcd, one, other)) = replicas(Options::default()).await else { return };
     let tenant = one.tenant().await;
     let token = &tenant.member.token;
@@ -91,15 +91,15 @@ async fn a_stream_goes_on_at_another_replica() {
     }
     let (here, there) = (until(&mut here, &clusters[7]).await, until(&mut there, &clusters[7]).await);
     assert_eq!(subjects(&here), clusters);
-    assert_eq!(places(&here), places(&there), "with the same ids");
+    assert_eq!(positions(&here), positions(&there), "with the same ids");
     for at in [&one, &other] {
         for (n, event) in here.iter().enumerate().take(7) {
             let mut again = Stream::after(at, token, &event.id).await;
-            assert_eq!(places(&until(&mut again, &clusters[7]).await), places(&here[n + 1..]));
+            assert_eq!(positions(&until(&mut again, &clusters[7]).await), positions(&here[n + 1..]));
         }
     }
     for (at, from) in [(&one, &other), (&other, &one)] {
-        // What was heard a moment ago at the one is known at the other.
+        // An event that one replica has just sent is known to the other.
         let mut stream = Stream::open(from, token).await;
         change(from, &tenant, &more[0]).await;
         let id = stream.event_of("cluster", &more[0]).await.id;
@@ -111,7 +111,7 @@ async fn a_stream_goes_on_at_another_replica() {
 }
 
 #[tokio::test]
-async fn who_names_an_unknown_event_is_told_to_read_again() {
+async fn an_unknown_event_id_gets_a_reset() {
     let mut app = App::start().await;
     let tenant = app.tenant().await;
     let token = &tenant.member.token;
@@ -126,34 +126,34 @@ async fn who_names_an_unknown_event_is_told_to_read_again() {
         assert!(reset.data["description"].as_str().unwrap().contains("again"), "{reset:?}");
         change(&app, &tenant, &clusters[0]).await;
         until(&mut stream, &clusters[0]).await;
-        // Its id is where to go on from, as any other's.
+        // The stream can be resumed from the id of the reset.
         let mut again = Stream::after(&app, token, &reset.id).await;
         until(&mut again, &clusters[0]).await;
     }
-    // A program that was started anew knows nothing of what was before, and says so.
+    // A restarted program does not know earlier events, and sends a reset.
     app.restart().await;
     let mut stream = Stream::after(&app, token, &known).await;
     assert_eq!(stream.event().await.name, "reset");
 }
 
 #[tokio::test]
-async fn nothing_that_happens_while_a_stream_is_down_is_lost() {
+async fn no_event_is_lost_while_a_stream_is_down() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let token = &tenant.member.token;
     let clusters = quiet_clusters(&app, &tenant, 60).await;
     let mut last = Stream::open(&app, token).await.last_id.unwrap();
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     for (round, three) in clusters.chunks(3).enumerate() {
-        // Broken at another point each time: before, between and after what happens.
+        // Disconnected at another point each time: before, between and after the events.
         let mut stream = Stream::after(&app, token, &last).await;
         for cluster in three {
             change(&app, &tenant, cluster).await;
         }
-        let wanted = (heard.len() + round % 4).min(round * 3 + 3);
-        while heard.len() < wanted {
+        let wanted = (received.len() + round % 4).min(round * 3 + 3);
+        while received.len() < wanted {
             match stream.next().await.unwrap() {
-                Said::Event(event) if event.name == "cluster" => heard.push(subject(&event).to_owned()),
+                Said::Event(event) if event.name == "cluster" => received.push(subject(&event).to_owned()),
                 Said::Event(event) => assert_eq!(event.name, "provisioner"),
                 Said::Place(_) | Said::Retry(_) | Said::Comment => {}
             }
@@ -161,14 +161,14 @@ async fn nothing_that_happens_while_a_stream_is_down_is_lost() {
         last = stream.last_id.clone().unwrap();
     }
     let mut stream = Stream::after(&app, token, &last).await;
-    if heard.len() < clusters.len() {
-        heard.extend(subjects(&until(&mut stream, &clusters[59]).await).into_iter().map(str::to_owned));
+    if received.len() < clusters.len() {
+        received.extend(subjects(&until(&mut stream, &clusters[59]).await).into_iter().map(str::to_owned));
     }
-    assert_eq!(heard, clusters, "each once, in order");
+    assert_eq!(received, clusters, "each once, in order");
 }
 
 #[tokio::test]
-async fn after_a_gap_in_what_we_hear_everybody_reads_again() {
+async fn after_a_gap_in_the_watch_every_stream_gets_a_reset() {
     let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
     let gate = Gate::to(etcd.address()).await;
     let options = Options::default().on_etcd(&etcd, "/events");
@@ -183,7 +183,7 @@ async fn after_a_gap_in_what_we_hear_everybody_reads_again() {
     for cluster in &clusters {
         change(&other, &tenant, cluster).await;
     }
-    // What the one has missed is not to be had any more.
+    // The changes that `one` has missed are compacted.
     let mut client = etcd.client().await;
     let newest = client.get("/", None).await.unwrap().header().unwrap().revision();
     client.compact(newest, None).await.unwrap();

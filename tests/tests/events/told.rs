@@ -1,4 +1,4 @@
-//! What is told, to whom, and in which form.
+//! Which events are sent, to whom, and in which form.
 
 use kqueen_tests::fixture::{
     app::{App, Options, read},
@@ -9,27 +9,27 @@ use kqueen_tests::fixture::{
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// Whatever is told before the object with that id, by id.
-async fn heard_before(stream: &mut Stream, id: &str) -> Vec<String> {
-    let mut heard = Vec::new();
+/// The ids of the objects in all events before the object with that id.
+async fn ids_before(stream: &mut Stream, id: &str) -> Vec<String> {
+    let mut ids = Vec::new();
     loop {
         let event = stream.event().await;
         let subject = event.data["object"]["id"].as_str().unwrap().to_owned();
         if subject == id {
-            return heard;
+            return ids;
         }
-        heard.push(subject);
+        ids.push(subject);
     }
 }
 
-/// Ids as they are compared.
-fn place(id: &str) -> (u64, u64) {
-    let (revision, among) = id.split_once('.').unwrap();
-    (revision.parse().unwrap(), among.parse().unwrap())
+/// An event id in a form that can be compared.
+fn position(id: &str) -> (u64, u64) {
+    let (revision, index) = id.split_once('.').unwrap();
+    (revision.parse().unwrap(), index.parse().unwrap())
 }
 
 #[tokio::test]
-async fn every_change_is_told_in_order_with_the_object_as_it_is_shown() {
+async fn every_change_is_sent_in_order_with_the_object_as_the_api_shows_it() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let mut stream = Stream::open(&app, &tenant.member.token).await;
@@ -43,7 +43,7 @@ async fn every_change_is_told_in_order_with_the_object_as_it_is_shown() {
     let cluster = app.cluster(&provisioner, &tenant.member).await;
     let made = stream.event_of("cluster", &cluster).await;
     assert_eq!(made.data["object"]["provisioner"]["id"], provisioner.as_str());
-    // Nobody is behind its address: the first look finds that out.
+    // Nothing listens at its address, as the first observation finds.
     let mut last = made.clone();
     while last.data["object"]["phase"] != "Unknown" {
         last = stream.event_of("cluster", &cluster).await;
@@ -51,7 +51,7 @@ async fn every_change_is_told_in_order_with_the_object_as_it_is_shown() {
     let mut shown = app.get(&format!("/clusters/{cluster}"), &tenant.member.token).await.ok();
     assert!(shown["kubeconfig"].is_object());
     shown.as_object_mut().unwrap().remove("kubeconfig");
-    // Its age moves on without being told.
+    // The observation time changes without an event.
     shown["observed_at"] = last.data["object"]["observed_at"].clone();
     assert_eq!(last.data["object"], shown, "and never a kubeconfig");
 
@@ -73,12 +73,12 @@ async fn every_change_is_told_in_order_with_the_object_as_it_is_shown() {
             break event;
         }
     };
-    let ids: Vec<_> = [&first, &made, &renamed, &gone, &last_of_all].map(|event| place(&event.id)).into();
+    let ids: Vec<_> = [&first, &made, &renamed, &gone, &last_of_all].map(|event| position(&event.id)).into();
     assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
 }
 
 #[tokio::test]
-async fn the_answer_is_a_stream_whatever_is_asked_of_it() {
+async fn the_answer_is_an_unbuffered_uncompressed_event_stream() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let token = Some(&*tenant.member.token);
@@ -89,7 +89,7 @@ async fn the_answer_is_a_stream_whatever_is_asked_of_it() {
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(header("content-type").as_deref(), Some("text/event-stream"));
     assert_eq!(header("cache-control").as_deref(), Some("no-store"));
-    assert_eq!(header("x-accel-buffering").as_deref(), Some("no"), "proxies that buffer do not buffer this");
+    assert_eq!(header("x-accel-buffering").as_deref(), Some("no"), "proxies do not buffer the stream");
     assert_eq!((header("content-encoding"), header("content-length")), (None, None));
     assert!(header("x-request-id").is_some());
 
@@ -105,8 +105,8 @@ async fn the_answer_is_a_stream_whatever_is_asked_of_it() {
 }
 
 #[tokio::test]
-async fn a_stream_says_that_it_is_there_and_how_far_it_is() {
-    // Connections that say nothing for six seconds are cut off, requests after five; a stream says something every two.
+async fn a_stream_sends_heartbeats_and_its_position() {
+    // Idle connections are closed after six seconds, requests after five; a stream sends something every two.
     let options = Options::default().with("HTTP_IDLE_TIMEOUT", "6s").with("HTTP_REQUEST_TIMEOUT", "5s");
     let app = App::start_with(options).await;
     let (tenant, elsewhere) = (app.tenant().await, app.tenant().await);
@@ -116,7 +116,7 @@ async fn a_stream_says_that_it_is_there_and_how_far_it_is() {
     while comments < 5 {
         comments += usize::from(stream.next().await.unwrap() == Said::Comment);
     }
-    // What happens elsewhere is not told, and still moves the place from which this reader goes on.
+    // Changes in other organizations are not sent, but still advance the position of this reader.
     app.provisioner(&elsewhere.admin).await;
     loop {
         match stream.next().await.unwrap() {
@@ -128,7 +128,7 @@ async fn a_stream_says_that_it_is_there_and_how_far_it_is() {
 }
 
 #[tokio::test]
-async fn nobody_hears_of_other_tenants_and_superadmins_hear_of_all() {
+async fn events_of_other_tenants_are_sent_only_to_superadmins() {
     let app = App::start().await;
     let (tenant, elsewhere) = (app.tenant().await, app.tenant().await);
     let superadmin = app.admin().await;
@@ -138,8 +138,8 @@ async fn nobody_hears_of_other_tenants_and_superadmins_hear_of_all() {
     app.patch(&format!("/provisioners/{}", tenant.provisioner), &tenant.admin.token, json!({"name": "n"})).await.ok();
     app.delete(&format!("/clusters/{theirs}"), &tenant.member.token).await.ok();
     let own = app.provisioner(&elsewhere.admin).await;
-    // What the stranger hears of until the own one, which came last.
-    for id in heard_before(&mut stranger, &own).await {
+    // What the stranger receives before their own provisioner, which was created last.
+    for id in ids_before(&mut stranger, &own).await {
         assert_eq!(id, elsewhere.provisioner, "it may have been checked");
     }
     let mut gone = all.event_of("cluster", &theirs).await;
@@ -150,7 +150,7 @@ async fn nobody_hears_of_other_tenants_and_superadmins_hear_of_all() {
 }
 
 #[tokio::test]
-async fn the_policy_counts_as_it_is_when_something_happens() {
+async fn the_policy_at_the_time_of_an_event_applies() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let policy = |rule: Value| {
@@ -162,7 +162,7 @@ async fn the_policy_counts_as_it_is_when_something_happens() {
     let cluster = app.cluster(&tenant.provisioner, &tenant.admin).await;
     stream.event_of("cluster", &cluster).await;
     policy(json!("IS_OWNER")).await;
-    // Whatever was told of the cluster until now is behind this.
+    // All earlier events of the cluster come before this one.
     let fence = app.provisioner(&tenant.admin).await;
     stream.event_of("provisioner", &fence).await;
     let path = format!("/clusters/{cluster}");
@@ -170,8 +170,8 @@ async fn the_policy_counts_as_it_is_when_something_happens() {
     let other = app.cluster(&tenant.provisioner, &tenant.admin).await;
     app.delete(&format!("/clusters/{other}"), &tenant.admin.token).await.ok();
     let fence = app.provisioner(&tenant.admin).await;
-    let heard = heard_before(&mut stream, &fence).await;
-    assert!(!heard.contains(&cluster) && !heard.contains(&other), "{heard:?}");
+    let ids = ids_before(&mut stream, &fence).await;
+    assert!(!ids.contains(&cluster) && !ids.contains(&other), "{ids:?}");
     policy(Value::Null).await;
     app.patch(&path, &tenant.admin.token, json!({"name": "for all again"})).await.ok();
     let mut event = stream.event_of("cluster", &cluster).await;
@@ -181,7 +181,7 @@ async fn the_policy_counts_as_it_is_when_something_happens() {
 }
 
 #[tokio::test]
-async fn what_changes_often_never_goes_back_and_ends_as_it_is() {
+async fn frequent_changes_arrive_in_order_and_end_with_the_latest() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let mut stream = Stream::open(&app, &tenant.member.token).await;
@@ -210,7 +210,7 @@ async fn events_pass_a_proxy_that_buffers() {
     while !matches!(stream.next().await, Some(Said::Place(_))) {}
     for _ in 0..3 {
         let provisioner = app.provisioner(&tenant.admin).await;
-        // It is here before anything else happens, also before a heart-beat.
+        // It arrives before anything else happens, also before a heartbeat.
         stream.event_of("provisioner", &provisioner).await;
     }
     let (id, missed) = (stream.last_id.clone().unwrap(), app.provisioner(&tenant.admin).await);
@@ -219,7 +219,7 @@ async fn events_pass_a_proxy_that_buffers() {
 }
 
 #[tokio::test]
-async fn a_log_in_elsewhere_ends_nothing() {
+async fn another_log_in_does_not_end_a_stream() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let mut stream = Stream::open(&app, &tenant.member.token).await;
