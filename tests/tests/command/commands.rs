@@ -1,4 +1,4 @@
-//! The commands that work on a store or ask a server, run as people run them.
+//! The commands that use a store or a server, run as operators run them.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ fn borrowed(settings: &[(String, String)]) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
-async fn a_running_server_is_well() {
+async fn healthcheck_succeeds_on_a_running_server() {
     let app = App::start().await;
     let address = app.origin.trim_start_matches("http://").to_owned();
     for arguments in [&["healthcheck"][..], &["healthcheck", "--ready"]] {
@@ -39,7 +39,7 @@ async fn a_running_server_is_well() {
 }
 
 #[tokio::test]
-async fn an_admin_is_made_on_sled_once_the_server_has_stopped() {
+async fn create_admin_works_on_sled_once_the_server_has_stopped() {
     let options = Options::default();
     let mut app = App::start_with(options.clone()).await;
     let store = app.folder.join("store");
@@ -50,8 +50,8 @@ async fn an_admin_is_made_on_sled_once_the_server_has_stopped() {
     let busy = create_admin(&app.folder, "ann", &settings);
     assert!(busy.code == Some(1) && busy.stderr.contains("another process has"), "{busy:?}");
     app.kill();
-    let made = create_admin(&app.folder, "ann", &settings);
-    assert!(made.code == Some(0) && made.stdout.contains("ann is a superadmin"), "{made:?}");
+    let created = create_admin(&app.folder, "ann", &settings);
+    assert!(created.code == Some(0) && created.stdout.contains("ann is a superadmin"), "{created:?}");
     let again = create_admin(&app.folder, "ann", &settings);
     assert!(again.code == Some(1) && again.stderr.contains("already in use"), "{again:?}");
     app.restart().await;
@@ -59,25 +59,25 @@ async fn an_admin_is_made_on_sled_once_the_server_has_stopped() {
 }
 
 #[tokio::test]
-async fn an_admin_is_made_on_etcd_beside_the_running_server() {
+async fn create_admin_works_on_etcd_beside_a_running_server() {
     let Some(etcd) = shared_etcd().await else { return };
     let options = Options::default().on_etcd(&etcd, "/commands");
     let app = App::start_with(options.clone()).await;
     let settings = settings_of(&options);
-    let made = create_admin(&app.folder, "ann", &borrowed(&settings));
-    assert_eq!(made.code, Some(0), "{made:?}");
+    let created = create_admin(&app.folder, "ann", &borrowed(&settings));
+    assert_eq!(created.code, Some(0), "{created:?}");
     app.log_in("ann", PASSWORD).await;
 }
 
 #[test]
-fn keys_are_changed_and_the_old_one_is_not_needed_any_more() {
+fn after_rotate_keys_the_old_key_is_not_needed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let old = [("KQUEEN_SECRET_KEY", OLD_KEY)];
     let both = [("KQUEEN_SECRET_KEY", NEW_KEY), ("KQUEEN_SECRET_KEY_PREVIOUS", OLD_KEY)];
     let new = [("KQUEEN_SECRET_KEY", NEW_KEY)];
-    let made = create_admin(folder, "ann", &old);
-    assert_eq!(made.code, Some(0), "{made:?}");
+    let created = create_admin(folder, "ann", &old);
+    assert_eq!(created.code, Some(0), "{created:?}");
 
     let refused = binary::run(folder, &["rotate-keys"], &new);
     assert!(refused.code == Some(1) && refused.stderr.contains("key"), "{refused:?}");
@@ -87,8 +87,8 @@ fn keys_are_changed_and_the_old_one_is_not_needed_any_more() {
     let again = binary::run(folder, &["rotate-keys"], &both);
     assert!(again.code == Some(0) && again.stdout.starts_with("0 "), "{again:?}");
 
-    let made = create_admin(folder, "bob", &new);
-    assert_eq!(made.code, Some(0), "{made:?}");
+    let created = create_admin(folder, "bob", &new);
+    assert_eq!(created.code, Some(0), "{created:?}");
     let refused = create_admin(folder, "eve", &old);
     assert_eq!(refused.code, Some(1), "{refused:?}");
 }

@@ -1,4 +1,4 @@
-//! Configuration and command line, from outside: what the program says and how it exits.
+//! Configuration and command line, from outside: what the program prints and how it exits.
 
 use std::{
     collections::BTreeSet,
@@ -41,7 +41,7 @@ fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Run {
 }
 
 #[test]
-fn every_problem_is_named_at_once() {
+fn all_problems_are_reported_at_once() {
     let bad = [
         ("KQUEEN_PORT", "http"),
         ("KQUEEN_HOST", "example.org"),
@@ -67,14 +67,14 @@ fn every_problem_is_named_at_once() {
 }
 
 #[test]
-fn without_a_file_and_without_a_key_it_does_not_start() {
+fn the_service_does_not_start_without_a_secret_key() {
     let run = run(&["serve"], &[]);
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(run.stderr.contains("has 1 problem\n") && run.stderr.contains("KQUEEN_SECRET_KEY: is missing"), "{run:?}");
 }
 
 #[test]
-fn the_default_file_is_used_where_it_is() {
+fn the_default_file_is_used_if_it_exists() {
     let place = Place::new();
     place.write("config/dev.toml", &format!("secret_key = '{KEY}'\nport = 5050\n"));
     let run = place.run(&["check-config"], &[]);
@@ -151,8 +151,8 @@ fn problems_do_not_repeat_secrets() {
     ] {
         let run = place.run(&["check-config"], &variables);
         assert_eq!(run.code, Some(2), "{variables:?}: {run:?}");
-        let said = format!("{}{}", run.stdout, run.stderr);
-        assert!(!said.contains("hidden") && !said.contains("SecretSecret"), "{said}");
+        let output = format!("{}{}", run.stdout, run.stderr);
+        assert!(!output.contains("hidden") && !output.contains("SecretSecret"), "{output}");
     }
 }
 
@@ -183,16 +183,16 @@ fn dev_mode_listens_on_loopback_only() {
         assert_eq!(run.code, Some(2), "{run:?}");
         assert!(run.stderr.contains("KQUEEN_HOST: is not a loopback address"), "{run:?}");
     }
-    assert!(!place.0.path().join("var").exists(), "no key is made for a configuration that is refused");
+    assert!(!place.0.path().join("var").exists(), "a rejected configuration creates no key");
     for host in ["127.0.0.1", "::1", "localhost", "127.9.9.9"] {
         let run = place.run(&["check-config"], &[("KQUEEN_DEV_MODE", "true"), ("KQUEEN_HOST", host)]);
         assert_eq!(run.code, Some(0), "{run:?}");
     }
-    assert!(!place.0.path().join("var").exists(), "looking makes no key");
+    assert!(!place.0.path().join("var").exists(), "check-config creates no key");
 }
 
 #[test]
-fn the_key_of_dev_mode_is_made_once() {
+fn the_key_of_dev_mode_is_created_once() {
     let place = Place::new();
     let key = place.0.path().join("var/secret_key");
     let dev = [("KQUEEN_DEV_MODE", "true")];
@@ -225,13 +225,13 @@ fn help_explains_every_command() {
 }
 
 #[test]
-fn create_admin_asks_for_what_it_can_use() {
+fn create_admin_rejects_what_it_cannot_use() {
     let place = Place::new();
     let admin = ["create-admin", "--username", "ann", "--organization", "Example"];
     let dev = [("KQUEEN_DEV_MODE", "true")];
     let run = place.run(&[&admin[..], &["--namespace", "Not A Slug"]].concat(), &dev);
     assert!(run.code == Some(2) && run.stderr.contains("must consist of lower-case letters"), "{run:?}");
-    // Standard input is no terminal here.
+    // Standard input is not a terminal here.
     let run = place.run(&[&admin[..], &["--namespace", "example"]].concat(), &dev);
     assert!(run.code == Some(1) && run.stderr.contains("--password-stdin"), "{run:?}");
     let empty = place.write("empty", "\n");
@@ -239,7 +239,7 @@ fn create_admin_asks_for_what_it_can_use() {
     assert!(run.code == Some(1) && run.stderr.contains("must have 1 to"), "{run:?}");
 }
 
-/// Answers one request with `status`; what was asked for.
+/// Answers one request with `status`, and returns its request line.
 fn one_answer(status: &'static str) -> (u16, thread::JoinHandle<String>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -254,14 +254,14 @@ fn one_answer(status: &'static str) -> (u16, thread::JoinHandle<String>) {
 }
 
 #[test]
-fn healthcheck_tells_by_its_exit_code() {
+fn healthcheck_reports_by_its_exit_code() {
     for (status, arguments, code, request) in [
         ("200 OK", &["healthcheck"][..], 0, "GET /api/v1/health HTTP/1.1"),
         ("200 OK", &["healthcheck", "--ready"], 0, "GET /api/v1/ready HTTP/1.1"),
         ("503 Service Unavailable", &["healthcheck", "--ready"], 1, "GET /api/v1/ready HTTP/1.1"),
     ] {
         let (port, server) = one_answer(status);
-        // A server that listens everywhere is asked on loopback.
+        // A server that listens on all addresses is checked on loopback.
         let variables = [("KQUEEN_SECRET_KEY", KEY), ("KQUEEN_HOST", "0.0.0.0"), ("KQUEEN_PORT", &port.to_string())];
         let run = run(arguments, &variables);
         assert_eq!(run.code, Some(code), "{run:?}");
@@ -277,7 +277,7 @@ fn source(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
 }
 
-/// All settings, as a configuration file calls them: `etcd.host`.
+/// All settings, as they are named in a configuration file: `etcd.host`.
 fn settings() -> BTreeSet<String> {
     let defaults: toml::Table = toml::from_str(&source("config/default.toml")).unwrap();
     let of_section = |(key, value): (String, toml::Value)| match value {
@@ -287,7 +287,7 @@ fn settings() -> BTreeSet<String> {
     defaults.into_iter().flat_map(of_section).collect()
 }
 
-/// All settings, as the environment calls them, without prefix.
+/// All settings, as they are named in the environment, without prefix.
 fn variables() -> BTreeSet<String> {
     settings().iter().map(|key| key.replace('.', "_").to_ascii_uppercase()).collect()
 }
@@ -312,7 +312,7 @@ fn texts() -> Vec<(String, String)> {
     paths.into_iter().map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap())).collect()
 }
 
-/// The words in capitals, as names of variables are.
+/// The words in capitals, like names of variables.
 fn capitals(text: &str) -> impl Iterator<Item = &str> {
     text.split(|it: char| !it.is_ascii_uppercase() && !it.is_ascii_digit() && it != '_')
 }
@@ -321,7 +321,7 @@ fn capitals(text: &str) -> impl Iterator<Item = &str> {
 fn settings_are_named_with_their_prefix_everywhere() {
     let variables = variables();
     for (path, text) in texts() {
-        // A name of one word may be any word.
+        // A one-word name may be any word.
         let bare = capitals(&text).find(|word| word.contains('_') && variables.contains(*word));
         assert_eq!(bare, None, "{path} names a setting without its prefix");
     }
@@ -336,7 +336,7 @@ fn settings_that_documents_name_exist() {
         for word in capitals(&text) {
             let Some(name) = word.strip_prefix("KQUEEN_").or_else(|| word.strip_prefix("KQUEENUI_")) else { continue };
             let placeholder = ["", "CONFIG_FILE", "SECTION_KEY", "KEY"].contains(&name);
-            assert!(placeholder || variables.contains(name), "{path} names {word}, which is no setting");
+            assert!(placeholder || variables.contains(name), "{path} names {word}, which is not a setting");
             named += 1;
         }
     }
@@ -348,7 +348,7 @@ fn problems_name_settings_as_they_can_be_set() {
     let place = Place::new();
     let key = place.write("key", KEY);
     let certificate = place.write("cert.pem", "");
-    let mut said = String::new();
+    let mut output = String::new();
     for variables in [
         vec![("KQUEEN_SECRET_KEY", KEY), ("KQUEEN_SECRET_KEY_FILE", &key)],
         vec![("KQUEEN_DEV_MODE", "true"), ("KQUEEN_HOST", "0.0.0.0")],
@@ -362,13 +362,13 @@ fn problems_name_settings_as_they_can_be_set() {
     ] {
         let run = place.run(&["check-config"], &variables);
         assert_eq!(run.code, Some(2), "{run:?}");
-        said.push_str(&run.stderr);
+        output.push_str(&run.stderr);
     }
-    assert!(said.lines().filter(|line| line.starts_with("  - KQUEEN_")).count() > 10, "{said}");
-    // A name of one word may be any word, and no problem here comes from a file.
+    assert!(output.lines().filter(|line| line.starts_with("  - KQUEEN_")).count() > 10, "{output}");
+    // A one-word name may be any word, and no problem here comes from a file.
     for setting in settings().iter().filter(|key| key.contains(['.', '_'])) {
         let name = setting.rsplit('.').next().filter(|name| name.contains('_')).unwrap_or(setting);
-        assert!(!said.contains(setting), "{setting}: {said}");
-        assert!(!said.contains(name), "{name}: {said}");
+        assert!(!output.contains(setting), "{setting}: {output}");
+        assert!(!output.contains(name), "{name}: {output}");
     }
 }

@@ -1,4 +1,4 @@
-//! The try-out that `make run` offers: clusters of a simulated provider.
+//! What `make run` offers: clusters of a simulated provider.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,25 +6,25 @@ use kqueen_tests::fixture::app::{App, Options};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Deploying takes 20 s, and the reconciler looks every few seconds meanwhile.
+/// Deploying takes 20 s, and the reconciler observes the cluster every few seconds.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// As `make run` starts it.
+/// The options of `make run`.
 fn dev_mode() -> Options {
     Options::bare().with("DEV_MODE", "true")
 }
 
-/// The cluster once it is in one of the phases; all that was said of it until then.
+/// The cluster, once it is in one of the phases, and all its status messages until then.
 async fn settled(app: &App, token: &str, id: &str, phases: &[&str]) -> (Value, Vec<String>) {
-    let mut said: Vec<String> = Vec::new();
+    let mut messages: Vec<String> = Vec::new();
     let wait = async {
         loop {
             let cluster = app.get(&format!("/clusters/{id}"), token).await.ok();
-            let words = cluster["status_message"].as_str().unwrap().to_owned();
-            if said.last() != Some(&words) {
-                said.push(words);
+            let message = cluster["status_message"].as_str().unwrap().to_owned();
+            if messages.last() != Some(&message) {
+                messages.push(message);
             }
-            // It is OK as soon as its provider says that it runs; what its API server says follows.
+            // It is OK as soon as its provider reports it running; the answer of its API server follows.
             let is_observed = cluster["phase"] != "OK" || !cluster["version"].is_null();
             if is_observed && phases.iter().any(|phase| cluster["phase"] == *phase) {
                 return cluster;
@@ -33,8 +33,8 @@ async fn settled(app: &App, token: &str, id: &str, phases: &[&str]) -> (Value, V
         }
     };
     match tokio::time::timeout(PATIENCE, wait).await {
-        Ok(cluster) => (cluster, said),
-        Err(_) => panic!("it stays so: {said:?}\n{}", app.log()),
+        Ok(cluster) => (cluster, messages),
+        Err(_) => panic!("it reaches none of {phases:?}: {messages:?}\n{}", app.log()),
     }
 }
 
@@ -45,10 +45,10 @@ async fn a_simulated_cluster_is_deployed_resized_and_deleted() {
     let demo = app.get("/provisioners?name=demo", &token).await.ok()[0]["id"].as_str().unwrap().to_owned();
     let cluster = json!({"name": "first", "provisioner": format!("Provisioner:{demo}"), "metadata": {"node_count": 3}});
     let id = app.post("/clusters", &token, cluster).await.id();
-    let (cluster, said) = settled(&app, &token, &id, &["OK", "Error"]).await;
-    assert_eq!(cluster["phase"], "OK", "{said:?}");
-    assert!(said.iter().any(|words| words.contains("(simulated)")), "{said:?}");
-    assert!(said.iter().any(|words| words.contains("-simulated")), "{said:?}");
+    let (cluster, messages) = settled(&app, &token, &id, &["OK", "Error"]).await;
+    assert_eq!(cluster["phase"], "OK", "{messages:?}");
+    assert!(messages.iter().any(|message| message.contains("(simulated)")), "{messages:?}");
+    assert!(messages.iter().any(|message| message.contains("-simulated")), "{messages:?}");
     let pods = app.get(&format!("/clusters/{id}/status"), &token).await.ok()["nodes_pods"].clone();
     let pods: BTreeMap<String, u64> = serde_json::from_value(pods).unwrap();
     assert_eq!(pods.keys().filter(|node| node.starts_with("demo-")).count(), 3, "{pods:?}");
@@ -56,7 +56,7 @@ async fn a_simulated_cluster_is_deployed_resized_and_deleted() {
     app.restart().await;
     let token = app.log_in("admin", "default").await;
     let graph = app.get(&format!("/clusters/{id}/topology-data"), &token).await.ok();
-    assert!(graph["relations"].as_array().unwrap().len() > 20, "it is there after a restart: {graph}");
+    assert!(graph["relations"].as_array().unwrap().len() > 20, "it exists after a restart: {graph}");
 
     let resize = format!("/clusters/{id}/resize");
     app.patch(&resize, &token, json!({"node_count": 5})).await.ok();
@@ -70,11 +70,11 @@ async fn a_simulated_cluster_is_deployed_resized_and_deleted() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, gone).await.expect("it goes");
+    tokio::time::timeout(PATIENCE, gone).await.expect("the cluster is deleted");
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_to_fail_says_why_and_is_put_right() {
+async fn a_failing_cluster_shows_the_reason_and_succeeds_after_a_retry() {
     let app = App::start_with(dev_mode()).await;
     let token = app.log_in("admin", "default").await;
     let provisioners = app.get("/provisioners", &token).await.ok();
@@ -86,20 +86,20 @@ async fn a_cluster_that_is_to_fail_says_why_and_is_put_right() {
     assert_eq!(demo["status_message"], "Demo (simulated) accepts the credentials");
     let cluster = json!({"name": "fail-first", "provisioner": format!("Provisioner:{}", demo["id"].as_str().unwrap())});
     let id = app.post("/clusters", &token, cluster).await.id();
-    let (cluster, said) = settled(&app, &token, &id, &["OK", "Error"]).await;
+    let (cluster, messages) = settled(&app, &token, &id, &["OK", "Error"]).await;
     assert_eq!((&cluster["phase"], &cluster["status_reason"]), (&json!("Error"), &json!("QuotaExceeded")));
     assert_eq!(cluster["failure"]["code"], "QuotaExceeded");
-    let why = said.last().unwrap();
-    assert!(why.contains("quota") && why.contains("(simulated)") && why.contains("rename"), "{said:?}");
+    let why = messages.last().unwrap();
+    assert!(why.contains("quota") && why.contains("(simulated)") && why.contains("rename"), "{messages:?}");
 
     app.patch(&format!("/clusters/{id}"), &token, json!({"name": "first"})).await.ok();
     app.call(Method::POST, &format!("/clusters/{id}/retry"), Some(&token), None).await.ok();
-    let (cluster, said) = settled(&app, &token, &id, &["OK", "Error"]).await;
-    assert_eq!(cluster["phase"], "OK", "{said:?}");
+    let (cluster, messages) = settled(&app, &token, &id, &["OK", "Error"]).await;
+    assert_eq!(cluster["phase"], "OK", "{messages:?}");
 }
 
 #[tokio::test]
-async fn nothing_is_simulated_unless_it_is_asked_for() {
+async fn nothing_is_simulated_unless_enabled() {
     let app = App::start().await;
     let token = app.admin().await;
     let engines = app.get("/provisioners/engines", &token).await.ok();

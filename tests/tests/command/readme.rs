@@ -1,4 +1,4 @@
-//! What the README says to type is typed here: every block of commands, in order, into one shell.
+//! The commands of the README work: every block is pasted, in order, into one shell.
 
 use std::{
     collections::BTreeMap,
@@ -13,9 +13,9 @@ use kqueen_tests::fixture::{
 };
 use tokio::{io::AsyncWriteExt, process::Command};
 
-/// Deploying takes 20 s, and all of it more on a busy machine.
+/// Deploying takes 20 s, and everything takes longer on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// Which block does what.
+/// The indices of blocks.
 const FUNCTIONS: usize = 0;
 const DEMO: usize = 1;
 
@@ -23,30 +23,30 @@ fn file(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)).unwrap()
 }
 
-/// The blocks of the README that are for a shell, in order.
+/// The shell blocks of the README, in order.
 fn blocks() -> Vec<String> {
     let readme = file("README.md");
     let blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split_once("```").expect("a block ends").0.to_owned());
     blocks.collect()
 }
 
-/// Those that call the API. What else there is are targets of the Makefile.
-fn walk() -> Vec<String> {
+/// The blocks that call the API. All others run targets of the Makefile.
+fn api_blocks() -> Vec<String> {
     blocks().into_iter().filter(|block| !block.starts_with("make ")).collect()
 }
 
-/// What a shell says.
-struct Said {
+/// What a shell printed, and whether it succeeded.
+struct ShellOutput {
     output: String,
     errors: String,
     success: bool,
 }
 
-/// Types `blocks` into one shell as they are. It ends with an error if any command did, and with the last word if it lived that long.
-async fn paste(app: &App, blocks: &[String]) -> Said {
-    // Only watches: what fails is noted, and nothing is done otherwise than in anybody's shell.
+/// Pastes `blocks` into one shell. It exits with an error if any command failed; its last line shows that it reached the end.
+async fn paste(app: &App, blocks: &[String]) -> ShellOutput {
+    // The trap only records failures; apart from that it is an ordinary shell.
     let watch = "trap 'echo \"failed: $BASH_COMMAND\" >&2; FAILED=1' ERR";
-    let script = format!("{watch}\n{}\necho 'the shell lives'\nexit \"${{FAILED:-0}}\"\n", blocks.join("\n"));
+    let script = format!("{watch}\n{}\necho 'end of the script'\nexit \"${{FAILED:-0}}\"\n", blocks.join("\n"));
     let mut bash = Command::new("bash");
     bash.args(["-o", "pipefail"]).current_dir(&app.folder).env("KQUEEN", &app.origin).kill_on_drop(true);
     let mut bash = bash.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -57,28 +57,28 @@ async fn paste(app: &App, blocks: &[String]) -> Said {
         .unwrap_or_else(|_| panic!("the shell does not end\n{}", app.log()));
     let Output { status, stdout, stderr } = done.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let said = Said { output: text(stdout), errors: text(stderr), success: status.success() };
-    assert!(said.output.ends_with("the shell lives\n"), "a pasted block ended the shell: {}", said.errors);
-    said
+    let shell = ShellOutput { output: text(stdout), errors: text(stderr), success: status.success() };
+    assert!(shell.output.ends_with("end of the script\n"), "a pasted block ended the shell: {}", shell.errors);
+    shell
 }
 
 /// As `make run` starts it.
-async fn newcomers_app() -> App {
+async fn dev_app() -> App {
     App::start_with(Options::bare().with("DEV_MODE", "true")).await
 }
 
 #[tokio::test]
-async fn all_commands_work_pasted_one_after_the_other() {
+async fn all_commands_work_when_pasted_in_order() {
     let Some(plane) = ControlPlane::start(PlaneOptions::bare()).await else { return };
-    let app = newcomers_app().await;
+    let app = dev_app().await;
     std::fs::write(app.folder.join("kubeconfig.yaml"), plane.kubeconfig(Who::Token).to_string()).unwrap();
-    let said = paste(&app, &walk()).await;
-    assert!(said.success, "{}\n{}\n{}", said.output, said.errors, app.log());
-    let pods: BTreeMap<String, u64> = serde_json::from_str(said.output.lines().next().unwrap()).unwrap();
-    assert_eq!(pods.keys().filter(|node| node.starts_with("demo-")).count(), 3, "{}", said.output);
-    assert!(said.errors.contains("Deploying: ") && said.errors.contains("(simulated)"), "{}", said.errors);
+    let shell = paste(&app, &api_blocks()).await;
+    assert!(shell.success, "{}\n{}\n{}", shell.output, shell.errors, app.log());
+    let pods: BTreeMap<String, u64> = serde_json::from_str(shell.output.lines().next().unwrap()).unwrap();
+    assert_eq!(pods.keys().filter(|node| node.starts_with("demo-")).count(), 3, "{}", shell.output);
+    assert!(shell.errors.contains("Deploying: ") && shell.errors.contains("(simulated)"), "{}", shell.errors);
     for expected in [r#""state": "OK""#, r#""total":1"#, "kube-system", r#""state":"deleted""#] {
-        assert!(said.output.contains(expected), "{expected} is missing in:\n{}", said.output);
+        assert!(shell.output.contains(expected), "{expected} is missing in:\n{}", shell.output);
     }
     let kubeconfig = std::fs::read_to_string(app.folder.join("from-kqueen.json")).unwrap();
     assert!(kubeconfig.contains(&plane.server), "{kubeconfig}");
@@ -86,37 +86,37 @@ async fn all_commands_work_pasted_one_after_the_other() {
 
 #[tokio::test]
 async fn waiting_ends_when_the_cluster_fails_and_shows_why() {
-    let app = newcomers_app().await;
-    let mut blocks = walk()[..=DEMO].to_vec();
+    let app = dev_app().await;
+    let mut blocks = api_blocks()[..=DEMO].to_vec();
     blocks[DEMO] = blocks[DEMO].replace(r#""name": "first""#, r#""name": "fail-first""#);
-    let said = paste(&app, &blocks).await;
-    assert!(!said.success && said.errors.contains("failed: return 1"), "{}\n{}", said.output, said.errors);
-    let last = said.errors.lines().rfind(|line| line.starts_with("Error: ")).unwrap_or_default();
-    assert!(last.contains("quota"), "{}", said.errors);
-    assert!(!said.errors.contains("still not OK"), "it ends at once: {}", said.errors);
+    let shell = paste(&app, &blocks).await;
+    assert!(!shell.success && shell.errors.contains("failed: return 1"), "{}\n{}", shell.output, shell.errors);
+    let last = shell.errors.lines().rfind(|line| line.starts_with("Error: ")).unwrap_or_default();
+    assert!(last.contains("quota"), "{}", shell.errors);
+    assert!(!shell.errors.contains("still not OK"), "it ends at once: {}", shell.errors);
 }
 
 #[tokio::test]
-async fn waiting_ends_when_time_is_up() {
-    let app = newcomers_app().await;
-    let mut blocks = walk()[..=DEMO].to_vec();
+async fn waiting_ends_at_its_timeout() {
+    let app = dev_app().await;
+    let mut blocks = api_blocks()[..=DEMO].to_vec();
     blocks[DEMO] = blocks[DEMO].replace(r#"wait_until_ok "$CLUSTER""#, r#"wait_until_ok "$CLUSTER" 1"#);
-    let said = paste(&app, &blocks).await;
-    assert!(!said.success && said.errors.contains("failed: return 1"), "{}\n{}", said.output, said.errors);
-    assert!(said.errors.contains("Deploying: ") && said.errors.contains("still not OK after 1 "), "{}", said.errors);
+    let shell = paste(&app, &blocks).await;
+    assert!(!shell.success && shell.errors.contains("failed: return 1"), "{}\n{}", shell.output, shell.errors);
+    assert!(shell.errors.contains("Deploying: ") && shell.errors.contains("still not OK after 1 "), "{}", shell.errors);
 }
 
 #[tokio::test]
-async fn errors_are_shown_and_the_shell_goes_on() {
-    let mut app = newcomers_app().await;
-    let mut blocks = walk()[..=DEMO].to_vec();
+async fn errors_are_shown_and_the_shell_continues() {
+    let mut app = dev_app().await;
+    let mut blocks = api_blocks()[..=DEMO].to_vec();
     blocks[DEMO] = blocks[DEMO].replace(r#""password": "default""#, r#""password": "wrong""#);
-    let said = paste(&app, &blocks).await;
-    assert!(!said.success && said.errors.contains("user name or password is wrong"), "{}", said.errors);
-    assert!(said.errors.contains("failed: return 1"), "waiting ends without a cluster: {}", said.errors);
+    let shell = paste(&app, &blocks).await;
+    assert!(!shell.success && shell.errors.contains("user name or password is wrong"), "{}", shell.errors);
+    assert!(shell.errors.contains("failed: return 1"), "waiting ends without a cluster: {}", shell.errors);
     app.kill();
-    let said = paste(&app, &walk()[FUNCTIONS..=DEMO]).await;
-    assert!(!said.success && said.errors.contains("curl: (7)"), "{}", said.errors);
+    let shell = paste(&app, &api_blocks()[FUNCTIONS..=DEMO]).await;
+    assert!(!shell.success && shell.errors.contains("curl: (7)"), "{}", shell.errors);
 }
 
 #[test]
