@@ -1,4 +1,4 @@
-//! Every store keeps every promise.
+//! Every store satisfies the storage contract.
 
 mod memory {
     kqueen_tests::storage_contract!(kqueen_tests::contract::TestStore::memory);

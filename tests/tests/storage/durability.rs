@@ -1,6 +1,6 @@
-//! Nothing that was acknowledged is lost: processes are killed in the middle of writing, disks fill up.
+//! No acknowledged write is lost when a process is killed while it writes, or when the disk is full.
 //!
-//! The process that writes is this test binary again, told by the environment what to do.
+//! The process that writes is this test binary again, with its task in the environment.
 
 use std::{
     collections::BTreeMap,
@@ -50,7 +50,7 @@ fn sled_at(path: &Path) -> Place {
     Place::Sled { path: path.to_owned() }
 }
 
-/// What a child does; nothing when run as a test.
+/// What a child process does. Does nothing when run as a test.
 pub(super) fn child() {
     let Some((task, place)) = task() else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -75,24 +75,24 @@ fn secrets(id: ClusterId, version: u32) -> ClusterSecrets {
     ClusterSecrets { kubeconfig: SecretUpdate::Set(Kubeconfig::new(kubeconfig_of(id, version))), ..Default::default() }
 }
 
-/// What is done to a cluster's operation, ledger and story with each of the steps it can take: all of it has to be there afterwards.
+/// What a step writes to a cluster's operation, ledger and timeline: all of it has to be stored with the step.
 #[derive(Debug, PartialEq)]
 struct Traces {
     status: OperationStatus,
-    rows: usize,
-    told: usize,
+    resources: usize,
+    entries: usize,
     has_tombstone: bool,
 }
 
 const fn traces(step: u32) -> Traces {
     match step {
-        1 => Traces { status: OperationStatus::Pending, rows: 0, told: 1, has_tombstone: false },
-        2 => Traces { status: OperationStatus::Running, rows: 1, told: 3, has_tombstone: false },
-        _ => Traces { status: OperationStatus::Succeeded, rows: 0, told: 4, has_tombstone: true },
+        1 => Traces { status: OperationStatus::Pending, resources: 0, entries: 1, has_tombstone: false },
+        2 => Traces { status: OperationStatus::Running, resources: 1, entries: 3, has_tombstone: false },
+        _ => Traces { status: OperationStatus::Succeeded, resources: 0, entries: 4, has_tombstone: true },
     }
 }
 
-/// Creates clusters, changes them, takes every third away, says each step once it is acknowledged.
+/// Creates clusters, changes them, deletes every third, and prints each step once it is acknowledged.
 async fn write_until_killed(place: &str) {
     let (stores, _catalog) = open_at(place_of(place)).await.unwrap();
     let stores = Arc::new(stores);
@@ -111,35 +111,35 @@ async fn write_until_killed(place: &str) {
                     let id = cluster.id;
                     let mut operation = an_operation(&cluster);
                     cluster.operation = Some(operation.id);
-                    let told = |i, what| an_entry(&cluster, i, what);
-                    let work = ClusterCommit {
+                    let entry = |i, what| an_entry(&cluster, i, what);
+                    let commit = ClusterCommit {
                         operations: vec![(operation.clone(), None)],
-                        timeline: vec![told(0, "asked for")],
+                        timeline: vec![entry(0, "asked for")],
                         ..ClusterCommit::default()
                     };
-                    let created = stores.clusters.create(&cluster, secrets(id, 1), work, None).await.unwrap();
+                    let created = stores.clusters.create(&cluster, secrets(id, 1), commit, None).await.unwrap();
                     let Creation::New(seen) = created else { panic!("nothing was claimed") };
                     say(&format!("{id} 1"));
                     operation.begin(StepKind::Create, after(1));
-                    let work = ClusterCommit {
+                    let commit = ClusterCommit {
                         operations: vec![(operation.clone(), Some(seen))],
                         ledger: Some((a_ledger(id, &["server"]), None)),
-                        timeline: vec![told(1, "begun"), told(1, "made")],
+                        timeline: vec![entry(1, "begun"), entry(1, "made")],
                         ..ClusterCommit::default()
                     };
                     let renamed = Cluster { name: ResourceName::try_from("2").unwrap(), ..cluster.clone() };
                     let record = RecordChange::Put(Box::new(renamed), secrets(id, 2), seen);
-                    let seen = stores.clusters.commit(id, record, work).await.unwrap();
+                    let seen = stores.clusters.commit(id, record, commit).await.unwrap();
                     say(&format!("{id} 2"));
                     if i.is_multiple_of(3) {
                         operation.end(OperationStatus::Succeeded, None, after(2));
-                        let work = ClusterCommit {
+                        let commit = ClusterCommit {
                             operations: vec![(operation, Some(seen))],
-                            timeline: vec![told(2, "gone")],
+                            timeline: vec![entry(2, "gone")],
                             tombstone: Some(a_departure(&cluster)),
                             ..ClusterCommit::default()
                         };
-                        stores.clusters.commit(id, RecordChange::Remove(seen), work).await.unwrap();
+                        stores.clusters.commit(id, RecordChange::Remove(seen), commit).await.unwrap();
                         say(&format!("{id} 3"));
                     }
                 }
@@ -167,7 +167,7 @@ fn write_and_kill(place: &str, acknowledged: &mut Acknowledged, also_kill: impl 
     writer.kill().unwrap();
     also_kill();
     writer.wait().unwrap();
-    // What was in the pipe had been acknowledged too. The last line may be cut short, and then was not said.
+    // Lines in the pipe were acknowledged too. A last line that is cut short does not count.
     lines.filter(|line| line.len() == 38).for_each(&mut read);
 }
 
@@ -175,7 +175,7 @@ async fn nothing_is_lost(stores: &Stores, catalog: &Catalog, acknowledged: &Ackn
     for (id, step) in acknowledged {
         let shown = catalog.cluster(*id).map(|view| view.cluster.record.name.to_string());
         let kubeconfig = stores.clusters.kubeconfig(*id).await.unwrap();
-        // One step further may have been taken, and not been said.
+        // The next step may have been committed without being printed.
         let possible: &[u32] = match step {
             1 => &[1, 2],
             2 => &[2, 3],
@@ -193,13 +193,13 @@ async fn nothing_is_lost(stores: &Stores, catalog: &Catalog, acknowledged: &Ackn
         let operations = catalog.operations_of(*id);
         let [operation] = &operations[..] else { panic!("{id}: {} operations", operations.len()) };
         let ledger = stores.clusters.ledger(*id).await.unwrap();
-        let there = Traces {
+        let stored = Traces {
             status: operation.operation.record.status,
-            rows: ledger.map_or(0, |ledger| ledger.value.resources.len()),
-            told: stores.clusters.timeline(*id, None, 10).await.unwrap().entries.len(),
+            resources: ledger.map_or(0, |ledger| ledger.value.resources.len()),
+            entries: stores.clusters.timeline(*id, None, 10).await.unwrap().entries.len(),
             has_tombstone: catalog.tombstone(*id).is_some(),
         };
-        assert_eq!(there, traces(found), "{id}: a commit was torn");
+        assert_eq!(stored, traces(found), "{id}: a commit was stored in part");
     }
 }
 
@@ -233,20 +233,20 @@ async fn etcd_loses_nothing_when_it_is_killed_with_our_process() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_process_is_refused_and_told_what_to_do() {
+async fn a_second_process_is_rejected_with_advice() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("kqueen.sled");
     let (stores, _catalog) = open_at(sled_at(&path)).await.unwrap();
     let place = on_sled(&path);
     let mut second = this_binary("open", &place).spawn().unwrap();
-    let said: Vec<String> = told(&mut second).collect();
+    let printed: Vec<String> = told(&mut second).collect();
     second.wait().unwrap();
-    let said = &said[0];
-    assert!(said.starts_with("refused"), "{said}");
+    let printed = &printed[0];
+    assert!(printed.starts_with("refused"), "{printed}");
     for needed in [path.to_str().unwrap(), "SLED_PATH", "STORAGE_KIND=etcd"] {
-        assert!(said.contains(needed), "{said}");
+        assert!(printed.contains(needed), "{printed}");
     }
-    // The first goes on, and after it the second may.
+    // The first process continues. When it has closed the store, another can open it.
     stores.organizations.create(&an_organization()).await.unwrap();
     stores.close().await;
     let mut next = this_binary("open", &place).spawn().unwrap();
@@ -255,7 +255,7 @@ async fn a_second_process_is_refused_and_told_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_is_ending_is_waited_for() {
+async fn opening_waits_for_a_process_that_is_ending() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("kqueen.sled");
     let (first, _catalog) = open_at(sled_at(&path)).await.unwrap();
@@ -266,7 +266,7 @@ async fn a_process_that_is_ending_is_waited_for() {
     second.unwrap();
 }
 
-/// In a mount namespace of its own with a small disk. Needs to be allowed that.
+/// Runs in a separate mount namespace with a small disk, which needs permission to mount.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sled_survives_a_full_disk() {
     let directory = tempfile::tempdir().unwrap();
@@ -283,9 +283,9 @@ async fn sled_survives_a_full_disk() {
     outer.args(["--mount", "sh", "-c", &mount]).arg(inner.get_program()).args(inner.get_args());
     outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut outer = outer.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
-    let said: Vec<String> = told(&mut outer).collect();
-    assert!(outer.wait().unwrap().success(), "{said:?}");
-    assert_eq!(said.last().map(String::as_str), Some("done"), "{said:?}");
+    let printed: Vec<String> = told(&mut outer).collect();
+    assert!(outer.wait().unwrap().success(), "{printed:?}");
+    assert_eq!(printed.last().map(String::as_str), Some("done"), "{printed:?}");
 }
 
 async fn fill_the_disk(disk: &Path) {
@@ -311,7 +311,7 @@ async fn fill_the_disk(disk: &Path) {
         assert!(since.elapsed() < Duration::from_secs(30), "{error}: {:?}", std::error::Error::source(&error));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    say("healed");
+    say("recovered");
     let last = an_organization();
     stores.organizations.create(&last).await.unwrap();
     stored.push(last);

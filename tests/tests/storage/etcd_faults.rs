@@ -1,4 +1,4 @@
-//! What goes wrong between us and etcd: nothing answers, a member dies, the network is cut, history is compacted away.
+//! Failures of etcd: it does not answer, a member dies, the network is cut, history is compacted.
 
 use std::{
     sync::Arc,
@@ -19,10 +19,10 @@ use kqueen_tests::{
     },
 };
 
-/// What answers, or gives up, in time: a few seconds are promised.
+/// Every call answers or fails within a few seconds.
 const BOUND: Duration = Duration::from_secs(6);
-/// What heals by itself may take this long.
-const HEALING: Duration = Duration::from_secs(30);
+/// The longest time that recovery may take.
+const RECOVERY: Duration = Duration::from_secs(30);
 
 struct Replica {
     stores: Stores,
@@ -56,72 +56,74 @@ impl Replica {
         self.catalog.organization(organization.id).is_some()
     }
 
-    /// Tries until it works; what was tried before must have failed as unavailable.
-    async fn create_once_healed(&self) -> Organization {
+    /// Retries until it works. Earlier attempts must have failed as unavailable.
+    async fn create_once_available(&self) -> Organization {
         let since = Instant::now();
         loop {
             let organization = an_organization();
             match self.stores.organizations.create(&organization).await {
                 Ok(_) => return organization,
-                Err(StoreError::Unavailable(source)) => assert!(since.elapsed() < HEALING, "{source}"),
+                Err(StoreError::Unavailable(source)) => assert!(since.elapsed() < RECOVERY, "{source}"),
                 Err(error) => panic!("{error}"),
             }
         }
     }
 
-    async fn ready_once_healed(&self) {
+    async fn wait_until_ready(&self) {
         let since = Instant::now();
         while let Err(error) = self.stores.freshness.ready().await {
-            assert!(since.elapsed() < HEALING, "{error}");
+            assert!(since.elapsed() < RECOVERY, "{error}");
         }
     }
 }
 
-fn unavailable_in_time<T>(since: Instant, result: Result<T, StoreError>) {
+fn assert_unavailable_in_time<T>(since: Instant, result: Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::Unavailable(_))), "{:?}", result.map(drop));
     assert!(since.elapsed() < BOUND, "{:?}", since.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_etcd_is_unavailable_in_time_and_heals() {
+async fn a_frozen_etcd_is_unavailable_in_time_and_recovers() {
     let Some(etcd) = Etcd::start(Options::default()).await else { return };
     let replica = replica(etcd.settings()).await;
     let (before, revision) = replica.create().await;
     etcd.freeze();
     let (write, fresh, ready, secret) = tokio::join!(
-        async { unavailable_in_time(Instant::now(), replica.stores.organizations.update(&before, revision).await) },
-        async { unavailable_in_time(Instant::now(), replica.stores.freshness.caught_up().await) },
-        async { unavailable_in_time(Instant::now(), replica.stores.freshness.ready().await) },
+        async {
+            assert_unavailable_in_time(Instant::now(), replica.stores.organizations.update(&before, revision).await)
+        },
+        async { assert_unavailable_in_time(Instant::now(), replica.stores.freshness.caught_up().await) },
+        async { assert_unavailable_in_time(Instant::now(), replica.stores.freshness.ready().await) },
         async {
             let user = kqueen_domain::id::UserId::random();
-            unavailable_in_time(Instant::now(), replica.stores.users.password_hash(user).await);
+            assert_unavailable_in_time(Instant::now(), replica.stores.users.password_hash(user).await);
         },
     );
     let () = (write, fresh, ready, secret).0;
-    assert!(replica.shows(&before), "what is known is kept");
+    assert!(replica.shows(&before), "the read model is kept");
     etcd.thaw();
-    let after = replica.create_once_healed().await;
-    replica.ready_once_healed().await;
+    let after = replica.create_once_available().await;
+    replica.wait_until_ready().await;
     assert!(replica.shows(&before) && replica.shows(&after));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_etcd_is_unavailable_and_what_was_acknowledged_is_there_after() {
+async fn a_killed_etcd_is_unavailable_and_keeps_acknowledged_writes() {
     let Some(etcd) = Etcd::start(Options { durable: true, ..Options::default() }).await else { return };
     let replica = replica(etcd.settings()).await;
     let (before, revision) = replica.create().await;
     etcd.kill();
     let since = Instant::now();
-    unavailable_in_time(since, replica.stores.organizations.update(&before, revision).await);
-    unavailable_in_time(Instant::now(), replica.stores.freshness.caught_up().await);
+    assert_unavailable_in_time(since, replica.stores.organizations.update(&before, revision).await);
+    assert_unavailable_in_time(Instant::now(), replica.stores.freshness.caught_up().await);
     etcd.restart().await;
-    let after = replica.create_once_healed().await;
+    let after = replica.create_once_available().await;
     assert!(replica.shows(&before) && replica.shows(&after));
     replica.stores.organizations.update(&before, revision).await.unwrap();
 }
 
 #[tokio::test]
-async fn nothing_that_answers_is_told_at_the_start() {
+async fn opening_fails_in_time_if_nothing_answers() {
     let Some(etcd) = shared_etcd().await else { return };
     let dead = EtcdSettings { endpoints: vec![format!("http://127.0.0.1:{}", free_port())], ..etcd.settings() };
     let since = Instant::now();
@@ -131,7 +133,7 @@ async fn nothing_that_answers_is_told_at_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_members_with_certificates_and_a_password_bear_the_loss_of_one() {
+async fn three_members_with_certificates_and_a_password_tolerate_the_loss_of_one() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options {
         tls: Some(certificates(directory.path())),
@@ -148,12 +150,12 @@ async fn three_members_with_certificates_and_a_password_bear_the_loss_of_one() {
 
     let replica = replica(settings.clone()).await;
     let (before, _) = replica.create().await;
-    // The one that is in use dies.
+    // The member in use dies.
     members[0].kill();
-    let after = replica.create_once_healed().await;
-    replica.ready_once_healed().await;
+    let after = replica.create_once_available().await;
+    replica.wait_until_ready().await;
     assert!(replica.shows(&before) && replica.shows(&after));
-    // One that starts now finds the dead one first in its list.
+    // A replica that starts now has the dead member first in its list.
     let late = try_replica(settings).await.unwrap();
     assert!(late.shows(&before) && late.shows(&after));
     for _ in 0..50 {
@@ -165,25 +167,25 @@ async fn three_members_with_certificates_and_a_password_bear_the_loss_of_one() {
     members[1].freeze();
     let since = Instant::now();
     let refused = late.stores.organizations.create(&an_organization()).await;
-    unavailable_in_time(since, refused.map(drop));
+    assert_unavailable_in_time(since, refused.map(drop));
     members[1].thaw();
-    late.create_once_healed().await;
+    late.create_once_available().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn credentials_are_proven_again_when_tokens_run_out() {
+async fn replicas_authenticate_again_when_tokens_expire() {
     let options =
         Options { root_password: Some("p".to_owned()), token_ttl: Some(1), durable: true, ..Options::default() };
     let Some(etcd) = Etcd::start(options).await else { return };
     let settings = etcd.settings();
     let (one, other) = (replica(settings.clone()).await, replica(settings).await);
-    // A member that starts again knows no token it gave before.
+    // A restarted member does not know the tokens it issued before.
     for _ in 0..2 {
         etcd.kill();
         etcd.restart().await;
-        let made = one.create_once_healed().await;
-        other.ready_once_healed().await;
-        assert!(one.shows(&made) && other.shows(&made));
+        let created = one.create_once_available().await;
+        other.wait_until_ready().await;
+        assert!(one.shows(&created) && other.shows(&created));
     }
 }
 
@@ -199,39 +201,39 @@ async fn gated() -> Option<(Arc<Etcd>, Gate, EtcdSettings, Replica, Replica)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changes_made_while_the_network_was_cut_are_shown_after() {
+async fn changes_made_while_the_network_was_cut_are_shown_afterwards() {
     let Some((_etcd, gate, _, one, other)) = gated().await else { return };
-    let (gone, revision) = one.create().await;
+    let (deleted, revision) = one.create().await;
     let (renamed, seen) = one.create().await;
     other.stores.freshness.caught_up().await.unwrap();
     gate.cut();
-    unavailable_in_time(Instant::now(), one.stores.freshness.caught_up().await);
-    other.stores.organizations.delete(gone.id, revision).await.unwrap();
+    assert_unavailable_in_time(Instant::now(), one.stores.freshness.caught_up().await);
+    other.stores.organizations.delete(deleted.id, revision).await.unwrap();
     let renamed = Organization { name: OrganizationName::try_from("renamed").unwrap(), ..renamed };
     other.stores.organizations.update(&renamed, seen).await.unwrap();
     let (new, _) = other.create().await;
-    assert!(one.shows(&gone) && !one.shows(&new));
+    assert!(one.shows(&deleted) && !one.shows(&new));
     gate.mend();
-    one.ready_once_healed().await;
-    assert!(!one.shows(&gone) && one.shows(&new));
+    one.wait_until_ready().await;
+    assert!(!one.shows(&deleted) && one.shows(&new));
     assert_eq!(one.catalog.organization(renamed.id).unwrap().record.name, renamed.name);
-    assert_eq!(one.stores.meters.fills.load(std::sync::atomic::Ordering::Relaxed), 1, "the watch went on");
+    assert_eq!(one.stores.meters.fills.load(std::sync::atomic::Ordering::Relaxed), 1, "the watch continued");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_in_history_is_filled_by_reading_everything_again() {
     let Some((etcd, gate, _, one, other)) = gated().await else { return };
-    let (gone, revision) = one.create().await;
+    let (deleted, revision) = one.create().await;
     let (kept, _) = one.create().await;
     other.stores.freshness.caught_up().await.unwrap();
     gate.cut();
-    other.stores.organizations.delete(gone.id, revision).await.unwrap();
+    other.stores.organizations.delete(deleted.id, revision).await.unwrap();
     let (new, newest) = other.create().await;
     let compaction = CompactionOptions::new().with_physical();
     etcd.client().await.compact(i64::try_from(newest.0).unwrap(), Some(compaction)).await.unwrap();
     gate.mend();
-    one.ready_once_healed().await;
-    assert!(!one.shows(&gone) && one.shows(&kept) && one.shows(&new));
+    one.wait_until_ready().await;
+    assert!(!one.shows(&deleted) && one.shows(&kept) && one.shows(&new));
     assert_eq!(one.stores.meters.fills.load(std::sync::atomic::Ordering::Relaxed), 2);
     let (last, _) = one.create().await;
     other.stores.freshness.caught_up().await.unwrap();
@@ -239,30 +241,30 @@ async fn a_gap_in_history_is_filled_by_reading_everything_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_put_back_to_an_earlier_copy_is_shown_as_it_is_now() {
+async fn a_restored_backup_is_shown_as_it_is() {
     let Some(etcd) = Etcd::start(Options::default()).await else { return };
     let replica = replica(etcd.settings()).await;
     let (before, _) = replica.create().await;
-    let copy = etcd.backup();
+    let backup = etcd.backup();
     let mut lost = Vec::new();
     for _ in 0..20 {
         lost.push(replica.create().await.0);
     }
     etcd.kill();
-    etcd.restore(&copy);
+    etcd.restore(&backup);
     etcd.restart().await;
     let since = Instant::now();
     while replica.shows(&lost[0]) {
         let _fresh_or_not = replica.stores.freshness.caught_up().await;
-        assert!(since.elapsed() < HEALING, "what was taken back is still shown");
+        assert!(since.elapsed() < RECOVERY, "records that are not in the backup are still shown");
     }
     assert!(replica.shows(&before) && lost.iter().all(|organization| !replica.shows(organization)));
-    let after = replica.create_once_healed().await;
+    let after = replica.create_once_available().await;
     assert!(replica.shows(&after));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_of_a_later_release_makes_a_replica_unready_and_says_why() {
+async fn a_record_of_a_later_release_makes_a_replica_unready_with_a_reason() {
     let Some(etcd) = shared_etcd().await else { return };
     let settings = etcd.settings();
     let replica = replica(settings.clone()).await;
@@ -276,12 +278,12 @@ async fn a_record_of_a_later_release_makes_a_replica_unready_and_says_why() {
     let error = loop {
         match replica.stores.freshness.ready().await {
             Err(StoreError::Unreadable(error)) => break error,
-            other => assert!(since.elapsed() < HEALING, "{other:?}"),
+            other => assert!(since.elapsed() < RECOVERY, "{other:?}"),
         }
     };
     assert!(error.to_string().contains("format 9"), "{error}");
-    assert!(replica.shows(&organization), "what was there before is still shown");
+    assert!(replica.shows(&organization), "the previous record is still shown");
     assert!(matches!(try_replica(settings.clone()).await.map(drop), Err(OpenError::Unreadable(_))));
     client.put(key, stored, None).await.unwrap();
-    replica.ready_once_healed().await;
+    replica.wait_until_ready().await;
 }

@@ -13,7 +13,7 @@ mod durability;
 mod etcd_faults;
 mod secrets;
 
-/// What a process does that a test starts; nothing when run as a test.
+/// The entry point of a child process. Does nothing when run as a test.
 #[test]
 fn child() {
     durability::child();

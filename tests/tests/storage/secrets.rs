@@ -1,4 +1,4 @@
-//! Secrets are planted in every field that may hold one, and looked for where they must not be.
+//! Secrets are planted in every field that may contain one, and searched for where they must not appear.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use kqueen_tests::fixture::{
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// What all planted secrets start with.
+/// The prefix of all planted secrets.
 const CANARY: &str = "canary7Qx";
 
 fn canary(place: &str) -> String {
@@ -31,7 +31,7 @@ fn kubeconfig() -> Value {
 fn assert_clean(what: &str, text: &str) {
     if let Some(at) = text.find(CANARY) {
         let (from, to) = (at.saturating_sub(200), (at + 60).min(text.len()));
-        panic!("{what} tells {}", String::from_utf8_lossy(&text.as_bytes()[from..to]));
+        panic!("{what} reveals {}", String::from_utf8_lossy(&text.as_bytes()[from..to]));
     }
 }
 
@@ -44,7 +44,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// Types named `Secret…` in a source that derive something which would show them. `Secret` itself names the place of one in a store.
+/// Types named `Secret…` that derive a trait which would show their value. `Secret` itself only names a secret's place in a store.
 fn shown_by_derive(source: &str) -> Vec<String> {
     let mut derived = String::new();
     let mut wrong = Vec::new();
@@ -93,7 +93,7 @@ fn no_type_named_secret_derives_what_shows_it() {
 }
 
 #[tokio::test]
-async fn what_is_planted_comes_out_nowhere() {
+async fn planted_secrets_appear_nowhere() {
     let options =
         Options::default().with("LOG_LEVEL", "trace").with("SECRET_KEY", canary("Zr4Lw0Xc6Vb2Nm9Kj5Hg3Fd7Sa1Po"));
     let mut app = App::start_with(options).await;
@@ -122,11 +122,11 @@ async fn what_is_planted_comes_out_nowhere() {
     let created = app.post("/clusters", &admin, cluster.clone()).await;
     let id = created.clone().id();
     let mut shown = created.body;
-    assert!(shown["kubeconfig"].to_string().contains(CANARY), "whoever may have the kubeconfig gets it");
+    assert!(shown["kubeconfig"].to_string().contains(CANARY), "a caller with the right gets the kubeconfig");
     shown["kubeconfig"] = Value::Null;
     assert_clean("the answer about a cluster", &shown.to_string());
 
-    // Mistakes that hold secrets, also where they cannot be read at all.
+    // Invalid requests that contain secrets, including some that cannot be parsed.
     let mut wrong = cluster;
     wrong["kubeconfig"]["users"][0]["user"] = json!({"exec": {"command": canary("exec")}, "tokenFile": canary("file")});
     wrong["colour"] = json!(canary("unknown-field"));
@@ -167,7 +167,7 @@ async fn what_is_planted_comes_out_nowhere() {
     }
     let metrics = read(app.request(Method::GET, &format!("{}/metrics/", app.origin), None)).await;
     assert_clean("/metrics/", metrics.body.as_str().unwrap());
-    // The last lines are written when it ends.
+    // The last log lines are written at shutdown.
     app.terminate();
     assert!(app.ended().await.success());
     assert_clean("the log", &app.log());
@@ -190,7 +190,7 @@ async fn a_mask_that_is_sent_back_keeps_the_secret() {
     changed["region"] = json!("east");
     let answer = app.patch(&path, &admin, json!({"parameters": changed})).await.ok();
     assert_eq!(answer["parameters"], json!({"password": "*******", "region": "east"}));
-    // A mask where there is no secret is a mistake, so the first one was kept and not taken for a password.
+    // A mask where there is no secret is rejected, so the one accepted above kept the secret.
     let answer = app.patch(&path, &admin, json!({"parameters": {"token": "*******"}})).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.body);
     let answer = app.patch(&path, &admin, json!({"parameters": {"password": null}})).await.ok();
@@ -198,7 +198,7 @@ async fn a_mask_that_is_sent_back_keeps_the_secret() {
 }
 
 #[tokio::test]
-async fn the_policy_decides_who_has_the_kubeconfig() {
+async fn the_policy_decides_who_gets_the_kubeconfig() {
     let app = App::start().await;
     let tenant = app.tenant().await;
     let cluster = app.cluster(&tenant.provisioner, &tenant.admin).await;
