@@ -1,4 +1,4 @@
-//! Clients are generated from the checked-in document for four languages, and make real calls. What generators stumble over is not in it.
+//! Clients are generated from the checked-in document for four languages, and make real calls. Nothing in it breaks generators.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,13 +17,13 @@ use tokio::process::Command;
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/kqueen.json");
 const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
 
-/// Where `make setup-test` installs tools and compilers keep what they have made.
+/// Where `make setup-test` installs tools, and compilers keep their output.
 fn cache() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache")).join("kqueen-build")
 }
 
-/// Where a program is: among the installed tools, or on the search path.
+/// Finds a program among the installed tools or on the search path.
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places = vec![cache().join("venv/bin"), cache().join("npm/node_modules/.bin"), cache().join("bin")];
@@ -31,7 +31,7 @@ fn find(program: &str) -> Option<PathBuf> {
     places.into_iter().map(|place| place.join(program)).find(|path| path.is_file())
 }
 
-/// A service as `make run` starts it, and a folder to generate a client into; `None`, said by name, where a program is missing.
+/// A service as `make run` starts it, and a folder for the client. `None`, with a message, if a program is missing.
 async fn prepare(programs: &[&str]) -> Option<(App, TempDir)> {
     for program in programs {
         if find(program).is_none() {
@@ -43,7 +43,7 @@ async fn prepare(programs: &[&str]) -> Option<(App, TempDir)> {
     Some((app, tempfile::tempdir().unwrap()))
 }
 
-/// Runs a program to its end; what it said.
+/// Runs a program and returns its output.
 async fn run(app: &App, folder: &Path, program: &str, arguments: &[&str]) -> String {
     let mut path = vec![cache().join("venv/bin"), cache().join("bin")];
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
@@ -52,10 +52,11 @@ async fn run(app: &App, folder: &Path, program: &str, arguments: &[&str]) -> Str
     command.env("KQUEEN_ORIGIN", &app.origin).env("PYTHONPATH", folder).env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("GOFLAGS", "-mod=mod").env("GOCACHE", cache().join("go-clients")).kill_on_drop(true);
     // Compiling a client's libraries for the first time takes two minutes of both cores.
-    let done = tokio::time::timeout(Duration::from_secs(900), command.output()).await.expect("it ends").unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    assert!(done.status.success(), "{program} {arguments:?}: {said}");
-    said
+    let done =
+        tokio::time::timeout(Duration::from_secs(900), command.output()).await.expect("the program ends").unwrap();
+    let output = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{program} {arguments:?}: {output}");
+    output
 }
 
 fn copy(name: &str, to: &Path) {
@@ -67,8 +68,8 @@ async fn a_python_client_works() {
     let Some((app, folder)) = prepare(&["openapi-python-client", "python"]).await else { return };
     let folder = folder.path();
     let arguments = ["generate", "--path", DOCUMENT, "--meta", "none", "--output-path", "kqueen_client"];
-    let said = run(&app, folder, "openapi-python-client", &arguments).await;
-    assert!(!said.to_lowercase().contains("warning"), "{said}");
+    let output = run(&app, folder, "openapi-python-client", &arguments).await;
+    assert!(!output.to_lowercase().contains("warning"), "{output}");
     copy("client.py", &folder.join("client.py"));
     assert!(run(&app, folder, "python", &["client.py"]).await.lines().any(|line| line == "ok"));
 }
@@ -80,7 +81,7 @@ async fn a_go_client_works() {
     let properties = "--additional-properties=packageName=kqueen,withGoMod=false,enumClassPrefix=true";
     let arguments = ["generate", "-g", "go", "-i", DOCUMENT, "-o", "kqueen", properties];
     run(&app, folder, "openapi-generator-cli", &arguments).await;
-    // Generated tests want libraries of their own.
+    // Generated tests need more libraries.
     let _ = std::fs::remove_dir_all(folder.join("kqueen/test"));
     std::fs::write(folder.join("go.mod"), "module client\n\ngo 1.26\n").unwrap();
     copy("client.go", &folder.join("main.go"));
@@ -103,15 +104,16 @@ async fn an_oapi_codegen_client_works() {
 #[tokio::test]
 async fn a_progenitor_client_works() {
     let Some((app, folder)) = prepare(&["cargo"]).await else { return };
-    let crate_of_its_own = format!("{PROGRAMS}/progenitor/Cargo.toml");
+    let manifest = format!("{PROGRAMS}/progenitor/Cargo.toml");
     let target = cache().join("progenitor");
-    let of = ["--locked", "--quiet", "--manifest-path", &crate_of_its_own];
-    let is_fetched = Command::new(find("cargo").unwrap()).args(["fetch", "--offline"]).args(of).output().await.unwrap();
+    let common = ["--locked", "--quiet", "--manifest-path", &manifest];
+    let is_fetched =
+        Command::new(find("cargo").unwrap()).args(["fetch", "--offline"]).args(common).output().await.unwrap();
     if !is_fetched.status.success() {
         leave_out("crates of the progenitor client (make setup-test downloads them)");
         return;
     }
-    let arguments = [&["run", "--offline", "--target-dir", target.to_str().unwrap()], &of[..]].concat();
+    let arguments = [&["run", "--offline", "--target-dir", target.to_str().unwrap()], &common[..]].concat();
     assert!(run(&app, folder.path(), "cargo", &arguments).await.lines().any(|line| line == "ok"));
 }
 
@@ -128,13 +130,13 @@ async fn a_typescript_client_works() {
     assert!(run(&app, folder, "node", &["client.js"]).await.lines().any(|line| line == "ok"));
 }
 
-/// What generators make identifiers of, as alike as they may come out.
+/// A name as generators may normalize it into an identifier.
 fn identifier(name: &str) -> String {
     name.replace(['-', '_'], "").to_lowercase()
 }
 
-/// What code generators stumble over in a document.
-fn stumbling_blocks(document: &Value) -> Vec<String> {
+/// What breaks code generators in a document.
+fn generator_problems(document: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let (schemas, shared) = (&document["components"]["schemas"], &document["components"]["parameters"]);
     let mut types = BTreeMap::new();
@@ -182,13 +184,13 @@ fn media_types(value: &Value, found: &mut Vec<String>) {
 #[test]
 fn no_generator_needs_options_for_names_and_media_types() {
     let document: Value = serde_json::from_slice(&std::fs::read(DOCUMENT).unwrap()).unwrap();
-    assert_eq!(stumbling_blocks(&document), Vec::<String>::new());
+    assert_eq!(generator_problems(&document), Vec::<String>::new());
 
-    // Each of them is seen where it is.
+    // Each kind of problem is found.
     let with = |change: &dyn Fn(&mut Value)| {
         let mut document = document.clone();
         change(&mut document);
-        stumbling_blocks(&document)
+        generator_problems(&document)
     };
     let engine = with(&|document| document["components"]["schemas"]["Engine"] = json!({"type": "object"}));
     assert_eq!(engine, ["parameter engine and schema Engine"]);

@@ -1,4 +1,4 @@
-//! Clients that are generated from the document, and a tool that tries what it allows.
+//! Clients that are generated from the API document, and Schemathesis.
 #![allow(
     clippy::expect_used,
     clippy::print_stderr,

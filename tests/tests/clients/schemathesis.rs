@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::process::Command;
 
-/// Its answer has no end, which a tool that reads answers to their end waits for in vain; it has tests of its own.
+/// Its answer does not end, so a tool that reads whole answers would wait forever. Other tests cover it.
 const ENDLESS: (&str, &str) = ("event_stream", "/api/v1/events");
 
 fn program() -> Option<PathBuf> {
@@ -42,10 +42,10 @@ async fn every_operation_answers_as_documented() {
     run.args(["--header", &format!("Authorization: Bearer {token}"), "--phases", "examples,coverage,fuzzing"]);
     run.args(["--exclude-operation-id", ENDLESS.0]);
     run.args(["--max-examples", "20", "--seed", "1", "--continue-on-failure", "--no-color"]);
-    let done = tokio::time::timeout(Duration::from_secs(600), run.output()).await.expect("it ends").unwrap();
-    let said = String::from_utf8_lossy(&done.stdout);
-    println!("{}", said.split("=== SUMMARY ===").last().unwrap_or_default());
-    assert!(done.status.success(), "{said}\n{}", String::from_utf8_lossy(&done.stderr));
+    let done = tokio::time::timeout(Duration::from_secs(600), run.output()).await.expect("schemathesis ends").unwrap();
+    let output = String::from_utf8_lossy(&done.stdout);
+    println!("{}", output.split("=== SUMMARY ===").last().unwrap_or_default());
+    assert!(done.status.success(), "{output}\n{}", String::from_utf8_lossy(&done.stderr));
 
     assert_eq!(app.get("/users/whoami", &token).await.status, StatusCode::OK, "the run's token does not work any more");
     let metrics = read(app.request(Method::GET, &format!("{}/metrics/", app.origin), None)).await;
@@ -65,7 +65,7 @@ async fn every_operation_answers_as_documented() {
         }
     }
     assert!(unreached.is_empty(), "{unreached:#?}");
-    assert!(!metrics.contains(r#"http_status="500""#), "something went wrong inside\n{}", app.log());
+    assert!(!metrics.contains(r#"http_status="500""#), "a request failed with 500\n{}", app.log());
 }
 
 #[tokio::test]
