@@ -1,4 +1,4 @@
-//! `kill -9` of the process at every kind of call that it makes of the provider.
+//! `kill -9` of the process at every kind of call that it makes to the provider.
 
 use chrono::TimeDelta;
 use futures::future::join_all;
@@ -9,10 +9,10 @@ use kqueen_tests::{
 
 use super::{Customer, PATIENCE, options, provider};
 
-/// Processes that are killed at the same time: most of the time they wait.
+/// Processes that are tested at the same time. Most of the time they wait.
 const AT_ONCE: usize = 7;
 
-/// A process with a provider of its own.
+/// A process with its own provider.
 struct World {
     model: Model,
     app: App,
@@ -27,8 +27,8 @@ impl World {
         Self { model, app, customer }
     }
 
-    /// A cluster that is on its way to a call of that kind.
-    async fn on_the_way_to(&self, kind: CallKind, fault: Fault) -> String {
+    /// A cluster whose operation leads to a call of that kind.
+    async fn cluster_before(&self, kind: CallKind, fault: Fault) -> String {
         let Self { model, app, customer } = self;
         let is_made = matches!(kind, CallKind::Delete(_) | CallKind::Resize | CallKind::SetNetworkPolicy);
         let running = if is_made { Some(customer.deploy(app).await) } else { None };
@@ -54,9 +54,9 @@ impl World {
         cluster
     }
 
-    /// Waits until the call is there and nobody is to hear its answer any more. What has failed on the way is asked for again.
+    /// Waits until the call has arrived, whose answer is never delivered. For a repair, the failed operation is retried first.
     async fn until_the_call(&self, kind: CallKind, cluster: &str, deaths: usize) {
-        let mut told = self.model.deaths();
+        let mut seen = self.model.deaths();
         let is_repair = matches!(kind, CallKind::Repair(_));
         let retried = async {
             if is_repair {
@@ -65,7 +65,7 @@ impl World {
             }
             std::future::pending::<()>().await;
         };
-        let called = async { drop(told.wait_for(|so_far| *so_far > deaths).await.unwrap()) };
+        let called = async { drop(seen.wait_for(|so_far| *so_far > deaths).await.unwrap()) };
         let waited = tokio::time::timeout(PATIENCE, async {
             tokio::select! {
                 () = called => {}
@@ -75,11 +75,11 @@ impl World {
         waited.await.unwrap_or_else(|_| panic!("{kind:?} is not called"));
     }
 
-    /// What speaks against what comes of a death at such a call. The cluster is left on its way out, which takes a minute after a call of
-    /// which nobody knows what became.
+    /// Kills the process at such a call, and returns the cluster and what is wrong with it. The cluster is left in deletion, which takes a
+    /// minute after a call with an unknown outcome.
     async fn case(&mut self, kind: CallKind, acts: Acts) -> (String, Vec<String>) {
         let deaths = *self.model.deaths().borrow();
-        let cluster = self.on_the_way_to(kind, Fault::CallerDies(acts)).await;
+        let cluster = self.cluster_before(kind, Fault::CallerDies(acts)).await;
         self.until_the_call(kind, &cluster, deaths).await;
         self.app.kill();
         self.app.restart().await;
@@ -93,34 +93,34 @@ impl World {
     }
 }
 
-/// Every kind of call: before it has taken effect and, where it has one, after.
+/// Every kind of call, before it takes effect and, where it has one, after.
 fn cases() -> Vec<(CallKind, Acts)> {
     let cases = CallKind::ALL.into_iter().flat_map(|kind| [(kind, Acts::Never), (kind, Acts::First)]);
     cases.filter(|(kind, acts)| Fault::CallerDies(*acts).fits(*kind)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_killed_at_any_kind_of_call_leaves_nothing_undone_doubled_or_unlisted() {
+async fn a_process_killed_at_any_call_leaves_nothing_unfinished_duplicated_or_unlisted() {
     let cases = cases();
-    assert_eq!(cases.len(), 28, "there are other kinds of calls: {cases:?}");
-    let walks = (0..AT_ONCE).map(|first| {
+    assert_eq!(cases.len(), 28, "the number of cases has changed: {cases:?}");
+    let workers = (0..AT_ONCE).map(|first| {
         let cases: Vec<_> = cases.iter().copied().skip(first).step_by(AT_ONCE).collect();
         async move {
             let mut world = World::new().await;
-            let (mut leaving, mut all) = (Vec::new(), Vec::new());
+            let (mut deleting, mut all) = (Vec::new(), Vec::new());
             for (kind, acts) in cases {
                 let (cluster, complaints) = world.case(kind, acts).await;
                 all.extend(complaints.into_iter().map(|complaint| format!("{kind:?}, {acts:?}: {complaint}")));
-                leaving.push((kind, acts, cluster));
+                deleting.push((kind, acts, cluster));
             }
             let World { model, app, customer } = &world;
-            for (kind, acts, cluster) in leaving {
-                let complaints = customer.tombstone(app, model, &cluster).await;
+            for (kind, acts, cluster) in deleting {
+                let complaints = customer.complaints_after_deletion(app, model, &cluster).await;
                 all.extend(complaints.into_iter().map(|complaint| format!("{kind:?}, {acts:?}: {complaint}")));
             }
             all
         }
     });
-    let complaints: Vec<String> = join_all(walks).await.into_iter().flatten().collect();
+    let complaints: Vec<String> = join_all(workers).await.into_iter().flatten().collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
 }

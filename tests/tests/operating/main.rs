@@ -1,6 +1,6 @@
-//! The whole program as a process of its own, operating clusters at the model provider on real time, while processes and servers die.
+//! The whole program as a separate process operates clusters at the model provider in real time, while processes and servers die.
 //!
-//! Afterwards every operation must have ended by its deadline, nothing may be there twice, and whatever is there must be listed.
+//! Afterwards every operation must have ended by its deadline, no resource may exist twice, and every resource must be listed.
 #![allow(clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
 
 mod etcd_leader;
@@ -21,30 +21,30 @@ use kqueen_tests::{
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// What comes about by itself may take this long on a busy machine.
+/// The longest wait for a condition on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// After how long an operation has failed; longer than anything here takes.
+/// The deadline of operations, longer than anything here takes.
 const DEADLINE: &str = "170s";
 
-/// The program, if that is what this process was started for; nothing when run as a test.
+/// Runs the program if this process was started for that. Does nothing when run as a test.
 #[test]
 fn child() {
     child::serve_if_asked();
 }
 
-/// A provider whose things take `takes` to be made and changed.
+/// A provider where creating, changing and deleting a resource takes `takes`.
 async fn provider(takes: TimeDelta) -> Model {
     let settings = Settings { making: [takes; 3], changing: takes, deleting: takes, ..Settings::default() };
     Model::start(Time::Real, settings).await
 }
 
-/// The program with the model engine, quick to come back to what is under way.
+/// The program with the model engine and short intervals.
 fn options(agent: &str) -> Options {
     let options = Options::default().with_model_engine(agent).with("PROVISIONER_TIMEOUT", DEADLINE);
     options.with("OBSERVE_INTERVAL", "1s").with("PROVISIONER_CHECK_INTERVAL", "1s")
 }
 
-/// Who asks, and where clusters are made.
+/// A tenant and its provisioner.
 struct Customer {
     tenant: Tenant,
     provisioner: String,
@@ -58,7 +58,7 @@ impl Customer {
         Self { tenant, provisioner }
     }
 
-    /// Asks, as often as the store is away.
+    /// Sends a request, again as long as the store is unavailable.
     async fn ask(&self, app: &App, method: Method, path: &str, body: Option<Value>) -> Answer {
         loop {
             let answer = app.call(method.clone(), path, Some(&self.tenant.member.token), body.as_ref()).await;
@@ -72,7 +72,7 @@ impl Customer {
         self.ask(app, Method::GET, path, None).await.ok()
     }
 
-    /// A new cluster.
+    /// Creates a cluster and returns its id.
     async fn deploy(&self, app: &App) -> String {
         let provisioner = format!("Provisioner:{}", self.provisioner);
         let body = json!({"name": new_name("cluster"), "provisioner": provisioner, "metadata": {"node_count": 2}});
@@ -110,7 +110,7 @@ impl Customer {
         self.operation(app, cluster).await
     }
 
-    /// What speaks against what has become of a cluster, in words.
+    /// Describes what is wrong with a cluster after its newest operation.
     async fn complaints(&self, app: &App, model: &Model, cluster: &str) -> Vec<String> {
         let operation = self.ended(app, cluster).await;
         let mut complaints = Vec::new();
@@ -123,22 +123,22 @@ impl Customer {
         for thing in model.things().iter().filter(|thing| thing.key.name == name) {
             let is_it = |row: &&Value| row["kind"] == thing.key.kind.as_str() && row["name"] == thing.key.name.as_str();
             if listed.iter().find(is_it).is_none_or(|row| row["state"] == "gone") {
-                complaints.push(format!("{:?} is there and not listed: {listed:?}", thing.key));
+                complaints.push(format!("{:?} exists and is not listed: {listed:?}", thing.key));
             }
         }
         for (key, account) in model.accounts().iter().filter(|(key, _)| key.name == name) {
             if account.made > account.gone + 1 {
-                complaints.push(format!("{key:?} is there {} times", account.made - account.gone));
+                complaints.push(format!("{key:?} exists {} times", account.made - account.gone));
             }
         }
         complaints
     }
 
-    /// What speaks against how a cluster has left.
-    async fn tombstone(&self, app: &App, model: &Model, cluster: &str) -> Vec<String> {
+    /// Waits until a cluster is deleted, and describes what is wrong afterwards.
+    async fn complaints_after_deletion(&self, app: &App, model: &Model, cluster: &str) -> Vec<String> {
         let path = format!("/clusters/{cluster}");
         let is_gone = || async { self.ask(app, Method::GET, &path, None).await.status == StatusCode::NOT_FOUND };
-        eventually("the cluster leaves", PATIENCE, is_gone).await;
+        eventually("the cluster is deleted", PATIENCE, is_gone).await;
         let mut complaints = self.complaints(app, model, cluster).await;
         let name = format!("kq-{}", cluster.replace('-', ""));
         let left: Vec<_> = model.things().into_iter().filter(|thing| thing.key.name == name).collect();
