@@ -1,4 +1,4 @@
-//! What version 0.1 answered on its store, and how answers of today are compared with it.
+//! The answers of version 0.1 on its store, and how today's answers are compared with them.
 
 use std::collections::BTreeMap;
 
@@ -23,18 +23,18 @@ struct Line {
     body: Value,
 }
 
-/// A request, and what came of it.
+/// A request and its answer.
 pub(crate) struct Answered {
     pub(crate) reader: String,
     pub(crate) path: String,
-    /// For a POST its idempotency key, and its body.
+    /// The idempotency key and the body of a POST.
     pub(crate) sent: Option<(String, Value)>,
     pub(crate) status: StatusCode,
     pub(crate) tag: Option<String>,
     pub(crate) body: Value,
 }
 
-/// Everything that was asked.
+/// All recorded requests with their answers.
 pub(crate) fn all() -> Vec<Answered> {
     ANSWERS.lines().map(answered).collect()
 }
@@ -45,11 +45,11 @@ fn answered(line: &str) -> Answered {
     Answered { reader, path, sent: key.zip(sent), status, tag: etag, body }
 }
 
-/// Who reads.
+/// The tokens of those who read, by name.
 pub(crate) struct Readers(BTreeMap<&'static str, String>);
 
 impl Readers {
-    /// With the passwords of then.
+    /// Logs in with the passwords of the old store.
     pub(crate) async fn log_in(app: &App) -> Self {
         let mut tokens = BTreeMap::from([("root", app.admin().await)]);
         for (name, password) in [("ann", PASSWORD), ("eve", PASSWORD), ("bob", "bob has another password")] {
@@ -69,7 +69,7 @@ impl Readers {
     }
 }
 
-/// Everything that was answered then is answered now; there may be more.
+/// Asserts that `now` has every value of `then`. It may have more.
 pub(crate) fn assert_has(now: &Value, then: &Value, what: &str) {
     match (now, then) {
         (Value::Object(now), Value::Object(then)) => {
@@ -84,7 +84,7 @@ pub(crate) fn assert_has(now: &Value, then: &Value, what: &str) {
                 assert_has(now, then, &format!("{what}: {number}"));
             }
         }
-        // What a form took as a word is shown in full since.
+        // A network policy that was given as one word is now shown as an object.
         (Value::Object(now), Value::String(then)) if now.contains_key("enabled") => {
             let enabled = then != "PROVIDER_UNSPECIFIED";
             let expected = (&Value::from(then.as_str()), &Value::Bool(enabled));
@@ -94,9 +94,9 @@ pub(crate) fn assert_has(now: &Value, then: &Value, what: &str) {
     }
 }
 
-/// What of an answer stays so while clusters are reconciled: all of people and organizations; of clusters that rest what they are, their
-/// kubeconfigs, and operations that have ended.
-pub(crate) fn undisturbed(answered: &Answered, all: &[Answered]) -> Option<Answered> {
+/// The part of an answer that does not change while clusters are reconciled: users and organizations; identity and kubeconfig of clusters
+/// without a running operation; operations that have ended.
+pub(crate) fn unchanging(answered: &Answered, all: &[Answered]) -> Option<Answered> {
     if answered.sent.is_some() || answered.status != StatusCode::OK {
         return None;
     }
@@ -105,8 +105,8 @@ pub(crate) fn undisturbed(answered: &Answered, all: &[Answered]) -> Option<Answe
     match path[..] {
         ["organizations", _, "deletable"] => return None,
         ["organizations" | "users", ..] => {}
-        ["clusters", id, "kubeconfig"] if rests(id, all) => {}
-        ["clusters", id] if rests(id, all) => {
+        ["clusters", id, "kubeconfig"] if is_settled(id, all) => {}
+        ["clusters", id] if is_settled(id, all) => {
             let kept = ["id", "name", "created_at", "owner", "kubeconfig"];
             body.as_object_mut()?.retain(|key, _| kept.contains(&key.as_str()));
         }
@@ -117,9 +117,9 @@ pub(crate) fn undisturbed(answered: &Answered, all: &[Answered]) -> Option<Answe
     Some(Answered { reader: reader.clone(), path: path.clone(), sent: None, status: *status, tag: None, body })
 }
 
-/// Whether nothing is being done to a cluster.
-fn rests(id: &str, all: &[Answered]) -> bool {
+/// Whether no operation runs on a cluster.
+fn is_settled(id: &str, all: &[Answered]) -> bool {
     let path = format!("/clusters/{id}");
     let phase = all.iter().find(|answered| answered.path == path).map(|answered| &answered.body["phase"]);
-    phase.is_some_and(|phase| ["OK", "Error", "Unknown"].iter().any(|rest| phase == rest))
+    phase.is_some_and(|phase| ["OK", "Error", "Unknown"].iter().any(|settled| phase == settled))
 }

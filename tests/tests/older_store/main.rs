@@ -1,5 +1,5 @@
-//! A store that version 0.1 wrote is opened by the program of today, and everything that was in it is there: the same values, times, reasons
-//! and revisions, and secrets that open. See `tests/data/store_0_1`.
+//! Today's program opens a store that version 0.1 wrote, and finds everything in it: the same values, times, reasons and revisions, and
+//! secrets that it can decrypt. See `tests/data/store_0_1`.
 #![allow(clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
 
 mod answers;
@@ -21,21 +21,21 @@ use tokio::{
     net::TcpListener,
 };
 
-use self::answers::{Answered, Readers, assert_has, undisturbed};
+use self::answers::{Answered, Readers, assert_has, unchanging};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The program, if that is what this process was started for; nothing when run as a test.
+/// Runs the program if this process was started for that. Does nothing when run as a test.
 #[test]
 fn child() {
     child::serve_if_asked();
 }
 
-/// The program of today with the engines of then, on a store that `prepare` puts there.
+/// Today's program with the engines of version 0.1, on a store that `prepare` writes.
 async fn opened(options: Options, kind: &str, prepare: impl AsyncFnOnce(&App)) -> App {
     let options = options.with_model_engine("today").with("SECRET_KEY", store::SECRET_KEY);
     let options = options.with("DEMO_ENABLED", "true").with("STORAGE_KIND", "memory");
-    // Started once to have its folder.
+    // Started once to create its folder.
     let mut app = App::start_with(options).await;
     app.kill();
     prepare(&app).await;
@@ -57,16 +57,16 @@ async fn ask(app: &App, readers: &Readers, answered: &Answered) -> (StatusCode, 
 }
 
 #[tokio::test]
-async fn on_etcd_everything_is_as_it_was() {
+async fn on_etcd_every_answer_is_the_same() {
     let Some(etcd) = Etcd::start(EtcdOptions::default()).await else { return };
     let options = Options::default().on_etcd(&etcd, "/older");
-    // Another replica leads: nothing is done to clusters while they are compared.
+    // Another replica leads, so that clusters are not reconciled while they are compared.
     let app = opened(options, "etcd", async |_| store::put_on_etcd(&etcd, "/older").await).await;
     let readers = Readers::log_in(&app).await;
     let mut codes = BTreeSet::new();
     for answered in answers::all() {
         let (status, tag, body) = ask(&app, &readers, &answered).await;
-        let what = format!("{} asks for {}", answered.reader, answered.path);
+        let what = format!("{} requests {}", answered.reader, answered.path);
         assert_eq!(status, answered.status, "{what}: {body}");
         assert_eq!(tag, answered.tag, "{what}");
         assert_has(&body, &answered.body, &what);
@@ -77,22 +77,22 @@ async fn on_etcd_everything_is_as_it_was() {
     secrets_are_still_used(&app, &readers).await;
     let web = readers.cluster(&app, "web-renamed").await;
     let status = app.get(&format!("/clusters/{web}/status"), readers.token("bob")).await.ok();
-    assert_eq!(status["nodes"].as_array().unwrap().len(), 3, "the demo engine's own file is read: {status}");
-    let bob = json!({"username": "carol", "password": store::PASSWORD});
-    let refused = app.call(Method::POST, "/auth", None, Some(&bob)).await;
-    assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "who was deactivated stays out");
+    assert_eq!(status["nodes"].as_array().unwrap().len(), 3, "the demo engine's file is read: {status}");
+    let carol = json!({"username": "carol", "password": store::PASSWORD});
+    let refused = app.call(Method::POST, "/auth", None, Some(&carol)).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "a deactivated user is still rejected");
 }
 
-/// Every sentence about trouble in an answer, with its code.
+/// Collects every error message in an answer, with its code.
 fn note_codes(value: &Value, codes: &mut BTreeSet<(String, String)>) {
     match value {
         Value::Array(values) => values.iter().for_each(|value| note_codes(value, codes)),
         Value::Object(fields) => {
-            for (sentence, code) in [("cause", "code"), ("status_message", "status_reason")] {
-                if let (Some(Value::String(sentence)), Some(Value::String(code))) =
-                    (fields.get(sentence), fields.get(code))
+            for (message, code) in [("cause", "code"), ("status_message", "status_reason")] {
+                if let (Some(Value::String(message)), Some(Value::String(code))) =
+                    (fields.get(message), fields.get(code))
                 {
-                    codes.insert((sentence.clone(), code.clone()));
+                    codes.insert((message.clone(), code.clone()));
                 }
             }
             fields.values().for_each(|value| note_codes(value, codes));
@@ -101,7 +101,7 @@ fn note_codes(value: &Value, codes: &mut BTreeSet<(String, String)>) {
     }
 }
 
-/// What version 0.1 wrote without codes has them by its sentences; those of an engine of the tests are not known.
+/// Errors that version 0.1 stored without codes get them from their messages. Those of a test engine have no known code.
 fn reasons_have_codes(codes: &BTreeSet<(String, String)>) {
     for (beginning, code) in [
         ("deploying was cancelled", "Cancelled"),
@@ -113,13 +113,13 @@ fn reasons_have_codes(codes: &BTreeSet<(String, String)>) {
         ("what answers at the server address is not a Kubernetes API server", "WrongEndpoint"),
         ("the provider does not accept the token", "Unknown"),
     ] {
-        let mut found = codes.iter().filter(|(sentence, _)| sentence.starts_with(beginning)).peekable();
+        let mut found = codes.iter().filter(|(message, _)| message.starts_with(beginning)).peekable();
         assert!(found.peek().is_some(), "{beginning}: {codes:#?}");
         assert!(found.all(|(_, found)| found == code), "{beginning}: {codes:#?}");
     }
 }
 
-/// A provisioner that is changed keeps its secret, and its engine is given it.
+/// A provisioner that is changed keeps its secret, and its engine receives it.
 async fn secrets_are_still_used(app: &App, readers: &Readers) {
     let provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", provider.local_addr().unwrap());
@@ -147,28 +147,28 @@ async fn secrets_are_still_used(app: &App, readers: &Readers) {
 }
 
 #[tokio::test]
-async fn on_sled_everything_is_there_and_work_goes_on() {
-    // This replica leads at once: what it works on moves, and the rest is as it was.
+async fn on_sled_everything_is_kept_and_operations_continue() {
+    // This replica leads at once: clusters with running operations change, and everything else is the same.
     let app = opened(Options::default(), "sled", async |app| store::put_on_sled(&app.folder.join("store"))).await;
     let readers = Readers::log_in(&app).await;
     let all = answers::all();
     let mut compared = 0;
-    for answered in all.iter().filter_map(|answered| undisturbed(answered, &all)) {
+    for answered in all.iter().filter_map(|answered| unchanging(answered, &all)) {
         let (status, _, body) = ask(&app, &readers, &answered).await;
-        let what = format!("{} asks for {}", answered.reader, answered.path);
+        let what = format!("{} requests {}", answered.reader, answered.path);
         assert_eq!(status, answered.status, "{what}: {body}");
         assert_has(&body, &answered.body, &what);
         compared += 1;
     }
     assert!(compared > 60, "{compared}");
 
-    // What was under way when the process was killed comes to an end.
-    let under_way = readers.cluster(&app, "under-way").await;
-    let path = format!("/clusters/{under_way}/operations");
+    // The operation that ran when the process was killed ends.
+    let interrupted = readers.cluster(&app, "under-way").await;
+    let path = format!("/clusters/{interrupted}/operations");
     let has_ended = || async { app.get(&path, readers.token("ann")).await.ok()[0]["ended_at"].is_string() };
-    eventually("what was under way ends", PATIENCE, has_ended).await;
+    eventually("the interrupted operation ends", PATIENCE, has_ended).await;
 
-    // And it is a store like any other.
+    // New clusters can be created in the store.
     let provisioners = app.get("/provisioners?name=imported", readers.token("ann")).await.ok();
     let body = json!({
         "name": "of-today",
@@ -180,7 +180,7 @@ async fn on_sled_everything_is_there_and_work_goes_on() {
 }
 
 #[test]
-fn the_store_has_one_of_every_kind() {
+fn the_store_has_a_key_of_every_kind() {
     let pairs = store::pairs();
     for kind in [
         "shown/organization/",

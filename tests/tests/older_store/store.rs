@@ -1,4 +1,4 @@
-//! The pairs of the store, and how they get into a store of today.
+//! The key-value pairs of the old store, and how they are written into a new one.
 
 use std::path::Path;
 
@@ -9,9 +9,9 @@ use kqueen_tests::fixture::etcd::Etcd;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What it is sealed with.
+/// The key that its secrets are sealed with.
 pub(crate) const SECRET_KEY: &str = "the secret key of a store that version 0.1 wrote";
-/// The password of everybody who has not changed it.
+/// The password of all users who have not changed it.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 const PAIRS: &str = include_str!("../../data/store_0_1/pairs.jsonl");
@@ -40,27 +40,27 @@ pub(crate) fn pairs() -> Vec<Pair> {
 fn pair(line: &str) -> Pair {
     let Line { revision, key, text, base64 } = serde_json::from_str(line).unwrap();
     let value = match (text, base64) {
-        (Some(text), None) if key.starts_with("claim/") => of_today(&text),
+        (Some(text), None) if key.starts_with("claim/") => with_current_time(&text),
         (Some(text), None) => text.into_bytes(),
         (None, Some(bytes)) => STANDARD.decode(bytes).unwrap(),
-        _ => panic!("{key} has one value"),
+        _ => panic!("{key} must have one value"),
     };
     Pair { revision, key, value }
 }
 
-/// A claim is good for a day, and the one of then is to be repeated now.
-fn of_today(claim: &str) -> Vec<u8> {
+/// A claim is valid for a day, so the old one gets the current time.
+fn with_current_time(claim: &str) -> Vec<u8> {
     let mut claim: Value = serde_json::from_str(claim).unwrap();
     claim["at"] = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true).into();
     claim.to_string().into_bytes()
 }
 
-/// Puts them into a new etcd at the revisions they had, and a leader who is not one of us.
+/// Writes them into a new etcd at their old revisions, with another replica as the leader.
 pub(crate) async fn put_on_etcd(etcd: &Etcd, prefix: &str) {
     let mut client = etcd.client().await;
     let mut now = u64::try_from(client.get("none", None).await.unwrap().header().unwrap().revision()).unwrap();
     for group in pairs().chunk_by(|one, other| one.revision == other.revision) {
-        // Each write moves the revision on by one.
+        // Each write increments the revision by one.
         for _ in now + 1..group[0].revision {
             client.put("/padding", "", None).await.unwrap();
         }
@@ -72,7 +72,7 @@ pub(crate) async fn put_on_etcd(etcd: &Etcd, prefix: &str) {
     client.put(format!("{prefix}/meta/leader"), "another replica", None).await.unwrap();
 }
 
-/// Puts them into new files of the embedded store, which keeps the revision in eight bytes before each value.
+/// Writes them into new files of the embedded store, which keeps the revision in eight bytes before each value.
 pub(crate) fn put_on_sled(path: &Path) {
     let db = sled::open(path).unwrap();
     let with_revision = |revision: u64, value: &[u8]| [&revision.to_be_bytes(), value].concat();
@@ -86,7 +86,7 @@ pub(crate) fn put_on_sled(path: &Path) {
     db.flush().unwrap();
 }
 
-/// Puts the demo engine's file where it looks for it.
+/// Writes the demo engine's file where the engine expects it.
 pub(crate) fn put_demo(folder: &Path) {
     std::fs::write(folder.join("store.demo.json"), DEMO).unwrap();
 }
