@@ -1,4 +1,4 @@
-//! A customer of the provider who speaks HTTP by hand.
+//! A customer of the provider that sends plain HTTP requests.
 
 use chrono::TimeDelta;
 use kqueen_tests::model::{Key, Kind, Model, Right, Settings, Status, Time};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 pub(crate) const PROJECT: &str = "blue";
 
-/// A provider with one customer, who speaks HTTP by hand.
+/// A provider with one customer, which sends plain HTTP requests.
 pub(crate) struct Customer {
     pub(crate) model: Model,
     pub(crate) http: Client,
@@ -35,7 +35,7 @@ impl Customer {
         Self { model, http, token }
     }
 
-    /// What comes of a call; `path` is what follows the project.
+    /// Sends a request. `path` is what follows the project.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         self.ask_with(&self.token, PROJECT, method, path, body).await
     }
@@ -71,7 +71,7 @@ impl Customer {
         plain(self.ask(Method::DELETE, path, None).await)
     }
 
-    /// Makes a whole cluster and waits for it.
+    /// Creates a whole cluster and waits for it.
     pub(crate) async fn cluster(&self, name: &str) {
         for body in self.whole(name) {
             let (plural, body) = body;
@@ -100,7 +100,7 @@ pub(crate) fn code((status, body): (u16, Value)) -> (u16, String) {
     (status, body["error"]["code"].as_str().unwrap_or_default().to_owned())
 }
 
-pub(crate) fn refused(status: u16, code: &str) -> (u16, String) {
+pub(crate) fn rejected(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! The engine keeps the contract of engines, and knows this provider's ways.
+//! The model engine satisfies the contract of engines, and handles what is special about this provider.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -17,14 +17,14 @@ use kqueen_tests::{
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::site::{PASSWORD, PROJECT, Site, a_spec, by_hand, credentials, object};
+use crate::site::{PASSWORD, PROJECT, Site, a_spec, credentials, http_client, object};
 
 mod contract {
     kqueen_tests::engine_contract!(crate::site::stage);
 }
 
 #[tokio::test]
-async fn a_refusal_says_whose_job_it_is() {
+async fn a_rejection_says_who_is_responsible() {
     let cases = [
         (Trouble::BadRequest, ReasonCode::InvalidParameter, Responsible::Requester, "does not accept the request"),
         (Trouble::Unauthenticated, ReasonCode::CredentialsRejected, Responsible::Admin, "does not accept the token"),
@@ -56,7 +56,7 @@ async fn a_refusal_says_whose_job_it_is() {
 }
 
 #[tokio::test]
-async fn a_check_names_the_rights_that_are_lacking() {
+async fn a_check_names_the_missing_rights() {
     let site = Site::new().await;
     let spec = a_spec();
     for right in Right::ALL {
@@ -67,7 +67,7 @@ async fn a_check_names_the_rights_that_are_lacking() {
         assert!(reason.cause.contains(right.as_str()), "{reason}");
         assert!(others.iter().all(|other| !reason.cause.contains(other.as_str())), "{reason}");
     }
-    // And so does the call that needs it.
+    // The call that needs the right names it as well.
     let error = site.engine.deploy(&site.limited(&[Right::Read]), &spec).await.unwrap_err();
     let EngineError::Denied(reason) = error else { panic!("{error:?}") };
     assert!(reason.cause.contains("things.create"), "{reason}");
@@ -77,7 +77,7 @@ async fn a_check_names_the_rights_that_are_lacking() {
 }
 
 #[tokio::test]
-async fn a_project_that_is_gone_is_not_a_cluster_that_is_gone() {
+async fn a_deleted_project_is_not_taken_for_a_deleted_cluster() {
     let site = Site::new().await;
     let spec = a_spec();
     site.build(&spec, 3).await;
@@ -95,7 +95,7 @@ async fn a_project_that_is_gone_is_not_a_cluster_that_is_gone() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_behind_is_made_up_for_by_names() {
+async fn a_stale_list_is_completed_by_reading_names() {
     let site = Site::new().await;
     let spec = a_spec();
     site.engine.deploy(&site.credentials, &spec).await.unwrap();
@@ -105,13 +105,13 @@ async fn a_list_that_is_behind_is_made_up_for_by_names() {
 }
 
 #[tokio::test]
-async fn what_is_left_in_another_project_is_not_lost() {
+async fn resources_in_another_project_are_not_taken_for_deleted() {
     let site = Site::new().await;
     let mut spec = a_spec();
     site.build(&spec, 3).await;
     spec.known = site.seen(&spec).await.resources;
     let moved = credentials(site.model.provisioner("green"));
-    // Credentials for one project do not reach into another: that is told, and is not taken for a cluster that is gone.
+    // Credentials for one project give no access to another: that is reported, and not taken for a deleted cluster.
     let error = site.engine.observe(&moved, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Denied(_)), "{error:?}");
     let error = site.engine.destroy(&moved, &spec).await.unwrap_err();
@@ -119,16 +119,16 @@ async fn what_is_left_in_another_project_is_not_lost() {
 }
 
 #[tokio::test]
-async fn what_others_have_built_on_ours_is_named() {
+async fn foreign_resources_that_use_ours_are_named() {
     let site = Site::new().await;
     let spec = a_spec();
     site.build(&spec, 1).await;
-    // Somebody puts a cluster onto our network, by another way.
+    // Another client creates a cluster in our network.
     let name = site.key(Kind::Network, &spec).name;
     let url = format!("{}/v1/projects/{PROJECT}/clusters", site.model.url);
     let token = site.credentials.parameters.get("token").unwrap().as_str().unwrap();
     let cluster = json!({"name": "theirs", "labels": {}, "network": name});
-    let made = by_hand().post(url).bearer_auth(token).json(&cluster).send().await.unwrap();
+    let made = http_client().post(url).bearer_auth(token).json(&cluster).send().await.unwrap();
     assert_eq!(made.status().as_u16(), 202);
     let theirs = site.model.thing(&Key::new(PROJECT, Kind::Cluster, "theirs")).unwrap();
     let error = site.engine.destroy(&site.credentials, &spec).await.unwrap_err();
@@ -137,19 +137,19 @@ async fn what_others_have_built_on_ours_is_named() {
 }
 
 #[tokio::test]
-async fn our_own_stale_view_of_what_stands_on_ours_is_waited_for() {
+async fn deletion_waits_for_our_cluster_that_a_stale_list_omits() {
     let site = Site::new().await;
     let spec = a_spec();
     site.build(&spec, 1).await;
     site.engine.deploy(&site.credentials, &spec).await.unwrap();
-    // The cluster is not in the list yet, but is found by its name, under way.
+    // The cluster is not in the list yet, but is found by its name, still being created.
     site.model.inject(Injection::on(CallKind::List, Fault::Stale));
     let error = site.engine.destroy(&site.credentials, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Busy(_)), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_failure_at_the_provider_is_told_in_its_words_and_repaired() {
+async fn a_failure_at_the_provider_is_reported_with_its_message_and_repaired() {
     let site = Site::new().await;
     let spec = a_spec();
     site.build(&spec, 1).await;
@@ -167,14 +167,14 @@ async fn a_failure_at_the_provider_is_told_in_its_words_and_repaired() {
 }
 
 #[tokio::test]
-async fn what_has_lost_its_tag_is_not_touched_any_more() {
+async fn a_resource_without_its_tag_is_not_touched() {
     let site = Site::new().await;
     let mut spec = a_spec();
     site.build(&spec, 3).await;
     spec.known = site.seen(&spec).await.resources;
     site.model.happens(&site.key(Kind::Nodepool, &spec), Event::LosesLabels);
     let seen = site.seen(&spec).await;
-    assert_eq!((seen.resources.len(), seen.node_count), (3, None), "what may cost money stays on the list");
+    assert_eq!((seen.resources.len(), seen.node_count), (3, None), "a resource that may cost money stays listed");
     let ProvisioningState::Broken(reason) = &seen.state else { panic!("{seen:?}") };
     assert!(reason.cause.contains("does not carry our ownership tag any more"), "{reason}");
     assert!(seen.message.contains("nodepool without its ownership tag"), "{}", seen.message);
@@ -186,7 +186,7 @@ async fn what_has_lost_its_tag_is_not_touched_any_more() {
     assert_eq!(site.model.thing(&site.key(Kind::Nodepool, &spec)), before);
 }
 
-/// Has `event` happen between the engine's look and its next call of that kind, which is about that thing.
+/// Runs `event` between the engine's read and its next call of that kind, with the key of that call.
 fn meanwhile(model: &Arc<Model>, kind: CallKind, event: impl Fn(&Model, &Key) + Send + Sync + 'static) {
     let provider = Arc::downgrade(model);
     model.before_each_call(move |call| {
@@ -198,7 +198,7 @@ fn meanwhile(model: &Arc<Model>, kind: CallKind, event: impl Fn(&Model, &Key) + 
 }
 
 #[tokio::test]
-async fn something_else_that_has_taken_a_name_meanwhile_is_not_touched() {
+async fn a_foreign_resource_that_has_taken_our_name_is_not_touched() {
     let Site { model, engine, credentials } = Site::new().await;
     let (model, spec) = (Arc::new(model), a_spec());
     let network = engine.makes(&credentials, &spec).swap_remove(0);
@@ -220,7 +220,7 @@ async fn something_else_that_has_taken_a_name_meanwhile_is_not_touched() {
 }
 
 #[tokio::test]
-async fn what_is_gone_meanwhile_is_gone() {
+async fn a_resource_that_vanishes_during_deletion_counts_as_deleted() {
     let Site { model, engine, credentials } = Site::new().await;
     let (model, spec) = (Arc::new(model), a_spec());
     engine.deploy(&credentials, &spec).await.unwrap();
@@ -231,7 +231,7 @@ async fn what_is_gone_meanwhile_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_at_once_make_everything_once() {
+async fn concurrent_deployments_create_every_resource_once() {
     let site = Site::new().await;
     let specs: Vec<ClusterSpec> = (0..20).map(|_| a_spec()).collect();
     let replicas: Vec<ModelEngine> = (0..4).map(|number| site.model.engine(&format!("replica-{number}"))).collect();
@@ -251,7 +251,7 @@ async fn many_at_once_make_everything_once() {
 }
 
 #[tokio::test]
-async fn parameters_that_make_no_sense_are_told() {
+async fn invalid_parameters_are_rejected() {
     let site = Site::new().await;
     let mut spec = a_spec();
     for (name, value) in [("url", json!("ftp://127.0.0.1")), ("url", json!("what?")), ("token", json!(7))] {
@@ -279,8 +279,8 @@ impl Site {
 }
 
 #[tokio::test]
-async fn answers_that_nobody_expects_are_told() {
-    // What a provider should not answer to a look, and whether that is an answer at all.
+async fn unexpected_answers_are_classified() {
+    // Answers that an observation should not get, and how each of them counts.
     let cases = [
         ("301 Moved Permanently", "", "no answer"),
         ("200 OK", "", "no answer"),
@@ -290,11 +290,11 @@ async fn answers_that_nobody_expects_are_told() {
         ("408 Request Timeout", "", "no answer"),
         ("501 Not Implemented", "", "no answer"),
         ("504 Gateway Timeout", r#"{"error": "not an object"}"#, "no answer"),
-        ("402 Payment Required", r#"{"error": {"code": "broke", "message": "pay first"}}"#, "refused"),
-        ("404 Not Found", r#"{"error": {"message": "nothing here"}}"#, "refused"),
-        ("405 Method Not Allowed", "", "refused"),
-        ("418 I'm a teapot", "a page", "refused"),
-        ("422 Unprocessable Content", r#"{"error": {"code": "too_green"}}"#, "refused"),
+        ("402 Payment Required", r#"{"error": {"code": "broke", "message": "pay first"}}"#, "rejected"),
+        ("404 Not Found", r#"{"error": {"message": "nothing here"}}"#, "rejected"),
+        ("405 Method Not Allowed", "", "rejected"),
+        ("418 I'm a teapot", "a page", "rejected"),
+        ("422 Unprocessable Content", r#"{"error": {"code": "too_green"}}"#, "rejected"),
     ];
     for (status, body, expected) in cases {
         let provider = Peer::http(move |_| response(status, "application/json", body)).await;
@@ -302,18 +302,18 @@ async fn answers_that_nobody_expects_are_told() {
         let engine = ModelEngine::new("somebody", Patience::default());
         let outcome = match engine.observe(&credentials(parameters), &a_spec()).await.unwrap_err() {
             EngineError::Unreachable(_) => "no answer",
-            EngineError::Rejected(_) => "refused",
+            EngineError::Rejected(_) => "rejected",
             other => panic!("{status} {body}: {other:?}"),
         };
         assert_eq!(outcome, expected, "{status} {body}");
     }
 }
 
-/// A provider that answers lists so, and everything else like that.
-async fn provider(list: &'static str, thing: (&'static str, &'static str)) -> (Peer, ModelEngine, ProviderCredentials) {
+/// A provider that answers lists with `list`, and everything else with `other`.
+async fn provider(list: &'static str, other: (&'static str, &'static str)) -> (Peer, ModelEngine, ProviderCredentials) {
     let provider = Peer::http(move |path| match path.contains("/things?") {
         true => response("200 OK", "application/json", list),
-        false => response(thing.0, "application/json", thing.1),
+        false => response(other.0, "application/json", other.1),
     })
     .await;
     let parameters = object(json!({"url": provider.url("http"), "project": PROJECT, "token": "a token"}));
@@ -321,7 +321,7 @@ async fn provider(list: &'static str, thing: (&'static str, &'static str)) -> (P
 }
 
 #[tokio::test]
-async fn an_answer_about_another_thing_is_none() {
+async fn an_answer_about_another_resource_counts_as_no_answer() {
     let another = r#"{"kind": "network", "name": "another", "id": "1", "labels": {}, "status": "running"}"#;
     let (_provider, engine, credentials) = provider(r#"{"items": [], "next": null}"#, ("200 OK", another)).await;
     let error = engine.observe(&credentials, &a_spec()).await.unwrap_err();
@@ -329,7 +329,7 @@ async fn an_answer_about_another_thing_is_none() {
 }
 
 #[tokio::test]
-async fn a_list_of_more_than_what_was_asked_for_is_looked_through() {
+async fn a_list_with_foreign_resources_is_filtered() {
     let list = r#"{"next": null, "items": [
         {"kind": "network", "name": "theirs", "id": "1", "labels": {}, "status": "running"},
         {"kind": "network", "name": "theirs", "id": "2", "status": "running", "labels":
@@ -343,9 +343,9 @@ async fn a_list_of_more_than_what_was_asked_for_is_looked_through() {
     assert_eq!(engine.inventory(&credentials, spec.tag.installation).await, Ok(Vec::new()));
 }
 
-/// Without being told, an engine gives up when its time has run out: for one call, or for everything together.
+/// An engine gives up by itself when its time has run out: for one call, or for all together.
 #[tokio::test]
-async fn patience_runs_out() {
+async fn an_engine_gives_up_when_its_time_has_run_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let parameters = object(json!({"url": url, "project": PROJECT, "token": "a token"}));
@@ -366,7 +366,7 @@ async fn patience_runs_out() {
 }
 
 #[tokio::test]
-async fn secrets_arrive_and_known_things_of_other_kinds_do_no_harm() {
+async fn secrets_reach_the_provider_and_known_resources_of_other_kinds_are_ignored() {
     let site = Site::new().await;
     let mut spec = a_spec();
     spec.parameters.insert("network_policy", "CILIUM".to_owned());

@@ -1,4 +1,4 @@
-//! Everything an engine is asked, with every fault at every call that it makes for it.
+//! Every request to an engine, with every fault at every call that it makes.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use kqueen_tests::model::{Acts, CallKind, Event, Fault, Injection, Key, Kind, LA
 
 use crate::site::{PASSWORD, PROJECT, Site, a_spec, calico};
 
-/// Something an engine is asked, in a situation in which it has something to do.
+/// A request to an engine, in a situation in which it has something to do.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Ask {
     Check,
     Observe,
-    /// So many things are there already.
+    /// That many resources exist already.
     Deploy(usize),
-    /// The thing of that kind has failed.
+    /// The resource of that kind has failed.
     Repair(Kind),
     Resize,
     SetNetworkPolicy,
-    /// So many things are still there.
+    /// That many resources still exist.
     Destroy(usize),
     Kubeconfig,
     Inventory,
@@ -47,18 +47,18 @@ impl Ask {
         Self::Inventory,
     ];
 
-    /// A provider where it has something to do, and nothing is under way.
+    /// A provider where it has something to do, and nothing is in progress.
     async fn site(self, spec: &ClusterSpec) -> Site {
         let site = Site::with(Settings { page: 2, ..Settings::default() }).await;
-        let things = match self {
-            Self::Deploy(things) | Self::Destroy(things) => things,
+        let count = match self {
+            Self::Deploy(count) | Self::Destroy(count) => count,
             _ => 3,
         };
-        site.build(spec, things).await;
+        site.build(spec, count).await;
         if let Self::Repair(kind) = self {
             site.model.happens(&site.key(kind, spec), Event::Breaks("it burns".into()));
         }
-        // Under the same names elsewhere, and with our names' neighbours: none of our business.
+        // Foreign resources: with the same names in another project, and with other names in ours.
         for kind in Kind::ALL {
             site.model.plant(&Key::new("red", kind, &site.key(kind, spec).name), BTreeMap::new());
             site.model.plant(&Key::new(PROJECT, kind, "somebody-elses"), BTreeMap::new());
@@ -81,24 +81,24 @@ impl Ask {
         }
     }
 
-    /// What it was asked for is so.
+    /// Whether the request is fulfilled.
     fn is_done(self, site: &Site, spec: &ClusterSpec) -> bool {
         let status = |kind| site.model.thing(&site.key(kind, spec)).map(|thing| thing.status);
         let running = Kind::ALL.into_iter().filter(|kind| status(*kind) == Some(Status::Running)).count();
         let shape = |kind| site.model.thing(&site.key(kind, spec)).unwrap().shape;
         match self {
             Self::Check | Self::Observe | Self::Repair(_) | Self::Kubeconfig | Self::Inventory => running == 3,
-            Self::Deploy(things) => running > things,
+            Self::Deploy(count) => running > count,
             Self::Resize => running == 3 && shape(Kind::Nodepool).node_count == Some(5),
             Self::SetNetworkPolicy => {
                 running == 3 && shape(Kind::Cluster).network_policy.is_some_and(|policy| policy.enabled)
             }
-            Self::Destroy(things) => running < things,
+            Self::Destroy(count) => running < count,
         }
     }
 }
 
-/// What the contract says of a fault.
+/// The outcome that the contract requires for a fault.
 fn meaning(fault: Fault) -> &'static str {
     match fault {
         Fault::Cut(_) | Fault::Hang(_) => "unreachable",
@@ -119,7 +119,7 @@ fn meaning(fault: Fault) -> &'static str {
     }
 }
 
-fn told(outcome: &Result<(), EngineError>) -> &'static str {
+fn name_of(outcome: &Result<(), EngineError>) -> &'static str {
     match outcome {
         Ok(()) => "done",
         Err(EngineError::Unsupported(_)) => "unsupported",
@@ -133,10 +133,10 @@ fn told(outcome: &Result<(), EngineError>) -> &'static str {
     }
 }
 
-/// Everything an engine is asked, with every fault at every call that it makes for it: what it says, and that asking again leads where
-/// it should, with everything made once.
+/// Every request, with every fault at every call: the outcome is the one the contract requires, and repeating the request completes it,
+/// with every resource created once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_fault_at_every_call_is_told_as_what_it_is_and_mended_by_asking_again() {
+async fn every_fault_at_every_call_has_its_outcome_and_a_repeated_request_completes() {
     for ask in Ask::ALL {
         let spec = a_spec();
         let site = ask.site(&spec).await;
@@ -145,17 +145,17 @@ async fn every_fault_at_every_call_is_told_as_what_it_is_and_mended_by_asking_ag
         assert!(!calls.is_empty(), "{ask:?}");
         for (position, call) in calls.iter().enumerate() {
             for fault in Fault::ALL.into_iter().filter(|fault| fault.fits(*call)) {
-                trouble(ask, position + 1, *call, fault, LATE).await;
+                fault_case(ask, position + 1, *call, fault, LATE).await;
                 if matches!(fault.acts(), Acts::Later(_)) {
-                    // Asked again before it has taken effect.
-                    trouble(ask, position + 1, *call, fault, LATE / 3).await;
+                    // Repeated before the call has taken effect.
+                    fault_case(ask, position + 1, *call, fault, LATE / 3).await;
                 }
             }
         }
     }
 }
 
-async fn trouble(ask: Ask, nth: usize, call: CallKind, fault: Fault, pause: TimeDelta) {
+async fn fault_case(ask: Ask, nth: usize, call: CallKind, fault: Fault, pause: TimeDelta) {
     let at = format!("{ask:?}, call {nth} {call:?}: {fault:?}");
     let spec = a_spec();
     let site = ask.site(&spec).await;
@@ -172,11 +172,11 @@ async fn trouble(ask: Ask, nth: usize, call: CallKind, fault: Fault, pause: Time
     assert_eq!(log[nth - 1].fault, Some(fault), "{at}");
     match &outcome {
         None => assert_eq!(meaning(fault), "ended", "{at}"),
-        // What is stale may be contradicted by what comes next: that is to be waited for.
+        // A later call may contradict a stale read; then the engine waits.
         Some(outcome) if fault == Fault::Stale => {
-            assert!(matches!(told(outcome), "done" | "busy"), "{at}: {outcome:?}")
+            assert!(matches!(name_of(outcome), "done" | "busy"), "{at}: {outcome:?}")
         }
-        Some(outcome) => assert_eq!(told(outcome), meaning(fault), "{at}: {outcome:?}"),
+        Some(outcome) => assert_eq!(name_of(outcome), meaning(fault), "{at}: {outcome:?}"),
     }
     if let Some(Err(error)) = &outcome {
         let text = format!("{error} {error:?} {}", error.reason());
@@ -185,7 +185,7 @@ async fn trouble(ask: Ask, nth: usize, call: CallKind, fault: Fault, pause: Time
         assert!(error.is_uncertain() || !matches!(fault.acts(), Acts::First | Acts::Later(_)), "{at}: {error:?}");
     }
 
-    // Asked again, as often as it takes, and as if by the next process.
+    // Repeated as often as needed, as if by the next process.
     let engine = site.model.engine("replica-2");
     let site = Site { engine, ..site };
     for _ in 0..10 {
@@ -193,13 +193,13 @@ async fn trouble(ask: Ask, nth: usize, call: CallKind, fault: Fault, pause: Time
         if ask.is_done(&site, &spec) {
             break;
         }
-        let _told = ask.ask(&site, &spec).await;
+        let _outcome = ask.ask(&site, &spec).await;
     }
     site.model.pass(TimeDelta::hours(1));
     assert!(ask.is_done(&site, &spec), "{at}: {:?}", site.model.things());
     let after = made(&site);
-    let expected = if let Ask::Deploy(things) = ask { vec![1; things + 1] } else { before };
-    assert_eq!(after, expected, "everything is made once: {at}");
+    let expected = if let Ask::Deploy(count) = ask { vec![1; count + 1] } else { before };
+    assert_eq!(after, expected, "every resource is created once: {at}");
     assert_eq!(site.model.planted(), planted, "{at}");
     assert!(site.model.log().iter().all(|call| !call.touches_foreign), "{at}");
 }

@@ -1,4 +1,4 @@
-//! What goes wrong at the provider, as it is seen from outside.
+//! The faults of the provider, as clients see them.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use kqueen_tests::model::{Acts, CallKind, Event, Fault, Injection, Kind, LATE, S
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::customer::{Customer, PROJECT, code, key, refused, status};
+use crate::customer::{Customer, PROJECT, code, key, rejected, status};
 
-/// What a call that went wrong looks like from outside.
+/// How a client sees a call with a fault.
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Answer(u16),
@@ -18,9 +18,9 @@ enum Outcome {
     Death,
 }
 
-/// Every fault at every kind of call: what is heard of it, and whether it takes effect, at once or later.
+/// Every fault at every kind of call: what the client sees, and whether the call takes effect, at once or later.
 #[tokio::test]
-async fn every_fault_does_what_it_says_at_every_call() {
+async fn every_fault_has_its_documented_effect_at_every_call() {
     for kind in CallKind::ALL {
         for fault in Fault::ALL.into_iter().filter(|fault| fault.fits(kind)) {
             let customer = Customer::new().await;
@@ -36,7 +36,7 @@ async fn every_fault_does_what_it_says_at_every_call() {
                 () = unanswered(&customer, calls), if matches!(fault, Fault::Hang(_)) => Outcome::NoAnswer,
             };
             let at = format!("{kind:?} {fault:?}");
-            assert_eq!(outcome, heard(kind, fault), "{at}");
+            assert_eq!(outcome, expected(kind, fault), "{at}");
             let log = customer.model.log().split_off(calls);
             let logged: Vec<_> = log.iter().filter(|call| call.agent == "by hand").collect();
             assert_eq!(logged.len(), 1, "it is not repeated: {at}");
@@ -45,7 +45,7 @@ async fn every_fault_does_what_it_says_at_every_call() {
             let takes_effect = !kind.is_read() && fault.acts() == Acts::First;
             assert_eq!(customer.model.changes() != before, takes_effect, "{at}");
             if let Acts::Later(by) = fault.acts() {
-                // Nothing else happens meanwhile.
+                // It does not take effect earlier.
                 let moment = logged[0].at + by;
                 customer.model.pass(moment - TimeDelta::seconds(1) - customer.model.now());
                 assert_eq!(customer.model.changes(), before, "{at}");
@@ -56,22 +56,22 @@ async fn every_fault_does_what_it_says_at_every_call() {
     }
 }
 
-/// So that the call makes sense, and nothing is under way.
+/// Creates what the call needs, and waits until nothing is in progress.
 async fn prepare(customer: &Customer, kind: CallKind) {
-    let stands = match kind {
+    let existing = match kind {
         CallKind::Create(Kind::Network) => 0,
         CallKind::Create(Kind::Cluster) | CallKind::Delete(Kind::Network) => 1,
         CallKind::Create(Kind::Nodepool) | CallKind::Delete(Kind::Cluster) => 2,
         _ => 3,
     };
-    for (plural, body) in customer.whole("a").into_iter().take(stands) {
+    for (plural, body) in customer.whole("a").into_iter().take(existing) {
         customer.post(&format!("/{plural}"), body).await;
         customer.model.pass(TimeDelta::seconds(120));
     }
     if let CallKind::Repair(kind) = kind {
         customer.model.happens(&key(kind, "a"), Event::Breaks("it burns".into()));
     }
-    // Long enough for the calls of the preparation to be no reason for anything.
+    // Long enough that the calls of the preparation have no influence.
     customer.model.pass(TimeDelta::hours(1));
 }
 
@@ -101,7 +101,7 @@ fn request(customer: &Customer, kind: CallKind) -> (Method, &'static str, Option
     }
 }
 
-fn heard(kind: CallKind, fault: Fault) -> Outcome {
+fn expected(kind: CallKind, fault: Fault) -> Outcome {
     match fault {
         Fault::Cut(_) | Fault::Answers(Trouble::HalfABody, _) => Outcome::Cut,
         Fault::Hang(_) => Outcome::NoAnswer,
@@ -124,7 +124,7 @@ fn heard(kind: CallKind, fault: Fault) -> Outcome {
     }
 }
 
-/// One more call than there were has arrived, and others after it have been answered.
+/// Waits until one more call has arrived, and later calls have been answered.
 async fn unanswered(customer: &Customer, calls: usize) {
     while customer.model.calls() == calls {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -136,7 +136,7 @@ async fn unanswered(customer: &Customer, calls: usize) {
 }
 
 #[tokio::test]
-async fn faults_happen_to_the_calls_they_are_meant_for() {
+async fn faults_apply_to_the_calls_they_are_meant_for() {
     let customer = Customer::new().await;
     let busy = Fault::Answers(Trouble::Busy, Acts::Never);
     let outcomes = async |paths: &[&str]| {
@@ -159,18 +159,18 @@ async fn faults_happen_to_the_calls_they_are_meant_for() {
 }
 
 #[tokio::test]
-async fn a_late_call_takes_effect_at_its_time_and_as_things_are_then() {
+async fn a_late_call_takes_effect_at_its_time_on_the_state_at_that_time() {
     let customer = Customer::new().await;
     let body = json!({"name": "n", "labels": {}});
     customer.model.inject(Injection::any(Fault::Cut(Acts::Later(LATE))));
     assert_eq!(customer.ask(Method::POST, "/networks", Some(body.clone())).await, None);
     customer.model.pass(LATE + TimeDelta::seconds(3));
     let network = customer.model.thing(&key(Kind::Network, "n")).unwrap();
-    assert_eq!(network.status, Status::Creating, "it began {LATE} after it was asked for, not when somebody looked");
+    assert_eq!(network.status, Status::Creating, "it began {LATE} after the request, not at the next read");
     customer.model.pass(TimeDelta::seconds(2));
     assert_eq!(status(&customer.model, Kind::Network, "n"), Some(Status::Running));
 
-    // Somebody else was faster: the late call meets the thing that is there.
+    // Another call was faster: the late call finds an existing resource.
     let body = json!({"name": "m", "labels": {}});
     customer.model.inject(Injection::any(Fault::Cut(Acts::Later(LATE))));
     assert_eq!(customer.ask(Method::POST, "/networks", Some(body.clone())).await, None);
@@ -180,7 +180,7 @@ async fn a_late_call_takes_effect_at_its_time_and_as_things_are_then() {
 }
 
 #[tokio::test]
-async fn a_stale_read_is_of_before_the_last_change() {
+async fn a_stale_read_shows_the_state_before_the_last_change() {
     let customer = Customer::new().await;
     let stale = async |path: &str| {
         customer.model.inject(Injection::any(Fault::Stale));
@@ -197,12 +197,12 @@ async fn a_stale_read_is_of_before_the_last_change() {
     customer.cluster("other").await;
     let [network, cluster, _] = customer.whole("a");
     customer.post("/networks", network.1).await;
-    assert_eq!(code(stale("/networks/a").await), refused(404, "not_found"));
+    assert_eq!(code(stale("/networks/a").await), rejected(404, "not_found"));
     assert_eq!(listed("a").await, []);
     customer.model.pass(TimeDelta::seconds(5));
     assert_eq!(stale("/networks/a").await.1["status"], "creating");
     customer.post("/clusters", cluster.1).await;
-    // Only what has changed last is shown as before; changes of others do not matter.
+    // Only the last change is not shown; changes of other clusters do not matter.
     customer.model.happens(&key(Kind::Network, "other"), Event::Breaks("it burns".into()));
     assert_eq!(listed("a").await, seen(&[("network", "running")]));
     customer.model.pass(TimeDelta::seconds(120));
@@ -211,12 +211,12 @@ async fn a_stale_read_is_of_before_the_last_change() {
     customer.model.pass(TimeDelta::seconds(30));
     assert_eq!(stale("/clusters/a").await.1["status"], "deleting");
     assert_eq!(listed("a").await, seen(&[("network", "running"), ("cluster", "deleting")]));
-    // Read again, it is as it is.
-    assert_eq!(code(customer.get("/clusters/a").await), refused(404, "not_found"));
+    // The next read is up to date.
+    assert_eq!(code(customer.get("/clusters/a").await), rejected(404, "not_found"));
 }
 
 #[tokio::test]
-async fn what_is_doomed_fails_and_can_be_repaired() {
+async fn a_doomed_operation_fails_and_can_be_repaired() {
     let customer = Customer::new().await;
     customer.model.inject(Injection::any(Fault::Doomed));
     assert_eq!(customer.post("/networks", json!({"name": "n", "labels": {}})).await.0, 202);

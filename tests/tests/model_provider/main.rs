@@ -1,5 +1,4 @@
-//! The model provider does what its description says, and its engine keeps the contract of engines: what other tests find with them is
-//! worth as much as they can be relied on.
+//! The model provider behaves as documented, and its engine satisfies the contract of engines. Other tests rely on both.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "test code: a failure is a panic")]
 
 mod customer;

@@ -1,4 +1,4 @@
-//! What the provider does while nothing goes wrong.
+//! The provider without faults.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,10 +8,10 @@ use kqueen_tests::model::{Account, Call, CallKind, Event, Kind, Right, Settings,
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::customer::{Customer, PROJECT, code, key, plain, refused};
+use crate::customer::{Customer, PROJECT, code, key, plain, rejected};
 
 #[tokio::test]
-async fn things_take_their_time_and_show_how_far_they_are() {
+async fn operations_take_time_and_show_their_progress() {
     let customer = Customer::new().await;
     let (made, network) = customer.post("/networks", json!({"name": "n", "labels": {}})).await;
     assert_eq!((made, &network["status"], &network["progress"]), (202, &json!("creating"), &json!(0)));
@@ -21,49 +21,49 @@ async fn things_take_their_time_and_show_how_far_they_are() {
     customer.model.pass(TimeDelta::seconds(1));
     let (_, network) = customer.get("/networks/n").await;
     assert_eq!((&network["status"], network.get("progress")), (&json!("running"), None));
-    // What begins is timed by when it began, not by when somebody looks.
+    // The time of an operation counts from its start, not from the next read.
     customer.delete("/networks/n").await;
     customer.model.pass(TimeDelta::hours(1));
-    assert_eq!(code(customer.get("/networks/n").await), refused(404, "not_found"));
+    assert_eq!(code(customer.get("/networks/n").await), rejected(404, "not_found"));
     let paid = customer.model.accounts()[&key(Kind::Network, "n")];
     assert_eq!(paid, Account { made: 1, gone: 1, paid: TimeDelta::seconds(5 + 30) });
 }
 
 #[tokio::test]
-async fn things_stand_on_each_other() {
+async fn resources_depend_on_each_other() {
     let customer = Customer::new().await;
     let [network, cluster, nodepool] = customer.whole("a");
-    assert_eq!(code(customer.post("/clusters", cluster.1.clone()).await), refused(409, "not_ready"));
+    assert_eq!(code(customer.post("/clusters", cluster.1.clone()).await), rejected(409, "not_ready"));
     customer.post("/networks", network.1).await;
-    assert_eq!(code(customer.post("/clusters", cluster.1.clone()).await), refused(409, "not_ready"));
-    assert_eq!(code(customer.delete("/networks/a").await), refused(409, "operation_in_progress"));
+    assert_eq!(code(customer.post("/clusters", cluster.1.clone()).await), rejected(409, "not_ready"));
+    assert_eq!(code(customer.delete("/networks/a").await), rejected(409, "operation_in_progress"));
     customer.model.pass(TimeDelta::seconds(5));
     assert_eq!(customer.post("/clusters", cluster.1).await.0, 202);
-    assert_eq!(code(customer.post("/nodepools", nodepool.1.clone()).await), refused(409, "not_ready"));
-    assert_eq!(code(customer.get("/clusters/a/kubeconfig").await), refused(409, "not_ready"));
+    assert_eq!(code(customer.post("/nodepools", nodepool.1.clone()).await), rejected(409, "not_ready"));
+    assert_eq!(code(customer.get("/clusters/a/kubeconfig").await), rejected(409, "not_ready"));
     customer.model.pass(TimeDelta::seconds(120));
     assert_eq!(customer.post("/nodepools", nodepool.1).await.0, 202);
     assert_eq!(customer.get("/clusters/a/kubeconfig").await.0, 200);
     customer.model.pass(TimeDelta::seconds(60));
 
-    let (_, refusal) = customer.delete("/networks/a").await;
+    let (_, rejection) = customer.delete("/networks/a").await;
     let cluster = customer.model.thing(&key(Kind::Cluster, "a")).unwrap();
-    assert_eq!((&refusal["error"]["code"], &refusal["error"]["used_by"]), (&json!("in_use"), &json!([cluster.id])));
-    assert_eq!(code(customer.delete("/clusters/a").await), refused(409, "in_use"));
+    assert_eq!((&rejection["error"]["code"], &rejection["error"]["used_by"]), (&json!("in_use"), &json!([cluster.id])));
+    assert_eq!(code(customer.delete("/clusters/a").await), rejected(409, "in_use"));
     for plural in ["nodepools", "clusters", "networks"] {
         assert_eq!(customer.delete(&format!("/{plural}/a")).await.0, 202);
-        assert_eq!(code(customer.delete(&format!("/{plural}/a")).await), refused(409, "operation_in_progress"));
+        assert_eq!(code(customer.delete(&format!("/{plural}/a")).await), rejected(409, "operation_in_progress"));
         customer.model.pass(TimeDelta::seconds(30));
     }
     assert_eq!(customer.model.things(), []);
 }
 
 #[tokio::test]
-async fn a_name_is_taken_once_and_an_id_tells_things_apart() {
+async fn a_name_is_unique_and_an_id_identifies_one_resource() {
     let customer = Customer::new().await;
     let network = json!({"name": "n", "labels": {}});
     let (_, first) = customer.post("/networks", network.clone()).await;
-    assert_eq!(code(customer.post("/networks", network.clone()).await), refused(409, "already_exists"));
+    assert_eq!(code(customer.post("/networks", network.clone()).await), rejected(409, "already_exists"));
     customer.model.pass(TimeDelta::seconds(5));
     let id = |thing: &Value| thing["id"].as_str().unwrap().to_owned();
     customer.delete(&format!("/networks/n?id={}", id(&first))).await;
@@ -71,12 +71,12 @@ async fn a_name_is_taken_once_and_an_id_tells_things_apart() {
     let (_, second) = customer.post("/networks", network).await;
     assert_ne!(id(&first), id(&second));
     customer.model.pass(TimeDelta::seconds(5));
-    assert_eq!(code(customer.delete(&format!("/networks/n?id={}", id(&first))).await), refused(412, "another_one"));
+    assert_eq!(code(customer.delete(&format!("/networks/n?id={}", id(&first))).await), rejected(412, "another_one"));
     assert_eq!(customer.model.accounts()[&key(Kind::Network, "n")].made, 2);
 }
 
 #[tokio::test]
-async fn changes_are_seen_when_they_are_done() {
+async fn changes_are_visible_when_they_are_done() {
     let customer = Customer::new().await;
     customer.cluster("a").await;
     let (accepted, pool) = customer.post("/nodepools/a/resize", json!({"node_count": 5})).await;
@@ -85,19 +85,19 @@ async fn changes_are_seen_when_they_are_done() {
     assert_eq!(customer.post("/clusters/a/network-policy", policy.clone()).await.0, 202);
     assert_eq!(
         code(customer.post("/nodepools/a/resize", json!({"node_count": 6})).await),
-        refused(409, "operation_in_progress")
+        rejected(409, "operation_in_progress")
     );
     customer.model.pass(TimeDelta::seconds(40));
     let (_, pool) = customer.get("/nodepools/a").await;
     assert_eq!((&pool["status"], &pool["node_count"], pool.get("target")), (&json!("running"), &json!(5), None));
     assert_eq!(customer.get("/clusters/a").await.1["network_policy"], policy);
     for wrong in [json!({}), json!({"node_count": 0}), json!({"node_count": "5"}), json!({"node_count": 100_000})] {
-        assert_eq!(code(customer.post("/nodepools/a/resize", wrong).await), refused(400, "invalid"));
+        assert_eq!(code(customer.post("/nodepools/a/resize", wrong).await), rejected(400, "invalid"));
     }
 }
 
 #[tokio::test]
-async fn secrets_are_in_no_answer() {
+async fn no_answer_contains_a_secret() {
     let customer = Customer::new().await;
     customer.cluster("a").await;
     let cluster = customer.model.thing(&key(Kind::Cluster, "a")).unwrap();
@@ -107,7 +107,7 @@ async fn secrets_are_in_no_answer() {
 }
 
 #[tokio::test]
-async fn lists_show_every_thing_once_page_by_page() {
+async fn paged_lists_show_every_resource_once() {
     let customer = Customer::with(Settings { page: 7, ..Settings::default() }).await;
     for number in 0..40 {
         let labels = json!({"installation": if number % 4 == 0 { "two" } else { "one" }, "number": number.to_string()});
@@ -120,7 +120,7 @@ async fn lists_show_every_thing_once_page_by_page() {
         let items = list["items"].as_array().unwrap();
         assert!(items.len() <= 7);
         names.extend(items.iter().map(|item| item["name"].as_str().unwrap().to_owned()));
-        // What is made or goes meanwhile moves nothing to another page.
+        // Resources that are created meanwhile move no other to another page.
         let early = json!({"name": format!("a{}", names.len()), "labels": {"installation": "one"}});
         customer.post("/networks", early).await;
         match list["next"].as_str() {
@@ -137,7 +137,7 @@ async fn lists_show_every_thing_once_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_token_does_what_it_may_in_its_project() {
+async fn a_token_is_limited_to_its_rights_and_its_project() {
     let customer = Customer::new().await;
     customer.cluster("a").await;
     let calls: [(CallKind, Method, &str); 6] = [
@@ -152,34 +152,34 @@ async fn a_token_does_what_it_may_in_its_project() {
         let needed = kind.right().unwrap();
         let others: Vec<Right> = Right::ALL.into_iter().filter(|right| *right != needed).collect();
         let token = customer.model.token(PROJECT, "bob", &others);
-        let (status, refusal) = plain(customer.ask_with(&token, PROJECT, method, path, None).await);
-        assert_eq!((status, &refusal["error"]["right"]), (403, &json!(needed.as_str())), "{kind:?}");
+        let (status, rejection) = plain(customer.ask_with(&token, PROJECT, method, path, None).await);
+        assert_eq!((status, &rejection["error"]["right"]), (403, &json!(needed.as_str())), "{kind:?}");
     }
     let ask = async |token: &str, project: &str| {
         code(plain(customer.ask_with(token, project, Method::GET, "/networks/nobody", None).await))
     };
-    assert_eq!(ask("no token at all", PROJECT).await, refused(401, "unauthenticated"));
-    assert_eq!(ask(&customer.token, "red").await, refused(404, "project_not_found"));
+    assert_eq!(ask("no token at all", PROJECT).await, rejected(401, "unauthenticated"));
+    assert_eq!(ask(&customer.token, "red").await, rejected(404, "project_not_found"));
     customer.model.add_project("red", None);
-    assert_eq!(ask(&customer.token, "red").await, refused(403, "forbidden"));
-    assert_eq!(ask(&customer.token, PROJECT).await, refused(404, "not_found"));
+    assert_eq!(ask(&customer.token, "red").await, rejected(403, "forbidden"));
+    assert_eq!(ask(&customer.token, PROJECT).await, rejected(404, "not_found"));
     customer.model.drop_project(PROJECT);
-    assert_eq!(ask(&customer.token, PROJECT).await, refused(404, "project_not_found"));
+    assert_eq!(ask(&customer.token, PROJECT).await, rejected(404, "project_not_found"));
     customer.model.add_project(PROJECT, None);
-    assert_eq!(customer.get("/clusters/a").await.0, 200, "what was in it is there again");
+    assert_eq!(customer.get("/clusters/a").await.0, 200, "its resources exist again");
     customer.model.revoke(&customer.token);
-    assert_eq!(ask(&customer.token, PROJECT).await, refused(401, "unauthenticated"));
+    assert_eq!(ask(&customer.token, PROJECT).await, rejected(401, "unauthenticated"));
 }
 
 #[tokio::test]
-async fn quota_and_rate_are_kept() {
+async fn quota_and_rate_limit_are_enforced() {
     let rate = Some((10, TimeDelta::seconds(60)));
     let customer = Customer::with(Settings { rate, ..Settings::default() }).await;
     customer.model.add_project(PROJECT, Some(3));
     customer.cluster("a").await;
     assert_eq!(
         code(customer.post("/nodepools/a/resize", json!({"node_count": 4})).await),
-        refused(422, "quota_exceeded")
+        rejected(422, "quota_exceeded")
     );
     assert_eq!(customer.post("/nodepools/a/resize", json!({"node_count": 3})).await.0, 202);
     customer.model.pass(TimeDelta::seconds(60));
@@ -195,7 +195,7 @@ async fn quota_and_rate_are_kept() {
 }
 
 #[tokio::test]
-async fn the_provider_does_things_on_its_own() {
+async fn resources_can_change_without_a_request() {
     let customer = Customer::new().await;
     customer.cluster("a").await;
     let network = key(Kind::Network, "a");
@@ -207,13 +207,13 @@ async fn the_provider_does_things_on_its_own() {
     assert_eq!(customer.get("/things?label=cluster%3Da").await.1["items"].as_array().unwrap().len(), 2);
     customer.model.happens(&key(Kind::Nodepool, "a"), Event::IsDeleted);
     customer.model.pass(TimeDelta::seconds(30));
-    assert_eq!(code(customer.get("/nodepools/a").await), refused(404, "not_found"));
+    assert_eq!(code(customer.get("/nodepools/a").await), rejected(404, "not_found"));
     customer.model.happens(&network, Event::Vanishes);
     assert_eq!(customer.model.things(), []);
 }
 
 #[tokio::test]
-async fn it_is_written_down_who_touched_what() {
+async fn the_log_has_the_caller_and_the_resource_of_every_call() {
     let customer = Customer::new().await;
     customer.cluster("a").await;
     let labels = BTreeMap::from([("installation".to_owned(), "two".to_owned())]);
@@ -232,23 +232,26 @@ async fn it_is_written_down_who_touched_what() {
     assert_eq!(log[3].thing, Some(key(Kind::Network, "foreign")));
     assert!(log.iter().all(|call| call.holder.as_deref() == Some("ann") && call.fault.is_none()));
     assert_eq!(log.iter().map(|call| call.status).collect::<Option<Vec<_>>>().unwrap(), [200, 200, 409, 412, 202, 202]);
-    assert_eq!(customer.model.planted(), planted, "nobody has succeeded");
-    assert!(!customer.model.accounts().contains_key(&key(Kind::Network, "foreign")), "it costs us nothing");
+    assert_eq!(customer.model.planted(), planted, "no call has changed them");
+    assert!(
+        !customer.model.accounts().contains_key(&key(Kind::Network, "foreign")),
+        "foreign resources are not charged"
+    );
 }
 
 #[tokio::test]
-async fn price_is_things_times_seconds() {
+async fn the_price_is_resources_times_seconds() {
     let customer = Customer::new().await;
     let before = customer.model.price();
     customer.cluster("a").await;
-    // Each began when the one before it had had 120 s.
+    // Each was created 120 s after the one before it.
     assert_eq!(customer.model.price() - before, 360 + 240 + 120);
     customer.model.pass(TimeDelta::seconds(10));
     assert_eq!(customer.model.price() - before, 360 + 240 + 120 + 30);
 }
 
 #[tokio::test]
-async fn a_call_waits_for_what_is_to_be_done_before_it() {
+async fn a_call_waits_for_what_runs_before_it() {
     let customer = Customer::new().await;
     let (asked, mut asks) = tokio::sync::mpsc::unbounded_channel::<(Call, tokio::sync::oneshot::Sender<()>)>();
     customer.model.before_each_call(move |call| {
@@ -271,7 +274,7 @@ async fn a_call_waits_for_what_is_to_be_done_before_it() {
 }
 
 #[tokio::test]
-async fn it_runs_by_itself_for_measurements() {
+async fn the_provider_runs_in_real_time_for_benchmarks() {
     let latency = Duration::from_millis(20);
     let settings = Settings { making: [TimeDelta::zero(); 3], latency, keeps_log: false, ..Settings::default() };
     let customer = Customer::at(Time::Real, settings).await;

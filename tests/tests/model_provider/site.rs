@@ -1,4 +1,4 @@
-//! A provider with a project of ours, and the engine for it.
+//! A provider with one project, and the engine for it.
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub(crate) const PROJECT: &str = "blue";
 pub(crate) const PASSWORD: &str = "a password of an administrator";
 
-/// A provider with a project of ours, and the engine for it.
+/// A provider with one project, and the engine for it.
 pub(crate) struct Site {
     pub(crate) model: Model,
     pub(crate) engine: ModelEngine,
@@ -29,7 +29,7 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn new() -> Self {
-        // Pages so small that everything is on several.
+        // Pages so small that every list has several.
         Self::with(Settings { page: 2, ..Settings::default() }).await
     }
 
@@ -57,11 +57,11 @@ impl Site {
     pub(crate) async fn seen(&self, spec: &ClusterSpec) -> ObservedCluster {
         match self.observe(spec).await.unwrap() {
             Observation::Present(seen) => seen,
-            Observation::Absent => panic!("nothing is there"),
+            Observation::Absent => panic!("the cluster does not exist"),
         }
     }
 
-    /// Asks for a cluster until so many of its things run.
+    /// Deploys a cluster until that many of its resources run.
     pub(crate) async fn build(&self, spec: &ClusterSpec, things: usize) {
         for _ in 0..things {
             self.engine.deploy(&self.credentials, spec).await.unwrap();
@@ -88,7 +88,7 @@ pub(crate) fn a_spec() -> ClusterSpec {
     }
 }
 
-pub(crate) fn by_hand() -> reqwest::Client {
+pub(crate) fn http_client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
 }
 
@@ -96,7 +96,7 @@ pub(crate) fn calico() -> NetworkPolicy {
     NetworkPolicy { provider: "CALICO".into(), enabled: true }
 }
 
-/// With nothing of ours at it.
+/// A stage without resources.
 pub(crate) async fn stage() -> Option<Site> {
     Some(Site::new().await)
 }
