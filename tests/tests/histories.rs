@@ -1,6 +1,6 @@
-//! Long histories by chance, and many short lives: whatever is asked in whatever order, whatever goes wrong meanwhile, nothing is left
-//! unlisted, nothing foreign is touched, nothing is made twice. The seed of a history is printed when it fails, and `KQUEEN_SEED` runs
-//! that one alone.
+//! Long random histories, and many short lifecycles: whatever is requested in whatever order, and whatever fails meanwhile, every resource
+//! is listed, no foreign resource is touched, and none is created twice. The seed of a failing history is printed, and `KQUEEN_SEED` runs
+//! only that one.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs, reason = "test code: a failure is a panic")]
 
 use std::time::Instant;
@@ -15,13 +15,13 @@ use kqueen_tests::{
 
 const HISTORIES: u64 = 500;
 const CYCLES: usize = 1_000;
-/// How much is done in one history.
-const DEEDS: usize = 12;
+/// The number of steps in one history.
+const STEPS: usize = 12;
 
-/// Numbers by chance, the same for the same seed (xorshift, Marsaglia 2003).
-struct Chance(u64);
+/// Pseudo-random numbers, the same for the same seed (xorshift, Marsaglia 2003).
+struct Random(u64);
 
-impl Chance {
+impl Random {
     fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
@@ -38,12 +38,12 @@ impl Chance {
     }
 }
 
-/// Asks for something that may be refused: what does not go with the state of things is, and the reason is for people.
-async fn ask(world: &mut World, deed: usize, cluster: ClusterId, nodes: u32) {
-    let asked: Result<(), ServiceError> = world
+/// Sends a request, which may be rejected if it does not fit the state of the cluster.
+async fn ask(world: &mut World, step: usize, cluster: ClusterId, nodes: u32) {
+    let answer: Result<(), ServiceError> = world
         .ask(move |parts, caller| async move {
             let newest = parts.catalog.operations_of(cluster).first().map(|view| view.operation.record.id);
-            match (deed, newest) {
+            match (step, newest) {
                 (0, _) => parts.use_cases.clusters.resize(&caller, cluster, nodes, None).await.map(drop),
                 (1, _) => parts.use_cases.clusters.retry(&caller, cluster).await.map(drop),
                 (2, Some(operation)) => parts.use_cases.clusters.cancel(&caller, operation).await.map(drop),
@@ -53,34 +53,34 @@ async fn ask(world: &mut World, deed: usize, cluster: ClusterId, nodes: u32) {
             }
         })
         .await;
-    match asked {
+    match answer {
         Ok(()) | Err(ServiceError::Conflict { .. } | ServiceError::NotFound(_)) => {}
-        Err(error) => panic!("an answer that is nobody's fault: {error:?}"),
+        Err(error) => panic!("unexpected error: {error:?}"),
     }
 }
 
-/// One history: what speaks against it.
+/// Runs one history and describes what is wrong.
 async fn history(world: &mut World, seed: u64) -> Vec<String> {
-    let mut chance = Chance::new(seed);
+    let mut random = Random::new(seed);
     let customer = world.customer().await;
     world.model.clear_log();
     let cluster = world.create(&customer, 2).await;
-    for _ in 0..DEEDS {
-        match chance.below(8) {
-            deed @ 0..=2 => ask(world, deed, cluster, 1 + u32::try_from(chance.below(6)).unwrap()).await,
-            3 if chance.below(3) == 0 => ask(world, 3, cluster, 0).await,
-            4 if chance.below(6) == 0 => ask(world, 4, cluster, 0).await,
+    for _ in 0..STEPS {
+        match random.below(8) {
+            step @ 0..=2 => ask(world, step, cluster, 1 + u32::try_from(random.below(6)).unwrap()).await,
+            3 if random.below(3) == 0 => ask(world, 3, cluster, 0).await,
+            4 if random.below(6) == 0 => ask(world, 4, cluster, 0).await,
             5 => {
-                let fault = chance.pick(&Fault::ALL);
-                let call = chance.pick(&CallKind::ALL);
+                let fault = random.pick(&Fault::ALL);
+                let call = random.pick(&CallKind::ALL);
                 if fault.fits(call) {
-                    world.model.inject(Injection::on(call, fault).times(1 + chance.below(3)));
+                    world.model.inject(Injection::on(call, fault).times(1 + random.below(3)));
                 }
             }
             6 => world.crash().await,
-            _ => world.time.pass(TimeDelta::seconds(i64::try_from(chance.below(300)).unwrap())),
+            _ => world.time.pass(TimeDelta::seconds(i64::try_from(random.below(300)).unwrap())),
         }
-        for _ in 0..chance.below(6) {
+        for _ in 0..random.below(6) {
             let _again = world.turn(cluster).await;
             world.time.pass(TimeDelta::seconds(5));
         }
@@ -91,14 +91,14 @@ async fn history(world: &mut World, seed: u64) -> Vec<String> {
     if rest == Rest::There {
         world.delete(cluster).await;
         if world.settle(cluster).await != Rest::Gone {
-            complaints.push("it cannot be taken down".to_owned());
+            complaints.push("it cannot be deleted".to_owned());
         }
     }
     complaints.extend(nothing_remains(world, &customer, cluster).await);
     complaints
 }
 
-/// What was on its way arrives; what a forgotten cluster has left is found, listed, and taken down when it is asked for.
+/// Delayed calls take effect; what a forgotten cluster has left is found, listed, and deleted on request.
 async fn nothing_remains(world: &mut World, customer: &Customer, cluster: ClusterId) -> Vec<String> {
     world.time.pass(TimeDelta::minutes(10));
     world.sweep(customer).await;
@@ -136,7 +136,7 @@ async fn histories(site: TestStore, place: &str) {
         assert!(failures.len() < 5, "{failures:#?}");
     }
     eprintln!(
-        "histories on {place}: {HISTORIES} with {} turns, {} processes ended, {} s",
+        "histories on {place}: {HISTORIES} with {} reconciliations, {} processes killed, {} s",
         world.turns,
         world.crashes,
         began.elapsed().as_secs()
@@ -145,49 +145,52 @@ async fn histories(site: TestStore, place: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn long_histories_by_chance_on_sled() {
+async fn random_histories_leave_nothing_behind_on_sled() {
     histories(TestStore::sled().await.unwrap(), "sled").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn long_histories_by_chance_on_etcd_with_two_replicas() {
+async fn random_histories_leave_nothing_behind_on_etcd_with_two_replicas() {
     let Some(site) = TestStore::etcd().await else { return };
     histories(site, "etcd").await;
 }
 
-/// A cluster is asked for, the process ends at a call of its making, another goes on, and the cluster is taken down.
+/// A cluster is requested, the process is killed at one of the calls that create it, another continues, and the cluster is deleted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_lives_that_begin_with_the_end_of_a_process_leave_nothing() {
+async fn a_thousand_clusters_whose_creation_is_interrupted_leave_nothing_behind() {
     let began = Instant::now();
     let mut world = World::new(TestStore::sled().await.unwrap()).await;
     let customer = world.customer().await;
-    for life in 0..CYCLES {
-        let mut chance = Chance::new(u64::try_from(life).unwrap() + 1);
-        let acts = chance.pick(&[Acts::Never, Acts::First]);
+    for cycle in 0..CYCLES {
+        let mut random = Random::new(u64::try_from(cycle).unwrap() + 1);
+        let acts = random.pick(&[Acts::Never, Acts::First]);
         let cluster = world.create(&customer, 1).await;
-        world.model.inject(Injection::any(Fault::CallerDies(acts)).nth(1 + chance.below(24)));
-        if chance.below(2) == 0 {
+        world.model.inject(Injection::any(Fault::CallerDies(acts)).nth(1 + random.below(24)));
+        if random.below(2) == 0 {
             world.settle(cluster).await;
         } else {
-            // It is not even waited for.
-            for _ in 0..chance.below(8) {
+            // The creation is not awaited.
+            for _ in 0..random.below(8) {
                 let _again = world.turn(cluster).await;
                 world.time.pass(TimeDelta::seconds(5));
             }
         }
         world.model.clear_faults();
         world.delete(cluster).await;
-        assert_eq!(world.settle(cluster).await, Rest::Gone, "life {life}");
-        assert!(world.things(&customer, cluster).is_empty(), "life {life} has left something");
-        if life % 100 == 99 {
+        assert_eq!(world.settle(cluster).await, Rest::Gone, "cycle {cycle}");
+        assert!(world.things(&customer, cluster).is_empty(), "cycle {cycle} has left something");
+        if cycle % 100 == 99 {
             let complaints = world.complaints(&customer, cluster).await;
-            assert!(complaints.is_empty(), "life {life}: {complaints:#?}");
+            assert!(complaints.is_empty(), "cycle {cycle}: {complaints:#?}");
             world.model.clear_log();
         }
     }
     let shown = world.shown().await;
     let running = shown.catalog.observation_times().len();
     assert_eq!((running, shown.catalog.orphan_count(), world.model.things().len()), (0, 0, 0));
-    assert!(world.model.accounts().values().all(|account| account.made == account.gone), "something was made twice");
-    eprintln!("{CYCLES} lives: {} processes ended, {} s", world.crashes, began.elapsed().as_secs());
+    assert!(
+        world.model.accounts().values().all(|account| account.made == account.gone),
+        "a resource was created and not deleted"
+    );
+    eprintln!("{CYCLES} cycles: {} processes killed, {} s", world.crashes, began.elapsed().as_secs());
 }

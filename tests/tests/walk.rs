@@ -1,8 +1,8 @@
-//! Every call of every operation through every fault, on sled and on etcd with two replicas that take turns.
+//! Every fault at every call of every operation, on sled, and on etcd with two replicas that alternate.
 //!
-//! An operation is first done without a fault, to see which calls it makes. Then it is done again and again, each time with one fault at
-//! one of these calls, until the cluster is at rest, and the world is judged. Afterwards nothing goes wrong any more: what failed is
-//! retried, the cluster is taken down, and nothing may be left. Time is the model's: nobody sleeps.
+//! An operation first runs without a fault, to record which calls it makes. Then it runs once for each fault at each of these calls, until
+//! the cluster is settled, and the result is checked. Afterwards there are no more faults: a failed operation is retried, the cluster is
+//! deleted, and no resource may remain. Time is simulated, so nothing sleeps.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs, reason = "test code: a failure is a panic")]
 
 use std::time::Instant;
@@ -26,7 +26,7 @@ enum Verb {
 
 const VERBS: [Verb; 4] = [Verb::Deploy, Verb::Resize, Verb::SetNetworkPolicy, Verb::Destroy];
 
-/// Asks for it; a cluster that is to be changed or taken down runs already.
+/// Requests the operation. A cluster that is to be changed or deleted runs already.
 async fn ask(world: &mut World, verb: Verb, customer: &Customer, cluster: Option<ClusterId>) -> ClusterId {
     match (verb, cluster) {
         (Verb::Deploy, _) => world.create(customer, 2).await,
@@ -42,11 +42,11 @@ async fn ask(world: &mut World, verb: Verb, customer: &Customer, cluster: Option
             world.delete(cluster).await;
             cluster
         }
-        (verb, None) => panic!("{verb:?} of nothing"),
+        (verb, None) => panic!("{verb:?} needs a cluster"),
     }
 }
 
-/// A cluster for the verb, if it needs one that runs.
+/// A running cluster, if the verb needs one.
 async fn prepared(world: &mut World, verb: Verb, customer: &Customer) -> Option<ClusterId> {
     if verb == Verb::Deploy {
         return None;
@@ -67,7 +67,7 @@ async fn calls(world: &mut World, verb: Verb) -> Vec<CallKind> {
     world.model.log().iter().map(|call| call.kind).collect()
 }
 
-/// One case: what is wrong with it, in words.
+/// Runs one case and describes what is wrong.
 async fn case(world: &mut World, verb: Verb, nth: usize, fault: Fault) -> Vec<String> {
     let customer = world.customer().await;
     let before = prepared(world, verb, &customer).await;
@@ -94,11 +94,11 @@ async fn case(world: &mut World, verb: Verb, nth: usize, fault: Fault) -> Vec<St
         if world.shown().await.catalog.cluster(cluster).is_some() {
             world.delete(cluster).await;
             if world.settle(cluster).await != Rest::Gone {
-                complaints.push("it cannot be taken down".to_owned());
+                complaints.push("it cannot be deleted".to_owned());
             }
         }
     }
-    // What was on its way arrives.
+    // Delayed calls take effect.
     world.time.pass(TimeDelta::minutes(10));
     if !world.things(&customer, cluster).is_empty() {
         complaints.push(format!("left behind: {:?}", world.things(&customer, cluster)));
@@ -106,7 +106,7 @@ async fn case(world: &mut World, verb: Verb, nth: usize, fault: Fault) -> Vec<St
     complaints
 }
 
-/// Walks, and tells how far it was.
+/// Runs all cases and prints the progress.
 async fn walk(site: TestStore, place: &str) {
     let began = Instant::now();
     let mut world = World::new(site).await;
@@ -130,22 +130,22 @@ async fn walk(site: TestStore, place: &str) {
         eprintln!("walk on {place}: {verb:?} with {} calls, {} cases", calls.len(), cases - before);
     }
     eprintln!(
-        "walk on {place}: {cases} cases, {} turns, {} processes ended, {} s",
+        "walk on {place}: {cases} cases, {} reconciliations, {} processes killed, {} s",
         world.turns,
         world.crashes,
         began.elapsed().as_secs()
     );
     assert!(failures.is_empty(), "{failures:#?}");
-    assert!(cases > 500 && world.crashes > 50, "the walk was shorter than it should be: {cases} cases");
+    assert!(cases > 500 && world.crashes > 50, "the walk had too few cases: {cases} cases");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_call_through_every_fault_on_sled() {
+async fn every_fault_at_every_call_is_recovered_from_on_sled() {
     walk(TestStore::sled().await.unwrap(), "sled").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_call_through_every_fault_on_etcd_with_two_replicas() {
+async fn every_fault_at_every_call_is_recovered_from_on_etcd_with_two_replicas() {
     let Some(site) = TestStore::etcd().await else { return };
     walk(site, "etcd").await;
 }
