@@ -1,4 +1,4 @@
-//! What providers that never answer do to the clusters of those that do.
+//! How providers that never answer affect the clusters of those that do.
 
 use kqueen_tests::{bench::options::Options, fixture::app::App};
 
@@ -18,7 +18,7 @@ fn p99(times: &Times) -> f64 {
     at_quantile(times, 0.99)
 }
 
-/// By how much the others may be looked at less often, in percent.
+/// By how much the intervals between observations of the others may grow, in percent.
 const MOST: f64 = 10.0;
 
 pub(crate) async fn measure(scale: &Scale, options: &Options) -> Part {
@@ -27,32 +27,32 @@ pub(crate) async fn measure(scale: &Scale, options: &Options) -> Part {
     let provider = Provider::start().await;
     let app = App::start_with(with_model_engine("kqueen", scale.short, &options.settings)).await;
     let customer = provider.customer(&app, provisioners).await;
-    eprintln!("{BLACK_HOLE}: {} clusters are asked for", provisioners * each);
+    eprintln!("{BLACK_HOLE}: {} clusters are requested", provisioners * each);
     customer.create(&app, provisioners * each).await;
     all_run(&app, provisioners * each).await;
     let projects: Vec<String> = customer.provisioners.iter().map(|(_, project)| project.clone()).collect();
     eprintln!("{BLACK_HOLE}: all answer");
     tokio::time::sleep(scale.short).await;
-    provider.looks.clear();
+    provider.observations.clear();
     tokio::time::sleep(scale.watched.0).await;
-    let before = provider.looks.intervals();
+    let before = provider.observations.intervals();
     eprintln!("{BLACK_HOLE}: {hanging} hang");
-    // From the moment on at which they begin to hang, when there is least room for others.
-    provider.looks.silence(&projects[..hanging]);
-    provider.looks.clear();
+    // Measured from the moment when they begin to hang, which leaves the least capacity for others.
+    provider.observations.stop_answering(&projects[..hanging]);
+    provider.observations.clear();
     tokio::time::sleep(scale.watched.1).await;
-    let after = provider.looks.intervals();
-    let longer = |of: fn(&Times) -> f64| (of(&after) / of(&before) - 1.0) * 100.0;
+    let after = provider.observations.intervals();
+    let increase = |of: fn(&Times) -> f64| (of(&after) / of(&before) - 1.0) * 100.0;
     let figures = vec![
-        Figure::new("between looks while all answer, mean", mean(&before), "ms"),
-        Figure::new("between looks while all answer, p99", p99(&before), "ms"),
-        Figure::new(format!("the same of the {} that answer, mean", provisioners - hanging), mean(&after), "ms"),
-        Figure::new(format!("the same of the {} that answer, p99", provisioners - hanging), p99(&after), "ms"),
-        Figure::new("longer, mean", longer(mean), "%").below(MOST),
-        Figure::new("longer, p99", longer(p99), "%").below(MOST),
+        Figure::new("between observations while all answer, mean", mean(&before), "ms"),
+        Figure::new("between observations while all answer, p99", p99(&before), "ms"),
+        Figure::new(format!("the same for the {} that answer, mean", provisioners - hanging), mean(&after), "ms"),
+        Figure::new(format!("the same for the {} that answer, p99", provisioners - hanging), p99(&after), "ms"),
+        Figure::new("increase, mean", increase(mean), "%").below(MOST),
+        Figure::new("increase, p99", increase(p99), "%").below(MOST),
     ];
     let how = format!(
-        "{BLACK_HOLE}: {provisioners} provisioners of {each} clusters each, looked at every {} s; then {hanging} never answer any call.",
+        "{BLACK_HOLE}: {provisioners} provisioners with {each} clusters each, observed every {} s; then {hanging} never answer any call.",
         scale.short.as_secs()
     );
     Part { name: BLACK_HOLE, how, figures }

@@ -1,4 +1,4 @@
-//! How soon a cluster that is to be deployed is durable.
+//! How soon a new cluster is durable.
 
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ pub(crate) fn measure(runtime: &Runtime, options: &Options) -> Part {
         figures.extend(on(runtime, store, options).unwrap_or_default());
     }
     let how = format!(
-        "{CREATION}: from POST /clusters with a provisioner that deploys to its answer, which comes when record, operation and ledger are \
-         durable; the reconciler deploys what was created meanwhile. Program as in the other parts."
+        "{CREATION}: from POST /clusters, at a provisioner that deploys, to its answer, which is sent when record, operation and ledger are \
+         durable; the reconciler deploys the new clusters meanwhile. The program is the same as in the other parts."
     );
     Part { name: CREATION, how, figures }
 }

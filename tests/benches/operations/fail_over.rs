@@ -1,4 +1,4 @@
-//! How soon work goes on: when the replica that leads dies or stands still, when etcd is away, and when etcd loses its leader.
+//! How soon operations continue: when the leading replica dies or freezes, when etcd was unavailable, and when etcd loses its leader.
 
 use std::time::{Duration, Instant};
 
@@ -25,16 +25,16 @@ use crate::{
 };
 
 const PREFIX: &str = "/kqueen";
-/// Clusters that are looked at every second: whoever leads has something to do.
+/// Clusters that are observed every second, so that the leader always has something to do.
 const CLUSTERS: usize = 20;
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How long etcd is away: by then nobody leads.
-const AWAY: Duration = Duration::from_secs(8);
-/// What comes about by itself may take this long.
+/// How long etcd is unavailable. By then no replica leads.
+const OUTAGE: Duration = Duration::from_secs(8);
+/// The longest wait for a condition.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Within that time work goes on, in seconds.
+/// Operations must continue within this time, in seconds.
 const MOST: f64 = 10.0;
-/// What the replicas call themselves.
+/// The names of the replicas.
 const AGENTS: [&str; 2] = ["one", "other"];
 
 /// Two replicas on an etcd of one or three members.
@@ -58,23 +58,23 @@ impl Site {
         Some(Self { provider, customer, apps, members })
     }
 
-    /// Which replica leads: it is the one that asks the provider.
+    /// The index of the leader, which is the replica that calls the provider.
     async fn leader(&self) -> usize {
-        self.provider.looks.next(|_| true).await.unwrap();
-        usize::from(self.provider.looks.agent() != AGENTS[0])
+        self.provider.observations.next(|_| true).await.unwrap();
+        usize::from(self.provider.observations.agent() != AGENTS[0])
     }
 
-    /// The time until the replica that follows asks the provider, after `lose` has been done to the one that leads.
-    async fn until_followed(&mut self, lose: impl Fn(&mut App)) -> (usize, f64) {
+    /// Applies `lose` to the leader. Returns its index, and the time until the other replica calls the provider.
+    async fn until_replaced(&mut self, lose: impl Fn(&mut App)) -> (usize, f64) {
         let leader = self.leader().await;
         let (since, follower) = (Instant::now(), AGENTS[1 - leader]);
-        let asked = self.provider.looks.next(move |call| call.agent == follower);
+        let called = self.provider.observations.next(move |call| call.agent == follower);
         lose(&mut self.apps[leader]);
-        let took = asked.await.unwrap() - since;
+        let took = called.await.unwrap() - since;
         (leader, took.as_secs_f64())
     }
 
-    /// The times until a write is acknowledged, and until something is made at the provider because of it.
+    /// The times until a write is acknowledged, and until the provider gets the first creation that follows from it.
     async fn until_written(&self, since: Instant) -> [f64; 2] {
         let (app, token) = (&self.apps[0], &self.customer.tenant.member.token);
         let cluster = loop {
@@ -86,8 +86,9 @@ impl Site {
             }
         };
         let written = since.elapsed();
-        eventually("a cluster is made", PATIENCE, async || self.provider.looks.made_for(&cluster).is_some()).await;
-        let made = self.provider.looks.made_for(&cluster).unwrap() - since;
+        eventually("a resource is created", PATIENCE, async || self.provider.observations.made_for(&cluster).is_some())
+            .await;
+        let made = self.provider.observations.made_for(&cluster).unwrap() - since;
         [written, made].map(|took| took.as_secs_f64())
     }
 }
@@ -100,16 +101,16 @@ pub(crate) async fn measure(scale: &Scale, options: &Options) -> Option<Part> {
     let mut site = Site::start(1, options).await?;
     for _ in 0..scale.losses {
         eprintln!("{FAIL_OVER}: the leader is killed");
-        let (leader, took) = site.until_followed(App::kill).await;
+        let (leader, took) = site.until_replaced(App::kill).await;
         killed.push(took);
         site.apps[leader].restart().await;
-        eprintln!("{FAIL_OVER}: the leader stands still");
-        let (leader, took) = site.until_followed(freeze).await;
+        eprintln!("{FAIL_OVER}: the leader is frozen");
+        let (leader, took) = site.until_replaced(freeze).await;
         frozen.push(took);
         kill(Pid::from_raw(site.apps[leader].pid()), Signal::SIGCONT).unwrap();
-        eprintln!("{FAIL_OVER}: etcd is away");
+        eprintln!("{FAIL_OVER}: etcd is unavailable");
         site.members[0].kill();
-        tokio::time::sleep(AWAY).await;
+        tokio::time::sleep(OUTAGE).await;
         site.members[0].restart().await;
         let [written, made] = site.until_written(Instant::now()).await;
         returned[0].push(written);
@@ -133,24 +134,24 @@ pub(crate) async fn measure(scale: &Scale, options: &Options) -> Option<Part> {
         let longest = times.into_iter().fold(0.0, f64::max);
         figures.push(Figure::new(format!("{what}, at most"), longest, "s").below(MOST));
     };
-    add("kill -9 of the leader, until the other asks the provider", killed);
-    add("SIGSTOP of the leader, until the other asks the provider", frozen);
+    add("kill -9 of the leader, until the other calls the provider", killed);
+    add("SIGSTOP of the leader, until the other calls the provider", frozen);
     let [written, made] = returned;
     add("etcd is back, until a write is acknowledged", written);
-    add("etcd is back, until something is made at the provider", made);
+    add("etcd is back, until a resource is created at the provider", made);
     let [written, made] = replaced;
     add("etcd's leader of three is lost, until a write is acknowledged", written);
-    add("etcd's leader of three is lost, until something is made at the provider", made);
+    add("etcd's leader of three is lost, until a resource is created at the provider", made);
     let how = format!(
-        "{FAIL_OVER}: two replicas as processes on etcd, {CLUSTERS} clusters looked at every second; each loss {} times. \
-         When etcd comes back it has been away for {} s.",
+        "{FAIL_OVER}: two replicas as processes on etcd, {CLUSTERS} clusters observed every second; each loss {} times. \
+         When etcd comes back, it has been unavailable for {} s.",
         scale.losses,
-        AWAY.as_secs()
+        OUTAGE.as_secs()
     );
     Some(Part { name: FAIL_OVER, how, figures })
 }
 
-/// Stops it where it stands.
+/// Freezes the process.
 fn freeze(app: &mut App) {
     kill(Pid::from_raw(app.pid()), Signal::SIGSTOP).unwrap();
     until_stopped(u32::try_from(app.pid()).unwrap());

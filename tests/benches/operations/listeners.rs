@@ -1,4 +1,4 @@
-//! How soon everybody who listens is told of a change.
+//! How soon all listeners receive a change.
 
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,8 @@ use crate::{
     scale::Scale,
 };
 
-/// People who listen, each as often as one may.
-const PEOPLE: usize = 10;
+/// Users who listen, each with as many streams as allowed.
+const USERS: usize = 10;
 const EACH: usize = 20;
 
 pub(crate) async fn measure(scale: &Scale, options: &Options) -> Part {
@@ -32,22 +32,23 @@ pub(crate) async fn measure(scale: &Scale, options: &Options) -> Part {
     let tenant = app.tenant().await;
     let cluster = app.cluster(&tenant.provisioner, &tenant.member).await;
     app.observed(&cluster, &tenant.member.token).await;
-    let (told, mut heard) = mpsc::unbounded_channel();
+    let (sender, mut receiver) = mpsc::unbounded_channel();
     let mut listening = Vec::new();
-    for _ in 0..PEOPLE {
+    for _ in 0..USERS {
         let person = app.person(&tenant.id, "member").await;
         for mut stream in join_all((0..EACH).map(|_| Stream::open(&app, &person.token))).await {
-            let told = told.clone();
+            let sender = sender.clone();
             listening.push(tokio::spawn(async move {
                 loop {
                     let event = stream.event().await;
                     let at = Instant::now();
-                    let _ended = told.send((event.data["object"]["name"].as_str().unwrap_or_default().to_owned(), at));
+                    let _ended =
+                        sender.send((event.data["object"]["name"].as_str().unwrap_or_default().to_owned(), at));
                 }
             }));
         }
     }
-    eprintln!("{LISTENERS}: {} listen", listening.len());
+    eprintln!("{LISTENERS}: {} streams are open", listening.len());
     let mut delays = histogram();
     for _ in 0..scale.changes {
         let name = new_name("renamed");
@@ -56,8 +57,8 @@ pub(crate) async fn measure(scale: &Scale, options: &Options) -> Part {
         let acknowledged = Instant::now();
         let mut missing = listening.len();
         while missing > 0 {
-            let (what, at) = heard.recv().await.unwrap();
-            if what == name {
+            let (renamed, at) = receiver.recv().await.unwrap();
+            if renamed == name {
                 missing -= 1;
                 let delay = at.saturating_duration_since(acknowledged).max(Duration::from_micros(1));
                 delays.saturating_record(u64::try_from(delay.as_micros()).unwrap());
@@ -71,9 +72,9 @@ pub(crate) async fn measure(scale: &Scale, options: &Options) -> Part {
         Figure::new("from the acknowledged write, at most", at_quantile(&delays, 1.0), "ms").below(200.0),
     ];
     let how = format!(
-        "{LISTENERS}: the real binary on sled, {} event streams of {PEOPLE} people, {} changes one after the other; reading and parsing all \
-         streams is in the figure.",
-        PEOPLE * EACH,
+        "{LISTENERS}: the real binary on sled, {} event streams of {USERS} users, {} changes one after the other; the figures \
+         include reading and parsing all streams.",
+        USERS * EACH,
         scale.changes
     );
     Part { name: LISTENERS, how, figures }

@@ -1,4 +1,4 @@
-//! What the provider is asked, and when: it sees every look at a cluster, whoever takes it.
+//! The calls that the provider gets, and when: it sees every observation of a cluster, by any replica.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,43 +17,43 @@ use tokio::sync::oneshot;
 /// The label with a cluster's id.
 const CLUSTER: &str = "kqueen-cluster";
 
-/// Calls that are waited for.
+/// Which calls are waited for.
 type Which = Box<dyn Fn(&Call) -> bool + Send>;
 
 #[derive(Default)]
 struct Seen {
-    /// Of each cluster, with its project.
-    looks: HashMap<ClusterId, (String, Vec<Instant>)>,
-    /// Projects in which nothing is answered.
-    silent: HashSet<String>,
-    /// Who asked last.
+    /// The times for each cluster, with its project.
+    observations: HashMap<ClusterId, (String, Vec<Instant>)>,
+    /// Projects in which no call is answered.
+    unanswered: HashSet<String>,
+    /// The replica that called last.
     agent: String,
     awaited: Vec<(Which, oneshot::Sender<Instant>)>,
-    /// When the first thing of that name was asked for.
+    /// When the creation of a resource of that name was first requested.
     made: HashMap<String, Instant>,
 }
 
-/// What was seen.
+/// The calls that were seen.
 #[derive(Default)]
-pub(crate) struct Looks(Mutex<Seen>);
+pub(crate) struct Observations(Mutex<Seen>);
 
-/// Times between looks, or by how much looks were late, in microseconds.
+/// Times between observations, or their lateness, in microseconds.
 pub(crate) type Times = hdrhistogram::Histogram<u64>;
 
-impl Looks {
-    /// Sees every call of `model` from now on.
+impl Observations {
+    /// Records every call to `model` from now on.
     pub(crate) fn at(model: &Model) -> Arc<Self> {
-        let looks = Arc::new(Self::default());
-        let seeing = looks.clone();
+        let observations = Arc::new(Self::default());
+        let recorder = observations.clone();
         model.before_each_call(move |call| {
-            let is_answered = seeing.see(&call);
+            let is_answered = recorder.see(&call);
             Box::pin(async move {
                 if !is_answered {
                     std::future::pending::<()>().await;
                 }
             })
         });
-        looks
+        observations
     }
 
     fn see(&self, call: &Call) -> bool {
@@ -63,7 +63,7 @@ impl Looks {
             && let Some((_, cluster)) = call.labels.iter().find(|(name, _)| name == CLUSTER)
             && let Ok(cluster) = cluster.parse()
         {
-            seen.looks.entry(cluster).or_insert_with(|| (call.project.clone(), Vec::new())).1.push(now);
+            seen.observations.entry(cluster).or_insert_with(|| (call.project.clone(), Vec::new())).1.push(now);
         }
         if matches!(call.kind, CallKind::Create(_))
             && let Some(name) = &call.name
@@ -74,63 +74,63 @@ impl Looks {
         for (_, waiter) in seen.awaited.extract_if(.., |(which, _)| which(call)) {
             let _gone = waiter.send(now);
         }
-        !seen.silent.contains(&call.project)
+        !seen.unanswered.contains(&call.project)
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap()
     }
 
-    /// Forgets the looks there were.
+    /// Forgets all observations.
     pub(crate) fn clear(&self) {
-        self.lock().looks.clear();
+        self.lock().observations.clear();
     }
 
-    /// How many looks there were.
+    /// The number of observations.
     pub(crate) fn count(&self) -> usize {
-        self.lock().looks.values().map(|(_, looks)| looks.len()).sum()
+        self.lock().observations.values().map(|(_, observations)| observations.len()).sum()
     }
 
-    /// Nothing in these projects is answered any more.
-    pub(crate) fn silence(&self, projects: &[String]) {
-        self.lock().silent.extend(projects.iter().cloned());
+    /// Stops answering calls in these projects.
+    pub(crate) fn stop_answering(&self, projects: &[String]) {
+        self.lock().unanswered.extend(projects.iter().cloned());
     }
 
-    /// Who asked last.
+    /// The replica that called last.
     pub(crate) fn agent(&self) -> String {
         self.lock().agent.clone()
     }
 
-    /// When something was first made for a cluster.
+    /// When the first resource was requested for a cluster.
     pub(crate) fn made_for(&self, cluster: &str) -> Option<Instant> {
         self.lock().made.get(&format!("kq-{}", cluster.replace('-', ""))).copied()
     }
 
-    /// When the next such call comes.
+    /// The time of the next such call.
     pub(crate) fn next(&self, which: impl Fn(&Call) -> bool + Send + 'static) -> oneshot::Receiver<Instant> {
         let (sender, receiver) = oneshot::channel();
         self.lock().awaited.push((Box::new(which), sender));
         receiver
     }
 
-    /// Times between looks at the same cluster, in projects that are not silent.
+    /// Times between observations of the same cluster, in projects that are answered.
     pub(crate) fn intervals(&self) -> Times {
         let seen = self.lock();
-        let answered = seen.looks.values().filter(|(project, _)| !seen.silent.contains(project));
+        let answered = seen.observations.values().filter(|(project, _)| !seen.unanswered.contains(project));
         let mut times = histogram();
-        for pair in answered.flat_map(|(_, looks)| looks.windows(2)) {
+        for pair in answered.flat_map(|(_, observations)| observations.windows(2)) {
             times.saturating_record(micros(pair[1] - pair[0]));
         }
         times
     }
 
-    /// By how much looks were later than one `interval` after the look before, which the product spreads a little.
+    /// By how much observations were later than one `interval`, which the product spreads a little, after the previous one.
     pub(crate) fn lateness(&self, interval: Duration) -> Times {
         let seen = self.lock();
         let mut times = histogram();
-        for (cluster, (_, looks)) in &seen.looks {
+        for (cluster, (_, observations)) in &seen.observations {
             let due = spread(interval, *cluster);
-            for pair in looks.windows(2) {
+            for pair in observations.windows(2) {
                 times.saturating_record(micros((pair[1] - pair[0]).saturating_sub(due)));
             }
         }

@@ -1,9 +1,9 @@
-//! Measures operating clusters: how many are looked at and how late, what a provider that hangs does to others, how soon changes are
-//! told, what an idle instance takes, how soon a new cluster is durable, and how soon work goes on after a loss.
+//! Measures operating clusters: how many are observed and how late, how a provider that hangs affects others, how soon changes are
+//! reported, what an idle instance takes, how soon a new cluster is durable, and how soon operations continue after a failure.
 //!
-//! The program that is measured is a process of its own: where clusters are operated, this executable started again with the program's
-//! own composition and the model provider's engine in it, as the real binary does not have that engine. The provider, the API of its
-//! clusters and all clients run in this process, so what they take is not counted; they share the cores, though.
+//! The program that is measured is a separate process: where clusters are operated, it is this executable again, with the program's
+//! composition and the model provider's engine, which the real binary does not have. The provider, the API of its clusters and all
+//! clients run in this process: what they take is not counted, but they share the cores.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -29,7 +29,7 @@ use kqueen_tests::{
 use results::{Part, Results};
 use scale::Scale;
 
-/// The program's allocator: it runs from this executable.
+/// The program's allocator, since the program runs from this executable.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -80,7 +80,7 @@ fn main() {
     println!("\n{}", aim::table(&aims).text());
     if scale.quick {
         println!(
-            "this was a look at a small size: the aims are meant for the full one, on a machine that does nothing else"
+            "this was a quick run at a small size: the aims are meant for the full size, on an otherwise idle machine"
         );
     }
     report::write(&options.json, "operations", &results);

@@ -1,4 +1,4 @@
-//! The provider, in this process, and what people of the installation have at it.
+//! The provider, in this process, and a tenant with provisioners at it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,21 +16,21 @@ use kqueen_tests::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::looks::Looks;
+use crate::looks::Observations;
 
-/// How many clusters are asked for at once.
+/// How many clusters are requested at once.
 const AT_ONCE: usize = 16;
-/// How long everything may take until it runs.
+/// The longest time until all clusters run.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// The model provider on real time: all that runs in this process and not in the one that is measured.
+/// The model provider in real time, which runs in this process and not in the one that is measured.
 pub(crate) struct Provider {
     pub(crate) model: Model,
-    pub(crate) looks: Arc<Looks>,
+    pub(crate) observations: Arc<Observations>,
     _api_server: ApiServer,
 }
 
-/// Who asks for clusters, and where they are made.
+/// A tenant with provisioners.
 pub(crate) struct Customer {
     pub(crate) tenant: Tenant,
     /// The provisioners, each with its project.
@@ -38,7 +38,7 @@ pub(crate) struct Customer {
 }
 
 impl Provider {
-    /// Starts it, with the API of all clusters.
+    /// Starts the provider and the API of all clusters.
     pub(crate) async fn start() -> Self {
         let api_server = ApiServer::start().await;
         let settings = Settings {
@@ -51,11 +51,11 @@ impl Provider {
             ..Settings::default()
         };
         let model = Model::start(Time::Real, settings).await;
-        let looks = Looks::at(&model);
-        Self { model, looks, _api_server: api_server }
+        let observations = Observations::at(&model);
+        Self { model, observations, _api_server: api_server }
     }
 
-    /// A new organization with so many provisioners.
+    /// A new organization with that many provisioners.
     pub(crate) async fn customer(&self, app: &App, provisioners: usize) -> Customer {
         let tenant = app.tenant().await;
         let mut made = Vec::new();
@@ -69,13 +69,13 @@ impl Provider {
 }
 
 impl Customer {
-    /// A cluster to be created at the provisioner of that number.
+    /// A new cluster for the provisioner of that number.
     pub(crate) fn new_cluster(&self, number: usize, name: &str) -> Value {
         let (provisioner, _) = &self.provisioners[number % self.provisioners.len()];
         json!({"name": name, "provisioner": format!("Provisioner:{provisioner}"), "metadata": {"node_count": 3}})
     }
 
-    /// Asks for so many clusters, spread evenly over the provisioners.
+    /// Requests `count` clusters, spread evenly over the provisioners.
     pub(crate) async fn create(&self, app: &App, count: usize) {
         let creating = stream::iter(0..count).map(|number| async move {
             let body = self.new_cluster(number, &new_name("cluster"));
@@ -85,7 +85,7 @@ impl Customer {
     }
 }
 
-/// The program with the model engine, as everybody runs it but for `interval`.
+/// The program with the model engine and default settings, apart from `interval`.
 pub(crate) fn options(agent: &str, interval: Duration, settings: &[(String, String)]) -> Options {
     let mut options =
         Options::default().with_model_engine(agent).with("OBSERVE_INTERVAL", format!("{}s", interval.as_secs()));
@@ -94,7 +94,7 @@ pub(crate) fn options(agent: &str, interval: Duration, settings: &[(String, Stri
     options
 }
 
-/// Waits until so many clusters are well.
+/// Waits until `count` clusters are OK.
 pub(crate) async fn all_run(app: &App, count: usize) {
     let all_run = || async { metric(app, &["kqueen_clusters{", r#"phase="OK""#]).await as usize >= count };
     eventually("all clusters run", PATIENCE, all_run).await;
@@ -103,7 +103,7 @@ pub(crate) async fn all_run(app: &App, count: usize) {
 /// The sum of the metrics whose lines have all of `parts`.
 pub(crate) async fn metric(app: &App, parts: &[&str]) -> f64 {
     let answer = app.call(Method::GET, &format!("{}/metrics", app.origin), None, None).await;
-    let Value::String(text) = answer.body else { panic!("metrics are no text") };
+    let Value::String(text) = answer.body else { panic!("metrics are not text") };
     let lines = text.lines().filter(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }

@@ -1,5 +1,5 @@
-//! How fast clusters come to run that were all asked for at once; then, while all are quiet, how late looks are and what the process
-//! takes; then, as many looks as it can take.
+//! How fast clusters run that were all requested at once; then, while all are quiet, how late observations are and what the process
+//! takes; then, how many observations it can make.
 
 use std::time::{Duration, Instant};
 
@@ -22,9 +22,9 @@ use crate::{
 
 /// Provisioners the clusters are spread over.
 const PROVISIONERS: usize = 50;
-/// How many clusters the aims for an idle instance are for.
-const AIMED_AT: usize = 10_000;
-/// The shortest interval there is: with it, a look is always due.
+/// The number of clusters for which an idle instance has aims.
+const WITH_AIMS: usize = 10_000;
+/// The shortest interval: with it, an observation is always due.
 const ALWAYS: &str = "1s";
 
 pub(crate) async fn measure(clusters: usize, scale: &Scale, options: &Options) -> Part {
@@ -32,64 +32,64 @@ pub(crate) async fn measure(clusters: usize, scale: &Scale, options: &Options) -
     let mut app = App::start_with(with_model_engine("kqueen", scale.interval, &options.settings)).await;
     let customer = provider.customer(&app, PROVISIONERS).await;
     let of = format!("{} clusters", number(clusters as f64));
-    eprintln!("{RECONCILING}: {of} are asked for");
+    eprintln!("{RECONCILING}: {of} are requested");
     let (since, cpu) = (Instant::now(), cpu_time(pid(&app)));
-    let turns = metric(&app, &["kqueen_reconciler_turns_total"]).await;
+    let reconciliations = metric(&app, &["kqueen_reconciler_turns_total"]).await;
     customer.create(&app, clusters).await;
     all_run(&app, clusters).await;
     let took = since.elapsed().as_secs_f64();
-    let turns = metric(&app, &["kqueen_reconciler_turns_total"]).await - turns;
+    let reconciliations = metric(&app, &["kqueen_reconciler_turns_total"]).await - reconciliations;
     let used = (cpu_time(pid(&app)) - cpu).as_secs_f64();
     let mut figures = vec![
-        Figure::new(format!("{of} asked for at once, until all run"), took, "s"),
-        Figure::new("  that begin to run", clusters as f64 / took, "a second"),
-        Figure::new("  turns", turns / took, "a second"),
+        Figure::new(format!("{of} requested at once, until all run"), took, "s"),
+        Figure::new("  clusters that start to run", clusters as f64 / took, "a second"),
+        Figure::new("  reconciliations", reconciliations / took, "a second"),
         Figure::new("  CPU meanwhile", used / took * 100.0, "% of a core"),
     ];
 
     eprintln!("{RECONCILING}: {of} are quiet");
     figures.extend(quiet(&provider, &app, clusters, scale).await);
 
-    eprintln!("{RECONCILING}: {of} are looked at without a pause");
+    eprintln!("{RECONCILING}: {of} are observed without a pause");
     app.set("OBSERVE_INTERVAL", ALWAYS);
-    provider.looks.clear();
+    provider.observations.clear();
     app.restart().await;
     // All are due at the start; from then on the queue is never empty if it cannot keep up.
-    eventually("all are looked at", Duration::from_secs(120), async || provider.looks.count() >= clusters).await;
-    provider.looks.clear();
+    eventually("all are observed", Duration::from_secs(120), async || provider.observations.count() >= clusters).await;
+    provider.observations.clear();
     let (since, cpu) = (Instant::now(), cpu_time(pid(&app)));
     tokio::time::sleep(scale.busy).await;
-    let (looks, took) = (provider.looks.count() as f64, since.elapsed().as_secs_f64());
+    let (observations, took) = (provider.observations.count() as f64, since.elapsed().as_secs_f64());
     let used = (cpu_time(pid(&app)) - cpu).as_secs_f64();
-    figures.push(Figure::new("looks, each due a second after the last", looks / took, "a second"));
-    figures.push(Figure::new("  CPU of a look", used / looks.max(1.0) * 1e6, "µs"));
-    figures.push(Figure::new("  memory, after a new start", memory(pid(&app)).resident_mb, "MB"));
+    figures.push(Figure::new("observations, each due a second after the last", observations / took, "a second"));
+    figures.push(Figure::new("  CPU per observation", used / observations.max(1.0) * 1e6, "µs"));
+    figures.push(Figure::new("  memory, after a restart", memory(pid(&app)).resident_mb, "MB"));
     let how = format!(
-        "{RECONCILING}: {of} of {PROVISIONERS} provisioners on sled. Measured is a process with the program's own composition and the \
-         model engine; a look is one call of the provider and two of the cluster's API, over a new TLS connection unless \
+        "{RECONCILING}: {of} of {PROVISIONERS} provisioners on sled. The measured process has the program's composition and the \
+         model engine; an observation is one call of the provider and two of the cluster's API, over a new TLS connection unless \
          one was kept. Provider and API are in the measuring process: not counted, but on the same cores."
     );
     Part { name: RECONCILING, how, figures }
 }
 
-/// Nobody asks for anything, and each cluster is looked at once an interval.
+/// Measures while nothing is requested and each cluster is observed once per interval.
 async fn quiet(provider: &Provider, app: &App, clusters: usize, scale: &Scale) -> Vec<Figure> {
-    // The first interval belongs to what has just happened.
+    // The first interval is still affected by what has just happened.
     tokio::time::sleep(scale.interval).await;
-    provider.looks.clear();
+    provider.observations.clear();
     let (since, cpu) = (Instant::now(), cpu_time(pid(app)));
-    // Long enough for a second look at each.
+    // Long enough for a second observation of each.
     tokio::time::sleep(scale.interval * 11 / 5).await;
-    let (looks, took) = (provider.looks.count() as f64, since.elapsed().as_secs_f64());
+    let (observations, took) = (provider.observations.count() as f64, since.elapsed().as_secs_f64());
     let used = (cpu_time(pid(app)) - cpu).as_secs_f64();
-    let lateness = provider.looks.lateness(scale.interval);
+    let lateness = provider.observations.lateness(scale.interval);
     let memory = memory(pid(app));
     let every = scale.interval.as_secs();
     let idle = Figure::new("  idle: CPU", used / took * 100.0, "% of a core");
     let resident = Figure::new("  idle: memory", memory.resident_mb, "MB");
-    let judged = clusters >= AIMED_AT;
+    let judged = clusters >= WITH_AIMS;
     vec![
-        Figure::new(format!("looks, each due {every} s after the last"), looks / took, "a second"),
+        Figure::new(format!("observations, each due {every} s after the last"), observations / took, "a second"),
         Figure::new("  late, p50", at_quantile(&lateness, 0.5), "ms"),
         Figure::new("  late, p99", at_quantile(&lateness, 0.99), "ms"),
         Figure::new("  late, at most", at_quantile(&lateness, 1.0), "ms"),

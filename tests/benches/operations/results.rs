@@ -1,4 +1,4 @@
-//! What came out, for people and for programs.
+//! The results, for people and for programs.
 
 use kqueen_tests::bench::{
     aim::Aim,
@@ -13,7 +13,7 @@ pub(crate) struct Figure {
     pub(crate) what: String,
     pub(crate) value: f64,
     pub(crate) unit: &'static str,
-    /// What was aimed at, if anything was.
+    /// The aim, if there is one.
     pub(crate) aim: Option<Aim>,
 }
 
@@ -29,7 +29,7 @@ impl Figure {
     }
 }
 
-/// What came of one part.
+/// The results of one part.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Part {
     pub(crate) name: &'static str,
@@ -39,7 +39,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Its aims, named so that they can stand among others.
+    /// Its aims, with the name of the part.
     pub(crate) fn aims(&self) -> impl Iterator<Item = Aim> {
         let aims = self.figures.iter().filter_map(|figure| figure.aim.as_ref());
         aims.map(|aim| Aim { what: format!("{}: {}", self.name, aim.what.trim_start()), ..aim.clone() })
@@ -59,7 +59,7 @@ impl Part {
     }
 }
 
-/// Everything.
+/// All results.
 #[derive(Debug, Serialize)]
 pub(crate) struct Results {
     pub(crate) machine: Machine,

@@ -1,32 +1,32 @@
-//! How much of everything, and for how long.
+//! Sizes and durations of the measurements.
 
 use std::time::Duration;
 
 use kqueen_tests::bench::options::Options;
 
-/// More clusters than one installation is meant for are another benchmark's business.
+/// More clusters than one installation is meant for are not measured here.
 const MOST: usize = 10_000;
 
-/// How much of everything, and for how long.
+/// Sizes and durations of the measurements.
 #[derive(Debug, Clone)]
 pub(crate) struct Scale {
     /// Numbers of clusters that are reconciled.
     pub(crate) clusters: Vec<usize>,
-    /// How often each is looked at.
+    /// How often each is observed.
     pub(crate) interval: Duration,
     /// How long reconciling without a pause is measured.
     pub(crate) busy: Duration,
     /// Provisioners of which some hang, and clusters of each.
     pub(crate) provisioners: (usize, usize),
-    /// How often those clusters are looked at.
+    /// How often those clusters are observed.
     pub(crate) short: Duration,
     /// How long they are watched before some hang, and afterwards.
     pub(crate) watched: (Duration, Duration),
-    /// Changes that listeners are told of.
+    /// Changes that listeners receive.
     pub(crate) changes: usize,
     /// How often a leader, or a store, is lost.
     pub(crate) losses: u32,
-    /// Whether it is only a look.
+    /// Whether this is only a quick run.
     pub(crate) quick: bool,
 }
 

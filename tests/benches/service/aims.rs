@@ -1,4 +1,4 @@
-//! What was aimed at, and whether it was reached.
+//! The aims, and whether they were reached.
 
 use kqueen_tests::bench::aim::Aim;
 
@@ -10,8 +10,8 @@ use crate::{
     results::{Measurement, SiteFigures},
 };
 
-/// What reading reaches at least of a handler that does nothing else than to return the same bytes: answers are serialised from the types
-/// that document them, and simple code is worth the other half.
+/// The least share that reads should reach of a handler that only returns the same bytes. Answers are serialized from the types that
+/// document them, and simple code is worth the other half.
 const HALF: f64 = 0.5;
 
 /// Compares figures with aims. What was not measured is not judged.
@@ -52,9 +52,9 @@ fn lowest_share(
     connections: Option<usize>,
     least: f64,
 ) -> Option<Aim> {
-    let meant = measurements.iter().filter(|one| one.store == store && one.what == what);
-    let meant = meant.filter(|one| connections.is_none_or(|number| one.connections == number));
-    let lowest = meant.min_by(|one, other| one.beside[0].share.total_cmp(&other.beside[0].share))?;
+    let selected = measurements.iter().filter(|one| one.store == store && one.what == what);
+    let selected = selected.filter(|one| connections.is_none_or(|number| one.connections == number));
+    let lowest = selected.min_by(|one, other| one.beside[0].share.total_cmp(&other.beside[0].share))?;
     let at = format!(
         "{what} on {store}, of {} ({} clusters, {} connections)",
         lowest.beside[0].what, lowest.size, lowest.connections
@@ -62,8 +62,8 @@ fn lowest_share(
     Some(Aim::at_least(at, lowest.beside[0].share, least))
 }
 
-/// How the time of a page grows from the smallest store to the largest. Times are told by the bare handler's in the same minute: a
-/// machine that became busier in between would count as growth otherwise.
+/// How the time of a page grows from the smallest store to the largest. Times are relative to the bare handler's in the same minute:
+/// otherwise a machine that became busier in between would count as growth.
 fn growth(measurements: &[Measurement], what: &str) -> Vec<Aim> {
     let all = measurements.iter().filter(|one| one.store == "sled" && one.what == what);
     let mut connections: Vec<usize> = all.clone().map(|one| one.connections).collect();
@@ -80,7 +80,7 @@ fn growth(measurements: &[Measurement], what: &str) -> Vec<Aim> {
     connections.into_iter().filter_map(growth).collect()
 }
 
-/// The time of a filtered page, which has to look at every name.
+/// The time of a filtered page, which has to check every name.
 fn filtered(measurements: &[Measurement]) -> Option<Aim> {
     let all = measurements.iter().filter(|one| one.store == "sled" && one.what == LIST_FILTERED);
     let fewest = all.clone().map(|one| one.connections).min()?;

@@ -1,4 +1,4 @@
-//! What is asked.
+//! The requests that are measured.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use serde_json::json;
 
 use crate::site::Site;
 
-/// One thing that is measured.
+/// One case that is measured.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) requests: Requests,
     pub(crate) ceiling: Ceiling,
 }
 
-/// What it is compared with.
+/// What a case is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ceiling {
     /// A bare handler that returns the same bytes; on etcd after a shared read, if the product makes one.
@@ -32,7 +32,7 @@ pub(crate) enum Ceiling {
     CreateCluster,
 }
 
-/// Names that results are judged by.
+/// The names of cases, by which results are judged.
 pub(crate) const LIST_PAGE: &str = "list page";
 pub(crate) const LIST_FILTERED: &str = "list page, filtered";
 pub(crate) const LIST_SORTED: &str = "list page, sorted";
@@ -64,10 +64,10 @@ pub(crate) const NAMES: [&str; 13] = [
     CREATE_CLUSTER,
 ];
 
-/// How many clusters [`GET`] goes through: as many as the service of 2018 was measured with.
+/// How many clusters [`GET`] reads in turn: as many as the service of 2018 was measured with.
 const READ_AGAIN: usize = 1000;
 
-/// What only reads.
+/// The cases that only read.
 pub(crate) fn reads(site: &Site, options: &Options) -> Vec<Case> {
     let get = |token: &str, path: &str| request("GET", path, Some(token), None);
     let superadmin = |query: &str| {
@@ -76,8 +76,8 @@ pub(crate) fn reads(site: &Site, options: &Options) -> Vec<Case> {
     };
     let clusters = |number: usize| {
         let step = (site.filled.clusters.len() / number).max(1);
-        let some = site.filled.clusters.iter().step_by(step).take(number);
-        let requests = some.map(|id| get(&site.tokens.superadmin, &format!("/api/v1/clusters/{id}")));
+        let sample = site.filled.clusters.iter().step_by(step).take(number);
+        let requests = sample.map(|id| get(&site.tokens.superadmin, &format!("/api/v1/clusters/{id}")));
         Requests::InTurn(Arc::new(requests.collect()))
     };
     let last = site.size.saturating_sub(20);
@@ -98,7 +98,7 @@ pub(crate) fn reads(site: &Site, options: &Options) -> Vec<Case> {
     all.into_iter().map(case).filter(|case| options.wants(case.name)).collect()
 }
 
-/// What takes longer: a password hash, or a durable write.
+/// The cases that take longer: a password hash, or a durable write.
 pub(crate) fn writes(site: &Site, options: &Options) -> Vec<Case> {
     let credentials = json!({"username": MEMBER, "password": PASSWORD}).to_string();
     let log_in = request("POST", "/api/v1/auth", None, Some(&credentials));

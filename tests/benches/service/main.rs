@@ -1,5 +1,5 @@
-//! Measures the service as its clients meet it: requests a second, latencies, CPU time, memory and start time, on sled and on etcd, at
-//! several sizes, each beside its ceiling.
+//! Measures the service as clients use it: requests per second, latencies, CPU time, memory and start time, on sled and on etcd, at
+//! several sizes, each compared with its ceiling.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,7 +17,7 @@ mod site;
 use kqueen_tests::bench::{ceiling::bare, machine::Machine, options::Options, report};
 use results::Results;
 
-/// The service's allocator; the bare handler, which runs from this executable, must not do with a slower one.
+/// The service's allocator. The bare handler runs from this executable and must not have a slower one.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

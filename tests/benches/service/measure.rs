@@ -1,4 +1,4 @@
-//! Measures each case beside its ceiling, in turns.
+//! Measures each case and its ceiling alternately.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -22,13 +22,13 @@ use crate::{
     site::Site,
 };
 
-/// How many answers of a case the bare handler keeps at most; of requests beyond that it gives them again from the first.
+/// The most answers that the bare handler keeps of a case. For more requests it starts again with the first.
 const KEPT_AT_MOST: usize = 1000;
 
-/// Slow things need more time for as many answers.
+/// Slow cases need more time for as many answers.
 const LONGER: u32 = 4;
 
-/// Everything that is wanted of one site.
+/// All selected measurements of one site.
 pub(crate) fn all(runtime: &Runtime, mut site: Site, options: &Options) -> (SiteFigures, Vec<Measurement>) {
     let memory_after_start = memory(site.pid()).resident_mb;
     let written = runtime.block_on(site.written());
@@ -54,7 +54,7 @@ pub(crate) fn all(runtime: &Runtime, mut site: Site, options: &Options) -> (Site
     (figures, measurements)
 }
 
-/// What the bare handler gives for a case: the same bytes for the same request.
+/// The answers of the bare handler for a case: the same bytes for the same request.
 async fn kept(site: &Site, case: &Case) -> Kept {
     let mut answers = Vec::new();
     for request in case.requests.all().iter().take(KEPT_AT_MOST) {
@@ -96,7 +96,7 @@ impl Bench<'_> {
         }
         let beside = self.ceilings(case).into_iter().zip(&ceilings).map(|(what, samples)| Beside {
             what,
-            // Of samples taken one after the other, so that a slow moment of the machine is in both.
+            // Consecutive samples are compared, so that a slow moment of the machine affects both.
             share: median(product.iter().zip(samples).map(|(product, ceiling)| product.rate() / ceiling.rate())),
             figures: Figures::of(samples),
         });
@@ -110,15 +110,15 @@ impl Bench<'_> {
         }
     }
 
-    /// What a case is compared with; the first is what it is judged by.
+    /// The ceilings of a case. It is judged by the first.
     fn ceilings(&self, case: &Case) -> Vec<&'static str> {
         let on_etcd = self.site.etcd.is_some();
         match case.ceiling {
             Ceiling::Bare { fresh: true } if on_etcd => vec!["bare handler after a shared read"],
             Ceiling::Bare { .. } => vec!["bare handler"],
-            Ceiling::Hash => vec!["password hash alone"],
+            Ceiling::Hash => vec!["password hash"],
             Ceiling::CreateProvisioner | Ceiling::CreateCluster if on_etcd => vec!["raw transaction"],
-            Ceiling::CreateProvisioner | Ceiling::CreateCluster => vec!["sled alone", "durable append"],
+            Ceiling::CreateProvisioner | Ceiling::CreateCluster => vec!["raw sled", "durable append"],
         }
     }
 
@@ -132,13 +132,13 @@ impl Bench<'_> {
         self.runtime.block_on(async {
             match (&self.site.etcd, number) {
                 (Some(etcd), _) => etcd::measure(&etcd.client().await, written, connections, span).await,
-                (None, 0) => sled::measure(&self.site.sled_alone(), written, connections, span).await,
+                (None, 0) => sled::measure(&self.site.raw_sled(), written, connections, span).await,
                 (None, _) => append::measure(self.folder, written.bytes(), connections, span).await,
             }
         })
     }
 
-    /// The same requests, but for their paths.
+    /// Measures the bare handler with the same requests, apart from their paths.
     fn bare(&self, case: &Case, connections: usize, span: Duration) -> Sample {
         let requests = case.requests.all().iter().enumerate().map(|(number, request)| {
             let request = std::str::from_utf8(request).unwrap();

@@ -1,4 +1,4 @@
-//! What came out, for people and for programs.
+//! The results, for people and for programs.
 
 use kqueen_tests::bench::{
     aim::{self, Aim},
@@ -24,7 +24,7 @@ pub(crate) struct Measurement {
     pub(crate) beside: Vec<Beside>,
 }
 
-/// A ceiling, measured in turns with the product.
+/// A ceiling, measured alternately with the product.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Beside {
     pub(crate) what: &'static str,
@@ -34,7 +34,7 @@ pub(crate) struct Beside {
     pub(crate) figures: Figures,
 }
 
-/// What is known of an installation besides.
+/// The other figures of an installation.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct SiteFigures {
     pub(crate) store: &'static str,
@@ -48,7 +48,7 @@ pub(crate) struct SiteFigures {
     pub(crate) create_cluster_bytes: usize,
 }
 
-/// Everything.
+/// All results.
 #[derive(Debug, Serialize)]
 pub(crate) struct Results {
     machine: Machine,
@@ -65,12 +65,12 @@ impl Results {
         Self { machine, seconds, rounds, sites: Vec::new(), measurements: Vec::new(), aims: Vec::new() }
     }
 
-    /// Takes in what was measured of one installation; in words.
+    /// Adds the measurements of one installation, and returns them as text.
     pub(crate) fn add(&mut self, site: SiteFigures, measurements: Vec<Measurement>) -> String {
         let SiteFigures { store, size, .. } = site;
         let mut text = format!(
             "{store}, {} clusters: filled in {} s, started in {} s; {} MB after the start, {} after the reads, {} at most; a new \
-             cluster is {} keys and {} bytes\n\n",
+             cluster takes {} keys and {} bytes\n\n",
             number(size as f64),
             number(site.fill_seconds),
             number(site.start_seconds),
@@ -123,7 +123,7 @@ impl Results {
         text
     }
 
-    /// Compares with what was aimed at; in words.
+    /// Compares the results with the aims, and returns the comparison as text.
     pub(crate) fn judge(&mut self) -> String {
         self.aims = aims::judge(&self.sites, &self.measurements);
         format!(

@@ -22,7 +22,7 @@ use kqueen_tests::{
 };
 use serde_json::{Value, json};
 
-/// What all keys in etcd start with.
+/// The prefix of all keys in etcd.
 const PREFIX: &str = "/kqueen";
 
 pub(crate) struct Site {
@@ -34,9 +34,9 @@ pub(crate) struct Site {
     pub(crate) app: App,
     pub(crate) etcd: Option<Etcd>,
     pub(crate) tokens: Tokens,
-    /// Where clusters are said to be: somebody listens there and never says anything, so that looking at clusters costs next to nothing
-    /// while requests are measured.
-    silent: std::net::TcpListener,
+    /// The API server of all clusters. It listens and never answers, so that observing clusters costs almost nothing while
+    /// requests are measured.
+    unresponsive: std::net::TcpListener,
 }
 
 pub(crate) struct Tokens {
@@ -48,9 +48,9 @@ pub(crate) struct Tokens {
 impl Site {
     /// Fills a store and starts the service on it. `None` where the store's server is not installed.
     pub(crate) async fn start(store: Store, size: usize, settings: &[(String, String)]) -> Option<Self> {
-        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let unresponsive = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut options = Options::default()
-            // Looking at clusters is another benchmark's business.
+            // Observing clusters is measured by another benchmark.
             .with("OBSERVE_INTERVAL", "24h")
             .with("LOGIN_ATTEMPTS_PER_MINUTE", "1000000");
         let etcd = match store {
@@ -62,7 +62,7 @@ impl Site {
         }
         options.settings.extend(settings.iter().cloned());
         let secret_key = options.settings["SECRET_KEY"].clone();
-        // The first start makes the superadmin, on a store that is empty.
+        // The first start creates the superadmin in the empty store.
         let mut app = App::start_with(options).await;
         app.kill();
         let place = match &etcd {
@@ -70,7 +70,7 @@ impl Site {
             Some(etcd) => Place::Etcd(EtcdSettings { prefix: PREFIX.to_owned(), ..etcd.settings() }),
         };
         eprintln!("{}, {size} clusters: filling", store.name());
-        let filled = fill::fill(place, &secret_key, size, &address_of(&silent)).await;
+        let filled = fill::fill(place, &secret_key, size, &address_of(&unresponsive)).await;
         let since = Instant::now();
         app.restart().await;
         let start = since.elapsed();
@@ -79,7 +79,7 @@ impl Site {
             admin: app.log_in(ADMIN, PASSWORD).await,
             member: app.log_in(MEMBER, PASSWORD).await,
         };
-        Some(Self { store, size, filled, start, app, etcd, tokens, silent })
+        Some(Self { store, size, filled, start, app, etcd, tokens, unresponsive })
     }
 
     /// Where the service listens.
@@ -87,12 +87,12 @@ impl Site {
         self.app.origin.strip_prefix("http://").unwrap().parse().unwrap()
     }
 
-    /// The service's process.
+    /// The id of the service's process.
     pub(crate) fn pid(&self) -> u32 {
         u32::try_from(self.app.pid()).unwrap()
     }
 
-    /// What every answer waits for on etcd.
+    /// The read that every answer waits for on etcd.
     pub(crate) fn fresh(&self) -> Option<Fresh> {
         let etcd = self.etcd.as_ref()?;
         Some(Fresh { endpoint: etcd.endpoint.clone(), key: format!("{PREFIX}/meta/clock") })
@@ -103,7 +103,7 @@ impl Site {
         json!({
             "name": format!("created-{}", load::DIGITS),
             "provisioner": format!("Provisioner:{}", self.filled.provisioner),
-            "kubeconfig": fill::kubeconfig(&address_of(&self.silent)),
+            "kubeconfig": fill::kubeconfig(&address_of(&self.unresponsive)),
         })
     }
 
@@ -112,9 +112,9 @@ impl Site {
         json!({"name": format!("created-{}", load::DIGITS), "engine": "kqueen.engines.ManualEngine"})
     }
 
-    /// Where sled's ceiling has a copy of the service's files.
-    pub(crate) fn sled_alone(&self) -> PathBuf {
-        self.app.folder.join("sled-alone")
+    /// The copy of the service's files for sled's ceiling.
+    pub(crate) fn raw_sled(&self) -> PathBuf {
+        self.app.folder.join("raw-sled")
     }
 
     /// What the creation of a provisioner and of a cluster writes. On sled the service is stopped to read it, and its files are copied
@@ -134,7 +134,7 @@ impl Site {
             let files = sled::open(&store).unwrap();
             let written = [provisioner, cluster].map(|(revision, id)| Written::on_sled(&files, revision, &id));
             drop(files);
-            ceiling::sled::copy(&store, &self.sled_alone());
+            ceiling::sled::copy(&store, &self.raw_sled());
             self.app.restart().await;
             written.into()
         };
