@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use kqueen_domain::{id::ClusterId, service::ServiceError};
 use kqueen_tests::{
     contract::test_store::TestStore,
-    model::{Acts, CallKind, Fault, Injection},
+    model::{CallKind, Effect, Fault, Injection},
     walk::{Customer, Rest, World},
 };
 
@@ -115,7 +115,7 @@ async fn nothing_remains(world: &mut World, customer: &Customer, cluster: Cluste
         world.sweep(customer).await;
         world.time.pass(TimeDelta::seconds(60));
     }
-    let left = world.things(customer, cluster);
+    let left = world.resources(customer, cluster);
     if !left.is_empty() {
         complaints.push(format!("left behind: {left:?}"));
     }
@@ -163,7 +163,7 @@ async fn a_thousand_clusters_whose_creation_is_interrupted_leave_nothing_behind(
     let customer = world.customer().await;
     for cycle in 0..CYCLES {
         let mut random = Random::new(u64::try_from(cycle).unwrap() + 1);
-        let acts = random.pick(&[Acts::Never, Acts::First]);
+        let acts = random.pick(&[Effect::Never, Effect::First]);
         let cluster = world.create(&customer, 1).await;
         world.model.inject(Injection::any(Fault::CallerDies(acts)).nth(1 + random.below(24)));
         if random.below(2) == 0 {
@@ -178,7 +178,7 @@ async fn a_thousand_clusters_whose_creation_is_interrupted_leave_nothing_behind(
         world.model.clear_faults();
         world.delete(cluster).await;
         assert_eq!(world.settle(cluster).await, Rest::Gone, "cycle {cycle}");
-        assert!(world.things(&customer, cluster).is_empty(), "cycle {cycle} has left something");
+        assert!(world.resources(&customer, cluster).is_empty(), "cycle {cycle} has left something");
         if cycle % 100 == 99 {
             let complaints = world.complaints(&customer, cluster).await;
             assert!(complaints.is_empty(), "cycle {cycle}: {complaints:#?}");
@@ -187,7 +187,7 @@ async fn a_thousand_clusters_whose_creation_is_interrupted_leave_nothing_behind(
     }
     let shown = world.shown().await;
     let running = shown.catalog.observation_times().len();
-    assert_eq!((running, shown.catalog.orphan_count(), world.model.things().len()), (0, 0, 0));
+    assert_eq!((running, shown.catalog.orphan_count(), world.model.resources().len()), (0, 0, 0));
     assert!(
         world.model.accounts().values().all(|account| account.made == account.gone),
         "a resource was created and not deleted"

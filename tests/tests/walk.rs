@@ -100,8 +100,8 @@ async fn case(world: &mut World, verb: Verb, nth: usize, fault: Fault) -> Vec<St
     }
     // Delayed calls take effect.
     world.time.pass(TimeDelta::minutes(10));
-    if !world.things(&customer, cluster).is_empty() {
-        complaints.push(format!("left behind: {:?}", world.things(&customer, cluster)));
+    if !world.resources(&customer, cluster).is_empty() {
+        complaints.push(format!("left behind: {:?}", world.resources(&customer, cluster)));
     }
     complaints
 }

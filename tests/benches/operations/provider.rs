@@ -42,7 +42,7 @@ impl Provider {
     pub(crate) async fn start() -> Self {
         let api_server = ApiServer::start().await;
         let settings = Settings {
-            making: [1, 1, 1].map(TimeDelta::seconds),
+            creating: [1, 1, 1].map(TimeDelta::seconds),
             changing: TimeDelta::seconds(1),
             deleting: TimeDelta::seconds(1),
             api_server: api_server.url.clone(),

@@ -1,4 +1,4 @@
-//! The calls of the provider's API: every kind there is, and how a request becomes one.
+//! The calls of the provider's API: their kinds, and how a request is parsed.
 
 use hyper::{Method, header, http::request::Parts};
 use reqwest::Url;
@@ -6,21 +6,21 @@ use serde_json::Value;
 
 use super::{
     reply::Reply,
-    thing::{Key, Kind},
+    resource::{Key, Kind},
 };
 
-/// A kind of call. What is done to things of different kinds are different calls.
+/// A kind of call. The same action on another kind of resource is another kind of call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CallKind {
-    /// `GET /v1/projects/{project}`: that it is there, and what the token may do in it.
+    /// `GET /v1/projects/{project}`: whether it exists, and the token's rights in it.
     Project,
-    /// `GET /v1/projects/{project}/things?label=name=value&page=…`: everything that carries these labels, page by page.
+    /// `GET /v1/projects/{project}/things?label=name=value&page=…`: all resources with these labels, in pages.
     List,
     /// `GET /v1/projects/{project}/{kinds}/{name}`
     Get(Kind),
     /// `POST /v1/projects/{project}/{kinds}`
     Create(Kind),
-    /// `POST /v1/projects/{project}/{kinds}/{name}/repair`: tries again what failed.
+    /// `POST /v1/projects/{project}/{kinds}/{name}/repair`: retries what failed.
     Repair(Kind),
     /// `DELETE /v1/projects/{project}/{kinds}/{name}`
     Delete(Kind),
@@ -54,13 +54,13 @@ impl CallKind {
         Self::Kubeconfig,
     ];
 
-    /// Whether it changes nothing.
+    /// Whether it only reads.
     #[must_use]
     pub const fn is_read(self) -> bool {
         matches!(self, Self::Project | Self::List | Self::Get(_) | Self::Kubeconfig)
     }
 
-    /// The right it needs. Whoever has a token may ask what the token may do.
+    /// The right that the call requires. Every token may read its own rights.
     #[must_use]
     pub const fn right(self) -> Option<Right> {
         match self {
@@ -74,7 +74,7 @@ impl CallKind {
     }
 }
 
-/// What a token may let its holder do.
+/// A right that a token can grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Right {
     Read,
@@ -101,7 +101,7 @@ impl Right {
     }
 }
 
-/// One call as it arrived.
+/// A received call.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub kind: CallKind,
@@ -109,22 +109,22 @@ pub struct Call {
     /// Path and query.
     pub path: String,
     pub project: String,
-    /// The thing it is about; a call that makes one names it in its body.
+    /// The name of the resource; a create call has it in its body.
     pub name: Option<String>,
     pub labels: Vec<(String, String)>,
     pub page: Option<String>,
-    /// It is about the thing with this id, and no other of that name.
+    /// The call applies only if the resource has this id.
     pub only_id: Option<String>,
     pub body: Value,
     pub token: Option<String>,
-    /// What the caller calls this call.
+    /// The id that the caller gave the call.
     pub id: String,
-    /// Who calls, by its own account: tells replicas apart.
+    /// The caller's user agent, which distinguishes replicas.
     pub agent: String,
 }
 
 impl Call {
-    /// The thing it is about, if it is about one.
+    /// The resource that the call addresses, if any.
     #[must_use]
     pub fn key(&self) -> Option<Key> {
         let kind = match self.kind {
@@ -136,18 +136,18 @@ impl Call {
         Some(Key::new(&self.project, kind, self.name.as_deref()?))
     }
 
-    /// Reads a request.
+    /// Parses a request.
     pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Self, Reply> {
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        let nowhere = || Reply::refuse(404, "no_such_route", "there is nothing at this address");
-        let url = Url::parse(&format!("http://model{path}")).map_err(|_| nowhere())?;
+        let no_such_route = || Reply::error(404, "no_such_route", "no such route");
+        let url = Url::parse(&format!("http://model{path}")).map_err(|_| no_such_route())?;
         let parts: Vec<&str> = url.path().split('/').skip(1).collect();
-        let ["v1", "projects", project, rest @ ..] = parts.as_slice() else { return Err(nowhere()) };
-        let (kind, mut name) = route(&head.method, rest).ok_or_else(nowhere)?;
+        let ["v1", "projects", project, rest @ ..] = parts.as_slice() else { return Err(no_such_route()) };
+        let (kind, mut name) = route(&head.method, rest).ok_or_else(no_such_route)?;
         let body = if body.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(body).map_err(|_| Reply::refuse(400, "invalid", "the body is not JSON"))?
+            serde_json::from_slice(body).map_err(|_| Reply::error(400, "invalid", "the body is not JSON"))?
         };
         if matches!(kind, CallKind::Create(_)) {
             name = body["name"].as_str().map(str::to_owned);

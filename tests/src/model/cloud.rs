@@ -1,4 +1,4 @@
-//! The provider without its network: who may do what, and what time brings. What calls do is in [`acts`](super::acts).
+//! The provider without its network: access rights, and operations that complete over time. The calls are in [`handlers`](super::handlers).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -11,39 +11,39 @@ use serde_json::json;
 use super::{
     call::{Call, CallKind, Right},
     reply::Reply,
-    thing::{Account, Key, Kind, Status, Thing},
-    things::Things,
+    resource::{Account, Key, Kind, Resource, Status},
+    resources::Resources,
 };
 
-/// How the provider behaves.
+/// The provider's settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How long making things takes: a network, a cluster, a nodepool.
-    pub making: [TimeDelta; 3],
-    /// How long changing and repairing take.
+    /// How long creating a network, a cluster and a nodepool takes.
+    pub creating: [TimeDelta; 3],
+    /// How long a change or a repair takes.
     pub changing: TimeDelta,
-    /// How long taking one thing down takes.
+    /// How long deleting a resource takes.
     pub deleting: TimeDelta,
-    /// Most things on one page of a list.
+    /// The maximum number of resources on one page of a list.
     pub page: usize,
-    /// How many calls a project may make in which time.
+    /// The rate limit of a project: calls per period.
     pub rate: Option<(u32, TimeDelta)>,
-    /// How long every call takes, of real time.
+    /// How long every call takes, in real time.
     pub latency: Duration,
-    /// How much time passes on a set clock while a caller waits in vain.
+    /// By how much a set clock advances when a call is not answered.
     pub hanging: TimeDelta,
-    /// Where kubeconfigs point to.
+    /// The API server named in kubeconfigs.
     pub api_server: String,
-    /// The authority that vouches for the server there, in PEM.
+    /// The certificate authority of that API server, in PEM.
     pub api_authority: Option<String>,
-    /// Whether calls are logged. Where there are millions of them they need not be.
+    /// Whether calls are logged; off where there are millions of them.
     pub keeps_log: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            making: [TimeDelta::seconds(5), TimeDelta::seconds(120), TimeDelta::seconds(60)],
+            creating: [TimeDelta::seconds(5), TimeDelta::seconds(120), TimeDelta::seconds(60)],
             changing: TimeDelta::seconds(40),
             deleting: TimeDelta::seconds(30),
             page: 50,
@@ -60,35 +60,35 @@ impl Default for Settings {
 /// A customer's project.
 #[derive(Debug, Default)]
 struct Project {
-    /// How many nodes it may have.
+    /// Its quota of nodes.
     nodes: Option<u32>,
-    /// When the present period of its rate began, and how many calls there were in it.
+    /// When the current period of the rate limit began, and the number of calls in it.
     period: Option<(DateTime<Utc>, u32)>,
 }
 
-/// What somebody's token is good for.
+/// What a token grants.
 #[derive(Debug, Clone)]
 pub(super) struct Grant {
     pub(super) project: String,
-    /// Whose it is.
+    /// Whom the token belongs to.
     pub(super) holder: String,
     pub(super) rights: BTreeSet<Right>,
 }
 
-/// What time brings.
+/// What is due at a certain time.
 #[derive(Debug)]
 enum Due {
-    /// What is under way with that version of the thing is done.
+    /// The operation on that version of the resource completes.
     Done(Key, u64),
-    /// A call takes effect that nobody waits for any more.
+    /// A call takes effect that no caller waits for any more.
     Call(Box<Call>),
 }
 
-/// Everything the provider knows.
+/// The state of the provider.
 #[derive(Debug)]
 pub(super) struct Cloud {
     pub(super) settings: Settings,
-    pub(super) things: Things,
+    pub(super) resources: Resources,
     pub(super) accounts: BTreeMap<Key, Account>,
     projects: BTreeMap<String, Project>,
     grants: HashMap<String, Grant>,
@@ -96,20 +96,20 @@ pub(super) struct Cloud {
     serial: u64,
 }
 
-/// What is special about a call.
+/// How an injected fault changes a call.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Twist {
-    /// It reads what was before the last change.
+pub(super) struct Overrides {
+    /// It reads the state before the last change.
     pub(super) is_stale: bool,
-    /// What it begins fails.
-    pub(super) is_doomed: bool,
+    /// The operation that it starts will fail.
+    pub(super) will_fail: bool,
 }
 
 impl Cloud {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
             settings,
-            things: Things::default(),
+            resources: Resources::default(),
             accounts: BTreeMap::new(),
             projects: BTreeMap::new(),
             grants: HashMap::new(),
@@ -118,7 +118,7 @@ impl Cloud {
         }
     }
 
-    /// A number that was not given out before.
+    /// A number that was not used before.
     pub(super) const fn next_serial(&mut self) -> u64 {
         self.serial += 1;
         self.serial
@@ -144,81 +144,81 @@ impl Cloud {
         self.grants.remove(token);
     }
 
-    /// Whose token that is.
+    /// Whom a token belongs to.
     pub(super) fn holder(&self, token: Option<&str>) -> Option<&str> {
         Some(self.grants.get(token?)?.holder.as_str())
     }
 
-    /// Does what a call asks for, if its caller may.
-    pub(super) fn act(&mut self, call: &Call, now: DateTime<Utc>, twist: Twist) -> Reply {
+    /// Performs a call if its caller may.
+    pub(super) fn act(&mut self, call: &Call, now: DateTime<Utc>, overrides: Overrides) -> Reply {
         self.pass(now);
         match self.admit(call, now) {
-            Err(refusal) => refusal,
+            Err(error) => error,
             Ok(rights) if call.kind == CallKind::Project => {
                 let rights: Vec<&str> = rights.iter().map(|right| right.as_str()).collect();
                 Reply::ok(json!({"project": call.project, "rights": rights}))
             }
-            Ok(_) => self.perform(call, now, twist),
+            Ok(_) => self.perform(call, now, overrides),
         }
     }
 
-    /// Has a call take effect later, whatever its caller hears.
+    /// Makes a call take effect later, whatever its caller is answered.
     pub(super) fn act_later(&mut self, call: &Call, at: DateTime<Utc>) {
         let serial = self.next_serial();
         self.due.insert((at, serial), Due::Call(Box::new(call.clone())));
     }
 
-    /// Whether the caller may do it; its rights.
+    /// Checks that the caller may do it, and returns the caller's rights.
     fn admit(&mut self, call: &Call, now: DateTime<Utc>) -> Result<BTreeSet<Right>, Reply> {
         let grant = call.token.as_ref().and_then(|token| self.grants.get(token));
-        let grant = grant.ok_or_else(|| Reply::refuse(401, "unauthenticated", "the token is not known"))?;
+        let grant = grant.ok_or_else(|| Reply::error(401, "unauthenticated", "unknown token"))?;
         let project = self.projects.get_mut(&call.project).ok_or_else(|| {
-            let message = format!("there is no project {}", call.project);
-            Reply::refuse(404, "project_not_found", message)
+            let message = format!("the project {} does not exist", call.project);
+            Reply::error(404, "project_not_found", message)
         })?;
         if grant.project != call.project {
             let message = format!("the token is for the project {}", grant.project);
-            return Err(Reply::refuse(403, "forbidden", message).with("right", "projects.read"));
+            return Err(Reply::error(403, "forbidden", message).with("right", "projects.read"));
         }
-        if let Some((most, period)) = self.settings.rate {
+        if let Some((limit, period)) = self.settings.rate {
             let (began, calls) = project.period.filter(|(began, _)| now - *began < period).unwrap_or((now, 0));
-            if calls >= most {
+            if calls >= limit {
                 let wait = (began + period - now).num_milliseconds().max(0);
-                return Err(Reply::refuse(429, "too_many_calls", "slow down").after((wait + 999) / 1_000));
+                return Err(Reply::error(429, "too_many_calls", "too many calls").after((wait + 999) / 1_000));
             }
             project.period = Some((began, calls + 1));
         }
         match call.kind.right() {
             Some(right) if !grant.rights.contains(&right) => {
-                let message = format!("{} is needed", right.as_str());
-                Err(Reply::refuse(403, "forbidden", message).with("right", right.as_str()))
+                let message = format!("the right {} is required", right.as_str());
+                Err(Reply::error(403, "forbidden", message).with("right", right.as_str()))
             }
             _ => Ok(grant.rights.clone()),
         }
     }
 
-    /// Something begins with `thing` that takes so long.
+    /// Starts an operation on `resource` that takes `duration`.
     pub(super) fn begin(
         &mut self,
-        mut thing: Thing,
+        mut resource: Resource,
         status: Status,
-        takes: TimeDelta,
+        duration: TimeDelta,
         now: DateTime<Utc>,
-        doomed: bool,
+        will_fail: bool,
     ) {
-        let key = thing.key.clone();
-        thing.status = status;
-        thing.under_way = Some((now, now + takes));
-        thing.is_doomed = doomed;
-        thing.message = None;
-        self.things.put(thing);
+        let key = resource.key.clone();
+        resource.status = status;
+        resource.operation = Some((now, now + duration));
+        resource.will_fail = will_fail;
+        resource.message = None;
+        self.resources.put(resource);
         let serial = self.next_serial();
-        self.due.insert((now + takes, serial), Due::Done(key, self.things.changes()));
+        self.due.insert((now + duration, serial), Due::Done(key, self.resources.changes()));
     }
 
-    /// How long it takes to make a thing.
-    pub(super) const fn making(&self, kind: Kind) -> TimeDelta {
-        let [network, cluster, nodepool] = self.settings.making;
+    /// How long creating a resource takes.
+    pub(super) const fn creation_time(&self, kind: Kind) -> TimeDelta {
+        let [network, cluster, nodepool] = self.settings.creating;
         match kind {
             Kind::Network => network,
             Kind::Cluster => cluster,
@@ -226,42 +226,44 @@ impl Cloud {
         }
     }
 
-    /// Everything happens that is due, in its order and at its time.
+    /// Does everything that is due by `now`, in order, each at its own time.
     pub(super) fn pass(&mut self, now: DateTime<Utc>) {
         while let Some(entry) = self.due.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, _), due) = entry.remove_entry();
             match due {
-                Due::Done(key, version) => self.done(&key, version, at),
-                Due::Call(call) => drop(self.perform(&call, at, Twist::default())),
+                Due::Done(key, version) => self.complete(&key, version, at),
+                Due::Call(call) => drop(self.perform(&call, at, Overrides::default())),
             }
         }
     }
 
-    /// What was under way is done.
-    fn done(&mut self, key: &Key, version: u64, at: DateTime<Utc>) {
-        let Some(mut thing) = self.things.get(key).filter(|thing| thing.version == version).cloned() else { return };
-        let began = thing.status;
-        thing.under_way = None;
-        let target = thing.target.take();
-        if std::mem::take(&mut thing.is_doomed) {
-            thing.status = Status::Error;
-            thing.message = Some(format!("{} the {} failed", gerund(began), key.kind.as_str()));
-        } else if began == Status::Deleting {
+    /// Completes an operation.
+    fn complete(&mut self, key: &Key, version: u64, at: DateTime<Utc>) {
+        let Some(mut resource) = self.resources.get(key).filter(|resource| resource.version == version).cloned() else {
+            return;
+        };
+        let was = resource.status;
+        resource.operation = None;
+        let target = resource.target.take();
+        if std::mem::take(&mut resource.will_fail) {
+            resource.status = Status::Error;
+            resource.message = Some(format!("{} the {} failed", gerund(was), key.kind.as_str()));
+        } else if was == Status::Deleting {
             return self.end(key, at);
         } else {
-            thing.status = Status::Running;
-            thing.has_run = true;
-            thing.shape = target.unwrap_or(thing.shape);
+            resource.status = Status::Running;
+            resource.has_run = true;
+            resource.shape = target.unwrap_or(resource.shape);
         }
-        self.things.put(thing);
+        self.resources.put(resource);
     }
 
-    /// A thing is gone, and costs nothing any more.
+    /// Removes a resource, which then costs nothing any more.
     pub(super) fn end(&mut self, key: &Key, at: DateTime<Utc>) {
-        if let Some(thing) = self.things.remove(key).filter(|thing| !thing.is_planted) {
+        if let Some(resource) = self.resources.remove(key).filter(|resource| !resource.is_planted) {
             let account = self.accounts.entry(key.clone()).or_default();
             account.gone += 1;
-            account.paid += at - thing.made_at;
+            account.paid += at - resource.created_at;
         }
     }
 }

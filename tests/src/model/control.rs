@@ -1,4 +1,4 @@
-//! What tests do with the provider, and what they ask it.
+//! How tests control and inspect the provider.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,55 +11,55 @@ use tokio::sync::watch;
 use super::{
     Call, Injection, Logged, Model, Right,
     cloud::Grant,
+    resource::{Account, Key, Resource, Shape, Status},
     server::State,
-    thing::{Account, Key, Shape, Status, Thing},
 };
 
-/// What a provider may do to a thing on its own.
+/// What can happen to a resource without a call.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// It fails.
     Breaks(String),
-    /// It is well again.
+    /// It works again.
     Recovers,
-    /// It is gone, with everything that stands on it.
+    /// It disappears, with everything that depends on it.
     Vanishes,
-    /// It begins to be taken down.
+    /// Its deletion starts.
     IsDeleted,
     /// It loses its labels.
     LosesLabels,
 }
 
 impl Model {
-    /// Everything that is due has happened.
-    fn with<T>(&self, ask: impl FnOnce(&mut State) -> T) -> T {
+    /// Accesses the state after everything due has been done.
+    fn with<T>(&self, access: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.shared.state.lock().unwrap();
         state.cloud.pass(self.shared.time.now());
-        ask(&mut state)
+        access(&mut state)
     }
 
-    /// What time it is.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.shared.time.now()
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     pub fn pass(&self, time: TimeDelta) {
         self.shared.time.pass(time);
     }
 
-    /// Makes a project, with a quota of nodes or without. One that is there gets that quota.
+    /// Creates a project with or without a quota of nodes, or sets the quota of an existing one.
     pub fn add_project(&self, name: &str, nodes: Option<u32>) {
         self.with(|state| state.cloud.add_project(name, nodes));
     }
 
-    /// A project is not there any more. What is in it stays, and can be reached when it is there again.
+    /// Removes a project. Its resources stay and can be reached when the project is added again.
     pub fn drop_project(&self, name: &str) {
         self.with(|state| state.cloud.drop_project(name));
     }
 
-    /// A new token for a project.
+    /// Creates a token for a project.
     #[must_use]
     pub fn token(&self, project: &str, holder: &str, rights: &[Right]) -> String {
         self.with(|state| {
@@ -71,12 +71,12 @@ impl Model {
         })
     }
 
-    /// A token is not good for anything any more.
+    /// Revokes a token.
     pub fn revoke(&self, token: &str) {
         self.with(|state| state.cloud.revoke(token));
     }
 
-    /// Parameters of a provisioner in a project that is made for it, with every right.
+    /// Creates a project and returns the parameters of a provisioner for it, with every right.
     #[must_use]
     pub fn provisioner(&self, project: &str) -> Map<String, Value> {
         self.add_project(project, None);
@@ -88,33 +88,33 @@ impl Model {
     #[must_use]
     pub fn parameters(&self, project: &str, token: &str) -> Map<String, Value> {
         let Value::Object(parameters) = json!({"url": self.url, "project": project, "token": token}) else {
-            unreachable!("it is an object")
+            unreachable!("the parameters are an object")
         };
         parameters
     }
 
-    /// Has something go wrong.
+    /// Injects a fault.
     pub fn inject(&self, injection: Injection) {
         self.with(|state| state.faults.add(injection));
     }
 
-    /// Nothing goes wrong any more, but for late calls that are on their way.
+    /// Removes all injected faults; delayed calls still take effect.
     pub fn clear_faults(&self) {
         self.with(|state| state.faults.clear());
     }
 
-    /// Has `hook` done before each call takes effect; the call waits for it.
+    /// Runs `hook` before each call takes effect; the call waits for it.
     pub fn before_each_call(&self, hook: impl Fn(Call) -> BoxFuture<'static, ()> + Send + Sync + 'static) {
         self.with(|state| state.hook = Some(Arc::new(hook)));
     }
 
-    /// Counts callers that are to die: when it changes, the test has to end the process, or what stands for it.
+    /// The number of callers that are to die. When it changes, the test has to end the calling process or its stand-in.
     #[must_use]
     pub fn deaths(&self) -> watch::Receiver<usize> {
         self.shared.deaths.subscribe()
     }
 
-    /// Puts something there that is not ours and runs.
+    /// Creates a running resource that is not ours.
     pub fn plant(&self, key: &Key, labels: BTreeMap<String, String>) {
         self.with(|state| {
             let now = self.shared.time.now();
@@ -123,19 +123,19 @@ impl Model {
                 super::Kind::Network | super::Kind::Cluster => Shape::default(),
             };
             let id = format!("foreign-{:06}", state.cloud.next_serial());
-            state.cloud.things.put(Thing {
+            state.cloud.resources.put(Resource {
                 key: key.clone(),
                 id,
                 labels,
                 status: Status::Running,
                 message: None,
-                on: None,
+                parent: None,
                 shape,
                 target: None,
                 admin_password: None,
-                made_at: now,
-                under_way: None,
-                is_doomed: false,
+                created_at: now,
+                operation: None,
+                will_fail: false,
                 has_run: true,
                 is_planted: true,
                 version: 0,
@@ -143,102 +143,102 @@ impl Model {
         });
     }
 
-    /// Something happens to a thing, which must be there, without anybody having asked for it.
+    /// Makes `event` happen to an existing resource.
     pub fn happens(&self, key: &Key, event: Event) {
         self.with(|state| {
             let now = self.shared.time.now();
             let cloud = &mut state.cloud;
-            let mut thing = cloud.things.get(key).unwrap_or_else(|| panic!("there is no {key:?}")).clone();
+            let mut resource = cloud.resources.get(key).unwrap_or_else(|| panic!("{key:?} does not exist")).clone();
             match event {
                 Event::Vanishes => {
                     let mut gone = vec![key.clone()];
                     while let Some(key) = gone.pop() {
-                        gone.extend(cloud.things.standing_on(&key).map(|thing| thing.key.clone()));
+                        gone.extend(cloud.resources.dependents_of(&key).map(|resource| resource.key.clone()));
                         cloud.end(&key, now);
                     }
                 }
                 Event::IsDeleted => {
-                    let takes = cloud.settings.deleting;
-                    cloud.begin(thing, Status::Deleting, takes, now, false);
+                    let duration = cloud.settings.deleting;
+                    cloud.begin(resource, Status::Deleting, duration, now, false);
                 }
                 Event::Breaks(message) => {
-                    thing.status = Status::Error;
-                    thing.message = Some(message);
-                    thing.under_way = None;
-                    cloud.things.put(thing);
+                    resource.status = Status::Error;
+                    resource.message = Some(message);
+                    resource.operation = None;
+                    cloud.resources.put(resource);
                 }
                 Event::Recovers => {
-                    thing.status = Status::Running;
-                    thing.message = None;
-                    thing.under_way = None;
-                    thing.has_run = true;
-                    cloud.things.put(thing);
+                    resource.status = Status::Running;
+                    resource.message = None;
+                    resource.operation = None;
+                    resource.has_run = true;
+                    cloud.resources.put(resource);
                 }
                 Event::LosesLabels => {
-                    thing.labels.clear();
-                    cloud.things.put(thing);
+                    resource.labels.clear();
+                    cloud.resources.put(resource);
                 }
             }
         });
     }
 
-    /// A thing as it is now.
+    /// A resource in its current state.
     #[must_use]
-    pub fn thing(&self, key: &Key) -> Option<Thing> {
-        self.with(|state| state.cloud.things.get(key).cloned())
+    pub fn resource(&self, key: &Key) -> Option<Resource> {
+        self.with(|state| state.cloud.resources.get(key).cloned())
     }
 
-    /// Everything that customers have made and that is there now.
+    /// All existing resources that customers created.
     #[must_use]
-    pub fn things(&self) -> Vec<Thing> {
-        self.with(|state| state.cloud.things.iter().filter(|thing| !thing.is_planted).cloned().collect())
+    pub fn resources(&self) -> Vec<Resource> {
+        self.with(|state| state.cloud.resources.iter().filter(|resource| !resource.is_planted).cloned().collect())
     }
 
-    /// Everything that tests have planted and that is there now.
+    /// All existing resources that tests planted.
     #[must_use]
-    pub fn planted(&self) -> Vec<Thing> {
-        self.with(|state| state.cloud.things.iter().filter(|thing| thing.is_planted).cloned().collect())
+    pub fn planted(&self) -> Vec<Resource> {
+        self.with(|state| state.cloud.resources.iter().filter(|resource| resource.is_planted).cloned().collect())
     }
 
-    /// What was ever made under each name, and for how long it was paid until now.
+    /// What was ever created under each name, and for how long it has been paid so far.
     #[must_use]
     pub fn accounts(&self) -> BTreeMap<Key, Account> {
         self.with(|state| {
             let now = self.shared.time.now();
             let mut accounts = state.cloud.accounts.clone();
-            for thing in state.cloud.things.iter().filter(|thing| !thing.is_planted) {
-                accounts.entry(thing.key.clone()).or_default().paid += now - thing.made_at;
+            for resource in state.cloud.resources.iter().filter(|resource| !resource.is_planted) {
+                accounts.entry(resource.key.clone()).or_default().paid += now - resource.created_at;
             }
             accounts
         })
     }
 
-    /// What everything has cost until now: things times seconds.
+    /// The cost of everything so far, in resource seconds.
     #[must_use]
     pub fn price(&self) -> i64 {
         self.accounts().values().map(|account| account.paid.num_seconds()).sum()
     }
 
-    /// Every call there was, in the order in which they took effect.
+    /// All calls, in the order in which they were received.
     #[must_use]
     pub fn log(&self) -> Vec<Logged> {
         self.with(|state| state.log.clone())
     }
 
-    /// Forgets the calls there were.
+    /// Clears the log of calls.
     pub fn clear_log(&self) {
         self.with(|state| state.log.clear());
     }
 
-    /// How many calls there were, logged or not.
+    /// The number of calls, logged or not.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.with(|state| state.calls)
     }
 
-    /// How many changes of things there were.
+    /// The number of changes of resources.
     #[must_use]
     pub fn changes(&self) -> u64 {
-        self.with(|state| state.cloud.things.changes())
+        self.with(|state| state.cloud.resources.changes())
     }
 }

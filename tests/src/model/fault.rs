@@ -1,4 +1,4 @@
-//! What goes wrong, at which call.
+//! Injected faults, and the calls they apply to.
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -8,111 +8,111 @@ use super::{
     reply::Reply,
 };
 
-/// What the call itself does while its answer goes wrong.
+/// Whether and when a call takes effect while its response goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Acts {
+pub enum Effect {
     /// It never takes effect.
     Never,
-    /// It has taken effect before anything goes wrong.
+    /// It takes effect before the fault.
     First,
-    /// It takes effect so much later, when nobody waits for its answer any more.
+    /// It takes effect this much later, when no caller waits for the response any more.
     Later(TimeDelta),
 }
 
-/// What goes wrong with a call.
+/// A fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// The connection is cut instead of an answer.
-    Cut(Acts),
-    /// No answer comes, and the connection stays open.
-    Hang(Acts),
-    /// This comes instead of the answer.
-    Answers(Trouble, Acts),
-    /// What is read is as it was before the last change.
+    /// The connection is closed without a response.
+    Cut(Effect),
+    /// No response is sent, and the connection stays open.
+    Hang(Effect),
+    /// This is sent instead of the response.
+    Answers(Trouble, Effect),
+    /// The state before the last change is read.
     Stale,
-    /// It is accepted, and fails afterwards.
+    /// The operation is accepted and fails later.
     Doomed,
-    /// The caller's process is to end here: the test is told, and no answer comes.
-    CallerDies(Acts),
+    /// The caller's process is to end here: the test is notified, and no response is sent.
+    CallerDies(Effect),
 }
 
-/// How late a call is that takes effect after its connection was cut.
+/// The delay of a call that takes effect after its connection was closed.
 pub const LATE: TimeDelta = TimeDelta::seconds(60);
 
 impl Fault {
     /// Every fault.
     pub const ALL: [Self; 33] = [
-        Self::Cut(Acts::Never),
-        Self::Cut(Acts::First),
-        Self::Cut(Acts::Later(LATE)),
-        Self::Hang(Acts::Never),
-        Self::Hang(Acts::First),
-        Self::Hang(Acts::Later(LATE)),
-        Self::Answers(Trouble::BadRequest, Acts::Never),
-        Self::Answers(Trouble::Unauthenticated, Acts::Never),
-        Self::Answers(Trouble::Forbidden, Acts::Never),
-        Self::Answers(Trouble::ProjectMissing, Acts::Never),
-        Self::Answers(Trouble::NoSuchRoute, Acts::Never),
-        Self::Answers(Trouble::Busy, Acts::Never),
-        Self::Answers(Trouble::Quota, Acts::Never),
-        Self::Answers(Trouble::TooManyCalls { retry_after: 17 }, Acts::Never),
-        Self::Answers(Trouble::TooManyCalls { retry_after: 0 }, Acts::Never),
-        Self::Answers(Trouble::Internal, Acts::Never),
-        Self::Answers(Trouble::Internal, Acts::First),
-        Self::Answers(Trouble::BadGateway, Acts::Never),
-        Self::Answers(Trouble::BadGateway, Acts::First),
-        Self::Answers(Trouble::BadGateway, Acts::Later(LATE)),
-        Self::Answers(Trouble::Unavailable, Acts::Never),
-        Self::Answers(Trouble::Unavailable, Acts::First),
-        Self::Answers(Trouble::NotJson, Acts::Never),
-        Self::Answers(Trouble::NotJson, Acts::First),
-        Self::Answers(Trouble::WrongShape, Acts::Never),
-        Self::Answers(Trouble::WrongShape, Acts::First),
-        Self::Answers(Trouble::HalfABody, Acts::Never),
-        Self::Answers(Trouble::HalfABody, Acts::First),
+        Self::Cut(Effect::Never),
+        Self::Cut(Effect::First),
+        Self::Cut(Effect::Later(LATE)),
+        Self::Hang(Effect::Never),
+        Self::Hang(Effect::First),
+        Self::Hang(Effect::Later(LATE)),
+        Self::Answers(Trouble::BadRequest, Effect::Never),
+        Self::Answers(Trouble::Unauthenticated, Effect::Never),
+        Self::Answers(Trouble::Forbidden, Effect::Never),
+        Self::Answers(Trouble::ProjectMissing, Effect::Never),
+        Self::Answers(Trouble::NoSuchRoute, Effect::Never),
+        Self::Answers(Trouble::Busy, Effect::Never),
+        Self::Answers(Trouble::Quota, Effect::Never),
+        Self::Answers(Trouble::TooManyCalls { retry_after: 17 }, Effect::Never),
+        Self::Answers(Trouble::TooManyCalls { retry_after: 0 }, Effect::Never),
+        Self::Answers(Trouble::Internal, Effect::Never),
+        Self::Answers(Trouble::Internal, Effect::First),
+        Self::Answers(Trouble::BadGateway, Effect::Never),
+        Self::Answers(Trouble::BadGateway, Effect::First),
+        Self::Answers(Trouble::BadGateway, Effect::Later(LATE)),
+        Self::Answers(Trouble::Unavailable, Effect::Never),
+        Self::Answers(Trouble::Unavailable, Effect::First),
+        Self::Answers(Trouble::NotJson, Effect::Never),
+        Self::Answers(Trouble::NotJson, Effect::First),
+        Self::Answers(Trouble::WrongShape, Effect::Never),
+        Self::Answers(Trouble::WrongShape, Effect::First),
+        Self::Answers(Trouble::HalfABody, Effect::Never),
+        Self::Answers(Trouble::HalfABody, Effect::First),
         Self::Stale,
         Self::Doomed,
-        Self::CallerDies(Acts::Never),
-        Self::CallerDies(Acts::First),
-        Self::CallerDies(Acts::Later(LATE)),
+        Self::CallerDies(Effect::Never),
+        Self::CallerDies(Effect::First),
+        Self::CallerDies(Effect::Later(LATE)),
     ];
 
-    /// Whether it makes a difference at such a call.
+    /// Whether the fault makes a difference to this kind of call.
     #[must_use]
     pub const fn fits(self, call: CallKind) -> bool {
         match self {
-            Self::Cut(acts) | Self::Hang(acts) | Self::Answers(_, acts) | Self::CallerDies(acts) => {
-                matches!(acts, Acts::Never) || !call.is_read()
+            Self::Cut(effect) | Self::Hang(effect) | Self::Answers(_, effect) | Self::CallerDies(effect) => {
+                matches!(effect, Effect::Never) || !call.is_read()
             }
             Self::Stale => matches!(call, CallKind::List | CallKind::Get(_)),
             Self::Doomed => !call.is_read(),
         }
     }
 
-    /// What the call itself does.
+    /// Whether and when the call takes effect.
     #[must_use]
-    pub const fn acts(self) -> Acts {
+    pub const fn effect(self) -> Effect {
         match self {
-            Self::Cut(acts) | Self::Hang(acts) | Self::Answers(_, acts) | Self::CallerDies(acts) => acts,
-            Self::Stale | Self::Doomed => Acts::First,
+            Self::Cut(effect) | Self::Hang(effect) | Self::Answers(_, effect) | Self::CallerDies(effect) => effect,
+            Self::Stale | Self::Doomed => Effect::First,
         }
     }
 }
 
-/// A wrong answer.
+/// A wrong response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Trouble {
-    /// 400, by a provider that repeats the whole request, secrets included.
+    /// 400 from a provider that repeats the whole request, secrets included.
     BadRequest,
     /// 401
     Unauthenticated,
-    /// 403, which names the right that is lacking.
+    /// 403, naming the missing right.
     Forbidden,
-    /// 404: the project is not there. Nothing is said of the thing.
+    /// 404: the project does not exist. It says nothing about the resource.
     ProjectMissing,
-    /// 404 by something in between that knows nothing of the API.
+    /// 404 from a proxy that does not know the API.
     NoSuchRoute,
-    /// 409: something else is under way.
+    /// 409: another operation is in progress.
     Busy,
     /// 422: the quota is used up.
     Quota,
@@ -123,68 +123,68 @@ pub enum Trouble {
     },
     /// 500
     Internal,
-    /// 502, with a page for people.
+    /// 502 with an HTML page.
     BadGateway,
     /// 503
     Unavailable,
-    /// 200, with a page for people.
+    /// 200 with an HTML page.
     NotJson,
-    /// 200, with JSON that is something else.
+    /// 200 with JSON of another shape.
     WrongShape,
-    /// 200, and the connection is cut in the middle of the body.
+    /// 200, and the connection is closed in the middle of the body.
     HalfABody,
 }
 
-/// A wrong answer as it is sent.
-pub(super) enum Wrong {
-    /// As the provider itself answers.
+/// A wrong response as it is sent.
+pub(super) enum WrongResponse {
+    /// A response of the provider.
     Reply(Reply),
-    /// As something in between answers.
+    /// A response of a proxy.
     Page(u16, &'static str),
-    /// This much of a body that is announced as longer.
+    /// A part of a body whose announced length is greater.
     Half(String),
 }
 
 impl Trouble {
-    /// What is sent to a call, whose true answer is `answer` if it has taken effect.
-    pub(super) fn wrong(self, call: &Call, answer: Option<&Reply>) -> Wrong {
-        Wrong::Reply(match self {
+    /// The response to a call whose correct response is `reply`, if it has taken effect.
+    pub(super) fn response(self, call: &Call, reply: Option<&Reply>) -> WrongResponse {
+        WrongResponse::Reply(match self {
             Self::BadRequest => {
                 let token = call.token.as_deref().unwrap_or_default();
                 let request = format!("{} {} authorization: Bearer {token} {}", call.method, call.path, call.body);
-                Reply::refuse(400, "invalid", format!("this makes no sense: {request}"))
+                Reply::error(400, "invalid", format!("invalid request: {request}"))
             }
-            Self::Unauthenticated => Reply::refuse(401, "unauthenticated", "the token is not known"),
+            Self::Unauthenticated => Reply::error(401, "unauthenticated", "unknown token"),
             Self::Forbidden => {
                 let right = call.kind.right().map_or("projects.read", |right| right.as_str());
-                Reply::refuse(403, "forbidden", format!("{right} is needed")).with("right", right)
+                Reply::error(403, "forbidden", format!("the right {right} is required")).with("right", right)
             }
-            Self::ProjectMissing => Reply::refuse(404, "project_not_found", "there is no such project"),
-            Self::NoSuchRoute => return Wrong::Page(404, "<html><h1>404 Not Found</h1></html>"),
-            Self::Busy => Reply::refuse(409, "operation_in_progress", "something else is under way"),
-            Self::Quota => Reply::refuse(422, "quota_exceeded", "the quota of nodes is used up"),
+            Self::ProjectMissing => Reply::error(404, "project_not_found", "the project does not exist"),
+            Self::NoSuchRoute => return WrongResponse::Page(404, "<html><h1>404 Not Found</h1></html>"),
+            Self::Busy => Reply::error(409, "operation_in_progress", "another operation is in progress"),
+            Self::Quota => Reply::error(422, "quota_exceeded", "the quota of nodes is used up"),
             Self::TooManyCalls { retry_after } => {
-                Reply::refuse(429, "too_many_calls", "slow down").after(i64::from(retry_after))
+                Reply::error(429, "too_many_calls", "too many calls").after(i64::from(retry_after))
             }
-            Self::Internal => Reply::refuse(500, "internal", "something went wrong"),
-            Self::BadGateway => return Wrong::Page(502, "<html><h1>502 Bad Gateway</h1></html>"),
-            Self::Unavailable => Reply::refuse(503, "unavailable", "maintenance"),
-            Self::NotJson => return Wrong::Page(200, "<html><h1>Welcome!</h1></html>"),
+            Self::Internal => Reply::error(500, "internal", "something went wrong"),
+            Self::BadGateway => return WrongResponse::Page(502, "<html><h1>502 Bad Gateway</h1></html>"),
+            Self::Unavailable => Reply::error(503, "unavailable", "maintenance"),
+            Self::NotJson => return WrongResponse::Page(200, "<html><h1>Welcome!</h1></html>"),
             Self::WrongShape => Reply::ok(json!({"result": ["something", 42, null]})),
             Self::HalfABody => {
-                let whole = answer.map_or_else(|| json!({"items": [], "name": "nobody"}), |answer| answer.body.clone());
+                let whole = reply.map_or_else(|| json!({"items": [], "name": "nobody"}), |reply| reply.body.clone());
                 let mut half = whole.to_string();
                 half = half.chars().take(half.chars().count() / 2).collect();
-                return Wrong::Half(half);
+                return WrongResponse::Half(half);
             }
         })
     }
 }
 
-/// A fault and the calls it happens to.
+/// A fault and the calls it applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Injection {
-    on: Option<CallKind>,
+    call: Option<CallKind>,
     nth: usize,
     times: usize,
     fault: Fault,
@@ -194,22 +194,22 @@ impl Injection {
     /// The next call of any kind.
     #[must_use]
     pub const fn any(fault: Fault) -> Self {
-        Self { on: None, nth: 1, times: 1, fault }
+        Self { call: None, nth: 1, times: 1, fault }
     }
 
     /// The next call of that kind.
     #[must_use]
     pub const fn on(call: CallKind, fault: Fault) -> Self {
-        Self { on: Some(call), ..Self::any(fault) }
+        Self { call: Some(call), ..Self::any(fault) }
     }
 
-    /// Not the next such call, but the `nth` from now on; the first is 1.
+    /// The `nth` such call from now on instead of the next; the first is 1.
     #[must_use]
     pub const fn nth(self, nth: usize) -> Self {
         Self { nth, ..self }
     }
 
-    /// So many such calls in a row.
+    /// This many such calls in a row.
     #[must_use]
     pub const fn times(self, times: usize) -> Self {
         Self { times, ..self }
@@ -222,7 +222,7 @@ impl Injection {
     }
 }
 
-/// The faults that are to happen, each with how many calls of its kind there were.
+/// The injected faults, each with the number of matching calls so far.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<(Injection, usize)>);
 
@@ -235,16 +235,16 @@ impl Faults {
         self.0.clear();
     }
 
-    /// What happens to the next call, which is of this kind. Of several faults the one that was added first.
+    /// The fault of the next call, which is of this kind. Of several faults, the one added first applies.
     pub(super) fn next(&mut self, call: CallKind) -> Option<Fault> {
-        let mut happens = None;
+        let mut next = None;
         for (injection, count) in &mut self.0 {
-            if injection.on.is_none_or(|on| on == call) {
+            if injection.call.is_none_or(|kind| kind == call) {
                 *count += 1;
                 let is_due = *count >= injection.nth && *count - injection.nth < injection.times;
-                happens = happens.or_else(|| is_due.then_some(injection.fault));
+                next = next.or_else(|| is_due.then_some(injection.fault));
             }
         }
-        happens
+        next
     }
 }

@@ -1,5 +1,5 @@
-//! How long the engine waits for an answer. Where the provider hangs on purpose, it says so to the engine, which then gives up as if
-//! the whole time had passed: no test sleeps for it, and no busy machine is taken for a provider that hangs.
+//! The engine's timeouts. Where a fault makes the provider hang, it notifies the engine, which then gives up as if the timeout had
+//! passed: no test sleeps for it, and a slow machine is not mistaken for a provider that hangs.
 
 use std::{
     collections::HashMap,
@@ -9,44 +9,44 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// Calls whose answers are waited for, by what their callers call them.
+/// The calls that wait for a response, by the id that the caller gave them.
 #[derive(Debug, Default)]
 pub(crate) struct Hangs(Mutex<HashMap<String, oneshot::Sender<()>>>);
 
 impl Hangs {
-    /// A call is not going to be answered.
-    pub(super) fn tell(&self, call: &str) {
+    /// Notifies the caller that a call will not be answered.
+    pub(super) fn notify(&self, call: &str) {
         if let Some(caller) = self.0.lock().unwrap().remove(call) {
             let _has_given_up = caller.send(());
         }
     }
 
-    fn expect(self: &Arc<Self>, call: &str) -> Expected {
-        let (sender, told) = oneshot::channel();
+    fn register(self: &Arc<Self>, call: &str) -> PendingCall {
+        let (sender, notified) = oneshot::channel();
         self.0.lock().unwrap().insert(call.to_owned(), sender);
-        Expected { hangs: Arc::clone(self), call: call.to_owned(), told }
+        PendingCall { hangs: Arc::clone(self), call: call.to_owned(), notified }
     }
 }
 
-/// A call that may turn out to hang.
-struct Expected {
+/// A call that waits for a response and may hang.
+struct PendingCall {
     hangs: Arc<Hangs>,
     call: String,
-    told: oneshot::Receiver<()>,
+    notified: oneshot::Receiver<()>,
 }
 
-impl Drop for Expected {
+impl Drop for PendingCall {
     fn drop(&mut self) {
         self.hangs.0.lock().unwrap().remove(&self.call);
     }
 }
 
-/// How long an engine waits.
+/// The timeouts of an engine.
 #[derive(Debug, Clone)]
 pub struct Patience {
-    /// For one call of the provider.
+    /// For one call to the provider.
     pub call: Duration,
-    /// For everything that one call of the engine takes.
+    /// For a whole call of the engine.
     pub whole: Duration,
     /// For a check of credentials.
     pub check: Duration,
@@ -54,7 +54,7 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// What the engine's contract asks for.
+    /// The timeouts that the engine's contract requires.
     fn default() -> Self {
         Self {
             call: Duration::from_secs(10),
@@ -66,26 +66,26 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// As long as it takes, but told when it is in vain.
-    pub(super) fn told(hangs: Arc<Hangs>) -> Self {
+    /// Long timeouts that end early when the provider reports that a call hangs.
+    pub(super) fn notified_by(hangs: Arc<Hangs>) -> Self {
         let long = Duration::from_secs(300);
         Self { call: long, whole: long, check: long, hangs: Some(hangs) }
     }
 
-    /// Ends when it is no use to wait for that call any longer. To be made before the call is sent.
-    pub(super) fn runs_out(&self, call: &str) -> impl Future<Output = ()> + Send + use<> {
-        let expected = self.hangs.as_ref().map(|hangs| hangs.expect(call));
+    /// Completes when the call has timed out or hangs. Must be created before the call is sent.
+    pub(super) fn timed_out(&self, call: &str) -> impl Future<Output = ()> + Send + use<> {
+        let pending = self.hangs.as_ref().map(|hangs| hangs.register(call));
         let limit = self.call;
         async move {
-            let told = async {
-                match expected {
-                    Some(mut expected) => drop((&mut expected.told).await),
+            let notified = async {
+                match pending {
+                    Some(mut pending) => drop((&mut pending.notified).await),
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 () = tokio::time::sleep(limit) => {}
-                () = told => {}
+                () = notified => {}
             }
         }
     }

@@ -1,31 +1,31 @@
-//! The model provider: a small cloud with an HTTP API of its own, where a cluster is a network, a cluster and a nodepool, which stand on
-//! each other, take their time and cost money.
+//! The model provider: a small simulated cloud with an HTTP API. A cluster there is a network, a cluster and a nodepool, which depend on
+//! each other, take time to create and cost money.
 //!
-//! It runs on a clock that the test moves on, goes wrong when and how the test wants it to, knows look-alikes that are not ours, and
-//! writes down everything that was asked of it. [`engine`] drives it as engines drive real clouds: over HTTP, knowing nothing but the API.
+//! It runs on a clock that the test advances, injects the faults that the test asks for, can contain foreign resources that look like
+//! ours, and logs every call. [`engine`] drives it as engines drive real clouds: over HTTP, knowing only the API.
 //!
-//! | file | what is in it |
+//! | file | contents |
 //! | --- | --- |
-//! | [`thing`], `things` | what is kept for customers, found by name and by label, also as it was before |
-//! | [`call`], `reply`, `acts` | the API: its calls, what each does, its answers |
-//! | [`cloud`] | who may do what, and what time brings |
-//! | [`fault`], `hangs` | what goes wrong, at which call; how long to wait in vain |
-//! | `server` | HTTP |
-//! | `control` | what tests do with it and ask it |
+//! | [`resource`], `resources` | a customer's resource; the store of all resources, by name and by label, with their previous versions |
+//! | [`call`], `reply`, `handlers` | the API: its calls, their handlers, their responses |
+//! | [`cloud`] | access rights, and operations that complete over time |
+//! | [`fault`], `hangs` | injected faults; the engine's timeouts |
+//! | `server` | the HTTP server |
+//! | `control` | how tests control and inspect it |
 
 pub mod call;
 pub mod cloud;
 pub mod engine;
 pub mod fault;
-pub mod thing;
+pub mod resource;
 pub mod time;
 
-mod acts;
 mod control;
+mod handlers;
 mod hangs;
 mod reply;
+mod resources;
 mod server;
-mod things;
 
 use std::{
     net::Ipv4Addr,
@@ -36,10 +36,10 @@ pub use call::{Call, CallKind, Right};
 pub use cloud::Settings;
 pub use control::Event;
 pub use engine::ModelEngine;
-pub use fault::{Acts, Fault, Injection, LATE, Trouble};
+pub use fault::{Effect, Fault, Injection, LATE, Trouble};
 pub use hangs::Patience;
+pub use resource::{Account, Key, Kind, Resource, Status};
 pub use server::Logged;
-pub use thing::{Account, Key, Kind, Status, Thing};
 pub use time::Time;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -50,8 +50,7 @@ use self::{
     server::{Shared, State},
 };
 
-/// A running provider; it ends when this is dropped. Whoever is to outlive the product under test has to be started on a runtime that
-/// outlives it.
+/// A running provider, which stops when this is dropped. To outlive the product under test, it must be started on a runtime that outlives it.
 pub struct Model {
     /// `http://127.0.0.1:<port>`
     pub url: String,
@@ -60,7 +59,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Starts one without customers.
+    /// Starts a provider without customers.
     pub async fn start(time: Time, settings: Settings) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -82,13 +81,13 @@ impl Model {
         Self { url, shared, task }
     }
 
-    /// Patience that is told when it is in vain.
+    /// Timeouts of an engine that the provider notifies of calls it will not answer.
     #[must_use]
     pub fn patience(&self) -> Patience {
-        Patience::told(Arc::clone(&self.shared.hangs))
+        Patience::notified_by(Arc::clone(&self.shared.hangs))
     }
 
-    /// An engine for this provider, known to it as `agent`.
+    /// An engine for this provider, with the user agent `agent`.
     #[must_use]
     pub fn engine(&self, agent: &str) -> ModelEngine {
         ModelEngine::new(agent, self.patience())

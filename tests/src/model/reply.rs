@@ -1,8 +1,8 @@
-//! What the provider answers.
+//! The provider's responses.
 
 use serde_json::{Value, json};
 
-/// An answer before it becomes HTTP.
+/// A response before it is written as HTTP.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -12,29 +12,29 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// Here it is.
+    /// 200 OK.
     pub(super) const fn ok(body: Value) -> Self {
         Self { status: 200, retry_after: None, body }
     }
 
-    /// It has begun.
+    /// 202 Accepted: the operation has started.
     pub(super) const fn accepted(body: Value) -> Self {
         Self { status: 202, retry_after: None, body }
     }
 
-    /// No. `code` is for programs, `message` for people.
-    pub(super) fn refuse(status: u16, code: &str, message: impl Into<String>) -> Self {
+    /// An error. `code` is for programs, `message` for people.
+    pub(super) fn error(status: u16, code: &str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { status, retry_after: None, body: json!({"error": {"code": code, "message": message}}) }
     }
 
-    /// With one more fact about a refusal.
-    pub(super) fn with(mut self, name: &str, fact: impl Into<Value>) -> Self {
-        self.body["error"][name] = fact.into();
+    /// Adds a field to an error.
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.body["error"][name] = value.into();
         self
     }
 
-    /// With the time after which to come back.
+    /// Sets the time after which to retry.
     pub(super) const fn after(mut self, seconds: i64) -> Self {
         self.retry_after = Some(seconds);
         self

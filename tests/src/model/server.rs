@@ -1,4 +1,4 @@
-//! The provider's network: HTTP on loopback, and everything that goes wrong between a call and its answer.
+//! The provider's HTTP server on loopback, with the injected faults between a call and its response.
 
 use std::{
     fmt,
@@ -25,15 +25,15 @@ use tokio::{
 
 use super::{
     call::{Call, CallKind},
-    cloud::{Cloud, Settings, Twist},
-    fault::{Acts, Fault, Faults, Wrong},
+    cloud::{Cloud, Overrides, Settings},
+    fault::{Effect, Fault, Faults, WrongResponse},
     hangs::Hangs,
     reply::Reply,
-    thing::Key,
+    resource::Key,
     time::Time,
 };
 
-/// One call, and what became of it.
+/// A call and its result.
 #[derive(Debug, Clone)]
 pub struct Logged {
     pub at: DateTime<Utc>,
@@ -41,24 +41,24 @@ pub struct Logged {
     pub method: Method,
     /// Path and query.
     pub path: String,
-    /// The thing it was about.
-    pub thing: Option<Key>,
-    /// Who the token belongs to.
+    /// The resource that it addressed.
+    pub resource: Option<Key>,
+    /// Whom the token belongs to.
     pub holder: Option<String>,
-    /// Who called, by its own account.
+    /// The caller's user agent.
     pub agent: String,
-    /// What went wrong on purpose.
+    /// The injected fault.
     pub fault: Option<Fault>,
-    /// The status of the true answer; `None` if the call has not taken effect.
+    /// The status of the correct response; `None` if the call has not taken effect.
     pub status: Option<u16>,
-    /// It would have changed something that is not ours.
+    /// It would have changed a resource that is not ours.
     pub touches_foreign: bool,
 }
 
-/// Done before a call takes effect; it waits for this.
+/// Runs before a call takes effect; the call waits for it.
 pub(super) type Hook = Arc<dyn Fn(Call) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// What calls change.
+/// The state that calls change.
 pub(super) struct State {
     pub(super) cloud: Cloud,
     pub(super) faults: Faults,
@@ -67,28 +67,28 @@ pub(super) struct State {
     pub(super) hook: Option<Hook>,
 }
 
-/// What the server and those who control it share.
+/// What the server and [`Model`](super::Model) share.
 pub(super) struct Shared {
     pub(super) time: Time,
     pub(super) settings: Settings,
     pub(super) state: Mutex<State>,
     pub(super) hangs: Arc<Hangs>,
-    /// How many callers were to die.
+    /// The number of callers that were to die.
     pub(super) deaths: watch::Sender<usize>,
 }
 
 impl State {
-    /// What becomes of a call at the provider: what goes wrong, and the answer if it has taken effect.
+    /// Handles a call: returns its fault, and the response if it has taken effect.
     fn receive(&mut self, call: &Call, now: DateTime<Utc>) -> (Option<Fault>, Option<Reply>) {
         self.cloud.pass(now);
         let fault = self.faults.next(call.kind);
         let touches_foreign = self.touches_foreign(call);
         let holder = self.cloud.holder(call.token.as_deref()).map(str::to_owned);
-        let twist = Twist { is_stale: fault == Some(Fault::Stale), is_doomed: fault == Some(Fault::Doomed) };
-        let reply = match fault.map_or(Acts::First, Fault::acts) {
-            Acts::First => Some(self.cloud.act(call, now, twist)),
-            Acts::Never => None,
-            Acts::Later(by) => {
+        let overrides = Overrides { is_stale: fault == Some(Fault::Stale), will_fail: fault == Some(Fault::Doomed) };
+        let reply = match fault.map_or(Effect::First, Fault::effect) {
+            Effect::First => Some(self.cloud.act(call, now, overrides)),
+            Effect::Never => None,
+            Effect::Later(by) => {
                 self.cloud.act_later(call, now + by);
                 None
             }
@@ -100,7 +100,7 @@ impl State {
                 kind: call.kind,
                 method: call.method.clone(),
                 path: call.path.clone(),
-                thing: call.key(),
+                resource: call.key(),
                 holder,
                 agent: call.agent.clone(),
                 fault,
@@ -111,51 +111,51 @@ impl State {
         (fault, reply)
     }
 
-    /// Making something under a name that is taken touches nothing.
+    /// Whether the call would change a foreign resource. Creating one under a name that is taken changes nothing.
     fn touches_foreign(&self, call: &Call) -> bool {
         let changes = !call.kind.is_read() && !matches!(call.kind, CallKind::Create(_));
-        let thing = call.key().filter(|_| changes).and_then(|key| self.cloud.things.get(&key).cloned());
-        thing.is_some_and(|thing| thing.is_planted)
+        let resource = call.key().filter(|_| changes).and_then(|key| self.cloud.resources.get(&key).cloned());
+        resource.is_some_and(|resource| resource.is_planted)
     }
 }
 
-/// Serves until it is dropped, and with it every connection.
+/// Serves until it is dropped, which closes every connection.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         while connections.try_join_next().is_some() {}
-        connections.spawn(converse(stream, Arc::clone(&shared)));
+        connections.spawn(serve_connection(stream, Arc::clone(&shared)));
     }
 }
 
-async fn converse(stream: TcpStream, shared: Arc<Shared>) {
+async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
     let _undelayed = stream.set_nodelay(true);
-    let service = service_fn(move |request| answer(Arc::clone(&shared), request));
-    // A connection that is cut ends with an error, and is meant to.
+    let service = service_fn(move |request| handle(Arc::clone(&shared), request));
+    // An injected disconnect ends the connection with an error.
     let _end = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// The connection is cut.
+/// Closes the connection.
 #[derive(Debug)]
-struct Cut;
+struct Disconnect;
 
-impl fmt::Display for Cut {
+impl fmt::Display for Disconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection is cut")
+        f.write_str("the connection is closed")
     }
 }
 
-impl std::error::Error for Cut {}
+impl std::error::Error for Disconnect {}
 
-type Answer = Response<BoxBody<Bytes, Cut>>;
+type HttpResponse = Response<BoxBody<Bytes, Disconnect>>;
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Cut> {
+async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<HttpResponse, Disconnect> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+    let body = body.collect().await.map_err(|_| Disconnect)?.to_bytes();
     let call = match Call::read(&head, &body) {
         Ok(call) => call,
-        Err(refusal) => return Ok(sent(&refusal)),
+        Err(error) => return Ok(json_response(&error)),
     };
     if !shared.settings.latency.is_zero() {
         tokio::time::sleep(shared.settings.latency).await;
@@ -166,34 +166,34 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
     }
     let (fault, reply) = shared.state.lock().unwrap().receive(&call, shared.time.now());
     match (fault, reply) {
-        (None | Some(Fault::Stale | Fault::Doomed), Some(reply)) => Ok(sent(&reply)),
-        (Some(Fault::Answers(trouble, _)), reply) => Ok(match trouble.wrong(&call, reply.as_ref()) {
-            Wrong::Reply(reply) => sent(&reply),
-            Wrong::Page(status, page) => response(status, "text/html", None, whole(page)),
-            Wrong::Half(half) => halved(half),
+        (None | Some(Fault::Stale | Fault::Doomed), Some(reply)) => Ok(json_response(&reply)),
+        (Some(Fault::Answers(trouble, _)), reply) => Ok(match trouble.response(&call, reply.as_ref()) {
+            WrongResponse::Reply(reply) => json_response(&reply),
+            WrongResponse::Page(status, page) => response(status, "text/html", None, whole(page)),
+            WrongResponse::Half(half) => half_response(half),
         }),
         (Some(Fault::Hang(_)), _) => {
             shared.time.pass(shared.settings.hanging);
-            shared.hangs.tell(&call.id);
+            shared.hangs.notify(&call.id);
             std::future::pending().await
         }
         (Some(Fault::CallerDies(_)), _) => {
             shared.deaths.send_modify(|deaths| *deaths += 1);
             std::future::pending().await
         }
-        (Some(Fault::Cut(_)), _) | (_, None) => Err(Cut),
+        (Some(Fault::Cut(_)), _) | (_, None) => Err(Disconnect),
     }
 }
 
-fn sent(reply: &Reply) -> Answer {
+fn json_response(reply: &Reply) -> HttpResponse {
     response(reply.status, "application/json", reply.retry_after, whole(reply.body.to_string()))
 }
 
-fn whole(body: impl Into<Bytes>) -> BoxBody<Bytes, Cut> {
+fn whole(body: impl Into<Bytes>) -> BoxBody<Bytes, Disconnect> {
     Full::new(body.into()).map_err(|never| match never {}).boxed()
 }
 
-fn response(status: u16, kind: &str, retry_after: Option<i64>, body: BoxBody<Bytes, Cut>) -> Answer {
+fn response(status: u16, kind: &str, retry_after: Option<i64>, body: BoxBody<Bytes, Disconnect>) -> HttpResponse {
     let mut response = Response::builder().status(StatusCode::from_u16(status).unwrap());
     if let Some(seconds) = retry_after {
         response = response.header(header::RETRY_AFTER, seconds);
@@ -201,17 +201,17 @@ fn response(status: u16, kind: &str, retry_after: Option<i64>, body: BoxBody<Byt
     response.header(header::CONTENT_TYPE, kind).body(body).unwrap()
 }
 
-/// Part of a body that is announced as longer; then the connection is cut.
-fn halved(half: String) -> Answer {
+/// Sends part of a body whose announced length is greater, then closes the connection.
+fn half_response(half: String) -> HttpResponse {
     let announced = half.len() + 1_000;
-    let cut = stream::once(async {
-        // By then the part has been sent.
+    let disconnect = stream::once(async {
+        // Lets the part be sent first.
         tokio::task::yield_now().await;
-        Err(Cut)
+        Err(Disconnect)
     });
-    let parts = stream::once(async { Ok(Frame::data(Bytes::from(half))) }).chain(cut);
+    let parts = stream::once(async { Ok(Frame::data(Bytes::from(half))) }).chain(disconnect);
     let body = BoxBody::new(StreamBody::new(Box::pin(parts)));
-    let mut answer = response(200, "application/json", None, body);
-    answer.headers_mut().insert(header::CONTENT_LENGTH, announced.into());
-    answer
+    let mut response = response(200, "application/json", None, body);
+    response.headers_mut().insert(header::CONTENT_LENGTH, announced.into());
+    response
 }

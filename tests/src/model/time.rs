@@ -1,4 +1,4 @@
-//! What time it is at the provider.
+//! The provider's clock.
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use kqueen_domain::port::clock::{Clock, SetClock};
 /// The provider's clock.
 #[derive(Debug, Clone)]
 pub enum Time {
-    /// Stands still until it is moved. Shared with the product under test, so that both agree on the time and nobody sleeps.
+    /// Advanced by the test. Shared with the product under test, so that both agree on the time and nothing sleeps.
     Set(Arc<SetClock>),
-    /// Runs by itself, for measurements.
+    /// The real time, for measurements.
     Real,
 }
 
 impl Time {
-    /// A clock that stands still, at a moment like any other.
+    /// A clock that the test advances, at an arbitrary time.
     #[must_use]
     pub fn set() -> Self {
         Self::Set(Arc::new(SetClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap())))
     }
 
-    /// Lets time pass. The real time passes without being told to.
+    /// Advances a set clock; the real time needs no advancing.
     pub fn pass(&self, time: TimeDelta) {
         if let Self::Set(clock) = self {
             clock.advance(time);

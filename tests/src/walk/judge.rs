@@ -1,4 +1,4 @@
-//! What must be true once a cluster is at rest, whatever went wrong before.
+//! The invariants that must hold once a cluster has settled, whatever failed before.
 
 use kqueen_domain::{
     id::ClusterId,
@@ -7,20 +7,20 @@ use kqueen_domain::{
 };
 
 use super::{Customer, World, world};
-use crate::model::Thing;
+use crate::model::Resource;
 
-/// By how much an operation may end after its deadline: the turn in which it ends may have waited for the provider.
+/// How long after its deadline an operation may end, in seconds: the reconciliation that ends it may have waited for the provider.
 const AFTER_THE_DEADLINE: i64 = 120;
 
 impl World {
-    /// What was made for a cluster and is at the provider now.
+    /// The existing resources at the provider that were created for a cluster.
     #[must_use]
-    pub fn things(&self, customer: &Customer, cluster: ClusterId) -> Vec<Thing> {
+    pub fn resources(&self, customer: &Customer, cluster: ClusterId) -> Vec<Resource> {
         let keys = world::keys(&customer.project, cluster);
-        keys.values().filter_map(|key| self.model.thing(key)).filter(|thing| !thing.is_planted).collect()
+        keys.values().filter_map(|key| self.model.resource(key)).filter(|resource| !resource.is_planted).collect()
     }
 
-    /// What speaks against this world, in words; empty if nothing does.
+    /// The violated invariants; empty if all hold.
     pub async fn complaints(&self, customer: &Customer, cluster: ClusterId) -> Vec<String> {
         let mut complaints = self.unwritten();
         let shown = self.shown().await;
@@ -31,7 +31,7 @@ impl World {
                 complaints.push(format!("{what} has not ended"));
             }
             if operation.status == OperationStatus::Failed && operation.reason.is_none() {
-                complaints.push(format!("{what} does not say why"));
+                complaints.push(format!("{what} has no reason"));
             }
             let late = operation.ended_at.map(|at| (at - operation.deadline).num_seconds());
             if late.is_none_or(|late| late > AFTER_THE_DEADLINE) {
@@ -43,29 +43,30 @@ impl World {
         }
         for (key, account) in self.model.accounts() {
             if account.made > account.gone + 1 {
-                complaints.push(format!("{key:?} is there {} times", account.made - account.gone));
+                complaints.push(format!("{key:?} exists {} times", account.made - account.gone));
             }
         }
-        let listed: Vec<ResourceRecord> = match shown.catalog.cluster(cluster) {
+        let recorded: Vec<ResourceRecord> = match shown.catalog.cluster(cluster) {
             Some(_) => {
                 let store = shown.stores.clusters.clone();
                 store.ledger(cluster).await.unwrap().map(|ledger| ledger.value.resources).unwrap_or_default()
             }
             None => shown.catalog.orphan(cluster).map(|view| view.orphan.record.resources.clone()).unwrap_or_default(),
         };
-        for thing in self.things(customer, cluster) {
-            let is_listed = listed.iter().any(|row| {
-                row.resource.name.kind == thing.key.kind.as_str()
-                    && row.resource.name.name == thing.key.name
-                    && row.state != RecordState::Gone
+        for resource in self.resources(customer, cluster) {
+            let is_recorded = recorded.iter().any(|record| {
+                record.resource.name.kind == resource.key.kind.as_str()
+                    && record.resource.name.name == resource.key.name
+                    && record.state != RecordState::Gone
             });
-            if !is_listed {
-                complaints.push(format!("{:?} is there ({:?}) and nowhere listed", thing.key, thing.status));
+            if !is_recorded {
+                complaints.push(format!("{:?} exists ({:?}) and is not recorded", resource.key, resource.status));
             }
         }
         for call in self.model.log() {
             if call.touches_foreign {
-                complaints.push(format!("{} {} would have changed something that is not ours", call.method, call.path));
+                complaints
+                    .push(format!("{} {} would have changed a resource that is not ours", call.method, call.path));
             }
         }
         complaints

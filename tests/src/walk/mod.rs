@@ -1,8 +1,8 @@
-//! The product played against the [model provider](crate::model), turn by turn, on a clock that the test moves on.
+//! Runs the product against the [model provider](crate::model), one reconciliation at a time, on a clock that the test advances.
 //!
-//! A [`Process`] is what a process of the product holds in memory, on a runtime of its own: ending it drops all of that at whatever it was
-//! just doing, as `kill -9` does. A [`World`] has a provider, a store and one or two processes on it, takes turns with them until a
-//! cluster is at rest, and judges what is there then.
+//! A [`Process`] is the in-memory state of a process of the product on a separate runtime. Dropping it stops everything at once, as
+//! `kill -9` does. A [`World`] has a provider, a store and one or two processes on it, reconciles with them until a cluster has settled,
+//! and then checks the invariants.
 
 mod judge;
 mod process;

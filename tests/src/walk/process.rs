@@ -1,4 +1,4 @@
-//! What a process of the product holds in memory.
+//! The in-memory state of a process of the product.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,17 +22,17 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::model::{Model, Time};
 
-/// After how long an operation has failed.
+/// The timeout of operations.
 pub(super) const TIMEOUT: TimeDelta = TimeDelta::seconds(3600);
 
-/// What it is made of.
+/// The parts of a process.
 pub struct Parts {
     pub stores: Arc<Stores>,
     pub catalog: Arc<Catalog>,
     pub use_cases: UseCases,
 }
 
-/// A process. Dropping it ends it at whatever it is doing.
+/// A process. Dropping it stops it at once.
 pub struct Process {
     pub parts: Arc<Parts>,
     runtime: Option<Runtime>,
@@ -47,7 +47,7 @@ impl Drop for Process {
 }
 
 impl Process {
-    /// Starts on that store.
+    /// Starts a process on a store.
     pub async fn start(settings: Settings, model: &Model, time: &Time, agent: &str) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(time.clone());
@@ -57,7 +57,7 @@ impl Process {
                 let catalog = Arc::new(Catalog::new());
                 match storage::open(settings.clone(), catalog.clone()).await {
                     Ok(stores) => break Parts::new(stores, catalog, engines, clock),
-                    // The one that has just ended lets go of the files in its own time.
+                    // The process that has just ended may not have released the files yet.
                     Err(OpenError::InUse(_)) => tokio::task::yield_now().await,
                     Err(error) => panic!("the store cannot be opened: {error:?}"),
                 }
@@ -67,7 +67,7 @@ impl Process {
         Self { parts: Arc::new(parts), runtime: Some(runtime) }
     }
 
-    /// Has something done in it.
+    /// Runs `work` in the process.
     pub async fn run<T, F>(&self, work: impl FnOnce(Arc<Parts>) -> F) -> T
     where
         T: Send + 'static,
@@ -86,9 +86,9 @@ impl Parts {
             stores: stores.clone(),
             clock,
             engines,
-            inspector: Arc::new(Answering),
-            // Who leads is the test's to decide: it has one process reconcile at a time.
-            leadership: Arc::new(Chosen),
+            inspector: Arc::new(ReachableInspector),
+            // The test decides which process reconciles, one at a time.
+            leadership: Arc::new(AlwaysLeader),
             addresses: AddressRules::denying(Vec::new()),
             operation_timeout: TIMEOUT,
         });
@@ -96,28 +96,28 @@ impl Parts {
     }
 }
 
-struct Chosen;
+struct AlwaysLeader;
 
-impl Leadership for Chosen {
+impl Leadership for AlwaysLeader {
     fn term(&self) -> Option<Term> {
         Some(Term::Alone)
     }
 }
 
-/// The clusters of the model provider have no API server of their own: whoever asks finds them well.
-struct Answering;
+/// The clusters of the model provider have no API server: every probe succeeds.
+struct ReachableInspector;
 
 #[async_trait::async_trait]
-impl ClusterInspector for Answering {
+impl ClusterInspector for ReachableInspector {
     async fn probe(&self, _kubeconfig: &Kubeconfig) -> ProbeResult {
         ProbeResult::Reached { version: "v1.37.2".to_owned() }
     }
 
     async fn status(&self, _kubeconfig: &Kubeconfig, _within: Duration) -> Result<ClusterStatus, InspectError> {
-        Err(InspectError::Unreachable("there is nothing to read".to_owned()))
+        Err(InspectError::Unreachable("there is no API server".to_owned()))
     }
 
     async fn topology(&self, _kubeconfig: &Kubeconfig, _within: Duration) -> Result<Topology, InspectError> {
-        Err(InspectError::Unreachable("there is nothing to read".to_owned()))
+        Err(InspectError::Unreachable("there is no API server".to_owned()))
     }
 }

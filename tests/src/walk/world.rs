@@ -28,12 +28,12 @@ use crate::{
     model::{CallKind, Key, Kind, Model, Settings as Cloud, Time},
 };
 
-/// How a cluster came to rest.
+/// How a cluster settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
-    /// It is there, and nothing is being done to it.
+    /// It exists, and no operation is in progress.
     There,
-    /// Its record has left.
+    /// Its record has been removed.
     Gone,
 }
 
@@ -50,29 +50,29 @@ pub struct World {
     pub time: Time,
     pub site: TestStore,
     pub caller: Caller,
-    /// How often a process was ended.
+    /// The number of times a process was ended.
     pub crashes: usize,
-    /// How many turns there were.
+    /// The number of reconciliations.
     pub turns: usize,
     processes: Vec<Process>,
-    /// Whose store the provider reads intents from. Weak: a process that has ended lets go of its store.
-    witnesses: Arc<Mutex<Vec<Weak<Parts>>>>,
-    /// What was asked of the provider without having been written down before.
+    /// The processes through whose store intents are read. Weak: a process that has ended releases its store.
+    readers: Arc<Mutex<Vec<Weak<Parts>>>>,
+    /// Resources whose creation was requested before they were recorded.
     unwritten: Arc<Mutex<Vec<String>>>,
     next: usize,
     customers: usize,
 }
 
-/// The most turns a cluster may take until it is at rest: a deadline is an hour away, and a turn is due every five seconds at most.
-const MOST_TURNS: usize = 3_000;
+/// The maximum number of reconciliations until a cluster has settled: a deadline is an hour away, and one is due every five seconds at most.
+const MAX_RECONCILIATIONS: usize = 3_000;
 
 impl World {
-    /// A new world on that store: one process where only one may have it, two where several may.
+    /// Creates a world on a store: with one process if the store allows only one, otherwise with two.
     pub async fn new(site: TestStore) -> Self {
         let time = Time::set();
-        // Quick, so that an operation is waited for in few turns: a walk goes through every call of each.
+        // Fast, so that an operation needs few reconciliations: a walk tests a fault at every call of each operation.
         let cloud = Cloud {
-            making: [5, 10, 10].map(TimeDelta::seconds),
+            creating: [5, 10, 10].map(TimeDelta::seconds),
             changing: TimeDelta::seconds(10),
             deleting: TimeDelta::seconds(5),
             ..Cloud::default()
@@ -83,7 +83,7 @@ impl World {
         for number in 0..count {
             processes.push(Process::start(settings(&site), &model, &time, &format!("process {number}")).await);
         }
-        let caller = found(&processes[0]).await;
+        let caller = create_admin(&processes[0]).await;
         let unwritten: Arc<Mutex<Vec<String>>> = Arc::default();
         let world = Self {
             model,
@@ -93,77 +93,77 @@ impl World {
             crashes: 0,
             turns: 0,
             processes,
-            witnesses: Arc::default(),
+            readers: Arc::default(),
             unwritten,
             next: 0,
             customers: 0,
         };
-        world.see();
+        world.update_readers();
         world.watch_intents();
         world
     }
 
-    /// Before anything is made at the provider, the ledger must name it.
+    /// Checks that every resource is recorded before its creation is requested from the provider.
     fn watch_intents(&self) {
-        let (witnesses, unwritten) = (self.witnesses.clone(), self.unwritten.clone());
+        let (readers, unwritten) = (self.readers.clone(), self.unwritten.clone());
         self.model.before_each_call(move |call| {
-            let parts = witnesses.lock().unwrap().iter().find_map(Weak::upgrade);
+            let parts = readers.lock().unwrap().iter().find_map(Weak::upgrade);
             let unwritten = unwritten.clone();
             Box::pin(async move {
                 let (CallKind::Create(_), Some(parts)) = (call.kind, parts) else { return };
                 let Some(key) = call.key() else { return };
                 let Some(cluster) = cluster_of(&key) else { return };
                 let ledger = parts.stores.clusters.ledger(cluster).await;
-                let rows = ledger.ok().flatten().map(|ledger| ledger.value.resources).unwrap_or_default();
-                let is_named = rows.iter().any(|row| {
-                    row.resource.name.name == key.name
-                        && row.resource.name.kind == key.kind.as_str()
-                        && row.resource.name.location == key.project
-                        && row.state != RecordState::Gone
+                let records = ledger.ok().flatten().map(|ledger| ledger.value.resources).unwrap_or_default();
+                let is_recorded = records.iter().any(|record| {
+                    record.resource.name.name == key.name
+                        && record.resource.name.kind == key.kind.as_str()
+                        && record.resource.name.location == key.project
+                        && record.state != RecordState::Gone
                 });
-                if !is_named {
-                    unwritten.lock().unwrap().push(format!("{key:?}: {rows:?}"));
+                if !is_recorded {
+                    unwritten.lock().unwrap().push(format!("{key:?}: {records:?}"));
                 }
             })
         });
     }
 
-    /// What was made, or asked for, without having been written down before.
+    /// Resources whose creation was requested before they were recorded.
     pub fn unwritten(&self) -> Vec<String> {
         self.unwritten.lock().unwrap().clone()
     }
 
-    /// The process that acts next; where there are two, they take turns, so that nothing is carried on in memory.
+    /// The next process to act. Two processes alternate, so that nothing relies on state in memory.
     pub fn process(&mut self) -> &Process {
         self.next = (self.next + 1) % self.processes.len();
         &self.processes[self.next]
     }
 
-    /// What the process shows that acted last, once it has seen what others have written.
+    /// The state of the process that acted last, once it has caught up with the writes of others.
     pub async fn shown(&self) -> Arc<Parts> {
         let process = &self.processes[self.next];
         process.run(|parts| async move { parts.stores.freshness.caught_up().await.unwrap() }).await;
         process.parts.clone()
     }
 
-    /// Ends the process that acts, and starts another in its place.
+    /// Ends the current process and starts another in its place.
     pub async fn crash(&mut self) {
         self.crashes += 1;
         let number = self.next;
-        // Dropped before the next one starts: on sled it holds the files.
+        // Dropped before the next one starts: on sled it keeps the files locked.
         drop(self.processes.remove(number));
         let agent = format!("process {number} after crash {}", self.crashes);
         let started = Process::start(settings(&self.site), &self.model, &self.time, &agent).await;
         self.processes.insert(number, started);
-        self.see();
+        self.update_readers();
     }
 
-    /// The provider reads intents from the processes there are now.
-    fn see(&self) {
-        *self.witnesses.lock().unwrap() = self.processes.iter().map(|process| Arc::downgrade(&process.parts)).collect();
+    /// Lets intents be read through the current processes.
+    fn update_readers(&self) {
+        *self.readers.lock().unwrap() = self.processes.iter().map(|process| Arc::downgrade(&process.parts)).collect();
     }
 
-    /// A new project with a provisioner.
+    /// Creates a project with a provisioner.
     pub async fn customer(&mut self) -> Customer {
         self.customers += 1;
         let project = format!("project-{}", self.customers);
@@ -175,16 +175,16 @@ impl World {
             owner: None,
             parameters: parameters.into(),
         };
-        let made = self.process().run(move |parts| async move {
-            // As every request does: another process may have made the people only now.
+        let created = self.process().run(move |parts| async move {
+            // As every request does: another process may just have created the user.
             parts.stores.freshness.caught_up().await.unwrap();
             parts.use_cases.provisioners.create(&caller, new, None).await
         });
-        let provisioner = made.await.unwrap().provisioner.record.id;
+        let provisioner = created.await.unwrap().provisioner.record.id;
         Customer { project, provisioner }
     }
 
-    /// Asks for a cluster.
+    /// Creates a cluster.
     pub async fn create(&mut self, customer: &Customer, nodes: u32) -> ClusterId {
         let caller = self.caller;
         let metadata = Map::from_iter([
@@ -199,14 +199,14 @@ impl World {
             kubeconfig: None,
         };
         self.shown().await;
-        let made = self.process().run(move |parts| async move {
+        let created = self.process().run(move |parts| async move {
             parts.stores.freshness.caught_up().await.unwrap();
             parts.use_cases.clusters.create(&caller, new, None).await
         });
-        made.await.unwrap().view.cluster.record.id
+        created.await.unwrap().view.cluster.record.id
     }
 
-    /// Has a use case of clusters done by the process whose turn it is, once it has seen what others have written.
+    /// Runs `work` in the next process, once it has caught up with the writes of others.
     pub async fn ask<T, F>(&mut self, work: impl FnOnce(Arc<Parts>, Caller) -> F + Send + 'static) -> T
     where
         T: Send + 'static,
@@ -221,7 +221,7 @@ impl World {
             .await
     }
 
-    /// Asks for another number of nodes.
+    /// Requests another number of nodes.
     pub async fn resize(&mut self, cluster: ClusterId, nodes: u32) {
         self.ask(move |parts, caller| async move {
             parts.use_cases.clusters.resize(&caller, cluster, nodes, None).await.map(drop)
@@ -230,7 +230,7 @@ impl World {
         .unwrap();
     }
 
-    /// Asks for network policy.
+    /// Requests a network policy.
     pub async fn set_network_policy(&mut self, cluster: ClusterId) {
         let policy = NetworkPolicy { provider: "CALICO".to_owned(), enabled: true };
         self.ask(move |parts, caller| async move {
@@ -240,43 +240,43 @@ impl World {
         .unwrap();
     }
 
-    /// Asks for the end.
+    /// Requests the deletion.
     pub async fn delete(&mut self, cluster: ClusterId) {
         self.ask(move |parts, caller| async move { parts.use_cases.clusters.delete(&caller, cluster, None).await })
             .await
             .unwrap();
     }
 
-    /// Asks for another try.
+    /// Requests a retry.
     pub async fn retry(&mut self, cluster: ClusterId) {
         self.ask(move |parts, caller| async move { parts.use_cases.clusters.retry(&caller, cluster).await.map(drop) })
             .await
             .unwrap();
     }
 
-    /// One turn of a cluster by the process whose turn it is; `None` if the process ended in it.
+    /// Reconciles a cluster once in the next process; `None` if the process ended during it.
     pub async fn turn(&mut self, cluster: ClusterId) -> Option<Requeue> {
         self.turns += 1;
         let mut deaths = self.model.deaths();
-        let turn = self.process().run(move |parts| async move {
+        let reconciliation = self.process().run(move |parts| async move {
             parts.stores.freshness.caught_up().await.unwrap();
             parts.use_cases.reconciler.reconcile(cluster).await
         });
-        let turned = tokio::select! {
-            turned = turn => Some(turned.unwrap().requeue),
+        let result = tokio::select! {
+            outcome = reconciliation => Some(outcome.unwrap().requeue),
             _ = deaths.changed() => None,
         };
-        if turned.is_none() {
+        if result.is_none() {
             self.crash().await;
         }
-        turned
+        result
     }
 
-    /// Takes turns, and lets the time pass in between that the reconciler would wait, until the cluster is at rest.
+    /// Reconciles until the cluster has settled, advancing the clock by the reconciler's pauses in between.
     pub async fn settle(&mut self, cluster: ClusterId) -> Rest {
-        for _ in 0..MOST_TURNS {
-            let again = self.turn(cluster).await;
-            match again {
+        for _ in 0..MAX_RECONCILIATIONS {
+            let requeue = self.turn(cluster).await;
+            match requeue {
                 None | Some(Requeue::Now) => {}
                 Some(Requeue::Soon) => self.time.pass(TimeDelta::seconds(5)),
                 Some(Requeue::After(pause)) => {
@@ -295,10 +295,10 @@ impl World {
             }
         }
         let shown = self.shown().await;
-        panic!("cluster {cluster} does not come to rest: {:#?}", shown.catalog.operations_of(cluster));
+        panic!("cluster {cluster} does not settle: {:#?}", shown.catalog.operations_of(cluster));
     }
 
-    /// Compares what is at the provider with what is on record.
+    /// Compares the provider's inventory with the resource records.
     pub async fn sweep(&mut self, customer: &Customer) {
         let provisioner = customer.provisioner;
         self.ask(move |parts, _| async move { parts.use_cases.orphan_collector.sweep(provisioner).await })
@@ -311,13 +311,13 @@ fn settings(site: &TestStore) -> Settings {
     site.settings(KEY, &[])
 }
 
-/// The cluster that a thing of that name was made for.
+/// The cluster that a resource of that name was created for.
 pub(super) fn cluster_of(key: &Key) -> Option<ClusterId> {
     key.name.strip_prefix("kq-")?.parse().ok()
 }
 
-/// Makes the organization and the admin everything is done by.
-async fn found(process: &Process) -> Caller {
+/// Creates the organization and the admin who makes all requests.
+async fn create_admin(process: &Process) -> Caller {
     process
         .run(|parts| async move {
             let organization = an_organization();
@@ -330,7 +330,7 @@ async fn found(process: &Process) -> Caller {
         .await
 }
 
-/// What each kind of thing of a cluster is called at the provider.
+/// The keys of a cluster's resources at the provider, by kind.
 pub(super) fn keys(project: &str, cluster: ClusterId) -> BTreeMap<&'static str, Key> {
     let name = format!("kq-{}", cluster.uuid().simple());
     Kind::ALL.into_iter().map(|kind| (kind.as_str(), Key::new(project, kind, &name))).collect()

@@ -118,10 +118,10 @@ impl Stage for DemoStage {
 
 kqueen_tests::engine_promises! { crate::demo::stage,
     life: [
-        its_forms_are_what_it_reads, good_credentials_are_accepted, names_are_those_of_the_cluster,
-        a_cluster_comes_and_goes, deploying_again_makes_nothing_more, resizing_again_is_success,
-        switching_network_policy_again_is_success, destroying_again_is_success, what_is_not_there_is_missing,
-        an_orphan_is_taken_down_by_its_tag, asking_changes_nothing, progress_is_told_while_it_is_made,
+        the_declared_parameters_are_those_it_reads, good_credentials_are_accepted, names_are_those_of_the_cluster,
+        a_cluster_is_deployed_and_destroyed, deploying_again_creates_nothing_more, resizing_again_is_success,
+        switching_network_policy_again_is_success, destroying_again_is_success, calls_for_an_absent_cluster_return_missing,
+        an_orphan_is_destroyed_by_its_tag, reads_change_nothing, progress_is_reported_during_deployment,
     ]
-    others: [clusters_leave_each_other_alone, an_inventory_is_everything_of_ours_and_nothing_else]
+    others: [clusters_do_not_affect_each_other, an_inventory_is_all_resources_of_the_installation]
 }

@@ -109,5 +109,5 @@ pub(crate) fn key(kind: Kind, name: &str) -> Key {
 }
 
 pub(crate) fn status(model: &Model, kind: Kind, name: &str) -> Option<Status> {
-    model.thing(&key(kind, name)).map(|thing| thing.status)
+    model.resource(&key(kind, name)).map(|thing| thing.status)
 }

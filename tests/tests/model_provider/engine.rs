@@ -12,7 +12,9 @@ use kqueen_domain::{
 };
 use kqueen_tests::{
     fixture::peer::{Peer, response},
-    model::{Acts, CallKind, Event, Fault, Injection, Key, Kind, Model, ModelEngine, Patience, Right, Status, Trouble},
+    model::{
+        CallKind, Effect, Event, Fault, Injection, Key, Kind, Model, ModelEngine, Patience, Right, Status, Trouble,
+    },
 };
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -40,7 +42,7 @@ async fn a_rejection_says_who_is_responsible() {
     ];
     let site = Site::new().await;
     for (trouble, code, responsible, cause) in cases {
-        site.model.inject(Injection::any(Fault::Answers(trouble, Acts::Never)));
+        site.model.inject(Injection::any(Fault::Answers(trouble, Effect::Never)));
         let error = site.observe(&a_spec()).await.unwrap_err();
         let (EngineError::Rejected(reason) | EngineError::Denied(reason)) = error else { panic!("{error:?}") };
         assert_eq!((reason.code, reason.responsible), (code, responsible), "{trouble:?}: {reason}");
@@ -49,7 +51,7 @@ async fn a_rejection_says_who_is_responsible() {
     }
     for (seconds, waits) in [(0, 0), (17, 17), (100_000, 600)] {
         let trouble = Trouble::TooManyCalls { retry_after: seconds };
-        site.model.inject(Injection::any(Fault::Answers(trouble, Acts::Never)));
+        site.model.inject(Injection::any(Fault::Answers(trouble, Effect::Never)));
         let error = site.observe(&a_spec()).await.unwrap_err();
         assert_eq!(error, EngineError::Throttled { retry_after: Duration::from_secs(waits) });
     }
@@ -130,7 +132,7 @@ async fn foreign_resources_that_use_ours_are_named() {
     let cluster = json!({"name": "theirs", "labels": {}, "network": name});
     let made = http_client().post(url).bearer_auth(token).json(&cluster).send().await.unwrap();
     assert_eq!(made.status().as_u16(), 202);
-    let theirs = site.model.thing(&Key::new(PROJECT, Kind::Cluster, "theirs")).unwrap();
+    let theirs = site.model.resource(&Key::new(PROJECT, Kind::Cluster, "theirs")).unwrap();
     let error = site.engine.destroy(&site.credentials, &spec).await.unwrap_err();
     let EngineError::Rejected(reason) = error else { panic!("{error:?}") };
     assert!(reason.next_step.contains(&theirs.id), "{reason}");
@@ -178,12 +180,12 @@ async fn a_resource_without_its_tag_is_not_touched() {
     let ProvisioningState::Broken(reason) = &seen.state else { panic!("{seen:?}") };
     assert!(reason.cause.contains("does not carry our ownership tag any more"), "{reason}");
     assert!(seen.message.contains("nodepool without its ownership tag"), "{}", seen.message);
-    let before = site.model.thing(&site.key(Kind::Nodepool, &spec));
+    let before = site.model.resource(&site.key(Kind::Nodepool, &spec));
     assert!(matches!(site.engine.deploy(&site.credentials, &spec).await, Err(EngineError::Rejected(_))));
     assert!(matches!(site.engine.resize(&site.credentials, &spec, 9).await, Err(EngineError::Rejected(_))));
     let error = site.engine.destroy(&site.credentials, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Rejected(_)), "{error:?}");
-    assert_eq!(site.model.thing(&site.key(Kind::Nodepool, &spec)), before);
+    assert_eq!(site.model.resource(&site.key(Kind::Nodepool, &spec)), before);
 }
 
 /// Runs `event` between the engine's read and its next call of that kind, with the key of that call.
@@ -216,7 +218,7 @@ async fn a_foreign_resource_that_has_taken_our_name_is_not_touched() {
     model.pass(TimeDelta::seconds(5));
     let error = engine.destroy(&credentials, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Busy(_)), "{error:?}");
-    assert_eq!(model.thing(&network).unwrap().status, Status::Running);
+    assert_eq!(model.resource(&network).unwrap().status, Status::Running);
 }
 
 #[tokio::test]
@@ -373,7 +375,7 @@ async fn secrets_reach_the_provider_and_known_resources_of_other_kinds_are_ignor
     let name = ResourceRef { kind: "stack".into(), name: "kq".into(), location: "elsewhere".into() };
     spec.known = vec![ProviderResource { name, provider_id: None }];
     site.build(&spec, 3).await;
-    let cluster = site.model.thing(&site.key(Kind::Cluster, &spec)).unwrap();
+    let cluster = site.model.resource(&site.key(Kind::Cluster, &spec)).unwrap();
     assert_eq!(cluster.admin_password.as_deref(), Some(PASSWORD));
     let seen = site.seen(&spec).await;
     assert_eq!(seen.state, ProvisioningState::Running);

@@ -7,7 +7,7 @@ use kqueen_domain::{
     observation::EngineError,
     port::engine::{ClusterSpec, Engine},
 };
-use kqueen_tests::model::{Acts, CallKind, Event, Fault, Injection, Key, Kind, LATE, Settings, Status, Trouble};
+use kqueen_tests::model::{CallKind, Effect, Event, Fault, Injection, Key, Kind, LATE, Settings, Status, Trouble};
 
 use crate::site::{PASSWORD, PROJECT, Site, a_spec, calico};
 
@@ -83,9 +83,9 @@ impl Ask {
 
     /// Whether the request is fulfilled.
     fn is_done(self, site: &Site, spec: &ClusterSpec) -> bool {
-        let status = |kind| site.model.thing(&site.key(kind, spec)).map(|thing| thing.status);
+        let status = |kind| site.model.resource(&site.key(kind, spec)).map(|thing| thing.status);
         let running = Kind::ALL.into_iter().filter(|kind| status(*kind) == Some(Status::Running)).count();
-        let shape = |kind| site.model.thing(&site.key(kind, spec)).unwrap().shape;
+        let shape = |kind| site.model.resource(&site.key(kind, spec)).unwrap().shape;
         match self {
             Self::Check | Self::Observe | Self::Repair(_) | Self::Kubeconfig | Self::Inventory => running == 3,
             Self::Deploy(count) => running > count,
@@ -146,7 +146,7 @@ async fn every_fault_at_every_call_has_its_outcome_and_a_repeated_request_comple
         for (position, call) in calls.iter().enumerate() {
             for fault in Fault::ALL.into_iter().filter(|fault| fault.fits(*call)) {
                 fault_case(ask, position + 1, *call, fault, LATE).await;
-                if matches!(fault.acts(), Acts::Later(_)) {
+                if matches!(fault.effect(), Effect::Later(_)) {
                     // Repeated before the call has taken effect.
                     fault_case(ask, position + 1, *call, fault, LATE / 3).await;
                 }
@@ -182,7 +182,7 @@ async fn fault_case(ask: Ask, nth: usize, call: CallKind, fault: Fault, pause: T
         let text = format!("{error} {error:?} {}", error.reason());
         let token = site.credentials.parameters.get("token").unwrap().as_str().unwrap();
         assert!(!text.contains(token) && !text.contains(PASSWORD), "{at}: {text}");
-        assert!(error.is_uncertain() || !matches!(fault.acts(), Acts::First | Acts::Later(_)), "{at}: {error:?}");
+        assert!(error.is_uncertain() || !matches!(fault.effect(), Effect::First | Effect::Later(_)), "{at}: {error:?}");
     }
 
     // Repeated as often as needed, as if by the next process.
@@ -196,7 +196,7 @@ async fn fault_case(ask: Ask, nth: usize, call: CallKind, fault: Fault, pause: T
         let _outcome = ask.ask(&site, &spec).await;
     }
     site.model.pass(TimeDelta::hours(1));
-    assert!(ask.is_done(&site, &spec), "{at}: {:?}", site.model.things());
+    assert!(ask.is_done(&site, &spec), "{at}: {:?}", site.model.resources());
     let after = made(&site);
     let expected = if let Ask::Deploy(count) = ask { vec![1; count + 1] } else { before };
     assert_eq!(after, expected, "every resource is created once: {at}");

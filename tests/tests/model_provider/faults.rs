@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use kqueen_tests::model::{Acts, CallKind, Event, Fault, Injection, Kind, LATE, Status, Trouble};
+use kqueen_tests::model::{CallKind, Effect, Event, Fault, Injection, Kind, LATE, Status, Trouble};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -42,9 +42,9 @@ async fn every_fault_has_its_documented_effect_at_every_call() {
             assert_eq!(logged.len(), 1, "it is not repeated: {at}");
             assert_eq!((logged[0].kind, logged[0].fault), (kind, Some(fault)), "{at}");
 
-            let takes_effect = !kind.is_read() && fault.acts() == Acts::First;
+            let takes_effect = !kind.is_read() && fault.effect() == Effect::First;
             assert_eq!(customer.model.changes() != before, takes_effect, "{at}");
-            if let Acts::Later(by) = fault.acts() {
+            if let Effect::Later(by) = fault.effect() {
                 // It does not take effect earlier.
                 let moment = logged[0].at + by;
                 customer.model.pass(moment - TimeDelta::seconds(1) - customer.model.now());
@@ -138,7 +138,7 @@ async fn unanswered(customer: &Customer, calls: usize) {
 #[tokio::test]
 async fn faults_apply_to_the_calls_they_are_meant_for() {
     let customer = Customer::new().await;
-    let busy = Fault::Answers(Trouble::Busy, Acts::Never);
+    let busy = Fault::Answers(Trouble::Busy, Effect::Never);
     let outcomes = async |paths: &[&str]| {
         let mut statuses = Vec::new();
         for path in paths {
@@ -150,7 +150,7 @@ async fn faults_apply_to_the_calls_they_are_meant_for() {
     assert_eq!(outcomes(&["/things", "", "/things", "", "/things", "/things"]).await, [200, 200, 409, 200, 409, 200]);
     customer.model.inject(Injection::any(busy).nth(3));
     assert_eq!(outcomes(&["", "/things", "", ""]).await, [200, 200, 409, 200]);
-    let unavailable = Fault::Answers(Trouble::Unavailable, Acts::Never);
+    let unavailable = Fault::Answers(Trouble::Unavailable, Effect::Never);
     customer.model.inject(Injection::any(unavailable).until_cleared());
     customer.model.inject(Injection::any(busy));
     assert_eq!(outcomes(&["", "/things", ""]).await, [503, 503, 503]);
@@ -162,17 +162,17 @@ async fn faults_apply_to_the_calls_they_are_meant_for() {
 async fn a_late_call_takes_effect_at_its_time_on_the_state_at_that_time() {
     let customer = Customer::new().await;
     let body = json!({"name": "n", "labels": {}});
-    customer.model.inject(Injection::any(Fault::Cut(Acts::Later(LATE))));
+    customer.model.inject(Injection::any(Fault::Cut(Effect::Later(LATE))));
     assert_eq!(customer.ask(Method::POST, "/networks", Some(body.clone())).await, None);
     customer.model.pass(LATE + TimeDelta::seconds(3));
-    let network = customer.model.thing(&key(Kind::Network, "n")).unwrap();
+    let network = customer.model.resource(&key(Kind::Network, "n")).unwrap();
     assert_eq!(network.status, Status::Creating, "it began {LATE} after the request, not at the next read");
     customer.model.pass(TimeDelta::seconds(2));
     assert_eq!(status(&customer.model, Kind::Network, "n"), Some(Status::Running));
 
     // Another call was faster: the late call finds an existing resource.
     let body = json!({"name": "m", "labels": {}});
-    customer.model.inject(Injection::any(Fault::Cut(Acts::Later(LATE))));
+    customer.model.inject(Injection::any(Fault::Cut(Effect::Later(LATE))));
     assert_eq!(customer.ask(Method::POST, "/networks", Some(body.clone())).await, None);
     customer.post("/networks", body).await;
     customer.model.pass(LATE * 2);

@@ -47,7 +47,7 @@ async fn resources_depend_on_each_other() {
     customer.model.pass(TimeDelta::seconds(60));
 
     let (_, rejection) = customer.delete("/networks/a").await;
-    let cluster = customer.model.thing(&key(Kind::Cluster, "a")).unwrap();
+    let cluster = customer.model.resource(&key(Kind::Cluster, "a")).unwrap();
     assert_eq!((&rejection["error"]["code"], &rejection["error"]["used_by"]), (&json!("in_use"), &json!([cluster.id])));
     assert_eq!(code(customer.delete("/clusters/a").await), rejected(409, "in_use"));
     for plural in ["nodepools", "clusters", "networks"] {
@@ -55,7 +55,7 @@ async fn resources_depend_on_each_other() {
         assert_eq!(code(customer.delete(&format!("/{plural}/a")).await), rejected(409, "operation_in_progress"));
         customer.model.pass(TimeDelta::seconds(30));
     }
-    assert_eq!(customer.model.things(), []);
+    assert_eq!(customer.model.resources(), []);
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn changes_are_visible_when_they_are_done() {
 async fn no_answer_contains_a_secret() {
     let customer = Customer::new().await;
     customer.cluster("a").await;
-    let cluster = customer.model.thing(&key(Kind::Cluster, "a")).unwrap();
+    let cluster = customer.model.resource(&key(Kind::Cluster, "a")).unwrap();
     assert_eq!(cluster.admin_password.as_deref(), Some("a secret"));
     let answers = [customer.get("/clusters/a").await.1, customer.get("/things").await.1];
     assert!(answers.iter().all(|answer| !answer.to_string().contains("a secret")), "{answers:?}");
@@ -209,7 +209,7 @@ async fn resources_can_change_without_a_request() {
     customer.model.pass(TimeDelta::seconds(30));
     assert_eq!(code(customer.get("/nodepools/a").await), rejected(404, "not_found"));
     customer.model.happens(&network, Event::Vanishes);
-    assert_eq!(customer.model.things(), []);
+    assert_eq!(customer.model.resources(), []);
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn the_log_has_the_caller_and_the_resource_of_every_call() {
     let log = customer.model.log();
     let touched: Vec<bool> = log.iter().map(|call| call.touches_foreign).collect();
     assert_eq!(touched, [false, false, false, true, true, false]);
-    assert_eq!(log[3].thing, Some(key(Kind::Network, "foreign")));
+    assert_eq!(log[3].resource, Some(key(Kind::Network, "foreign")));
     assert!(log.iter().all(|call| call.holder.as_deref() == Some("ann") && call.fault.is_none()));
     assert_eq!(log.iter().map(|call| call.status).collect::<Option<Vec<_>>>().unwrap(), [200, 200, 409, 412, 202, 202]);
     assert_eq!(customer.model.planted(), planted, "no call has changed them");
@@ -267,16 +267,16 @@ async fn a_call_waits_for_what_runs_before_it() {
     let ((status, _), ()) = tokio::join!(customer.post("/networks", body), async {
         let (call, go_on) = asks.recv().await.unwrap();
         assert_eq!(call.key(), Some(key(Kind::Network, "n")));
-        assert_eq!(customer.model.things(), []);
+        assert_eq!(customer.model.resources(), []);
         go_on.send(()).unwrap();
     });
-    assert_eq!((status, customer.model.things().len()), (202, 1));
+    assert_eq!((status, customer.model.resources().len()), (202, 1));
 }
 
 #[tokio::test]
 async fn the_provider_runs_in_real_time_for_benchmarks() {
     let latency = Duration::from_millis(20);
-    let settings = Settings { making: [TimeDelta::zero(); 3], latency, keeps_log: false, ..Settings::default() };
+    let settings = Settings { creating: [TimeDelta::zero(); 3], latency, keeps_log: false, ..Settings::default() };
     let customer = Customer::at(Time::Real, settings).await;
     let began = std::time::Instant::now();
     assert_eq!(customer.post("/networks", json!({"name": "n", "labels": {}})).await.0, 202);

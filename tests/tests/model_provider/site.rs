@@ -67,7 +67,7 @@ impl Site {
             self.engine.deploy(&self.credentials, spec).await.unwrap();
             self.model.pass(TimeDelta::seconds(120));
         }
-        assert_eq!(self.model.things().iter().filter(|thing| thing.status == Status::Running).count(), things);
+        assert_eq!(self.model.resources().iter().filter(|thing| thing.status == Status::Running).count(), things);
     }
 }
 
@@ -139,7 +139,7 @@ impl Stage for Site {
     }
 
     async fn look(&self, name: &ResourceRef) -> Option<Value> {
-        self.model.thing(&key_of(name)).map(|thing| format!("{thing:?}").into())
+        self.model.resource(&key_of(name)).map(|thing| format!("{thing:?}").into())
     }
 
     async fn end(&self, name: &ResourceRef) {

@@ -63,5 +63,5 @@ async fn operations_continue_when_etcd_loses_its_leader() {
         complaints.extend(customer.complaints_after_deletion(&other, &model, cluster).await);
     }
     assert!(complaints.is_empty(), "{complaints:#?}");
-    assert_eq!(model.things(), []);
+    assert_eq!(model.resources(), []);
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use futures::future::join_all;
 use kqueen_tests::{
     fixture::app::App,
-    model::{Acts, CallKind, Fault, Injection, Model},
+    model::{CallKind, Effect, Fault, Injection, Model},
 };
 
 use super::{Customer, PATIENCE, options, provider};
@@ -77,7 +77,7 @@ impl World {
 
     /// Kills the process at such a call, and returns the cluster and what is wrong with it. The cluster is left in deletion, which takes a
     /// minute after a call with an unknown outcome.
-    async fn case(&mut self, kind: CallKind, acts: Acts) -> (String, Vec<String>) {
+    async fn case(&mut self, kind: CallKind, acts: Effect) -> (String, Vec<String>) {
         let deaths = *self.model.deaths().borrow();
         let cluster = self.cluster_before(kind, Fault::CallerDies(acts)).await;
         self.until_the_call(kind, &cluster, deaths).await;
@@ -94,8 +94,8 @@ impl World {
 }
 
 /// Every kind of call, before it takes effect and, where it has one, after.
-fn cases() -> Vec<(CallKind, Acts)> {
-    let cases = CallKind::ALL.into_iter().flat_map(|kind| [(kind, Acts::Never), (kind, Acts::First)]);
+fn cases() -> Vec<(CallKind, Effect)> {
+    let cases = CallKind::ALL.into_iter().flat_map(|kind| [(kind, Effect::Never), (kind, Effect::First)]);
     cases.filter(|(kind, acts)| Fault::CallerDies(*acts).fits(*kind)).collect()
 }
 

@@ -34,7 +34,7 @@ fn child() {
 
 /// A provider where creating, changing and deleting a resource takes `takes`.
 async fn provider(takes: TimeDelta) -> Model {
-    let settings = Settings { making: [takes; 3], changing: takes, deleting: takes, ..Settings::default() };
+    let settings = Settings { creating: [takes; 3], changing: takes, deleting: takes, ..Settings::default() };
     Model::start(Time::Real, settings).await
 }
 
@@ -120,7 +120,7 @@ impl Customer {
         }
         let listed = operation["resources"].as_array().unwrap();
         let name = format!("kq-{}", cluster.replace('-', ""));
-        for thing in model.things().iter().filter(|thing| thing.key.name == name) {
+        for thing in model.resources().iter().filter(|thing| thing.key.name == name) {
             let is_it = |row: &&Value| row["kind"] == thing.key.kind.as_str() && row["name"] == thing.key.name.as_str();
             if listed.iter().find(is_it).is_none_or(|row| row["state"] == "gone") {
                 complaints.push(format!("{:?} exists and is not listed: {listed:?}", thing.key));
@@ -141,7 +141,7 @@ impl Customer {
         eventually("the cluster is deleted", PATIENCE, is_gone).await;
         let mut complaints = self.complaints(app, model, cluster).await;
         let name = format!("kq-{}", cluster.replace('-', ""));
-        let left: Vec<_> = model.things().into_iter().filter(|thing| thing.key.name == name).collect();
+        let left: Vec<_> = model.resources().into_iter().filter(|thing| thing.key.name == name).collect();
         if !left.is_empty() {
             complaints.push(format!("left behind: {left:?}"));
         }

@@ -23,7 +23,7 @@ use kqueen_domain::{
 };
 use kqueen_tests::{
     contract::records::{
-        a_cluster, a_departure, a_ledger, a_provisioner, a_user, after, an_entry, an_operation, an_organization,
+        a_cluster, a_ledger, a_provisioner, a_tombstone, a_user, after, an_entry, an_operation, an_organization,
     },
     fixture::{
         child::{on_etcd, on_sled, place_of, say, task, this_binary, told},
@@ -136,7 +136,7 @@ async fn write_until_killed(place: &str) {
                         let commit = ClusterCommit {
                             operations: vec![(operation, Some(seen))],
                             timeline: vec![entry(2, "gone")],
-                            tombstone: Some(a_departure(&cluster)),
+                            tombstone: Some(a_tombstone(&cluster)),
                             ..ClusterCommit::default()
                         };
                         stores.clusters.commit(id, RecordChange::Remove(seen), commit).await.unwrap();

@@ -1,9 +1,9 @@
-//! The engine's HTTP calls, and what their outcomes mean.
+//! The engine's HTTP calls, and how their failures are classified.
 
 use std::{borrow::Cow, time::Duration};
 
 use kqueen_domain::{
-    ledger::{OwnershipTag, ProviderResource as Made, ResourceRef},
+    ledger::{OwnershipTag, ProviderResource, ResourceRef},
     observation::EngineError,
     reason::{Reason, ReasonCode, Responsible},
     secret::SecretMap,
@@ -14,23 +14,23 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::wire::{Explanation, Page, ProvisionerParameters, Refusal, Thing};
+use super::wire::{ErrorDetails, ErrorResponse, Page, ProvisionerParameters, Resource};
 use crate::model::{Kind, Patience};
 
-/// When to come back if the provider does not say, and the longest that it is believed.
+/// When to retry if the provider does not say, and the maximum that is accepted from it.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
-const LONGEST: Duration = Duration::from_secs(600);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
-/// Why a call was not successful, as far as it matters to what the engine does next.
+/// Why a call failed, as far as the engine's next step depends on it.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The thing is not there, though its project is.
+    /// The resource does not exist in the project.
     NotFound,
     /// The name is taken.
     AlreadyExists,
-    /// Things with these ids stand on it.
+    /// Resources with these ids depend on it.
     InUse(Vec<String>),
-    /// There is nothing more to it than its meaning.
+    /// Any other failure.
     Other(EngineError),
 }
 
@@ -38,8 +38,10 @@ impl From<Failure> for EngineError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::NotFound => Self::Missing,
-            Failure::AlreadyExists => Self::Busy("the name is taken, and nothing is seen under it yet".to_owned()),
-            Failure::InUse(_) => Self::Busy("something still stands on it".to_owned()),
+            Failure::AlreadyExists => {
+                Self::Busy("the name is taken, but no resource is visible under it yet".to_owned())
+            }
+            Failure::InUse(_) => Self::Busy("another resource still depends on it".to_owned()),
             Failure::Other(error) => error,
         }
     }
@@ -51,37 +53,37 @@ impl From<EngineError> for Failure {
     }
 }
 
-/// The provider with somebody's credentials.
+/// A connection to the provider with a provisioner's credentials.
 pub(super) struct Session<'a> {
     http: &'a reqwest::Client,
     patience: &'a Patience,
     base: Url,
     token: SecretString,
-    /// Where new things are made.
+    /// Where new resources are created.
     pub(super) project: String,
-    /// What must not be in anything that is said.
+    /// What must not appear in any message.
     secrets: Vec<SecretString>,
 }
 
 impl<'a> Session<'a> {
-    /// With a provisioner's parameters. Nothing is sent yet.
+    /// Creates a session from a provisioner's parameters. Nothing is sent yet.
     pub(super) fn new(
         http: &'a reqwest::Client,
         patience: &'a Patience,
         parameters: &SecretMap,
     ) -> Result<Self, EngineError> {
         let incomplete = || {
-            let cause = "the provisioner's parameters are not complete";
+            let cause = "the provisioner's parameters are incomplete";
             EngineError::Rejected(Reason::new(
                 ReasonCode::InvalidParameter,
                 cause,
                 Responsible::Admin,
-                "fill in address, project and token",
+                "fill in url, project and token",
             ))
         };
         let ProvisionerParameters { url, token, project } = parameters.read().ok_or_else(incomplete)?;
         let base = Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(|| {
-            let cause = "the provisioner's address is not that of a provider";
+            let cause = "the provisioner's url is not a valid HTTP address";
             EngineError::Rejected(Reason::new(
                 ReasonCode::InvalidParameter,
                 cause,
@@ -92,12 +94,12 @@ impl<'a> Session<'a> {
         Ok(Self { http, patience, base, secrets: vec![token.clone()], token, project })
     }
 
-    /// Keeps a secret out of everything that is said.
-    pub(super) fn hide(&mut self, secret: Option<&SecretString>) {
+    /// Keeps a secret out of all messages.
+    pub(super) fn redact(&mut self, secret: Option<&SecretString>) {
         self.secrets.extend(secret.cloned());
     }
 
-    /// One call.
+    /// Sends a call.
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -113,40 +115,40 @@ impl<'a> Session<'a> {
             url.query_pairs_mut().extend_pairs(query);
         }
         let id = Uuid::new_v4().to_string();
-        let runs_out = self.patience.runs_out(&id);
+        let timeout = self.patience.timed_out(&id);
         let mut request = self.http.request(method, url).header("x-call", &id).bearer_auth(self.token.expose_secret());
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answered = async {
-            let response = request.send().await.map_err(unanswered)?;
+        let response = async {
+            let response = request.send().await.map_err(no_answer)?;
             let (status, retry_after) = (response.status(), retry_after(&response));
-            let body = response.bytes().await.map_err(unanswered)?;
+            let body = response.bytes().await.map_err(no_answer)?;
             Ok::<_, Failure>((status, retry_after, body))
         };
         let (status, retry_after, body) = tokio::select! {
-            answered = answered => answered?,
-            () = runs_out => return Err(timed_out().into()),
+            response = response => response?,
+            () = timeout => return Err(timed_out().into()),
         };
         if status.is_success() {
             return serde_json::from_slice(&body)
-                .map_err(|_| nonsense("the provider answers with something that makes no sense").into());
+                .map_err(|_| unexpected_answer("the provider's answer cannot be read").into());
         }
-        let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
-        Err(self.refused(status, retry_after, refusal.error))
+        let error: ErrorResponse = serde_json::from_slice(&body).unwrap_or_default();
+        Err(self.failure(status, retry_after, error.error))
     }
 
-    /// What a refusal means.
-    fn refused(&self, status: StatusCode, retry_after: Option<Duration>, why: Explanation) -> Failure {
-        let words = self.without_secrets(&why.message);
+    /// Classifies an error response.
+    fn failure(&self, status: StatusCode, retry_after: Option<Duration>, error: ErrorDetails) -> Failure {
+        let message = self.without_secrets(&error.message);
         let reason = |code, cause: &str, responsible, next: &str| {
-            Reason::new(code, cause, responsible, next).with_words(words.as_ref())
+            Reason::new(code, cause, responsible, next).with_words(message.as_ref())
         };
         let rejected = |code, cause: &str, responsible, next: &str| {
             Failure::Other(EngineError::Rejected(reason(code, cause, responsible, next)))
         };
-        let busy = || Failure::Other(EngineError::Busy(words.clone().into_owned()));
-        match (status.as_u16(), why.code.as_str()) {
+        let busy = || Failure::Other(EngineError::Busy(message.clone().into_owned()));
+        match (status.as_u16(), error.code.as_str()) {
             (401, _) => Failure::Other(EngineError::Denied(reason(
                 ReasonCode::CredentialsRejected,
                 "the provider does not accept the token",
@@ -154,7 +156,7 @@ impl<'a> Session<'a> {
                 "give the provisioner a token that is valid",
             ))),
             (403, _) => {
-                let right = if why.right.is_empty() { "a right" } else { &why.right };
+                let right = if error.right.is_empty() { "a right" } else { &error.right };
                 let cause = format!("the token lacks the right {right}");
                 let next = "give the token that right";
                 Failure::Other(EngineError::Denied(reason(
@@ -169,7 +171,7 @@ impl<'a> Session<'a> {
                 ReasonCode::NotFound,
                 "the provider does not have the project",
                 Responsible::Admin,
-                "correct the provisioner's project, or make it at the provider",
+                "correct the provisioner's project, or create it at the provider",
             ),
             (404 | 405, _) => rejected(
                 ReasonCode::WrongEndpoint,
@@ -178,10 +180,10 @@ impl<'a> Session<'a> {
                 "correct the provisioner's url",
             ),
             (409, "already_exists") => Failure::AlreadyExists,
-            (409, "in_use") => Failure::InUse(why.used_by),
+            (409, "in_use") => Failure::InUse(error.used_by),
             (409, "never_ran") => rejected(
                 ReasonCode::InvalidState,
-                "it has never run, so that it cannot be changed",
+                "it has never been running and cannot be changed",
                 Responsible::Requester,
                 "destroy the cluster, and deploy another one",
             ),
@@ -193,7 +195,7 @@ impl<'a> Session<'a> {
                 "raise the quota at the provider, or ask for less",
             ),
             (429, _) => {
-                let retry_after = retry_after.unwrap_or(RETRY_AFTER).min(LONGEST);
+                let retry_after = retry_after.unwrap_or(RETRY_AFTER).min(MAX_RETRY_AFTER);
                 Failure::Other(EngineError::Throttled { retry_after })
             }
             (408, _) => {
@@ -206,7 +208,7 @@ impl<'a> Session<'a> {
                 Responsible::Requester,
                 "check the cluster's parameters",
             ),
-            // It may have been done all the same.
+            // The call may have taken effect.
             (status, _) => {
                 let cause = format!("the provider failed with status {status}");
                 EngineError::unreachable(ReasonCode::ProviderUnavailable, cause).into()
@@ -219,105 +221,105 @@ impl<'a> Session<'a> {
         secrets.fold(Cow::Borrowed(text), |text, secret| Cow::Owned(text.replace(secret, "*******")))
     }
 
-    /// The thing of that name, whoever made it.
-    pub(super) async fn find(&self, name: &ResourceRef) -> Result<Option<Thing>, EngineError> {
+    /// The resource of that name, whoever created it.
+    pub(super) async fn find(&self, name: &ResourceRef) -> Result<Option<Resource>, EngineError> {
         let path = [name.location.as_str(), plural(&name.kind)?, &name.name];
-        match self.call::<Thing>(Method::GET, &path, &[], None).await {
-            Ok(thing) => Ok(Some(named(thing, name)?)),
+        match self.call::<Resource>(Method::GET, &path, &[], None).await {
+            Ok(resource) => Ok(Some(identified(resource, name)?)),
             Err(Failure::NotFound) => Ok(None),
             Err(failure) => Err(failure.into()),
         }
     }
 
-    /// The thing of that name, which must carry the ownership tag.
-    pub(super) async fn ours(&self, name: &ResourceRef, tag: &OwnershipTag) -> Result<Thing, EngineError> {
+    /// The resource of that name, which must have the ownership tag.
+    pub(super) async fn find_owned(&self, name: &ResourceRef, tag: &OwnershipTag) -> Result<Resource, EngineError> {
         match self.find(name).await? {
             None => Err(EngineError::Missing),
-            Some(thing) if thing.carries(tag) => Ok(thing),
-            Some(_) => Err(taken(name)),
+            Some(resource) if resource.carries(tag) => Ok(resource),
+            Some(_) => Err(name_taken(name)),
         }
     }
 
-    /// Everything in a project that carries these labels.
-    pub(super) async fn list(&self, project: &str, labels: &[(&str, String)]) -> Result<Vec<Thing>, EngineError> {
+    /// All resources in a project that have these labels.
+    pub(super) async fn list(&self, project: &str, labels: &[(&str, String)]) -> Result<Vec<Resource>, EngineError> {
         let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let (mut things, mut page) = (Vec::new(), None::<String>);
+        let (mut resources, mut page) = (Vec::new(), None::<String>);
         loop {
             let mut query: Vec<(&str, &str)> = labels.iter().map(|label| ("label", label.as_str())).collect();
             query.extend(page.as_deref().map(|page| ("page", page)));
             let Page { items, next } = self.call(Method::GET, &[project, "things"], &query, None).await?;
-            things.extend(items);
+            resources.extend(items);
             match next {
-                // Pages that lead back to where they began would never end.
+                // A page that names itself as the next one would never end.
                 Some(next) if page.as_ref() != Some(&next) => page = Some(next),
-                Some(_) => return Err(nonsense("the provider's list does not end")),
-                None => return Ok(things),
+                Some(_) => return Err(unexpected_answer("the provider's list does not end")),
+                None => return Ok(resources),
             }
         }
     }
 
-    /// Asks for something to be done to that very thing, and no other that has taken its name meanwhile.
-    pub(super) async fn ask(
+    /// Sends a call that applies only to this resource, not to another one that has taken its name in the meantime.
+    pub(super) async fn send(
         &self,
         method: Method,
         name: &ResourceRef,
-        thing: &Thing,
+        resource: &Resource,
         verb: Option<&str>,
         body: Option<&Value>,
-    ) -> Result<Thing, Failure> {
+    ) -> Result<Resource, Failure> {
         let mut path = vec![name.location.as_str(), plural(&name.kind)?, &name.name];
         path.extend(verb);
-        let done: Thing = self.call(method, &path, &[("id", &thing.id)], body).await?;
-        Ok(named(done, name)?)
+        let changed: Resource = self.call(method, &path, &[("id", &resource.id)], body).await?;
+        Ok(identified(changed, name)?)
     }
 }
 
-/// The kind's place in paths.
+/// The kind's name in paths.
 pub(super) fn plural(kind: &str) -> Result<&'static str, EngineError> {
     let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind);
-    kind.map(Kind::plural).ok_or(EngineError::Unsupported("handle a thing of that kind"))
+    kind.map(Kind::plural).ok_or(EngineError::Unsupported("handle a resource of that kind"))
 }
 
-/// The answer is about what was asked.
-pub(super) fn named(thing: Thing, name: &ResourceRef) -> Result<Thing, EngineError> {
-    if thing.kind == name.kind && thing.name == name.name {
-        Ok(thing)
+/// Checks that the answer is about the requested resource.
+pub(super) fn identified(resource: Resource, name: &ResourceRef) -> Result<Resource, EngineError> {
+    if resource.kind == name.kind && resource.name == name.name {
+        Ok(resource)
     } else {
-        Err(nonsense("the provider answers about something else"))
+        Err(unexpected_answer("the provider answered about another resource"))
     }
 }
 
-/// A thing in the terms of the ledger.
-pub(super) fn made(thing: &Thing, place: &str) -> Made {
-    let name = ResourceRef { kind: thing.kind.clone(), name: thing.name.clone(), location: place.to_owned() };
-    Made { name, provider_id: Some(thing.id.clone()) }
+/// A resource as it is recorded.
+pub(super) fn provider_resource(resource: &Resource, location: &str) -> ProviderResource {
+    let name = ResourceRef { kind: resource.kind.clone(), name: resource.name.clone(), location: location.to_owned() };
+    ProviderResource { name, provider_id: Some(resource.id.clone()) }
 }
 
-/// Somebody else has the name.
-pub(super) fn taken(name: &ResourceRef) -> EngineError {
+/// The name is taken by a resource that is not ours.
+pub(super) fn name_taken(name: &ResourceRef) -> EngineError {
     EngineError::Rejected(Reason::new(
         ReasonCode::NameTaken,
-        format!("the provider has a {name} that was not made for this cluster"),
+        format!("the provider has a {name} that was not created for this cluster"),
         Responsible::Admin,
-        "remove or rename it at the provider; it is not touched from here",
+        "remove or rename it at the provider; KQueen does not touch it",
     ))
 }
 
-/// The provider answers, and not as it should.
-pub(super) fn nonsense(what: &str) -> EngineError {
-    EngineError::unreachable(ReasonCode::UnexpectedAnswer, what)
+/// The provider answers, but not as the API says.
+pub(super) fn unexpected_answer(cause: &str) -> EngineError {
+    EngineError::unreachable(ReasonCode::UnexpectedAnswer, cause)
 }
 
 fn timed_out() -> EngineError {
-    EngineError::unreachable(ReasonCode::ProviderTimedOut, "the provider does not answer")
+    EngineError::unreachable(ReasonCode::ProviderTimedOut, "the provider did not answer")
 }
 
-fn unanswered(error: reqwest::Error) -> Failure {
+fn no_answer(error: reqwest::Error) -> Failure {
     if error.is_timeout() {
         return timed_out().into();
     }
     let cause =
-        if error.is_connect() { "the provider cannot be reached" } else { "the connection to the provider was cut" };
+        if error.is_connect() { "the provider cannot be reached" } else { "the connection to the provider was closed" };
     EngineError::unreachable(ReasonCode::ProviderUnreachable, cause).into()
 }
 

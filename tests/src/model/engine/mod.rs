@@ -1,7 +1,7 @@
-//! The engine that drives the model provider, as engines drive real clouds.
+//! The engine of the model provider, which drives it as engines drive real clouds.
 
 mod client;
-mod look;
+mod observe;
 mod wire;
 
 use std::{
@@ -25,12 +25,12 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use self::{
-    client::{Failure, Session, made, named, nonsense, plural, taken},
-    wire::{CLUSTER, ClusterParameters, INSTALLATION, Project, Status, Thing},
+    client::{Failure, Session, identified, name_taken, plural, provider_resource, unexpected_answer},
+    wire::{CLUSTER, ClusterParameters, INSTALLATION, Project, Resource, Status},
 };
 use super::{Kind, Patience, Right};
 
-/// Its name among engines.
+/// The name of the engine.
 pub const NAME: &str = "kqueen.engines.ModelEngine";
 
 const PROVISIONER: &[Field] = &[
@@ -59,17 +59,17 @@ pub struct ModelEngine {
 }
 
 impl ModelEngine {
-    /// One that calls itself `agent`. Its connections belong to the runtime it is first used on.
+    /// An engine with the user agent `agent`. Its connections belong to the runtime it is first used on.
     #[must_use]
     pub fn new(agent: &str, patience: Patience) -> Self {
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder()
             .user_agent(agent)
             .no_proxy()
-            // It speaks plain HTTP, and reading the machine's certificates takes longer than a test has to.
+            // It uses plain HTTP, and loading the system's certificates would slow the tests down.
             .tls_certs_only([])
             .redirect(reqwest::redirect::Policy::none())
-            // Whether a call is repeated is decided by who knows whether it may be.
+            // Only the caller knows whether a call may be repeated.
             .retry(reqwest::retry::never())
             .build()
             .unwrap();
@@ -94,59 +94,59 @@ impl ModelEngine {
     }
 }
 
-/// What a cluster is made of, in the order in which it is made. Each name is that of the cluster's id and of nothing else.
-fn names(project: &str, tag: &OwnershipTag) -> Vec<ResourceRef> {
+/// The resources of a cluster, in the order in which they are created. Their names are derived only from the cluster's id.
+fn resource_names(project: &str, tag: &OwnershipTag) -> Vec<ResourceRef> {
     let name = format!("kq-{}", tag.cluster.uuid().simple());
     let named =
         |kind: Kind| ResourceRef { kind: kind.as_str().to_owned(), name: name.clone(), location: project.to_owned() };
     Kind::ALL.map(named).into()
 }
 
-/// Ends with `Unreachable` if it takes longer.
+/// Fails with `Unreachable` if the work takes longer than the limit.
 async fn within<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, EngineError>> + Send,
 ) -> Result<T, EngineError> {
-    let ended = tokio::time::timeout(limit, work).await;
-    ended.unwrap_or_else(|_| {
-        let cause = format!("the provider has not answered within {} s", limit.as_secs());
+    let result = tokio::time::timeout(limit, work).await;
+    result.unwrap_or_else(|_| {
+        let cause = format!("the provider did not answer within {} s", limit.as_secs());
         Err(EngineError::unreachable(ReasonCode::ProviderTimedOut, cause))
     })
 }
 
-/// What is at the provider for one cluster.
+/// What exists at the provider for one cluster.
 struct Gathered {
-    things: BTreeMap<ResourceRef, Thing>,
-    /// What was known of and is there without its ownership tag: it is told, and left alone.
-    untagged: BTreeMap<ResourceRef, Thing>,
-    /// Names of the cluster's under which there is something else.
+    resources: BTreeMap<ResourceRef, Resource>,
+    /// Recorded resources that exist without their ownership tag: they are reported and not touched.
+    untagged: BTreeMap<ResourceRef, Resource>,
+    /// Names of the cluster's resources that other resources have taken.
     taken: Vec<ResourceRef>,
 }
 
-/// Everything that carries the spec's ownership tag: what a list shows, and what is found under the names that things were or would be made
-/// by. A list may be behind; a name that something else has taken is noticed and left alone.
+/// All resources with the spec's ownership tag: those that a list shows, and those under the recorded and the expected names. A list may be
+/// stale. Names that other resources have taken are reported and not touched.
 async fn gather(session: &Session<'_>, spec: &ClusterSpec) -> Result<Gathered, EngineError> {
-    let known = spec.known.iter().map(|thing| thing.name.clone());
-    let expected = names(&session.project, &spec.tag).into_iter().chain(known);
+    let known = spec.known.iter().map(|resource| resource.name.clone());
+    let expected = resource_names(&session.project, &spec.tag).into_iter().chain(known);
     let expected: BTreeSet<ResourceRef> = expected.filter(|name| plural(&name.kind).is_ok()).collect();
-    // A provisioner may have moved to another project since something was made.
-    let places: BTreeSet<&str> = expected.iter().map(|name| name.location.as_str()).collect();
+    // The provisioner may have moved to another project since a resource was created.
+    let locations: BTreeSet<&str> = expected.iter().map(|name| name.location.as_str()).collect();
     let labels = [(INSTALLATION, spec.tag.installation.to_string()), (CLUSTER, spec.tag.cluster.to_string())];
-    let mut gathered = Gathered { things: BTreeMap::new(), untagged: BTreeMap::new(), taken: Vec::new() };
-    for place in places {
-        for thing in session.list(place, &labels).await? {
-            if thing.carries(&spec.tag) {
-                gathered.things.insert(made(&thing, place).name, thing);
+    let mut gathered = Gathered { resources: BTreeMap::new(), untagged: BTreeMap::new(), taken: Vec::new() };
+    for location in locations {
+        for resource in session.list(location, &labels).await? {
+            if resource.carries(&spec.tag) {
+                gathered.resources.insert(provider_resource(&resource, location).name, resource);
             }
         }
     }
     for name in expected {
-        if gathered.things.contains_key(&name) {
+        if gathered.resources.contains_key(&name) {
             continue;
         }
         match session.find(&name).await? {
-            Some(thing) if thing.carries(&spec.tag) => drop(gathered.things.insert(name, thing)),
-            Some(thing) if is_known(spec, &name, &thing) => drop(gathered.untagged.insert(name, thing)),
+            Some(resource) if resource.carries(&spec.tag) => drop(gathered.resources.insert(name, resource)),
+            Some(resource) if is_known(spec, &name, &resource) => drop(gathered.untagged.insert(name, resource)),
             Some(_) => gathered.taken.push(name),
             None => {}
         }
@@ -154,9 +154,9 @@ async fn gather(session: &Session<'_>, spec: &ClusterSpec) -> Result<Gathered, E
     Ok(gathered)
 }
 
-/// Whether that very thing was made for the order once.
-fn is_known(spec: &ClusterSpec, name: &ResourceRef, thing: &Thing) -> bool {
-    spec.known.iter().any(|known| known.name == *name && known.provider_id.as_ref() == Some(&thing.id))
+/// Whether this resource was recorded for the cluster.
+fn is_known(spec: &ClusterSpec, name: &ResourceRef, resource: &Resource) -> bool {
+    spec.known.iter().any(|known| known.name == *name && known.provider_id.as_ref() == Some(&resource.id))
 }
 
 #[async_trait]
@@ -167,16 +167,16 @@ impl Engine for ModelEngine {
 
     async fn check(&self, parameters: &SecretMap) -> Result<(), EngineError> {
         let session = self.session(parameters)?;
-        let asked = async {
+        let request = async {
             session.call::<Project>(Method::GET, &[&session.project], &[], None).await.map_err(EngineError::from)
         };
-        let Project { rights } = within(self.patience.check, asked).await?;
-        let lacking = Right::ALL.map(Right::as_str).into_iter().filter(|right| rights.iter().all(|had| had != right));
-        let lacking: Vec<&str> = lacking.collect();
-        if lacking.is_empty() {
+        let Project { rights } = within(self.patience.check, request).await?;
+        let missing = Right::ALL.map(Right::as_str).into_iter().filter(|right| rights.iter().all(|had| had != right));
+        let missing: Vec<&str> = missing.collect();
+        if missing.is_empty() {
             return Ok(());
         }
-        let cause = format!("the token lacks the rights {}", lacking.join(", "));
+        let cause = format!("the token lacks the rights {}", missing.join(", "));
         Err(EngineError::Denied(Reason::new(
             ReasonCode::PermissionDenied,
             cause,
@@ -187,14 +187,14 @@ impl Engine for ModelEngine {
 
     fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ResourceRef> {
         let project = credentials.parameters.get("project").and_then(Value::as_str).unwrap_or_default();
-        names(project, &spec.tag)
+        resource_names(project, &spec.tag)
     }
 
     async fn observe(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<Observation, EngineError> {
         let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
             let gathered = gather(&session, spec).await?;
-            Ok(look::observation(&names(&session.project, &spec.tag), &gathered))
+            Ok(observe::observation(&resource_names(&session.project, &spec.tag), &gathered))
         })
         .await
     }
@@ -202,28 +202,28 @@ impl Engine for ModelEngine {
     async fn deploy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
         let mut session = self.session(&credentials.parameters)?;
         let wanted: ClusterParameters = spec.parameters.read().ok_or_else(|| {
-            let cause = "the cluster's parameters are not complete";
+            let cause = "the cluster's parameters are incomplete";
             EngineError::Rejected(Reason::new(
                 ReasonCode::InvalidParameter,
                 cause,
                 Responsible::Requester,
-                "say how many nodes it is to have",
+                "set the number of nodes",
             ))
         })?;
-        session.hide(wanted.admin_password.as_ref());
+        session.redact(wanted.admin_password.as_ref());
         within(self.patience.whole, async {
-            for name in names(&session.project, &spec.tag) {
+            for name in resource_names(&session.project, &spec.tag) {
                 match session.find(&name).await? {
                     None => return create(&session, &name, &spec.tag, &wanted).await,
-                    Some(thing) if !thing.carries(&spec.tag) => return Err(taken(&name)),
-                    Some(thing) => match thing.status {
-                        // On to what stands on it.
+                    Some(resource) if !resource.carries(&spec.tag) => return Err(name_taken(&name)),
+                    Some(resource) => match resource.status {
+                        // Continue with what depends on it.
                         Status::Running => {}
                         Status::Creating | Status::Updating | Status::Other => return Ok(()),
-                        Status::Deleting => return Err(EngineError::Busy(format!("{name} is being taken down"))),
+                        Status::Deleting => return Err(EngineError::Busy(format!("{name} is being deleted"))),
                         Status::Error => {
                             let repair = Some("repair");
-                            session.ask(Method::POST, &name, &thing, repair, None).await?;
+                            session.send(Method::POST, &name, &resource, repair, None).await?;
                             return Ok(());
                         }
                     },
@@ -259,15 +259,15 @@ impl Engine for ModelEngine {
     async fn destroy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
         let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
-            let Gathered { things, untagged, .. } = gather(&session, spec).await?;
-            // What stands on nothing else of ours goes first; the rest when it is asked for again.
+            let Gathered { resources, untagged, .. } = gather(&session, spec).await?;
+            // Dependents are deleted first; the rest when destroy is called again.
             for kind in Kind::ALL.into_iter().rev() {
-                let of_kind: Vec<_> = things.iter().filter(|(name, _)| name.kind == kind.as_str()).collect();
+                let of_kind: Vec<_> = resources.iter().filter(|(name, _)| name.kind == kind.as_str()).collect();
                 if !of_kind.is_empty() {
-                    return take_down(&session, &of_kind, &things).await;
+                    return delete_all(&session, &of_kind, &resources).await;
                 }
             }
-            untagged.keys().next().map_or(Ok(()), |name| Err(EngineError::Rejected(look::lost_its_tag(name))))
+            untagged.keys().next().map_or(Ok(()), |name| Err(EngineError::Rejected(observe::ownership_lost(name))))
         })
         .await
     }
@@ -279,14 +279,14 @@ impl Engine for ModelEngine {
     ) -> Result<SecretValue, EngineError> {
         let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
-            let name = &names(&session.project, &spec.tag)[Kind::Cluster as usize];
-            let cluster = session.ours(name, &spec.tag).await?;
+            let name = &resource_names(&session.project, &spec.tag)[Kind::Cluster as usize];
+            let cluster = session.find_owned(name, &spec.tag).await?;
             let path = [name.location.as_str(), plural(&name.kind)?, &name.name, "kubeconfig"];
             let kubeconfig: Map<String, Value> = session.call(Method::GET, &path, &[("id", &cluster.id)], None).await?;
             if kubeconfig.contains_key("clusters") {
                 Ok(SecretMap::from(kubeconfig).into())
             } else {
-                Err(nonsense("the provider answers with something that is not a kubeconfig"))
+                Err(unexpected_answer("the provider's answer is not a kubeconfig"))
             }
         })
         .await
@@ -299,12 +299,14 @@ impl Engine for ModelEngine {
     ) -> Result<Vec<InventoryItem>, EngineError> {
         let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
-            let things = session.list(&session.project, &[(INSTALLATION, installation.to_string())]).await?;
-            // What carries our ownership tag but no cluster's was not made by this engine.
-            let found = things.iter().filter_map(|thing| {
-                let cluster = thing.labels.get(CLUSTER)?.parse().ok()?;
+            let resources = session.list(&session.project, &[(INSTALLATION, installation.to_string())]).await?;
+            // A resource with our installation's label but without a cluster's was not created by this engine.
+            let found = resources.iter().filter_map(|resource| {
+                let cluster = resource.labels.get(CLUSTER)?.parse().ok()?;
                 let tag = OwnershipTag { installation, cluster };
-                thing.carries(&tag).then(|| InventoryItem { cluster, resource: made(thing, &session.project) })
+                resource
+                    .carries(&tag)
+                    .then(|| InventoryItem { cluster, resource: provider_resource(resource, &session.project) })
             });
             Ok(found.collect())
         })
@@ -313,7 +315,7 @@ impl Engine for ModelEngine {
 }
 
 impl ModelEngine {
-    /// Changes something about a thing, unless it is so already, or is becoming so.
+    /// Changes a resource unless it already is, or is becoming, as wanted.
     async fn change(
         &self,
         credentials: &ProviderCredentials,
@@ -325,12 +327,12 @@ impl ModelEngine {
     ) -> Result<(), EngineError> {
         let session = self.session(&credentials.parameters)?;
         within(self.patience.whole, async {
-            let name = &names(&session.project, &spec.tag)[kind as usize];
-            let thing = session.ours(name, &spec.tag).await?;
-            let is_done = thing.status == Status::Running && wanted(&thing.shape);
-            let is_becoming = thing.status == Status::Updating && wanted(&thing.target);
+            let name = &resource_names(&session.project, &spec.tag)[kind as usize];
+            let resource = session.find_owned(name, &spec.tag).await?;
+            let is_done = resource.status == Status::Running && wanted(&resource.shape);
+            let is_becoming = resource.status == Status::Updating && wanted(&resource.target);
             if !is_done && !is_becoming {
-                session.ask(Method::POST, name, &thing, Some(verb), Some(body)).await?;
+                session.send(Method::POST, name, &resource, Some(verb), Some(body)).await?;
             }
             Ok(())
         })
@@ -338,7 +340,7 @@ impl ModelEngine {
     }
 }
 
-/// Makes one thing. If it is there already, it is only ours if it carries the ownership tag.
+/// Creates a resource. One that exists already is ours only if it has the ownership tag.
 async fn create(
     session: &Session<'_>,
     name: &ResourceRef,
@@ -355,9 +357,9 @@ async fn create(
         body["node_count"] = wanted.node_count.into();
     }
     let path = [name.location.as_str(), plural(&name.kind)?];
-    match session.call::<Thing>(Method::POST, &path, &[], Some(&body)).await {
-        Ok(thing) => named(thing, name).map(drop),
-        Err(Failure::AlreadyExists) => match session.ours(name, tag).await {
+    match session.call::<Resource>(Method::POST, &path, &[], Some(&body)).await {
+        Ok(resource) => identified(resource, name).map(drop),
+        Err(Failure::AlreadyExists) => match session.find_owned(name, tag).await {
             Ok(_) => Ok(()),
             Err(EngineError::Missing) => Err(Failure::AlreadyExists.into()),
             Err(error) => Err(error),
@@ -366,31 +368,33 @@ async fn create(
     }
 }
 
-/// Takes down things that stand on nothing but each other's neighbours. One that cannot go now does not keep the others.
-async fn take_down(
+/// Deletes resources of one kind. One that cannot be deleted now does not prevent the others from being deleted.
+async fn delete_all(
     session: &Session<'_>,
-    condemned: &[(&ResourceRef, &Thing)],
-    ours: &BTreeMap<ResourceRef, Thing>,
+    to_delete: &[(&ResourceRef, &Resource)],
+    ours: &BTreeMap<ResourceRef, Resource>,
 ) -> Result<(), EngineError> {
-    let mut trouble = None;
-    for (name, thing) in condemned.iter().filter(|(_, thing)| thing.status != Status::Deleting) {
-        let failure = match session.ask(Method::DELETE, name, thing, None, None).await {
-            // Gone already.
+    let mut error = None;
+    for (name, resource) in to_delete.iter().filter(|(_, resource)| resource.status != Status::Deleting) {
+        let failure = match session.send(Method::DELETE, name, resource, None, None).await {
+            // Already deleted.
             Ok(_) | Err(Failure::NotFound) => continue,
-            Err(Failure::InUse(users)) if !users.iter().all(|user| ours.values().any(|thing| thing.id == *user)) => {
+            Err(Failure::InUse(users))
+                if !users.iter().all(|user| ours.values().any(|resource| resource.id == *user)) =>
+            {
                 EngineError::Rejected(Reason::new(
                     ReasonCode::ResourceInUse,
-                    format!("something that was not made for this cluster stands on {name}"),
+                    format!("a resource that was not created for this cluster depends on {name}"),
                     Responsible::Admin,
-                    format!("take it down at the provider: {}", users.join(", ")),
+                    format!("delete it at the provider: {}", users.join(", ")),
                 ))
             }
             Err(failure) => failure.into(),
         };
-        // What may have taken effect matters most.
-        if trouble.is_none() || failure.is_uncertain() {
-            trouble = Some(failure);
+        // A failure that may have taken effect takes precedence.
+        if error.is_none() || failure.is_uncertain() {
+            error = Some(failure);
         }
     }
-    trouble.map_or(Ok(()), Err)
+    error.map_or(Ok(()), Err)
 }

@@ -1,5 +1,5 @@
-//! The JSON of the provider as the engine reads it. Written from the API's description, not from the server's code: where both disagree, a
-//! test fails.
+//! The provider's JSON as the engine reads it. Written from the API's description, not from the server's code: if they disagree, a test
+//! fails.
 
 use std::collections::BTreeMap;
 
@@ -8,27 +8,27 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Labels that hold the ownership tag.
+/// The labels of the ownership tag.
 pub(super) const INSTALLATION: &str = "kqueen-installation";
 pub(super) const CLUSTER: &str = "kqueen-cluster";
 
 /// A page of a list.
 #[derive(Debug, Deserialize)]
 pub(super) struct Page {
-    pub(super) items: Vec<Thing>,
-    /// Asks for the next page, if there is one.
+    pub(super) items: Vec<Resource>,
+    /// The token of the next page, if there is one.
     pub(super) next: Option<String>,
 }
 
-/// What a token may do.
+/// A project, with the token's rights in it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Project {
     pub(super) rights: Vec<String>,
 }
 
-/// A thing.
+/// A resource.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Thing {
+pub(super) struct Resource {
     pub(super) kind: String,
     pub(super) name: String,
     pub(super) id: String,
@@ -39,19 +39,19 @@ pub(super) struct Thing {
     pub(super) progress: Option<u8>,
     #[serde(flatten)]
     pub(super) shape: Shape,
-    /// What a change under way makes of it.
+    /// The settings after the change in progress.
     #[serde(default)]
     pub(super) target: Shape,
 }
 
-/// What can be changed about a thing.
+/// The settings of a resource that can be changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub(super) struct Shape {
     pub(super) node_count: Option<u32>,
     pub(super) network_policy: Option<NetworkPolicy>,
 }
 
-/// How a thing is.
+/// The status of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Status {
@@ -60,13 +60,13 @@ pub(super) enum Status {
     Updating,
     Deleting,
     Error,
-    /// Something newer than this engine.
+    /// A status that this engine does not know.
     #[serde(other)]
     Other,
 }
 
 impl Status {
-    /// The word for people.
+    /// Its name in messages.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Creating => "creating",
@@ -79,37 +79,37 @@ impl Status {
     }
 }
 
-impl Thing {
-    /// Whether it was made for that cluster by that installation.
+impl Resource {
+    /// Whether it was created for that cluster by that installation.
     pub(super) fn carries(&self, tag: &OwnershipTag) -> bool {
         let is = |label: &str, value: String| self.labels.get(label) == Some(&value);
         is(INSTALLATION, tag.installation.to_string()) && is(CLUSTER, tag.cluster.to_string())
     }
 }
 
-/// The labels that hold an ownership tag.
+/// An ownership tag as labels.
 pub(super) fn labels(tag: &OwnershipTag) -> Value {
     json!({INSTALLATION: tag.installation, CLUSTER: tag.cluster})
 }
 
-/// Why the provider refuses.
+/// An error response of the provider.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Refusal {
+pub(super) struct ErrorResponse {
     #[serde(default)]
-    pub(super) error: Explanation,
+    pub(super) error: ErrorDetails,
 }
 
-/// What is in a refusal.
+/// The error in an error response.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Explanation {
+pub(super) struct ErrorDetails {
     #[serde(default)]
     pub(super) code: String,
     #[serde(default)]
     pub(super) message: String,
-    /// The right that is lacking.
+    /// The missing right.
     #[serde(default)]
     pub(super) right: String,
-    /// The ids of what stands on it.
+    /// The ids of the resources that depend on it.
     #[serde(default)]
     pub(super) used_by: Vec<String>,
 }
@@ -122,7 +122,7 @@ pub(super) struct ProvisionerParameters {
     pub(super) project: String,
 }
 
-/// A cluster's parameters. Clients may keep other things beside them.
+/// A cluster's parameters. Clients may store other fields beside them.
 #[derive(Debug, Deserialize)]
 pub(super) struct ClusterParameters {
     pub(super) node_count: u32,
@@ -133,7 +133,7 @@ pub(super) struct ClusterParameters {
 }
 
 impl ClusterParameters {
-    /// Who enforces network policy from the start, if anybody does.
+    /// The initial network policy, if one is chosen.
     pub(super) fn policy(&self) -> Option<Value> {
         let provider = self.network_policy.as_deref().filter(|provider| *provider != NOBODY)?;
         Some(json!({"provider": provider, "enabled": true}))

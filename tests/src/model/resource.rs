@@ -1,4 +1,4 @@
-//! What the provider keeps for its customers, and what it costs them.
+//! A resource of a customer, and what it costs.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// A kind of thing, in the order in which they stand on each other.
+/// A kind of resource, in the order in which they depend on each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Stands on nothing.
+    /// Depends on nothing.
     Network,
-    /// Stands on a network.
+    /// Depends on a network.
     Cluster,
-    /// Stands on a cluster.
+    /// Depends on a cluster.
     Nodepool,
 }
 
@@ -42,9 +42,9 @@ impl Kind {
         }
     }
 
-    /// The kind of thing it stands on.
+    /// The kind of resource it depends on.
     #[must_use]
-    pub const fn stands_on(self) -> Option<Self> {
+    pub const fn parent(self) -> Option<Self> {
         match self {
             Self::Network => None,
             Self::Cluster => Some(Self::Network),
@@ -53,7 +53,7 @@ impl Kind {
     }
 }
 
-/// Where a thing is: names are unique in a project, for each kind.
+/// The key of a resource: names are unique per project and kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     pub project: String,
@@ -68,38 +68,38 @@ impl Key {
     }
 }
 
-/// How a thing is.
+/// The status of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It is being made.
+    /// It is being created.
     Creating,
     /// It works.
     Running,
     /// It is being changed.
     Updating,
-    /// It is being taken down.
+    /// It is being deleted.
     Deleting,
-    /// Making, changing or taking it down has failed.
+    /// Creating, changing or deleting it has failed.
     Error,
 }
 
 impl Status {
-    /// Whether something is being done to it.
+    /// Whether an operation on it is in progress.
     #[must_use]
-    pub const fn is_under_way(self) -> bool {
+    pub const fn is_in_progress(self) -> bool {
         matches!(self, Self::Creating | Self::Updating | Self::Deleting)
     }
 }
 
-/// Network policy of a cluster, in the provider's words.
+/// The network policy of a cluster in the provider's API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     pub provider: String,
     pub enabled: bool,
 }
 
-/// What customers choose about a thing.
+/// The settings of a resource that customers choose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shape {
     /// Of a nodepool.
@@ -108,52 +108,52 @@ pub struct Shape {
     pub network_policy: Option<Policy>,
 }
 
-/// Something that costs money.
+/// A resource, which costs money while it exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Thing {
+pub struct Resource {
     pub key: Key,
-    /// Another thing that takes the name later has another id.
+    /// Unique: a later resource of the same name has another id.
     pub id: String,
     pub labels: BTreeMap<String, String>,
     pub status: Status,
     /// Why it failed.
     pub message: Option<String>,
-    /// The name of what it stands on.
-    pub on: Option<String>,
+    /// The name of the resource it depends on.
+    pub parent: Option<String>,
     pub shape: Shape,
-    /// What a change under way makes of it.
+    /// The settings after the change in progress.
     pub target: Option<Shape>,
-    /// Set when a cluster is made; no answer shows it.
+    /// Set when a cluster is created; no response shows it.
     pub admin_password: Option<String>,
-    pub made_at: DateTime<Utc>,
-    /// When what is under way began, and when it ends.
-    pub under_way: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    /// What is under way will fail.
-    pub is_doomed: bool,
-    /// It has run before.
+    pub created_at: DateTime<Utc>,
+    /// When the operation in progress began, and when it ends.
+    pub operation: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// The operation in progress will fail.
+    pub will_fail: bool,
+    /// It has been running at some time.
     pub has_run: bool,
-    /// A test has put it there: it is not ours.
+    /// A test created it: it is not ours.
     pub is_planted: bool,
-    /// Grows with every change: what time brings to an earlier state of it is void.
+    /// Grows with every change: what is due for an earlier version no longer applies.
     pub version: u64,
 }
 
-impl Thing {
-    /// It as the provider shows it.
+impl Resource {
+    /// Its JSON in the API.
     #[must_use]
     pub fn to_json(&self, now: DateTime<Utc>) -> Value {
-        let mut shown = json!({
+        let mut json = json!({
             "kind": self.key.kind,
             "name": self.key.name,
             "id": self.id,
             "labels": self.labels,
             "status": self.status,
-            "created_at": self.made_at,
+            "created_at": self.created_at,
         });
-        let Value::Object(fields) = &mut shown else { unreachable!("it is an object") };
+        let Value::Object(fields) = &mut json else { unreachable!("the resource is an object") };
         let optional = [
             ("message", self.message.as_ref().map(|message| json!(message))),
-            ("on", self.on.as_ref().map(|on| json!(on))),
+            ("on", self.parent.as_ref().map(|parent| json!(parent))),
             ("progress", self.progress(now).map(|percent| json!(percent))),
             ("node_count", self.shape.node_count.map(|count| json!(count))),
             ("network_policy", self.shape.network_policy.as_ref().map(|policy| json!(policy))),
@@ -165,25 +165,25 @@ impl Thing {
             ),
         ];
         fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-        shown
+        json
     }
 
-    /// How far what is under way is, in percent; 100 is reached only by being done.
+    /// The progress of the operation, in percent; at most 99 until it is complete.
     fn progress(&self, now: DateTime<Utc>) -> Option<u8> {
-        let (began, ends) = self.under_way?;
+        let (began, ends) = self.operation?;
         let whole = (ends - began).num_milliseconds().max(1);
         let percent = (now - began).num_milliseconds().clamp(0, whole) * 100 / whole;
         u8::try_from(percent.min(99)).ok()
     }
 }
 
-/// What was ever made under one name, and for how long it was paid.
+/// What was ever created under one name, and for how long it was paid.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Account {
-    /// How many were made.
+    /// How many were created.
     pub made: u32,
-    /// How many of those are gone.
+    /// How many of those no longer exist.
     pub gone: u32,
-    /// For how long there was one.
+    /// For how long one existed.
     pub paid: TimeDelta,
 }
