@@ -1,4 +1,4 @@
-//! Promises about what is found by checking provisioners.
+//! Promises about the results of provisioner checks.
 
 use kqueen_domain::{
     port::{
@@ -20,7 +20,7 @@ fn found(provisioner: &Provisioner, phase: ProvisionerPhase, ms: i64) -> Checked
     Checked { provisioner: provisioner.id, check, state_changed_at: after(ms - 1) }
 }
 
-pub async fn a_check_leaves_the_revision_alone(site: TestStore) {
+pub async fn a_check_does_not_change_the_revision(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let revision = replica.catalog.provisioner(provisioner.id).unwrap().provisioner.revision;
@@ -36,7 +36,7 @@ pub async fn a_check_leaves_the_revision_alone(site: TestStore) {
     let replica = site.restart(replica).await;
     let shown = replica.catalog.provisioner(provisioner.id).unwrap().provisioner;
     assert_eq!((&shown.record.check.reason[..], shown.revision), ("found after 3", revision));
-    // Somebody changed it, and it was checked then.
+    // An update of the provisioner also replaces its check.
     let check = Check {
         phase: ProvisionerPhase::Failed,
         code: Some(ReasonCode::CredentialsRejected),
@@ -56,7 +56,7 @@ pub async fn a_check_needs_its_provisioner(site: TestStore) {
     assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
 }
 
-pub async fn a_check_goes_with_its_provisioner(site: TestStore) {
+pub async fn deleting_a_provisioner_removes_its_check(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, _) = replica.user(&organization).await;
@@ -64,7 +64,7 @@ pub async fn a_check_goes_with_its_provisioner(site: TestStore) {
     replica.provisioners.record_check(&found(&provisioner, ProvisionerPhase::Failed, 1), Term::Alone).await.unwrap();
     replica.provisioners.delete(provisioner.id, revision).await.unwrap();
     assert!(replica.catalog.provisioner(provisioner.id).is_none());
-    // One that is made under the same id has not been checked since.
+    // A provisioner created with the same id does not have the old check.
     replica.provisioners.create(&provisioner, SecretUpdate::Keep, None).await.unwrap();
     let replica = site.restart(replica).await;
     assert_eq!(replica.catalog.provisioner(provisioner.id).unwrap().provisioner.record.check.at, then());

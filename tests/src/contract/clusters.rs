@@ -26,7 +26,7 @@ async fn kubeconfig(replica: &Replica, id: ClusterId) -> Option<String> {
     replica.clusters.kubeconfig(id).await.unwrap().map(|kubeconfig| kubeconfig.expose().to_owned())
 }
 
-pub async fn what_is_stored_is_shown(site: TestStore) {
+pub async fn stored_records_are_visible(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
@@ -41,7 +41,7 @@ pub async fn what_is_stored_is_shown(site: TestStore) {
         changed_at: after(1),
         ..cluster
     };
-    let mut seen = revision;
+    let mut expected = revision;
     for lifecycle in [
         Lifecycle::Ready,
         Lifecycle::Updating,
@@ -58,15 +58,15 @@ pub async fn what_is_stored_is_shown(site: TestStore) {
         Lifecycle::Deploying,
     ] {
         changed.lifecycle = lifecycle;
-        seen = replica.clusters.update(&changed, ClusterSecrets::default(), seen).await.unwrap();
+        expected = replica.clusters.update(&changed, ClusterSecrets::default(), expected).await.unwrap();
         let entry = replica.catalog.cluster(changed.id).unwrap().cluster;
-        assert_eq!((&entry.record, entry.revision), (&changed, seen));
+        assert_eq!((&entry.record, entry.revision), (&changed, expected));
     }
-    replica.remove(changed.id, seen).await.unwrap();
+    replica.remove(changed.id, expected).await.unwrap();
     assert!(replica.catalog.cluster(changed.id).is_none());
 }
 
-pub async fn stale_revision_is_refused(site: TestStore) {
+pub async fn a_stale_revision_is_a_conflict(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, first) = replica.cluster(&provisioner).await;
@@ -78,7 +78,7 @@ pub async fn stale_revision_is_refused(site: TestStore) {
     assert!(matches!(delete, Err(StoreError::Conflict)), "{delete:?}");
 }
 
-pub async fn missing_is_told(site: TestStore) {
+pub async fn a_missing_record_is_reported(site: TestStore) {
     let replica = site.open().await;
     let cluster = a_cluster(&a_provisioner(&a_user(an_organization().id)));
     let update = replica.clusters.update(&cluster, ClusterSecrets::default(), Revision(1)).await;
@@ -98,7 +98,7 @@ pub async fn references_must_exist(site: TestStore) {
         ("provisioner", Cluster { provisioner: ProvisionerId::random(), ..a_cluster(&provisioner) }),
     ] {
         let created = replica.clusters.create(&cluster, with_kubeconfig("k"), ClusterCommit::default(), None).await;
-        assert!(matches!(created, Err(StoreError::Dangling { field: told }) if told == field), "{field}: {created:?}");
+        assert!(matches!(created, Err(StoreError::Dangling { field: name }) if name == field), "{field}: {created:?}");
         assert!(replica.catalog.cluster(cluster.id).is_none());
         assert_eq!(kubeconfig(&replica, cluster.id).await, None);
     }
@@ -118,7 +118,7 @@ pub async fn kubeconfigs_are_kept_set_and_removed(site: TestStore) {
     };
     let created = replica.clusters.create(&cluster, secrets, ClusterCommit::default(), None).await.unwrap();
     let Creation::New(revision) = created else { panic!("nothing was claimed") };
-    // Twice: the second may come from memory.
+    // Twice: the second read may come from the cache.
     for _ in 0..2 {
         assert_eq!(kubeconfig(&replica, cluster.id).await.as_deref(), Some("one"));
     }
@@ -136,7 +136,7 @@ pub async fn kubeconfigs_are_kept_set_and_removed(site: TestStore) {
     assert_eq!(kubeconfig(&replica, cluster.id).await, None);
 }
 
-pub async fn a_new_owner_takes_over(site: TestStore) {
+pub async fn ownership_can_be_transferred(site: TestStore) {
     let replica = site.open().await;
     let (organization, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
@@ -159,7 +159,7 @@ pub async fn provisioner_and_organization_never_change(site: TestStore) {
     assert_eq!(replica.catalog.cluster(cluster.id).unwrap().cluster.record, cluster);
 }
 
-pub async fn deleting_frees_what_it_used(site: TestStore) {
+pub async fn deleting_releases_its_references(site: TestStore) {
     let replica = site.open().await;
     let (organization, organization_revision) = replica.organization().await;
     let (user, user_revision) = replica.user(&organization).await;
@@ -171,11 +171,11 @@ pub async fn deleting_frees_what_it_used(site: TestStore) {
     replica.organizations.delete(organization.id, organization_revision).await.unwrap();
 }
 
-pub async fn observed_statuses_leave_the_revision_alone(site: TestStore) {
+pub async fn observed_statuses_do_not_change_the_revision(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
-    let told = ProviderStatus {
+    let status = ProviderStatus {
         progress: Some(40),
         node_count: Some(3),
         network_policy: Some(NetworkPolicy { provider: "CALICO".into(), enabled: true }),
@@ -183,7 +183,7 @@ pub async fn observed_statuses_leave_the_revision_alone(site: TestStore) {
         last_error: Some(Reason::new(ReasonCode::ProviderTimedOut, "time-out", Responsible::Provider, "")),
         last_rejection: Some(Reason::new(ReasonCode::ResourceInUse, "a network is in use", Responsible::Admin, "")),
     };
-    for (look, told) in [
+    for (probe, provider) in [
         (Some(ProbeResult::Reached { version: "v1.37.2".into() }), None),
         (
             Some(ProbeResult::Refused { code: ReasonCode::KubeconfigRejected, reason: "401".into() }),
@@ -191,18 +191,18 @@ pub async fn observed_statuses_leave_the_revision_alone(site: TestStore) {
         ),
         (
             Some(ProbeResult::NoAnswer { code: ReasonCode::ClusterUnreachable, reason: "time-out".into() }),
-            Some(told.clone()),
+            Some(status.clone()),
         ),
-        (None, Some(told)),
+        (None, Some(status)),
     ] {
         let observed = ObservedStatus {
-            probe: look,
-            provider: told,
+            probe,
+            provider,
             phase: Phase::Unknown,
             phase_changed_at: after(3),
             ..an_observed_status(cluster.id)
         };
-        replica.saw(&observed).await.unwrap();
+        replica.record_observed_status(&observed).await.unwrap();
         let view = replica.catalog.cluster(cluster.id).unwrap();
         assert_eq!(view.observed.as_deref(), Some(&observed));
         assert_eq!(view.cluster.revision, revision);
@@ -213,15 +213,15 @@ pub async fn observed_statuses_leave_the_revision_alone(site: TestStore) {
 
 pub async fn an_observed_status_needs_its_cluster(site: TestStore) {
     let replica = site.open().await;
-    let recorded = replica.saw(&an_observed_status(ClusterId::random())).await;
+    let recorded = replica.record_observed_status(&an_observed_status(ClusterId::random())).await;
     assert!(matches!(recorded, Err(StoreError::Missing)), "{recorded:?}");
 }
 
-pub async fn deleting_takes_the_observed_status(site: TestStore) {
+pub async fn deleting_removes_the_observed_status(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
-    replica.saw(&an_observed_status(cluster.id)).await.unwrap();
+    replica.record_observed_status(&an_observed_status(cluster.id)).await.unwrap();
     replica.remove(cluster.id, revision).await.unwrap();
     replica.clusters.create(&cluster, ClusterSecrets::default(), ClusterCommit::default(), None).await.unwrap();
     assert!(replica.catalog.cluster(cluster.id).unwrap().observed.is_none());
@@ -229,37 +229,37 @@ pub async fn deleting_takes_the_observed_status(site: TestStore) {
     assert!(replica.catalog.cluster(cluster.id).unwrap().observed.is_none());
 }
 
-pub async fn ages_only_grow(site: TestStore) {
+pub async fn observation_times_only_grow(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, first) = replica.one_of_each().await;
     let (second, revision) = replica.cluster(&provisioner).await;
-    let age = |id| replica.catalog.cluster(id).unwrap().observed_at;
+    let observed_at = |id| replica.catalog.cluster(id).unwrap().observed_at;
     replica
         .clusters
         .record_observation_times(vec![(first.id, after(1000)), (second.id, after(2000))], None)
         .await
         .unwrap();
     let ms = |at: chrono::DateTime<chrono::Utc>| at.timestamp_millis();
-    assert_eq!(age(first.id).map(ms), Some(ms(after(1000))));
-    assert_eq!(age(second.id).map(ms), Some(ms(after(2000))));
+    assert_eq!(observed_at(first.id).map(ms), Some(ms(after(1000))));
+    assert_eq!(observed_at(second.id).map(ms), Some(ms(after(2000))));
     replica
         .clusters
         .record_observation_times(vec![(first.id, after(3000)), (second.id, after(500))], None)
         .await
         .unwrap();
-    assert_eq!(age(first.id).map(ms), Some(ms(after(3000))));
-    assert_eq!(age(second.id).map(ms), Some(ms(after(2000))));
+    assert_eq!(observed_at(first.id).map(ms), Some(ms(after(3000))));
+    assert_eq!(observed_at(second.id).map(ms), Some(ms(after(2000))));
     assert_eq!(replica.catalog.cluster(second.id).unwrap().cluster.revision, revision);
 }
 
-pub async fn ages_of_clusters_that_are_gone_are_skipped(site: TestStore) {
+pub async fn observation_times_of_deleted_clusters_are_skipped(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, cluster) = replica.one_of_each().await;
     let (gone, revision) = replica.cluster(&provisioner).await;
     replica.clusters.record_observation_times(vec![(gone.id, after(1))], None).await.unwrap();
     replica.remove(gone.id, revision).await.unwrap();
-    let looks = vec![(gone.id, after(1000)), (ClusterId::random(), after(1000)), (cluster.id, after(1000))];
-    replica.clusters.record_observation_times(looks, None).await.unwrap();
+    let times = vec![(gone.id, after(1000)), (ClusterId::random(), after(1000)), (cluster.id, after(1000))];
+    replica.clusters.record_observation_times(times, None).await.unwrap();
     assert!(replica.catalog.cluster(cluster.id).unwrap().observed_at.is_some());
     assert!(replica.catalog.cluster(gone.id).is_none());
     let replica = site.restart(replica).await;
@@ -267,17 +267,17 @@ pub async fn ages_of_clusters_that_are_gone_are_skipped(site: TestStore) {
     assert!(replica.catalog.cluster(gone.id).is_none());
 }
 
-pub async fn ages_survive_a_restart(site: TestStore) {
+pub async fn observation_times_survive_a_restart(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
-    let mut looks = Vec::new();
+    let mut times = Vec::new();
     for i in 0..20 {
         let (cluster, _) = replica.cluster(&provisioner).await;
-        looks.push((cluster.id, after(i)));
+        times.push((cluster.id, after(i)));
     }
-    replica.clusters.record_observation_times(looks.clone(), None).await.unwrap();
+    replica.clusters.record_observation_times(times.clone(), None).await.unwrap();
     let replica = site.restart(replica).await;
-    for (id, at) in looks {
+    for (id, at) in times {
         let shown = replica.catalog.cluster(id).unwrap().observed_at.unwrap();
         assert_eq!(shown.timestamp_millis(), at.timestamp_millis());
     }

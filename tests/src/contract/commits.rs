@@ -1,4 +1,4 @@
-//! Promises of [`ClusterStore::commit`](kqueen_domain::port::store::ClusterStore::commit): all of it or nothing.
+//! Promises of [`ClusterStore::commit`](kqueen_domain::port::store::ClusterStore::commit): all or nothing.
 
 use futures::future::join_all;
 use kqueen_domain::{
@@ -19,14 +19,17 @@ use kqueen_domain::{
 
 use super::{
     Replica, TestStore,
-    records::{a_cluster, a_departure, a_ledger, a_row, after, an_entry, an_observed_status, an_operation, an_orphan},
+    records::{
+        a_cluster, a_ledger, a_resource_record, a_tombstone, after, an_entry, an_observed_status, an_operation,
+        an_orphan,
+    },
 };
 
-/// A cluster with everything a cluster can have.
+/// A cluster with every kind of record it can have.
 struct Whole {
     cluster: Cluster,
     operation: Operation,
-    /// Of all of it.
+    /// The revision of all its records.
     revision: Revision,
 }
 
@@ -46,7 +49,7 @@ async fn whole(replica: &Replica) -> Whole {
         operations: vec![(operation.clone(), None)],
         ledger: Some((a_ledger(cluster.id, &["a"]), None)),
         observed: Some(an_observed_status(cluster.id)),
-        timeline: vec![an_entry(&cluster, 0, "asked for")],
+        timeline: vec![an_entry(&cluster, 0, "requested")],
         ..ClusterCommit::default()
     };
     let created = replica.clusters.create(&cluster, secrets("first"), work, None).await.unwrap();
@@ -54,9 +57,9 @@ async fn whole(replica: &Replica) -> Whole {
     Whole { cluster, operation, revision }
 }
 
-/// Everything that is known of a cluster.
+/// Everything that is stored about a cluster.
 #[derive(Debug, PartialEq)]
-struct Known {
+struct Stored {
     cluster: Option<(Cluster, Revision)>,
     operations: Vec<(Operation, Revision)>,
     observed: Option<ObservedStatus>,
@@ -67,10 +70,10 @@ struct Known {
     has_tombstone: bool,
 }
 
-async fn known(replica: &Replica, id: ClusterId) -> Known {
+async fn stored(replica: &Replica, id: ClusterId) -> Stored {
     let view = replica.catalog.cluster(id);
     let operations = replica.catalog.operations_of(id);
-    Known {
+    Stored {
         cluster: view.as_ref().map(|view| (view.cluster.record.clone(), view.cluster.revision)),
         operations: operations.iter().map(|view| (view.operation.record.clone(), view.operation.revision)).collect(),
         observed: view.and_then(|view| view.observed.as_deref().cloned()),
@@ -82,8 +85,8 @@ async fn known(replica: &Replica, id: ClusterId) -> Known {
     }
 }
 
-/// A next step of everything.
-fn next(whole: &Whole, seen: Revision) -> (RecordChange, ClusterCommit) {
+/// A change of all records.
+fn next(whole: &Whole, expected: Revision) -> (RecordChange, ClusterCommit) {
     let Whole { cluster, operation, revision } = whole;
     let lifecycle = Lifecycle::Updating;
     let cluster = Cluster { lifecycle, changed_at: after(5), ..cluster.clone() };
@@ -93,30 +96,30 @@ fn next(whole: &Whole, seen: Revision) -> (RecordChange, ClusterCommit) {
         operations: vec![(moved, Some(*revision)), (an_operation(&cluster), None)],
         ledger: Some((a_ledger(cluster.id, &["a", "b"]), Some(*revision))),
         observed: Some(ObservedStatus { at: after(5), ..an_observed_status(cluster.id) }),
-        timeline: vec![an_entry(&cluster, 5, "begun"), an_entry(&cluster, 5, "made")],
+        timeline: vec![an_entry(&cluster, 5, "begun"), an_entry(&cluster, 5, "created")],
         orphan: Some(an_orphan(&cluster)),
         ..ClusterCommit::default()
     };
-    (RecordChange::Put(Box::new(cluster), secrets("second"), seen), work)
+    (RecordChange::Put(Box::new(cluster), secrets("second"), expected), work)
 }
 
-pub async fn everything_of_one_commit_has_its_revision(site: TestStore) {
+pub async fn all_records_of_a_commit_have_its_revision(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
-    let first = known(&replica, id).await;
+    let first = stored(&replica, id).await;
     assert_eq!(first.cluster, Some((whole.cluster.clone(), whole.revision)));
     assert_eq!(first.operations, [(whole.operation.clone(), whole.revision)]);
     assert_eq!(first.ledger, Some(Versioned { value: a_ledger(id, &["a"]), revision: whole.revision }));
     assert_eq!(first.kubeconfig.as_deref(), Some("first"));
-    assert_eq!(first.timeline, [an_entry(&whole.cluster, 0, "asked for")]);
+    assert_eq!(first.timeline, [an_entry(&whole.cluster, 0, "requested")]);
 
     let (record, work) = next(&whole, whole.revision);
     let revision = replica.clusters.commit(id, record, work.clone()).await.unwrap();
     assert!(revision > whole.revision);
-    let second = known(&replica, id).await;
+    let second = stored(&replica, id).await;
     assert_eq!(
-        second.cluster.as_ref().map(|(cluster, seen)| (&cluster.lifecycle, *seen)),
+        second.cluster.as_ref().map(|(cluster, revision)| (&cluster.lifecycle, *revision)),
         Some((&Lifecycle::Updating, revision))
     );
     assert_eq!(second.operations.len(), 2);
@@ -126,22 +129,22 @@ pub async fn everything_of_one_commit_has_its_revision(site: TestStore) {
     assert_eq!(second.ledger, work.ledger.map(|(value, _)| Versioned { value, revision }));
     assert_eq!(second.observed, work.observed);
     assert_eq!(second.kubeconfig.as_deref(), Some("second"));
-    let told: Vec<_> = second.timeline.iter().map(|entry| entry.message.as_str()).collect();
-    assert_eq!(told, ["made", "begun", "asked for"]);
+    let messages: Vec<_> = second.timeline.iter().map(|entry| entry.message.as_str()).collect();
+    assert_eq!(messages, ["created", "begun", "requested"]);
     assert!(second.is_orphaned && !second.has_tombstone);
 
     let replica = site.restart(replica).await;
-    assert_eq!(known(&replica, id).await, second);
+    assert_eq!(stored(&replica, id).await, second);
 }
 
-pub async fn nothing_of_a_refused_commit_is_written(site: TestStore) {
+pub async fn nothing_of_a_failed_commit_is_written(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
-    // What was seen is as old as it can be: everything has moved on since, but for what a case says was seen.
+    // All records have changed since their first revision; each case expects one stale state.
     let (record, work) = next(&whole, whole.revision);
     let now = replica.clusters.commit(id, record, work).await.unwrap();
-    let before = known(&replica, id).await;
+    let before = stored(&replica, id).await;
     let current = || {
         let (record, mut work) = next(&whole, now);
         work.operations[0].1 = Some(now);
@@ -149,65 +152,66 @@ pub async fn nothing_of_a_refused_commit_is_written(site: TestStore) {
         (record, work)
     };
     let stale = Some(whole.revision);
-    type Spoil<'a> = (&'a str, Box<dyn Fn(&mut RecordChange, &mut ClusterCommit) + Send + Sync + 'a>);
-    let spoils: Vec<Spoil<'_>> = vec![
+    type Change<'a> = (&'a str, Box<dyn Fn(&mut RecordChange, &mut ClusterCommit) + Send + Sync + 'a>);
+    let changes: Vec<Change<'_>> = vec![
         ("the record has changed", Box::new(|record, _| *record = next(&whole, whole.revision).0)),
-        ("the record that is kept has changed", Box::new(|record, _| *record = RecordChange::Keep(stale))),
+        ("the unchanged record has changed", Box::new(|record, _| *record = RecordChange::Keep(stale))),
         ("an operation has changed", Box::new(|_, work| work.operations[0].1 = stale)),
         ("an operation is not new", Box::new(|_, work| work.operations[0].1 = None)),
-        ("an operation is gone", Box::new(|_, work| work.operations[1].1 = Some(now))),
+        ("an operation does not exist", Box::new(|_, work| work.operations[1].1 = Some(now))),
         ("the ledger has changed", Box::new(|_, work| work.ledger.as_mut().unwrap().1 = stale)),
-        ("there is a ledger", Box::new(|_, work| work.ledger.as_mut().unwrap().1 = None)),
+        ("a ledger exists", Box::new(|_, work| work.ledger.as_mut().unwrap().1 = None)),
         (
-            "a removal saw another ledger",
+            "a removal expects another ledger",
             Box::new(|record, work| {
                 *record = RecordChange::Remove(now);
                 work.ledger.as_mut().unwrap().1 = stale;
             }),
         ),
     ];
-    for (what, spoil) in spoils {
+    for (what, change) in changes {
         let (mut record, mut work) = current();
-        spoil(&mut record, &mut work);
-        work.tombstone = Some(a_departure(&whole.cluster));
+        change(&mut record, &mut work);
+        work.tombstone = Some(a_tombstone(&whole.cluster));
         let refused = replica.clusters.commit(id, record, work).await;
         assert!(matches!(refused, Err(StoreError::Conflict)), "{what}: {refused:?}");
-        assert_eq!(known(&replica, id).await, before, "{what}");
+        assert_eq!(stored(&replica, id).await, before, "{what}");
     }
     let (record, work) = current();
     let owner = kqueen_domain::id::UserId::random();
-    let RecordChange::Put(cluster, secrets, seen) = record else { panic!("it is put") };
-    let lost = RecordChange::Put(Box::new(Cluster { owner, ..*cluster }), secrets, seen);
-    let refused = replica.clusters.commit(id, lost, work).await;
+    let RecordChange::Put(cluster, secrets, expected) = record else { panic!("the record is put") };
+    let dangling = RecordChange::Put(Box::new(Cluster { owner, ..*cluster }), secrets, expected);
+    let refused = replica.clusters.commit(id, dangling, work).await;
     assert!(matches!(refused, Err(StoreError::Dangling { field: "owner" })), "{refused:?}");
     let (record, work) = current();
-    let deposed = ClusterCommit { term: Some(Term::Held(now)), ..work };
-    let refused = replica.clusters.commit(id, record, deposed).await;
+    let stale_term = ClusterCommit { term: Some(Term::Held(now)), ..work };
+    let refused = replica.clusters.commit(id, record, stale_term).await;
     assert!(matches!(refused, Err(StoreError::NotLeader)), "{refused:?}");
-    assert_eq!(known(&replica, id).await, before);
+    assert_eq!(stored(&replica, id).await, before);
     let replica = site.restart(replica).await;
-    assert_eq!(known(&replica, id).await, before);
+    assert_eq!(stored(&replica, id).await, before);
     let (record, work) = current();
     replica.clusters.commit(id, record, work).await.unwrap();
 }
 
-/// What may cost money is never forgotten: what was written down between a look at the ledger and the cluster's removal is noticed,
-/// though neither touches the cluster's record.
-pub async fn a_removal_notices_what_was_made_meanwhile(site: TestStore) {
+/// Resources that may cost money are never lost: a change of the ledger between reading it and removing the cluster is detected, though it
+/// does not change the cluster's record.
+pub async fn a_removal_fails_if_the_ledger_has_changed(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let (cluster, revision) = replica.cluster(&provisioner).await;
     let id = cluster.id;
-    let mut seen = None;
+    let mut expected = None;
     for round in 0..3 {
-        let intent = ClusterCommit { ledger: Some((a_ledger(id, &["a"]), seen)), ..ClusterCommit::default() };
+        let intent = ClusterCommit { ledger: Some((a_ledger(id, &["a"]), expected)), ..ClusterCommit::default() };
         let written = replica.clusters.commit(id, RecordChange::Keep(Some(revision)), intent).await.unwrap();
-        let removal = |seen| ClusterCommit { ledger: Some((Ledger::empty(id), seen)), ..ClusterCommit::default() };
-        let refused = replica.clusters.commit(id, RecordChange::Remove(revision), removal(seen)).await;
+        let removal =
+            |expected| ClusterCommit { ledger: Some((Ledger::empty(id), expected)), ..ClusterCommit::default() };
+        let refused = replica.clusters.commit(id, RecordChange::Remove(revision), removal(expected)).await;
         assert!(matches!(refused, Err(StoreError::Conflict)), "{round}: {refused:?}");
-        seen = Some(written);
+        expected = Some(written);
         if round == 2 {
-            replica.clusters.commit(id, RecordChange::Remove(revision), removal(seen)).await.unwrap();
+            replica.clusters.commit(id, RecordChange::Remove(revision), removal(expected)).await.unwrap();
         }
     }
     assert!(replica.clusters.ledger(id).await.unwrap().is_none());
@@ -230,14 +234,14 @@ pub async fn a_commit_needs_its_cluster(site: TestStore) {
     }
 }
 
-pub async fn what_is_kept_keeps_its_revision(site: TestStore) {
+pub async fn unchanged_records_keep_their_revision(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
     let mut operation = whole.operation.clone();
     operation.begin(StepKind::Create, after(1));
-    let work = |operation: &Operation, seen| ClusterCommit {
-        operations: vec![(operation.clone(), seen)],
+    let work = |operation: &Operation, expected| ClusterCommit {
+        operations: vec![(operation.clone(), expected)],
         ..ClusterCommit::default()
     };
     let first = work(&operation, Some(whole.revision));
@@ -245,13 +249,13 @@ pub async fn what_is_kept_keeps_its_revision(site: TestStore) {
     operation.end(OperationStatus::Succeeded, None, after(2));
     let second = work(&operation, Some(revision));
     let last = replica.clusters.commit(id, RecordChange::Keep(None), second).await.unwrap();
-    let now = known(&replica, id).await;
+    let now = stored(&replica, id).await;
     assert_eq!(now.cluster, Some((whole.cluster, whole.revision)));
     assert_eq!(now.operations, [(operation, last)]);
     assert_eq!(now.ledger.unwrap().revision, whole.revision);
 }
 
-pub async fn what_leaves_leaves_its_story_and_no_more(site: TestStore) {
+pub async fn a_deleted_cluster_leaves_only_its_history(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
@@ -260,16 +264,16 @@ pub async fn what_leaves_leaves_its_story_and_no_more(site: TestStore) {
     operation.end(OperationStatus::Succeeded, None, after(9));
     let work = ClusterCommit {
         operations: vec![(operation.clone(), Some(whole.revision))],
-        // Neither of them outlives it, whoever still wrote them.
+        // Neither outlives the cluster, even if written with its removal.
         ledger: Some((a_ledger(id, &["late"]), Some(whole.revision))),
         observed: Some(an_observed_status(id)),
         timeline: vec![an_entry(&whole.cluster, 9, "gone")],
-        tombstone: Some(a_departure(&whole.cluster)),
+        tombstone: Some(a_tombstone(&whole.cluster)),
         ..ClusterCommit::default()
     };
     let revision = replica.clusters.commit(id, RecordChange::Remove(whole.revision), work).await.unwrap();
     let check = async |replica: &Replica| {
-        let left = known(replica, id).await;
+        let left = stored(replica, id).await;
         assert_eq!((left.cluster, left.observed, left.kubeconfig, left.ledger), (None, None, None, None));
         assert_eq!(left.operations, [(operation.clone(), revision)]);
         assert_eq!((left.timeline.len(), left.has_tombstone, left.is_orphaned), (2, true, false));
@@ -290,24 +294,24 @@ pub async fn what_leaves_leaves_its_story_and_no_more(site: TestStore) {
     assert_eq!(kinds, ["shown/departed/", "timeline/"]);
 }
 
-pub async fn old_operations_are_forgotten(site: TestStore) {
+pub async fn old_operations_are_removed(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
     let newer = an_operation(&whole.cluster);
     let work = ClusterCommit {
         operations: vec![(newer.clone(), None)],
-        // One that is written is not forgotten, and one that was never there is no obstacle.
+        // An operation in the same commit is not removed, and one that does not exist is ignored.
         forgotten: vec![whole.operation.id, newer.id, kqueen_domain::id::OperationId::random()],
         ..ClusterCommit::default()
     };
     let revision = replica.clusters.commit(id, RecordChange::Keep(None), work).await.unwrap();
-    assert_eq!(known(&replica, id).await.operations, [(newer.clone(), revision)]);
+    assert_eq!(stored(&replica, id).await.operations, [(newer.clone(), revision)]);
     let replica = site.restart(replica).await;
-    assert_eq!(known(&replica, id).await.operations, [(newer, revision)]);
+    assert_eq!(stored(&replica, id).await.operations, [(newer, revision)]);
 }
 
-/// The largest things that the domain lets through, together.
+/// The largest records that the domain allows, in one commit.
 pub async fn the_largest_commit_fits(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
@@ -321,7 +325,7 @@ pub async fn the_largest_commit_fits(site: TestStore) {
         operation.begin(kind, after(1));
         operation.end_step(StepOutcome::Failed, Some(reason.clone()), after(1));
     }
-    let rows: Vec<String> = (0..200).map(|i| format!("{i}-{}", "x".repeat(60))).collect();
+    let names: Vec<String> = (0..200).map(|i| format!("{i}-{}", "x".repeat(60))).collect();
     let secrets = ClusterSecrets {
         kubeconfig: SecretUpdate::Set(Kubeconfig::new("k".repeat(256 << 10))),
         metadata: SecretUpdate::Set(SecretDocument::new("m".repeat(64 << 10))),
@@ -332,64 +336,64 @@ pub async fn the_largest_commit_fits(site: TestStore) {
     let work = ClusterCommit {
         operations: vec![(operation.clone(), Some(whole.revision)), (an_operation(&cluster), None)],
         ledger: Some((
-            Ledger { resources: rows.iter().map(|name| a_row(name)).collect(), ..Ledger::empty(id) },
+            Ledger { resources: names.iter().map(|name| a_resource_record(name)).collect(), ..Ledger::empty(id) },
             Some(whole.revision),
         )),
         observed: Some(an_observed_status(id)),
         timeline: (0..8)
-            .map(|i| TimelineEvent { reason: Some(reason.clone()), ..an_entry(&cluster, i, "told") })
+            .map(|i| TimelineEvent { reason: Some(reason.clone()), ..an_entry(&cluster, i, "entry") })
             .collect(),
         ..ClusterCommit::default()
     };
     let record = RecordChange::Put(Box::new(cluster), secrets, whole.revision);
     replica.clusters.commit(id, record, work).await.unwrap();
-    assert_eq!(known(&replica, id).await.timeline.len(), 9);
+    assert_eq!(stored(&replica, id).await.timeline.len(), 9);
 }
 
-pub async fn as_many_as_one_commit_takes(site: TestStore) {
+pub async fn a_commit_with_too_many_entries_fails(site: TestStore) {
     let replica = site.open().await;
     let whole = whole(&replica).await;
     let id = whole.cluster.id;
     let many = |count: i64| ClusterCommit {
-        timeline: (0..count).map(|i| an_entry(&whole.cluster, i, "told")).collect(),
+        timeline: (0..count).map(|i| an_entry(&whole.cluster, i, "entry")).collect(),
         ..ClusterCommit::default()
     };
     let (record, work) = next(&whole, whole.revision);
     let revision =
         replica.clusters.commit(id, record, ClusterCommit { timeline: many(100).timeline, ..work }).await.unwrap();
-    assert_eq!(known(&replica, id).await.timeline.len(), 101);
+    assert_eq!(stored(&replica, id).await.timeline.len(), 101);
     let refused = replica.clusters.commit(id, RecordChange::Keep(Some(revision)), many(200)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
-    assert_eq!(known(&replica, id).await.timeline.len(), 101);
+    assert_eq!(stored(&replica, id).await.timeline.len(), 101);
 }
 
-pub async fn of_commits_at_the_same_time_one_wins(site: TestStore) {
+pub async fn one_of_concurrent_commits_wins(site: TestStore) {
     let pair = site.pair().await;
     let whole = whole(&pair.0).await;
-    let (id, mut seen) = (whole.cluster.id, whole.revision);
+    let (id, mut expected) = (whole.cluster.id, whole.revision);
     pair.1.freshness.caught_up().await.unwrap();
     for round in 0..15 {
-        let tried = (0..8).map(|i| {
+        let attempts = (0..8).map(|i| {
             let replica = if i % 2 == 0 { &pair.0 } else { &pair.1 };
             let mut operation = whole.operation.clone();
             operation.attempt = round * 8 + i;
             let ledger = a_ledger(id, &[&operation.attempt.to_string()]);
-            // Some are about the operation, some about the ledger, and most about both.
+            // One changes the operation, one the ledger, and the others both.
             let work = match i {
-                0 => ClusterCommit { operations: vec![(operation, Some(seen))], ..ClusterCommit::default() },
-                1 => ClusterCommit { ledger: Some((ledger, Some(seen))), ..ClusterCommit::default() },
+                0 => ClusterCommit { operations: vec![(operation, Some(expected))], ..ClusterCommit::default() },
+                1 => ClusterCommit { ledger: Some((ledger, Some(expected))), ..ClusterCommit::default() },
                 _ => ClusterCommit {
-                    operations: vec![(operation, Some(seen))],
-                    ledger: Some((ledger, Some(seen))),
+                    operations: vec![(operation, Some(expected))],
+                    ledger: Some((ledger, Some(expected))),
                     ..ClusterCommit::default()
                 },
             };
             async move { (i, replica.clusters.commit(id, RecordChange::Keep(None), work).await) }
         });
-        let results = join_all(tried).await;
+        let results = join_all(attempts).await;
         let won: Vec<_> = results.iter().filter_map(|(i, result)| Some((*i, *result.as_ref().ok()?))).collect();
         assert!(results.iter().all(|(_, result)| matches!(result, Ok(_) | Err(StoreError::Conflict))), "{results:?}");
-        // The one about the operation and the one about the ledger can win together, and nothing else can.
+        // Only the one that changes the operation and the one that changes the ledger can both win.
         let winners: Vec<_> = won.iter().map(|(i, _)| *i).collect();
         assert!(winners.len() == 1 || winners == [0, 1], "{winners:?}");
         pair.0.freshness.caught_up().await.unwrap();
@@ -400,7 +404,7 @@ pub async fn of_commits_at_the_same_time_one_wins(site: TestStore) {
             ledger: Some((ledger.value, Some(ledger.revision))),
             ..ClusterCommit::default()
         };
-        seen = pair.0.clusters.commit(id, RecordChange::Keep(None), both).await.unwrap();
+        expected = pair.0.clusters.commit(id, RecordChange::Keep(None), both).await.unwrap();
         pair.1.freshness.caught_up().await.unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! Promises about what the catalog shows, and when.
+//! Promises about when the catalog contains which changes.
 
 use std::sync::{Arc, Mutex, atomic::Ordering::Relaxed};
 
@@ -18,33 +18,33 @@ use kqueen_domain::{
 
 use super::{
     Replica, TestStore,
-    records::{a_cluster, a_departure, a_user, after, an_entry, an_observed_status, an_operation},
+    records::{a_cluster, a_tombstone, a_user, after, an_entry, an_observed_status, an_operation},
 };
 
-pub async fn a_write_is_shown_when_it_returns(site: TestStore) {
+pub async fn a_write_is_visible_when_it_returns(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let clusters: Vec<_> = (0..100).map(|_| a_cluster(&provisioner)).collect();
     join_all(clusters.iter().map(|cluster| async {
         replica.clusters.create(cluster, ClusterSecrets::default(), ClusterCommit::default(), None).await.unwrap();
         assert!(replica.catalog.cluster(cluster.id).is_some());
-        replica.saw(&an_observed_status(cluster.id)).await.unwrap();
+        replica.record_observed_status(&an_observed_status(cluster.id)).await.unwrap();
         assert!(replica.catalog.cluster(cluster.id).unwrap().observed.is_some());
     }))
     .await;
 }
 
-pub async fn the_other_replica_shows_it_once_caught_up(site: TestStore) {
+pub async fn a_write_is_visible_on_the_other_replica_once_caught_up(site: TestStore) {
     let (one, other) = site.pair().await;
     let (_, _, provisioner, _) = one.one_of_each().await;
-    let (mut cluster, mut seen) = one.cluster(&provisioner).await;
+    let (mut cluster, mut expected) = one.cluster(&provisioner).await;
     for round in 0..200 {
         cluster.name = ResourceName::try_from(round.to_string()).unwrap();
         let (writer, reader) = if round % 2 == 0 { (&one, &other) } else { (&other, &one) };
-        seen = writer.clusters.update(&cluster, ClusterSecrets::default(), seen).await.unwrap();
+        expected = writer.clusters.update(&cluster, ClusterSecrets::default(), expected).await.unwrap();
         reader.freshness.caught_up().await.unwrap();
         let shown = reader.catalog.cluster(cluster.id).unwrap().cluster;
-        assert_eq!((&shown.record, shown.revision), (&cluster, seen), "round {round}");
+        assert_eq!((&shown.record, shown.revision), (&cluster, expected), "round {round}");
     }
 }
 
@@ -52,7 +52,7 @@ pub async fn a_restart_shows_everything(site: TestStore) {
     let replica = site.open().await;
     let (organization, user, provisioner, cluster) = replica.one_of_each().await;
     let observed = an_observed_status(cluster.id);
-    replica.saw(&observed).await.unwrap();
+    replica.record_observed_status(&observed).await.unwrap();
     let (gone, revision) = replica.cluster(&provisioner).await;
     replica.remove(gone.id, revision).await.unwrap();
     let secret = a_user(organization.id);
@@ -83,8 +83,8 @@ pub async fn revisions_survive_a_restart(site: TestStore) {
     assert!(third > second);
 }
 
-pub async fn a_closed_store_refuses(site: TestStore) {
-    // Memory has nothing to let go of.
+pub async fn a_closed_store_rejects_writes(site: TestStore) {
+    // A store in memory cannot be closed.
     let replica = site.open().await;
     let (organization, revision) = replica.organization().await;
     if matches!(site.place(), kqueen_adapters::storage::Place::Memory(_)) {
@@ -98,14 +98,14 @@ pub async fn a_closed_store_refuses(site: TestStore) {
 pub async fn the_other_replica_reads_new_kubeconfigs(site: TestStore) {
     let (one, other) = site.pair().await;
     let (_, _, provisioner, _) = one.one_of_each().await;
-    let (cluster, mut seen) = one.cluster(&provisioner).await;
+    let (cluster, mut expected) = one.cluster(&provisioner).await;
     for round in 0..50 {
         let text = format!("kubeconfig {round}");
         let secrets = ClusterSecrets {
             kubeconfig: SecretUpdate::Set(Kubeconfig::new(text.clone())),
             ..ClusterSecrets::default()
         };
-        seen = one.clusters.update(&cluster, secrets, seen).await.unwrap();
+        expected = one.clusters.update(&cluster, secrets, expected).await.unwrap();
         other.freshness.caught_up().await.unwrap();
         for replica in [&one, &other, &other] {
             assert_eq!(replica.clusters.kubeconfig(cluster.id).await.unwrap().unwrap().expose(), text);
@@ -117,14 +117,14 @@ pub async fn the_other_replica_reads_new_parameters(site: TestStore) {
     let (one, other) = site.pair().await;
     let (_, _, provisioner, cluster) = one.one_of_each().await;
     let mut revision = one.catalog.provisioner(provisioner.id).unwrap().provisioner.revision;
-    let mut seen = one.catalog.cluster(cluster.id).unwrap().cluster.revision;
+    let mut expected = one.catalog.cluster(cluster.id).unwrap().cluster.revision;
     for round in 0..30 {
-        // Some rounds take the secrets away.
+        // Every fourth round removes the secrets.
         let text = (round % 4 != 3).then(|| format!("{{\"token\":\"{round}\"}}"));
         let document = || SecretUpdate::from(text.clone().map(SecretDocument::new));
         revision = one.provisioners.update(&provisioner, document(), revision).await.unwrap();
         let secrets = ClusterSecrets { metadata: document(), ..ClusterSecrets::default() };
-        seen = one.clusters.update(&cluster, secrets, seen).await.unwrap();
+        expected = one.clusters.update(&cluster, secrets, expected).await.unwrap();
         other.freshness.caught_up().await.unwrap();
         for replica in [&one, &other, &other] {
             let exposed = |secret: Option<SecretDocument>| secret.map(|secret| secret.expose().to_owned());
@@ -134,7 +134,7 @@ pub async fn the_other_replica_reads_new_parameters(site: TestStore) {
     }
 }
 
-/// The reconciler needs them on every turn.
+/// Secrets are cached, because every reconciliation needs them.
 pub async fn secrets_are_read_once(site: TestStore) {
     let replica = site.open().await;
     let (_, _, provisioner, cluster) = replica.one_of_each().await;
@@ -146,19 +146,19 @@ pub async fn secrets_are_read_once(site: TestStore) {
     };
     assert_eq!(read(&replica).await, 3);
     assert_eq!(read(&replica).await, 3);
-    // A look changes nothing about them, another kubeconfig does.
-    replica.saw(&an_observed_status(cluster.id)).await.unwrap();
+    // An observed status does not invalidate the cache, an update of the cluster does.
+    replica.record_observed_status(&an_observed_status(cluster.id)).await.unwrap();
     assert_eq!(read(&replica).await, 3);
     let revision = replica.catalog.cluster(cluster.id).unwrap().cluster.revision;
     replica.clusters.update(&cluster, ClusterSecrets::default(), revision).await.unwrap();
     assert_eq!(read(&replica).await, 5);
 }
 
-/// Remembers what it is told.
+/// Records the change events it receives.
 #[derive(Default)]
-struct Ear(Mutex<Vec<ChangeEvent>>);
+struct Recorder(Mutex<Vec<ChangeEvent>>);
 
-impl Subscriber for Ear {
+impl Subscriber for Recorder {
     fn changed(&self, events: &[ChangeEvent]) {
         self.0.lock().unwrap().extend_from_slice(events);
     }
@@ -166,22 +166,22 @@ impl Subscriber for Ear {
     fn replaced(&self) {}
 }
 
-pub async fn replicas_hear_the_same(site: TestStore) {
+pub async fn replicas_report_the_same_changes(site: TestStore) {
     let (one, other) = site.pair().await;
     let (organization, _) = one.organization().await;
     let (user, user_revision) = one.user(&organization).await;
     let (provisioner, provisioner_revision) = one.provisioner(&user).await;
     other.freshness.caught_up().await.unwrap();
-    let (here, there) = (Arc::new(Ear::default()), Arc::new(Ear::default()));
-    one.catalog.subscribe(here.clone());
-    other.catalog.subscribe(there.clone());
+    let (first, second) = (Arc::new(Recorder::default()), Arc::new(Recorder::default()));
+    one.catalog.subscribe(first.clone());
+    other.catalog.subscribe(second.clone());
 
     let cluster = a_cluster(&provisioner);
     let operation = an_operation(&cluster);
     let work = ClusterCommit { operations: vec![(operation.clone(), None)], ..ClusterCommit::default() };
     let created = one.clusters.create(&cluster, ClusterSecrets::default(), work, None).await.unwrap();
-    let Creation::New(made) = created else { panic!("nothing was claimed") };
-    let seen = one.saw(&an_observed_status(cluster.id)).await.unwrap();
+    let Creation::New(created_revision) = created else { panic!("nothing was claimed") };
+    let observed_revision = one.record_observed_status(&an_observed_status(cluster.id)).await.unwrap();
     let check = Check {
         phase: ProvisionerPhase::Failed,
         code: Some(ReasonCode::CredentialsRejected),
@@ -193,18 +193,18 @@ pub async fn replicas_hear_the_same(site: TestStore) {
     let mut ended = operation.clone();
     ended.end(OperationStatus::Succeeded, None, after(2));
     let work = ClusterCommit {
-        operations: vec![(ended, Some(made))],
-        tombstone: Some(a_departure(&cluster)),
-        timeline: vec![an_entry(&cluster, 2, "nobody hears of that")],
+        operations: vec![(ended, Some(created_revision))],
+        tombstone: Some(a_tombstone(&cluster)),
+        timeline: vec![an_entry(&cluster, 2, "not in the feed")],
         ..ClusterCommit::default()
     };
-    let left = one.clusters.commit(cluster.id, RecordChange::Remove(made), work).await.unwrap();
+    let deleted_revision = one.clusters.commit(cluster.id, RecordChange::Remove(created_revision), work).await.unwrap();
     one.provisioners.delete(provisioner.id, provisioner_revision).await.unwrap();
     one.users.delete(user.id, user_revision, None).await.unwrap();
     other.freshness.caught_up().await.unwrap();
 
-    let heard = std::mem::take(&mut *here.0.lock().unwrap());
-    let subjects: Vec<_> = heard.iter().map(|event| (event.subject, event.deleted)).collect();
+    let events = std::mem::take(&mut *first.0.lock().unwrap());
+    let subjects: Vec<_> = events.iter().map(|event| (event.subject, event.deleted)).collect();
     let operation = Subject::Operation(operation.id, cluster.id);
     assert_eq!(
         subjects,
@@ -219,13 +219,13 @@ pub async fn replicas_hear_the_same(site: TestStore) {
             (Subject::User(user.id), true),
         ]
     );
-    let revisions: Vec<_> = heard.iter().map(|event| event.revision).collect();
-    assert_eq!((revisions[0], revisions[1], revisions[2]), (made, made, seen));
-    assert_eq!((revisions[4], revisions[5]), (left, left));
+    let revisions: Vec<_> = events.iter().map(|event| event.revision).collect();
+    assert_eq!((revisions[0], revisions[1], revisions[2]), (created_revision, created_revision, observed_revision));
+    assert_eq!((revisions[4], revisions[5]), (deleted_revision, deleted_revision));
     assert!(revisions.is_sorted() && revisions[7] > revisions[6], "{revisions:?}");
-    assert!(heard.iter().all(|event| (event.organization, event.owner) == (organization.id, user.id)));
-    // Where only one process can have the store, the other is the same one, which heard everything with both ears.
-    assert_eq!(*there.0.lock().unwrap(), heard);
+    assert!(events.iter().all(|event| (event.organization, event.owner) == (organization.id, user.id)));
+    // If only one process can use the store, both are the same replica with two subscribers.
+    assert_eq!(*second.0.lock().unwrap(), events);
 }
 
 pub async fn an_open_store_is_ready(site: TestStore) {

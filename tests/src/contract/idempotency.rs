@@ -1,4 +1,4 @@
-//! Promises about creations that are asked for more than once.
+//! Promises about repeated creations.
 
 use chrono::TimeDelta;
 use futures::future::join_all;
@@ -27,7 +27,7 @@ fn is_new<T>(creation: &Result<Creation<T>, StoreError>) -> bool {
     matches!(creation, Ok(Creation::New(_)))
 }
 
-pub async fn a_repeated_request_gets_the_first_answer(site: TestStore) {
+pub async fn a_repeated_request_gets_the_first_result(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
     let claim = a_claim(user.id, "k");
@@ -55,7 +55,7 @@ pub async fn a_repeated_request_gets_the_first_answer(site: TestStore) {
     assert!(replica.catalog.provisioner(second.id).is_none());
 }
 
-pub async fn another_request_is_told_apart(site: TestStore) {
+pub async fn another_request_with_the_same_key_is_detected(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
     assert!(is_new(&create(&replica, &a_cluster(&provisioner), a_claim(user.id, "k")).await));
@@ -64,7 +64,7 @@ pub async fn another_request_is_told_apart(site: TestStore) {
     assert!(matches!(repeated, Creation::Repeated { fingerprint, .. } if fingerprint == [7; 32]), "{repeated:?}");
 }
 
-pub async fn keys_of_others_are_other_keys(site: TestStore) {
+pub async fn keys_are_separate_for_each_caller(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
     for claim in
@@ -74,53 +74,53 @@ pub async fn keys_of_others_are_other_keys(site: TestStore) {
     }
 }
 
-pub async fn a_refused_creation_claims_nothing(site: TestStore) {
+pub async fn a_failed_creation_claims_nothing(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
-    let lost = Cluster { owner: UserId::random(), ..a_cluster(&provisioner) };
-    let refused = create(&replica, &lost, a_claim(user.id, "k")).await;
+    let dangling = Cluster { owner: UserId::random(), ..a_cluster(&provisioner) };
+    let refused = create(&replica, &dangling, a_claim(user.id, "k")).await;
     assert!(matches!(refused, Err(StoreError::Dangling { field: "owner" })), "{refused:?}");
     assert!(is_new(&create(&replica, &a_cluster(&provisioner), a_claim(user.id, "k")).await));
 }
 
-pub async fn at_the_same_time_only_one_creates(site: TestStore) {
+pub async fn only_one_of_concurrent_requests_creates(site: TestStore) {
     let (one, other) = site.pair().await;
     let (_, user, provisioner, _) = one.one_of_each().await;
     for round in 0..10 {
         let key = round.to_string();
         let clusters: Vec<Cluster> = (0..8).map(|_| a_cluster(&provisioner)).collect();
-        let tried = clusters.iter().enumerate().map(|(i, cluster)| {
+        let attempts = clusters.iter().enumerate().map(|(i, cluster)| {
             let replica = if i % 2 == 0 { &one } else { &other };
             create(replica, cluster, a_claim(user.id, &key))
         });
-        let tried: Vec<_> = join_all(tried).await.into_iter().map(Result::unwrap).collect();
-        let made: Vec<_> =
-            clusters.iter().zip(&tried).filter(|(_, creation)| matches!(creation, Creation::New(_))).collect();
-        let [(made, _)] = made[..] else { panic!("{} were made", made.len()) };
-        for creation in &tried {
+        let attempts: Vec<_> = join_all(attempts).await.into_iter().map(Result::unwrap).collect();
+        let created: Vec<_> =
+            clusters.iter().zip(&attempts).filter(|(_, creation)| matches!(creation, Creation::New(_))).collect();
+        let [(created, _)] = created[..] else { panic!("{} were created", created.len()) };
+        for creation in &attempts {
             if let Creation::Repeated { first, .. } = creation {
-                assert_eq!(first, made);
+                assert_eq!(first, created);
             }
         }
         one.freshness.caught_up().await.unwrap();
         let shown = clusters.iter().filter(|cluster| one.catalog.cluster(cluster.id).is_some());
-        assert_eq!(shown.map(|cluster| cluster.id).collect::<Vec<_>>(), [made.id]);
+        assert_eq!(shown.map(|cluster| cluster.id).collect::<Vec<_>>(), [created.id]);
     }
 }
 
-pub async fn a_claim_outlives_what_it_made(site: TestStore) {
+pub async fn a_claim_outlives_the_created_record(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
     let first = a_cluster(&provisioner);
     let Ok(Creation::New(revision)) = create(&replica, &first, a_claim(user.id, "k")).await else {
-        panic!("was claimed")
+        panic!("the key was claimed")
     };
     replica.remove(first.id, revision).await.unwrap();
     let repeated = create(&replica, &a_cluster(&provisioner), a_claim(user.id, "k")).await.unwrap();
-    assert!(matches!(repeated, Creation::Repeated { first: told, .. } if told == first));
+    assert!(matches!(repeated, Creation::Repeated { first: repeated, .. } if repeated == first));
 }
 
-pub async fn claims_run_out(site: TestStore) {
+pub async fn claims_expire(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
     assert!(is_new(&create(&replica, &a_cluster(&provisioner), a_claim(user.id, "k")).await));
@@ -133,7 +133,7 @@ pub async fn claims_run_out(site: TestStore) {
     assert!(matches!(repeated, Creation::Repeated { first, .. } if first == second));
 }
 
-pub async fn old_claims_are_forgotten(site: TestStore) {
+pub async fn old_claims_are_removed(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
     for i in 0..30 {
@@ -142,9 +142,9 @@ pub async fn old_claims_are_forgotten(site: TestStore) {
     }
     assert_eq!(replica.forget_claims(then() + TimeDelta::minutes(10)).await.unwrap(), 10);
     assert_eq!(replica.forget_claims(then() + TimeDelta::minutes(10)).await.unwrap(), 0);
-    for (i, forgotten) in [(9, true), (10, false)] {
+    for (i, is_removed) in [(9, true), (10, false)] {
         let claim = IdempotencyRecord { at: then() + TimeDelta::minutes(40), ..a_claim(user.id, &i.to_string()) };
-        assert_eq!(is_new(&create(&replica, &a_cluster(&provisioner), claim).await), forgotten, "{i}");
+        assert_eq!(is_new(&create(&replica, &a_cluster(&provisioner), claim).await), is_removed, "{i}");
     }
 }
 
@@ -157,5 +157,5 @@ pub async fn claims_survive_a_restart(site: TestStore) {
     let replica = site.restart(replica).await;
     let again =
         replica.provisioners.create(&a_provisioner(&user), SecretUpdate::Keep, Some(a_claim(user.id, "k"))).await;
-    assert!(matches!(again, Ok(Creation::Repeated { first: told, .. }) if told == first));
+    assert!(matches!(again, Ok(Creation::Repeated { first: repeated, .. }) if repeated == first));
 }

@@ -23,7 +23,7 @@ fn secrets(text: &str) -> ClusterSecrets {
     ClusterSecrets { kubeconfig: SecretUpdate::Set(Kubeconfig::new(text.into())), ..ClusterSecrets::default() }
 }
 
-async fn some_clusters(replica: &Replica, count: usize) -> Vec<(Cluster, Revision)> {
+async fn create_clusters(replica: &Replica, count: usize) -> Vec<(Cluster, Revision)> {
     let (_, _, provisioner, _) = replica.one_of_each().await;
     let mut clusters = Vec::new();
     for i in 0..count {
@@ -36,7 +36,7 @@ async fn some_clusters(replica: &Replica, count: usize) -> Vec<(Cluster, Revisio
     clusters
 }
 
-async fn all_readable(replica: &Replica, clusters: &[(Cluster, Revision)]) {
+async fn assert_all_readable(replica: &Replica, clusters: &[(Cluster, Revision)]) {
     for (i, (cluster, _)) in clusters.iter().enumerate() {
         let read = replica.clusters.kubeconfig(cluster.id).await.unwrap().unwrap();
         assert_eq!(read.expose(), i.to_string());
@@ -47,7 +47,7 @@ async fn close(replica: Replica) {
     replica.close().await;
 }
 
-pub async fn a_wrong_key_is_refused_with_what_to_do(site: TestStore) {
+pub async fn a_wrong_key_is_rejected_with_instructions(site: TestStore) {
     close(site.open().await).await;
     let refused = site.try_open(NEXT, &[]).await.map(drop);
     let Err(OpenError::WrongKey(message)) = refused else { panic!("{refused:?}") };
@@ -55,30 +55,30 @@ pub async fn a_wrong_key_is_refused_with_what_to_do(site: TestStore) {
     close(site.open().await).await;
 }
 
-pub async fn two_that_set_up_one_store_agree(site: TestStore) {
+pub async fn replicas_that_initialize_a_store_together_share_its_key(site: TestStore) {
     if !site.is_shareable() {
         return;
     }
     let (one, other) = join(site.open(), site.open()).await;
-    let clusters = some_clusters(&one, 2).await;
+    let clusters = create_clusters(&one, 2).await;
     other.freshness.caught_up().await.unwrap();
-    all_readable(&other, &clusters).await;
+    assert_all_readable(&other, &clusters).await;
 }
 
-pub async fn an_earlier_key_reads(site: TestStore) {
+pub async fn a_previous_key_still_reads(site: TestStore) {
     let replica = site.open().await;
-    let clusters = some_clusters(&replica, 3).await;
+    let clusters = create_clusters(&replica, 3).await;
     close(replica).await;
     let replica = site.try_open(NEXT, &["never used before", KEY]).await.unwrap();
-    all_readable(&replica, &clusters).await;
+    assert_all_readable(&replica, &clusters).await;
     let (cluster, revision) = &clusters[1];
     replica.clusters.update(cluster, secrets("1"), *revision).await.unwrap();
-    all_readable(&replica, &clusters).await;
+    assert_all_readable(&replica, &clusters).await;
 }
 
-pub async fn rotation_seals_everything_anew(site: TestStore) {
+pub async fn rotation_encrypts_everything_with_the_new_key(site: TestStore) {
     let replica = site.open().await;
-    let clusters = some_clusters(&replica, 150).await;
+    let clusters = create_clusters(&replica, 150).await;
     close(replica).await;
     let replica = site.try_open(NEXT, &[KEY]).await.unwrap();
     let steps = Mutex::new(Vec::new());
@@ -86,19 +86,19 @@ pub async fn rotation_seals_everything_anew(site: TestStore) {
     assert_eq!(rotated.resealed, 150);
     let steps = steps.into_inner().unwrap();
     assert!(steps.len() > 1 && steps.is_sorted_by_key(|step: &Rotated| step.resealed), "{steps:?}");
-    all_readable(&replica, &clusters).await;
+    assert_all_readable(&replica, &clusters).await;
     assert_eq!(replica.rotate(|_| {}).await.unwrap().resealed, 0);
     close(replica).await;
-    // The earlier key is of no more use, neither needed nor enough.
-    let earlier = site.try_open(KEY, &[]).await.map(drop);
-    assert!(matches!(earlier, Err(OpenError::WrongKey(_))), "{earlier:?}");
+    // The previous key is no longer needed, and not sufficient.
+    let previous = site.try_open(KEY, &[]).await.map(drop);
+    assert!(matches!(previous, Err(OpenError::WrongKey(_))), "{previous:?}");
     let replica = site.try_open(NEXT, &[]).await.unwrap();
-    all_readable(&replica, &clusters).await;
+    assert_all_readable(&replica, &clusters).await;
 }
 
-pub async fn an_earlier_key_must_not_be_left_out(site: TestStore) {
+pub async fn a_previous_key_that_is_still_needed_must_be_given(site: TestStore) {
     let replica = site.open().await;
-    let clusters = some_clusters(&replica, 1).await;
+    let clusters = create_clusters(&replica, 1).await;
     close(replica).await;
     close(site.try_open(NEXT, &[KEY]).await.unwrap()).await;
     for key in [NEXT, KEY] {
@@ -107,12 +107,12 @@ pub async fn an_earlier_key_must_not_be_left_out(site: TestStore) {
         assert!(message.contains("rotate-keys"), "{message}");
     }
     let replica = site.try_open(KEY, &[NEXT]).await.unwrap();
-    all_readable(&replica, &clusters).await;
+    assert_all_readable(&replica, &clusters).await;
 }
 
-pub async fn rotation_and_changes_get_along(site: TestStore) {
+pub async fn rotation_tolerates_concurrent_changes(site: TestStore) {
     let replica = site.open().await;
-    let clusters = some_clusters(&replica, 60).await;
+    let clusters = create_clusters(&replica, 60).await;
     close(replica).await;
     let replica = site.try_open(NEXT, &[KEY]).await.unwrap();
     let changing = async {
@@ -139,7 +139,7 @@ pub async fn rotation_and_changes_get_along(site: TestStore) {
     close(site.try_open(NEXT, &[]).await.unwrap()).await;
 }
 
-pub async fn no_secret_is_stored_in_the_open(site: TestStore) {
+pub async fn secrets_are_stored_encrypted(site: TestStore) {
     const SECRET: &str = "a-very-secret-text";
     let replica = site.open().await;
     let (organization, user, provisioner, _) = replica.one_of_each().await;
@@ -166,9 +166,9 @@ pub async fn no_secret_is_stored_in_the_open(site: TestStore) {
     }
 }
 
-pub async fn a_secret_moved_to_another_key_does_not_open(site: TestStore) {
+pub async fn a_secret_moved_to_another_key_cannot_be_decrypted(site: TestStore) {
     let replica = site.open().await;
-    let clusters = some_clusters(&replica, 2).await;
+    let clusters = create_clusters(&replica, 2).await;
     close(replica).await;
     let Some(raw) = site.raw().await else { return };
     let sealed = |id| format!("sealed/kubeconfig/{id}");
@@ -178,30 +178,30 @@ pub async fn a_secret_moved_to_another_key_does_not_open(site: TestStore) {
     let replica = site.open().await;
     let moved = replica.clusters.kubeconfig(clusters[0].0.id).await;
     assert!(matches!(moved, Err(StoreError::Unreadable(_))), "{:?}", moved.map(drop));
-    // What does not open is not kept.
+    // A secret that cannot be decrypted is not cached.
     let reads = replica.meters.secret_reads.load(Relaxed);
     replica.clusters.kubeconfig(clusters[0].0.id).await.unwrap_err();
     assert_eq!(replica.meters.secret_reads.load(Relaxed), reads + 1);
     assert_eq!(replica.clusters.kubeconfig(clusters[1].0.id).await.unwrap().unwrap().expose(), "1");
 }
 
-pub async fn damage_is_told_and_nothing_is_guessed(site: TestStore) {
+pub async fn a_damaged_record_is_an_error(site: TestStore) {
     let replica = site.open().await;
-    let (cluster, _) = some_clusters(&replica, 1).await.remove(0);
+    let (cluster, _) = create_clusters(&replica, 1).await.remove(0);
     close(replica).await;
     let Some(raw) = site.raw().await else { return };
     let key = format!("shown/cluster/{}", cluster.id);
     let mut value = raw.into_iter().find(|(stored, _)| *stored == key).unwrap().1;
-    let kept = value.clone();
+    let original = value.clone();
     value.truncate(value.len() - 1);
     site.put_raw(&key, value).await;
     let refused = site.try_open(KEY, &[]).await.map(drop);
     assert!(matches!(refused, Err(OpenError::Unreadable(_))), "{refused:?}");
-    site.put_raw(&key, kept).await;
+    site.put_raw(&key, original).await;
     assert_eq!(site.open().await.catalog.cluster(cluster.id).unwrap().cluster.record, cluster);
 }
 
-pub async fn derived_keys_are_the_same_everywhere(site: TestStore) {
+pub async fn derived_keys_are_the_same_on_all_replicas(site: TestStore) {
     let (one, other) = site.pair().await;
     let key = one.derive_key("session tokens").unwrap();
     assert_eq!(key, other.derive_key("session tokens").unwrap());

@@ -1,4 +1,4 @@
-//! Promises about who reconciles, and about writes that depend on it.
+//! Promises about leadership, and about writes that depend on it.
 
 use std::time::Duration;
 
@@ -21,13 +21,13 @@ use super::{
 };
 use crate::fixture::process::eventually;
 
-pub async fn an_only_replica_leads_and_its_term_is_good(site: TestStore) {
+pub async fn a_single_replica_leads_with_a_valid_term(site: TestStore) {
     let replica = site.open().await;
     let (.., provisioner, cluster) = replica.one_of_each().await;
     let (leadership, candidate) = replica.leadership(Duration::from_secs(60));
     let closing = CancellationToken::new();
     let candidacy = tokio::spawn(candidate.run(closing.clone()));
-    eventually("it leads", Duration::from_secs(20), async || leadership.term().is_some()).await;
+    eventually("the replica leads", Duration::from_secs(20), async || leadership.term().is_some()).await;
     let term = leadership.term().unwrap();
     assert_eq!(term == Term::Alone, !matches!(site.place(), Place::Etcd(_)));
 
@@ -44,39 +44,40 @@ pub async fn an_only_replica_leads_and_its_term_is_good(site: TestStore) {
     let checked = Checked { provisioner: provisioner.id, check, state_changed_at: after(1) };
     replica.provisioners.record_check(&checked, term).await.unwrap();
     let orphan = an_orphan(&a_cluster(&provisioner));
-    let seen = replica.orphans.put(&orphan, None, Some(term)).await.unwrap();
-    replica.orphans.remove(orphan.cluster, seen, Some(term)).await.unwrap();
+    let expected = replica.orphans.put(&orphan, None, Some(term)).await.unwrap();
+    replica.orphans.remove(orphan.cluster, expected, Some(term)).await.unwrap();
     closing.cancel();
     candidacy.await.unwrap();
 }
 
-/// Also where nobody is ever elected: such a term is none of that store's.
-pub async fn who_does_not_lead_writes_nothing(site: TestStore) {
+/// Also in stores without elections, where such a term is never valid.
+pub async fn a_replica_that_is_not_leader_writes_nothing(site: TestStore) {
     let replica = site.open().await;
     let (.., provisioner, cluster) = replica.one_of_each().await;
     let orphan = an_orphan(&a_cluster(&provisioner));
     let listed = replica.orphans.put(&orphan, None, None).await.unwrap();
     let revision = replica.catalog.cluster(cluster.id).unwrap().cluster.revision;
-    let deposed = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::NotLeader)), "{result:?}");
+    let not_leader =
+        |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::NotLeader)), "{result:?}");
     for term in [Term::Held(revision), Term::Held(Revision(0)), Term::Held(Revision(u64::MAX))] {
         let everything = || ClusterCommit {
             operations: vec![(an_operation(&cluster), None)],
             ledger: Some((a_ledger(cluster.id, &["a"]), None)),
             observed: Some(an_observed_status(cluster.id)),
-            timeline: vec![an_entry(&cluster, 1, "told")],
+            timeline: vec![an_entry(&cluster, 1, "entry")],
             term: Some(term),
             ..ClusterCommit::default()
         };
         for record in [
             RecordChange::Keep(None),
-            // Whoever does not lead any more is told so, whatever else has changed.
+            // `NotLeader` takes precedence over other errors.
             RecordChange::Keep(Some(Revision(revision.0 + 100))),
             RecordChange::Put(Box::new(cluster.clone()), ClusterSecrets::default(), revision),
             RecordChange::Remove(revision),
         ] {
-            deposed(replica.clusters.commit(cluster.id, record, everything()).await.map(drop));
+            not_leader(replica.clusters.commit(cluster.id, record, everything()).await.map(drop));
         }
-        deposed(replica.clusters.record_observation_times(vec![(cluster.id, after(5))], Some(term)).await);
+        not_leader(replica.clusters.record_observation_times(vec![(cluster.id, after(5))], Some(term)).await);
         let check = Check {
             phase: ProvisionerPhase::Failed,
             code: Some(ReasonCode::CredentialsRejected),
@@ -84,12 +85,12 @@ pub async fn who_does_not_lead_writes_nothing(site: TestStore) {
             at: after(1),
         };
         let checked = Checked { provisioner: provisioner.id, check, state_changed_at: after(1) };
-        deposed(replica.provisioners.record_check(&checked, term).await);
+        not_leader(replica.provisioners.record_check(&checked, term).await);
         let other = an_orphan(&a_cluster(&provisioner));
-        deposed(replica.orphans.put(&other, None, Some(term)).await.map(drop));
+        not_leader(replica.orphans.put(&other, None, Some(term)).await.map(drop));
         let changed = Orphan { name: None, ..orphan.clone() };
-        deposed(replica.orphans.put(&changed, Some(listed), Some(term)).await.map(drop));
-        deposed(replica.orphans.remove(orphan.cluster, listed, Some(term)).await);
+        not_leader(replica.orphans.put(&changed, Some(listed), Some(term)).await.map(drop));
+        not_leader(replica.orphans.remove(orphan.cluster, listed, Some(term)).await);
         assert!(replica.catalog.orphan(other.cluster).is_none());
     }
     let replica = site.restart(replica).await;
@@ -115,7 +116,7 @@ pub async fn an_installation_keeps_its_id(site: TestStore) {
     assert_ne!(elsewhere.installation(), id);
 }
 
-pub async fn two_that_set_up_one_store_are_one_installation(site: TestStore) {
+pub async fn replicas_that_initialize_a_store_together_are_one_installation(site: TestStore) {
     if !site.is_shareable() {
         return;
     }

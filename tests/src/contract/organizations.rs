@@ -10,7 +10,7 @@ use kqueen_domain::{
 
 use super::{TestStore, records::an_organization};
 
-pub async fn what_is_stored_is_shown(site: TestStore) {
+pub async fn stored_records_are_visible(site: TestStore) {
     let replica = site.open().await;
     let organization =
         Organization { policy: [(Action::ClusterCreate, Rule::IsAdmin)].into_iter().collect(), ..an_organization() };
@@ -28,7 +28,7 @@ pub async fn what_is_stored_is_shown(site: TestStore) {
     assert!(replica.catalog.organization(renamed.id).is_none());
 }
 
-pub async fn stale_revision_is_refused(site: TestStore) {
+pub async fn a_stale_revision_is_a_conflict(site: TestStore) {
     let replica = site.open().await;
     let (organization, first) = replica.organization().await;
     let second = replica.organizations.update(&organization, first).await.unwrap();
@@ -39,7 +39,7 @@ pub async fn stale_revision_is_refused(site: TestStore) {
     replica.organizations.delete(organization.id, second).await.unwrap();
 }
 
-pub async fn missing_is_told(site: TestStore) {
+pub async fn a_missing_record_is_reported(site: TestStore) {
     let replica = site.open().await;
     let organization = an_organization();
     let update = replica.organizations.update(&organization, Revision(1)).await;

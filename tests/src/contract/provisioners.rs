@@ -16,7 +16,7 @@ use super::{
     records::{a_provisioner, a_user, after, an_organization},
 };
 
-pub async fn what_is_stored_is_shown(site: TestStore) {
+pub async fn stored_records_are_visible(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, _) = replica.user(&organization).await;
@@ -44,7 +44,7 @@ pub async fn what_is_stored_is_shown(site: TestStore) {
     assert!(replica.catalog.provisioner(changed.id).is_none());
 }
 
-pub async fn stale_revision_is_refused(site: TestStore) {
+pub async fn a_stale_revision_is_a_conflict(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, _) = replica.user(&organization).await;
@@ -58,7 +58,7 @@ pub async fn stale_revision_is_refused(site: TestStore) {
     assert!(matches!(delete, Err(StoreError::Conflict)), "{delete:?}");
 }
 
-pub async fn missing_is_told(site: TestStore) {
+pub async fn a_missing_record_is_reported(site: TestStore) {
     let replica = site.open().await;
     let provisioner = a_provisioner(&a_user(an_organization().id));
     let update = replica.provisioners.update(&provisioner, SecretUpdate::Keep, Revision(1)).await;
@@ -72,8 +72,8 @@ pub async fn references_must_exist(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, _) = replica.user(&organization).await;
-    let homeless = Provisioner { organization: OrganizationId::random(), ..a_provisioner(&user) };
-    let created = replica.provisioners.create(&homeless, SecretUpdate::Keep, None).await;
+    let dangling = Provisioner { organization: OrganizationId::random(), ..a_provisioner(&user) };
+    let created = replica.provisioners.create(&dangling, SecretUpdate::Keep, None).await;
     assert!(matches!(created, Err(StoreError::Dangling { field: "organization" })), "{created:?}");
     let orphan = Provisioner { owner: UserId::random(), ..a_provisioner(&user) };
     let created = replica.provisioners.create(&orphan, SecretUpdate::Keep, None).await;
@@ -105,7 +105,7 @@ pub async fn secrets_are_kept_set_and_removed(site: TestStore) {
     assert_eq!(read().await, None);
 }
 
-pub async fn a_new_owner_takes_over(site: TestStore) {
+pub async fn ownership_can_be_transferred(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (ann, ann_revision) = replica.user(&organization).await;

@@ -1,4 +1,4 @@
-//! Records to store.
+//! Example records.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kqueen_domain::{
@@ -18,7 +18,7 @@ use kqueen_domain::{
     user::{AuthMethod, Role, User},
 };
 
-/// A moment every record can have been made at.
+/// The creation time of the records.
 pub fn then() -> DateTime<Utc> {
     DateTime::from_timestamp(1_790_000_000, 123_456_789).unwrap()
 }
@@ -28,7 +28,7 @@ pub fn after(ms: i64) -> DateTime<Utc> {
     then() + TimeDelta::milliseconds(ms)
 }
 
-/// An organization whose namespace nobody else has.
+/// An organization with a unique namespace.
 pub fn an_organization() -> Organization {
     let id = OrganizationId::random();
     Organization {
@@ -40,7 +40,7 @@ pub fn an_organization() -> Organization {
     }
 }
 
-/// A user whose name and address nobody else has.
+/// A user with a unique name and address.
 pub fn a_user(organization: OrganizationId) -> User {
     let id = UserId::random();
     User {
@@ -89,7 +89,7 @@ pub fn a_cluster(provisioner: &Provisioner) -> Cluster {
     }
 }
 
-/// A look at a cluster that answered.
+/// The observed status of a cluster that answered.
 pub fn an_observed_status(cluster: ClusterId) -> ObservedStatus {
     ObservedStatus {
         cluster,
@@ -102,13 +102,13 @@ pub fn an_observed_status(cluster: ClusterId) -> ObservedStatus {
     }
 }
 
-/// An operation that was asked for by the cluster's owner.
+/// An operation requested by the cluster's owner.
 pub fn an_operation(cluster: &Cluster) -> Operation {
     Operation::requested(cluster.id, OperationKind::Deploy, cluster.owner, then(), after(3_600_000))
 }
 
-/// A thing of that name at a provider, as it stands in a ledger.
-pub fn a_row(name: &str) -> ResourceRecord {
+/// The record of a resource of that name.
+pub fn a_resource_record(name: &str) -> ResourceRecord {
     let name = ResourceRef { kind: "server".into(), name: name.into(), location: "here".into() };
     ResourceRecord {
         resource: ProviderResource { name, provider_id: Some("17".into()) },
@@ -117,10 +117,10 @@ pub fn a_row(name: &str) -> ResourceRecord {
     }
 }
 
-/// A ledger with things of those names.
+/// A ledger with resources of those names.
 pub fn a_ledger(cluster: ClusterId, names: &[&str]) -> Ledger {
-    let rows = names.iter().map(|name| a_row(name)).collect();
-    Ledger { resources: rows, uncertain_until: Some(then()), ..Ledger::empty(cluster) }
+    let resources = names.iter().map(|name| a_resource_record(name)).collect();
+    Ledger { resources, uncertain_until: Some(then()), ..Ledger::empty(cluster) }
 }
 
 /// An entry of a timeline, `ms` milliseconds after [`then`].
@@ -136,27 +136,27 @@ pub fn an_entry(cluster: &Cluster, ms: i64, message: &str) -> TimelineEvent {
     }
 }
 
-/// What is remembered of a cluster that has left.
-pub fn a_departure(cluster: &Cluster) -> Tombstone {
+/// The tombstone of a deleted cluster.
+pub fn a_tombstone(cluster: &Cluster) -> Tombstone {
     let Cluster { id, name, organization, owner, .. } = cluster.clone();
     Tombstone { cluster: id, name, organization, owner, at: then() }
 }
 
-/// What is left of a cluster at its provider.
+/// The orphan of a deleted cluster.
 pub fn an_orphan(cluster: &Cluster) -> Orphan {
     Orphan {
         cluster: cluster.id,
         name: Some(cluster.name.to_string()),
         organization: cluster.organization,
         provisioner: cluster.provisioner,
-        resources: vec![a_row("left over")],
+        resources: vec![a_resource_record("left over")],
         state: OrphanState::Listed,
         listed_at: then(),
         seen_at: None,
     }
 }
 
-/// A claim.
+/// An idempotency record.
 pub fn a_claim(caller: UserId, key: &str) -> IdempotencyRecord {
     IdempotencyRecord { caller, key: key.into(), fingerprint: [7; 32], at: then() }
 }

@@ -1,4 +1,4 @@
-//! Where a store's bytes are, so that tests can open it more than once.
+//! A store that tests can open more than once.
 
 use std::{
     any::Any,
@@ -27,23 +27,23 @@ use crate::fixture::{
     process::eventually,
 };
 
-/// The secret key of every store that is not about keys.
+/// The secret key of all stores except in tests of keys.
 pub const KEY: &str = "a secret key for tests";
 
-/// A place to keep bytes, with whatever has to live as long.
+/// The place of a store, with everything that must live as long.
 pub struct TestStore {
     place: Place,
     shareable: bool,
-    /// The server, if it is one.
+    /// The etcd server, if the store is on etcd.
     pub etcd: Option<Arc<Etcd>>,
-    _kept: Box<dyn Any + Send + Sync>,
+    _resources: Box<dyn Any + Send + Sync>,
 }
 
-/// One process's view of a store. Dropping the last clone ends it.
+/// An open store, as one process has it. Dropping the last clone closes it.
 #[derive(Clone)]
 pub struct Replica {
     stores: Arc<Stores>,
-    /// What it shows.
+    /// Its catalog.
     pub catalog: Arc<Catalog>,
 }
 
@@ -56,36 +56,36 @@ impl Deref for Replica {
 }
 
 impl TestStore {
-    /// In memory.
+    /// A store in memory.
     pub async fn memory() -> Option<Self> {
-        Some(Self { place: Place::Memory(Memory::default()), shareable: true, etcd: None, _kept: Box::new(()) })
+        Some(Self { place: Place::Memory(Memory::default()), shareable: true, etcd: None, _resources: Box::new(()) })
     }
 
-    /// sled in a temporary directory.
+    /// A sled store in a temporary directory.
     pub async fn sled() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let place = Place::Sled { path: directory.path().join("kqueen.sled") };
-        Some(Self { place, shareable: false, etcd: None, _kept: Box::new(directory) })
+        Some(Self { place, shareable: false, etcd: None, _resources: Box::new(directory) })
     }
 
-    /// etcd, below a prefix of its own; `None` where etcd is not installed.
+    /// A store on etcd with a separate prefix; `None` if etcd is not installed.
     pub async fn etcd() -> Option<Self> {
         let etcd = shared_etcd().await?;
         let place = etcd.place();
-        Some(Self { place, shareable: true, etcd: Some(etcd), _kept: Box::new(()) })
+        Some(Self { place, shareable: true, etcd: Some(etcd), _resources: Box::new(()) })
     }
 
-    /// Where it is.
+    /// The place of the store.
     pub fn place(&self) -> Place {
         self.place.clone()
     }
 
-    /// Whether two processes may use it at once.
+    /// Whether several processes can use the store at once.
     pub fn is_shareable(&self) -> bool {
         self.shareable
     }
 
-    /// Settings with other keys.
+    /// Settings with the given keys.
     pub fn settings(&self, key: &str, previous: &[&str]) -> Settings {
         Settings {
             place: self.place(),
@@ -95,19 +95,19 @@ impl TestStore {
         }
     }
 
-    /// Opens it with other keys.
+    /// Opens the store with the given keys.
     pub async fn try_open(&self, key: &str, previous: &[&str]) -> Result<Replica, OpenError> {
         let catalog = Arc::new(Catalog::new());
         let stores = open(self.settings(key, previous), catalog.clone()).await?;
         Ok(Replica { stores: Arc::new(stores), catalog })
     }
 
-    /// Opens it.
+    /// Opens the store.
     pub async fn open(&self) -> Replica {
         self.try_open(KEY, &[]).await.unwrap()
     }
 
-    /// Everything that is stored, as it is stored; `None` where there is no other way in. Nobody may have it open on sled.
+    /// All stored keys and values; `None` in memory. A sled store must be closed.
     pub async fn raw(&self) -> Option<Vec<(String, Vec<u8>)>> {
         match &self.place {
             Place::Memory(_) => None,
@@ -124,7 +124,7 @@ impl TestStore {
         }
     }
 
-    /// Stores bytes as they are.
+    /// Stores a raw value.
     pub async fn put_raw(&self, key: &str, value: Vec<u8>) {
         match &self.place {
             Place::Memory(_) => {}
@@ -140,14 +140,14 @@ impl TestStore {
         }
     }
 
-    /// Two replicas; where only one process may use the store, that one twice.
+    /// Two replicas; if only one process can use the store, the same replica twice.
     pub async fn pair(&self) -> (Replica, Replica) {
         let one = self.open().await;
         let other = if self.shareable { self.open().await } else { one.clone() };
         (one, other)
     }
 
-    /// Ends `replica` and opens the store again.
+    /// Closes `replica` and opens the store again.
     pub async fn restart(&self, replica: Replica) -> Replica {
         replica.close().await;
         drop(replica);
@@ -155,7 +155,7 @@ impl TestStore {
     }
 }
 
-/// The files of a store that was closed. Processes that other tests start hold its lock for a moment, until they run their own program.
+/// The files of a closed store. Processes that other tests spawn keep its lock for a moment, until they run their program.
 async fn opened(path: &Path) -> sled::Db {
     let files = Mutex::new(None);
     let open = || async {
@@ -164,26 +164,26 @@ async fn opened(path: &Path) -> sled::Db {
         *files.lock().unwrap() = opened;
         is_open
     };
-    eventually("the files of a store that was closed are opened", Duration::from_secs(5), open).await;
+    eventually("the files of a closed store are opened", Duration::from_secs(5), open).await;
     files.into_inner().unwrap().unwrap()
 }
 
 impl Replica {
-    /// Stores a new organization.
+    /// Creates an organization.
     pub async fn organization(&self) -> (Organization, Revision) {
         let organization = an_organization();
         let revision = self.organizations.create(&organization).await.unwrap();
         (organization, revision)
     }
 
-    /// Stores a new user.
+    /// Creates a user.
     pub async fn user(&self, organization: &Organization) -> (User, Revision) {
         let user = a_user(organization.id);
         let revision = self.users.create(&user, UserSecrets::default()).await.unwrap();
         (user, revision)
     }
 
-    /// Stores a new provisioner.
+    /// Creates a provisioner.
     pub async fn provisioner(&self, owner: &User) -> (Provisioner, Revision) {
         let provisioner = a_provisioner(owner);
         let created = self.provisioners.create(&provisioner, SecretUpdate::Keep, None).await.unwrap();
@@ -191,7 +191,7 @@ impl Replica {
         (provisioner, revision)
     }
 
-    /// Stores a new cluster.
+    /// Creates a cluster.
     pub async fn cluster(&self, provisioner: &Provisioner) -> (Cluster, Revision) {
         let cluster = a_cluster(provisioner);
         let created =
@@ -200,18 +200,18 @@ impl Replica {
         (cluster, revision)
     }
 
-    /// Takes a cluster's record away.
-    pub async fn remove(&self, id: ClusterId, seen: Revision) -> Result<Revision, StoreError> {
-        self.clusters.commit(id, RecordChange::Remove(seen), ClusterCommit::default()).await
+    /// Removes a cluster's record.
+    pub async fn remove(&self, id: ClusterId, expected: Revision) -> Result<Revision, StoreError> {
+        self.clusters.commit(id, RecordChange::Remove(expected), ClusterCommit::default()).await
     }
 
-    /// Stores what was seen of a cluster.
-    pub async fn saw(&self, observed: &ObservedStatus) -> Result<Revision, StoreError> {
+    /// Stores an observed status.
+    pub async fn record_observed_status(&self, observed: &ObservedStatus) -> Result<Revision, StoreError> {
         let work = ClusterCommit { observed: Some(observed.clone()), ..ClusterCommit::default() };
         self.clusters.commit(observed.cluster, RecordChange::Keep(None), work).await
     }
 
-    /// Stores one of each.
+    /// Creates one record of each kind.
     pub async fn one_of_each(&self) -> (Organization, User, Provisioner, Cluster) {
         let (organization, _) = self.organization().await;
         let (user, _) = self.user(&organization).await;

@@ -20,7 +20,7 @@ fn secrets(password: &str, metadata: &str) -> UserSecrets {
     }
 }
 
-pub async fn what_is_stored_is_shown(site: TestStore) {
+pub async fn stored_records_are_visible(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let user = a_user(organization.id);
@@ -46,7 +46,7 @@ pub async fn what_is_stored_is_shown(site: TestStore) {
     assert!(replica.catalog.user(changed.id).is_none());
 }
 
-pub async fn stale_revision_is_refused(site: TestStore) {
+pub async fn a_stale_revision_is_a_conflict(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (user, first) = replica.user(&organization).await;
@@ -58,7 +58,7 @@ pub async fn stale_revision_is_refused(site: TestStore) {
     assert!(matches!(delete, Err(StoreError::Conflict)), "{delete:?}");
 }
 
-pub async fn missing_is_told(site: TestStore) {
+pub async fn a_missing_record_is_reported(site: TestStore) {
     let replica = site.open().await;
     let user = a_user(an_organization().id);
     let update = replica.users.update(&user, UserSecrets::default(), Revision(1), None).await;
@@ -82,21 +82,21 @@ pub async fn usernames_are_unique(site: TestStore) {
     assert!(matches!(updated, Err(StoreError::Taken { field: "username" })), "{updated:?}");
 }
 
-pub async fn addresses_are_unique_without_regard_to_capitals(site: TestStore) {
+pub async fn addresses_are_unique_ignoring_case(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let (ann, _) = replica.user(&organization).await;
-    let shouted = EmailAddress::try_from(ann.email.unwrap().as_str().to_uppercase()).unwrap();
-    let same = User { email: Some(shouted.clone()), ..a_user(organization.id) };
+    let uppercase = EmailAddress::try_from(ann.email.unwrap().as_str().to_uppercase()).unwrap();
+    let same = User { email: Some(uppercase.clone()), ..a_user(organization.id) };
     let created = replica.users.create(&same, UserSecrets::default()).await;
     assert!(matches!(created, Err(StoreError::Taken { field: "email" })), "{created:?}");
     let (bob, revision) = replica.user(&organization).await;
     let updated = replica
         .users
-        .update(&User { email: Some(shouted), ..bob.clone() }, UserSecrets::default(), revision, None)
+        .update(&User { email: Some(uppercase), ..bob.clone() }, UserSecrets::default(), revision, None)
         .await;
     assert!(matches!(updated, Err(StoreError::Taken { field: "email" })), "{updated:?}");
-    // Capitals of one's own address may change, and many may have none.
+    // A user may change the case of the address, and several users may have none.
     let own = EmailAddress::try_from(bob.email.clone().unwrap().as_str().to_uppercase()).unwrap();
     replica.users.update(&User { email: Some(own), ..bob }, UserSecrets::default(), revision, None).await.unwrap();
     for _ in 0..2 {
@@ -119,7 +119,7 @@ pub async fn renaming_frees_the_name(site: TestStore) {
     replica.users.create(&again, UserSecrets::default()).await.unwrap();
 }
 
-pub async fn an_organization_is_needed(site: TestStore) {
+pub async fn the_organization_must_exist(site: TestStore) {
     let replica = site.open().await;
     let created = replica.users.create(&a_user(an_organization().id), UserSecrets::default()).await;
     assert!(matches!(created, Err(StoreError::Dangling { field: "organization" })), "{created:?}");
@@ -128,7 +128,7 @@ pub async fn an_organization_is_needed(site: TestStore) {
     let lost = User { organization: an_organization().id, ..ann.clone() };
     let updated = replica.users.update(&lost, UserSecrets::default(), revision, None).await;
     assert!(matches!(updated, Err(StoreError::Dangling { field: "organization" })), "{updated:?}");
-    // Moving counts for both organizations.
+    // After a move, the old organization is free and the new one in use.
     let (other, other_revision) = replica.organization().await;
     let moved = User { organization: other.id, ..ann };
     replica.users.update(&moved, UserSecrets::default(), revision, None).await.unwrap();
@@ -158,7 +158,7 @@ pub async fn secrets_are_kept_set_and_removed(site: TestStore) {
     assert!(replica.users.metadata(user.id).await.unwrap().is_none());
 }
 
-pub async fn deleting_takes_the_secrets(site: TestStore) {
+pub async fn deleting_removes_the_secrets(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
     let user = a_user(organization.id);
@@ -195,24 +195,29 @@ pub async fn owners_cannot_move(site: TestStore) {
 pub async fn a_write_may_depend_on_another_user(site: TestStore) {
     let replica = site.open().await;
     let (organization, _) = replica.organization().await;
-    let (ann, ann_seen) = replica.user(&organization).await;
-    let (bob, bob_seen) = replica.user(&organization).await;
+    let (ann, ann_revision) = replica.user(&organization).await;
+    let (bob, bob_revision) = replica.user(&organization).await;
     let beside = |revision| Some(Versioned { value: bob.id, revision });
     let conflict = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Conflict)), "{result:?}");
 
-    let ann_seen = replica.users.update(&ann, UserSecrets::default(), ann_seen, beside(bob_seen)).await.unwrap();
-    let bob_next = replica.users.update(&bob, UserSecrets::default(), bob_seen, None).await.unwrap();
+    let ann_revision =
+        replica.users.update(&ann, UserSecrets::default(), ann_revision, beside(bob_revision)).await.unwrap();
+    let bob_next = replica.users.update(&bob, UserSecrets::default(), bob_revision, None).await.unwrap();
     let changed = User { email: None, ..ann.clone() };
-    conflict(replica.users.update(&changed, secrets("late", "{}"), ann_seen, beside(bob_seen)).await.map(drop));
-    conflict(replica.users.delete(ann.id, ann_seen, beside(bob_seen)).await);
+    conflict(replica.users.update(&changed, secrets("late", "{}"), ann_revision, beside(bob_revision)).await.map(drop));
+    conflict(replica.users.delete(ann.id, ann_revision, beside(bob_revision)).await);
 
-    // Gone is changed as well; it is not the user who is written that is missing.
+    // A deleted user has changed as well: the error is a conflict, because the written user is not missing.
     replica.users.delete(bob.id, bob_next, None).await.unwrap();
-    conflict(replica.users.update(&changed, secrets("late", "{}"), ann_seen, beside(bob_next)).await.map(drop));
-    conflict(replica.users.delete(ann.id, ann_seen, beside(bob_next)).await);
+    conflict(replica.users.update(&changed, secrets("late", "{}"), ann_revision, beside(bob_next)).await.map(drop));
+    conflict(replica.users.delete(ann.id, ann_revision, beside(bob_next)).await);
     assert_eq!(replica.catalog.user(ann.id).unwrap().record, ann);
     assert!(replica.users.password_hash(ann.id).await.unwrap().is_none());
 
-    let (eve, eve_seen) = replica.user(&organization).await;
-    replica.users.delete(ann.id, ann_seen, Some(Versioned { value: eve.id, revision: eve_seen })).await.unwrap();
+    let (eve, eve_revision) = replica.user(&organization).await;
+    replica
+        .users
+        .delete(ann.id, ann_revision, Some(Versioned { value: eve.id, revision: eve_revision }))
+        .await
+        .unwrap();
 }

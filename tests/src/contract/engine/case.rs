@@ -1,4 +1,4 @@
-//! One cluster under test.
+//! A cluster under test.
 
 use chrono::TimeDelta;
 use kqueen_domain::{
@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use super::Stage;
 
-/// Long enough for anything: rounds of ten seconds.
+/// The maximum number of rounds of ten seconds; longer than any operation takes.
 const ROUNDS: usize = 360;
 
-/// A cluster, as an engine is asked for it again and again.
+/// A cluster that the engine is called for repeatedly.
 pub struct Case<'a> {
     pub engine: &'a dyn Engine,
     pub stage: &'a dyn Stage,
@@ -25,12 +25,12 @@ pub struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// A cluster with two nodes of an installation of its own.
+    /// A cluster with two nodes of a new installation.
     pub fn new(engine: &'a dyn Engine, stage: &'a dyn Stage) -> Self {
         Self::of(engine, stage, Uuid::new_v4())
     }
 
-    /// A cluster with two nodes of that installation.
+    /// A cluster with two nodes of the given installation.
     pub fn of(engine: &'a dyn Engine, stage: &'a dyn Stage, installation: Uuid) -> Self {
         let spec = ClusterSpec {
             tag: OwnershipTag { installation, cluster: ClusterId::random() },
@@ -41,7 +41,7 @@ impl<'a> Case<'a> {
         Self { engine, stage, credentials: stage.credentials(), spec }
     }
 
-    /// The same cluster when nothing is known of it but its ownership tag.
+    /// The same cluster, known only by its ownership tag.
     pub fn orphaned(&self) -> Self {
         let spec =
             ClusterSpec { tag: self.spec.tag, name: String::new(), parameters: SecretMap::new(), known: Vec::new() };
@@ -52,30 +52,30 @@ impl<'a> Case<'a> {
         self.engine.makes(&self.credentials, &self.spec)
     }
 
-    /// What there is under the cluster's names.
-    pub async fn there(&self) -> Vec<Option<Value>> {
-        let mut there = Vec::new();
+    /// The provider's resources under the cluster's names.
+    pub async fn resources(&self) -> Vec<Option<Value>> {
+        let mut resources = Vec::new();
         for name in self.names() {
-            there.push(self.stage.look(&name).await);
+            resources.push(self.stage.look(&name).await);
         }
-        there
+        resources
     }
 
-    /// Looks, and remembers what there is.
+    /// Observes the cluster and remembers its resources.
     pub async fn observe(&mut self) -> Option<ObservedCluster> {
         match self.engine.observe(&self.credentials, &self.spec).await.unwrap() {
             Observation::Absent => {
                 self.spec.known.clear();
                 None
             }
-            Observation::Present(seen) => {
-                self.spec.known.clone_from(&seen.resources);
-                Some(seen)
+            Observation::Present(observed) => {
+                self.spec.known.clone_from(&observed.resources);
+                Some(observed)
             }
         }
     }
 
-    /// Looks until nothing is under way.
+    /// Observes the cluster until no operation is in progress.
     pub async fn settled(&mut self) -> Option<ObservedCluster> {
         for _ in 0..ROUNDS {
             match self.observe().await {
@@ -84,39 +84,39 @@ impl<'a> Case<'a> {
             }
             self.stage.pass(TimeDelta::seconds(10)).await;
         }
-        panic!("it does not come to rest");
+        panic!("the cluster does not settle");
     }
 
-    /// Asks for it until it runs, as often as `times` each time.
+    /// Deploys the cluster until it runs, with `times` calls each time.
     pub async fn run(&mut self, times: usize) -> ObservedCluster {
         for _ in 0..ROUNDS {
             match self.settled().await {
-                Some(seen) if seen.state == ProvisioningState::Running => return seen,
+                Some(observed) if observed.state == ProvisioningState::Running => return observed,
                 None | Some(ObservedCluster { state: ProvisioningState::Incomplete, .. }) => {
                     for _ in 0..times {
                         self.engine.deploy(&self.credentials, &self.spec).await.unwrap();
                     }
                 }
-                Some(seen) => panic!("it does not run: {seen:?}"),
+                Some(observed) => panic!("the cluster does not run: {observed:?}"),
             }
         }
-        panic!("it does not run, however often it is asked for");
+        panic!("the cluster does not run after repeated deploys");
     }
 
-    /// Asks for it until that is refused, having waited for what began each time; why.
-    pub async fn refused(&mut self) -> EngineError {
+    /// Deploys the cluster until that is rejected, waiting for each operation to end; returns the error.
+    pub async fn rejected(&mut self) -> EngineError {
         for _ in 0..ROUNDS {
             if let Err(error) = self.engine.deploy(&self.credentials, &self.spec).await {
                 return error;
             }
-            let seen = self.settled().await;
-            let runs = seen.is_some_and(|seen| seen.state == ProvisioningState::Running);
-            assert!(!runs, "it runs, though something else has one of its names");
+            let observed = self.settled().await;
+            let runs = observed.is_some_and(|observed| observed.state == ProvisioningState::Running);
+            assert!(!runs, "the cluster runs, though another resource has one of its names");
         }
-        panic!("it is never refused");
+        panic!("deploying is never rejected");
     }
 
-    /// Asks for its end until nothing is there, as often as `times` each time.
+    /// Destroys the cluster until nothing is left, with `times` calls each time.
     pub async fn destroy(&mut self, times: usize) {
         for _ in 0..ROUNDS {
             if self.settled().await.is_none() {
@@ -126,11 +126,11 @@ impl<'a> Case<'a> {
                 self.engine.destroy(&self.credentials, &self.spec).await.unwrap();
             }
         }
-        panic!("it does not go, however often it is asked for");
+        panic!("the cluster still exists after repeated destroys");
     }
 
-    /// Whatever an engine can be asked, each as the error it ends with.
-    pub async fn ask_everything(&self) -> Vec<(&'static str, Option<EngineError>)> {
+    /// Calls every method of the engine and returns the errors.
+    pub async fn call_everything(&self) -> Vec<(&'static str, Option<EngineError>)> {
         let Self { engine, credentials, spec, .. } = self;
         vec![
             ("check", engine.check(&credentials.parameters).await.err()),

@@ -1,4 +1,4 @@
-//! Promises about one cluster, from nothing to nothing.
+//! Promises about the life cycle of a cluster.
 
 use std::collections::BTreeSet;
 
@@ -15,20 +15,20 @@ use kqueen_domain::{
 
 use super::{Case, Stage};
 
-pub async fn its_forms_are_what_it_reads(engine: &dyn Engine, stage: &dyn Stage) {
+pub async fn the_declared_parameters_are_those_it_reads(engine: &dyn Engine, stage: &dyn Stage) {
     let (descriptor, mut case) = (engine.descriptor(), Case::new(engine, stage));
-    // Through the forms, as what people send comes.
+    // Validated by the schemas, as parameters in requests are.
     case.credentials.parameters = descriptor.provisioner.validate("parameters", &case.credentials.parameters).unwrap();
     case.spec.parameters = descriptor.cluster.validate("metadata", &case.spec.parameters).unwrap();
     engine.check(&case.credentials.parameters).await.unwrap();
-    let seen = case.run(1).await;
-    assert_eq!(seen.node_count, Some(2));
+    let observed = case.run(1).await;
+    assert_eq!(observed.node_count, Some(2));
     for (form, given) in
         [(&descriptor.provisioner, &case.credentials.parameters), (&descriptor.cluster, &case.spec.parameters)]
     {
         let declared: BTreeSet<&str> = form.0.iter().map(|field| field.name).collect();
         for name in given.expose().keys() {
-            assert!(declared.contains(name.as_str()), "{name} is read and not declared");
+            assert!(declared.contains(name.as_str()), "{name} is read but not declared");
         }
     }
 }
@@ -49,52 +49,52 @@ pub async fn names_are_those_of_the_cluster(engine: &dyn Engine, stage: &dyn Sta
     assert!(names.iter().all(|name| !others.contains(name)), "{names:?} {others:?}");
 }
 
-pub async fn a_cluster_comes_and_goes(engine: &dyn Engine, stage: &dyn Stage) {
+pub async fn a_cluster_is_deployed_and_destroyed(engine: &dyn Engine, stage: &dyn Stage) {
     let mut case = Case::new(engine, stage);
     assert_eq!(case.observe().await, None);
     engine.deploy(&case.credentials, &case.spec).await.unwrap();
-    let seen = case.observe().await.unwrap();
-    assert_ne!(seen.state, ProvisioningState::Running, "no call waits for a cloud");
-    let seen = case.run(1).await;
-    assert_eq!(seen.node_count, Some(2));
-    assert_eq!(names_of(&seen), case.names().into_iter().collect());
-    assert!(seen.resources.iter().all(|thing| thing.provider_id.is_some()), "{seen:?}");
+    let observed = case.observe().await.unwrap();
+    assert_ne!(observed.state, ProvisioningState::Running, "no call waits for the provider");
+    let observed = case.run(1).await;
+    assert_eq!(observed.node_count, Some(2));
+    assert_eq!(names_of(&observed), case.names().into_iter().collect());
+    assert!(observed.resources.iter().all(|resource| resource.provider_id.is_some()), "{observed:?}");
     let given = engine.kubeconfig(&case.credentials, &case.spec).await.unwrap();
     kubeconfig::parse(&given, &anywhere()).unwrap();
 
     case.destroy(1).await;
-    assert!(case.there().await.iter().all(Option::is_none));
+    assert!(case.resources().await.iter().all(Option::is_none));
     case.run(1).await;
     case.destroy(1).await;
 }
 
-pub async fn deploying_again_makes_nothing_more(engine: &dyn Engine, stage: &dyn Stage) {
+pub async fn deploying_again_creates_nothing_more(engine: &dyn Engine, stage: &dyn Stage) {
     let mut case = Case::new(engine, stage);
-    let seen = case.run(3).await;
-    assert_eq!(names_of(&seen), case.names().into_iter().collect());
-    assert_eq!(seen.resources.len(), case.names().len());
+    let observed = case.run(3).await;
+    assert_eq!(names_of(&observed), case.names().into_iter().collect());
+    assert_eq!(observed.resources.len(), case.names().len());
     let before = stage.changes().await;
     engine.deploy(&case.credentials, &case.spec).await.unwrap();
     assert_eq!(stage.changes().await, before);
     let found = engine.inventory(&case.credentials, case.spec.tag.installation).await.unwrap();
-    assert_eq!(found.len(), seen.resources.len(), "{found:?}");
+    assert_eq!(found.len(), observed.resources.len(), "{found:?}");
 }
 
-pub async fn deploying_carries_on_where_something_is_missing(engine: &dyn Engine, stage: &dyn Stage) {
+pub async fn deploying_continues_where_a_resource_is_missing(engine: &dyn Engine, stage: &dyn Stage) {
     let mut case = Case::new(engine, stage);
     let before = case.run(1).await;
     let last = case.names().pop().unwrap();
     stage.end(&last).await;
     if case.names().len() > 1 {
-        let seen = case.observe().await.unwrap();
-        assert_eq!(seen.state, ProvisioningState::Incomplete);
-        assert!(seen.resources.iter().all(|thing| thing.name != last));
+        let observed = case.observe().await.unwrap();
+        assert_eq!(observed.state, ProvisioningState::Incomplete);
+        assert!(observed.resources.iter().all(|resource| resource.name != last));
     } else {
         assert_eq!(case.observe().await, None);
     }
     let after = case.run(1).await;
-    for thing in &after.resources {
-        assert_eq!(before.resources.contains(thing), thing.name != last, "{thing:?}: {before:?}");
+    for resource in &after.resources {
+        assert_eq!(before.resources.contains(resource), resource.name != last, "{resource:?}: {before:?}");
     }
 }
 
@@ -108,8 +108,8 @@ pub async fn resizing_again_is_success(engine: &dyn Engine, stage: &dyn Stage) {
         for _ in 0..2 {
             engine.resize(&case.credentials, &case.spec, nodes).await.unwrap();
         }
-        let seen = case.settled().await.unwrap();
-        assert_eq!((seen.state, seen.node_count), (ProvisioningState::Running, Some(nodes)));
+        let observed = case.settled().await.unwrap();
+        assert_eq!((observed.state, observed.node_count), (ProvisioningState::Running, Some(nodes)));
         let before = stage.changes().await;
         engine.resize(&case.credentials, &case.spec, nodes).await.unwrap();
         assert_eq!(stage.changes().await, before);
@@ -128,8 +128,8 @@ pub async fn switching_network_policy_again_is_success(engine: &dyn Engine, stag
         for _ in 0..2 {
             engine.set_network_policy(&case.credentials, &case.spec, &policy).await.unwrap();
         }
-        let seen = case.settled().await.unwrap();
-        assert_eq!((seen.state, seen.network_policy.as_ref()), (ProvisioningState::Running, Some(&policy)));
+        let observed = case.settled().await.unwrap();
+        assert_eq!((observed.state, observed.network_policy.as_ref()), (ProvisioningState::Running, Some(&policy)));
         let before = stage.changes().await;
         engine.set_network_policy(&case.credentials, &case.spec, &policy).await.unwrap();
         assert_eq!(stage.changes().await, before);
@@ -145,7 +145,7 @@ pub async fn destroying_again_is_success(engine: &dyn Engine, stage: &dyn Stage)
     assert_eq!(stage.changes().await, before);
 }
 
-pub async fn what_is_not_there_is_missing(engine: &dyn Engine, stage: &dyn Stage) {
+pub async fn calls_for_an_absent_cluster_return_missing(engine: &dyn Engine, stage: &dyn Stage) {
     let mut case = Case::new(engine, stage);
     for _ in 0..2 {
         let (credentials, spec) = (&case.credentials, &case.spec);
@@ -153,24 +153,24 @@ pub async fn what_is_not_there_is_missing(engine: &dyn Engine, stage: &dyn Stage
         assert_eq!(engine.set_network_policy(credentials, spec, &stage.policy()).await, Err(EngineError::Missing));
         assert_eq!(engine.kubeconfig(credentials, spec).await, Err(EngineError::Missing));
         assert_eq!(case.observe().await, None);
-        // Having been there makes no difference.
+        // Having existed makes no difference.
         case.run(1).await;
         case.destroy(1).await;
     }
 }
 
-pub async fn an_orphan_is_taken_down_by_its_tag(engine: &dyn Engine, stage: &dyn Stage) {
+pub async fn an_orphan_is_destroyed_by_its_tag(engine: &dyn Engine, stage: &dyn Stage) {
     let mut case = Case::new(engine, stage);
     case.run(1).await;
     case.orphaned().destroy(1).await;
-    assert!(case.there().await.iter().all(Option::is_none));
+    assert!(case.resources().await.iter().all(Option::is_none));
     assert_eq!(case.observe().await, None);
 }
 
-pub async fn asking_changes_nothing(engine: &dyn Engine, stage: &dyn Stage) {
+pub async fn reads_change_nothing(engine: &dyn Engine, stage: &dyn Stage) {
     let mut case = Case::new(engine, stage);
     case.run(1).await;
-    let (before, there) = (stage.changes().await, case.there().await);
+    let (before, resources) = (stage.changes().await, case.resources().await);
     for _ in 0..2 {
         engine.check(&case.credentials.parameters).await.unwrap();
         engine.observe(&case.credentials, &case.spec).await.unwrap();
@@ -178,10 +178,10 @@ pub async fn asking_changes_nothing(engine: &dyn Engine, stage: &dyn Stage) {
         engine.inventory(&case.credentials, case.spec.tag.installation).await.unwrap();
     }
     assert_eq!(stage.changes().await, before);
-    assert_eq!(case.there().await, there);
+    assert_eq!(case.resources().await, resources);
 }
 
-pub async fn progress_is_told_while_it_is_made(engine: &dyn Engine, stage: &dyn Stage) {
+pub async fn progress_is_reported_during_deployment(engine: &dyn Engine, stage: &dyn Stage) {
     if !engine.descriptor().capabilities.progress {
         return;
     }
@@ -189,28 +189,28 @@ pub async fn progress_is_told_while_it_is_made(engine: &dyn Engine, stage: &dyn 
     engine.deploy(&case.credentials, &case.spec).await.unwrap();
     let mut last = 0;
     for round in 0.. {
-        assert!(round < 10_000, "it does not come to an end");
-        let seen = case.observe().await.unwrap();
-        match seen.state {
+        assert!(round < 10_000, "the deployment does not end");
+        let observed = case.observe().await.unwrap();
+        match observed.state {
             ProvisioningState::Running => break,
             ProvisioningState::Incomplete => engine.deploy(&case.credentials, &case.spec).await.unwrap(),
             ProvisioningState::Working => {
-                let progress = seen.progress.unwrap();
+                let progress = observed.progress.unwrap();
                 assert!((last..100).contains(&progress), "{progress} % after {last} %");
                 last = progress;
                 stage.pass(TimeDelta::seconds(1)).await;
             }
-            ProvisioningState::Removing | ProvisioningState::Broken(_) => panic!("{seen:?}"),
+            ProvisioningState::Removing | ProvisioningState::Broken(_) => panic!("{observed:?}"),
         }
     }
     assert!(last > 0);
 }
 
-fn names_of(seen: &ObservedCluster) -> BTreeSet<ResourceRef> {
-    seen.resources.iter().map(|thing| thing.name.clone()).collect()
+fn names_of(observed: &ObservedCluster) -> BTreeSet<ResourceRef> {
+    observed.resources.iter().map(|resource| resource.name.clone()).collect()
 }
 
-/// Stages are on loopback.
+/// Allows every address: stages are on loopback.
 fn anywhere() -> AddressRules {
     AddressRules::denying(Vec::new())
 }

@@ -1,5 +1,5 @@
-//! What engines promise, each promise once, as functions over an engine and a [`Stage`]: its provider in the hands of a test.
-//! [`engine_contract`](crate::engine_contract) holds the list, so that no engine can leave one out.
+//! The contract of engines, as functions over an engine and a [`Stage`], its provider controlled by a test.
+//! [`engine_contract`](crate::engine_contract) lists all of them, so that no engine can omit one.
 
 pub mod life;
 pub mod others;
@@ -18,54 +18,54 @@ use kqueen_domain::{
 };
 use serde_json::Value;
 
-/// A provider that a test controls, with nothing of ours at it, and the engine that drives it.
+/// A provider that a test controls, without any of our resources, and the engine that drives it.
 #[async_trait]
 pub trait Stage: Send + Sync {
     /// The engine.
     fn engine(&self) -> &dyn Engine;
-    /// Credentials that may do everything.
+    /// Credentials with every right.
     fn credentials(&self) -> ProviderCredentials;
     /// Credentials that the provider does not accept.
     fn refused(&self) -> ProviderCredentials;
     /// Credentials for a provider that does not answer.
     fn silent(&self) -> ProviderCredentials;
-    /// Parameters of a cluster with so many nodes, secrets included.
+    /// Parameters of a cluster with this number of nodes, secrets included.
     fn parameters(&self, nodes: u32) -> SecretMap;
-    /// A network policy the provider knows, switched on.
+    /// A network policy that the provider supports, enabled.
     fn policy(&self) -> NetworkPolicy;
-    /// Puts something there that somebody else has made, under that name and with that ownership tag, if any; it runs.
+    /// Creates a running foreign resource with that name and that ownership tag, if any.
     async fn plant(&self, name: &ResourceRef, tag: Option<OwnershipTag>);
-    /// Everything the provider knows of what has that name.
+    /// The full state of the resource of that name at the provider.
     async fn look(&self, name: &ResourceRef) -> Option<Value>;
-    /// Ends something without the engine.
+    /// Removes a resource without the engine.
     async fn end(&self, name: &ResourceRef);
-    /// Takes the ownership tag off something.
+    /// Removes the ownership tag of a resource.
     async fn untag(&self, name: &ResourceRef);
-    /// Lets time pass at the provider.
+    /// Advances the provider's clock.
     async fn pass(&self, time: TimeDelta);
-    /// Grows with every change at the provider.
+    /// A counter that grows with every change at the provider.
     async fn changes(&self) -> u64;
 }
 
-/// Makes a test of every promise, over stages that `$stage` makes: an `async fn() -> Option<impl Stage>`.
+/// Generates a test of every promise, on stages that `$stage` creates: an `async fn() -> Option<impl Stage>`.
 #[macro_export]
 macro_rules! engine_contract {
     ($stage:path) => {
         $crate::engine_promises! { $stage,
             life: [
-                its_forms_are_what_it_reads, good_credentials_are_accepted, names_are_those_of_the_cluster,
-                a_cluster_comes_and_goes, deploying_again_makes_nothing_more, deploying_carries_on_where_something_is_missing,
-                resizing_again_is_success, switching_network_policy_again_is_success, destroying_again_is_success,
-                what_is_not_there_is_missing, an_orphan_is_taken_down_by_its_tag, asking_changes_nothing,
-                progress_is_told_while_it_is_made,
+                the_declared_parameters_are_those_it_reads, good_credentials_are_accepted, names_are_those_of_the_cluster,
+                a_cluster_is_deployed_and_destroyed, deploying_again_creates_nothing_more,
+                deploying_continues_where_a_resource_is_missing, resizing_again_is_success,
+                switching_network_policy_again_is_success, destroying_again_is_success, calls_for_an_absent_cluster_return_missing,
+                an_orphan_is_destroyed_by_its_tag, reads_change_nothing, progress_is_reported_during_deployment,
             ]
             others: [
-                what_others_made_is_not_adopted, what_others_made_is_not_taken_down, what_others_made_is_not_changed,
-                what_has_lost_its_tag_is_reported_and_left_alone, clusters_leave_each_other_alone,
-                an_inventory_is_everything_of_ours_and_nothing_else,
+                foreign_resources_are_not_adopted, foreign_resources_are_not_deleted, foreign_resources_are_not_changed,
+                a_resource_without_its_tag_is_reported_and_not_touched, clusters_do_not_affect_each_other,
+                an_inventory_is_all_resources_of_the_installation,
             ]
             trouble: [
-                credentials_that_are_refused_are_told, silence_is_told, no_secret_is_told,
+                rejected_credentials_are_reported, an_unreachable_provider_is_reported, errors_contain_no_secrets,
             ]
         }
     };

@@ -1,4 +1,4 @@
-//! Promises about providers that do not do what they are asked.
+//! Promises about providers that reject the credentials or do not answer.
 
 use kqueen_domain::{
     document::MASK,
@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use super::{Case, Stage};
 
-pub async fn credentials_that_are_refused_are_told(engine: &dyn Engine, stage: &dyn Stage) {
+pub async fn rejected_credentials_are_reported(engine: &dyn Engine, stage: &dyn Stage) {
     let case = Case { credentials: stage.refused(), ..Case::new(engine, stage) };
-    for (call, error) in case.ask_everything().await {
+    for (call, error) in case.call_everything().await {
         let Some(EngineError::Denied(reason)) = error else { panic!("{call}: {error:?}") };
         assert_eq!(reason.responsible, Responsible::Admin, "{call}: {reason}");
         let codes = [ReasonCode::CredentialsRejected, ReasonCode::PermissionDenied, ReasonCode::AccountDisabled];
@@ -21,9 +21,9 @@ pub async fn credentials_that_are_refused_are_told(engine: &dyn Engine, stage: &
     }
 }
 
-pub async fn silence_is_told(engine: &dyn Engine, stage: &dyn Stage) {
+pub async fn an_unreachable_provider_is_reported(engine: &dyn Engine, stage: &dyn Stage) {
     let case = Case { credentials: stage.silent(), ..Case::new(engine, stage) };
-    for (call, error) in case.ask_everything().await {
+    for (call, error) in case.call_everything().await {
         let Some(EngineError::Unreachable(reason)) = error else { panic!("{call}: {error:?}") };
         let codes = [
             ReasonCode::ProviderUnreachable,
@@ -35,7 +35,7 @@ pub async fn silence_is_told(engine: &dyn Engine, stage: &dyn Stage) {
     }
 }
 
-pub async fn no_secret_is_told(engine: &dyn Engine, stage: &dyn Stage) {
+pub async fn errors_contain_no_secrets(engine: &dyn Engine, stage: &dyn Stage) {
     let descriptor = engine.descriptor();
     for credentials in [stage.refused(), stage.silent()] {
         let case = Case { credentials, ..Case::new(engine, stage) };
@@ -46,10 +46,10 @@ pub async fn no_secret_is_told(engine: &dyn Engine, stage: &dyn Stage) {
             .filter(|(form, (name, _))| form.is_secret(&[name.as_str()]))
             .filter_map(|(_, (_, value))| Value::as_str(value))
             .collect();
-        assert!(!secrets.is_empty() && !secrets.contains(&MASK), "the stage gives no secrets to look for");
-        for (call, error) in case.ask_everything().await {
-            let told = error.map(|error| format!("{error} {error:?} {}", error.reason())).unwrap_or_default();
-            assert!(secrets.iter().all(|secret| !told.contains(secret)), "{call}: {told}");
+        assert!(!secrets.is_empty() && !secrets.contains(&MASK), "the stage has no secrets to search for");
+        for (call, error) in case.call_everything().await {
+            let text = error.map(|error| format!("{error} {error:?} {}", error.reason())).unwrap_or_default();
+            assert!(secrets.iter().all(|secret| !text.contains(secret)), "{call}: {text}");
         }
     }
 }
