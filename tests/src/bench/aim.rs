@@ -1,10 +1,10 @@
-//! What was aimed at, and whether it was reached.
+//! Performance targets, and whether they were met.
 
 use serde::Serialize;
 
 use super::report::Table;
 
-/// One aim.
+/// A target.
 #[derive(Debug, Clone, Serialize)]
 pub struct Aim {
     pub what: String,
@@ -16,24 +16,29 @@ pub struct Aim {
 impl Aim {
     /// A share that should be large.
     #[must_use]
-    pub fn at_least(what: String, share: f64, least: f64) -> Self {
+    pub fn at_least(what: String, share: f64, minimum: f64) -> Self {
         let percent = |share: f64| format!("{:.0} %", share * 100.0);
-        Self { what, figure: percent(share), limit: format!("at least {}", percent(least)), reached: share >= least }
+        Self {
+            what,
+            figure: percent(share),
+            limit: format!("at least {}", percent(minimum)),
+            reached: share >= minimum,
+        }
     }
 
     /// A figure that should be small.
     #[must_use]
-    pub fn below(what: String, figure: f64, most: f64, unit: &str) -> Self {
+    pub fn below(what: String, figure: f64, maximum: f64, unit: &str) -> Self {
         Self {
             what,
             figure: format!("{figure:.2}{unit}"),
-            limit: format!("below {most}{unit}"),
-            reached: figure < most,
+            limit: format!("below {maximum}{unit}"),
+            reached: figure < maximum,
         }
     }
 }
 
-/// All of them, with the verdict.
+/// A table of the targets and their results.
 #[must_use]
 pub fn table(aims: &[Aim]) -> Table {
     let mut table = Table::new(&["aim", "figure", "aimed at", ""]);

@@ -1,4 +1,4 @@
-//! What answers for the clusters of the model provider: a Kubernetes API as far as a look at a cluster goes, over TLS as real ones are.
+//! The API server of the model provider's clusters: the part of the Kubernetes API that a probe reads, over TLS.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -23,17 +23,17 @@ use crate::fixture::kubernetes::Authority;
 const VERSION: &str = r#"{"major":"1","minor":"37","gitVersion":"v1.37.2"}"#;
 const LIST: &str = r#"{"kind":"NamespaceList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}"#;
 
-/// A running one; it ends when this is dropped.
+/// A running API server. Dropping it stops it.
 pub struct ApiServer {
     /// `https://127.0.0.1:<port>`
     pub url: String,
-    /// Who vouches for it, in PEM.
+    /// The certificate of its authority, in PEM.
     pub authority: String,
     task: JoinHandle<()>,
 }
 
 impl ApiServer {
-    /// Starts it.
+    /// Starts an API server.
     pub async fn start() -> Self {
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
         let authority = Authority::new();

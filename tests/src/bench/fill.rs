@@ -1,5 +1,5 @@
-//! Fills a store through the product's own stores, in this process, while the service is stopped: what is in it afterwards is what the
-//! service would have written, a hundred times sooner.
+//! Fills a store through the product's stores, in this process, while the service is stopped. It then contains what the service would have
+//! written, but is filled a hundred times faster.
 
 use std::{
     sync::Arc,
@@ -32,40 +32,40 @@ use kqueen_domain::{
 };
 use serde_json::{Value, json};
 
-/// Organizations clusters are spread over.
+/// The number of organizations that the clusters belong to.
 pub const ORGANIZATIONS: usize = 50;
-/// People in each.
-const PEOPLE: usize = 10;
-/// Provisioners in each.
+/// Users in each organization.
+const USERS: usize = 10;
+/// Provisioners in each organization.
 const PROVISIONERS: usize = 5;
-/// Writes in hand.
-const AT_ONCE: usize = 128;
-/// Bytes of a kubeconfig.
+/// Concurrent writes.
+const CONCURRENT_WRITES: usize = 128;
+/// The size of a kubeconfig in bytes.
 const KUBECONFIG: usize = 5000;
-/// The password of everybody.
+/// The password of every user.
 pub const PASSWORD: &str = "a password of somebody";
-/// Who is measured: the first organization's first two.
+/// The users whose requests are measured: the first two of the first organization.
 pub const ADMIN: &str = "person-0-0";
 pub const MEMBER: &str = "person-0-1";
 
-/// What is in the store.
+/// The contents of the store.
 #[derive(Debug)]
 pub struct Filled {
     /// All clusters, in the order of their creation.
     pub clusters: Vec<ClusterId>,
     /// A provisioner of the first organization.
     pub provisioner: ProvisionerId,
-    /// How long it took.
+    /// How long filling took.
     pub took: Duration,
 }
 
 struct Tenant {
     organization: OrganizationId,
-    people: Vec<UserId>,
+    users: Vec<UserId>,
     provisioners: Vec<ProvisionerId>,
 }
 
-/// Fills the store at `place` with `size` clusters whose kubeconfigs lead to `server`.
+/// Fills the store at `place` with `size` clusters whose kubeconfigs point to `server`.
 pub async fn fill(place: Place, secret_key: &str, size: usize, server: &str) -> Filled {
     let since = Instant::now();
     let settings = Settings {
@@ -78,10 +78,10 @@ pub async fn fill(place: Place, secret_key: &str, size: usize, server: &str) -> 
     let hash = Argon2id::new(1).unwrap().hash(Password::new(PASSWORD.into())).await.unwrap();
     let now = Utc::now();
     let tenants = stream::iter(0..ORGANIZATIONS).map(|number| tenant(&stores, number, &hash, now));
-    let tenants: Vec<Tenant> = tenants.buffered(AT_ONCE).try_collect().await.unwrap();
+    let tenants: Vec<Tenant> = tenants.buffered(CONCURRENT_WRITES).try_collect().await.unwrap();
     let kubeconfig = kubeconfig::parse(&kubeconfig(server).into(), &AddressRules::denying(Vec::new())).unwrap();
     let clusters: Vec<Cluster> = (0..size).map(|number| cluster(&tenants, number, size, now)).collect();
-    let storing = stream::iter(clusters.iter().enumerate()).map(|(number, cluster)| {
+    let writes = stream::iter(clusters.iter().enumerate()).map(|(number, cluster)| {
         let secrets =
             ClusterSecrets { kubeconfig: SecretUpdate::Set(kubeconfig.clone()), metadata: SecretUpdate::Keep };
         let stores = &stores;
@@ -91,7 +91,7 @@ pub async fn fill(place: Place, secret_key: &str, size: usize, server: &str) -> 
             stores.clusters.commit(cluster.id, RecordChange::Keep(None), work).await.map(drop)
         }
     });
-    storing.buffer_unordered(AT_ONCE).try_collect::<()>().await.unwrap();
+    writes.buffer_unordered(CONCURRENT_WRITES).try_collect::<()>().await.unwrap();
     stores.close().await;
     Filled {
         clusters: clusters.iter().map(|cluster| cluster.id).collect(),
@@ -100,7 +100,7 @@ pub async fn fill(place: Place, secret_key: &str, size: usize, server: &str) -> 
     }
 }
 
-/// An organization with its people and provisioners.
+/// Creates an organization with its users and provisioners.
 async fn tenant(stores: &Stores, number: usize, hash: &PasswordHash, now: DateTime<Utc>) -> Result<Tenant, StoreError> {
     let created_at = now - TimeDelta::days(400) + TimeDelta::minutes(i64::try_from(number).unwrap());
     let organization = Organization {
@@ -112,8 +112,8 @@ async fn tenant(stores: &Stores, number: usize, hash: &PasswordHash, now: DateTi
     };
     stores.organizations.create(&organization).await?;
     let organization = organization.id;
-    let mut people = Vec::new();
-    for person in 0..PEOPLE {
+    let mut users = Vec::new();
+    for person in 0..USERS {
         let user = User {
             id: UserId::random(),
             username: Username::try_from(format!("person-{number}-{person}")).unwrap(),
@@ -128,16 +128,16 @@ async fn tenant(stores: &Stores, number: usize, hash: &PasswordHash, now: DateTi
         };
         let secrets = UserSecrets { password: SecretUpdate::Set(hash.clone()), metadata: SecretUpdate::Keep };
         stores.users.create(&user, secrets).await?;
-        people.push(user.id);
+        users.push(user.id);
     }
     let mut provisioners = Vec::new();
-    for place in ["eu-west", "eu-central", "us-east", "us-west", "asia-south"].iter().take(PROVISIONERS) {
+    for region in ["eu-west", "eu-central", "us-east", "us-west", "asia-south"].iter().take(PROVISIONERS) {
         let provisioner = Provisioner {
             id: ProvisionerId::random(),
-            name: ResourceName::try_from(format!("{place} of organization {number}")).unwrap(),
+            name: ResourceName::try_from(format!("{region} of organization {number}")).unwrap(),
             engine: "kqueen.engines.ManualEngine".into(),
             organization,
-            owner: people[0],
+            owner: users[0],
             parameters: Document::default(),
             check: Check {
                 phase: ProvisionerPhase::Ready,
@@ -151,23 +151,23 @@ async fn tenant(stores: &Stores, number: usize, hash: &PasswordHash, now: DateTi
         stores.provisioners.create(&provisioner, SecretUpdate::Keep, None).await?;
         provisioners.push(provisioner.id);
     }
-    Ok(Tenant { organization, people, provisioners })
+    Ok(Tenant { organization, users, provisioners })
 }
 
-/// Cluster `number` of `size`: each organization has as many, created in turn, a second apart.
+/// Cluster `number` of `size`. The clusters are distributed evenly over the organizations and created one second apart.
 fn cluster(tenants: &[Tenant], number: usize, size: usize, now: DateTime<Utc>) -> Cluster {
-    let Tenant { organization, people, provisioners } = &tenants[number % tenants.len()];
-    let turn = number / tenants.len();
-    let purpose = ["production", "staging", "testing", "training"][turn % 4];
+    let Tenant { organization, users, provisioners } = &tenants[number % tenants.len()];
+    let index = number / tenants.len();
+    let purpose = ["production", "staging", "testing", "training"][index % 4];
     let created_at = now - TimeDelta::seconds(i64::try_from(size - number).unwrap());
     Cluster {
         operation: None,
         id: ClusterId::random(),
-        // Names come in another order than creation does.
+        // The order of the names differs from that of creation.
         name: ResourceName::try_from(format!("{purpose}-{:05}", number.wrapping_mul(7919) % 100_000)).unwrap(),
         organization: *organization,
-        provisioner: provisioners[turn % provisioners.len()],
-        owner: people[turn % people.len()],
+        provisioner: provisioners[index % provisioners.len()],
+        owner: users[index % users.len()],
         metadata: Some(Document::from_stored(r#"{"team":"platform","region":"eu-west-1","node_count":12}"#).unwrap()),
         has_kubeconfig: true,
         lifecycle: Lifecycle::Ready,
@@ -176,7 +176,7 @@ fn cluster(tenants: &[Tenant], number: usize, size: usize, now: DateTime<Utc>) -
     }
 }
 
-/// Most clusters are well; one in ten did not answer, one in twenty refused us.
+/// Most clusters are ready; one in ten did not answer, one in twenty rejected the kubeconfig.
 fn observed(cluster: ClusterId, number: usize, now: DateTime<Utc>) -> ObservedStatus {
     let version = "v1.37.2".to_owned();
     let probe = match number % 20 {
@@ -195,7 +195,7 @@ fn observed(cluster: ClusterId, number: usize, now: DateTime<Utc>) -> ObservedSt
     ObservedStatus { cluster, probe: Some(probe), provider: None, version, phase, phase_changed_at: now, at: now }
 }
 
-/// A kubeconfig of 5 kB: an authority and a token, as service accounts have them.
+/// A kubeconfig of 5 kB with an authority and a token, as those of service accounts have.
 #[must_use]
 pub fn kubeconfig(server: &str) -> Value {
     use base64::{Engine, engine::general_purpose::STANDARD};

@@ -1,10 +1,10 @@
-//! Clients that ask without a pause: each sends its next request when it has read the last answer, over a connection that stays open.
+//! Closed-loop clients: each sends its next request as soon as it has read the last response, over a keep-alive connection.
 //!
-//! A latency is therefore that of a service as busy as these clients can make it, not that of one asked at fixed times. The client is
-//! written out here because a full HTTP library would take as much of the shared cores as the service it measures.
+//! Latencies are therefore those of a saturated service, not those at a fixed request rate. The client is hand-written because a full HTTP
+//! library would use as much of the shared cores as the service it measures.
 //!
-//! These clients share the cores with what they measure, which real ones do not. So they wait for a core like a batch job, and do not
-//! take it from a server in the midst of an answer because another answer has arrived.
+//! Unlike real clients, these share the cores with what they measure. They therefore run as batch jobs, which do not preempt a server that
+//! is writing a response when another response arrives.
 
 use std::{
     io,
@@ -31,30 +31,30 @@ use super::{
     sample::{Sample, histogram},
 };
 
-/// What is asked before the measurement begins, so that nobody pays for a first time.
+/// How long requests are sent before the measurement begins, so that first-time costs are not measured.
 const WARM_UP: Duration = Duration::from_millis(100);
-/// Room for an answer's head; bodies are read through it.
+/// The buffer for the head of a response; bodies are read through it.
 const BUFFER: usize = 256 * 1024;
-/// Digits that stand for a number in a request.
+/// The placeholder for a number in a request.
 pub const DIGITS: &str = "0000000000000000";
 
-/// What clients ask.
+/// The requests that clients send.
 #[derive(Debug, Clone)]
 pub enum Requests {
-    /// These, each client beginning with another one.
+    /// These requests in a cycle; each client begins with a different one.
     InTurn(Arc<Vec<Vec<u8>>>),
-    /// This one, with the next number in the place of [`DIGITS`].
+    /// This request with the next number in place of [`DIGITS`].
     Numbered(Vec<u8>),
 }
 
 impl Requests {
-    /// The same again and again.
+    /// The same request repeatedly.
     #[must_use]
     pub fn same(request: Vec<u8>) -> Self {
         Self::InTurn(Arc::new(vec![request]))
     }
 
-    /// Every request, in order; of numbered ones their pattern.
+    /// All requests in order; for numbered ones their template.
     #[must_use]
     pub fn all(&self) -> &[Vec<u8>] {
         match self {
@@ -64,7 +64,7 @@ impl Requests {
     }
 }
 
-/// A request as it goes over the connection.
+/// The bytes of a request.
 #[must_use]
 pub fn request(method: &str, path: &str, token: Option<&str>, body: Option<&str>) -> Vec<u8> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: kqueen\r\n");
@@ -79,7 +79,7 @@ pub fn request(method: &str, path: &str, token: Option<&str>, body: Option<&str>
     text.into_bytes()
 }
 
-/// One answer, read to its end.
+/// A response, read to its end.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -87,10 +87,10 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Sends one request and keeps the answer.
+/// Sends a request and returns the response.
 ///
 /// # Errors
-/// The connection's.
+/// If the connection fails.
 pub async fn ask(address: SocketAddr, request: &[u8]) -> io::Result<Answer> {
     let mut client = Client::connect(address).await?;
     client.keep = true;
@@ -99,15 +99,15 @@ pub async fn ask(address: SocketAddr, request: &[u8]) -> io::Result<Answer> {
     Ok(Answer { status, head, body: client.body })
 }
 
-/// Lets `connections` clients ask for `span` and counts what the process `pid` answers.
+/// Runs `connections` clients for `span` and measures the responses of the process `pid`.
 ///
 /// # Panics
-/// An answer is not 200, the service breaks a connection, or `chrt` of util-linux is missing or refused.
+/// If a response is not 200, the service closes a connection, or `chrt` of util-linux is missing or not permitted.
 pub fn measure(address: SocketAddr, pid: u32, connections: usize, span: Duration, requests: &Requests) -> Sample {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let threads = connections.min(cores);
     let connected = Barrier::new(threads + 1);
-    // Tried once alone: a client that ends before all have met would leave the others waiting.
+    // Tried here first: a worker that panics before the barrier would leave the others waiting.
     thread::spawn(yield_to_servers).join().unwrap();
     let (recorders, cpu) = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
@@ -133,7 +133,7 @@ pub fn measure(address: SocketAddr, pid: u32, connections: usize, span: Duration
 }
 
 impl Sample {
-    /// Puts together what clients have recorded.
+    /// Merges the records of all clients.
     pub(super) fn of(recorders: Vec<Recorder>, span: Duration, cpu: Duration) -> Self {
         let mut latencies = histogram();
         recorders.iter().for_each(|recorder| latencies.add(&recorder.latencies).unwrap());
@@ -141,7 +141,7 @@ impl Sample {
     }
 }
 
-/// Makes a batch job of this thread: one that is woken takes no core from whoever works (`SCHED_BATCH`, sched(7)).
+/// Makes this thread a batch job, which does not preempt running threads when it wakes up (`SCHED_BATCH`, sched(7)).
 fn yield_to_servers() {
     let changed = Command::new("chrt").args(["--batch", "--pid", "0", &gettid().to_string()]).status();
     assert!(changed.as_ref().is_ok_and(|status| status.success()), "chrt --batch: {changed:?}");
@@ -151,7 +151,7 @@ fn sleep_until(at: Instant) {
     thread::sleep(at.saturating_duration_since(Instant::now()));
 }
 
-/// Records the answers of a span.
+/// Records the responses within a span of time.
 pub(super) struct Recorder {
     from: Instant,
     until: Instant,
@@ -159,15 +159,15 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// For a measurement that begins after the warm-up.
+    /// A recorder of a measurement that begins after the warm-up.
     pub(super) fn new(now: Instant, span: Duration) -> Self {
         let from = now + WARM_UP;
         Self { from, until: from + span, latencies: histogram() }
     }
 
-    /// Notes an answer; `false` when it is time to stop. It counts when it has come within the span, whenever it was asked for: else slow
-    /// answers would not count at all.
-    pub(super) fn note(&mut self, sent: Instant) -> bool {
+    /// Records a response; returns `false` when the span is over. A response counts if it arrives within the span, whenever its request was
+    /// sent; otherwise slow responses would not count at all.
+    pub(super) fn record(&mut self, sent: Instant) -> bool {
         let now = Instant::now();
         if (self.from..=self.until).contains(&now) {
             let micros = u64::try_from((now - sent).as_micros()).unwrap_or(u64::MAX);
@@ -193,7 +193,7 @@ fn ask_for(
         }
         connected.wait();
         let now = Instant::now();
-        let asking = clients.into_iter().zip(numbers).map(|(mut client, number)| {
+        let tasks = clients.into_iter().zip(numbers).map(|(mut client, number)| {
             let (requests, first, mut recorder) = (requests.clone(), *number * 7919, Recorder::new(now, span));
             tokio::spawn(async move {
                 match requests {
@@ -218,10 +218,10 @@ fn ask_for(
                 recorder
             })
         });
-        let asking: Vec<_> = asking.collect();
+        let tasks: Vec<_> = tasks.collect();
         let mut recorders = Vec::new();
-        for client in asking {
-            recorders.push(client.await.unwrap());
+        for task in tasks {
+            recorders.push(task.await.unwrap());
         }
         recorders
     })
@@ -232,11 +232,11 @@ fn next_number() -> u64 {
     NUMBER.fetch_add(1, Ordering::Relaxed)
 }
 
-/// A connection that stays open.
+/// A client with a keep-alive connection.
 struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
-    /// Whether `head` and `body` of answers are kept.
+    /// Whether `head` and `body` of responses are kept.
     keep: bool,
     head: Vec<u8>,
     body: Vec<u8>,
@@ -253,15 +253,15 @@ impl Client {
         let sent = Instant::now();
         let status = self.exchange(request).await.unwrap();
         if status != 200 {
-            // Asked again to hear what it says: errors answer the same twice.
+            // Sent again to keep the error's body; it fails in the same way.
             self.keep = true;
             let _again = self.exchange(request).await.unwrap();
             panic!("{status}: {}", String::from_utf8_lossy(&self.body));
         }
-        recorder.note(sent)
+        recorder.record(sent)
     }
 
-    /// Sends a request and reads the answer to its end.
+    /// Sends a request and reads the response to its end.
     async fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
         self.stream.write_all(request).await?;
         let mut filled = 0;
@@ -270,10 +270,10 @@ impl Client {
             if read == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            let seen = filled.saturating_sub(3);
+            let from = filled.saturating_sub(3);
             filled += read;
-            if let Some(at) = memmem::find(&self.buffer[seen..filled], b"\r\n\r\n") {
-                break seen + at + 4;
+            if let Some(at) = memmem::find(&self.buffer[from..filled], b"\r\n\r\n") {
+                break from + at + 4;
             }
         };
         let (status, length) = parse_head(&self.buffer[..end_of_head])?;
@@ -297,7 +297,7 @@ impl Client {
     }
 }
 
-/// The status, and how long the body is. Our servers always say so.
+/// The status and the length of the body, which our servers always send.
 fn parse_head(head: &[u8]) -> io::Result<(u16, usize)> {
     let head = std::str::from_utf8(head).map_err(io::Error::other)?;
     let status = head.get(9..12).and_then(|digits| digits.parse().ok());
@@ -318,19 +318,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_tells_status_and_length() {
+    fn status_and_length_are_read_from_the_head() {
         let head = b"HTTP/1.1 404 Not Found\r\nx: y\r\nContent-Length: 17\r\n\r\n";
         assert_eq!(parse_head(head).unwrap(), (404, 17));
         assert!(parse_head(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
     }
 
     #[test]
-    fn what_lies_outside_of_the_span_does_not_count() {
+    fn responses_outside_of_the_span_do_not_count() {
         let now = Instant::now();
         let mut early = Recorder::new(now, Duration::from_secs(60));
-        assert!(early.note(now));
+        assert!(early.record(now));
         let mut late = Recorder::new(now.checked_sub(WARM_UP).unwrap(), Duration::ZERO);
-        assert!(!late.note(now));
+        assert!(!late.record(now));
         assert_eq!(early.latencies.len() + late.latencies.len(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! The limits of this machine: a figure says little without them.
+//! The limits of this machine, which are needed to interpret results.
 
 use std::{
     fs::{self, File},
@@ -9,27 +9,27 @@ use std::{
 
 use serde::Serialize;
 
-/// How much is written before each `fdatasync`.
+/// The number of bytes written before each `fdatasync`.
 const BLOCK: usize = 4096;
 
-/// What the machine is, and what its disk does.
+/// The machine and the speed of its disk.
 #[derive(Debug, Clone, Serialize)]
 pub struct Machine {
     pub processor: String,
     pub cores: usize,
     pub memory_mib: u64,
     pub kernel: String,
-    /// Where the stores are.
+    /// The folder of the stores.
     pub folder: PathBuf,
     pub filesystem: String,
-    /// 4 kB appended and `fdatasync`, one after the other, per second.
+    /// Appends of 4 kB with `fdatasync` per second, one after the other.
     pub fdatasync_per_second: f64,
-    /// Processes that wanted a core in the last minute, before the benchmark began: above 0 others were at work.
+    /// The load average of the last minute before the benchmark began: above 0, other processes were running.
     pub load_before: f64,
 }
 
 impl Machine {
-    /// Looks at this machine; takes a second.
+    /// Examines this machine, which takes a second.
     pub fn look() -> Self {
         let folder = std::env::temp_dir();
         let load_before = first_number(&read("/proc/loadavg"));
@@ -46,7 +46,7 @@ impl Machine {
         }
     }
 
-    /// In words, a line each.
+    /// A description, one fact per line.
     pub fn lines(&self) -> Vec<String> {
         let Self { processor, cores, memory_mib, kernel, folder, filesystem, fdatasync_per_second, load_before } = self;
         let mut lines = vec![
@@ -58,13 +58,13 @@ impl Machine {
                 folder.display()
             ),
             format!(
-                "sharing    clients, service, ceilings and store all run on these {cores} cores; a rate is what is left over by the others; \
-                 clients of the service and of the bare handler wait for a core like batch jobs"
+                "sharing    clients, service, ceilings and store all run on these {cores} cores; each rate is limited by the others; \
+                 clients of the service and of the bare handler run as batch jobs"
             ),
         ];
         if filesystem == "tmpfs" {
             lines.push(
-                "warning    the stores are in memory: writes say nothing here; set TMPDIR to a folder on a disk"
+                "warning    the stores are in memory: write rates are meaningless; set TMPDIR to a folder on a disk"
                     .to_owned(),
             );
         }
@@ -85,7 +85,7 @@ fn first_number(text: &str) -> f64 {
     text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or_default()
 }
 
-/// The type of the file system a folder is on: that of the longest mount point above it.
+/// The type of the file system of a folder: that of the longest mount point above it.
 fn filesystem(folder: &Path, mounts: &str) -> String {
     let fields = mounts.lines().filter_map(|line| {
         let mut words = line.split_whitespace().skip(1);
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_mount_point_counts() {
+    fn the_longest_mount_point_is_used() {
         let mounts = "/dev/a / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/b /tmpfiles xfs rw 0 0\n";
         assert_eq!(filesystem(Path::new("/tmp/x"), mounts), "tmpfs");
         assert_eq!(filesystem(Path::new("/var"), mounts), "ext4");

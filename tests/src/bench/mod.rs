@@ -1,20 +1,19 @@
-//! What benchmarks are made of. Each benchmark is an executable below `tests/benches/`; what they share is here.
+//! Support for benchmarks. Each benchmark is an executable below `tests/benches/`; this is what they share.
 //!
-//! | file | what is in it |
+//! | file | contents |
 //! | --- | --- |
-//! | `options` | what is measured and for how long, from the command line |
-//! | `machine` | the limits of this machine, printed beside every result |
-//! | `process` | CPU time and memory of a child, as the kernel counts them |
-//! | `load` | clients that ask without a pause over connections that stay open |
-//! | `sample` | what a measurement came to: rate, latencies, CPU time |
-//! | `fill` | organizations, people, provisioners and clusters, stored as the product stores them |
-//! | `ceiling` | what the building blocks can do: a bare handler, etcd alone, the disk alone, a password hash |
-//! | `aim` | what was aimed at, and whether it was reached |
+//! | `options` | the command line: what is measured and for how long |
+//! | `machine` | the limits of this machine, printed with every result |
+//! | `process` | CPU time and memory of a process, as the kernel counts them |
+//! | `load` | closed-loop clients over keep-alive connections |
+//! | `sample` | the result of a measurement: rate, latencies, CPU time |
+//! | `fill` | organizations, users, provisioners and clusters, stored as the product stores them |
+//! | `ceiling` | upper limits set by the building blocks: a bare handler, etcd only, the disk only, a password hash |
+//! | `aim` | performance targets, and whether they were met |
 //! | `report` | the tables, and `bench-results.json` |
-//! | `api_server` | what answers for clusters of the model provider |
+//! | `api_server` | the API server of the model provider's clusters |
 //!
-//! A figure of the product is always taken side by side with its ceiling, in turns, so that a machine that is busy with something else
-//! for a while slows down both.
+//! The product and its ceiling are always measured alternately, so that other load on the machine slows down both.
 
 pub mod aim;
 pub mod api_server;

@@ -1,39 +1,39 @@
-//! What a process uses, as the kernel counts it.
+//! CPU time and memory of a process, as the kernel counts them.
 
 use std::{fs, time::Duration};
 
 use nix::unistd::{SysconfVar, sysconf};
 use serde::Serialize;
 
-/// CPU time a process has used since it started, threads that have ended included.
+/// The CPU time that a process has used since its start, including that of ended threads.
 pub fn cpu_time(pid: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let ticks_per_second = sysconf(SysconfVar::CLK_TCK).unwrap().unwrap();
     Duration::from_secs_f64(ticks(&stat) as f64 / ticks_per_second as f64)
 }
 
-/// User and system time in `/proc/<pid>/stat`. They are counted after the name, which is in parentheses and may hold anything.
+/// User and system time in `/proc/<pid>/stat`. They follow the name, which is in parentheses and may contain any character.
 fn ticks(stat: &str) -> u64 {
     let (_, fields) = stat.rsplit_once(')').unwrap();
     let times = fields.split_whitespace().skip(11).take(2);
     times.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
-/// Memory a process holds.
+/// The memory of a process.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Memory {
-    /// Now, in MB.
+    /// The current size, in MB.
     pub resident_mb: f64,
-    /// At most so far, in MB.
+    /// The peak so far, in MB.
     pub peak_mb: f64,
 }
 
-/// Memory a process holds.
+/// The memory of a process.
 pub fn memory(pid: u32) -> Memory {
     memory_while_it_runs(pid).unwrap()
 }
 
-/// Memory a process holds; `None` once it has ended.
+/// The memory of a process; `None` once it has ended.
 pub fn memory_while_it_runs(pid: u32) -> Option<Memory> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let megabytes = |name: &str| {
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_found_behind_any_name() {
+    fn times_are_found_after_any_name() {
         let stat = "7 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 30 12 0 0 20 0 1 0";
         assert_eq!(ticks(stat), 42);
     }

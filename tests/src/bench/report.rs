@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Rows under headings. Columns are as wide as they must be; the first is set to the left, the others to the right.
+/// Rows under headings. Columns are as wide as their longest cell; the first is left-aligned, the others right-aligned.
 #[derive(Debug, Default)]
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -50,7 +50,7 @@ impl Table {
     }
 }
 
-/// A number as people read it: three digits that count.
+/// A number with three significant digits and a thousands separator.
 #[must_use]
 pub fn number(value: f64) -> String {
     if value >= 1000.0 {
@@ -66,7 +66,7 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// Puts the results of one benchmark into the file, beside those of others.
+/// Writes the results of a benchmark into the file, keeping those of others.
 pub fn write(file: &Path, benchmark: &str, results: &impl Serialize) {
     let old = std::fs::read(file).ok().and_then(|text| serde_json::from_slice::<Map<String, Value>>(&text).ok());
     let mut all = old.unwrap_or_default();
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_they_must_be() {
+    fn columns_are_as_wide_as_their_longest_cell() {
         let mut table = Table::new(&["what", "a second"]);
         table.row(vec!["list".into(), "7".into()]);
         table.row(vec!["whoami, etc.".into(), "12,345".into()]);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn results_stand_beside_those_of_others() {
+    fn results_of_other_benchmarks_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("results.json");
         write(&file, "one", &1);

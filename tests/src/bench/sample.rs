@@ -1,50 +1,50 @@
-//! What a measurement came to.
+//! The result of a measurement.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Latencies up to a minute in microseconds, to three digits.
+/// A histogram of latencies up to a minute in microseconds, with three significant digits.
 #[must_use]
 pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 3).unwrap()
 }
 
-/// Everything that was answered within a span of time.
+/// The responses within a span of time.
 #[derive(Debug, Clone)]
 pub struct Sample {
     pub answers: u64,
     pub span: Duration,
-    /// In microseconds, from before a request is sent until its answer is read.
+    /// In microseconds, from before a request is sent until its response is read.
     pub latencies: Histogram<u64>,
-    /// What the process that answers used meanwhile.
+    /// The CPU time of the measured process in that span.
     pub cpu: Duration,
 }
 
 impl Sample {
-    /// Answers a second.
+    /// Responses per second.
     #[must_use]
     pub fn rate(&self) -> f64 {
         self.answers as f64 / self.span.as_secs_f64()
     }
 }
 
-/// Several samples of one thing, summed up.
+/// The summary of several samples of one case.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Figures {
-    /// Answers a second: the median of the samples.
+    /// Responses per second: the median of the samples.
     pub rate: f64,
-    /// Half of all answers took no longer.
+    /// The median latency of all responses.
     pub p50_ms: f64,
-    /// All but one in a hundred took no longer.
+    /// The 99th percentile of the latencies.
     pub p99_ms: f64,
-    /// CPU time of the process that answers, per answer.
+    /// CPU time of the measured process per response.
     pub cpu_us: f64,
 }
 
 impl Figures {
-    /// Sums up samples, of which there must be one at least.
+    /// Summarizes samples, of which there must be at least one.
     #[must_use]
     pub fn of(samples: &[Sample]) -> Self {
         let mut latencies = histogram();
@@ -61,7 +61,7 @@ impl Figures {
     }
 }
 
-/// The one in the middle, or the mean of the two.
+/// The middle value, or the mean of the two middle values.
 #[must_use]
 pub fn median(numbers: impl Iterator<Item = f64>) -> f64 {
     let mut numbers: Vec<f64> = numbers.collect();

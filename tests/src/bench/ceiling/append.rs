@@ -1,4 +1,4 @@
-//! The disk alone: bytes appended to a file, and `fdatasync`.
+//! Only the disk: bytes appended to a file, and `fdatasync`.
 
 use std::{fs::OpenOptions, io::Write, path::Path, time::Duration};
 

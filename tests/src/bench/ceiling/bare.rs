@@ -1,7 +1,7 @@
-//! A bare poem handler in a process of its own, as the service is one: it answers the same requests with the same answers, head and
-//! body, which it has in memory; of very many requests with those to the first.
+//! A bare poem handler in a separate process, like the service. It answers the same requests with the same responses, head and body, from
+//! memory; of very many requests, with those to the first ones.
 //!
-//! The process is this executable, started again with a word that says so.
+//! The process is this executable, started again with a special argument.
 
 use std::{
     fs, io,
@@ -31,12 +31,12 @@ use crate::{
     fixture::process::{Process, free_port},
 };
 
-/// Says that this executable is to be the handler.
-const WORD: &str = "serve-bare-handler";
-/// What it answers, in the folder it is given.
+/// The argument that makes this executable the handler.
+const ARGUMENT: &str = "serve-bare-handler";
+/// The file with the responses, in the given folder.
 const FILE: &str = "answers.json";
 
-/// Answers of the service to the requests of one case, to be given by the handler.
+/// The service's responses to the requests of one case, which the handler returns.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Kept {
     path: String,
@@ -51,22 +51,22 @@ struct KeptAnswer {
 }
 
 impl Kept {
-    /// To be given at `path`, or, if there are several, each at its own path below; `fresh` after a read of the key.
+    /// Responses returned at `path`, or each at its own path below if there are several; if `fresh`, after a read of the key.
     #[must_use]
     pub fn new(path: String, fresh: bool, answers: Vec<Answer>) -> Self {
         Self { path, fresh, answers: answers.into_iter().map(KeptAnswer::from).collect() }
     }
 
-    /// Where the answer to the request with this number is given.
+    /// The path of the response to the request with this number.
     #[must_use]
     pub fn path_of(&self, request: usize) -> String {
         match self.answers.len() {
             1 => self.path.clone(),
-            several => format!("{}/{}", self.path, request % several),
+            count => format!("{}/{}", self.path, request % count),
         }
     }
 
-    /// What a router calls all of them.
+    /// The route of all responses.
     fn template(&self) -> String {
         if self.answers.len() == 1 { self.path.clone() } else { format!("{}/:number", self.path) }
     }
@@ -76,7 +76,7 @@ impl From<Answer> for KeptAnswer {
     fn from(answer: Answer) -> Self {
         let lines = answer.head.split("\r\n").filter_map(|line| line.split_once(": "));
         let headers = lines.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
-        // The server adds these by itself.
+        // The server adds these itself.
         let headers = headers.filter(|(name, _)| !matches!(name.as_str(), "content-length" | "date"));
         Self { headers: headers.collect(), body: answer.body }
     }
@@ -91,25 +91,25 @@ impl KeptAnswer {
     }
 }
 
-/// A key of etcd that is read before answers, by all who wait together.
+/// A key of etcd that is read before responding, once for all waiting requests.
 #[derive(Debug, Clone)]
 pub struct Fresh {
     pub endpoint: String,
     pub key: String,
 }
 
-/// The running process.
+/// The running handler.
 pub struct Bare {
     pub address: SocketAddr,
     process: Process,
 }
 
 impl Bare {
-    /// Starts it.
+    /// Starts the handler.
     pub fn start<'k>(folder: &Path, kept: impl Iterator<Item = &'k Kept>, fresh: Option<&Fresh>) -> Self {
         fs::write(folder.join(FILE), serde_json::to_vec(&kept.collect::<Vec<_>>()).unwrap()).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut arguments = vec![WORD.to_owned(), address.to_string(), folder.to_str().unwrap().to_owned()];
+        let mut arguments = vec![ARGUMENT.to_owned(), address.to_string(), folder.to_str().unwrap().to_owned()];
         arguments.extend(fresh.into_iter().flat_map(|fresh| [fresh.endpoint.clone(), fresh.key.clone()]));
         let mut process = Process::start("bare", &std::env::current_exe().unwrap(), &arguments, folder);
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -126,12 +126,12 @@ impl Bare {
     }
 }
 
-/// Is the handler for good, if that is what this process was started for.
+/// Runs the handler and exits, if the arguments say so.
 pub fn serve_if_asked() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [WORD, address, folder] => serve(address, folder, None),
-        [WORD, address, folder, endpoint, key] => {
+        [ARGUMENT, address, folder] => serve(address, folder, None),
+        [ARGUMENT, address, folder, endpoint, key] => {
             serve(address, folder, Some(Fresh { endpoint: endpoint.to_owned(), key: key.to_owned() }));
         }
         _ => {}
@@ -171,13 +171,13 @@ async fn serve(address: &str, folder: &str, fresh: Option<Fresh>) {
     std::process::exit(0);
 }
 
-/// One linearizable read at a time, for everybody who asked before it was sent.
+/// Linearizable reads, one at a time, each shared by all requests that came before it was sent.
 #[derive(Clone)]
 struct SharedReads(Arc<mpsc::UnboundedSender<oneshot::Sender<()>>>);
 
 impl SharedReads {
     async fn start(Fresh { endpoint, key }: Fresh) -> Self {
-        let (asked, mut waiting) = mpsc::unbounded_channel::<oneshot::Sender<()>>();
+        let (queue, mut waiting) = mpsc::unbounded_channel::<oneshot::Sender<()>>();
         let mut client = Client::connect([endpoint], None).await.unwrap().kv_client();
         tokio::spawn(async move {
             while let Some(first) = waiting.recv().await {
@@ -191,17 +191,17 @@ impl SharedReads {
                 }
             }
         });
-        Self(Arc::new(asked))
+        Self(Arc::new(queue))
     }
 
     async fn read(&self) {
-        let (answer, answered) = oneshot::channel();
-        self.0.send(answer).unwrap();
-        answered.await.unwrap();
+        let (sender, done) = oneshot::channel();
+        self.0.send(sender).unwrap();
+        done.await.unwrap();
     }
 }
 
-/// The framework leaves small packets waiting for each other.
+/// Sets TCP_NODELAY, which the framework does not.
 struct WithoutDelay(TcpAcceptor);
 
 impl Acceptor for WithoutDelay {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_kept_with_its_head() {
+    fn a_response_is_kept_with_its_headers() {
         let kept = Kept::new("/x".to_owned(), false, vec![answer(b"ok")]);
         let headers = kept.answers[0].headers();
         assert_eq!(
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_several_requests_has_its_own_answer() {
+    fn each_of_several_requests_has_its_own_response() {
         let one = Kept::new("/x".to_owned(), false, vec![answer(b"ok")]);
         assert_eq!((one.path_of(0), one.path_of(5), one.template()), ("/x".into(), "/x".into(), "/x".into()));
         let two = Kept::new("/x".to_owned(), false, vec![answer(b"a"), answer(b"b")]);

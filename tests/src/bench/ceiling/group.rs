@@ -1,4 +1,4 @@
-//! A thread that makes things durable for all who wait: what waits when it is free is done together.
+//! Group commit: a thread that makes all waiting writes durable together.
 
 use std::{thread, time::Duration};
 
@@ -7,10 +7,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::tasks;
 use crate::bench::sample::Sample;
 
-/// How much is done together at most.
+/// The maximum size of a group.
 const GROUP: usize = 256;
 
-/// Measures `tasks` tasks that each wait until their turn is durable. `commit` is told how many have come together.
+/// Measures `tasks` tasks that each wait until their write is durable. `commit` gets the size of the group.
 pub(super) async fn measure(tasks: usize, span: Duration, mut commit: impl FnMut(usize) + Send + 'static) -> Sample {
     let (queue, mut waiting) = mpsc::channel::<oneshot::Sender<()>>(GROUP);
     let committer = thread::spawn(move || {
@@ -30,9 +30,9 @@ pub(super) async fn measure(tasks: usize, span: Duration, mut commit: impl FnMut
     let sample = tasks::measure(tasks, span, move || {
         let queue = queue.clone();
         async move {
-            let (answer, answered) = oneshot::channel();
-            queue.send(answer).await.unwrap();
-            answered.await.unwrap();
+            let (sender, done) = oneshot::channel();
+            queue.send(sender).await.unwrap();
+            done.await.unwrap();
         }
     });
     let sample = sample.await;

@@ -1,12 +1,12 @@
-//! What the building blocks can do, asked in the same way and at the same time as the product.
+//! The upper limits set by the building blocks, measured in the same way and at the same time as the product.
 //!
-//! | ceiling | of |
+//! | ceiling | for |
 //! | --- | --- |
-//! | [`bare`] | reading: a poem handler that returns the same bytes; on etcd, after a linearizable read that is shared with all who wait |
-//! | [`etcd`] | writing on etcd: the same transaction, sent by a client alone |
-//! | [`append`] | writing on sled: as many bytes appended to a file, made durable for all who wait at once |
-//! | [`sled`] | writing on sled: the same keys and values put into sled alone, made durable in the same way |
-//! | [`hash`] | logging in: the password hash alone |
+//! | [`bare`] | reading: a poem handler that returns the same bytes; on etcd, after a linearizable read that all waiting requests share |
+//! | [`etcd`] | writing on etcd: the same transaction, sent directly by a client |
+//! | [`append`] | writing on sled: the same number of bytes appended to a file, with one `fdatasync` for all waiting writers |
+//! | [`sled`] | writing on sled: the same keys and values written to a bare sled, made durable in the same way |
+//! | [`hash`] | logging in: only the password hash |
 
 pub mod append;
 pub mod bare;

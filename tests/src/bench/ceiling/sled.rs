@@ -1,5 +1,5 @@
-//! sled alone: the keys and values the product puts, as one batch for all who wait, flushed and made durable by `fdatasync`; beside as
-//! many records as the product has.
+//! Only sled: the product's keys and values, written as one batch for all waiting writers and made durable by `fdatasync`, in a store with
+//! as many records as the product has.
 
 use std::{
     fs::{self, File},
@@ -11,10 +11,10 @@ use std::{
 use super::{group, written::Written};
 use crate::bench::sample::Sample;
 
-/// As the product has it.
+/// The product's value.
 const CACHE_BYTES: u64 = 16 << 20;
 
-/// Makes `folder` hold what the product's files, which nobody has open, hold.
+/// Copies the product's files, which no process may have open, to `folder`.
 pub fn copy(product: &Path, folder: &Path) {
     fs::create_dir_all(folder).unwrap();
     for entry in fs::read_dir(product).unwrap().map(Result::unwrap) {
@@ -27,7 +27,7 @@ pub fn copy(product: &Path, folder: &Path) {
     }
 }
 
-/// Measures `tasks` tasks that each put `written` once more into the files below `folder`.
+/// Measures `tasks` tasks that each write a copy of `written` to the store in `folder`.
 pub async fn measure(folder: &Path, written: &Arc<Written>, tasks: usize, span: Duration) -> Sample {
     let files = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None).open().unwrap();
     let disk = File::open(folder.join("db")).unwrap();

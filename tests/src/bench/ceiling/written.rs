@@ -1,4 +1,4 @@
-//! What one creation wrote, read from the store itself: whatever the layout of keys is, the raw transaction has the same keys and sizes.
+//! The writes of one creation, read from the store: the raw transaction has the same keys and sizes, whatever the layout of keys is.
 
 use etcd_client::{Client, GetOptions};
 use uuid::Uuid;
@@ -9,21 +9,21 @@ pub struct Written {
     entries: Vec<(String, Vec<u8>)>,
     /// The id of what was created, which is in the keys.
     id: String,
-    /// Keys of records it refers to, which the transaction asks to be there.
+    /// Keys of the records it refers to, which the transaction requires to exist.
     pub requires: Vec<String>,
 }
 
 impl Written {
-    /// What was written below `prefix` at a revision of etcd.
+    /// The writes below `prefix` at a revision of etcd.
     pub async fn on_etcd(client: &mut Client, prefix: &str, revision: u64, id: &str) -> Self {
         let revision = i64::try_from(revision).unwrap();
-        let look = GetOptions::new().with_prefix().with_revision(revision).with_min_mod_revision(revision);
-        let answer = client.get(prefix, Some(look)).await.unwrap();
+        let options = GetOptions::new().with_prefix().with_revision(revision).with_min_mod_revision(revision);
+        let answer = client.get(prefix, Some(options)).await.unwrap();
         let entries = answer.kvs().iter().map(|kv| (kv.key_str().unwrap().to_owned(), kv.value().to_vec()));
         Self::of(entries.collect(), id)
     }
 
-    /// What was written to sled's files at a revision. Values begin with the revision that wrote them.
+    /// The writes to sled at a revision. Values begin with the revision that wrote them.
     pub fn on_sled(files: &sled::Db, revision: u64, id: &str) -> Self {
         let all = files.iter().map(Result::unwrap);
         let written = all.filter(|(_, value)| value.starts_with(&revision.to_be_bytes()));
@@ -32,8 +32,8 @@ impl Written {
     }
 
     fn of(entries: Vec<(String, Vec<u8>)>, id: &str) -> Self {
-        assert!(entries.iter().any(|(key, _)| key.contains(id)), "{id} is in no key that was written");
-        // A reference is a key of its own, below the one it leads to: uses/<kind>/<id>/…/<new id>.
+        assert!(entries.iter().any(|(key, _)| key.contains(id)), "no written key contains {id}");
+        // A reference is a separate key below the record it points to: uses/<kind>/<id>/…/<new id>.
         let requires = entries.iter().filter_map(|(key, _)| {
             let (before, rest) = key.split_once("uses/")?;
             let mut parts = rest.split('/');
@@ -42,20 +42,20 @@ impl Written {
         Self { requires: requires.collect(), entries, id: id.to_owned() }
     }
 
-    /// The same once more, under a new id.
+    /// The same keys and values under a new id.
     #[must_use]
     pub fn anew(&self) -> Vec<(String, &[u8])> {
         let id = Uuid::new_v4().to_string();
         self.entries.iter().map(|(key, value)| (key.replace(&self.id, &id), &value[..])).collect()
     }
 
-    /// How many keys.
+    /// The number of keys.
     #[must_use]
     pub fn keys(&self) -> usize {
         self.entries.len()
     }
 
-    /// How many bytes, keys and values together.
+    /// The number of bytes of keys and values.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.entries.iter().map(|(key, value)| key.len() + value.len()).sum()
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_same_is_written_under_another_id() {
-        // No random id has letters like these in it.
+        // Random ids do not contain these letters.
         let entries = vec![
             ("p/shown/cluster/xy".to_owned(), vec![1; 10]),
             ("p/uses/user/u1/cluster/xy".to_owned(), Vec::new()),
