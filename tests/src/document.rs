@@ -1,7 +1,7 @@
-//! The checked-in OpenAPI document, and whether what the service says is what the document says.
+//! The checked-in OpenAPI document, and checks that the service's responses conform to it.
 //!
-//! Stricter than the document itself: an object has no member the document does not name, so that a member somebody adds to an answer
-//! is added to the document as well.
+//! Stricter than the document: an object may have only the members that the document names, so that a member added to a response must be
+//! added to the document as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,9 +10,9 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// What a schema says besides what is checked here; anything else would be passed over without a word.
-const REMARKS: &[&str] = &["title", "description", "example", "default", "readOnly", "deprecated"];
-/// What is checked.
+/// Keywords of a schema that need no check. Any keyword that is in neither list fails the test.
+const ANNOTATIONS: &[&str] = &["title", "description", "example", "default", "readOnly", "deprecated"];
+/// Keywords that are checked.
 const RULES: &[&str] = &[
     "$ref",
     "allOf",
@@ -43,16 +43,16 @@ pub struct Document(Value);
 pub struct Operation {
     pub id: String,
     pub method: Method,
-    /// With `{id}` in it.
+    /// With placeholders such as `{id}`.
     pub path: String,
 }
 
-/// What was found in answers.
+/// The findings in responses.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Where an answer differs from the document, and how.
+    /// The differences between responses and the document.
     pub differences: BTreeSet<String>,
-    /// The members that were in some answer.
+    /// The members that occurred in a response.
     pub seen: BTreeSet<Member>,
 }
 
@@ -63,13 +63,13 @@ impl Findings {
 }
 
 impl Document {
-    /// The one that is checked in; another test holds it against the one that is served.
+    /// The checked-in document; another test compares it with the one that is served.
     pub fn checked_in() -> Self {
         let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/kqueen.json")).unwrap();
         Self(serde_json::from_str(&text).unwrap())
     }
 
-    /// Every operation.
+    /// All operations.
     pub fn operations(&self) -> Vec<Operation> {
         let mut operations = Vec::new();
         for (path, methods) in self.0["paths"].as_object().unwrap() {
@@ -81,7 +81,7 @@ impl Document {
         operations
     }
 
-    /// Holds an answer against the response the document has for that status.
+    /// Checks a response against the schema that the document has for its status.
     pub fn check(&self, operation: &Operation, status: u16, body: &Value, findings: &mut Findings) {
         let what = format!("{} {status}", operation.id);
         match self.response(operation, status) {
@@ -90,12 +90,12 @@ impl Document {
         }
     }
 
-    /// Holds part of an answer against a named schema.
+    /// Checks part of a response against a named schema.
     pub fn check_schema(&self, schema: &str, value: &Value, findings: &mut Findings) {
         self.compare(&self.0["components"]["schemas"][schema], value, schema, schema, findings);
     }
 
-    /// Every member of every object that can be in an answer to one of these operations.
+    /// Every member of every object that can occur in a response of these operations.
     pub fn members(&self, operations: &[Operation]) -> BTreeSet<Member> {
         let mut found = BTreeMap::new();
         for operation in operations {
@@ -143,10 +143,10 @@ impl Document {
         }
     }
 
-    /// Adds where and how `value` differs. `at` is its place in the answer, `name` that of the schema it is of.
+    /// Adds the differences of `value` from `schema`. `at` is its place in the response, `name` the name of the schema.
     fn compare(&self, schema: &Value, value: &Value, at: &str, name: &str, findings: &mut Findings) {
         for rule in schema.as_object().into_iter().flat_map(Map::keys) {
-            assert!(REMARKS.contains(&&**rule) || RULES.contains(&&**rule), "{at}: {rule} is not checked");
+            assert!(ANNOTATIONS.contains(&&**rule) || RULES.contains(&&**rule), "{at}: {rule} is not checked");
         }
         if let Some(name) = reference(schema) {
             return self.compare(self.resolve(schema), value, at, name, findings);
@@ -160,19 +160,19 @@ impl Document {
         if let Some(choices) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
             return self.choose(choices, value, at, name, findings);
         }
-        let mut wrong = |how: String| findings.add(format!("{at} {how}"));
+        let mut add = |difference: String| findings.add(format!("{at} {difference}"));
         let kind = kind(value);
         match schema["type"].as_str() {
             Some(expected) if expected != kind && (expected, kind) != ("number", "integer") => {
-                return wrong(format!("is {kind} instead of {expected}: {value}"));
+                return add(format!("is {kind} instead of {expected}: {value}"));
             }
             Some(_) | None => {}
         }
-        if schema["enum"].as_array().is_some_and(|words| !words.contains(value)) {
-            wrong(format!("is none of its words: {value}"));
+        if schema["enum"].as_array().is_some_and(|values| !values.contains(value)) {
+            add(format!("is not in its enum: {value}"));
         }
-        if let Some(how) = breach(schema, value) {
-            wrong(format!("{how}: {value}"));
+        if let Some(difference) = violation(schema, value) {
+            add(format!("{difference}: {value}"));
         }
         match value {
             Value::Array(items) if !schema["items"].is_null() => {
@@ -205,7 +205,7 @@ impl Document {
                     findings.seen.insert((name.to_owned(), member.clone()));
                     self.compare(schema, value, &at, "", findings);
                 }
-                // Free-form: whatever the client or the engine keeps there.
+                // Free-form: the client or the engine stores what it likes.
                 (None, Value::Null) if schema["properties"].is_null() => {}
                 (None, others @ Value::Object(_)) => self.compare(others, value, &at, "", findings),
                 (None, _) => findings.add(format!("{at} is not in the document")),
@@ -213,14 +213,14 @@ impl Document {
         }
     }
 
-    /// One of `choices` fits; if none does, it says what is wrong with the one that fits best, which is of the same kind at least.
+    /// Checks that one of `choices` fits. If none does, the differences of the best match are added, preferably one of the same type.
     fn choose(&self, choices: &[Value], value: &Value, at: &str, name: &str, findings: &mut Findings) {
-        let tried = choices.iter().map(|choice| {
+        let results = choices.iter().map(|choice| {
             let mut findings = Findings::default();
             self.compare(choice, value, at, name, &mut findings);
             (self.resolve(choice)["type"] != kind(value), findings)
         });
-        let best = tried.min_by_key(|(is_of_another_kind, tried)| (*is_of_another_kind, tried.differences.len()));
+        let best = results.min_by_key(|(is_of_another_kind, result)| (*is_of_another_kind, result.differences.len()));
         if let Some((_, best)) = best {
             findings.differences.extend(best.differences);
             findings.seen.extend(best.seen);
@@ -228,7 +228,7 @@ impl Document {
     }
 }
 
-/// The name schemas have for what `value` is.
+/// The type of `value` in schemas.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -249,16 +249,16 @@ fn members(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema["properties"].as_object().into_iter().flatten()
 }
 
-/// What a text or a number breaks of what its schema demands besides its type.
-fn breach(schema: &Value, value: &Value) -> Option<String> {
+/// How a string or a number violates its schema, apart from its type.
+fn violation(schema: &Value, value: &Value) -> Option<String> {
     match value {
         Value::String(text) => {
             let length = text.chars().count() as u64;
-            let too_short = schema["minLength"].as_u64().is_some_and(|least| length < least);
-            let too_long = schema["maxLength"].as_u64().is_some_and(|most| length > most);
+            let too_short = schema["minLength"].as_u64().is_some_and(|minimum| length < minimum);
+            let too_long = schema["maxLength"].as_u64().is_some_and(|maximum| length > maximum);
             let is_of_format = match schema["format"].as_str() {
                 Some("uuid") => text.parse::<Uuid>().is_ok(),
-                // RFC 3339 with `Z`, as everywhere.
+                // RFC 3339 with `Z`, as in the whole API.
                 Some("date-time") => text.ends_with('Z') && text.parse::<DateTime<Utc>>().is_ok(),
                 Some(_) | None => true,
             };
@@ -269,8 +269,8 @@ fn breach(schema: &Value, value: &Value) -> Option<String> {
             let number = number.as_f64()?;
             let is_negative =
                 number < 0.0 && schema["format"].as_str().is_some_and(|format| format.starts_with("uint"));
-            let too_small = schema["minimum"].as_f64().is_some_and(|least| number < least);
-            let too_large = schema["maximum"].as_f64().is_some_and(|most| number > most);
+            let too_small = schema["minimum"].as_f64().is_some_and(|minimum| number < minimum);
+            let too_large = schema["maximum"].as_f64().is_some_and(|maximum| number > maximum);
             (is_negative || too_small || too_large).then(|| "is out of bounds".to_owned())
         }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
@@ -285,17 +285,17 @@ mod tests {
 
     fn document() -> Document {
         Document(json!({
-            "paths": {"/things/{id}": {"get": {"operationId": "thing_get", "responses": {
-                "200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Things"}}}},
+            "paths": {"/resources/{id}": {"get": {"operationId": "resource_get", "responses": {
+                "200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Resources"}}}},
                 "404": {"$ref": "#/components/responses/404"},
             }}}},
             "components": {
                 "schemas": {
-                    "Things": {"oneOf": [
-                        {"type": "array", "items": {"$ref": "#/components/schemas/Thing"}},
-                        {"$ref": "#/components/schemas/Thing"},
+                    "Resources": {"oneOf": [
+                        {"type": "array", "items": {"$ref": "#/components/schemas/Resource"}},
+                        {"$ref": "#/components/schemas/Resource"},
                     ]},
-                    "Thing": {
+                    "Resource": {
                         "type": "object",
                         "required": ["id", "at", "left"],
                         "properties": {
@@ -322,59 +322,59 @@ mod tests {
         (findings.differences.into_iter().collect(), findings.seen)
     }
 
-    fn thing() -> Value {
+    fn resource() -> Value {
         json!({"id": "5ddd5f5f-d34e-4815-b278-5b127297c37d", "at": "2026-11-28T03:04:05.678Z", "left": 100})
     }
 
     #[test]
-    fn what_is_as_documented_is_fine() {
-        let mut whole = thing();
+    fn a_response_as_documented_has_no_differences() {
+        let mut whole = resource();
         whole["word"] = json!("b");
         whole["free"] = json!({"anything": [1, null]});
         whole["by_name"] = json!({"x": "y"});
-        let mut empty = thing();
+        let mut empty = resource();
         empty["left"] = Value::Null;
         empty["word"] = Value::Null;
-        for body in [thing(), json!([]), json!([thing(), whole.clone(), empty])] {
+        for body in [resource(), json!([]), json!([resource(), whole.clone(), empty])] {
             assert_eq!(found(200, &body).0, Vec::<String>::new(), "{body}");
         }
         assert_eq!(found(404, &json!({"code": 404})).0, Vec::<String>::new());
         let document = document();
         let all = document.members(&document.operations());
-        assert_eq!(found(200, &whole).1, all, "each member is seen under the name of its schema");
+        assert_eq!(found(200, &whole).1, all, "each member is found under the name of its schema");
         assert_eq!(all.len(), 6);
     }
 
     #[test]
-    fn every_difference_is_named() {
+    fn every_difference_is_reported() {
         let changed = |member: &str, value: Value| {
-            let mut thing = thing();
-            thing[member] = value;
-            thing
+            let mut resource = resource();
+            resource[member] = value;
+            resource
         };
         let without = |member: &str| {
-            let mut thing = thing();
-            thing.as_object_mut().unwrap().remove(member);
-            thing
+            let mut resource = resource();
+            resource.as_object_mut().unwrap().remove(member);
+            resource
         };
         for (body, difference) in [
-            (changed("colour", json!("red")), "thing_get 200.colour is not in the document"),
-            (without("id"), "thing_get 200 has no id"),
-            (without("left"), "thing_get 200 has no left"),
-            (json!([thing(), without("at")]), "thing_get 200[] has no at"),
-            (changed("at", Value::Null), "thing_get 200.at is null instead of string: null"),
-            (changed("at", json!("2026-11-28")), "thing_get 200.at is not of its format: \"2026-11-28\""),
-            (changed("id", json!("x")), "thing_get 200.id is not of its format: \"x\""),
-            (changed("left", json!("5")), "thing_get 200.left is string instead of integer: \"5\""),
-            (changed("left", json!(101)), "thing_get 200.left is out of bounds: 101"),
-            (changed("left", json!(-1)), "thing_get 200.left is out of bounds: -1"),
-            (changed("left", json!(1.5)), "thing_get 200.left is number instead of integer: 1.5"),
-            (changed("word", json!("c")), "thing_get 200.word is none of its words: \"c\""),
-            (changed("by_name", json!({"x": 1})), "thing_get 200.by_name.x is integer instead of string: 1"),
+            (changed("colour", json!("red")), "resource_get 200.colour is not in the document"),
+            (without("id"), "resource_get 200 has no id"),
+            (without("left"), "resource_get 200 has no left"),
+            (json!([resource(), without("at")]), "resource_get 200[] has no at"),
+            (changed("at", Value::Null), "resource_get 200.at is null instead of string: null"),
+            (changed("at", json!("2026-11-28")), "resource_get 200.at is not of its format: \"2026-11-28\""),
+            (changed("id", json!("x")), "resource_get 200.id is not of its format: \"x\""),
+            (changed("left", json!("5")), "resource_get 200.left is string instead of integer: \"5\""),
+            (changed("left", json!(101)), "resource_get 200.left is out of bounds: 101"),
+            (changed("left", json!(-1)), "resource_get 200.left is out of bounds: -1"),
+            (changed("left", json!(1.5)), "resource_get 200.left is number instead of integer: 1.5"),
+            (changed("word", json!("c")), "resource_get 200.word is not in its enum: \"c\""),
+            (changed("by_name", json!({"x": 1})), "resource_get 200.by_name.x is integer instead of string: 1"),
         ] {
             assert_eq!(found(200, &body).0, [difference], "{body}");
         }
-        assert_eq!(found(404, &json!({})).0, ["thing_get 404 has no code"]);
-        assert_eq!(found(500, &json!({})).0, ["thing_get 500 is not in the document: {}"]);
+        assert_eq!(found(404, &json!({})).0, ["resource_get 404 has no code"]);
+        assert_eq!(found(500, &json!({})).0, ["resource_get 500 is not in the document: {}"]);
     }
 }

@@ -1,10 +1,10 @@
-//! Test support: the promises of the ports as functions, real services as children of the test, and what benchmarks are made of.
+//! Test support: the contracts of the ports as functions, real services as child processes of the test, and benchmark support.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stderr,
     missing_docs,
-    reason = "test code: a failure is a panic, and a skip says why"
+    reason = "test code: a failure panics, and a skipped test prints why"
 )]
 
 pub mod bench;
