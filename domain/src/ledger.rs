@@ -213,11 +213,11 @@ mod tests {
     fn a_record_goes_from_intended_to_gone() {
         let mut ledger = Ledger::empty(ClusterId::random());
         ledger.intend([name("a"), name("b")], at(0));
-        ledger.observed(&[observed("a")], at(1));
+        ledger.observed(&[resource("a")], at(1));
         assert_eq!(states(&ledger), [("a", RecordState::Present), ("b", RecordState::Intended)]);
         assert_eq!(ledger.resources[0].resource.provider_id.as_deref(), Some("id of a"));
         ledger.condemn(at(200));
-        ledger.observed(&[observed("a")], at(201));
+        ledger.observed(&[resource("a")], at(201));
         assert_eq!(states(&ledger), [("a", RecordState::Deleting), ("b", RecordState::Gone)]);
         ledger.observed(&[], at(202));
         assert_eq!(ledger.remaining().count(), 0);
@@ -265,14 +265,14 @@ mod tests {
     #[test]
     fn an_unrecorded_tagged_resource_gets_a_record() {
         let mut ledger = Ledger::empty(ClusterId::random());
-        ledger.observed(&[observed("left over")], at(1));
+        ledger.observed(&[resource("left over")], at(1));
         assert_eq!(states(&ledger), [("left over", RecordState::Present)]);
     }
 
     #[test]
     fn a_deleted_resource_may_be_created_again() {
         let mut ledger = Ledger::empty(ClusterId::random());
-        ledger.observed(&[observed("a")], at(1));
+        ledger.observed(&[resource("a")], at(1));
         ledger.observed(&[], at(2));
         ledger.intend([name("a")], at(3));
         assert_eq!(states(&ledger), [("a", RecordState::Intended)]);
