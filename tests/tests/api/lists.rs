@@ -16,7 +16,7 @@ use kqueen_tests::fixture::{
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-/// New clusters are observed unique; then their states do not change.
+/// New clusters are observed once; then their states do not change.
 async fn quiet() -> App {
     App::start_with(Options::default().with("OBSERVE_INTERVAL", "1d").with("CLUSTER_STATE_ON_LIST", "false")).await
 }
