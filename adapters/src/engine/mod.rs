@@ -41,3 +41,22 @@ pub fn offered(settings: Settings) -> EngineRegistry {
         None => offered,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kqueen_domain::port::clock::SetClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_built_in_engines_are_offered() {
+        let clock = Arc::new(SetClock::at(chrono::DateTime::UNIX_EPOCH));
+        let demo = Some(DemoCloud::open(None, clock).await);
+        let registry = offered(Settings { demo, ..Settings::default() });
+        let names: Vec<_> = registry.descriptors().map(|descriptor| descriptor.name).collect();
+        assert_eq!(names, ["kqueen.engines.DemoEngine", "kqueen.engines.ManualEngine"]);
+        for name in names {
+            assert!(include_str!("../../../README.md").contains(&format!("`{name}`")), "README does not list {name}");
+        }
+    }
+}
