@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{OrganizationId, UserId},
     invalid::{Findings, Invalid},
-    user::Role,
+    user::{Role, User},
 };
 
 /// The user who makes a request.
@@ -19,6 +19,17 @@ pub struct Caller {
     pub organization: OrganizationId,
     /// The caller's current role, not the one when the token was issued.
     pub role: Role,
+    /// The generation of the caller's tokens: it grows when the password changes or the user is deactivated.
+    pub token_generation: u64,
+}
+
+impl Caller {
+    /// The user as a caller.
+    #[must_use]
+    pub const fn of(user: &User) -> Self {
+        let User { id, organization, role, token_generation, .. } = user;
+        Self { user: *id, organization: *organization, role: *role, token_generation: *token_generation }
+    }
 }
 
 /// The target of an action.
@@ -247,7 +258,7 @@ mod tests {
     use super::*;
 
     fn caller(role: Role) -> Caller {
-        Caller { user: UserId::random(), organization: OrganizationId::random(), role }
+        Caller { user: UserId::random(), organization: OrganizationId::random(), role, token_generation: 0 }
     }
 
     #[test]

@@ -364,7 +364,7 @@ mod tests {
     fn visibility_depends_on_role_and_policy() {
         let view = view(ClusterId::random());
         let home = organization(1).record.id;
-        let caller = |role, organization| Caller { user: UserId::random(), organization, role };
+        let caller = |role, organization| Caller { user: UserId::random(), organization, role, token_generation: 0 };
         assert_eq!(Visibility::of(&caller(Role::Member, home), &view), FULL);
         assert_eq!(Visibility::of(&caller(Role::Superadmin, OrganizationId::random()), &view), FULL);
         let nothing = Visibility { owner: false, provisioner: false, provisioner_owner: false };

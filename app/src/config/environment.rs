@@ -33,7 +33,7 @@ pub(super) struct Environment {
     pub(super) problems: Vec<Problem>,
 }
 
-/// The variable name of a setting, without prefix: `ETCD_HOST` for `etcd.host`.
+/// The variable name of a setting without its prefix, as in `KQUEEN_ETCD_HOST` for `etcd.host`.
 pub(super) fn name_of(key: &str) -> String {
     key.replace('.', "_").to_ascii_uppercase()
 }

@@ -2,11 +2,32 @@
 
 use crate::{
     access::{Action, Caller, Target, allows},
-    catalog::{ProvisionerView, Stored, UserView},
+    catalog::{Catalog, ProvisionerView, Stored, UserView},
     id::OrganizationId,
     organization::Organization,
+    port::store::ReadBarrier,
+    service::ServiceError,
     user::Role,
 };
+
+/// Checks that the caller's session still holds, after work that took long enough for it to end: the user is active, in the same
+/// organization, with the same role, and the token has not been invalidated by another password.
+///
+/// # Errors
+/// `Unauthenticated`, `Unavailable`.
+pub(super) async fn check_session(
+    catalog: &Catalog,
+    freshness: &dyn ReadBarrier,
+    caller: &Caller,
+) -> Result<(), ServiceError> {
+    freshness.caught_up().await?;
+    let user = catalog.user(caller.user).filter(|user| user.record.active);
+    let holds = user.is_some_and(|user| Caller::of(&user.record) == *caller);
+    if holds { Ok(()) } else { Err(SESSION_ENDED) }
+}
+
+/// The error for a token whose user no longer exists, is not active, or has another password.
+pub(super) const SESSION_ENDED: ServiceError = ServiceError::Unauthenticated("the session has ended; log in again");
 
 /// A superadmin acts anywhere, others in their own organization.
 pub(super) fn acts_in(caller: &Caller, organization: OrganizationId) -> bool {

@@ -325,7 +325,7 @@ async fn create_admin(process: &Process) -> Caller {
             let user = User { role: Role::Admin, ..a_user(organization.id) };
             let secrets = UserSecrets { password: SecretUpdate::Keep, metadata: SecretUpdate::Keep };
             parts.stores.users.create(&user, secrets).await.unwrap();
-            Caller { user: user.id, organization: organization.id, role: Role::Admin }
+            Caller::of(&user)
         })
         .await
 }

@@ -12,5 +12,6 @@ mod connections;
 mod manners;
 mod metrics;
 mod proxies;
+mod queued_hashes;
 mod requests;
 mod slow_bodies;

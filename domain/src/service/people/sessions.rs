@@ -20,6 +20,7 @@ use crate::{
             bootstrap::{NO_USER_YET, no_user_exists},
             throttle::{LoginThrottle, Origin},
         },
+        permission::SESSION_ENDED,
     },
     user::AuthMethod,
 };
@@ -124,8 +125,7 @@ impl Sessions {
     pub async fn open(&self, token: &str) -> Result<Session, ServiceError> {
         let claims = self.tokens.verify(token, self.clock.now())?;
         self.freshness.caught_up().await?;
-        let caller =
-            self.holder(&claims).ok_or(ServiceError::Unauthenticated("the session has ended; log in again"))?;
+        let caller = self.holder(&claims).ok_or(SESSION_ENDED)?;
         Ok(Session { caller, claims })
     }
 
@@ -140,6 +140,6 @@ impl Sessions {
         self.catalog
             .user(claims.identity)
             .filter(|user| user.record.active && user.record.token_generation == claims.generation)
-            .map(|user| Caller { user: user.record.id, organization: user.record.organization, role: user.record.role })
+            .map(|user| Caller::of(&user.record))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::service::{
     change::AttemptError,
-    permission::{permits_user, sees_user},
+    permission::{check_session, permits_user, sees_user},
 };
 use std::sync::Arc;
 
@@ -109,6 +109,8 @@ impl Users {
         match (new.auth, new.password) {
             (AuthMethod::Local, Some(password)) => {
                 secrets.password = SecretUpdate::Set(self.passwords.hash(check_password(password)?).await?);
+                // Hashing waits for its turn, which may take seconds.
+                check_session(&self.catalog, &*self.freshness, caller).await?;
             }
             (AuthMethod::Local, None) => return Err(ServiceError::field("password", "must be given for a local user")),
             (AuthMethod::Ldap, Some(_)) => {
@@ -249,6 +251,7 @@ impl Users {
     ) -> Result<UserView, ServiceError> {
         self.permitted_password(caller, id)?;
         let hash = self.passwords.hash(check_password(password)?).await?;
+        check_session(&self.catalog, &*self.freshness, caller).await?;
         retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted_password(caller, id)?;
             check_expected(expected, view.user.revision, "the user")?;

@@ -6,7 +6,7 @@ pub mod providers;
 use crate::service::{
     change::AttemptError,
     idempotency::{IdempotencyKey, used_for_another},
-    permission::permits_provisioner,
+    permission::{check_session, permits_provisioner},
 };
 use std::sync::Arc;
 
@@ -112,6 +112,8 @@ impl Provisioners {
         document::refuse_masks("parameters", &new.parameters, &is_secret)?;
         let full = schema.validate("parameters", &new.parameters)?;
         let check = checks::check(&**engine, &full, &*self.clock).await;
+        // The provider may have taken seconds to answer.
+        check_session(&self.catalog, &*self.freshness, caller).await?;
         let split = document::split(&full, &is_secret);
         let now = self.clock.now();
         let provisioner = Provisioner {
@@ -205,6 +207,7 @@ impl Provisioners {
                 document::merge_patch("parameters", &mut full, changes.clone())?;
                 let full = schema.validate("parameters", &full)?;
                 let check = checks::check(&**engine, &full, &*self.clock).await;
+                check_session(&self.catalog, &*self.freshness, caller).await?;
                 let split = document::split(&full, &is_secret);
                 provisioner.parameters = split.shown;
                 secrets = split.sealed.into();

@@ -188,7 +188,7 @@ async fn a_new_user_can_log_in_on_every_replica() {
 async fn a_token_identifies_the_caller_with_the_current_role() {
     let Fixture { world, sessions, .. } = fixture();
     let bob = world.people.bob.clone();
-    let expected = Caller { user: bob.id, organization: world.acme, role: Role::Member };
+    let expected = Caller { user: bob.id, organization: world.acme, role: Role::Member, token_generation: 3 };
     assert_eq!(sessions.recognise("ours").await.unwrap(), expected);
     world.put_user(User { role: Role::Admin, organization: world.other, ..bob });
     let expected = Caller { organization: world.other, role: Role::Admin, ..expected };

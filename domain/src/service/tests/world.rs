@@ -127,7 +127,7 @@ pub(super) fn cluster(name: &str, provisioner: ProvisionerId, owner: &User) -> C
 }
 
 pub(super) fn caller(user: &User) -> Caller {
-    Caller { user: user.id, organization: user.organization, role: user.role }
+    Caller::of(user)
 }
 
 impl World {
