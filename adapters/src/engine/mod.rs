@@ -1,8 +1,10 @@
 //! The engines, and the registry of the built-in ones.
 
 mod demo;
+mod gke;
 mod guarded;
 mod manual;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use kqueen_domain::port::engine::{Engine, EngineRegistry};
 pub(crate) use self::demo::{DOMAIN as DEMO_DOMAIN, DemoCluster, Moment as DemoMoment};
 pub use self::{
     demo::{DemoCloud, DemoEngine},
+    gke::{GkeEngine, GkeUrls},
     guarded::Guarded,
     manual::ManualEngine,
 };

@@ -1,0 +1,236 @@
+//! Calls of the GKE and the Compute Engine API with a service account's token.
+
+use std::sync::Arc;
+
+use http::Method;
+use kqueen_domain::{observation::EngineError, port::clock::Clock, secret::SecretMap};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::Url;
+
+use super::{
+    account::{ServiceAccount, TOKEN_URL},
+    failures::{self, Failure},
+    wire::{Cluster, ClusterList, Operation, OperationList},
+};
+use crate::{
+    engine::tokens::{CredentialKey, TokenCache},
+    outbound::{Address, Outbound},
+};
+
+/// Most bytes of an answer: a list of clusters has some twenty kilobytes for each.
+const MOST: usize = 32 << 20;
+
+/// Where Google's services are.
+#[derive(Debug, Clone)]
+pub struct Urls {
+    /// The GKE API, without a version.
+    pub api: Url,
+    /// The Compute Engine API, up to and including its version.
+    pub compute: Url,
+    /// The token service.
+    pub token: Url,
+}
+
+impl Default for Urls {
+    #[expect(clippy::expect_used, reason = "these are addresses")]
+    fn default() -> Self {
+        let url = |text: &str| Url::parse(text).expect("an address");
+        Self {
+            api: url("https://container.googleapis.com/"),
+            compute: url("https://compute.googleapis.com/compute/v1/"),
+            token: url(TOKEN_URL),
+        }
+    }
+}
+
+/// What all sessions share.
+pub(super) struct Google {
+    pub(super) outbound: Outbound,
+    pub(super) urls: Urls,
+    pub(super) clock: Arc<dyn Clock>,
+    tokens: TokenCache,
+}
+
+impl Google {
+    pub(super) fn new(outbound: Outbound, urls: Urls, clock: Arc<dyn Clock>) -> Self {
+        Self { outbound, urls, clock, tokens: TokenCache::default() }
+    }
+
+    /// Reads a provisioner's parameters; sends nothing yet.
+    pub(super) fn session(&self, parameters: &SecretMap) -> Result<Session<'_>, EngineError> {
+        let account = ServiceAccount::read(parameters, &self.urls.token)?;
+        let key = account.credential_key();
+        Ok(Session { google: self, account, key })
+    }
+}
+
+/// A service account that makes calls.
+pub(super) struct Session<'a> {
+    google: &'a Google,
+    pub(super) account: ServiceAccount,
+    key: CredentialKey,
+}
+
+/// Where a cluster is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place<'a> {
+    pub(super) project: &'a str,
+    /// A zone or a region.
+    pub(super) location: &'a str,
+}
+
+impl Session<'_> {
+    /// An access token that is good for some minutes.
+    pub(super) async fn token(&self) -> Result<SecretString, EngineError> {
+        let request = self.account.request_token(&self.google.outbound, self.google.clock.now());
+        self.google.tokens.get(self.key, request).await
+    }
+
+    /// A cluster by its name.
+    pub(super) async fn cluster(&self, place: Place<'_>, name: &str) -> Result<Option<Cluster>, EngineError> {
+        let path = ["v1", "projects", place.project, "locations", place.location, "clusters", name];
+        match self.get(&self.google.urls.api, &path, &[]).await {
+            Ok(cluster) => Ok(Some(cluster)),
+            Err(Failure::Missing) => Ok(None),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// All clusters of a project.
+    pub(super) async fn clusters(&self, project: &str) -> Result<ClusterList, EngineError> {
+        let path = ["v1", "projects", project, "locations", "-", "clusters"];
+        self.get(&self.google.urls.api, &path, &[]).await.map_err(EngineError::from)
+    }
+
+    /// What is under way, and what has ended lately, in a location; `-` for all.
+    pub(super) async fn operations(&self, place: Place<'_>) -> Result<Vec<Operation>, EngineError> {
+        let path = ["v1", "projects", place.project, "locations", place.location, "operations"];
+        let list: OperationList = self.get(&self.google.urls.api, &path, &[]).await.map_err(EngineError::from)?;
+        Ok(list.operations)
+    }
+
+    /// Begins to make a cluster.
+    pub(super) async fn create(&self, place: Place<'_>, cluster: &Value) -> Result<Operation, Failure> {
+        let path = ["v1", "projects", place.project, "locations", place.location, "clusters"];
+        self.call(Method::POST, &self.google.urls.api, &path, &[], Some(cluster)).await
+    }
+
+    /// Begins to delete a cluster.
+    pub(super) async fn delete(&self, place: Place<'_>, name: &str) -> Result<Operation, Failure> {
+        let path = ["v1", "projects", place.project, "locations", place.location, "clusters", name];
+        self.call(Method::DELETE, &self.google.urls.api, &path, &[], None).await
+    }
+
+    /// Changes one `desired…` field of a cluster.
+    pub(super) async fn update(&self, place: Place<'_>, name: &str, update: &Value) -> Result<Operation, Failure> {
+        let path = ["v1", "projects", place.project, "locations", place.location, "clusters", name];
+        self.call(Method::PUT, &self.google.urls.api, &path, &[], Some(update)).await
+    }
+
+    /// A method of a cluster, such as `setNetworkPolicy`.
+    pub(super) async fn ask_cluster(
+        &self,
+        place: Place<'_>,
+        name: &str,
+        method: &str,
+        body: &Value,
+    ) -> Result<Operation, Failure> {
+        let last = format!("{name}:{method}");
+        let path = ["v1", "projects", place.project, "locations", place.location, "clusters", &last];
+        self.call(Method::POST, &self.google.urls.api, &path, &[], Some(body)).await
+    }
+
+    /// Changes the number of nodes of a pool, in each of its zones.
+    pub(super) async fn set_size(
+        &self,
+        place: Place<'_>,
+        name: &str,
+        pool: &str,
+        body: &Value,
+    ) -> Result<Operation, Failure> {
+        let last = format!("{pool}:setSize");
+        let path = ["v1", "projects", place.project, "locations", place.location, "clusters", name, "nodePools", &last];
+        self.call(Method::POST, &self.google.urls.api, &path, &[], Some(body)).await
+    }
+
+    /// Asks that an operation be stopped.
+    pub(super) async fn cancel(&self, place: Place<'_>, operation: &str) -> Result<(), Failure> {
+        let last = format!("{operation}:cancel");
+        let path = ["v1", "projects", place.project, "locations", place.location, "operations", &last];
+        let empty = Value::Object(serde_json::Map::new());
+        self.call::<Value>(Method::POST, &self.google.urls.api, &path, &[], Some(&empty)).await.map(drop)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, base: &Url, path: &[&str], query: &[(&str, &str)]) -> Result<T, Failure> {
+        self.call(Method::GET, base, path, query, None).await
+    }
+
+    /// Makes a call. A token that is not accepted is replaced once: it may have been revoked since it was issued.
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        base: &Url,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<T, Failure> {
+        let url = address(base, path);
+        let token = self.token().await.map_err(Failure::Error)?;
+        match self.call_with(&token, method.clone(), url.clone(), query, body).await {
+            Err(Failure::TokenRejected(_)) => {
+                self.google.tokens.forget(self.key, &token).await;
+                let token = self.token().await.map_err(Failure::Error)?;
+                self.call_with(&token, method, url, query, body).await
+            }
+            answered => answered,
+        }
+    }
+
+    async fn call_with<T: DeserializeOwned>(
+        &self,
+        token: &SecretString,
+        method: Method,
+        url: Url,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<T, Failure> {
+        let mut request = self.google.outbound.request(Address::Operator, method, url);
+        request = request.bearer_auth(token.expose_secret()).query(query);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let sent = self.google.outbound.send(Address::Operator, request, MOST).await;
+        let reply = sent.map_err(|error| Failure::Error(error.engine_error("Google")))?;
+        if !reply.status.is_success() {
+            return Err(failures::of(&reply));
+        }
+        reply.json().ok_or_else(|| Failure::Error(failures::of_unreadable(&reply)))
+    }
+}
+
+/// The address of a path below `base`, each part encoded: none can lead to another path.
+fn address(base: &Url, path: &[&str]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut parts) = url.path_segments_mut() {
+        parts.pop_if_empty().extend(path);
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_of_a_path_leads_elsewhere() {
+        let base = Url::parse("https://container.example/prefix/").unwrap();
+        let url = address(&base, &["v1", "projects", "p/../q", "clusters", "a?b#c", "pool:setSize"]);
+        assert_eq!(
+            url.as_str(),
+            "https://container.example/prefix/v1/projects/p%2F..%2Fq/clusters/a%3Fb%23c/pool:setSize"
+        );
+        assert_eq!(address(&Url::parse("https://x.example").unwrap(), &["v1"]).as_str(), "https://x.example/v1");
+    }
+}

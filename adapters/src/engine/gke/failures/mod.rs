@@ -1,0 +1,260 @@
+//! What Google's error replies mean: the one table from replies to reasons.
+//!
+//! An error is `google.rpc.Status` in JSON (<https://cloud.google.com/apis/design/errors>): a code, a status word, a message, and details
+//! of which `ErrorInfo` names a stable reason. Reasons of `ErrorInfo` decide first, then status words, then messages, as GKE reports much
+//! of what matters in its messages alone. What none of them explains keeps the provider's own words.
+
+mod condition;
+mod message;
+mod token;
+
+use std::time::Duration;
+
+use http::StatusCode;
+use kqueen_domain::{
+    observation::EngineError,
+    reason::{Reason, ReasonCode, Responsible},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+pub(super) use self::{
+    condition::{Condition, of_condition, of_operation},
+    token::of_token,
+};
+use crate::outbound::Reply;
+
+/// How long to wait where Google does not say it: its quotas are per minute.
+const THROTTLED: Duration = Duration::from_secs(5);
+
+/// Why a call of the GKE or the Compute Engine API did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The cluster, operation or node pool that the path names is not there.
+    Missing,
+    /// Something has the name already.
+    AlreadyExists,
+    /// The access token is not accepted: it was revoked, or its account's key was.
+    TokenRejected(EngineError),
+    /// Whatever else.
+    Error(EngineError),
+}
+
+impl From<Failure> for EngineError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Missing => Self::Missing,
+            Failure::AlreadyExists => Self::Rejected(Reason::new(
+                ReasonCode::NameTaken,
+                "the cluster's name is taken in the project by something that was not made for this cluster",
+                Responsible::Admin,
+                "delete or rename that at Google",
+            )),
+            Failure::TokenRejected(error) | Failure::Error(error) => error,
+        }
+    }
+}
+
+/// `google.rpc.Status` as the APIs answer it.
+#[derive(Debug, Default, Deserialize)]
+struct Body {
+    error: Status,
+}
+
+/// An error of a call, or of an operation that has ended.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Status {
+    pub(super) code: i64,
+    pub(super) message: String,
+    status: String,
+    errors: Vec<OldError>,
+    details: Vec<Value>,
+}
+
+/// How errors were described before `ErrorInfo`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct OldError {
+    reason: String,
+}
+
+/// `google.rpc.ErrorInfo`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ErrorInfo {
+    reason: String,
+    metadata: std::collections::BTreeMap<String, String>,
+}
+
+impl Status {
+    fn info(&self) -> ErrorInfo {
+        let is_info = |detail: &&Value| {
+            detail.get("@type").and_then(Value::as_str).is_some_and(|name| name.ends_with("google.rpc.ErrorInfo"))
+        };
+        let info = self.details.iter().find(is_info).and_then(|detail| serde_json::from_value(detail.clone()).ok());
+        info.unwrap_or_default()
+    }
+
+    fn has_old_reason(&self, reason: &str) -> bool {
+        self.errors.iter().any(|error| error.reason == reason)
+    }
+}
+
+/// What an error reply means.
+pub(super) fn of(reply: &Reply) -> Failure {
+    match reply.json::<Body>() {
+        Some(Body { error }) if !reply.status.is_success() => of_status(reply.status, &error, reply.retry_after()),
+        _ => Failure::Error(of_unreadable(reply)),
+    }
+}
+
+/// A reply that is not what the API answers: a page of a proxy or of a front end, nothing, half of something.
+pub(super) fn of_unreadable(reply: &Reply) -> EngineError {
+    let status = reply.status.as_u16();
+    let words = reply.excerpt();
+    match reply.status {
+        StatusCode::TOO_MANY_REQUESTS => {
+            EngineError::Throttled { retry_after: reply.retry_after().unwrap_or(THROTTLED) }
+        }
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => rejected(
+            ReasonCode::ProviderUnreachable,
+            "the proxy asks for credentials (407)",
+            Responsible::Operator,
+            "put a user name and password into KQUEEN_OUTBOUND_PROXY",
+            words,
+        ),
+        StatusCode::UNAUTHORIZED => denied(
+            ReasonCode::CredentialsRejected,
+            "Google does not accept the service account's token (401)",
+            "check that the service account and its key are enabled, or upload a new key",
+            words,
+        ),
+        code if code.is_server_error() => unreachable(
+            ReasonCode::ProviderUnavailable,
+            format!("Google answers that it cannot serve requests now ({status})"),
+            words,
+        ),
+        code if code.is_success() => {
+            unreachable(ReasonCode::UnexpectedAnswer, "Google's answer is not complete or not JSON".to_owned(), words)
+        }
+        code if code.is_redirection() => rejected(
+            ReasonCode::WrongEndpoint,
+            &format!("what answers at the address of the GKE API sends requests elsewhere ({status})"),
+            Responsible::Operator,
+            "correct KQUEEN_GKE_API_URL and KQUEEN_GKE_COMPUTE_URL",
+            words,
+        ),
+        _ => rejected(
+            ReasonCode::WrongEndpoint,
+            &format!("what answers at the address of the GKE API is something else ({status})"),
+            Responsible::Operator,
+            "correct KQUEEN_GKE_API_URL, KQUEEN_GKE_COMPUTE_URL or the proxy",
+            words,
+        ),
+    }
+}
+
+fn of_status(code: StatusCode, error: &Status, retry_after: Option<Duration>) -> Failure {
+    let info = error.info();
+    if let Some(known) = of_info(&info, error, retry_after) {
+        return Failure::Error(known);
+    }
+    let words = error.message.clone();
+    let failure = match code.as_u16() {
+        401 => {
+            return Failure::TokenRejected(denied(
+                ReasonCode::CredentialsRejected,
+                "Google does not accept the service account's token",
+                "check that the service account and its key are enabled, or upload a new key",
+                words,
+            ));
+        }
+        404 => return message::of_not_found(error),
+        409 if error.status == "ALREADY_EXISTS" || error.has_old_reason("alreadyExists") => {
+            return Failure::AlreadyExists;
+        }
+        // Of two calls at the same time one is told to come again.
+        409 => EngineError::Busy("another call changes the cluster at the same moment".to_owned()),
+        403 => message::of_forbidden(error, retry_after),
+        429 => message::of_exhausted(error, retry_after),
+        400 | 412 => message::of_bad_request(error),
+        408 | 499 => unreachable(ReasonCode::ProviderTimedOut, "Google did not answer in time".to_owned(), words),
+        500..=599 => unreachable(
+            ReasonCode::ProviderUnavailable,
+            format!("Google answers that it cannot serve requests now ({})", code.as_u16()),
+            words,
+        ),
+        number => rejected(
+            ReasonCode::UnexpectedAnswer,
+            &format!("Google does not do this ({number})"),
+            Responsible::Admin,
+            "see what Google says about it",
+            words,
+        ),
+    };
+    Failure::Error(failure)
+}
+
+/// What an `ErrorInfo` says, of which the reasons are stable (<https://cloud.google.com/apis/design/errors#error_info>).
+fn of_info(info: &ErrorInfo, error: &Status, retry_after: Option<Duration>) -> Option<EngineError> {
+    let words = error.message.clone();
+    let metadata = |key: &str| info.metadata.get(key).map_or("", String::as_str);
+    let service = match metadata("service") {
+        "compute.googleapis.com" => "Compute Engine API",
+        "" | "container.googleapis.com" => "Kubernetes Engine API",
+        other => other,
+    };
+    Some(match info.reason.as_str() {
+        "SERVICE_DISABLED" | "SERVICE_NOT_ACTIVATED" => message::not_enabled(service, words),
+        "BILLING_DISABLED" => message::no_billing(words),
+        "CONSUMER_INVALID" => message::no_project(words),
+        "CONSUMER_SUSPENDED" => rejected(
+            ReasonCode::AccountDisabled,
+            "the project is suspended at Google",
+            Responsible::Admin,
+            "ask Google why, and have the project reinstated",
+            words,
+        ),
+        "IAM_PERMISSION_DENIED" => message::no_permission(Some(metadata("permission")), words),
+        "USER_PROJECT_DENIED" => message::no_permission(Some("serviceusage.services.use"), words),
+        "SECURITY_POLICY_VIOLATED" => denied(
+            ReasonCode::PermissionDenied,
+            "a VPC Service Controls perimeter of the organization at Google forbids the call",
+            "let the service account, or the addresses of this installation, into the perimeter",
+            words,
+        ),
+        "ORG_RESTRICTION_VIOLATION" | "LOCATION_ORG_POLICY_VIOLATED" => message::organization_policy(words),
+        "RATE_LIMIT_EXCEEDED" => EngineError::Throttled { retry_after: retry_after.unwrap_or(THROTTLED) },
+        "RESOURCE_QUOTA_EXCEEDED" | "QUOTA_EXCEEDED" => message::quota(&error.message),
+        "ACCOUNT_STATE_INVALID" => denied(
+            ReasonCode::CredentialsRejected,
+            "the service account is disabled or deleted at Google",
+            "enable it, or upload the key of another one",
+            words,
+        ),
+        _ => return None,
+    })
+}
+
+pub(super) fn rejected(
+    code: ReasonCode,
+    cause: &str,
+    responsible: Responsible,
+    next_step: &str,
+    words: impl Into<String>,
+) -> EngineError {
+    EngineError::Rejected(Reason::new(code, cause, responsible, next_step).with_words(words))
+}
+
+fn denied(code: ReasonCode, cause: &str, next_step: &str, words: impl Into<String>) -> EngineError {
+    EngineError::Denied(Reason::new(code, cause, Responsible::Admin, next_step).with_words(words))
+}
+
+fn unreachable(code: ReasonCode, cause: String, words: impl Into<String>) -> EngineError {
+    let reason = Reason::new(code, cause, Responsible::Provider, "it is tried again by itself");
+    EngineError::Unreachable(reason.with_words(words))
+}
+
+#[cfg(test)]
+mod tests;
