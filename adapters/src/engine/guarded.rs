@@ -16,7 +16,7 @@ use kqueen_domain::{
     ledger::ResourceRef,
     observation::{EngineError, InventoryItem, Observation},
     operation::NetworkPolicy,
-    port::engine::{ClusterSpec, Engine, EngineDescriptor, ProviderCredentials},
+    port::engine::{ClusterSpec, Engine, EngineDescriptor, IssuedToken, ProviderCredentials},
     reason::ReasonCode,
     secret::{SecretMap, SecretValue},
 };
@@ -162,6 +162,14 @@ impl Engine for Guarded {
         spec: &ClusterSpec,
     ) -> Result<SecretValue, EngineError> {
         self.guard(credentials, self.inner.kubeconfig(credentials, spec)).await
+    }
+
+    async fn issue_token(
+        &self,
+        credentials: &ProviderCredentials,
+        spec: &ClusterSpec,
+    ) -> Result<IssuedToken, EngineError> {
+        self.guard(credentials, self.inner.issue_token(credentials, spec)).await
     }
 
     async fn inventory(

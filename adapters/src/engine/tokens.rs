@@ -73,17 +73,16 @@ impl TokenCache {
         &self,
         key: CredentialKey,
         request: impl Future<Output = Result<Token, EngineError>>,
-    ) -> Result<SecretString, EngineError> {
+    ) -> Result<Token, EngineError> {
         let slot = self.slot(key);
         let mut kept = slot.lock().await;
         if let Some(token) = kept.as_ref().filter(|token| token.is_fresh()) {
-            return Ok(token.secret.clone());
+            return Ok(token.clone());
         }
         *kept = None;
         let token = request.await?;
-        let secret = token.secret.clone();
-        *kept = Some(token);
-        Ok(secret)
+        *kept = Some(token.clone());
+        Ok(token)
     }
 
     /// Forgets a token that the provider does not accept any more, unless another one has taken its place already.
@@ -127,7 +126,7 @@ mod tests {
             let number = issued.fetch_add(1, SeqCst);
             Ok(Token::new(format!("token-{number}"), Duration::from_secs(lifetime)))
         };
-        cache.get(key, request).await.unwrap().expose_secret().to_owned()
+        cache.get(key, request).await.unwrap().secret.expose_secret().to_owned()
     }
 
     #[tokio::test(start_paused = true)]

@@ -77,7 +77,7 @@ impl UseCases {
             clock: clock.clone(),
         });
         Self {
-            live: LiveViews { clusters: clusters.clone(), inspector: inspector.clone() },
+            live: LiveViews { clusters: clusters.clone(), providers: providers.clone(), inspector: inspector.clone() },
             clusters,
             orphans: Arc::new(Orphans {
                 catalog: catalog.clone(),

@@ -1,10 +1,11 @@
 //! Access to a cluster from its stored kubeconfig: the current context, resolved.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 
-use crate::secret::Kubeconfig;
+use crate::secret::{Kubeconfig, SecretMap};
 
 /// How to access a cluster.
 #[derive(Debug, Clone)]
@@ -51,6 +52,22 @@ impl ApiAccess {
             credentials: user.map(|named| named.user.into()).unwrap_or_default(),
         })
     }
+}
+
+/// `kubeconfig` with `token` as the only credentials of its current context. `None` if it does not come from [`super::parse`], or if
+/// its context has no user.
+#[must_use]
+pub fn with_token(kubeconfig: &Kubeconfig, token: &SecretString) -> Option<Kubeconfig> {
+    let read: Document = serde_json::from_str(kubeconfig.expose()).ok()?;
+    let context = read.contexts.into_iter().find(|named| named.name == read.current)?.context;
+    let mut user = SecretMap::new();
+    user.insert("token", token.expose_secret().to_owned());
+    let mut named = SecretMap::new();
+    named.insert("name", context.user?);
+    named.insert("user", user);
+    let mut document = SecretMap::from_json(kubeconfig.expose())?;
+    document.insert("users", Value::Array(vec![Value::Object(named.into_exposed())]));
+    Some(Kubeconfig::new(document.to_text()))
 }
 
 #[derive(Deserialize)]

@@ -11,7 +11,7 @@ mod check;
 
 use serde_json::Value;
 
-pub use access::{ApiAccess, Credentials};
+pub use access::{ApiAccess, Credentials, with_token};
 pub use address::AddressRules;
 
 use crate::{

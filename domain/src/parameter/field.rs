@@ -126,6 +126,8 @@ pub struct Field {
     pub ip_list: bool,
     /// Must be odd, or even.
     pub parity: Option<Parity>,
+    /// Another name under which the value is accepted, such as that of 2018.
+    pub alias: Option<&'static str>,
     /// Keys that a file must contain.
     pub keys: &'static [&'static str],
 }
@@ -153,6 +155,7 @@ impl Field {
             cidr: false,
             ip_list: false,
             parity: None,
+            alias: None,
             keys: &[],
         }
     }
@@ -265,13 +268,24 @@ impl Field {
         Self { keys, ..self }
     }
 
+    /// Another name under which the value is accepted.
+    #[must_use]
+    pub const fn alias(self, alias: &'static str) -> Self {
+        Self { alias: Some(alias), ..self }
+    }
+
     /// The field in the API.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut out = Map::new();
         out.insert("type".into(), self.kind.as_str().into());
         out.insert("label".into(), self.label.into());
-        let texts = [("help_message", self.help), ("placeholder", self.placeholder), ("class_name", self.class_name)];
+        let texts = [
+            ("help_message", self.help),
+            ("placeholder", self.placeholder),
+            ("class_name", self.class_name),
+            ("alias", self.alias),
+        ];
         out.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?.into()))));
         if let Some(order) = self.order {
             out.insert("order".into(), order.into());

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Field, FieldKind, ParameterSchema};
 use crate::{
-    invalid::Invalid,
+    invalid::{Findings, Invalid},
     operation::NetworkPolicy,
     secret::{SecretMap, SecretValue},
 };
@@ -32,8 +32,30 @@ impl NetworkPolicy {
 }
 
 impl ParameterSchema {
-    /// Converts a network policy in the form of answers, `{provider, enabled}`, to the value of the field.
-    pub fn read_network_policy(&self, parameters: &mut SecretMap) {
+    /// Brings what a client sent under the names and into the form of the fields: aliases become names, and a network policy in the form of
+    /// answers, `{provider, enabled}`, becomes the value of its field. `at` is the path of the object in the request.
+    ///
+    /// # Errors
+    /// A field was sent under both of its names, with different values.
+    pub fn normalize(&self, at: &str, parameters: &mut SecretMap) -> Result<(), Invalid> {
+        let mut findings = Findings::default();
+        for field in &self.0 {
+            let Some(alias) = field.alias else { continue };
+            let Some(value) = parameters.remove(alias) else { continue };
+            match parameters.get(field.name) {
+                None => parameters.insert(field.name, value),
+                Some(named) if named == value.expose() => {}
+                Some(_) => findings.add(
+                    format!("{at}.{alias}"),
+                    format!("is another name of {}, which has another value; send only {}", field.name, field.name),
+                ),
+            }
+        }
+        self.read_network_policy(parameters);
+        findings.finish(Some(()))
+    }
+
+    fn read_network_policy(&self, parameters: &mut SecretMap) {
         if self.field(NETWORK_POLICY).is_none() {
             return;
         }

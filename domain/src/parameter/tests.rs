@@ -327,3 +327,18 @@ fn secret_fields_are_recognized() {
     let split = document::split(&map(json!({"account": {"a": 1}, "zone": "z"})), &|path| schema.is_secret(path));
     assert_eq!(Value::Object(split.shown.to_map()), json!({"account": document::MASK, "zone": "z"}));
 }
+
+#[test]
+fn a_field_is_accepted_under_its_other_name_but_not_under_both_with_different_values() {
+    let schema =
+        ParameterSchema::new(&[Field::required("node_count", "Nodes", FieldKind::Integer).alias("node_count_gke")]);
+    let normalized = |parameters: Value| {
+        let mut parameters = map(parameters);
+        schema.normalize("metadata", &mut parameters).map(|()| Value::Object(parameters.into_exposed()))
+    };
+    assert_eq!(normalized(json!({"node_count_gke": 3, "x": 1})).unwrap(), json!({"node_count": 3, "x": 1}));
+    assert_eq!(normalized(json!({"node_count": 2})).unwrap(), json!({"node_count": 2}));
+    assert_eq!(normalized(json!({"node_count": 2, "node_count_gke": 2})).unwrap(), json!({"node_count": 2}));
+    let Invalid(errors) = normalized(json!({"node_count": 2, "node_count_gke": 3})).unwrap_err();
+    assert_eq!(errors[0].field, "metadata.node_count_gke");
+}

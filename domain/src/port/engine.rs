@@ -3,6 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -29,6 +31,8 @@ pub struct Capabilities {
     pub progress: bool,
     /// Lists every resource at the provider with our ownership tag.
     pub inventory: bool,
+    /// Its clusters are accessed with short-lived tokens that it issues; their kubeconfigs contain no credentials.
+    pub issues_tokens: bool,
 }
 
 /// Describes an engine: name, parameters, capabilities.
@@ -66,6 +70,15 @@ pub struct ClusterSpec {
     pub parameters: SecretMap,
     /// The known resources that were created so far.
     pub known: Vec<ProviderResource>,
+}
+
+/// A token for the API of a cluster that an engine has issued. It is used at once and never stored.
+#[derive(Debug, Clone)]
+pub struct IssuedToken {
+    /// The bearer token.
+    pub token: SecretString,
+    /// When it expires.
+    pub expires_at: DateTime<Utc>,
 }
 
 /// The driver for one kind of provider.
@@ -120,6 +133,15 @@ pub trait Engine: Send + Sync {
         credentials: &ProviderCredentials,
         spec: &ClusterSpec,
     ) -> Result<SecretValue, EngineError>;
+    /// A short-lived token for the cluster's API. Only for engines with the capability `issues_tokens`, whose kubeconfigs contain no
+    /// credentials.
+    async fn issue_token(
+        &self,
+        _credentials: &ProviderCredentials,
+        _spec: &ClusterSpec,
+    ) -> Result<IssuedToken, EngineError> {
+        Err(EngineError::Unsupported("issue tokens"))
+    }
     /// Every resource with an ownership tag of this installation, of any cluster.
     async fn inventory(
         &self,

@@ -53,6 +53,7 @@ impl DemoEngine {
                 set_network_policy: true,
                 progress: true,
                 inventory: true,
+                issues_tokens: false,
             },
         };
         Self { descriptor, cloud }

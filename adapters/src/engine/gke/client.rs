@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use http::Method;
-use kqueen_domain::{observation::EngineError, port::clock::Clock, secret::SecretMap};
+use kqueen_domain::{
+    observation::EngineError,
+    port::{clock::Clock, engine::IssuedToken},
+    secret::SecretMap,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use super::{
@@ -15,7 +21,7 @@ use super::{
     wire::{Cluster, ClusterList, Operation, OperationList},
 };
 use crate::{
-    engine::tokens::{CredentialKey, TokenCache},
+    engine::tokens::{CredentialKey, Token, TokenCache},
     outbound::{Address, Outbound},
 };
 
@@ -82,8 +88,20 @@ pub(super) struct Place<'a> {
 }
 
 impl Session<'_> {
-    /// An access token that is good for some minutes.
-    pub(super) async fn token(&self) -> Result<SecretString, EngineError> {
+    /// A token for the API of the project's clusters.
+    pub(super) async fn issued_token(&self) -> Result<IssuedToken, EngineError> {
+        let token = self.current().await?;
+        let left = token.expires.saturating_duration_since(Instant::now());
+        let left = TimeDelta::from_std(left).unwrap_or_default();
+        Ok(IssuedToken { token: token.secret, expires_at: self.google.clock.now() + left })
+    }
+
+    /// An access token that is valid for a few more minutes at least.
+    async fn token(&self) -> Result<SecretString, EngineError> {
+        Ok(self.current().await?.secret)
+    }
+
+    async fn current(&self) -> Result<Token, EngineError> {
         let request = self.account.request_token(&self.google.outbound, self.google.clock.now());
         self.google.tokens.get(self.key, request).await
     }
@@ -153,14 +171,6 @@ impl Session<'_> {
         let last = format!("{pool}:setSize");
         let path = ["v1", "projects", place.project, "locations", place.location, "clusters", name, "nodePools", &last];
         self.call(Method::POST, &self.google.urls.api, &path, &[], Some(body)).await
-    }
-
-    /// Asks that an operation be stopped.
-    pub(super) async fn cancel(&self, place: Place<'_>, operation: &str) -> Result<(), Failure> {
-        let last = format!("{operation}:cancel");
-        let path = ["v1", "projects", place.project, "locations", place.location, "operations", &last];
-        let empty = Value::Object(serde_json::Map::new());
-        self.call::<Value>(Method::POST, &self.google.urls.api, &path, &[], Some(&empty)).await.map(drop)
     }
 
     async fn get<T: DeserializeOwned>(&self, base: &Url, path: &[&str], query: &[(&str, &str)]) -> Result<T, Failure> {

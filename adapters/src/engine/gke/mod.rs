@@ -22,7 +22,7 @@ use kqueen_domain::{
     parameter::ParameterSchema,
     port::{
         clock::Clock,
-        engine::{Capabilities, ClusterSpec, Engine, EngineDescriptor, ProviderCredentials},
+        engine::{Capabilities, ClusterSpec, Engine, EngineDescriptor, IssuedToken, ProviderCredentials},
     },
     reason::{ReasonCode, Responsible},
     secret::{SecretMap, SecretValue},
@@ -69,6 +69,7 @@ impl GkeEngine {
                 set_network_policy: true,
                 progress: true,
                 inventory: true,
+                issues_tokens: true,
             },
         };
         Self { descriptor, google: Google::new(outbound, urls, clock) }
@@ -257,6 +258,15 @@ impl Engine for GkeEngine {
         let session = self.session(credentials)?;
         let found = ours(&session, spec).await?;
         kubeconfig::of(&found.cluster)
+    }
+
+    async fn issue_token(
+        &self,
+        credentials: &ProviderCredentials,
+        _spec: &ClusterSpec,
+    ) -> Result<IssuedToken, EngineError> {
+        // Google's token is good for all clusters in which the service account has rights.
+        self.session(credentials)?.issued_token().await
     }
 
     async fn inventory(

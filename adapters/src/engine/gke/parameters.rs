@@ -39,6 +39,7 @@ pub(super) const PROVISIONER_FIELDS: &[Field] = &[
 
 pub(super) const CLUSTER_FIELDS: &[Field] = &[
     Field::required("node_count", "Node Count", Integer)
+        .alias("node_count_gke")
         .default(DefaultValue::Number(1))
         .number()
         .min(1)
@@ -46,6 +47,7 @@ pub(super) const CLUSTER_FIELDS: &[Field] = &[
         .help("In a region, this is the number of nodes in each of its zones: a region with three zones has three times as many.")
         .order(1),
     Field::required("location", "Zone or Region", Text)
+        .alias("zone")
         .placeholder("europe-west1")
         .help("A zone such as europe-west1-b, or a region, whose clusters also survive the loss of a zone.")
         .order(2),

@@ -218,11 +218,14 @@ pub struct EngineCapabilities {
     pub progress: bool,
     /// Whether it can list everything it has created at the provider.
     pub inventory: bool,
+    /// Whether its clusters are accessed with short-lived tokens that it issues. Their kubeconfigs contain no credentials.
+    pub issues_tokens: bool,
 }
 
 impl From<&EngineDescriptor> for EngineView {
     fn from(engine: &EngineDescriptor) -> Self {
-        let Capabilities { deploy, resize, set_network_policy, progress, inventory } = engine.capabilities;
+        let Capabilities { deploy, resize, set_network_policy, progress, inventory, issues_tokens } =
+            engine.capabilities;
         Self {
             name: engine.name.to_owned(),
             verbose_name: engine.verbose_name.to_owned(),
@@ -230,7 +233,7 @@ impl From<&EngineDescriptor> for EngineView {
                 provisioner: Any(engine.provisioner.to_json()),
                 cluster: Any(engine.cluster.to_json()),
             },
-            capabilities: EngineCapabilities { deploy, resize, set_network_policy, progress, inventory },
+            capabilities: EngineCapabilities { deploy, resize, set_network_policy, progress, inventory, issues_tokens },
         }
     }
 }

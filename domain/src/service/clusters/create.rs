@@ -74,7 +74,7 @@ impl Clusters {
         let mut metadata = new.metadata.clone().unwrap_or_default();
         let sent = take_kubeconfig(&mut metadata, new.kubeconfig)?;
         let kubeconfig = sent.map(|sent| kubeconfig::parse(&sent, &self.addresses)).transpose()?;
-        engine.descriptor().cluster.read_network_policy(&mut metadata);
+        engine.descriptor().cluster.normalize("metadata", &mut metadata)?;
         if kubeconfig.is_some() && engine.descriptor().capabilities.deploy {
             let mut invalid = set_by_provider();
             if let Err(others) = self.validated(engine, metadata, true) {

@@ -6,10 +6,11 @@ use crate::{
     access::Caller,
     id::ClusterId,
     kubernetes::{ClusterStatus, Topology},
+    observation::EngineError,
     port::inspector::{ClusterInspector, InspectError},
     revision::Revision,
     secret::Kubeconfig,
-    service::{ServiceError, clusters::Clusters},
+    service::{ServiceError, clusters::Clusters, provisioners::providers::Providers},
 };
 
 /// Use cases that read a live cluster. They write nothing; the stored status is updated by [`reconcile`](crate::service::reconcile).
@@ -17,6 +18,8 @@ use crate::{
 pub struct LiveViews {
     /// Finds clusters and their kubeconfigs.
     pub clusters: Arc<Clusters>,
+    /// Issues tokens for those whose kubeconfig contains no credentials.
+    pub providers: Providers,
     /// Reads their APIs.
     pub inspector: Arc<dyn ClusterInspector>,
 }
@@ -24,7 +27,7 @@ pub struct LiveViews {
 /// A cluster that the caller may read. At one revision the answer is the same for every caller who may see the cluster.
 pub struct LiveCluster {
     revision: Revision,
-    kubeconfig: Kubeconfig,
+    kubeconfig: Result<Kubeconfig, InspectError>,
     inspector: Arc<dyn ClusterInspector>,
 }
 
@@ -35,7 +38,8 @@ impl LiveViews {
     /// `NotFound`; `Conflict` without a kubeconfig.
     pub async fn open(&self, caller: &Caller, id: ClusterId) -> Result<LiveCluster, ServiceError> {
         let view = self.clusters.get(caller, id)?;
-        let kubeconfig = self.clusters.stored_kubeconfig(&view).await?;
+        let stored = self.clusters.stored_kubeconfig(&view).await?;
+        let kubeconfig = self.providers.access(&view, stored).await?.map_err(|error| no_token(&error));
         Ok(LiveCluster { revision: view.cluster.revision, kubeconfig, inspector: self.inspector.clone() })
     }
 }
@@ -47,12 +51,16 @@ impl LiveCluster {
         self.revision
     }
 
+    fn kubeconfig(&self) -> Result<&Kubeconfig, InspectError> {
+        self.kubeconfig.as_ref().map_err(Clone::clone)
+    }
+
     /// What runs in it.
     ///
     /// # Errors
     /// The cluster refuses access, cannot be reached, or does not answer `within` that time.
     pub async fn status(&self, within: Duration) -> Result<ClusterStatus, InspectError> {
-        self.inspector.status(&self.kubeconfig, within).await
+        self.inspector.status(self.kubeconfig()?, within).await
     }
 
     /// The same, as a graph.
@@ -60,6 +68,20 @@ impl LiveCluster {
     /// # Errors
     /// As [`LiveCluster::status`].
     pub async fn topology(&self, within: Duration) -> Result<Topology, InspectError> {
-        self.inspector.topology(&self.kubeconfig, within).await
+        self.inspector.topology(self.kubeconfig()?, within).await
+    }
+}
+
+fn no_token(error: &EngineError) -> InspectError {
+    let message = format!("there is no token to access the cluster: {}", error.reason());
+    match error {
+        EngineError::Unreachable(_) | EngineError::Throttled { .. } | EngineError::Busy(_) => {
+            InspectError::Unreachable(message)
+        }
+        EngineError::Unsupported(_)
+        | EngineError::NotOffered
+        | EngineError::Rejected(_)
+        | EngineError::Denied(_)
+        | EngineError::Missing => InspectError::Refused(message),
     }
 }

@@ -204,7 +204,7 @@ impl Clusters {
                 let before = full.clone();
                 let schema = &engine.descriptor().cluster;
                 let mut changes = changes.clone();
-                schema.read_network_policy(&mut changes);
+                schema.normalize("metadata", &mut changes)?;
                 document::merge_patch("metadata", &mut full, changes)?;
                 // Values that are sent back unchanged are accepted, even if the engine would not accept them any more.
                 if full != before {

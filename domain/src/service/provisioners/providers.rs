@@ -8,12 +8,14 @@ use crate::{
     catalog::{Catalog, ClusterView, ProvisionerView},
     document::{Document, MASK},
     id::{ClusterId, ProvisionerId},
+    kubeconfig::with_token,
     ledger::{Ledger, OwnershipTag, ProviderResource},
+    observation::EngineError,
     port::{
         engine::{ClusterSpec, Engine, EngineRegistry, ProviderCredentials},
         store::{ClusterStore, ProvisionerStore, StoreError},
     },
-    secret::{SecretDocument, SecretMap},
+    secret::{Kubeconfig, SecretDocument, SecretMap},
 };
 
 /// Everything needed to call providers.
@@ -58,6 +60,28 @@ impl Providers {
         let record = &view.provisioner.record;
         let parameters = self.parameters(record.id, &record.parameters).await?;
         Ok(ProviderCredentials { provisioner: record.id, parameters })
+    }
+
+    /// The kubeconfig with which this installation accesses a cluster: the stored one or, if its engine issues tokens, the stored one with
+    /// a new token. The inner error says why there is no token.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn access(
+        &self,
+        view: &ClusterView,
+        stored: Kubeconfig,
+    ) -> Result<Result<Kubeconfig, EngineError>, StoreError> {
+        let Some(provisioner) = &view.provisioner else { return Ok(Ok(stored)) };
+        let Some(engine) = self.engine_of(provisioner).filter(|engine| engine.descriptor().capabilities.issues_tokens)
+        else {
+            return Ok(Ok(stored));
+        };
+        let credentials = self.credentials(provisioner).await?;
+        let spec = self.spec(view, &Ledger::empty(view.cluster.record.id)).await?;
+        let issued = engine.issue_token(&credentials, &spec).await;
+        // What has no user, such as a kubeconfig that an admin has stored, is used as it is.
+        Ok(issued.map(|issued| with_token(&stored, &issued.token).unwrap_or(stored)))
     }
 
     /// A provisioner's parameters with their secret parts.

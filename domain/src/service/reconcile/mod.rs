@@ -169,7 +169,10 @@ impl Reconciler {
         let probe = if !is_probed {
             view.observed.as_ref().and_then(|observed| observed.probe.clone())
         } else if let Some(kubeconfig) = self.store.kubeconfig(cluster.id).await? {
-            Some(self.inspector.probe(&kubeconfig).await)
+            Some(match self.providers.access(&view, kubeconfig).await? {
+                Ok(kubeconfig) => self.inspector.probe(&kubeconfig).await,
+                Err(error) => no_token(&error.reason()),
+            })
         } else {
             None
         };
@@ -253,6 +256,11 @@ fn provider_status(
             ProviderStatus { last_error, last_rejection: rejection, ..before.cloned().unwrap_or_default() }
         }
     }
+}
+
+/// The result of a probe for which the engine has issued no token.
+fn no_token(reason: &Reason) -> ProbeResult {
+    ProbeResult::NoAnswer { code: reason.code, reason: format!("there is no token to access the cluster: {reason}") }
 }
 
 /// Whether the provider is working on the cluster.

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use uuid::Uuid;
+
 use super::{
     doubles::{fields, fresh, kubeconfig, status},
     world::{World, caller, cluster},
@@ -13,13 +15,14 @@ use crate::{
     operation::NetworkPolicy,
     port::{
         inspector::{InspectError, MockClusterInspector},
-        store::{Creation, MockClusterStore},
+        store::{Creation, MockClusterStore, MockProvisionerStore},
     },
     revision::Revision,
     secret::Kubeconfig,
     service::{
         ListRequest, ServiceError,
         clusters::{ClusterPatch, Clusters, NewCluster, live::LiveViews},
+        provisioners::providers::Providers,
     },
     user::User,
 };
@@ -64,7 +67,14 @@ fn calico() -> NetworkPolicy {
 /// The status of each use case, in the order of the columns below.
 async fn column(clusters: &Arc<Clusters>, actor: &User, id: ClusterId) -> [u16; 10] {
     let me = caller(actor);
-    let live = LiveViews { clusters: clusters.clone(), inspector: Arc::new(timing_out()) };
+    let providers = Providers {
+        catalog: clusters.catalog.clone(),
+        clusters: clusters.store.clone(),
+        provisioners: Arc::new(MockProvisionerStore::new()),
+        engines: clusters.engines.clone(),
+        installation: Uuid::from_u128(42),
+    };
+    let live = LiveViews { clusters: clusters.clone(), providers, inspector: Arc::new(timing_out()) };
     let live_status = async { Ok::<_, ServiceError>(live.open(&me, id).await?.status(Duration::from_secs(1)).await?) };
     let graph = async { Ok::<_, ServiceError>(live.open(&me, id).await?.topology(Duration::from_secs(1)).await?) };
     [

@@ -7,6 +7,7 @@ mod cluster_edits;
 mod clusters;
 mod doubles;
 mod inputs;
+mod issued_tokens;
 mod kept;
 mod organizations;
 mod orphans;

@@ -16,8 +16,14 @@ use crate::{
 
 /// An engine of [`MAKING`] that can do everything.
 pub(super) fn able() -> EngineDescriptor {
-    let capabilities =
-        Capabilities { deploy: true, resize: true, set_network_policy: true, progress: true, inventory: true };
+    let capabilities = Capabilities {
+        deploy: true,
+        resize: true,
+        set_network_policy: true,
+        progress: true,
+        inventory: true,
+        issues_tokens: false,
+    };
     EngineDescriptor { capabilities, ..descriptor(MAKING) }
 }
 

@@ -84,6 +84,7 @@ impl ModelEngine {
                 set_network_policy: true,
                 progress: true,
                 inventory: true,
+                issues_tokens: false,
             },
         };
         Self { descriptor, http, patience }

@@ -54,6 +54,8 @@ pub(super) fn of_forbidden(error: &Status, retry_after: Option<Duration>) -> Eng
         not_enabled(service, words)
     } else if old("quotaExceeded") || old("insufficientQuota") || text.contains("quota") {
         quota(&error.message)
+    } else if permission_in(&error.message).is_some() {
+        no_permission(permission_in(&error.message), words)
     } else if text.contains("billing") {
         no_billing(words)
     } else if text.contains("or it may not exist") && text.contains("locations/") {
@@ -70,7 +72,7 @@ pub(super) fn of_forbidden(error: &Status, retry_after: Option<Duration>) -> Eng
             words,
         )
     } else {
-        no_permission(permission_in(&error.message), words)
+        no_permission(None, words)
     }
 }
 
@@ -236,7 +238,9 @@ pub(super) fn quota(message: &str) -> EngineError {
 /// The permission a message names: `Required "container.clusters.create" permission(s) for …`.
 fn permission_in(message: &str) -> Option<&str> {
     message.split(['"', '\'', ' ']).find(|word| {
+        // A host name such as `container.googleapis.com` is not one.
         word.split('.').count() == 3
+            && !word.ends_with(".com")
             && word.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
     })
 }
