@@ -12,4 +12,5 @@ pub mod contract;
 pub mod document;
 pub mod fixture;
 pub mod model;
+pub mod simulator;
 pub mod walk;
