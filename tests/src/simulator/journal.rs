@@ -15,6 +15,10 @@ use super::{
 /// Headers whose values are nobody's business.
 const SECRET: [&str; 3] = ["authorization", "cookie", "x-ms-authorization-auxiliary"];
 
+/// Members of JSON objects whose values are nobody's business either.
+const SECRET_MEMBERS: [&str; 6] =
+    ["access_token", "refresh_token", "client_secret", "secret", "password", "private_key"];
+
 /// One request, and what became of it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Exchange {
@@ -63,7 +67,8 @@ impl Asked {
         let body = if request.body.is_empty() {
             Value::Null
         } else {
-            request.json().unwrap_or_else(|| without_secrets(&String::from_utf8_lossy(&request.body)).into())
+            let json = request.json().map(hidden);
+            json.unwrap_or_else(|| without_secrets(&String::from_utf8_lossy(&request.body)).into())
         };
         Self {
             method: request.method.to_string(),
@@ -85,7 +90,9 @@ impl Answered {
     pub(super) fn new(reply: &Reply) -> Self {
         let body = match &reply.body {
             Body::Empty => Value::Null,
-            Body::Json(value) => value.clone(),
+            Body::Json(value) => hidden(value.clone()),
+            // Part of an answer may hold the secret of the whole.
+            Body::Text(text, _) | Body::Half(text) if text.contains("access_token") => "(secret)".into(),
             Body::Text(text, _) | Body::Half(text) => text.clone().into(),
         };
         let headers = reply.headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect();
@@ -99,6 +106,21 @@ fn headers(headers: &HeaderMap) -> BTreeMap<String, String> {
         (name.to_string(), value.to_owned())
     });
     shown.collect()
+}
+
+/// JSON with the values that are secret taken out.
+fn hidden(mut value: Value) -> Value {
+    match &mut value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let is_secret = member.is_string() && SECRET_MEMBERS.contains(&name.as_str());
+                *member = if is_secret { "(secret)".into() } else { hidden(member.take()) };
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = hidden(item.take())),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    value
 }
 
 /// A form with the values that are secret taken out.

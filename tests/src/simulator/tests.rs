@@ -110,7 +110,8 @@ struct Site {
 impl Site {
     async fn start() -> Self {
         let _already = rustls::crypto::ring::default_provider().install_default();
-        let simulator = Simulator::start(Words::new(), SimulatedClock::set(), None, Options::default());
+        let options = Options { hanging: TimeDelta::seconds(1), ..Options::default() };
+        let simulator = Simulator::start(Words::new(), SimulatedClock::set(), None, options);
         let client = Client::builder().no_proxy().build().unwrap();
         Self { simulator: simulator.await.unwrap(), client }
     }
