@@ -24,7 +24,7 @@ GET    /_simulator/faults                             the faults that are to hap
 POST   /_simulator/faults                             one more: {\"call\":\"clusters.create\",\"nth\":1,\"times\":1,\"fault\":...}
 DELETE /_simulator/faults                             none any more
 POST   /_simulator/time     {\"seconds\":300}           lets time pass
-POST   /_simulator/control  {\"event\":...}             what happens to resources, or what is offered: the README has a list
+POST   /_simulator/control  {\"event\":...}             what happens to resources, or what is offered: README.md beside the code has a list
 fault  \"stale\" | {\"hang\":\"first\"} | {\"cut\":\"never\"} | {\"cut\":{\"later\":60}} | {\"answers\":[\"internal\",\"never\"]}
        | {\"answers\":[{\"too_many_requests\":{\"seconds\":17}},\"never\"]} | {\"doomed\":{\"code\":\"\",\"message\":\"\"}}
 ";

@@ -1,14 +1,42 @@
-//! What the program `simulator` takes on its command line, whatever it simulates.
+//! The program `simulator`.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use clap::Args;
+use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     Options, Provider, Simulator,
     kubernetes::{Given, Kubernetes},
 };
+
+/// A simulated cloud on loopback, for anyone who wants to try KQueen without an account.
+#[derive(Debug, Parser)]
+#[command(name = "simulator", after_help = AFTER)]
+pub struct Command {
+    #[command(subcommand)]
+    pub cloud: Cloud,
+}
+
+const AFTER: &str =
+    "While it runs it takes faults, time and events, and shows what it knows: GET /_simulator/help says how.";
+
+/// The clouds there are.
+#[derive(Debug, Subcommand)]
+pub enum Cloud {
+    /// Google Kubernetes Engine, with the parts of Compute Engine and of the OAuth server that go with it
+    Gke(super::gke::command::Arguments),
+}
+
+/// Runs the cloud that the command line names, until it is interrupted.
+///
+/// # Errors
+/// It cannot start; why.
+pub async fn run(command: Command) -> Result<(), String> {
+    match command.cloud {
+        Cloud::Gke(arguments) => super::gke::command::run(arguments).await,
+    }
+}
 
 /// What all clouds take.
 #[derive(Debug, Clone, Args)]

@@ -13,12 +13,14 @@
 //! | [`journal`], [`schema`] | what was said, compared with what the provider has published |
 //! | `server`, `admin`, [`tls`] | HTTP and HTTPS; what people tell a running program |
 //! | [`kubernetes`] | the Kubernetes API that a simulated cluster leads to |
-//! | [`command`] | what the program takes on its command line |
+//! | [`command`] | the program |
+//! | [`gke`] | Google Kubernetes Engine |
 
 pub mod call;
 pub mod clock;
 pub mod command;
 pub mod fault;
+pub mod gke;
 pub mod journal;
 pub mod kubernetes;
 pub mod provider;
