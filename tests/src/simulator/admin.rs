@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use hyper::Method;
 use kqueen_domain::port::clock::Clock;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     call::{Reply, Request},
@@ -77,5 +77,5 @@ pub(super) fn answer<P: Provider>(shared: &Shared<P>, request: &Request) -> Opti
 }
 
 fn refusal(why: &str) -> Reply {
-    Reply::json(400, Value::from(json!({"error": why})))
+    Reply::json(400, json!({"error": why}))
 }

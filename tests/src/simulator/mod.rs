@@ -73,6 +73,8 @@ impl<P: Provider> Simulator<P> {
     /// # Errors
     /// The port is taken.
     pub async fn start(provider: P, clock: SimulatedClock, tls: Option<Tls>, options: Options) -> io::Result<Self> {
+        // Whoever calls it needs it as well.
+        let _installed_before = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr()?);

@@ -124,8 +124,10 @@ struct Inner {
     accounts: BTreeMap<String, ServiceAccount>,
     tokens: BTreeMap<String, Grant>,
     /// What the server says the time is; tokens end by it.
+    #[serde(skip)]
     now: DateTime<Utc>,
     /// Handed out as the token of everybody, where a given API server accepts no other.
+    #[serde(skip)]
     fixed_token: Option<String>,
 }
 

@@ -50,7 +50,6 @@ impl Told {
 
 impl Site {
     async fn new() -> Self {
-        let _already = rustls::crypto::ring::default_provider().install_default();
         let gke = start(SimulatedClock::set()).await;
         let account = gke.service_account("kqueen", "p");
         let token = gke.with(|gke, _| gke.accounts.mint(&account.email));
@@ -109,6 +108,7 @@ impl Site {
     fn clean(&self) -> Checked {
         let checked = self.gke.check();
         checked.assert_clean();
+        println!("{} exchanges, {} compared with the schema", checked.exchanges, checked.checked);
         assert!(checked.checked > 0);
         checked
     }
