@@ -9,3 +9,7 @@
 )]
 
 mod demo;
+mod gke_clusters;
+mod gke_sdk;
+mod gke_traces;
+mod simulator_program;
