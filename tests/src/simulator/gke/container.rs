@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::{
     account::ServiceAccount,
     catalog::{self, order},
-    cluster::{Cluster, ClusterName, NodePool, refused},
+    cluster::{Cluster, ClusterName, refused},
     error,
     operation::{Effect, Operation},
+    pool::NodePool,
     project::{CLUSTERS_PER_PLACE, Usage},
     provider::{Gke, action, unimplemented},
 };

@@ -9,7 +9,7 @@
 //! | `method`, `encoding`, `check` | what Google has published: methods, schemas, numbers of enums |
 //! | [`account`] | service accounts, assertions, tokens |
 //! | [`project`], `catalog` | what is switched on, quotas; places, machine types, versions |
-//! | [`cluster`], `operation`, `progress` | what is kept; what is under way, and what comes of it |
+//! | [`cluster`], [`pool`], `operation`, `progress` | what is kept; what is under way, and what comes of it |
 //! | `container`, `compute`, `error` | what each method does; refusals in Google's words |
 //! | [`control`] | what tests and people do with it |
 //! | [`command`] | the program `simulator gke` |
@@ -19,6 +19,7 @@ pub mod catalog;
 pub mod cluster;
 pub mod command;
 pub mod control;
+pub mod pool;
 pub mod project;
 pub mod provider;
 
@@ -36,6 +37,7 @@ mod tests;
 pub use account::ServiceAccount;
 pub use cluster::{Cluster, ClusterName};
 pub use control::Event;
+pub use pool::NodePool;
 pub use provider::Gke;
 
 use super::{Options, SimulatedClock, Simulator, kubernetes::Kubernetes};

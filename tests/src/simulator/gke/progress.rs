@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::{
-    cluster::{ClusterName, NodePool, condition},
+    cluster::{ClusterName, condition},
     error,
     operation::{Effect, Operation},
+    pool::NodePool,
     provider::Gke,
 };
 use crate::simulator::{

@@ -1,6 +1,7 @@
 //! The simulator by itself: its states, its refusals, its credentials.
 
 mod credentials;
+mod faults;
 mod refusals;
 mod states;
 
