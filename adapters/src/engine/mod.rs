@@ -23,6 +23,8 @@ pub use self::{
 pub struct Settings {
     /// The simulated provider, if its engine is offered.
     pub demo: Option<Arc<DemoCloud>>,
+    /// Google Kubernetes Engine.
+    pub gke: Option<GkeEngine>,
     /// Engines that are offered in addition to the built-in ones.
     pub more: Vec<Arc<dyn Engine>>,
     /// Names of the engines that may be offered, short (`ManualEngine`) or full; without a list, all are offered.
@@ -35,6 +37,9 @@ pub fn offered(settings: Settings) -> EngineRegistry {
     let mut engines: Vec<Arc<dyn Engine>> = vec![Arc::new(ManualEngine::default())];
     if let Some(cloud) = settings.demo {
         engines.push(Arc::new(DemoEngine::new(cloud)));
+    }
+    if let Some(gke) = settings.gke {
+        engines.push(Arc::new(gke));
     }
     engines.extend(settings.more);
     let guarded = |registry: EngineRegistry, engine| registry.with(Arc::new(Guarded::new(engine)));
@@ -50,14 +55,18 @@ mod tests {
     use kqueen_domain::port::clock::SetClock;
 
     use super::*;
+    use crate::outbound::Outbound;
 
     #[tokio::test]
     async fn the_built_in_engines_are_offered() {
         let clock = Arc::new(SetClock::at(chrono::DateTime::UNIX_EPOCH));
-        let demo = Some(DemoCloud::open(None, clock).await);
-        let registry = offered(Settings { demo, ..Settings::default() });
+        let demo = Some(DemoCloud::open(None, clock.clone()).await);
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let outbound = Outbound::new(&crate::outbound::Settings::default()).unwrap();
+        let gke = Some(GkeEngine::new(outbound, GkeUrls::default(), clock));
+        let registry = offered(Settings { demo, gke, ..Settings::default() });
         let names: Vec<_> = registry.descriptors().map(|descriptor| descriptor.name).collect();
-        assert_eq!(names, ["kqueen.engines.DemoEngine", "kqueen.engines.ManualEngine"]);
+        assert_eq!(names, ["kqueen.engines.DemoEngine", "kqueen.engines.GceEngine", "kqueen.engines.ManualEngine"]);
         for name in names {
             assert!(include_str!("../../../README.md").contains(&format!("`{name}`")), "README does not list {name}");
         }

@@ -55,13 +55,13 @@ pub enum Address {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The certificates cannot be used.
-    #[error("the certificates in OUTBOUND_CA_FILE cannot be used")]
+    #[error("the certificates in KQUEEN_OUTBOUND_CA_FILE cannot be used")]
     Certificates(#[source] reqwest::Error),
     /// The file holds no certificate.
-    #[error("OUTBOUND_CA_FILE holds no certificate in PEM form")]
+    #[error("KQUEEN_OUTBOUND_CA_FILE holds no certificate in PEM form")]
     NoCertificate,
     /// The address of the proxy cannot be used. Not quoted: it may hold a password.
-    #[error("OUTBOUND_PROXY is not the address of a proxy")]
+    #[error("KQUEEN_OUTBOUND_PROXY is not the address of a proxy")]
     Proxy,
     /// No HTTP client can be made.
     #[error("no HTTP client can be made")]

@@ -5,9 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use chrono::TimeDelta;
 use kqueen_adapters::{
     clock::SystemClock,
-    engine::{self, DemoCloud, DemoEngine},
+    engine::{self, DemoCloud, DemoEngine, GkeEngine, GkeUrls},
     inspector::{DemoInspector, KubeInspector, Limits as InspectorLimits},
     leader::{self, Candidate},
+    outbound::{self, Outbound},
     password::Argon2id,
     storage::{self, EtcdSettings, Memory, Place, Stores},
 };
@@ -38,6 +39,8 @@ pub(super) struct Parts {
     pub(super) demo: Option<Arc<DemoCloud>>,
     /// Engines in addition to the built-in ones.
     pub(super) more: Vec<Arc<dyn Engine>>,
+    /// Sends requests to providers.
+    pub(super) outbound: Outbound,
 }
 
 impl Parts {
@@ -57,13 +60,20 @@ impl Parts {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let demo =
             if config.demo_enabled { Some(DemoCloud::open(demo_file(config), clock.clone()).await) } else { None };
-        Ok(Self { catalog, stores, clock, passwords: Arc::new(passwords), demo, more: Vec::new() })
+        let outbound = outbound(config).await?;
+        Ok(Self { catalog, stores, clock, passwords: Arc::new(passwords), demo, more: Vec::new(), outbound })
     }
 
     /// The available engines.
     pub(super) fn engines(&self, config: &Config) -> EngineRegistry {
+        let gke = GkeUrls {
+            api: config.gke.api_url.clone(),
+            compute: config.gke.compute_url.clone(),
+            token: config.gke.token_url.clone(),
+        };
         engine::offered(engine::Settings {
             demo: self.demo.clone(),
+            gke: Some(GkeEngine::new(self.outbound.clone(), gke, self.clock.clone())),
             more: self.more.clone(),
             whitelist: config.provisioners.engine_whitelist.clone(),
         })
@@ -103,6 +113,22 @@ impl Parts {
             clock: self.clock.clone(),
         }
     }
+}
+
+/// The client for requests to providers.
+async fn outbound(config: &Config) -> Result<Outbound, Error> {
+    let Config { outbound, clusters, .. } = config;
+    let certificates = match &outbound.ca_file {
+        Some(path) => Some(tokio::fs::read(path).await.map_err(|error| Error::Setup(Box::new(error)))?),
+        None => None,
+    };
+    let settings = outbound::Settings {
+        certificates,
+        proxy: outbound.proxy.clone(),
+        no_proxy: (!outbound.no_proxy.is_empty()).then(|| outbound.no_proxy.join(",")),
+        addresses: AddressRules::denying(clusters.address_deny.clone()),
+    };
+    Outbound::new(&settings).map_err(|error| Error::Setup(Box::new(error)))
 }
 
 fn place(config: &Config) -> Place {

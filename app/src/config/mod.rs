@@ -7,6 +7,7 @@ mod auth;
 mod bootstrap;
 mod clusters;
 mod environment;
+mod outbound;
 mod outside;
 mod problem;
 mod secret_key;
@@ -23,6 +24,7 @@ pub use self::{
     bootstrap::Bootstrap,
     clusters::{ClusterCaptions, Clusters, Observe, Provisioners},
     environment::{CONFIG_FILE, variables},
+    outbound::{Gke, Outbound},
     outside::{Jenkins, JenkinsJob, Mail},
     problem::{Problem, Problems},
     secret_key::{MissingKey, SecretKeys},
@@ -64,6 +66,10 @@ pub struct Config {
     pub mail: Mail,
     /// Jenkins.
     pub jenkins: Jenkins,
+    /// Requests to providers.
+    pub outbound: Outbound,
+    /// Google Kubernetes Engine.
+    pub gke: Gke,
     /// Whether the demo engine is enabled.
     pub demo_enabled: bool,
     /// The first superadmin, if one is to be created.
@@ -117,6 +123,8 @@ impl Config {
         let metrics = Metrics::read(settings);
         let mail = Mail::read(settings);
         let jenkins = Jenkins::read(settings);
+        let outbound = Outbound::read(settings);
+        let gke = Gke::read(settings);
         let bootstrap = Bootstrap::read(settings, dev);
         // Last, so that no key is generated for a configuration that is rejected anyway.
         let missing_key = if settings.problems.is_empty() { missing_key } else { MissingKey::Temporary };
@@ -139,6 +147,8 @@ impl Config {
                 metrics: metrics?,
                 mail: mail?,
                 jenkins: jenkins?,
+                outbound: outbound?,
+                gke: gke?,
                 demo_enabled: demo_enabled?,
                 bootstrap: bootstrap?,
             })

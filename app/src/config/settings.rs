@@ -37,12 +37,13 @@ const DEFAULT_FILE: &str = "config/dev.toml";
 const MAX_SECRET_FILE: u64 = 64 * 1024;
 
 /// Settings whose values are never shown. All but the job contexts, which may contain passwords, can also be given as `<name>_file`.
-const HIDDEN: [&str; 8] = [
+const HIDDEN: [&str; 9] = [
     "secret_key",
     "secret_key_previous",
     "etcd.password",
     "ldap.password",
     "jenkins.password",
+    "outbound.proxy",
     "jenkins.provision_job_ctx",
     "jenkins.deprovision_job_ctx",
     "bootstrap.admin_password",

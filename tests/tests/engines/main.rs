@@ -9,6 +9,7 @@
 )]
 
 mod demo;
+mod gke;
 mod gke_clusters;
 mod gke_sdk;
 mod gke_traces;

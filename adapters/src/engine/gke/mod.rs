@@ -100,7 +100,13 @@ fn reference(project: &str, spec: &ClusterSpec) -> Option<ResourceRef> {
 /// something else has is left alone.
 async fn find(session: &Session<'_>, spec: &ClusterSpec) -> Result<(Option<Found>, Option<Found>), EngineError> {
     let known = spec.known.iter().map(|resource| resource.name.clone());
-    let references: BTreeSet<_> = reference(&session.account.project, spec).into_iter().chain(known).collect();
+    let mut references: BTreeSet<_> = reference(&session.account.project, spec).into_iter().chain(known).collect();
+    if references.is_empty() {
+        // Only its tag is known: it is looked for in the whole project.
+        let list = session.clusters(&session.account.project).await?;
+        let tagged = list.clusters.iter().filter(|cluster| observe::carries(cluster, &spec.tag));
+        references.extend(tagged.map(|cluster| observe::resource(&session.account.project, cluster).name));
+    }
     let (mut ours, mut untagged) = (None, None);
     for reference in references {
         let Some(place) = observe::place(&reference) else { continue };
@@ -201,10 +207,15 @@ impl Engine for GkeEngine {
     ) -> Result<(), EngineError> {
         let session = self.session(credentials)?;
         let found = ours(&session, spec).await?;
-        // Google takes the size that a pool has already, too, and does nothing.
+        let is_so =
+            found.cluster.status == ClusterStatus::Running && observe::node_count(&found.cluster) == Some(node_count);
+        if is_so {
+            return Ok(());
+        }
         let pool = found.cluster.node_pools.first().map_or(POOL, |pool| pool.name.as_str());
         let body = json!({"nodeCount": node_count});
-        started(session.set_size(found.place()?, &found.reference.name, pool, &body).await)
+        let sent = session.set_size(found.place()?, &found.reference.name, pool, &body).await;
+        started(&session, &found, sent, "SET_NODE_POOL_SIZE").await
     }
 
     async fn set_network_policy(
@@ -227,14 +238,15 @@ impl Engine for GkeEngine {
         // Two operations: first the add-on, then the policy. When the first has ended, this is called again.
         if !is_off && cluster.addons_config.network_policy_config.disabled {
             let update = json!({"update": {"desiredAddonsConfig": {"networkPolicyConfig": {"disabled": false}}}});
-            return started(session.update(place, name, &update).await);
+            let sent = session.update(place, name, &update).await;
+            return started(&session, &found, sent, "UPDATE_CLUSTER").await;
         }
         if cluster.network_policy.enabled != is_off {
             return Ok(());
         }
-        let provider = if is_off { "PROVIDER_UNSPECIFIED" } else { CALICO };
-        let body = json!({"networkPolicy": {"provider": provider, "enabled": !is_off}});
-        started(session.ask_cluster(place, name, "setNetworkPolicy", &body).await)
+        let body = json!({"networkPolicy": {"provider": CALICO, "enabled": !is_off}});
+        let sent = session.ask_cluster(place, name, "setNetworkPolicy", &body).await;
+        started(&session, &found, sent, "SET_NETWORK_POLICY").await
     }
 
     async fn destroy(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Result<(), EngineError> {
@@ -315,9 +327,27 @@ async fn carry_on(session: &Session<'_>, found: &Found) -> Result<(), EngineErro
     }
 }
 
-/// Whether a change has begun. A pool or a cluster that is not there any more is missing.
-fn started(result: Result<wire::Operation, Failure>) -> Result<(), EngineError> {
-    result.map(drop).map_err(EngineError::from)
+/// Whether a change has begun. That an operation of the same kind is running counts as begun: when it has ended, the cluster shows whether
+/// it was this one, and if not, the change is asked for again.
+async fn started(
+    session: &Session<'_>,
+    found: &Found,
+    sent: Result<wire::Operation, Failure>,
+    kind: &str,
+) -> Result<(), EngineError> {
+    match sent {
+        Ok(_) => Ok(()),
+        Err(Failure::Error(EngineError::Busy(with))) => {
+            let operations = session.operations(found.place()?).await?;
+            let is_running = operations.iter().any(|operation| {
+                operation.status != "DONE"
+                    && operation.operation_type == kind
+                    && observe::concerns(operation, &found.cluster)
+            });
+            if is_running { Ok(()) } else { Err(EngineError::Busy(with)) }
+        }
+        Err(failure) => Err(failure.into()),
+    }
 }
 
 fn built_in() -> EngineError {

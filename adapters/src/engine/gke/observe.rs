@@ -126,7 +126,7 @@ pub(super) fn concerns(operation: &Operation, cluster: &Cluster) -> bool {
 
 /// Nodes in each zone, as they are asked for; `None` where the number is not ours to tell: pools that scale by themselves, or zones that
 /// differ.
-fn node_count(cluster: &Cluster) -> Option<u32> {
+pub(super) fn node_count(cluster: &Cluster) -> Option<u32> {
     if cluster.node_pools.iter().any(|pool| pool.autoscaling.enabled) {
         return None;
     }
