@@ -185,7 +185,7 @@ impl Engine for GkeEngine {
             // A call of ours that was not answered may have made it.
             Err(Failure::AlreadyExists) => match session.cluster(place, &name).await? {
                 Some(cluster) if observe::carries(&cluster, &spec.tag) => Ok(()),
-                _ => Err(Failure::AlreadyExists.into()),
+                _ => Err(failures::name_taken(&name)),
             },
             // The path names no cluster yet: it is the project or the location that is missing.
             Err(Failure::Missing) => Err(rejected(

@@ -186,7 +186,7 @@ impl Cluster {
             ("currentMasterVersion", json!(self.version)),
             ("currentNodeVersion", json!(node_version)),
             ("createTime", json!(time(self.created))),
-            ("id", json!(format!("{:064x}", short_id(&self.name)))),
+            ("id", json!(format!("{:056x}{:08x}", self.created.timestamp_millis(), short_id(&self.name)))),
             ("etag", json!(format!("cluster-{}", self.change))),
             ("labelFingerprint", json!(format!("{:08x}", self.change))),
             ("nodePools", self.pools.iter().map(|pool| pool.to_json(self, number)).collect()),

@@ -44,12 +44,7 @@ impl From<Failure> for EngineError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Missing => Self::Missing,
-            Failure::AlreadyExists => Self::Rejected(Reason::new(
-                ReasonCode::NameTaken,
-                "the cluster's name is taken in the project by something that was not made for this cluster",
-                Responsible::Admin,
-                "delete or rename that at Google",
-            )),
+            Failure::AlreadyExists => name_taken("of the cluster"),
             Failure::TokenRejected(error) | Failure::Error(error) => error,
         }
     }
@@ -245,6 +240,16 @@ pub(super) fn rejected(
     words: impl Into<String>,
 ) -> EngineError {
     EngineError::Rejected(Reason::new(code, cause, responsible, next_step).with_words(words))
+}
+
+/// Something else has a name that the cluster needs.
+pub(super) fn name_taken(name: &str) -> EngineError {
+    EngineError::Rejected(Reason::new(
+        ReasonCode::NameTaken,
+        format!("the name {name} is taken in the project by a cluster that was not created for this one"),
+        Responsible::Admin,
+        "delete that cluster at Google, or use another project",
+    ))
 }
 
 fn denied(code: ReasonCode, cause: &str, next_step: &str, words: impl Into<String>) -> EngineError {
