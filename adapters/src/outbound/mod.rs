@@ -127,7 +127,6 @@ impl Outbound {
     }
 
     /// Begins a request; [`Outbound::send`] sends it.
-    #[must_use]
     pub fn request(&self, address: Address, method: http::Method, url: Url) -> reqwest::RequestBuilder {
         match address {
             Address::Operator => self.operator.request(method, url),

@@ -6,7 +6,7 @@ use kqueen_domain::{
     reason::{ReasonCode, Responsible},
     secret::SecretValue,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{failures::rejected, wire::Cluster};
 
@@ -32,13 +32,13 @@ pub(super) fn of(cluster: &Cluster) -> Result<SecretValue, EngineError> {
             "",
         ));
     };
-    Ok(Value::from(json!({
+    Ok(json!({
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": cluster.name, "cluster": reached}],
         "users": [{"name": cluster.name, "user": {}}],
         "contexts": [{"name": cluster.name, "context": {"cluster": cluster.name, "user": cluster.name}}],
         "current-context": cluster.name,
-    }))
+    })
     .into())
 }
