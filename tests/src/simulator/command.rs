@@ -26,6 +26,8 @@ const AFTER: &str =
 pub enum Cloud {
     /// Google Kubernetes Engine, with the parts of Compute Engine and of the OAuth server that go with it
     Gke(super::gke::command::Arguments),
+    /// Azure Kubernetes Service, with the parts of Resource Manager and of the login host that go with it
+    Aks(super::aks::command::Arguments),
 }
 
 /// Runs the cloud that the command line names, until it is interrupted.
@@ -35,6 +37,7 @@ pub enum Cloud {
 pub async fn run(command: Command) -> Result<(), String> {
     match command.cloud {
         Cloud::Gke(arguments) => super::gke::command::run(arguments).await,
+        Cloud::Aks(arguments) => super::aks::command::run(arguments).await,
     }
 }
 

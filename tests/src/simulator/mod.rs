@@ -15,7 +15,9 @@
 //! | [`kubernetes`] | the Kubernetes API that a simulated cluster leads to |
 //! | [`command`] | the program |
 //! | [`gke`] | Google Kubernetes Engine |
+//! | [`aks`] | Azure Kubernetes Service |
 
+pub mod aks;
 pub mod call;
 pub mod clock;
 pub mod command;
