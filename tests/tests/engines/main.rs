@@ -8,6 +8,9 @@
     reason = "test code: a failure is a panic"
 )]
 
+mod aks_clusters;
+mod aks_sdk;
+mod aks_traces;
 mod demo;
 mod gke;
 mod gke_clusters;

@@ -16,10 +16,10 @@ use tokio::{
 /// Long enough on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts it with its state in `folder`; where it is.
-async fn start(folder: &Path) -> (Child, String) {
+/// Starts that cloud with its state in `folder`; where it is.
+async fn start(cloud: &str, folder: &Path) -> (Child, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_simulator"));
-    command.args(["gke", "--speed", "60", "--state", "state.json"]).current_dir(folder);
+    command.args([cloud, "--speed", "60", "--state", "state.json"]).current_dir(folder);
     let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut url = None;
@@ -47,7 +47,7 @@ async fn it_carries_on_where_it_was_ended() {
     let _already = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
     let client = Client::builder().no_proxy().build().unwrap();
-    let (child, url) = start(folder.path()).await;
+    let (child, url) = start("gke", folder.path()).await;
     let key = std::fs::read_to_string(folder.path().join("service-account.json")).unwrap();
     let key: Value = serde_json::from_str(&key).unwrap();
     assert_eq!((&key["type"], &key["token_uri"]), (&json!("service_account"), &json!(format!("{url}/token"))));
@@ -65,9 +65,39 @@ async fn it_carries_on_where_it_was_ended() {
     assert_eq!(before["projects"]["demo-project"]["quotas"]["us-east1"]["CPUS"], 8.0);
     stop(child).await;
 
-    let (child, url) = start(folder.path()).await;
+    let (child, url) = start("gke", folder.path()).await;
     assert_eq!(state(url).await, before);
     stop(child).await;
+}
+
+#[tokio::test]
+async fn azure_says_whom_to_trust_and_whose_secret_is_good() {
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).unwrap();
+    let mut secrets = Vec::new();
+    for _ in 0..2 {
+        let (child, url) = start("aks", folder.path()).await;
+        let authority = reqwest::Certificate::from_pem(read("simulator-ca.pem").as_bytes()).unwrap();
+        let client = Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap();
+        let principal: Value = serde_json::from_str(&read("service-principal.json")).unwrap();
+        let text = |field: &str| principal[field].as_str().unwrap().to_owned();
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}&scope=https%3A%2F%2Fmanagement.azure.com%2F.default",
+            text("client_id"),
+            text("client_secret")
+        );
+        let login =
+            client.post(format!("{url}/{}/oauth2/v2.0/token", text("tenant_id"))).body(form).send().await.unwrap();
+        let token: Value = login.json().await.unwrap();
+        let group =
+            format!("{url}/subscriptions/{}/resourcegroups/demo?api-version=2021-04-01", text("subscription_id"));
+        let group = client.get(group).bearer_auth(token["access_token"].as_str().unwrap()).send().await.unwrap();
+        assert_eq!(group.json::<Value>().await.unwrap()["location"], "westeurope");
+        secrets.push(text("client_secret"));
+        stop(child).await;
+    }
+    assert_eq!(secrets[0], secrets[1], "it carries on");
 }
 
 #[tokio::test]
