@@ -32,6 +32,12 @@ impl ClusterName {
         )
     }
 
+    /// It in small letters, to compare it.
+    fn folded(&self) -> impl Iterator<Item = char> + '_ {
+        let parts = [self.subscription.chars(), "/".chars(), self.group.chars(), "/".chars(), self.name.chars()];
+        parts.into_iter().flatten().flat_map(char::to_lowercase)
+    }
+
     pub(super) fn is_in(&self, subscription: &str, group: Option<&str>) -> bool {
         self.subscription.eq_ignore_ascii_case(subscription)
             && group.is_none_or(|group| self.group.eq_ignore_ascii_case(group))
@@ -54,7 +60,7 @@ impl PartialOrd for ClusterName {
 
 impl Ord for ClusterName {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.id().to_lowercase().cmp(&other.id().to_lowercase())
+        self.folded().cmp(other.folded())
     }
 }
 
@@ -243,7 +249,8 @@ impl Cluster {
     pub(super) fn to_json(&self, tenant: &str) -> Value {
         let mut shown = self.config.clone();
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
-        shown["id"] = self.name.id().into();
+        // AKS writes its own ids like this, whoever writes others differently: capitals make no difference.
+        shown["id"] = self.name.id().replace("/resourceGroups/", "/resourcegroups/").into();
         shown["name"] = self.name.name.clone().into();
         shown["type"] = "Microsoft.ContainerService/ManagedClusters".into();
         shown["location"] = self.location.clone().into();
@@ -292,6 +299,7 @@ mod tests {
     fn names_are_the_same_in_capitals() {
         assert_eq!(ClusterName::new("s", "RG1", "C"), ClusterName::new("s", "rg1", "c"));
         assert_ne!(ClusterName::new("s", "rg1", "c"), ClusterName::new("s", "rg2", "c"));
+        assert_ne!(ClusterName::new("s", "rg1", "c"), ClusterName::new("s", "rg", "1c"));
         let long = node_group(&ClusterName::new("s", &"g".repeat(60), &"c".repeat(60)), "westeurope");
         assert_eq!((long.len(), &long[..4]), (80, "MC_g"));
     }

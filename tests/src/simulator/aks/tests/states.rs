@@ -46,6 +46,9 @@ async fn a_cluster_comes_grows_and_goes_through_the_real_states() {
     // The nodes are in a group of their own.
     let group = site.get(&site.path("/resourcegroups/mc_rg_c_westeurope")).await.ok();
     assert_eq!(group["managedBy"], site.at("c"));
+    // Ids are the same in capitals and not, and AKS makes use of it.
+    let id = site.get(&site.at("C")).await.ok()["id"].as_str().unwrap().to_owned();
+    assert!(id != site.at("c") && id.eq_ignore_ascii_case(&site.at("c")), "{id}");
 
     // Resized through the pool: the cluster shows nothing of it.
     let at = format!("{}{POOL}", site.at("c"));
