@@ -39,7 +39,7 @@ pub async fn run(command: Arguments) -> Result<(), String> {
     let url = &simulator.url;
     println!("A simulated Google Kubernetes Engine runs at {url}.\n");
     println!("KQueen's settings:\n");
-    println!("  [gke]\n  api_url = \"{url}\"\n  compute_url = \"{url}\"\n  token_url = \"{url}/token\"\n");
+    println!("  [gke]\n  api_url = \"{url}\"\n  compute_url = \"{url}/compute/v1\"\n  token_url = \"{url}/token\"\n");
     println!("A key file for a provisioner in the project {project}: {}\n", key_file.display());
     println!("Faults, time, events and state: {url}/_simulator/help");
     common.run(Arc::new(simulator)).await
