@@ -189,8 +189,9 @@ impl Clusters {
             if let Some(sent) = &sent
                 && !self.is_unchanged(&view, sent).await?
             {
-                let is_deployed = self.engine_of(&view).is_ok_and(|engine| engine.descriptor().capabilities.deploy);
-                if is_deployed && !cluster.has_kubeconfig {
+                let can = self.engine_of(&view)?.descriptor().capabilities;
+                // A token that the engine issues must reach no server but the one that the provider has named.
+                if can.deploy && (can.issues_tokens || !cluster.has_kubeconfig) {
                     return Err(set_by_provider().into());
                 }
                 secrets.kubeconfig = SecretUpdate::Set(kubeconfig::parse(sent, &self.addresses)?);

@@ -18,7 +18,7 @@ use crate::{
     id::ClusterId,
     observation::{ObservedStatus, ProviderStatus},
     port::{
-        engine::{Capabilities, EngineRegistry},
+        engine::{Capabilities, EngineRegistry, MockEngine},
         store::{ClusterSecrets, MockClusterStore, MockReadBarrier, RecordChange, SecretUpdate, StoreError},
     },
     reason::{Reason, ReasonCode, Responsible},
@@ -345,6 +345,28 @@ fn progress_is_shown_where_it_is_known() {
     // Without its engine the progress is unknown, which is not an error of the cluster.
     clusters.engines = EngineRegistry::default();
     assert_eq!(clusters.progress(&ann, id).unwrap().percent, None);
+}
+
+#[tokio::test]
+async fn tokens_reach_no_server_that_a_member_has_named() {
+    let world = World::new();
+    let mut clusters = world.clusters(updating(0, &Written::default()));
+    let mut issuing = descriptor(MAKING);
+    issuing.capabilities = Capabilities { deploy: true, issues_tokens: true, ..Capabilities::default() };
+    let mut engine = MockEngine::new();
+    engine.expect_descriptor().return_const(issuing);
+    let made = cluster("made", world.making, &world.people.ann);
+    let id = made.id;
+    world.put_cluster(made);
+    let patch = || ClusterPatch { kubeconfig: Some(kubeconfig("mine").into()), ..ClusterPatch::default() };
+    // Also while the engine is not offered: it may be again.
+    for (engines, expected) in
+        [(EngineRegistry::default().with(Arc::new(engine)), 422), (EngineRegistry::default(), 409)]
+    {
+        clusters.engines = engines;
+        let got = clusters.update(&caller(&world.people.ann), id, patch(), None).await;
+        assert_eq!(status(&got), expected);
+    }
 }
 
 #[tokio::test]
