@@ -14,12 +14,13 @@ use kqueen_domain::{
     id::ClusterId,
     port::inspector::InspectError,
     revision::Revision,
+    secret::Kubeconfig,
     service::{
         ServiceError,
         clusters::live::{LiveCluster, LiveViews},
     },
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 pub use slots::NoSlot;
 
@@ -66,8 +67,9 @@ impl LiveReads {
     /// # Errors
     /// Those of [`LiveViews::open`] and of the read, and 429 or 503 if too many reads are running.
     pub async fn status(&self, caller: &Caller, id: ClusterId) -> Result<Rendered<ClusterStatusView>, ApiError> {
-        let read = |cluster: LiveCluster, within| async move {
-            let status = cluster.status(within).await?;
+        let read = |cluster: LiveCluster, deadline| async move {
+            let (kubeconfig, within) = access(&cluster, deadline).await?;
+            let status = cluster.status(&kubeconfig, within).await?;
             Ok(Rendered::blocking(|| ClusterStatusView::from(status)).await)
         };
         self.read(&self.statuses, caller, id, read).await
@@ -78,8 +80,9 @@ impl LiveReads {
     /// # Errors
     /// As [`LiveReads::status`].
     pub async fn topology(&self, caller: &Caller, id: ClusterId) -> Result<Rendered<TopologyView>, ApiError> {
-        let read = |cluster: LiveCluster, within| async move {
-            let topology = cluster.topology(within).await?;
+        let read = |cluster: LiveCluster, deadline| async move {
+            let (kubeconfig, within) = access(&cluster, deadline).await?;
+            let topology = cluster.topology(&kubeconfig, within).await?;
             Ok(Rendered::blocking(|| TopologyView::from(topology)).await)
         };
         self.read(&self.topologies, caller, id, read).await
@@ -90,7 +93,7 @@ impl LiveReads {
         reads: &RunningReads<V>,
         caller: &Caller,
         id: ClusterId,
-        read: impl FnOnce(LiveCluster, Duration) -> F + Send,
+        read: impl FnOnce(LiveCluster, Instant) -> F + Send,
     ) -> Result<Rendered<V>, ApiError>
     where
         F: Future<Output = Result<Rendered<V>, InspectError>> + Send + 'static,
@@ -104,7 +107,7 @@ impl LiveReads {
         // Take the slot before starting a read that others can join, so that they do not wait for a slot of this user.
         let running = match self.slots.take(caller.user, id).await {
             Ok(slot) => {
-                let read = read(cluster, deadline.saturating_duration_since(Instant::now()));
+                let read = read(cluster, deadline);
                 reads.join_or_start(key, async move {
                     let _slot = slot;
                     read.await
@@ -115,4 +118,13 @@ impl LiveReads {
         };
         Ok(running.await.map_err(ServiceError::from)?)
     }
+}
+
+/// The kubeconfig to read a cluster with, and the time that is left for reading. A provider that does not issue a token by `deadline`
+/// takes all of it.
+async fn access(cluster: &LiveCluster, deadline: Instant) -> Result<(Kubeconfig, Duration), InspectError> {
+    let late =
+        |_| InspectError::TimedOut("the provider did not issue a token to access the cluster in time".to_owned());
+    let kubeconfig = timeout_at(deadline, cluster.kubeconfig()).await.map_err(late)??;
+    Ok((kubeconfig, deadline.saturating_duration_since(Instant::now())))
 }

@@ -10,7 +10,11 @@ use crate::{
     port::inspector::{ClusterInspector, InspectError},
     revision::Revision,
     secret::Kubeconfig,
-    service::{ServiceError, clusters::Clusters, provisioners::providers::Providers},
+    service::{
+        ServiceError,
+        clusters::Clusters,
+        provisioners::providers::{ClusterAccess, Providers},
+    },
 };
 
 /// Use cases that read a live cluster. They write nothing; the stored status is updated by [`reconcile`](crate::service::reconcile).
@@ -27,7 +31,7 @@ pub struct LiveViews {
 /// A cluster that the caller may read. At one revision the answer is the same for every caller who may see the cluster.
 pub struct LiveCluster {
     revision: Revision,
-    kubeconfig: Result<Kubeconfig, InspectError>,
+    access: ClusterAccess,
     inspector: Arc<dyn ClusterInspector>,
 }
 
@@ -39,8 +43,8 @@ impl LiveViews {
     pub async fn open(&self, caller: &Caller, id: ClusterId) -> Result<LiveCluster, ServiceError> {
         let view = self.clusters.get(caller, id)?;
         let stored = self.clusters.stored_kubeconfig(&view).await?;
-        let kubeconfig = self.providers.access(&view, stored).await?.map_err(|error| no_token(&error));
-        Ok(LiveCluster { revision: view.cluster.revision, kubeconfig, inspector: self.inspector.clone() })
+        let access = self.providers.access(&view, stored).await?;
+        Ok(LiveCluster { revision: view.cluster.revision, access, inspector: self.inspector.clone() })
     }
 }
 
@@ -51,24 +55,28 @@ impl LiveCluster {
         self.revision
     }
 
-    fn kubeconfig(&self) -> Result<&Kubeconfig, InspectError> {
-        self.kubeconfig.as_ref().map_err(Clone::clone)
+    /// The kubeconfig to read it with. May call the provider, whose engine ends that in half a minute: the caller limits it further.
+    ///
+    /// # Errors
+    /// The engine issues no token.
+    pub async fn kubeconfig(&self) -> Result<Kubeconfig, InspectError> {
+        self.access.kubeconfig().await.map_err(|error| no_token(&error))
     }
 
     /// What runs in it.
     ///
     /// # Errors
     /// The cluster refuses access, cannot be reached, or does not answer `within` that time.
-    pub async fn status(&self, within: Duration) -> Result<ClusterStatus, InspectError> {
-        self.inspector.status(self.kubeconfig()?, within).await
+    pub async fn status(&self, kubeconfig: &Kubeconfig, within: Duration) -> Result<ClusterStatus, InspectError> {
+        self.inspector.status(kubeconfig, within).await
     }
 
     /// The same, as a graph.
     ///
     /// # Errors
     /// As [`LiveCluster::status`].
-    pub async fn topology(&self, within: Duration) -> Result<Topology, InspectError> {
-        self.inspector.topology(self.kubeconfig()?, within).await
+    pub async fn topology(&self, kubeconfig: &Kubeconfig, within: Duration) -> Result<Topology, InspectError> {
+        self.inspector.topology(kubeconfig, within).await
     }
 }
 

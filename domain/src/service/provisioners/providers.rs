@@ -62,26 +62,28 @@ impl Providers {
         Ok(ProviderCredentials { provisioner: record.id, parameters })
     }
 
-    /// The kubeconfig with which this installation accesses a cluster: the stored one or, if its engine issues tokens, the stored one with
-    /// a new token. The inner error says why there is no token.
+    /// How this installation accesses a cluster with this stored kubeconfig. Nothing is sent to the provider yet.
     ///
     /// # Errors
     /// Errors of the store.
-    pub async fn access(
+    pub async fn access(&self, view: &ClusterView, stored: Kubeconfig) -> Result<ClusterAccess, StoreError> {
+        let issuer = match &view.provisioner {
+            Some(provisioner) => self.issuer(view, provisioner).await?,
+            None => None,
+        };
+        Ok(ClusterAccess { stored, issuer })
+    }
+
+    async fn issuer(
         &self,
         view: &ClusterView,
-        stored: Kubeconfig,
-    ) -> Result<Result<Kubeconfig, EngineError>, StoreError> {
-        let Some(provisioner) = &view.provisioner else { return Ok(Ok(stored)) };
-        let Some(engine) = self.engine_of(provisioner).filter(|engine| engine.descriptor().capabilities.issues_tokens)
-        else {
-            return Ok(Ok(stored));
-        };
+        provisioner: &ProvisionerView,
+    ) -> Result<Option<TokenIssuer>, StoreError> {
+        let engine = self.engine_of(provisioner).filter(|engine| engine.descriptor().capabilities.issues_tokens);
+        let Some(engine) = engine.cloned() else { return Ok(None) };
         let credentials = self.credentials(provisioner).await?;
         let spec = self.spec(view, &Ledger::empty(view.cluster.record.id)).await?;
-        let issued = engine.issue_token(&credentials, &spec).await;
-        // What has no user, such as a kubeconfig that an admin has stored, is used as it is.
-        Ok(issued.map(|issued| with_token(&stored, &issued.token).unwrap_or(stored)))
+        Ok(Some(TokenIssuer { engine, credentials, spec }))
     }
 
     /// A provisioner's parameters with their secret parts.
@@ -105,6 +107,30 @@ impl Providers {
             }
         };
         Ok(ClusterSpec { tag: self.tag(cluster.id), name: cluster.name.to_string(), parameters, known: known(ledger) })
+    }
+}
+
+/// Access to a cluster: its stored kubeconfig and, if that contains no credentials, the engine that issues tokens.
+pub struct ClusterAccess {
+    stored: Kubeconfig,
+    issuer: Option<TokenIssuer>,
+}
+
+struct TokenIssuer {
+    engine: Arc<dyn Engine>,
+    credentials: ProviderCredentials,
+    spec: ClusterSpec,
+}
+
+impl ClusterAccess {
+    /// The kubeconfig to access the cluster with: the stored one, with a token if its engine issues them. May call the provider.
+    ///
+    /// # Errors
+    /// The engine issues no token.
+    pub async fn kubeconfig(&self) -> Result<Kubeconfig, EngineError> {
+        let Some(TokenIssuer { engine, credentials, spec }) = &self.issuer else { return Ok(self.stored.clone()) };
+        let issued = engine.issue_token(credentials, spec).await?;
+        Ok(with_token(&self.stored, &issued.token).unwrap_or_else(|| self.stored.clone()))
     }
 }
 

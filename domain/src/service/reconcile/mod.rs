@@ -169,7 +169,7 @@ impl Reconciler {
         let probe = if !is_probed {
             view.observed.as_ref().and_then(|observed| observed.probe.clone())
         } else if let Some(kubeconfig) = self.store.kubeconfig(cluster.id).await? {
-            Some(match self.providers.access(&view, kubeconfig).await? {
+            Some(match self.providers.access(&view, kubeconfig).await?.kubeconfig().await {
                 Ok(kubeconfig) => self.inspector.probe(&kubeconfig).await,
                 Err(error) => no_token(&error.reason()),
             })

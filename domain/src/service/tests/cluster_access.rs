@@ -75,8 +75,16 @@ async fn column(clusters: &Arc<Clusters>, actor: &User, id: ClusterId) -> [u16; 
         installation: Uuid::from_u128(42),
     };
     let live = LiveViews { clusters: clusters.clone(), providers, inspector: Arc::new(timing_out()) };
-    let live_status = async { Ok::<_, ServiceError>(live.open(&me, id).await?.status(Duration::from_secs(1)).await?) };
-    let graph = async { Ok::<_, ServiceError>(live.open(&me, id).await?.topology(Duration::from_secs(1)).await?) };
+    let live_status = async {
+        let opened = live.open(&me, id).await?;
+        let kubeconfig = opened.kubeconfig().await?;
+        Ok::<_, ServiceError>(opened.status(&kubeconfig, Duration::from_secs(1)).await?)
+    };
+    let graph = async {
+        let opened = live.open(&me, id).await?;
+        let kubeconfig = opened.kubeconfig().await?;
+        Ok::<_, ServiceError>(opened.topology(&kubeconfig, Duration::from_secs(1)).await?)
+    };
     [
         status(&clusters.get(&me, id)),
         status(&clusters.show(&me, id).await),

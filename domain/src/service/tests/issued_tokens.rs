@@ -74,12 +74,12 @@ async fn the_token_is_added_for_use_and_replaces_other_credentials() {
     });
     let providers = providers(&world, engine);
     for user in [json!({}), json!({"token": "old"}), json!({"username": "a", "password": "b"})] {
-        let access = providers.access(&view, stored(user.clone())).await.unwrap().unwrap();
+        let access = providers.access(&view, stored(user.clone())).await.unwrap().kubeconfig().await.unwrap();
         assert_eq!(token_of(&access).as_deref(), Some("issued"), "{user}");
         assert!(ApiAccess::of(&access).unwrap().credentials.password.is_none());
     }
     answer.set(Err(EngineError::Throttled { retry_after: Duration::from_secs(9) }));
-    let error = providers.access(&view, stored(json!({}))).await.unwrap().unwrap_err();
+    let error = providers.access(&view, stored(json!({}))).await.unwrap().kubeconfig().await.unwrap_err();
     assert_eq!(error.reason().code, ReasonCode::Throttled);
 }
 
@@ -89,6 +89,7 @@ async fn other_engines_are_not_asked_and_their_kubeconfigs_stay_as_they_are() {
     let view = made(&world);
     let mut engine = MockEngine::new();
     engine.expect_descriptor().return_const(descriptor(MAKING));
-    let access = providers(&world, engine).access(&view, stored(json!({"token": "kept"}))).await.unwrap().unwrap();
+    let access = providers(&world, engine).access(&view, stored(json!({"token": "kept"}))).await.unwrap();
+    let access = access.kubeconfig().await.unwrap();
     assert_eq!(token_of(&access).as_deref(), Some("kept"));
 }
