@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -15,10 +15,9 @@ use std::{
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use kqueen_domain::kubeconfig::AddressRules;
-use tokio::{net::TcpStream, sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{net::TcpStream, time::timeout};
 
-/// Maximum number of concurrent DNS lookups. The system's resolver blocks a thread, for half a minute if a name server does not answer.
-const LOOKUPS: usize = 32;
+use crate::outbound::Resolver;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -54,13 +53,13 @@ impl From<io::Error> for ConnectError {
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
     rules: Arc<AddressRules>,
-    lookups: Arc<Semaphore>,
+    resolver: Resolver,
     timeout: Duration,
 }
 
 impl Connector {
     pub(super) fn new(rules: AddressRules, timeout: Duration) -> Self {
-        Self { rules: Arc::new(rules), lookups: Arc::new(Semaphore::new(LOOKUPS)), timeout }
+        Self { rules: Arc::new(rules), resolver: Resolver::default(), timeout }
     }
 
     async fn connect(self, uri: Uri) -> Result<TokioIo<TcpStream>, ConnectError> {
@@ -73,7 +72,10 @@ impl Connector {
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
         let addresses = match host.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => self.resolve(host.to_owned(), port).await?,
+            Err(_) => {
+                let found = self.resolver.look_up(host.to_owned()).await.map_err(|_| ConnectError::NameNotFound)?;
+                found.into_iter().map(|address| SocketAddr::new(address.ip(), port)).collect()
+            }
         };
         let mut allowed: Vec<_> = addresses.into_iter().filter(|address| self.rules.allows(address.ip())).collect();
         allowed.dedup();
@@ -94,20 +96,6 @@ impl Connector {
             }
         }
         Err(failure)
-    }
-
-    async fn resolve(&self, host: String, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
-        let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| ConnectError::TimedOut)?;
-        // The permit is held until the lookup ends, even if the caller gives up, so that the number of threads stays limited.
-        let lookup = spawn_blocking(move || {
-            let found = (host.as_str(), port).to_socket_addrs().map(|found| found.take(8).collect::<Vec<_>>());
-            drop(permit);
-            found
-        });
-        match lookup.await {
-            Ok(Ok(found)) if !found.is_empty() => Ok(found),
-            _ => Err(ConnectError::NameNotFound),
-        }
     }
 }
 

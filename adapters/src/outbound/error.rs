@@ -15,7 +15,7 @@ pub(super) struct DeniedAddress;
 /// A name has no address.
 #[derive(Debug, thiserror::Error)]
 #[error("the name cannot be resolved")]
-pub(super) struct UnknownName;
+pub(crate) struct UnknownName;
 
 /// Why a request was not answered. No text of the library is kept: it may quote the address with what is secret in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

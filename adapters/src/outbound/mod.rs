@@ -16,7 +16,8 @@ use reqwest::{Certificate, Client, NoProxy, Proxy, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
-use self::{error::DeniedAddress, resolver::Resolver};
+use self::error::DeniedAddress;
+pub(crate) use self::resolver::Resolver;
 pub use self::{
     error::SendError,
     reply::{Reply, retry_after},

@@ -18,7 +18,7 @@ const ADDRESSES: usize = 8;
 
 /// The system's resolver, with a bound on the threads it blocks.
 #[derive(Debug, Clone)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     lookups: Arc<Semaphore>,
     rules: Option<Arc<AddressRules>>,
 }
@@ -36,7 +36,7 @@ impl Resolver {
     }
 
     /// The addresses of a name, with port 0.
-    pub(super) async fn look_up(&self, name: String) -> Result<Vec<SocketAddr>, UnknownName> {
+    pub(crate) async fn look_up(&self, name: String) -> Result<Vec<SocketAddr>, UnknownName> {
         let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| UnknownName)?;
         // The permit is held until the look-up has ended, even if its caller has given up, so that the threads stay bounded.
         let lookup = spawn_blocking(move || {
