@@ -10,19 +10,21 @@ use kqueen_adapters::{
 };
 use kqueen_domain::{
     id::ProvisionerId,
-    ledger::{OwnershipTag, ResourceRef},
+    ledger::{OwnershipTag, ProviderResource, ResourceRef},
+    observation::{EngineError, ProvisioningState},
     operation::NetworkPolicy,
     port::{
         clock::SetClock,
         engine::{Engine, ProviderCredentials},
     },
+    reason::ReasonCode,
     secret::SecretMap,
 };
 use kqueen_tests::{
-    contract::engine::Stage,
+    contract::engine::{Case, Stage},
     simulator::{
         SimulatedClock,
-        fault::{Acts, Fault, Injection},
+        fault::{Acts, Doom, Fault, Injection},
         gke::{self, ClusterName, Event, GkeSimulator, ServiceAccount},
     },
 };
@@ -120,3 +122,60 @@ impl Stage for GkeStage {
 }
 
 kqueen_tests::engine_contract!(crate::gke::stage);
+
+#[tokio::test]
+async fn what_was_never_created_whole_is_created_again_and_what_has_run_is_kept() {
+    let stage = stage().await.unwrap();
+    let mut case = Case::new(&stage.engine, &stage);
+    stage.gke.inject(Injection::on("clusters.create", Fault::Doomed(Doom::default())));
+    case.engine.deploy(&case.credentials, &case.spec).await.unwrap();
+    let broken = case.settled().await.unwrap();
+    assert!(matches!(broken.state, ProvisioningState::Broken(_)), "{broken:?}");
+    // The first call deletes what there is, the next one creates it again.
+    case.engine.deploy(&case.credentials, &case.spec).await.unwrap();
+    let observed = case.run(1).await;
+    assert_eq!(observed.node_count, Some(2));
+
+    let name = cluster_name(&case.names()[0]);
+    stage.gke.happen(Event::Breaks { cluster: name.clone(), status: "ERROR".into(), message: "no reason".into() });
+    // The failed creation of before is still among the operations of this name.
+    let error = case.engine.deploy(&case.credentials, &case.spec).await.unwrap_err();
+    assert!(
+        matches!(&error, EngineError::Rejected(reason) if reason.code == ReasonCode::ProvisioningFailed),
+        "{error:?}"
+    );
+    assert_eq!(stage.gke.look(&name).unwrap()["status"], "ERROR", "it is still there");
+}
+
+#[tokio::test]
+async fn a_cluster_begun_somewhere_is_not_begun_a_second_time_elsewhere() {
+    let stage = stage().await.unwrap();
+    let mut case = Case::new(&stage.engine, &stage);
+    let begun = case.names();
+    // Nothing has shown it yet, and the provisioner now points to another project.
+    case.spec.known = begun.iter().map(|name| ProviderResource { name: name.clone(), provider_id: None }).collect();
+    let other = stage.gke.service_account("other", "other-project").key_file(&stage.gke.token_url());
+    case.credentials = credentials(other);
+    assert_eq!(case.names(), begun);
+    assert!(case.engine.deploy(&case.credentials, &case.spec).await.is_err(), "it has no rights there");
+    assert!(stage.gke.clusters().is_empty(), "{:?}", stage.gke.clusters());
+}
+
+#[tokio::test]
+async fn dataplane_v2_is_the_default_and_is_not_switched() {
+    let stage = stage().await.unwrap();
+    let mut case = Case::new(&stage.engine, &stage);
+    let mut asked = SecretMap::from_json(r#"{"node_count_gke": 1, "zone": "europe-west1"}"#).unwrap();
+    let form = &stage.engine.descriptor().cluster;
+    form.normalize("metadata", &mut asked).unwrap();
+    case.spec.parameters = form.validate("metadata", &asked).unwrap();
+    let observed = case.run(1).await;
+    assert_eq!(observed.node_count, Some(1), "in each zone");
+    assert_eq!(stage.gke.look(&cluster_name(&case.names()[0])).unwrap()["currentNodeCount"], 3);
+    let built_in = NetworkPolicy { provider: "DATAPLANE_V2".into(), enabled: true };
+    assert_eq!(observed.network_policy, Some(built_in.clone()));
+    let (credentials, spec) = (&case.credentials, &case.spec);
+    assert_eq!(case.engine.set_network_policy(credentials, spec, &built_in).await, Ok(()));
+    let error = case.engine.set_network_policy(credentials, spec, &stage.policy()).await.unwrap_err();
+    assert!(matches!(&error, EngineError::Rejected(reason) if reason.code == ReasonCode::InvalidState), "{error:?}");
+}

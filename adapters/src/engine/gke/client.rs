@@ -109,7 +109,7 @@ impl Session<'_> {
     /// A cluster by its name.
     pub(super) async fn cluster(&self, place: Place<'_>, name: &str) -> Result<Option<Cluster>, EngineError> {
         let path = ["v1", "projects", place.project, "locations", place.location, "clusters", name];
-        match self.get(&self.google.urls.api, &path, &[]).await {
+        match self.get(&self.google.urls.api, &path).await {
             Ok(cluster) => Ok(Some(cluster)),
             Err(Failure::Missing) => Ok(None),
             Err(failure) => Err(failure.into()),
@@ -119,32 +119,32 @@ impl Session<'_> {
     /// All clusters of a project.
     pub(super) async fn clusters(&self, project: &str) -> Result<ClusterList, EngineError> {
         let path = ["v1", "projects", project, "locations", "-", "clusters"];
-        self.get(&self.google.urls.api, &path, &[]).await.map_err(EngineError::from)
+        self.get(&self.google.urls.api, &path).await.map_err(EngineError::from)
     }
 
     /// What is under way, and what has ended lately, in a location; `-` for all.
     pub(super) async fn operations(&self, place: Place<'_>) -> Result<Vec<Operation>, EngineError> {
         let path = ["v1", "projects", place.project, "locations", place.location, "operations"];
-        let list: OperationList = self.get(&self.google.urls.api, &path, &[]).await.map_err(EngineError::from)?;
+        let list: OperationList = self.get(&self.google.urls.api, &path).await.map_err(EngineError::from)?;
         Ok(list.operations)
     }
 
     /// Begins to make a cluster.
     pub(super) async fn create(&self, place: Place<'_>, cluster: &Value) -> Result<Operation, Failure> {
         let path = ["v1", "projects", place.project, "locations", place.location, "clusters"];
-        self.call(Method::POST, &self.google.urls.api, &path, &[], Some(cluster)).await
+        self.call(Method::POST, &self.google.urls.api, &path, Some(cluster)).await
     }
 
     /// Begins to delete a cluster.
     pub(super) async fn delete(&self, place: Place<'_>, name: &str) -> Result<Operation, Failure> {
         let path = ["v1", "projects", place.project, "locations", place.location, "clusters", name];
-        self.call(Method::DELETE, &self.google.urls.api, &path, &[], None).await
+        self.call(Method::DELETE, &self.google.urls.api, &path, None).await
     }
 
     /// Changes one `desired…` field of a cluster.
     pub(super) async fn update(&self, place: Place<'_>, name: &str, update: &Value) -> Result<Operation, Failure> {
         let path = ["v1", "projects", place.project, "locations", place.location, "clusters", name];
-        self.call(Method::PUT, &self.google.urls.api, &path, &[], Some(update)).await
+        self.call(Method::PUT, &self.google.urls.api, &path, Some(update)).await
     }
 
     /// A method of a cluster, such as `setNetworkPolicy`.
@@ -157,7 +157,7 @@ impl Session<'_> {
     ) -> Result<Operation, Failure> {
         let last = format!("{name}:{method}");
         let path = ["v1", "projects", place.project, "locations", place.location, "clusters", &last];
-        self.call(Method::POST, &self.google.urls.api, &path, &[], Some(body)).await
+        self.call(Method::POST, &self.google.urls.api, &path, Some(body)).await
     }
 
     /// Changes the number of nodes of a pool, in each of its zones.
@@ -170,11 +170,11 @@ impl Session<'_> {
     ) -> Result<Operation, Failure> {
         let last = format!("{pool}:setSize");
         let path = ["v1", "projects", place.project, "locations", place.location, "clusters", name, "nodePools", &last];
-        self.call(Method::POST, &self.google.urls.api, &path, &[], Some(body)).await
+        self.call(Method::POST, &self.google.urls.api, &path, Some(body)).await
     }
 
-    async fn get<T: DeserializeOwned>(&self, base: &Url, path: &[&str], query: &[(&str, &str)]) -> Result<T, Failure> {
-        self.call(Method::GET, base, path, query, None).await
+    async fn get<T: DeserializeOwned>(&self, base: &Url, path: &[&str]) -> Result<T, Failure> {
+        self.call(Method::GET, base, path, None).await
     }
 
     /// Makes a call. A token that is not accepted is replaced once: it may have been revoked since it was issued.
@@ -183,16 +183,15 @@ impl Session<'_> {
         method: Method,
         base: &Url,
         path: &[&str],
-        query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<T, Failure> {
         let url = address(base, path);
         let token = self.token().await.map_err(Failure::Error)?;
-        match self.call_with(&token, method.clone(), url.clone(), query, body).await {
+        match self.call_with(&token, method.clone(), url.clone(), body).await {
             Err(Failure::TokenRejected(_)) => {
                 self.google.tokens.forget(self.key, &token).await;
                 let token = self.token().await.map_err(Failure::Error)?;
-                self.call_with(&token, method, url, query, body).await
+                self.call_with(&token, method, url, body).await
             }
             answered => answered,
         }
@@ -203,11 +202,10 @@ impl Session<'_> {
         token: &SecretString,
         method: Method,
         url: Url,
-        query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<T, Failure> {
         let mut request = self.google.outbound.request(Address::Operator, method, url);
-        request = request.bearer_auth(token.expose_secret()).query(query);
+        request = request.bearer_auth(token.expose_secret());
         if let Some(body) = body {
             request = request.json(body);
         }

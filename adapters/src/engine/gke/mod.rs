@@ -178,8 +178,9 @@ impl Engine for GkeEngine {
         if let (Some(found), _) = find(&session, spec).await? {
             return carry_on(&session, &found).await;
         }
-        let name = name(&spec.tag);
-        let place = Place { project: &session.account.project, location: &wanted.location };
+        // Where `makes` has said: what was begun somewhere is not begun a second time elsewhere.
+        let Some(target) = reference(&session.account.project, spec) else { return Err(no_location()) };
+        let (Some(place), name) = (observe::place(&target), target.name.clone()) else { return Err(no_location()) };
         match session.create(place, &wanted.to_request(&name, &spec.tag)).await {
             Ok(_) => Ok(()),
             // A call of ours that was not answered may have made it.
@@ -348,6 +349,16 @@ async fn started(
         }
         Err(failure) => Err(failure.into()),
     }
+}
+
+fn no_location() -> EngineError {
+    rejected(
+        ReasonCode::InvalidParameter,
+        "the cluster has no zone or region",
+        Responsible::Requester,
+        "name one in location",
+        "",
+    )
 }
 
 fn built_in() -> EngineError {

@@ -89,22 +89,24 @@ fn state(cluster: &Cluster, operations: &[Operation]) -> ProvisioningState {
 /// Why a cluster is in ERROR or DEGRADED: its conditions say it, else the operation that has failed does.
 fn broken(cluster: &Cluster, operations: &[Operation]) -> Reason {
     let what = "the cluster";
-    let failed = operations
-        .iter()
-        .filter(|operation| concerns(operation, cluster))
-        .find_map(|operation| operation.error.as_ref().map(|error| of_operation(what, error)));
+    let of_cluster = operations.iter().filter(|operation| concerns(operation, cluster) && operation.error.is_some());
+    let newest = of_cluster.max_by(|one, other| one.start_time.cmp(&other.start_time));
+    let failed = newest.and_then(|operation| operation.error.as_ref()).map(|error| of_operation(what, error));
     let by_conditions = || of_condition(what, &cluster.conditions);
     if cluster.conditions.is_empty() { failed.unwrap_or_else(by_conditions) } else { by_conditions() }
 }
 
-/// Whether the cluster has never run: the operation that was to create it has failed. Only then may it be deleted to be made anew.
+/// Whether the cluster has never run: the newest operation that was to create it has failed. Only then may it be deleted to be created
+/// again. Operations that created a cluster of the same name before are still listed.
 pub(super) fn creation_failed(cluster: &Cluster, operations: &[Operation]) -> bool {
+    let creations = operations
+        .iter()
+        .filter(|operation| operation.operation_type == "CREATE_CLUSTER" && concerns(operation, cluster));
+    // Times in RFC 3339, all in UTC, sort as text.
+    let newest = creations.max_by(|one, other| one.start_time.cmp(&other.start_time));
     cluster.status == ClusterStatus::Error
-        && operations.iter().any(|operation| {
-            operation.operation_type == "CREATE_CLUSTER"
-                && operation.status == "DONE"
-                && concerns(operation, cluster)
-                && (operation.error.is_some() || !operation.status_message.is_empty())
+        && newest.is_some_and(|operation| {
+            operation.status == "DONE" && (operation.error.is_some() || !operation.status_message.is_empty())
         })
 }
 
@@ -284,6 +286,15 @@ mod tests {
         let broken = cluster(json!({"status": "ERROR"}));
         assert!(creation_failed(&broken, &[operation(failed.clone())]));
         assert!(!creation_failed(&broken, &[]), "it may have run for months");
+        let started = |time: &str, more: &Value| {
+            let mut more = more.clone();
+            more["startTime"] = time.into();
+            operation(more)
+        };
+        let (first, later) = ("2026-11-28T10:00:00Z", "2026-11-28T10:09:00Z");
+        let created = json!({"status": "DONE"});
+        assert!(!creation_failed(&broken, &[started(first, &failed), started(later, &created)]), "the second ran");
+        assert!(creation_failed(&broken, &[started(later, &failed), started(first, &created)]));
         assert!(!creation_failed(&cluster(json!({})), &[operation(failed.clone())]));
         let ProvisioningState::Broken(reason) = observed("p", &broken, &[operation(failed)]).state else { panic!() };
         assert_eq!(reason.code, ReasonCode::QuotaExceeded);

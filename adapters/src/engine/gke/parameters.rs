@@ -95,8 +95,6 @@ pub(super) const CLUSTER_FIELDS: &[Field] = &[
 pub(super) struct Wanted {
     /// Nodes in each zone.
     pub(super) node_count: u32,
-    /// A zone or a region.
-    pub(super) location: String,
     pub(super) machine_type: String,
     #[serde(default)]
     network_range: Option<String>,
@@ -123,7 +121,7 @@ impl Wanted {
                 ReasonCode::InvalidParameter,
                 "the cluster's parameters are not complete",
                 Responsible::Requester,
-                "name location, machine type and number of nodes",
+                "name the machine type and the number of nodes",
             ))
         })
     }
