@@ -251,9 +251,11 @@ impl Users {
     ) -> Result<UserView, ServiceError> {
         self.permitted_password(caller, id)?;
         let hash = self.passwords.hash(check_password(password)?).await?;
-        check_session(&self.catalog, &*self.freshness, caller).await?;
         retry_on_conflict(&*self.freshness, || async {
             let view = self.permitted_password(caller, id)?;
+            // After the wait for the hash, and again when another change of the same user came first: that may have been another
+            // password set with the same token.
+            check_session(&self.catalog, &*self.freshness, caller).await?;
             check_expected(expected, view.user.revision, "the user")?;
             let mut user = view.user.record.clone();
             if user.auth != AuthMethod::Local {

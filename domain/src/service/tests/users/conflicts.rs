@@ -88,3 +88,23 @@ async fn the_expected_revision_is_checked_on_every_attempt() {
         users.update(&caller(bob), bob.id, UserPatch { email: Some(None), ..UserPatch::default() }, expected).await;
     assert_eq!((status(&got), written.len()), (412, 0));
 }
+
+#[tokio::test]
+async fn a_password_is_not_set_after_another_was_set_with_the_same_token() {
+    let world = Arc::new(World::new());
+    let bob = world.people.bob.clone();
+    let (written, others, mut rounds) = (Written::default(), world.clone(), 0);
+    let mut freshness = MockReadBarrier::new();
+    freshness.expect_caught_up().returning(move || {
+        rounds += 1;
+        // The other password comes between the check of the session and the write.
+        if rounds == 2 {
+            let bob = others.people.bob.clone();
+            others.put_user(User { token_generation: bob.token_generation + 1, ..bob });
+        }
+        Ok(())
+    });
+    let users = world.users_with(conflicting(1, &written), freshness);
+    let got = users.set_password(&caller(&bob), bob.id, password("new"), None).await;
+    assert_eq!((status(&got), written.len()), (401, 0));
+}
