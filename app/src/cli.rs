@@ -140,12 +140,12 @@ where
 }
 
 /// Why a command failed.
-struct Failure {
+struct CommandError {
     code: u8,
     message: String,
 }
 
-impl Failure {
+impl CommandError {
     fn invalid(error: &dyn Display) -> Self {
         Self { code: INVALID, message: error.to_string() }
     }
@@ -170,7 +170,7 @@ pub fn main() -> ExitCode {
     drop(rustls::crypto::ring::default_provider().install_default());
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure { code, message }) => {
+        Err(CommandError { code, message }) => {
             // If standard error cannot be written, there is nowhere to report it.
             drop(writeln!(io::stderr(), "kqueen: {message}"));
             ExitCode::from(code)
@@ -178,7 +178,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Failure> {
+fn run(arguments: Arguments) -> Result<(), CommandError> {
     let file = arguments.config.as_deref();
     match arguments.command {
         None => print(&Arguments::command().render_help().to_string()),
@@ -189,7 +189,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Some(Command::Openapi) => print(&api::document()),
         Some(Command::CheckConfig) => {
-            print(&Config::describe(config::variables(file)).map_err(|problems| Failure::invalid(&problems))?)
+            print(&Config::describe(config::variables(file)).map_err(|problems| CommandError::invalid(&problems))?)
         }
         Some(Command::CreateAdmin(options)) => create_admin(file, options),
         Some(Command::Healthcheck(options)) => check_health(file, &options),
@@ -202,24 +202,24 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-fn load(file: Option<&Path>, missing: MissingKey) -> Result<Config, Failure> {
-    Config::load(config::variables(file), missing).map_err(|problems| Failure::invalid(&problems))
+fn load(file: Option<&Path>, missing: MissingKey) -> Result<Config, CommandError> {
+    Config::load(config::variables(file), missing).map_err(|problems| CommandError::invalid(&problems))
 }
 
-fn block_on<T, E: Error>(work: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
+fn block_on<T, E: Error>(work: impl Future<Output = Result<T, E>>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::of(&error))?;
-    let done = runtime.block_on(work).map_err(|error| Failure::of(&error));
+    let runtime = runtime.map_err(|error| CommandError::of(&error))?;
+    let done = runtime.block_on(work).map_err(|error| CommandError::of(&error));
     // Wait for blocking work such as a last write to disk, but not forever.
     runtime.shutdown_timeout(Duration::from_secs(5));
     done
 }
 
-fn create_admin(file: Option<&Path>, options: CreateAdmin) -> Result<(), Failure> {
+fn create_admin(file: Option<&Path>, options: CreateAdmin) -> Result<(), CommandError> {
     let config = load(file, MissingKey::Make)?;
     let _log = telemetry::init(&config.log);
     let password = password(&options)
-        .map_err(|error| Failure { code: FAILED, message: format!("the password cannot be read: {error}") })?;
+        .map_err(|error| CommandError { code: FAILED, message: format!("the password cannot be read: {error}") })?;
     let CreateAdmin { username, email, organization, namespace, .. } = options;
     let done = format!("{username} is a superadmin in the namespace {namespace}");
     let admin = Bootstrap { username, password, email, organization, namespace };
@@ -257,7 +257,7 @@ fn limited(source: impl Read) -> io::Result<Zeroizing<String>> {
     Ok(text)
 }
 
-fn check_health(file: Option<&Path>, options: &Healthcheck) -> Result<(), Failure> {
+fn check_health(file: Option<&Path>, options: &Healthcheck) -> Result<(), CommandError> {
     let address = match options.address {
         Some(address) => address,
         None => {
@@ -266,7 +266,7 @@ fn check_health(file: Option<&Path>, options: &Healthcheck) -> Result<(), Failur
         }
     };
     let path = if options.ready { "/api/v1/ready" } else { "/api/v1/health" };
-    let failed = |message| Err(Failure { code: FAILED, message });
+    let failed = |message| Err(CommandError { code: FAILED, message });
     match healthcheck::get(address, path, Duration::from_secs(options.timeout)) {
         Ok(response) if response.status == 200 => print(&response.body),
         Ok(response) => failed(format!("http://{address}{path} answers {}: {}", response.status, response.body)),
@@ -275,10 +275,10 @@ fn check_health(file: Option<&Path>, options: &Healthcheck) -> Result<(), Failur
 }
 
 /// Writes to standard output. A closed pipe (`| head`) is not an error.
-fn print(text: &str) -> Result<(), Failure> {
+fn print(text: &str) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.trim_end().as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::of(&error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::of(&error)),
         _ => Ok(()),
     }
 }

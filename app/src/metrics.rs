@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use kqueen_adapters::storage::Meters;
+use kqueen_adapters::storage::StoreCounters;
 use kqueen_domain::catalog::Catalog;
 use poem::http::{Method, StatusCode};
 use prometheus::{
@@ -27,7 +27,7 @@ pub struct Metrics {
     gauges: Gauges,
     catalog: Arc<Catalog>,
     reconciler: Arc<ReconcilerMetrics>,
-    store: Arc<Meters>,
+    store: Arc<StoreCounters>,
     /// Locked during a scrape: two concurrent scrapes would both add the same increase to a counter.
     scraping: Mutex<()>,
 }
@@ -86,7 +86,7 @@ struct StoreMetrics {
 }
 
 /// Reads one value of the store.
-type ReadValue = fn(&Meters) -> f64;
+type ReadValue = fn(&StoreCounters) -> f64;
 
 impl Metrics {
     /// Registers all metrics.
@@ -96,7 +96,7 @@ impl Metrics {
     pub fn new(
         catalog: Arc<Catalog>,
         reconciler: Arc<ReconcilerMetrics>,
-        store: Arc<Meters>,
+        store: Arc<StoreCounters>,
     ) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let requests = IntCounterVec::new(
@@ -197,7 +197,7 @@ impl Gauges {
         self.store.register(registry)
     }
 
-    fn read(&self, catalog: &Catalog, reconciler: &ReconcilerMetrics, store: &Meters) {
+    fn read(&self, catalog: &Catalog, reconciler: &ReconcilerMetrics, store: &StoreCounters) {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let users = catalog.user_counts();
         self.users_by_namespace.reset();
@@ -246,7 +246,7 @@ impl StoreMetrics {
             (
                 "kqueen_store_freshness_reads_total",
                 "Reads of the store's newest revision since the start; none on sled.",
-                |m| read(&m.freshness_reads),
+                |m| read(&m.barrier_reads),
             ),
             (
                 "kqueen_store_secret_reads_total",
@@ -270,7 +270,7 @@ impl StoreMetrics {
         self.totals.iter().try_for_each(|(total, _)| registry.register(Box::new(total.clone())))
     }
 
-    fn read(&self, store: &Meters) {
+    fn read(&self, store: &StoreCounters) {
         for (gauge, read_value) in &self.gauges {
             gauge.set(read_value(store));
         }

@@ -168,7 +168,7 @@ impl fmt::Display for ReasonCode {
 }
 
 /// Maximum characters of a provider message.
-pub const WORDS: usize = 2_000;
+pub const MAX_PROVIDER_MESSAGE: usize = 2_000;
 
 /// Why something failed. Contains nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -214,12 +214,12 @@ impl Reason {
         before.filter(is_same).cloned().unwrap_or(self)
     }
 
-    /// Adds the provider message, truncated to [`WORDS`] characters.
+    /// Adds the provider message, truncated to [`MAX_PROVIDER_MESSAGE`] characters.
     #[must_use]
-    pub fn with_words(mut self, message: impl Into<String>) -> Self {
+    pub fn with_provider_message(mut self, message: impl Into<String>) -> Self {
         let message = message.into();
         let message = message.trim();
-        self.provider_message = (!message.is_empty()).then(|| message.chars().take(WORDS).collect());
+        self.provider_message = (!message.is_empty()).then(|| message.chars().take(MAX_PROVIDER_MESSAGE).collect());
         self
     }
 }
@@ -247,7 +247,7 @@ mod tests {
             "raise it or delete a cluster",
         );
         assert_eq!(reason.to_string(), "the quota of 3 nodes is used up; raise it or delete a cluster");
-        let reason = reason.with_words("  QUOTA_EXCEEDED\n");
+        let reason = reason.with_provider_message("  QUOTA_EXCEEDED\n");
         assert_eq!(
             reason.to_string(),
             "the quota of 3 nodes is used up (the provider says: QUOTA_EXCEEDED); raise it or delete a cluster"
@@ -255,7 +255,8 @@ mod tests {
     }
 
     fn quota(words: &str) -> Reason {
-        Reason::new(ReasonCode::QuotaExceeded, "the quota is used up", Responsible::Admin, "raise it").with_words(words)
+        Reason::new(ReasonCode::QuotaExceeded, "the quota is used up", Responsible::Admin, "raise it")
+            .with_provider_message(words)
     }
 
     #[test]
@@ -284,8 +285,8 @@ mod tests {
 
     #[test]
     fn the_provider_message_is_truncated_at_a_character() {
-        let reason = quota(&"ü".repeat(WORDS + 5));
-        assert_eq!(reason.provider_message.unwrap().chars().count(), WORDS);
+        let reason = quota(&"ü".repeat(MAX_PROVIDER_MESSAGE + 5));
+        assert_eq!(reason.provider_message.unwrap().chars().count(), MAX_PROVIDER_MESSAGE);
         assert_eq!(quota("  ").provider_message, None);
     }
 

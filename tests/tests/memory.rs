@@ -4,7 +4,7 @@
 use std::{future::ready, time::Duration};
 
 use futures::{StreamExt, stream};
-use kqueen_adapters::storage::Place;
+use kqueen_adapters::storage::Location;
 use kqueen_tests::{
     bench::{
         fill::fill,
@@ -34,7 +34,7 @@ async fn neither_the_server_nor_key_rotation_keeps_what_was_read_in_memory() {
         App::start_with(Options::default().with("SECRET_KEY", SECRET_KEY).with("OBSERVE_INTERVAL", "1d")).await;
     app.kill();
     let filled =
-        fill(Place::Sled { path: app.folder.join("store") }, SECRET_KEY, CLUSTERS, "https://127.0.0.1:1").await;
+        fill(Location::Sled { path: app.folder.join("store") }, SECRET_KEY, CLUSTERS, "https://127.0.0.1:1").await;
     app.restart().await;
     let admin = app.admin().await;
     let resident = || memory(u32::try_from(app.pid()).unwrap()).resident_mb;

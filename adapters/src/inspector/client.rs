@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Limits, connect::Connector, failure::Failure};
+use super::{Limits, connect::Connector, failure::ProbeError};
 
 /// Maximum number of bytes that are read of an error response.
 const ERROR_BYTES: usize = 64 * 1024;
@@ -35,13 +35,13 @@ pub(super) struct ApiClient {
 impl ApiClient {
     /// A client that reaches the cluster with `access`. It does not connect yet. It reads the system's certificates if the kubeconfig
     /// names no authority, so call it on a thread that may block.
-    pub(super) fn new(access: &ApiAccess, connector: Connector, limits: &Limits) -> Result<Self, Failure> {
+    pub(super) fn new(access: &ApiAccess, connector: Connector, limits: &Limits) -> Result<Self, ProbeError> {
         let config = config(access)?;
         // Only TLS and headers are taken from the library: its full client would use a proxy from our environment, does not
         // limit the size of responses, and logs responses that it cannot read.
         let connector = config
             .rustls_https_connector_with_connector(connector)
-            .map_err(|_| Failure::UnusableKubeconfig("its certificates or its client key are not usable"))?;
+            .map_err(|_| ProbeError::UnusableKubeconfig("its certificates or its client key are not usable"))?;
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(limits.idle)
@@ -53,47 +53,49 @@ impl ApiClient {
     }
 
     /// The response to a GET. Redirects are not followed.
-    pub(super) async fn get(&self, path: &str) -> Result<Bytes, Failure> {
+    pub(super) async fn get(&self, path: &str) -> Result<Bytes, ProbeError> {
         let mut request = Request::get(path)
             .header(header::ACCEPT, "application/json")
             .header(header::USER_AGENT, concat!("kqueen/", env!("CARGO_PKG_VERSION")))
             .body(Body::empty())
-            .map_err(|_| Failure::NotServed)?;
+            .map_err(|_| ProbeError::NotServed)?;
         if let Some(authorization) = &self.authorization {
             request.headers_mut().insert(header::AUTHORIZATION, authorization.clone());
         }
-        let response = self.client.send(request).await.map_err(|error| Failure::of(&error))?;
+        let response = self.client.send(request).await.map_err(|error| ProbeError::of(&error))?;
         let status = response.status();
         if status.is_success() {
             return read(response.into_body(), self.body_bytes).await;
         }
         match status {
-            StatusCode::UNAUTHORIZED => Err(Failure::Unauthorized),
-            StatusCode::FORBIDDEN => Err(Failure::Forbidden),
-            StatusCode::NOT_FOUND => Err(Failure::NotServed),
-            StatusCode::TOO_MANY_REQUESTS => Err(Failure::Busy),
-            StatusCode::GONE => Err(Failure::Expired(continuation(read(response.into_body(), ERROR_BYTES).await.ok()))),
+            StatusCode::UNAUTHORIZED => Err(ProbeError::Unauthorized),
+            StatusCode::FORBIDDEN => Err(ProbeError::Forbidden),
+            StatusCode::NOT_FOUND => Err(ProbeError::NotServed),
+            StatusCode::TOO_MANY_REQUESTS => Err(ProbeError::Busy),
+            StatusCode::GONE => {
+                Err(ProbeError::Expired(continuation(read(response.into_body(), ERROR_BYTES).await.ok())))
+            }
             StatusCode::BAD_REQUEST => {
                 // This is what Go's server answers to plain HTTP on its TLS port; other servers say the same in other words.
                 let text = read(response.into_body(), ERROR_BYTES).await.unwrap_or_default();
                 let text = String::from_utf8_lossy(&text).to_lowercase();
                 let wants_tls = text.contains("https") && text.contains("http request") || text.contains("plain http");
-                Err(if wants_tls { Failure::TlsRequired } else { Failure::NotKubernetes })
+                Err(if wants_tls { ProbeError::TlsRequired } else { ProbeError::NotKubernetes })
             }
-            status if status.is_redirection() => Err(Failure::Redirect),
-            status if status.is_server_error() => Err(Failure::Unavailable(status.as_u16())),
-            _ => Err(Failure::NotKubernetes),
+            status if status.is_redirection() => Err(ProbeError::Redirect),
+            status if status.is_server_error() => Err(ProbeError::Unavailable(status.as_u16())),
+            _ => Err(ProbeError::NotKubernetes),
         }
     }
 }
 
-async fn read(mut body: Body, limit: usize) -> Result<Bytes, Failure> {
+async fn read(mut body: Body, limit: usize) -> Result<Bytes, ProbeError> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Failure::of(&error))?;
+        let frame = frame.map_err(|error| ProbeError::of(&error))?;
         if let Ok(data) = frame.into_data() {
             if bytes.len() + data.len() > limit {
-                return Err(Failure::TooLarge);
+                return Err(ProbeError::TooLarge);
             }
             bytes.extend_from_slice(&data);
         }
@@ -115,13 +117,13 @@ fn continuation(body: Option<Bytes>) -> Option<String> {
 }
 
 /// Converts `access` for the library. Nothing else of a kubeconfig reaches it: no command, no file, no proxy.
-fn config(access: &ApiAccess) -> Result<Config, Failure> {
+fn config(access: &ApiAccess) -> Result<Config, ProbeError> {
     let server: Uri = access
         .server
         .as_str()
         .trim_end_matches('/')
         .parse()
-        .map_err(|_| Failure::UnusableKubeconfig("its server address cannot be read"))?;
+        .map_err(|_| ProbeError::UnusableKubeconfig("its server address cannot be read"))?;
     let mut config = Config::new(server);
     config.proxy_url = None;
     config.accept_invalid_certs = access.skip_verification;
@@ -129,7 +131,7 @@ fn config(access: &ApiAccess) -> Result<Config, Failure> {
     if let Some(pem) = &access.authorities {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
         let certificates =
-            certificates.map_err(|_| Failure::UnusableKubeconfig("its certificate authority cannot be read"))?;
+            certificates.map_err(|_| ProbeError::UnusableKubeconfig("its certificate authority cannot be read"))?;
         config.root_cert = Some(certificates.into_iter().map(|der| der.to_vec()).collect());
     }
     let credentials = &access.credentials;
@@ -144,7 +146,7 @@ fn config(access: &ApiAccess) -> Result<Config, Failure> {
 
 /// The `Authorization` header, if there are credentials other than a client certificate. A token takes precedence over a password,
 /// as in kubectl.
-fn authorization(credentials: &Credentials) -> Result<Option<HeaderValue>, Failure> {
+fn authorization(credentials: &Credentials) -> Result<Option<HeaderValue>, ProbeError> {
     let text = match (&credentials.token, &credentials.password) {
         (Some(token), _) => Zeroizing::new(format!("Bearer {}", token.expose_secret())),
         (None, Some((name, password))) => {
@@ -154,7 +156,7 @@ fn authorization(credentials: &Credentials) -> Result<Option<HeaderValue>, Failu
         (None, None) => return Ok(None),
     };
     let mut value = HeaderValue::try_from(text.as_str())
-        .map_err(|_| Failure::UnusableKubeconfig("its credentials are not usable"))?;
+        .map_err(|_| ProbeError::UnusableKubeconfig("its credentials are not usable"))?;
     value.set_sensitive(true);
     Ok(Some(value))
 }

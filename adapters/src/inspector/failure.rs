@@ -14,7 +14,7 @@ use super::connect::ConnectError;
 
 /// Why a cluster, or a part of it, could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum ProbeError {
     // There is no answer.
     NameNotFound,
     Denied,
@@ -58,7 +58,7 @@ enum Class {
     Refused,
 }
 
-impl Failure {
+impl ProbeError {
     const fn class(&self) -> Class {
         match self {
             Self::NameNotFound
@@ -340,8 +340,8 @@ impl Failure {
     }
 }
 
-impl From<Failure> for InspectError {
-    fn from(failure: Failure) -> Self {
+impl From<ProbeError> for InspectError {
+    fn from(failure: ProbeError) -> Self {
         let message = failure.message();
         match failure.class() {
             Class::Unreachable => Self::Unreachable(message),

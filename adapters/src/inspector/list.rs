@@ -7,7 +7,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use tokio::task::spawn_blocking;
 use url::form_urlencoded;
 
-use super::{Limits, client::ApiClient, failure::Failure};
+use super::{Limits, client::ApiClient, failure::ProbeError};
 
 /// Objects per page.
 const PAGE: usize = 500;
@@ -35,7 +35,7 @@ struct PageMetadata {
 /// The items that were read of a list, and why it is incomplete.
 pub(super) struct Listed<T> {
     pub(super) items: Vec<T>,
-    pub(super) failure: Option<Failure>,
+    pub(super) failure: Option<ProbeError>,
 }
 
 /// Reads the list at `path`.
@@ -52,7 +52,7 @@ pub(super) async fn list<T: DeserializeOwned + Send + 'static>(
     let mut seen = HashSet::new();
     let mut restarted = false;
     loop {
-        let page: Result<Page<T>, Failure> = match client.get(&query(path, PAGE, token.as_deref())).await {
+        let page: Result<Page<T>, ProbeError> = match client.get(&query(path, PAGE, token.as_deref())).await {
             Ok(body) => parse(body).await,
             Err(failure) => Err(failure),
         };
@@ -61,42 +61,42 @@ pub(super) async fn list<T: DeserializeOwned + Send + 'static>(
                 items.extend(page.items.unwrap_or_default());
                 if items.len() > limits.objects {
                     items.truncate(limits.objects);
-                    return Listed { items, failure: Some(Failure::TooMany) };
+                    return Listed { items, failure: Some(ProbeError::TooMany) };
                 }
                 token = page.metadata.r#continue.filter(|token| !token.is_empty());
                 match &token {
                     None => return Listed { items, failure: None },
                     // The server repeats a token and would keep us in a loop.
                     Some(token) if !seen.insert(token.clone()) => {
-                        return Listed { items, failure: Some(Failure::NotKubernetes) };
+                        return Listed { items, failure: Some(ProbeError::NotKubernetes) };
                     }
                     Some(_) => {}
                 }
             }
-            Err(Failure::Expired(_)) if !restarted => {
+            Err(ProbeError::Expired(_)) if !restarted => {
                 restarted = true;
                 items.clear();
                 seen.clear();
                 token = None;
             }
-            Err(Failure::Expired(Some(next))) if seen.insert(next.clone()) => token = Some(next),
+            Err(ProbeError::Expired(Some(next))) if seen.insert(next.clone()) => token = Some(next),
             Err(failure) => return Listed { items, failure: Some(failure) },
         }
     }
 }
 
 /// Whether at least one object of the list may be read: the cheapest request that needs credentials and a permission.
-pub(super) async fn may_list(client: &ApiClient, path: &str) -> Result<(), Failure> {
+pub(super) async fn may_list(client: &ApiClient, path: &str) -> Result<(), ProbeError> {
     let body = client.get(&query(path, 1, None)).await?;
     parse::<serde::de::IgnoredAny>(body).await.map(drop)
 }
 
-async fn parse<T: DeserializeOwned + Send + 'static>(body: Bytes) -> Result<Page<T>, Failure> {
+async fn parse<T: DeserializeOwned + Send + 'static>(body: Bytes) -> Result<Page<T>, ProbeError> {
     let large = body.len() > LARGE;
     let parse = move || serde_json::from_slice::<Page<T>>(&body);
-    let page = if large { spawn_blocking(parse).await.map_err(|_| Failure::NotKubernetes)? } else { parse() };
+    let page = if large { spawn_blocking(parse).await.map_err(|_| ProbeError::NotKubernetes)? } else { parse() };
     let is_list = |page: &Page<T>| page.kind.as_ref().is_none_or(|kind| kind.ends_with("List"));
-    page.ok().filter(is_list).ok_or(Failure::NotKubernetes)
+    page.ok().filter(is_list).ok_or(ProbeError::NotKubernetes)
 }
 
 fn query(path: &str, limit: usize, token: Option<&str>) -> String {

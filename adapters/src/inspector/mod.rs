@@ -30,7 +30,7 @@ pub use demo::DemoInspector;
 
 use client::ApiClient;
 use connect::Connector;
-use failure::Failure;
+use failure::ProbeError;
 
 /// Time limits, and how much to read.
 #[derive(Debug, Clone)]
@@ -80,20 +80,20 @@ impl KubeInspector {
         Self { connector: Connector::new(rules, limits.connect), clients: Cache::new(limits.clients), limits }
     }
 
-    async fn client(&self, kubeconfig: &Kubeconfig) -> Result<(Fingerprint, ApiClient), Failure> {
+    async fn client(&self, kubeconfig: &Kubeconfig) -> Result<(Fingerprint, ApiClient), ProbeError> {
         let digest = ring::digest::digest(&ring::digest::SHA256, kubeconfig.expose().as_bytes());
         let fingerprint = Fingerprint::try_from(digest.as_ref()).unwrap_or_default();
         if let Some(client) = self.clients.get(&fingerprint) {
             return Ok((fingerprint, client));
         }
-        let access = ApiAccess::of(kubeconfig).ok_or(Failure::UnusableKubeconfig("it has not been validated"))?;
+        let access = ApiAccess::of(kubeconfig).ok_or(ProbeError::UnusableKubeconfig("it has not been validated"))?;
         let (connector, limits) = (self.connector.clone(), self.limits.clone());
         // Only the system's certificates are read from files. Unneeded threads would cost memory, because each has a separate heap.
         let client = if access.authorities.is_some() {
             ApiClient::new(&access, connector, &limits)?
         } else {
             let made = spawn_blocking(move || ApiClient::new(&access, connector, &limits)).await;
-            made.map_err(|_| Failure::UnusableKubeconfig("no client can be created from it"))??
+            made.map_err(|_| ProbeError::UnusableKubeconfig("no client can be created from it"))??
         };
         self.clients.insert(fingerprint, client.clone());
         Ok((fingerprint, client))
@@ -101,32 +101,32 @@ impl KubeInspector {
 
     /// Runs `read` with the kubeconfig's client. The server may have closed a connection that was kept from an earlier request, so a
     /// request that ends with a closed connection is repeated once with a new one.
-    async fn with_client<T, F: Future<Output = Result<T, Failure>>>(
+    async fn with_client<T, F: Future<Output = Result<T, ProbeError>>>(
         &self,
         kubeconfig: &Kubeconfig,
         read: impl Fn(ApiClient) -> F,
-    ) -> Result<T, Failure> {
-        let mut outcome = Err(Failure::Closed);
+    ) -> Result<T, ProbeError> {
+        let mut outcome = Err(ProbeError::Closed);
         for _ in 0..2 {
             let (fingerprint, client) = self.client(kubeconfig).await?;
             // If a deadline drops this future, the client is discarded as well: what hung once would hang again.
             let mut discard = Discard { clients: &self.clients, fingerprint, armed: true };
             outcome = read(client).await;
-            discard.armed = outcome.as_ref().is_err_and(Failure::discards_client);
+            discard.armed = outcome.as_ref().is_err_and(ProbeError::discards_client);
             drop(discard);
-            if !matches!(outcome, Err(Failure::Closed)) {
+            if !matches!(outcome, Err(ProbeError::Closed)) {
                 break;
             }
         }
         outcome
     }
 
-    async fn snapshot(&self, kubeconfig: &Kubeconfig, slices: bool, within: Duration) -> Result<Snapshot, Failure> {
+    async fn snapshot(&self, kubeconfig: &Kubeconfig, slices: bool, within: Duration) -> Result<Snapshot, ProbeError> {
         let deadline = Instant::now() + within;
         // Lists that are late are left out of the view; the rest is still returned.
         let lists = deadline - within / 20;
         let read = self.with_client(kubeconfig, |client| read::snapshot(client, &self.limits, lists, slices));
-        timeout_at(deadline, read).await.unwrap_or(Err(Failure::NoAnswer))
+        timeout_at(deadline, read).await.unwrap_or(Err(ProbeError::NoAnswer))
     }
 }
 
@@ -149,7 +149,7 @@ impl Drop for Discard<'_> {
 impl ClusterInspector for KubeInspector {
     async fn probe(&self, kubeconfig: &Kubeconfig) -> ProbeResult {
         let read = self.with_client(kubeconfig, read::probe);
-        match timeout(self.limits.probe, read).await.unwrap_or(Err(Failure::NoAnswer)) {
+        match timeout(self.limits.probe, read).await.unwrap_or(Err(ProbeError::NoAnswer)) {
             Ok(version) => ProbeResult::Reached { version },
             Err(failure) => failure.into_probe_result(),
         }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     Limits,
     client::ApiClient,
-    failure::Failure,
+    failure::ProbeError,
     list::{Listed, list, may_list},
 };
 
@@ -32,7 +32,7 @@ const fn path(section: Section) -> &'static str {
 
 /// The version of a cluster that accepts our credentials. Anyone may read the version, so lists are requested as well: one list that
 /// may be read proves that the credentials are valid and have permissions.
-pub(super) async fn probe(client: ApiClient) -> Result<String, Failure> {
+pub(super) async fn probe(client: ApiClient) -> Result<String, ProbeError> {
     let version = version(&client).await?;
     // The lists that restricted users can most often read come first.
     let probes =
@@ -41,8 +41,8 @@ pub(super) async fn probe(client: ApiClient) -> Result<String, Failure> {
     for section in probes {
         match may_list(&client, path(section)).await {
             // The server authenticates a request before it decides that it is too busy.
-            Ok(()) | Err(Failure::Busy) => return Ok(shown(version)),
-            Err(failure @ (Failure::Forbidden | Failure::NotServed)) => failures.push(failure),
+            Ok(()) | Err(ProbeError::Busy) => return Ok(shown(version)),
+            Err(failure @ (ProbeError::Forbidden | ProbeError::NotServed)) => failures.push(failure),
             Err(failure) => return Err(failure),
         }
     }
@@ -50,14 +50,14 @@ pub(super) async fn probe(client: ApiClient) -> Result<String, Failure> {
 }
 
 /// The answer of `/version`; `None` if we may not read it.
-async fn version(client: &ApiClient) -> Result<Option<VersionInfo>, Failure> {
+async fn version(client: &ApiClient) -> Result<Option<VersionInfo>, ProbeError> {
     match client.get(path(Section::Version)).await {
         Ok(body) => match serde_json::from_slice::<VersionInfo>(&body) {
             Ok(version) if version.git_version.is_some() || version.major.is_some() => Ok(Some(version)),
-            _ => Err(Failure::NotKubernetes),
+            _ => Err(ProbeError::NotKubernetes),
         },
-        Err(Failure::Forbidden) => Ok(None),
-        Err(Failure::NotServed) => Err(Failure::NotKubernetes),
+        Err(ProbeError::Forbidden) => Ok(None),
+        Err(ProbeError::NotServed) => Err(ProbeError::NotKubernetes),
         Err(failure) => Err(failure),
     }
 }
@@ -80,13 +80,13 @@ pub(super) async fn snapshot(
     limits: &Limits,
     deadline: Instant,
     slices: bool,
-) -> Result<Snapshot, Failure> {
+) -> Result<Snapshot, ProbeError> {
     let mut snapshot = Snapshot { version: version(&client).await?, ..Snapshot::default() };
     if snapshot.version.is_none() {
-        snapshot.errors.insert(Section::Version, Failure::Forbidden.of_section(Section::Version));
+        snapshot.errors.insert(Section::Version, ProbeError::Forbidden.of_section(Section::Version));
     }
     let read = Read { client: &client, limits, deadline };
-    let mut sections: Vec<BoxFuture<'_, (Option<Failure>, Apply)>> = vec![
+    let mut sections: Vec<BoxFuture<'_, (Option<ProbeError>, Apply)>> = vec![
         read.section(Section::Pods, |all| &mut all.pods),
         read.section(Section::ReplicaSets, |all| &mut all.replica_sets),
         read.section(Section::Deployments, |all| &mut all.deployments),
@@ -104,7 +104,7 @@ pub(super) async fn snapshot(
     let mut done = stream::iter(sections).buffer_unordered(PARALLEL);
     while let Some((failure, apply)) = done.next().await {
         apply(&mut snapshot);
-        failures.extend(failure.filter(|failure| *failure != Failure::TooMany));
+        failures.extend(failure.filter(|failure| *failure != ProbeError::TooMany));
     }
     if failures.len() < count {
         return Ok(snapshot);
@@ -113,10 +113,11 @@ pub(super) async fn snapshot(
 }
 
 /// The failure to report if nothing could be read. One that is not about permissions says more than one that is.
-fn of_all(failures: Vec<Failure>) -> Failure {
-    let forbidden = failures.contains(&Failure::Forbidden);
-    let specific = failures.into_iter().find(|failure| !matches!(failure, Failure::Forbidden | Failure::NotServed));
-    specific.unwrap_or(if forbidden { Failure::NothingAllowed } else { Failure::NotKubernetes })
+fn of_all(failures: Vec<ProbeError>) -> ProbeError {
+    let forbidden = failures.contains(&ProbeError::Forbidden);
+    let specific =
+        failures.into_iter().find(|failure| !matches!(failure, ProbeError::Forbidden | ProbeError::NotServed));
+    specific.unwrap_or(if forbidden { ProbeError::NothingAllowed } else { ProbeError::NotKubernetes })
 }
 
 struct Read<'a> {
@@ -131,12 +132,12 @@ impl<'a> Read<'a> {
         &self,
         section: Section,
         target: fn(&mut Snapshot) -> &mut Vec<T>,
-    ) -> BoxFuture<'a, (Option<Failure>, Apply)> {
+    ) -> BoxFuture<'a, (Option<ProbeError>, Apply)> {
         let (client, limits, deadline) = (self.client, self.limits, self.deadline);
         Box::pin(async move {
             let read = timeout_at(deadline, list::<T>(client, path(section), limits)).await;
             let Listed { items, failure } =
-                read.unwrap_or_else(|_| Listed { items: Vec::new(), failure: Some(Failure::NoAnswer) });
+                read.unwrap_or_else(|_| Listed { items: Vec::new(), failure: Some(ProbeError::NoAnswer) });
             let error = failure.as_ref().map(|failure| failure.of_section(section));
             let apply: Apply = Box::new(move |snapshot: &mut Snapshot| {
                 *target(snapshot) = items;

@@ -7,6 +7,6 @@ pub(super) struct Single;
 
 impl Leadership for Single {
     fn term(&self) -> Option<Term> {
-        Some(Term::Alone)
+        Some(Term::Single)
     }
 }

@@ -105,7 +105,7 @@ impl Transaction {
     pub(crate) fn within(&mut self, term: Option<Term>) -> &mut Self {
         match term {
             Some(Term::Held(revision)) => self.require(key::leader(), Test::At(revision.0), Refusal::NotLeader),
-            Some(Term::Alone) | None => self,
+            Some(Term::Single) | None => self,
         }
     }
 

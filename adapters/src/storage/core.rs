@@ -13,9 +13,9 @@ use zeroize::Zeroizing;
 use super::{
     backend::{Backend, CommitError, Transaction},
     cipher::Cipher,
+    counters::StoreCounters,
     feed::ReadModel,
     key::{Key, Secret},
-    meters::Meters,
     record::{self, Record},
 };
 
@@ -41,7 +41,7 @@ pub(crate) struct Core {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) model: Arc<ReadModel>,
     pub(crate) cipher: Cipher,
-    pub(crate) meters: Arc<Meters>,
+    pub(crate) counters: Arc<StoreCounters>,
     secrets: Cache<Secret, Cached, Weight>,
 }
 
@@ -50,25 +50,25 @@ impl Core {
         backend: Arc<dyn Backend>,
         model: Arc<ReadModel>,
         cipher: Cipher,
-        meters: Arc<Meters>,
+        counters: Arc<StoreCounters>,
         cache_bytes: u64,
     ) -> Self {
         let items = usize::try_from(cache_bytes / 4096).unwrap_or(usize::MAX).max(16);
         let secrets = Cache::with_weighter(items, cache_bytes, Weight);
-        Self { backend, model, cipher, meters, secrets }
+        Self { backend, model, cipher, counters, secrets }
     }
 
     /// Commits a transaction.
     pub(crate) async fn commit(&self, transaction: Transaction) -> Result<Revision, CommitError> {
         let since = Instant::now();
-        let in_flight = InFlight::new(&self.meters);
+        let in_flight = InFlight::new(&self.counters);
         let result = self.backend.commit(transaction).await;
         drop(in_flight);
-        Meters::add_time(&self.meters.commit_micros, since.elapsed());
-        Meters::count(match &result {
-            Ok(_) => &self.meters.commits,
-            Err(CommitError::Refused(_)) => &self.meters.refusals,
-            Err(CommitError::Unavailable(_)) => &self.meters.failures,
+        StoreCounters::add_time(&self.counters.commit_micros, since.elapsed());
+        StoreCounters::count(match &result {
+            Ok(_) => &self.counters.commits,
+            Err(CommitError::Refused(_)) => &self.counters.refusals,
+            Err(CommitError::Unavailable(_)) => &self.counters.failures,
         });
         result.map(Revision)
     }
@@ -128,7 +128,7 @@ impl Core {
         let stored = self.backend.get(key).await.map_err(StoreError::Unavailable)?;
         let sealed = stored.map(|stored| stored.value);
         if let Some(shown) = shown {
-            Meters::count(&self.meters.secret_reads);
+            StoreCounters::count(&self.counters.secret_reads);
             self.secrets.insert(secret, Cached { sealed: sealed.clone(), shown });
         }
         Ok(sealed)
@@ -154,12 +154,12 @@ impl Core {
     }
 }
 
-struct InFlight<'a>(&'a Meters);
+struct InFlight<'a>(&'a StoreCounters);
 
 impl<'a> InFlight<'a> {
-    fn new(meters: &'a Meters) -> Self {
-        Meters::count(&meters.in_hand);
-        Self(meters)
+    fn new(counters: &'a StoreCounters) -> Self {
+        StoreCounters::count(&counters.in_hand);
+        Self(counters)
     }
 }
 

@@ -15,8 +15,8 @@ use kqueen_domain::{
 use super::{
     ages::{Ages, Page, Shard},
     backend::{Event, Everything, Feed, Stored},
+    counters::StoreCounters,
     key::{Key, Shown},
-    meters::Meters,
     record::{self, Unreadable},
 };
 
@@ -24,14 +24,14 @@ use super::{
 pub(crate) struct ReadModel {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) ages: Ages,
-    meters: Arc<Meters>,
+    counters: Arc<StoreCounters>,
     /// Records that other replicas wrote and that cannot be read here; the catalog shows what was stored before.
     unreadable: Mutex<BTreeMap<Key, String>>,
 }
 
 impl ReadModel {
-    pub(crate) fn new(catalog: Arc<Catalog>, meters: Arc<Meters>) -> Self {
-        Self { catalog, ages: Ages::default(), meters, unreadable: Mutex::default() }
+    pub(crate) fn new(catalog: Arc<Catalog>, counters: Arc<StoreCounters>) -> Self {
+        Self { catalog, ages: Ages::default(), counters, unreadable: Mutex::default() }
     }
 
     /// Whether everything that is stored is shown.
@@ -119,7 +119,7 @@ impl Feed for ReadModel {
             })
             .collect();
         self.catalog.apply(changes);
-        self.meters.fed_revision.fetch_max(newest, std::sync::atomic::Ordering::Relaxed);
+        self.counters.fed_revision.fetch_max(newest, std::sync::atomic::Ordering::Relaxed);
     }
 
     fn replace(&self, everything: &mut Everything<'_>) -> Result<(), StoreError> {
@@ -148,8 +148,8 @@ impl Feed for ReadModel {
         self.ages.replace(pages);
         self.catalog.replace(snapshot);
         self.unreadable().clear();
-        self.meters.fed_revision.fetch_max(newest, std::sync::atomic::Ordering::Relaxed);
-        Meters::count(&self.meters.fills);
+        self.counters.fed_revision.fetch_max(newest, std::sync::atomic::Ordering::Relaxed);
+        StoreCounters::count(&self.counters.fills);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ mod ages;
 mod backend;
 mod cipher;
 mod core;
+mod counters;
 pub(crate) mod etcd;
 mod feed;
 mod idempotency;
@@ -14,7 +15,6 @@ mod installation;
 mod key;
 mod keyring;
 mod memory;
-mod meters;
 mod record;
 mod rotate;
 mod sled;
@@ -37,14 +37,14 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use self::{backend::Backend, etcd::SettingsError, feed::ReadModel, keyring::UnlockError, sled::OpenFilesError};
-pub use self::{etcd::EtcdSettings, memory::Memory, meters::Meters, rotate::Rotated};
+pub use self::{counters::StoreCounters, etcd::EtcdSettings, memory::Memory, rotate::Rotated};
 use crate::leader::Candidate;
 
 /// Settings of the store and of its encryption.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The storage backend.
-    pub place: Place,
+    pub location: Location,
     /// The secret key that values are sealed with.
     pub secret_key: SecretString,
     /// Earlier secret keys, with which values may still be sealed.
@@ -60,7 +60,7 @@ impl Settings {
 
 /// The storage backend.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum Location {
     /// In memory.
     Memory(Memory),
     /// In files below a directory, for one process.
@@ -135,9 +135,9 @@ pub struct Stores {
     /// Orphans.
     pub orphans: Arc<dyn OrphanStore>,
     /// Waits until the catalog is up to date.
-    pub freshness: Arc<dyn ReadBarrier>,
+    pub read_barrier: Arc<dyn ReadBarrier>,
     /// Counters.
-    pub meters: Arc<Meters>,
+    pub counters: Arc<StoreCounters>,
     core: Arc<core::Core>,
     installation: Uuid,
     /// The key with which replicas elect a leader; `None` if there can be only one replica.
@@ -155,29 +155,29 @@ impl std::fmt::Debug for Stores {
 /// # Errors
 /// The store cannot be used; the error says what to do.
 pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, OpenError> {
-    let meters = Arc::new(Meters::default());
+    let counters = Arc::new(StoreCounters::default());
     let mut election_key = None;
-    let backend: Arc<dyn Backend> = match settings.place {
-        Place::Memory(memory) => Arc::new(memory),
-        Place::Sled { path } => {
+    let backend: Arc<dyn Backend> = match settings.location {
+        Location::Memory(memory) => Arc::new(memory),
+        Location::Sled { path } => {
             let opening = tokio::task::spawn_blocking(move || sled::Sled::open(&path, SLED_CACHE_BYTES)).await;
             let unavailable = |error| OpenError::Unavailable("opening the store was interrupted".to_owned(), error);
             Arc::new(opening.map_err(|error| unavailable(Box::new(error)))??)
         }
-        Place::Etcd(settings) => {
-            let etcd = etcd::Etcd::new(&settings, meters.clone()).await?;
+        Location::Etcd(settings) => {
+            let etcd = etcd::Etcd::new(&settings, counters.clone()).await?;
             election_key = Some(etcd.election_key());
             Arc::new(etcd)
         }
     };
     let cipher = keyring::unlock(&*backend, settings.secret_key, settings.previous_keys).await?;
     let installation = installation::id(&*backend).await?;
-    let model = Arc::new(ReadModel::new(catalog, meters.clone()));
+    let model = Arc::new(ReadModel::new(catalog, counters.clone()));
     backend.start(model.clone()).await.map_err(|error| match error {
         StoreError::Unreadable(source) => OpenError::Unreadable(source),
         other => OpenError::Unavailable("the store could not be read".to_owned(), Box::new(other)),
     })?;
-    let core = core::Core::new(backend, model, cipher, meters.clone(), settings.kubeconfig_cache_bytes);
+    let core = core::Core::new(backend, model, cipher, counters.clone(), settings.kubeconfig_cache_bytes);
     let core = Arc::new(core);
     Ok(Stores {
         organizations: Arc::new(stores::Organizations(core.clone())),
@@ -185,8 +185,8 @@ pub async fn open(settings: Settings, catalog: Arc<Catalog>) -> Result<Stores, O
         provisioners: Arc::new(stores::Provisioners(core.clone())),
         clusters: Arc::new(stores::Clusters(core.clone())),
         orphans: Arc::new(stores::Orphans(core.clone())),
-        freshness: Arc::new(stores::Barrier(core.clone())),
-        meters,
+        read_barrier: Arc::new(stores::Barrier(core.clone())),
+        counters,
         core,
         installation,
         election_key,

@@ -68,7 +68,7 @@ pub struct Api {
     /// Live views of clusters.
     pub live: Arc<LiveReads>,
     /// Checks whether the store is available.
-    pub freshness: Arc<dyn ReadBarrier>,
+    pub read_barrier: Arc<dyn ReadBarrier>,
     /// Renders objects.
     pub views: Arc<Views>,
     /// Triggers reconciles.

@@ -53,7 +53,7 @@ impl ServiceApi {
     /// `warnings` lists what the operator should still do: while no user exists, how to create the first one.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
     async fn ready(&self, api: State<'_>) -> Result<Rendered<Readiness>, ApiError> {
-        api.freshness.ready().await.map_err(ServiceError::from)?;
+        api.read_barrier.ready().await.map_err(ServiceError::from)?;
         let mut warnings = Vec::new();
         if api.sessions.awaits_first_admin().await? {
             warnings.push(NO_USER_YET.to_owned());

@@ -111,7 +111,7 @@ impl Versions {
 
 /// A rendered cluster, and the versions it was rendered from.
 #[derive(Debug)]
-struct Entry {
+struct CachedView {
     versions: Versions,
     rendered: Cached<dto::ClusterView>,
 }
@@ -119,14 +119,14 @@ struct Entry {
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<Key, Arc<Entry>> for Weight {
-    fn weight(&self, _key: &Key, entry: &Arc<Entry>) -> u64 {
+impl Weighter<Key, Arc<CachedView>> for Weight {
+    fn weight(&self, _key: &Key, entry: &Arc<CachedView>) -> u64 {
         entry.rendered.text().len() as u64 + OVERHEAD
     }
 }
 
 /// The cache of rendered clusters.
-pub struct ViewCache(Cache<Key, Arc<Entry>, Weight>);
+pub struct ViewCache(Cache<Key, Arc<CachedView>, Weight>);
 
 impl Default for ViewCache {
     fn default() -> Self {
@@ -153,7 +153,7 @@ impl ViewCache {
             return entry.rendered.clone();
         }
         let rendered = Cached::of(&render());
-        self.0.insert(key, Arc::new(Entry { versions, rendered: rendered.clone() }));
+        self.0.insert(key, Arc::new(CachedView { versions, rendered: rendered.clone() }));
         rendered
     }
 }

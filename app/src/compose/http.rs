@@ -85,7 +85,7 @@ impl People {
             sessions: Arc::new(Sessions {
                 catalog: catalog.clone(),
                 users: stores.users.clone(),
-                freshness: stores.freshness.clone(),
+                read_barrier: stores.read_barrier.clone(),
                 passwords: parts.passwords.clone(),
                 tokens: Arc::new(JwtSigner::new(&key)),
                 clock: clock.clone(),
@@ -95,7 +95,7 @@ impl People {
             users: Arc::new(Users {
                 catalog: catalog.clone(),
                 store: stores.users.clone(),
-                freshness: stores.freshness.clone(),
+                read_barrier: stores.read_barrier.clone(),
                 passwords: parts.passwords.clone(),
                 clock: clock.clone(),
                 auth_methods: config.auth.modules.clone(),
@@ -103,7 +103,7 @@ impl People {
             organizations: Arc::new(Organizations {
                 catalog: catalog.clone(),
                 store: stores.organizations.clone(),
-                freshness: stores.freshness.clone(),
+                read_barrier: stores.read_barrier.clone(),
                 clock: clock.clone(),
             }),
         })
@@ -151,7 +151,7 @@ fn handlers(
         clusters,
         orphans,
         live: Arc::new(LiveReads::new(live, config.observe.timeout)),
-        freshness: stores.freshness.clone(),
+        read_barrier: stores.read_barrier.clone(),
         views,
         events: Arc::new(Events::new(sources, streams, config.http.idle_timeout)),
         trigger,

@@ -90,7 +90,7 @@ pub async fn run_with(config: Config, more: Vec<Arc<dyn Engine>>) -> Result<(), 
     let (ports, candidate) = parts.ports(&config);
     let use_cases = UseCases::new(&ports);
     let reconciler_metrics = Arc::new(ReconcilerMetrics::default());
-    let metrics = Metrics::new(ports.catalog.clone(), reconciler_metrics.clone(), parts.stores.meters.clone());
+    let metrics = Metrics::new(ports.catalog.clone(), reconciler_metrics.clone(), parts.stores.counters.clone());
     let metrics = Arc::new(metrics.map_err(|error| Error::Setup(Box::new(error)))?);
     let Workers { reconcile_loop, provisioner_monitor, maintenance, trigger } =
         Workers::new(&config, &ports, &use_cases, reconciler_metrics);

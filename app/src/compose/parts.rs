@@ -10,7 +10,7 @@ use kqueen_adapters::{
     leader::{self, Candidate},
     outbound::{self, Outbound},
     password::Argon2id,
-    storage::{self, EtcdSettings, Memory, Place, Stores},
+    storage::{self, EtcdSettings, Location, Memory, Stores},
 };
 use kqueen_domain::{
     catalog::Catalog,
@@ -49,7 +49,7 @@ impl Parts {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let catalog = Arc::new(Catalog::new());
         let settings = storage::Settings {
-            place: place(config),
+            location: location(config),
             secret_key: config.secret_keys.current.clone(),
             previous_keys: config.secret_keys.previous.clone(),
             kubeconfig_cache_bytes: storage::Settings::KUBECONFIG_CACHE_BYTES,
@@ -108,7 +108,7 @@ impl Parts {
             organizations: self.stores.organizations.clone(),
             users: self.stores.users.clone(),
             provisioners: self.stores.provisioners.clone(),
-            freshness: self.stores.freshness.clone(),
+            read_barrier: self.stores.read_barrier.clone(),
             passwords: self.passwords.clone(),
             clock: self.clock.clone(),
         }
@@ -131,13 +131,13 @@ async fn outbound(config: &Config) -> Result<Outbound, Error> {
     Outbound::new(&settings).map_err(|error| Error::Setup(Box::new(error)))
 }
 
-fn place(config: &Config) -> Place {
+fn location(config: &Config) -> Location {
     match config.storage.kind {
-        StorageKind::Sled => Place::Sled { path: config.storage.sled_path.clone() },
-        StorageKind::Memory => Place::Memory(Memory::default()),
+        StorageKind::Sled => Location::Sled { path: config.storage.sled_path.clone() },
+        StorageKind::Memory => Location::Memory(Memory::default()),
         StorageKind::Etcd => {
             let etcd = &config.etcd;
-            Place::Etcd(EtcdSettings {
+            Location::Etcd(EtcdSettings {
                 endpoints: etcd.endpoints.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect(),
                 prefix: etcd.prefix.clone(),
                 username: etcd.credentials.as_ref().map(|(username, _)| username.clone()),

@@ -70,7 +70,7 @@ impl UseCases {
         let clusters = Arc::new(Clusters {
             catalog: catalog.clone(),
             store: stores.clusters.clone(),
-            freshness: stores.freshness.clone(),
+            read_barrier: stores.read_barrier.clone(),
             engines: engines.clone(),
             addresses: addresses.clone(),
             timeout: *operation_timeout,
@@ -82,13 +82,13 @@ impl UseCases {
             orphans: Arc::new(Orphans {
                 catalog: catalog.clone(),
                 store: stores.orphans.clone(),
-                freshness: stores.freshness.clone(),
+                read_barrier: stores.read_barrier.clone(),
                 clock: clock.clone(),
             }),
             provisioners: Arc::new(Provisioners {
                 catalog: catalog.clone(),
                 store: stores.provisioners.clone(),
-                freshness: stores.freshness.clone(),
+                read_barrier: stores.read_barrier.clone(),
                 engines: engines.clone(),
                 clock: clock.clone(),
             }),
@@ -102,7 +102,7 @@ impl UseCases {
             reconciler: Arc::new(Reconciler {
                 catalog: catalog.clone(),
                 store: stores.clusters.clone(),
-                freshness: stores.freshness.clone(),
+                read_barrier: stores.read_barrier.clone(),
                 providers: providers.clone(),
                 inspector: inspector.clone(),
                 leadership: leadership.clone(),

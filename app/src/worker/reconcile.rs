@@ -177,7 +177,7 @@ impl ReconcileLoop {
         let now = Instant::now();
         let (written, next) = match result {
             Ok(outcome) => {
-                if outcome.silent {
+                if outcome.no_answer {
                     self.metrics.unanswered.fetch_add(1, Ordering::Relaxed);
                 }
                 (outcome.written, self.next_delay(cluster, &outcome, &state).map(|pause| now + pause))

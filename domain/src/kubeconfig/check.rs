@@ -87,14 +87,14 @@ impl Node<'_> {
 }
 
 /// A named entry of the stored copy.
-struct Entry {
+struct NamedEntry {
     name: String,
     path: String,
     kept: SecretMap,
 }
 
-fn listed(key: &str, entries: Vec<Entry>) -> SecretValue {
-    let named = |Entry { name, kept, .. }: Entry| {
+fn listed(key: &str, entries: Vec<NamedEntry>) -> SecretValue {
+    let named = |NamedEntry { name, kept, .. }: NamedEntry| {
         let mut entry = SecretMap::new();
         entry.insert("name", name);
         entry.insert(key, kept);
@@ -121,7 +121,7 @@ impl Validator<'_> {
         list: &str,
         key: &str,
         read: fn(&mut Self, &Node<'_>) -> SecretMap,
-    ) -> Vec<Entry> {
+    ) -> Vec<NamedEntry> {
         let empty = Vec::new();
         let items = match root.get(list) {
             None => &empty,
@@ -146,13 +146,13 @@ impl Validator<'_> {
             }
             let path = format!("{path}.{key}");
             let kept = read(self, &Node { object, path: path.clone() });
-            entries.push(Entry { name: name.to_owned(), path, kept });
+            entries.push(NamedEntry { name: name.to_owned(), path, kept });
         }
         entries
     }
 
     /// The name of the context to use: `current-context`, or the only one.
-    fn current<'e>(&mut self, root: &'e Node<'_>, contexts: &'e [Entry]) -> Option<&'e str> {
+    fn current<'e>(&mut self, root: &'e Node<'_>, contexts: &'e [NamedEntry]) -> Option<&'e str> {
         let key = "current-context";
         match (root.get(key), contexts) {
             (Some(Value::String(name)), _) if contexts.iter().any(|context| context.name == *name) => Some(name),
@@ -177,7 +177,7 @@ impl Validator<'_> {
     }
 
     /// Checks that the context refers to an existing cluster and user; the user may be omitted.
-    fn check_references(&mut self, context: &Entry, clusters: &[Entry], users: &[Entry]) {
+    fn check_references(&mut self, context: &NamedEntry, clusters: &[NamedEntry], users: &[NamedEntry]) {
         let name_of = |key: &str| context.kept.get(key).and_then(Value::as_str).unwrap_or_default();
         let cluster = name_of("cluster");
         if !cluster.is_empty() && !clusters.iter().any(|entry| entry.name == cluster) {

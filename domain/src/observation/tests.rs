@@ -124,7 +124,7 @@ fn a_cluster_at_rest_shows_its_observed_status() {
 #[test]
 fn a_failure_shows_its_cause_and_the_next_step() {
     let reason = Reason::new(ReasonCode::QuotaExceeded, "the quota is used up", Responsible::Admin, "raise it")
-        .with_words("QUOTA_EXCEEDED");
+        .with_provider_message("QUOTA_EXCEEDED");
     let failed = DisplayStatus::of(&cluster(Lifecycle::Failed { reason }, at(10)), None);
     assert_eq!(failed.code, Some(ReasonCode::QuotaExceeded));
     assert_eq!(failed.reason, "the quota is used up (the provider says: QUOTA_EXCEEDED); raise it");

@@ -6,7 +6,7 @@ use crate::revision::Revision;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Term {
     /// There is no other replica.
-    Alone,
+    Single,
     /// We hold the election key, written at that revision. Writes that carry the term are refused once another replica holds the key.
     Held(Revision),
 }

@@ -17,10 +17,10 @@ use crate::{
 /// `Unauthenticated`, `Unavailable`.
 pub(super) async fn check_session(
     catalog: &Catalog,
-    freshness: &dyn ReadBarrier,
+    read_barrier: &dyn ReadBarrier,
     caller: &Caller,
 ) -> Result<(), ServiceError> {
-    freshness.caught_up().await?;
+    read_barrier.caught_up().await?;
     let user = catalog.user(caller.user).filter(|user| user.record.active);
     let holds = user.is_some_and(|user| Caller::of(&user.record) == *caller);
     if holds { Ok(()) } else { Err(SESSION_ENDED) }

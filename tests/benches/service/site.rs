@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kqueen_adapters::storage::{EtcdSettings, Place};
+use kqueen_adapters::storage::{EtcdSettings, Location};
 use kqueen_tests::{
     bench::{
         ceiling::{self, bare::Fresh, written::Written},
@@ -65,12 +65,12 @@ impl Site {
         // The first start creates the superadmin in the empty store.
         let mut app = App::start_with(options).await;
         app.kill();
-        let place = match &etcd {
-            None => Place::Sled { path: app.folder.join("store") },
-            Some(etcd) => Place::Etcd(EtcdSettings { prefix: PREFIX.to_owned(), ..etcd.settings() }),
+        let location = match &etcd {
+            None => Location::Sled { path: app.folder.join("store") },
+            Some(etcd) => Location::Etcd(EtcdSettings { prefix: PREFIX.to_owned(), ..etcd.settings() }),
         };
         eprintln!("{}, {size} clusters: filling", store.name());
-        let filled = fill::fill(place, &secret_key, size, &address_of(&unresponsive)).await;
+        let filled = fill::fill(location, &secret_key, size, &address_of(&unresponsive)).await;
         let since = Instant::now();
         app.restart().await;
         let start = since.elapsed();

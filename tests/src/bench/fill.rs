@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use kqueen_adapters::{
     password::Argon2id,
-    storage::{Place, Settings, Stores, open},
+    storage::{Location, Settings, Stores, open},
 };
 use kqueen_domain::{
     catalog::Catalog,
@@ -65,11 +65,11 @@ struct Tenant {
     provisioners: Vec<ProvisionerId>,
 }
 
-/// Fills the store at `place` with `size` clusters whose kubeconfigs point to `server`.
-pub async fn fill(place: Place, secret_key: &str, size: usize, server: &str) -> Filled {
+/// Fills the store at `location` with `size` clusters whose kubeconfigs point to `server`.
+pub async fn fill(location: Location, secret_key: &str, size: usize, server: &str) -> Filled {
     let since = Instant::now();
     let settings = Settings {
-        place,
+        location,
         secret_key: secret_key.into(),
         previous_keys: Vec::new(),
         kubeconfig_cache_bytes: Settings::KUBECONFIG_CACHE_BYTES,

@@ -28,7 +28,7 @@ pub async fn a_check_does_not_change_the_revision(site: TestStore) {
         [(ProvisionerPhase::Failed, 1), (ProvisionerPhase::NotReachable, 2), (ProvisionerPhase::Ready, 3)]
     {
         let checked = found(&provisioner, phase, ms);
-        replica.provisioners.record_check(&checked, Term::Alone).await.unwrap();
+        replica.provisioners.record_check(&checked, Term::Single).await.unwrap();
         let shown = replica.catalog.provisioner(provisioner.id).unwrap().provisioner;
         assert_eq!((&shown.record.check, shown.record.state_changed_at), (&checked.check, checked.state_changed_at));
         assert_eq!(shown.revision, revision);
@@ -52,7 +52,7 @@ pub async fn a_check_needs_its_provisioner(site: TestStore) {
     let replica = site.open().await;
     let provisioner = a_provisioner(&a_user(an_organization().id));
     let checked = found(&provisioner, ProvisionerPhase::Ready, 1);
-    let refused = replica.provisioners.record_check(&checked, Term::Alone).await;
+    let refused = replica.provisioners.record_check(&checked, Term::Single).await;
     assert!(matches!(refused, Err(StoreError::Missing)), "{refused:?}");
 }
 
@@ -61,7 +61,7 @@ pub async fn deleting_a_provisioner_removes_its_check(site: TestStore) {
     let (organization, _) = replica.organization().await;
     let (user, _) = replica.user(&organization).await;
     let (provisioner, revision) = replica.provisioner(&user).await;
-    replica.provisioners.record_check(&found(&provisioner, ProvisionerPhase::Failed, 1), Term::Alone).await.unwrap();
+    replica.provisioners.record_check(&found(&provisioner, ProvisionerPhase::Failed, 1), Term::Single).await.unwrap();
     replica.provisioners.delete(provisioner.id, revision).await.unwrap();
     assert!(replica.catalog.provisioner(provisioner.id).is_none());
     // A provisioner created with the same id does not have the old check.

@@ -52,7 +52,7 @@ pub async fn stored_records_are_visible(site: TestStore) {
                 Responsible::Admin,
                 "raise it",
             )
-            .with_words("QUOTA"),
+            .with_provider_message("QUOTA"),
         },
         Lifecycle::Destroying,
         Lifecycle::Deploying,

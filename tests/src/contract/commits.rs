@@ -11,7 +11,7 @@ use kqueen_domain::{
         leader::Term,
         store::{ClusterCommit, ClusterSecrets, Creation, RecordChange, SecretUpdate, StoreError},
     },
-    reason::{Reason, ReasonCode, Responsible, WORDS},
+    reason::{MAX_PROVIDER_MESSAGE, Reason, ReasonCode, Responsible},
     revision::{Revision, Versioned},
     secret::{Kubeconfig, SecretDocument},
     timeline::TimelineEvent,
@@ -318,7 +318,7 @@ pub async fn the_largest_commit_fits(site: TestStore) {
     let id = whole.cluster.id;
     let reason =
         Reason::new(ReasonCode::KubeconfigLacksRights, "c".repeat(500), Responsible::Provider, "n".repeat(200))
-            .with_words("💥".repeat(WORDS));
+            .with_provider_message("💥".repeat(MAX_PROVIDER_MESSAGE));
     let mut operation = whole.operation.clone();
     for i in 0..kqueen_domain::operation::STEPS {
         let kind = if i % 2 == 0 { StepKind::Create } else { StepKind::Wait };
@@ -371,7 +371,7 @@ pub async fn one_of_concurrent_commits_wins(site: TestStore) {
     let pair = site.pair().await;
     let whole = whole(&pair.0).await;
     let (id, mut expected) = (whole.cluster.id, whole.revision);
-    pair.1.freshness.caught_up().await.unwrap();
+    pair.1.read_barrier.caught_up().await.unwrap();
     for round in 0..15 {
         let attempts = (0..8).map(|i| {
             let replica = if i % 2 == 0 { &pair.0 } else { &pair.1 };
@@ -396,7 +396,7 @@ pub async fn one_of_concurrent_commits_wins(site: TestStore) {
         // Only the one that changes the operation and the one that changes the ledger can both win.
         let winners: Vec<_> = won.iter().map(|(i, _)| *i).collect();
         assert!(winners.len() == 1 || winners == [0, 1], "{winners:?}");
-        pair.0.freshness.caught_up().await.unwrap();
+        pair.0.read_barrier.caught_up().await.unwrap();
         let operation = pair.0.catalog.operation(whole.operation.id).unwrap().operation;
         let ledger = pair.0.clusters.ledger(id).await.unwrap().unwrap();
         let both = ClusterCommit {
@@ -405,6 +405,6 @@ pub async fn one_of_concurrent_commits_wins(site: TestStore) {
             ..ClusterCommit::default()
         };
         expected = pair.0.clusters.commit(id, RecordChange::Keep(None), both).await.unwrap();
-        pair.1.freshness.caught_up().await.unwrap();
+        pair.1.read_barrier.caught_up().await.unwrap();
     }
 }

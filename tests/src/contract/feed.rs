@@ -42,7 +42,7 @@ pub async fn a_write_is_visible_on_the_other_replica_once_caught_up(site: TestSt
         cluster.name = ResourceName::try_from(round.to_string()).unwrap();
         let (writer, reader) = if round % 2 == 0 { (&one, &other) } else { (&other, &one) };
         expected = writer.clusters.update(&cluster, ClusterSecrets::default(), expected).await.unwrap();
-        reader.freshness.caught_up().await.unwrap();
+        reader.read_barrier.caught_up().await.unwrap();
         let shown = reader.catalog.cluster(cluster.id).unwrap().cluster;
         assert_eq!((&shown.record, shown.revision), (&cluster, expected), "round {round}");
     }
@@ -87,7 +87,7 @@ pub async fn a_closed_store_rejects_writes(site: TestStore) {
     // A store in memory cannot be closed.
     let replica = site.open().await;
     let (organization, revision) = replica.organization().await;
-    if matches!(site.place(), kqueen_adapters::storage::Place::Memory(_)) {
+    if matches!(site.location(), kqueen_adapters::storage::Location::Memory(_)) {
         return;
     }
     replica.close().await;
@@ -106,7 +106,7 @@ pub async fn the_other_replica_reads_new_kubeconfigs(site: TestStore) {
             ..ClusterSecrets::default()
         };
         expected = one.clusters.update(&cluster, secrets, expected).await.unwrap();
-        other.freshness.caught_up().await.unwrap();
+        other.read_barrier.caught_up().await.unwrap();
         for replica in [&one, &other, &other] {
             assert_eq!(replica.clusters.kubeconfig(cluster.id).await.unwrap().unwrap().expose(), text);
         }
@@ -125,7 +125,7 @@ pub async fn the_other_replica_reads_new_parameters(site: TestStore) {
         revision = one.provisioners.update(&provisioner, document(), revision).await.unwrap();
         let secrets = ClusterSecrets { metadata: document(), ..ClusterSecrets::default() };
         expected = one.clusters.update(&cluster, secrets, expected).await.unwrap();
-        other.freshness.caught_up().await.unwrap();
+        other.read_barrier.caught_up().await.unwrap();
         for replica in [&one, &other, &other] {
             let exposed = |secret: Option<SecretDocument>| secret.map(|secret| secret.expose().to_owned());
             assert_eq!(exposed(replica.provisioners.secrets(provisioner.id).await.unwrap()), text, "{round}");
@@ -142,7 +142,7 @@ pub async fn secrets_are_read_once(site: TestStore) {
         replica.clusters.kubeconfig(cluster.id).await.unwrap();
         replica.clusters.metadata(cluster.id).await.unwrap();
         replica.provisioners.secrets(provisioner.id).await.unwrap();
-        replica.meters.secret_reads.load(Relaxed)
+        replica.counters.secret_reads.load(Relaxed)
     };
     assert_eq!(read(&replica).await, 3);
     assert_eq!(read(&replica).await, 3);
@@ -171,7 +171,7 @@ pub async fn replicas_report_the_same_changes(site: TestStore) {
     let (organization, _) = one.organization().await;
     let (user, user_revision) = one.user(&organization).await;
     let (provisioner, provisioner_revision) = one.provisioner(&user).await;
-    other.freshness.caught_up().await.unwrap();
+    other.read_barrier.caught_up().await.unwrap();
     let (first, second) = (Arc::new(Recorder::default()), Arc::new(Recorder::default()));
     one.catalog.subscribe(first.clone());
     other.catalog.subscribe(second.clone());
@@ -189,7 +189,7 @@ pub async fn replicas_report_the_same_changes(site: TestStore) {
         at: after(1),
     };
     let checked = Checked { provisioner: provisioner.id, check, state_changed_at: after(1) };
-    one.provisioners.record_check(&checked, Term::Alone).await.unwrap();
+    one.provisioners.record_check(&checked, Term::Single).await.unwrap();
     let mut ended = operation.clone();
     ended.end(OperationStatus::Succeeded, None, after(2));
     let work = ClusterCommit {
@@ -201,7 +201,7 @@ pub async fn replicas_report_the_same_changes(site: TestStore) {
     let deleted_revision = one.clusters.commit(cluster.id, RecordChange::Remove(created_revision), work).await.unwrap();
     one.provisioners.delete(provisioner.id, provisioner_revision).await.unwrap();
     one.users.delete(user.id, user_revision, None).await.unwrap();
-    other.freshness.caught_up().await.unwrap();
+    other.read_barrier.caught_up().await.unwrap();
 
     let events = std::mem::take(&mut *first.0.lock().unwrap());
     let subjects: Vec<_> = events.iter().map(|event| (event.subject, event.deleted)).collect();
@@ -230,6 +230,6 @@ pub async fn replicas_report_the_same_changes(site: TestStore) {
 
 pub async fn an_open_store_is_ready(site: TestStore) {
     let replica = site.open().await;
-    replica.freshness.ready().await.unwrap();
-    replica.freshness.caught_up().await.unwrap();
+    replica.read_barrier.ready().await.unwrap();
+    replica.read_barrier.caught_up().await.unwrap();
 }

@@ -102,7 +102,7 @@ pub async fn only_one_of_concurrent_requests_creates(site: TestStore) {
                 assert_eq!(first, created);
             }
         }
-        one.freshness.caught_up().await.unwrap();
+        one.read_barrier.caught_up().await.unwrap();
         let shown = clusters.iter().filter(|cluster| one.catalog.cluster(cluster.id).is_some());
         assert_eq!(shown.map(|cluster| cluster.id).collect::<Vec<_>>(), [created.id]);
     }

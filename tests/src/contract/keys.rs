@@ -61,7 +61,7 @@ pub async fn replicas_that_initialize_a_store_together_share_its_key(site: TestS
     }
     let (one, other) = join(site.open(), site.open()).await;
     let clusters = create_clusters(&one, 2).await;
-    other.freshness.caught_up().await.unwrap();
+    other.read_barrier.caught_up().await.unwrap();
     assert_all_readable(&other, &clusters).await;
 }
 
@@ -179,9 +179,9 @@ pub async fn a_secret_moved_to_another_key_cannot_be_decrypted(site: TestStore) 
     let moved = replica.clusters.kubeconfig(clusters[0].0.id).await;
     assert!(matches!(moved, Err(StoreError::Unreadable(_))), "{:?}", moved.map(drop));
     // A secret that cannot be decrypted is not cached.
-    let reads = replica.meters.secret_reads.load(Relaxed);
+    let reads = replica.counters.secret_reads.load(Relaxed);
     replica.clusters.kubeconfig(clusters[0].0.id).await.unwrap_err();
-    assert_eq!(replica.meters.secret_reads.load(Relaxed), reads + 1);
+    assert_eq!(replica.counters.secret_reads.load(Relaxed), reads + 1);
     assert_eq!(replica.clusters.kubeconfig(clusters[1].0.id).await.unwrap().unwrap().expose(), "1");
 }
 

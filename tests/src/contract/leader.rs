@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kqueen_adapters::storage::Place;
+use kqueen_adapters::storage::Location;
 use kqueen_domain::{
     orphan::Orphan,
     port::{
@@ -29,7 +29,7 @@ pub async fn a_single_replica_leads_with_a_valid_term(site: TestStore) {
     let candidacy = tokio::spawn(candidate.run(closing.clone()));
     eventually("the replica leads", Duration::from_secs(20), async || leadership.term().is_some()).await;
     let term = leadership.term().unwrap();
-    assert_eq!(term == Term::Alone, !matches!(site.place(), Place::Etcd(_)));
+    assert_eq!(term == Term::Single, !matches!(site.location(), Location::Etcd(_)));
 
     let work =
         ClusterCommit { observed: Some(an_observed_status(cluster.id)), term: Some(term), ..ClusterCommit::default() };

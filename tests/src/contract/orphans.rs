@@ -27,7 +27,8 @@ fn ignored() -> OrphanState {
 
 fn deleting() -> OrphanState {
     let last_error = Some(
-        Reason::new(ReasonCode::ProviderBusy, "the provider is busy", Responsible::Provider, "wait").with_words("BUSY"),
+        Reason::new(ReasonCode::ProviderBusy, "the provider is busy", Responsible::Provider, "wait")
+            .with_provider_message("BUSY"),
     );
     OrphanState::Deleting { by: UserId::random(), since: then(), last_error }
 }
@@ -214,7 +215,7 @@ pub async fn nothing_dangles_when_a_provisioner_is_deleted(site: TestStore) {
             (Ok(()), Err(StoreError::Dangling { field: "provisioner" })) | (Err(StoreError::InUse), Ok(_)) => {}
             other => panic!("{other:?}"),
         }
-        pair.0.freshness.caught_up().await.unwrap();
+        pair.0.read_barrier.caught_up().await.unwrap();
         assert_eq!(shown(&pair.0, orphan.cluster).is_some(), listed.is_ok());
     }
 }

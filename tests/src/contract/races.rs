@@ -94,7 +94,7 @@ pub async fn one_of_many_updates_wins(site: TestStore) {
         let results = join_all(attempts).await;
         one_wins(&results, |error| matches!(error, StoreError::Conflict));
         let winner = results.iter().position(Result::is_ok).unwrap();
-        pair.0.freshness.caught_up().await.unwrap();
+        pair.0.read_barrier.caught_up().await.unwrap();
         let shown = pair.0.catalog.cluster(cluster.id).unwrap().cluster;
         assert_eq!(shown.record, changed[winner]);
         (cluster, expected) = (shown.record.clone(), shown.revision);
@@ -125,7 +125,7 @@ pub async fn nothing_dangles_when_an_organization_is_deleted(site: TestStore) {
         )
         .await;
         let exists = exactly_one(&deleted, &created);
-        pair.0.freshness.caught_up().await.unwrap();
+        pair.0.read_barrier.caught_up().await.unwrap();
         assert_eq!(pair.0.catalog.user(user.id).is_some(), exists);
         assert_eq!(pair.0.catalog.organization(organization.id).is_some(), exists);
     }
@@ -190,7 +190,7 @@ pub async fn nothing_dangles_when_a_provisioner_is_deleted(site: TestStore) {
         )
         .await;
         let exists = exactly_one(&deleted, &created);
-        pair.0.freshness.caught_up().await.unwrap();
+        pair.0.read_barrier.caught_up().await.unwrap();
         assert_eq!(pair.0.catalog.cluster(cluster.id).is_some(), exists);
         assert_eq!(pair.0.catalog.provisioner(provisioner.id).is_some(), exists);
     }
@@ -230,7 +230,7 @@ pub async fn observation_times_of_two_writers_are_merged(site: TestStore) {
     for _ in 0..40 {
         clusters.push(pair.0.cluster(&provisioner).await.0.id);
     }
-    pair.1.freshness.caught_up().await.unwrap();
+    pair.1.read_barrier.caught_up().await.unwrap();
     let (even, odd): (Vec<_>, Vec<_>) = clusters.iter().enumerate().partition(|(i, _)| i % 2 == 0);
     let times = |part: Vec<(usize, &kqueen_domain::id::ClusterId)>| -> Vec<_> {
         part.into_iter().map(|(i, id)| (*id, after(i64::try_from(i).unwrap()))).collect()
@@ -243,7 +243,7 @@ pub async fn observation_times_of_two_writers_are_merged(site: TestStore) {
     one.unwrap();
     other.unwrap();
     for replica in [&pair.0, &pair.1] {
-        replica.freshness.caught_up().await.unwrap();
+        replica.read_barrier.caught_up().await.unwrap();
         for (i, id) in clusters.iter().enumerate() {
             let shown = replica.catalog.cluster(*id).unwrap().observed_at.map(|at| at.timestamp_millis());
             assert_eq!(shown, Some(after(i64::try_from(i).unwrap()).timestamp_millis()), "{i}");

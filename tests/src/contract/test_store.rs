@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use kqueen_adapters::storage::{Memory, OpenError, Place, Settings, Stores, open};
+use kqueen_adapters::storage::{Location, Memory, OpenError, Settings, Stores, open};
 use kqueen_domain::{
     catalog::Catalog,
     cluster::Cluster,
@@ -30,9 +30,9 @@ use crate::fixture::{
 /// The secret key of all stores except in tests of keys.
 pub const KEY: &str = "a secret key for tests";
 
-/// The place of a store, with everything that must live as long.
+/// The location of a store, with everything that must live as long.
 pub struct TestStore {
-    place: Place,
+    location: Location,
     shareable: bool,
     /// The etcd server, if the store is on etcd.
     pub etcd: Option<Arc<Etcd>>,
@@ -58,26 +58,31 @@ impl Deref for Replica {
 impl TestStore {
     /// A store in memory.
     pub async fn memory() -> Option<Self> {
-        Some(Self { place: Place::Memory(Memory::default()), shareable: true, etcd: None, _resources: Box::new(()) })
+        Some(Self {
+            location: Location::Memory(Memory::default()),
+            shareable: true,
+            etcd: None,
+            _resources: Box::new(()),
+        })
     }
 
     /// A sled store in a temporary directory.
     pub async fn sled() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
-        let place = Place::Sled { path: directory.path().join("kqueen.sled") };
-        Some(Self { place, shareable: false, etcd: None, _resources: Box::new(directory) })
+        let location = Location::Sled { path: directory.path().join("kqueen.sled") };
+        Some(Self { location, shareable: false, etcd: None, _resources: Box::new(directory) })
     }
 
     /// A store on etcd with a separate prefix; `None` if etcd is not installed.
     pub async fn etcd() -> Option<Self> {
         let etcd = shared_etcd().await?;
-        let place = etcd.place();
-        Some(Self { place, shareable: true, etcd: Some(etcd), _resources: Box::new(()) })
+        let location = etcd.location();
+        Some(Self { location, shareable: true, etcd: Some(etcd), _resources: Box::new(()) })
     }
 
-    /// The place of the store.
-    pub fn place(&self) -> Place {
-        self.place.clone()
+    /// The location of the store.
+    pub fn location(&self) -> Location {
+        self.location.clone()
     }
 
     /// Whether several processes can use the store at once.
@@ -88,7 +93,7 @@ impl TestStore {
     /// Settings with the given keys.
     pub fn settings(&self, key: &str, previous: &[&str]) -> Settings {
         Settings {
-            place: self.place(),
+            location: self.location(),
             secret_key: key.into(),
             previous_keys: previous.iter().map(|key| (*key).into()).collect(),
             kubeconfig_cache_bytes: Settings::KUBECONFIG_CACHE_BYTES,
@@ -109,14 +114,14 @@ impl TestStore {
 
     /// All stored keys and values; `None` in memory. A sled store must be closed.
     pub async fn raw(&self) -> Option<Vec<(String, Vec<u8>)>> {
-        match &self.place {
-            Place::Memory(_) => None,
-            Place::Sled { path } => {
+        match &self.location {
+            Location::Memory(_) => None,
+            Location::Sled { path } => {
                 let db = opened(path).await;
                 let entries = db.iter().map(Result::unwrap);
                 Some(entries.map(|(key, value)| (String::from_utf8(key.to_vec()).unwrap(), value.to_vec())).collect())
             }
-            Place::Etcd(settings) => {
+            Location::Etcd(settings) => {
                 let entries = self.etcd.as_ref()?.raw(&settings.prefix).await;
                 let strip = |key: String| key[settings.prefix.len() + 1..].to_owned();
                 Some(entries.into_iter().map(|(key, value)| (strip(key), value)).collect())
@@ -126,14 +131,14 @@ impl TestStore {
 
     /// Stores a raw value.
     pub async fn put_raw(&self, key: &str, value: Vec<u8>) {
-        match &self.place {
-            Place::Memory(_) => {}
-            Place::Sled { path } => {
+        match &self.location {
+            Location::Memory(_) => {}
+            Location::Sled { path } => {
                 let db = opened(path).await;
                 db.insert(key, value).unwrap();
                 db.flush().unwrap();
             }
-            Place::Etcd(settings) => {
+            Location::Etcd(settings) => {
                 let mut client = self.etcd.as_ref().unwrap().client().await;
                 client.put(format!("{}/{key}", settings.prefix), value, None).await.unwrap();
             }

@@ -127,7 +127,7 @@ pub async fn pruning_keeps_the_newest(site: TestStore) {
 pub async fn concurrent_writers_lose_nothing(site: TestStore) {
     let pair = site.pair().await;
     let (.., cluster) = pair.0.one_of_each().await;
-    pair.1.freshness.caught_up().await.unwrap();
+    pair.1.read_barrier.caught_up().await.unwrap();
     let writes = (0..40).map(|i| {
         let replica = if i % 2 == 0 { &pair.0 } else { &pair.1 };
         append(replica, cluster.id, vec![an_entry(&cluster, 0, "one"), an_entry(&cluster, 0, "two")])
@@ -142,7 +142,7 @@ pub async fn concurrent_writers_lose_nothing(site: TestStore) {
 pub async fn timeline_entries_do_not_advance_the_clock(site: TestStore) {
     let replica = site.open().await;
     let Some(etcd) = site.etcd.clone() else { return };
-    let kqueen_adapters::storage::Place::Etcd(settings) = site.place() else { panic!("the store is on etcd") };
+    let kqueen_adapters::storage::Location::Etcd(settings) = site.location() else { panic!("the store is on etcd") };
     let cluster = a_cluster_with_timeline(&replica, 3).await;
     let clock = async || {
         let answer = etcd.client().await.get(format!("{}/meta/clock", settings.prefix), None).await.unwrap();

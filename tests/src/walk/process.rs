@@ -100,7 +100,7 @@ struct AlwaysLeader;
 
 impl Leadership for AlwaysLeader {
     fn term(&self) -> Option<Term> {
-        Some(Term::Alone)
+        Some(Term::Single)
     }
 }
 

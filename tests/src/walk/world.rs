@@ -142,7 +142,7 @@ impl World {
     /// The state of the process that acted last, once it has caught up with the writes of others.
     pub async fn shown(&self) -> Arc<Parts> {
         let process = &self.processes[self.next];
-        process.run(|parts| async move { parts.stores.freshness.caught_up().await.unwrap() }).await;
+        process.run(|parts| async move { parts.stores.read_barrier.caught_up().await.unwrap() }).await;
         process.parts.clone()
     }
 
@@ -177,7 +177,7 @@ impl World {
         };
         let created = self.process().run(move |parts| async move {
             // As every request does: another process may just have created the user.
-            parts.stores.freshness.caught_up().await.unwrap();
+            parts.stores.read_barrier.caught_up().await.unwrap();
             parts.use_cases.provisioners.create(&caller, new, None).await
         });
         let provisioner = created.await.unwrap().provisioner.record.id;
@@ -200,7 +200,7 @@ impl World {
         };
         self.shown().await;
         let created = self.process().run(move |parts| async move {
-            parts.stores.freshness.caught_up().await.unwrap();
+            parts.stores.read_barrier.caught_up().await.unwrap();
             parts.use_cases.clusters.create(&caller, new, None).await
         });
         created.await.unwrap().view.cluster.record.id
@@ -215,7 +215,7 @@ impl World {
         let caller = self.caller;
         self.process()
             .run(move |parts| async move {
-                parts.stores.freshness.caught_up().await.unwrap();
+                parts.stores.read_barrier.caught_up().await.unwrap();
                 work(parts, caller).await
             })
             .await
@@ -259,7 +259,7 @@ impl World {
         self.turns += 1;
         let mut deaths = self.model.deaths();
         let reconciliation = self.process().run(move |parts| async move {
-            parts.stores.freshness.caught_up().await.unwrap();
+            parts.stores.read_barrier.caught_up().await.unwrap();
             parts.use_cases.reconciler.reconcile(cluster).await
         });
         let result = tokio::select! {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kqueen_adapters::storage::{Place, Settings, Stores, open};
+use kqueen_adapters::storage::{Location, Settings, Stores, open};
 use kqueen_domain::catalog::Catalog;
 use kqueen_tests::fixture::{
     app::{App, Options},
@@ -181,7 +181,7 @@ async fn read_only_and_unknown_fields_are_all_reported_and_nothing_changes() {
 /// Opens the store of an app that has ended.
 async fn opened(app: &App) -> Stores {
     let settings = Settings {
-        place: Place::Sled { path: app.folder.join("store") },
+        location: Location::Sled { path: app.folder.join("store") },
         secret_key: Options::default().settings["SECRET_KEY"].as_str().into(),
         previous_keys: Vec::new(),
         kubeconfig_cache_bytes: Settings::KUBECONFIG_CACHE_BYTES,

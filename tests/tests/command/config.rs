@@ -17,9 +17,9 @@ const KEY: &str = "0rTqb3o2mX8yW1uKf9sLz7";
 const COMMANDS: [&str; 6] = ["serve", "openapi", "check-config", "create-admin", "healthcheck", "rotate-keys"];
 
 /// A folder to run the program in.
-struct Place(TempDir);
+struct WorkingDirectory(TempDir);
 
-impl Place {
+impl WorkingDirectory {
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -37,7 +37,7 @@ impl Place {
 }
 
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Run {
-    Place::new().run(arguments, variables)
+    WorkingDirectory::new().run(arguments, variables)
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn the_service_does_not_start_without_a_secret_key() {
 
 #[test]
 fn the_default_file_is_used_if_it_exists() {
-    let place = Place::new();
+    let place = WorkingDirectory::new();
     place.write("config/dev.toml", &format!("secret_key = '{KEY}'\nport = 5050\n"));
     let run = place.run(&["check-config"], &[]);
     assert_eq!(run.code, Some(0), "{run:?}");
@@ -114,7 +114,7 @@ fn service_links_of_kubernetes_are_ignored() {
 
 #[test]
 fn check_config_shows_settings_and_no_secret() {
-    let place = Place::new();
+    let place = WorkingDirectory::new();
     let file = place.write("password", "hidden-file-5hq2\n");
     let variables = [
         ("KQUEEN_SECRET_KEY", "hidden-key-0rTqb3o2mX8y"),
@@ -137,7 +137,7 @@ fn check_config_shows_settings_and_no_secret() {
 
 #[test]
 fn problems_do_not_repeat_secrets() {
-    let place = Place::new();
+    let place = WorkingDirectory::new();
     let weak = place.write("weak", "SecretSecretSecret123");
     let bad = place.write("bad.toml", "dev_mode = false\njenkins = 'hidden-1'\nsecret_key = \"hidden-2\n");
     for variables in [
@@ -158,7 +158,7 @@ fn problems_do_not_repeat_secrets() {
 
 #[test]
 fn secrets_can_come_from_files() {
-    let place = Place::new();
+    let place = WorkingDirectory::new();
     let key = place.write("key", &format!("{KEY}\n"));
     let run = place.run(&["check-config"], &[("KQUEEN_SECRET_KEY_FILE", &key)]);
     assert_eq!(run.code, Some(0), "{run:?}");
@@ -177,7 +177,7 @@ fn secrets_can_come_from_files() {
 
 #[test]
 fn dev_mode_listens_on_loopback_only() {
-    let place = Place::new();
+    let place = WorkingDirectory::new();
     for host in ["0.0.0.0", "::", "192.0.2.1"] {
         let run = place.run(&["serve"], &[("KQUEEN_DEV_MODE", "true"), ("KQUEEN_HOST", host)]);
         assert_eq!(run.code, Some(2), "{run:?}");
@@ -193,7 +193,7 @@ fn dev_mode_listens_on_loopback_only() {
 
 #[test]
 fn the_key_of_dev_mode_is_created_once() {
-    let place = Place::new();
+    let place = WorkingDirectory::new();
     let key = place.0.path().join("var/secret_key");
     let dev = [("KQUEEN_DEV_MODE", "true")];
     place.run(&["rotate-keys"], &dev);
@@ -226,7 +226,7 @@ fn help_explains_every_command() {
 
 #[test]
 fn create_admin_rejects_what_it_cannot_use() {
-    let place = Place::new();
+    let place = WorkingDirectory::new();
     let admin = ["create-admin", "--username", "ann", "--organization", "Example"];
     let dev = [("KQUEEN_DEV_MODE", "true")];
     let run = place.run(&[&admin[..], &["--namespace", "Not A Slug"]].concat(), &dev);
@@ -345,7 +345,7 @@ fn settings_that_documents_name_exist() {
 
 #[test]
 fn problems_name_settings_as_they_can_be_set() {
-    let place = Place::new();
+    let place = WorkingDirectory::new();
     let key = place.write("key", KEY);
     let certificate = place.write("cert.pem", "");
     let mut output = String::new();

@@ -60,11 +60,11 @@ impl Stage for DemoStage {
         self.credentials.clone()
     }
 
-    fn refused(&self) -> ProviderCredentials {
+    fn rejected(&self) -> ProviderCredentials {
         unreachable!("all credentials are accepted")
     }
 
-    fn silent(&self) -> ProviderCredentials {
+    fn unreachable(&self) -> ProviderCredentials {
         unreachable!("the provider always answers")
     }
 
@@ -82,7 +82,7 @@ impl Stage for DemoStage {
         assert_eq!(tag, None, "every resource there has an ownership tag");
     }
 
-    async fn look(&self, name: &ResourceRef) -> Option<Value> {
+    async fn resource(&self, name: &ResourceRef) -> Option<Value> {
         for cluster in self.stored() {
             let tag: OwnershipTag = serde_json::from_value(cluster["tag"].clone()).unwrap();
             let spec = ClusterSpec { tag, name: String::new(), parameters: SecretMap::new(), known: Vec::new() };

@@ -71,11 +71,11 @@ impl Stage for GkeStage {
         credentials(self.account.key_file(&self.gke.token_url()))
     }
 
-    fn refused(&self) -> ProviderCredentials {
+    fn rejected(&self) -> ProviderCredentials {
         credentials(self.account.wrong_key_file(&self.gke.token_url()))
     }
 
-    fn silent(&self) -> ProviderCredentials {
+    fn unreachable(&self) -> ProviderCredentials {
         self.gke.inject(Injection::on("oauth2.token", Fault::Cut(Acts::Never)).until_cleared());
         self.credentials()
     }
@@ -100,7 +100,7 @@ impl Stage for GkeStage {
         self.gke.plant(&cluster_name(name), &json!({"resourceLabels": labels}));
     }
 
-    async fn look(&self, name: &ResourceRef) -> Option<Value> {
+    async fn resource(&self, name: &ResourceRef) -> Option<Value> {
         self.gke.look(&cluster_name(name))
     }
 

@@ -155,7 +155,7 @@ async fn no_event_is_lost_while_a_stream_is_down() {
             match stream.next().await.unwrap() {
                 Said::Event(event) if event.name == "cluster" => received.push(subject(&event).to_owned()),
                 Said::Event(event) => assert_eq!(event.name, "provisioner"),
-                Said::Place(_) | Said::Retry(_) | Said::Comment => {}
+                Said::Location(_) | Said::Retry(_) | Said::Comment => {}
             }
         }
         last = stream.last_id.clone().unwrap();

@@ -120,7 +120,7 @@ async fn a_stream_sends_heartbeats_and_its_position() {
     app.provisioner(&elsewhere.admin).await;
     loop {
         match stream.next().await.unwrap() {
-            Said::Place(id) => break assert_ne!(id, start),
+            Said::Location(id) => break assert_ne!(id, start),
             Said::Event(event) => assert_eq!(event.data["object"]["id"], tenant.provisioner.as_str()),
             Said::Comment | Said::Retry(_) => {}
         }
@@ -207,7 +207,7 @@ async fn events_pass_a_proxy_that_buffers() {
     let path = format!("{}/api/v1/events", nginx.origin);
     let mut stream = Stream::at(&app, &path, &tenant.member.token, None).await;
     assert_eq!(stream.header("content-type"), "text/event-stream");
-    while !matches!(stream.next().await, Some(Said::Place(_))) {}
+    while !matches!(stream.next().await, Some(Said::Location(_))) {}
     for _ in 0..3 {
         let provisioner = app.provisioner(&tenant.admin).await;
         // It arrives before anything else happens, also before a heartbeat.

@@ -41,17 +41,17 @@ async fn a_rejection_says_who_is_responsible() {
         (Trouble::Quota, ReasonCode::QuotaExceeded, Responsible::Admin, "quota is used up"),
     ];
     let site = Site::new().await;
-    for (trouble, code, responsible, cause) in cases {
-        site.model.inject(Injection::any(Fault::Answers(trouble, Effect::Never)));
+    for (failures, code, responsible, cause) in cases {
+        site.model.inject(Injection::any(Fault::Answers(failures, Effect::Never)));
         let error = site.observe(&a_spec()).await.unwrap_err();
         let (EngineError::Rejected(reason) | EngineError::Denied(reason)) = error else { panic!("{error:?}") };
-        assert_eq!((reason.code, reason.responsible), (code, responsible), "{trouble:?}: {reason}");
-        assert!(reason.cause.contains(cause), "{trouble:?}: {reason}");
-        assert_eq!(reason.provider_message.is_some(), trouble != Trouble::NoSuchRoute, "{trouble:?}: {reason}");
+        assert_eq!((reason.code, reason.responsible), (code, responsible), "{failures:?}: {reason}");
+        assert!(reason.cause.contains(cause), "{failures:?}: {reason}");
+        assert_eq!(reason.provider_message.is_some(), failures != Trouble::NoSuchRoute, "{failures:?}: {reason}");
     }
     for (seconds, waits) in [(0, 0), (17, 17), (100_000, 600)] {
-        let trouble = Trouble::TooManyCalls { retry_after: seconds };
-        site.model.inject(Injection::any(Fault::Answers(trouble, Effect::Never)));
+        let failures = Trouble::TooManyCalls { retry_after: seconds };
+        site.model.inject(Injection::any(Fault::Answers(failures, Effect::Never)));
         let error = site.observe(&a_spec()).await.unwrap_err();
         assert_eq!(error, EngineError::Throttled { retry_after: Duration::from_secs(waits) });
     }

@@ -102,7 +102,7 @@ impl Ask {
 fn meaning(fault: Fault) -> &'static str {
     match fault {
         Fault::Cut(_) | Fault::Hang(_) => "unreachable",
-        Fault::Answers(trouble, _) => match trouble {
+        Fault::Answers(failures, _) => match failures {
             Trouble::Unauthenticated | Trouble::Forbidden => "denied",
             Trouble::BadRequest | Trouble::ProjectMissing | Trouble::NoSuchRoute | Trouble::Quota => "rejected",
             Trouble::Busy => "busy",

@@ -108,7 +108,7 @@ fn expected(kind: CallKind, fault: Fault) -> Outcome {
         Fault::CallerDies(_) => Outcome::Death,
         Fault::Stale => Outcome::Answer(200),
         Fault::Doomed => Outcome::Answer(if kind.is_read() { 200 } else { 202 }),
-        Fault::Answers(trouble, _) => Outcome::Answer(match trouble {
+        Fault::Answers(failures, _) => Outcome::Answer(match failures {
             Trouble::BadRequest => 400,
             Trouble::Unauthenticated => 401,
             Trouble::Forbidden => 403,

@@ -111,11 +111,11 @@ impl Stage for Site {
         self.credentials.clone()
     }
 
-    fn refused(&self) -> ProviderCredentials {
+    fn rejected(&self) -> ProviderCredentials {
         credentials(self.model.parameters(PROJECT, "a token nobody knows"))
     }
 
-    fn silent(&self) -> ProviderCredentials {
+    fn unreachable(&self) -> ProviderCredentials {
         let mut parameters = self.credentials.parameters.clone();
         parameters.insert("url", "http://127.0.0.1:1".to_owned());
         credentials(parameters)
@@ -138,7 +138,7 @@ impl Stage for Site {
         self.model.plant(&key_of(name), labels.unwrap_or_default());
     }
 
-    async fn look(&self, name: &ResourceRef) -> Option<Value> {
+    async fn resource(&self, name: &ResourceRef) -> Option<Value> {
         self.model.resource(&key_of(name)).map(|thing| format!("{thing:?}").into())
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use kqueen_adapters::{
     leader::TTL,
-    storage::{EtcdSettings, OpenError, Place, Settings, Stores, open},
+    storage::{EtcdSettings, Location, OpenError, Settings, Stores, open},
 };
 use kqueen_domain::{
     catalog::Catalog,
@@ -45,7 +45,7 @@ struct Replica {
 
 async fn replica(settings: EtcdSettings, ttl: Duration) -> Replica {
     let settings = Settings {
-        place: Place::Etcd(settings),
+        location: Location::Etcd(settings),
         secret_key: "a secret key for tests".into(),
         previous_keys: Vec::new(),
         kubeconfig_cache_bytes: Settings::KUBECONFIG_CACHE_BYTES,
@@ -193,7 +193,7 @@ async fn a_leader_that_vanishes_is_replaced_in_time_and_cannot_write() {
     let cluster = one.a_cluster().await;
     one.write(&cluster, term).await.unwrap();
     let other = replica(settings, TTL).await;
-    other.stores.freshness.caught_up().await.unwrap();
+    other.stores.read_barrier.caught_up().await.unwrap();
     assert_eq!(other.term(), None);
     // As if the process had died: the lease is not given back.
     one.election.abort();
@@ -241,12 +241,12 @@ async fn a_leader_that_is_cut_off_from_etcd_loses_its_term() {
     let term = one.leads().await;
     let cluster = one.a_cluster().await;
     let other = replica(settings, TTL).await;
-    other.stores.freshness.caught_up().await.unwrap();
+    other.stores.read_barrier.caught_up().await.unwrap();
     gate.cut();
     eventually("the other replica leads", RECOVERY, async || other.term().is_some()).await;
     assert_eq!(one.term(), None);
     gate.mend();
-    eventually("etcd is reachable again", RECOVERY, async || one.stores.freshness.ready().await.is_ok()).await;
+    eventually("etcd is reachable again", RECOVERY, async || one.stores.read_barrier.ready().await.is_ok()).await;
     let stale = one.write(&cluster, term).await;
     assert!(matches!(stale, Err(StoreError::NotLeader)), "{stale:?}");
     // It is a candidate again, and leads once the other resigns.

@@ -9,7 +9,7 @@ use std::{
 
 use kqueen_adapters::{
     leader::TTL,
-    storage::{EtcdSettings, Place, Settings, Stores, open},
+    storage::{EtcdSettings, Location, Settings, Stores, open},
 };
 use kqueen_domain::{
     catalog::Catalog,
@@ -38,9 +38,9 @@ const FAIL_OVER: Duration = Duration::from_secs(10);
 /// The longest wait for a condition.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-async fn open_at(place: Place) -> Stores {
+async fn open_at(location: Location) -> Stores {
     let settings = Settings {
-        place,
+        location,
         secret_key: "a secret key for tests".into(),
         previous_keys: Vec::new(),
         kubeconfig_cache_bytes: Settings::KUBECONFIG_CACHE_BYTES,
@@ -50,14 +50,14 @@ async fn open_at(place: Place) -> Stores {
 
 /// What a child process does. Does nothing when run as a test.
 pub(super) fn child() {
-    let Some((task, place)) = task() else { return };
+    let Some((task, location)) = task() else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(lead(&place, task.parse().unwrap()));
+    runtime.block_on(lead(&location, task.parse().unwrap()));
 }
 
 /// Leads, reports it, and waits for a line of input. Then it writes under the term it had.
-async fn lead(place: &str, cluster: ClusterId) {
-    let stores = open_at(place_of(place)).await;
+async fn lead(location: &str, cluster: ClusterId) {
+    let stores = open_at(place_of(location)).await;
     let (leadership, candidate) = stores.leadership(TTL);
     tokio::spawn(candidate.run(CancellationToken::new()));
     eventually("the child leads", PATIENCE, async || leadership.term().is_some()).await;
@@ -86,7 +86,7 @@ struct Pair {
 }
 
 async fn pair(settings: EtcdSettings) -> Pair {
-    let stores = open_at(Place::Etcd(settings.clone())).await;
+    let stores = open_at(Location::Etcd(settings.clone())).await;
     let organization = an_organization();
     stores.organizations.create(&organization).await.unwrap();
     let user = a_user(organization.id);

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kqueen_adapters::storage::{OpenError, Place, Settings, Stores, open};
+use kqueen_adapters::storage::{Location, OpenError, Settings, Stores, open};
 use kqueen_domain::{
     catalog::Catalog,
     cluster::Cluster,
@@ -35,10 +35,10 @@ use kqueen_tests::{
 const ACKNOWLEDGED: usize = 2000;
 const ROUNDS: usize = 4;
 
-async fn open_at(place: Place) -> Result<(Stores, Arc<Catalog>), OpenError> {
+async fn open_at(location: Location) -> Result<(Stores, Arc<Catalog>), OpenError> {
     let catalog = Arc::new(Catalog::new());
     let settings = Settings {
-        place,
+        location,
         secret_key: "a secret key for tests".into(),
         previous_keys: Vec::new(),
         kubeconfig_cache_bytes: Settings::KUBECONFIG_CACHE_BYTES,
@@ -46,22 +46,22 @@ async fn open_at(place: Place) -> Result<(Stores, Arc<Catalog>), OpenError> {
     Ok((open(settings, catalog.clone()).await?, catalog))
 }
 
-fn sled_at(path: &Path) -> Place {
-    Place::Sled { path: path.to_owned() }
+fn sled_at(path: &Path) -> Location {
+    Location::Sled { path: path.to_owned() }
 }
 
 /// What a child process does. Does nothing when run as a test.
 pub(super) fn child() {
-    let Some((task, place)) = task() else { return };
+    let Some((task, location)) = task() else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         match task.as_str() {
-            "write" => write_until_killed(&place).await,
-            "open" => match open_at(place_of(&place)).await {
+            "write" => write_until_killed(&location).await,
+            "open" => match open_at(place_of(&location)).await {
                 Ok(_) => say("opened"),
                 Err(error) => say(&format!("refused {error}")),
             },
-            "fill" => fill_the_disk(Path::new(&place)).await,
+            "fill" => fill_the_disk(Path::new(&location)).await,
             other => panic!("{other}"),
         }
     });
@@ -93,8 +93,8 @@ const fn traces(step: u32) -> Traces {
 }
 
 /// Creates clusters, changes them, deletes every third, and prints each step once it is acknowledged.
-async fn write_until_killed(place: &str) {
-    let (stores, _catalog) = open_at(place_of(place)).await.unwrap();
+async fn write_until_killed(location: &str) {
+    let (stores, _catalog) = open_at(place_of(location)).await.unwrap();
     let stores = Arc::new(stores);
     let organization = an_organization();
     stores.organizations.create(&organization).await.unwrap();
@@ -154,8 +154,8 @@ async fn write_until_killed(place: &str) {
 /// The last step of each cluster that was acknowledged: 1 created, 2 changed, 3 deleted.
 type Acknowledged = BTreeMap<ClusterId, u32>;
 
-fn write_and_kill(place: &str, acknowledged: &mut Acknowledged, also_kill: impl FnOnce()) {
-    let mut writer = this_binary("write", place).stderr(Stdio::inherit()).spawn().unwrap();
+fn write_and_kill(location: &str, acknowledged: &mut Acknowledged, also_kill: impl FnOnce()) {
+    let mut writer = this_binary("write", location).stderr(Stdio::inherit()).spawn().unwrap();
     let mut lines = told(&mut writer);
     let mut read = |line: String| {
         let (id, step) = line.split_once(' ').unwrap();
@@ -221,12 +221,12 @@ async fn sled_loses_nothing_when_its_process_is_killed() {
 async fn etcd_loses_nothing_when_it_is_killed_with_our_process() {
     let Some(etcd) = Etcd::start(Options { durable: true, ..Options::default() }).await else { return };
     let settings = etcd.settings();
-    let place = on_etcd(&settings);
+    let location = on_etcd(&settings);
     let mut acknowledged = Acknowledged::new();
     for _ in 0..ROUNDS {
-        write_and_kill(&place, &mut acknowledged, || etcd.kill());
+        write_and_kill(&location, &mut acknowledged, || etcd.kill());
         etcd.restart().await;
-        let (stores, catalog) = open_at(Place::Etcd(settings.clone())).await.unwrap();
+        let (stores, catalog) = open_at(Location::Etcd(settings.clone())).await.unwrap();
         nothing_is_lost(&stores, &catalog, &acknowledged).await;
         stores.close().await;
     }
@@ -237,8 +237,8 @@ async fn a_second_process_is_rejected_with_advice() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("kqueen.sled");
     let (stores, _catalog) = open_at(sled_at(&path)).await.unwrap();
-    let place = on_sled(&path);
-    let mut second = this_binary("open", &place).spawn().unwrap();
+    let location = on_sled(&path);
+    let mut second = this_binary("open", &location).spawn().unwrap();
     let printed: Vec<String> = told(&mut second).collect();
     second.wait().unwrap();
     let printed = &printed[0];
@@ -249,7 +249,7 @@ async fn a_second_process_is_rejected_with_advice() {
     // The first process continues. When it has closed the store, another can open it.
     stores.organizations.create(&an_organization()).await.unwrap();
     stores.close().await;
-    let mut next = this_binary("open", &place).spawn().unwrap();
+    let mut next = this_binary("open", &location).spawn().unwrap();
     assert_eq!(told(&mut next).collect::<Vec<_>>(), ["opened"]);
     next.wait().unwrap();
 }
@@ -303,11 +303,11 @@ async fn fill_the_disk(disk: &Path) {
     };
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     say(&format!("full after {}", stored.len()));
-    let refused = stores.freshness.ready().await;
+    let refused = stores.read_barrier.ready().await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     std::fs::remove_file(&ballast).unwrap();
     let since = Instant::now();
-    while let Err(error) = stores.freshness.ready().await {
+    while let Err(error) = stores.read_barrier.ready().await {
         assert!(since.elapsed() < Duration::from_secs(30), "{error}: {:?}", std::error::Error::source(&error));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use etcd_client::CompactionOptions;
-use kqueen_adapters::storage::{EtcdSettings, OpenError, Place, Settings, Stores, open};
+use kqueen_adapters::storage::{EtcdSettings, Location, OpenError, Settings, Stores, open};
 use kqueen_domain::{
     catalog::Catalog, name::OrganizationName, organization::Organization, port::store::StoreError, revision::Revision,
 };
@@ -32,7 +32,7 @@ struct Replica {
 async fn try_replica(settings: EtcdSettings) -> Result<Replica, OpenError> {
     let catalog = Arc::new(Catalog::new());
     let settings = Settings {
-        place: Place::Etcd(settings),
+        location: Location::Etcd(settings),
         secret_key: "a secret key for tests".into(),
         previous_keys: Vec::new(),
         kubeconfig_cache_bytes: Settings::KUBECONFIG_CACHE_BYTES,
@@ -71,7 +71,7 @@ impl Replica {
 
     async fn wait_until_ready(&self) {
         let since = Instant::now();
-        while let Err(error) = self.stores.freshness.ready().await {
+        while let Err(error) = self.stores.read_barrier.ready().await {
             assert!(since.elapsed() < RECOVERY, "{error}");
         }
     }
@@ -92,8 +92,8 @@ async fn a_frozen_etcd_is_unavailable_in_time_and_recovers() {
         async {
             assert_unavailable_in_time(Instant::now(), replica.stores.organizations.update(&before, revision).await)
         },
-        async { assert_unavailable_in_time(Instant::now(), replica.stores.freshness.caught_up().await) },
-        async { assert_unavailable_in_time(Instant::now(), replica.stores.freshness.ready().await) },
+        async { assert_unavailable_in_time(Instant::now(), replica.stores.read_barrier.caught_up().await) },
+        async { assert_unavailable_in_time(Instant::now(), replica.stores.read_barrier.ready().await) },
         async {
             let user = kqueen_domain::id::UserId::random();
             assert_unavailable_in_time(Instant::now(), replica.stores.users.password_hash(user).await);
@@ -115,7 +115,7 @@ async fn a_killed_etcd_is_unavailable_and_keeps_acknowledged_writes() {
     etcd.kill();
     let since = Instant::now();
     assert_unavailable_in_time(since, replica.stores.organizations.update(&before, revision).await);
-    assert_unavailable_in_time(Instant::now(), replica.stores.freshness.caught_up().await);
+    assert_unavailable_in_time(Instant::now(), replica.stores.read_barrier.caught_up().await);
     etcd.restart().await;
     let after = replica.create_once_available().await;
     assert!(replica.shows(&before) && replica.shows(&after));
@@ -160,7 +160,7 @@ async fn three_members_with_certificates_and_a_password_tolerate_the_loss_of_one
     assert!(late.shows(&before) && late.shows(&after));
     for _ in 0..50 {
         let (organization, _) = late.create().await;
-        replica.stores.freshness.caught_up().await.unwrap();
+        replica.stores.read_barrier.caught_up().await.unwrap();
         assert!(replica.shows(&organization));
     }
     // Two of three are needed.
@@ -205,9 +205,9 @@ async fn changes_made_while_the_network_was_cut_are_shown_afterwards() {
     let Some((_etcd, gate, _, one, other)) = gated().await else { return };
     let (deleted, revision) = one.create().await;
     let (renamed, seen) = one.create().await;
-    other.stores.freshness.caught_up().await.unwrap();
+    other.stores.read_barrier.caught_up().await.unwrap();
     gate.cut();
-    assert_unavailable_in_time(Instant::now(), one.stores.freshness.caught_up().await);
+    assert_unavailable_in_time(Instant::now(), one.stores.read_barrier.caught_up().await);
     other.stores.organizations.delete(deleted.id, revision).await.unwrap();
     let renamed = Organization { name: OrganizationName::try_from("renamed").unwrap(), ..renamed };
     other.stores.organizations.update(&renamed, seen).await.unwrap();
@@ -217,7 +217,7 @@ async fn changes_made_while_the_network_was_cut_are_shown_afterwards() {
     one.wait_until_ready().await;
     assert!(!one.shows(&deleted) && one.shows(&new));
     assert_eq!(one.catalog.organization(renamed.id).unwrap().record.name, renamed.name);
-    assert_eq!(one.stores.meters.fills.load(std::sync::atomic::Ordering::Relaxed), 1, "the watch continued");
+    assert_eq!(one.stores.counters.fills.load(std::sync::atomic::Ordering::Relaxed), 1, "the watch continued");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -225,7 +225,7 @@ async fn a_gap_in_history_is_filled_by_reading_everything_again() {
     let Some((etcd, gate, _, one, other)) = gated().await else { return };
     let (deleted, revision) = one.create().await;
     let (kept, _) = one.create().await;
-    other.stores.freshness.caught_up().await.unwrap();
+    other.stores.read_barrier.caught_up().await.unwrap();
     gate.cut();
     other.stores.organizations.delete(deleted.id, revision).await.unwrap();
     let (new, newest) = other.create().await;
@@ -234,9 +234,9 @@ async fn a_gap_in_history_is_filled_by_reading_everything_again() {
     gate.mend();
     one.wait_until_ready().await;
     assert!(!one.shows(&deleted) && one.shows(&kept) && one.shows(&new));
-    assert_eq!(one.stores.meters.fills.load(std::sync::atomic::Ordering::Relaxed), 2);
+    assert_eq!(one.stores.counters.fills.load(std::sync::atomic::Ordering::Relaxed), 2);
     let (last, _) = one.create().await;
-    other.stores.freshness.caught_up().await.unwrap();
+    other.stores.read_barrier.caught_up().await.unwrap();
     assert!(other.shows(&last));
 }
 
@@ -255,7 +255,7 @@ async fn a_restored_backup_is_shown_as_it_is() {
     etcd.restart().await;
     let since = Instant::now();
     while replica.shows(&lost[0]) {
-        let _fresh_or_not = replica.stores.freshness.caught_up().await;
+        let _fresh_or_not = replica.stores.read_barrier.caught_up().await;
         assert!(since.elapsed() < RECOVERY, "records that are not in the backup are still shown");
     }
     assert!(replica.shows(&before) && lost.iter().all(|organization| !replica.shows(organization)));
@@ -276,7 +276,7 @@ async fn a_record_of_a_later_release_makes_a_replica_unready_with_a_reason() {
     client.put(key.clone(), newer, None).await.unwrap();
     let since = Instant::now();
     let error = loop {
-        match replica.stores.freshness.ready().await {
+        match replica.stores.read_barrier.ready().await {
             Err(StoreError::Unreadable(error)) => break error,
             other => assert!(since.elapsed() < RECOVERY, "{other:?}"),
         }

@@ -281,7 +281,7 @@ impl DemoCluster {
             Responsible::Admin,
             "it broke because of its name: rename the cluster to one that does not start with `fail-` and retry, or destroy it",
         )
-        .with_words(format!(
+        .with_provider_message(format!(
             "QUOTA_EXCEEDED: Quota 'CPUS' exceeded. Limit: 24.0 in region {region}. (This is a simulation; no provider was asked.)"
         ))
     }

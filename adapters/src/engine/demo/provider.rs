@@ -206,7 +206,7 @@ impl Caller {
                 "it will be released shortly; deleting works then",
             );
             let message = "RESOURCE_IN_USE: network is used by forwarding rule 'web'. (This is a simulation.)";
-            return Err(EngineError::Rejected(reason.with_words(message)));
+            return Err(EngineError::Rejected(reason.with_provider_message(message)));
         }
         cluster.begin(Work::Destroy { since: now }, now);
         Ok(())
@@ -271,7 +271,7 @@ impl Caller {
             "raise the provisioner's quota, destroy a cluster or ask for fewer nodes, then retry",
         );
         let message = format!("QUOTA_EXCEEDED: Quota 'NODES' exceeded. Limit: {quota}. (This is a simulation.)");
-        Err(EngineError::Rejected(reason.with_words(message)))
+        Err(EngineError::Rejected(reason.with_provider_message(message)))
     }
 }
 

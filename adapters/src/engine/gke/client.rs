@@ -17,7 +17,7 @@ use url::Url;
 
 use super::{
     account::{ServiceAccount, TOKEN_URL},
-    failures::{self, Failure},
+    failures::{self, CallError},
     wire::{Cluster, ClusterList, Operation, OperationList},
 };
 use crate::{
@@ -81,7 +81,7 @@ pub(super) struct Session<'a> {
 
 /// Where a cluster is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place<'a> {
+pub(super) struct Parent<'a> {
     pub(super) project: &'a str,
     /// A zone or a region.
     pub(super) location: &'a str,
@@ -107,11 +107,11 @@ impl Session<'_> {
     }
 
     /// A cluster by its name.
-    pub(super) async fn cluster(&self, place: Place<'_>, name: &str) -> Result<Option<Cluster>, EngineError> {
-        let path = ["v1", "projects", place.project, "locations", place.location, "clusters", name];
+    pub(super) async fn cluster(&self, parent: Parent<'_>, name: &str) -> Result<Option<Cluster>, EngineError> {
+        let path = ["v1", "projects", parent.project, "locations", parent.location, "clusters", name];
         match self.get(&self.google.urls.api, &path).await {
             Ok(cluster) => Ok(Some(cluster)),
-            Err(Failure::Missing) => Ok(None),
+            Err(CallError::Missing) => Ok(None),
             Err(failure) => Err(failure.into()),
         }
     }
@@ -123,57 +123,58 @@ impl Session<'_> {
     }
 
     /// What is under way, and what has ended lately, in a location; `-` for all.
-    pub(super) async fn operations(&self, place: Place<'_>) -> Result<Vec<Operation>, EngineError> {
-        let path = ["v1", "projects", place.project, "locations", place.location, "operations"];
+    pub(super) async fn operations(&self, parent: Parent<'_>) -> Result<Vec<Operation>, EngineError> {
+        let path = ["v1", "projects", parent.project, "locations", parent.location, "operations"];
         let list: OperationList = self.get(&self.google.urls.api, &path).await.map_err(EngineError::from)?;
         Ok(list.operations)
     }
 
     /// Begins to make a cluster.
-    pub(super) async fn create(&self, place: Place<'_>, cluster: &Value) -> Result<Operation, Failure> {
-        let path = ["v1", "projects", place.project, "locations", place.location, "clusters"];
+    pub(super) async fn create(&self, parent: Parent<'_>, cluster: &Value) -> Result<Operation, CallError> {
+        let path = ["v1", "projects", parent.project, "locations", parent.location, "clusters"];
         self.call(Method::POST, &self.google.urls.api, &path, Some(cluster)).await
     }
 
     /// Begins to delete a cluster.
-    pub(super) async fn delete(&self, place: Place<'_>, name: &str) -> Result<Operation, Failure> {
-        let path = ["v1", "projects", place.project, "locations", place.location, "clusters", name];
+    pub(super) async fn delete(&self, parent: Parent<'_>, name: &str) -> Result<Operation, CallError> {
+        let path = ["v1", "projects", parent.project, "locations", parent.location, "clusters", name];
         self.call(Method::DELETE, &self.google.urls.api, &path, None).await
     }
 
     /// Changes one `desired…` field of a cluster.
-    pub(super) async fn update(&self, place: Place<'_>, name: &str, update: &Value) -> Result<Operation, Failure> {
-        let path = ["v1", "projects", place.project, "locations", place.location, "clusters", name];
+    pub(super) async fn update(&self, parent: Parent<'_>, name: &str, update: &Value) -> Result<Operation, CallError> {
+        let path = ["v1", "projects", parent.project, "locations", parent.location, "clusters", name];
         self.call(Method::PUT, &self.google.urls.api, &path, Some(update)).await
     }
 
     /// A method of a cluster, such as `setNetworkPolicy`.
     pub(super) async fn ask_cluster(
         &self,
-        place: Place<'_>,
+        parent: Parent<'_>,
         name: &str,
         method: &str,
         body: &Value,
-    ) -> Result<Operation, Failure> {
+    ) -> Result<Operation, CallError> {
         let last = format!("{name}:{method}");
-        let path = ["v1", "projects", place.project, "locations", place.location, "clusters", &last];
+        let path = ["v1", "projects", parent.project, "locations", parent.location, "clusters", &last];
         self.call(Method::POST, &self.google.urls.api, &path, Some(body)).await
     }
 
     /// Changes the number of nodes of a pool, in each of its zones.
     pub(super) async fn set_size(
         &self,
-        place: Place<'_>,
+        parent: Parent<'_>,
         name: &str,
         pool: &str,
         body: &Value,
-    ) -> Result<Operation, Failure> {
+    ) -> Result<Operation, CallError> {
         let last = format!("{pool}:setSize");
-        let path = ["v1", "projects", place.project, "locations", place.location, "clusters", name, "nodePools", &last];
+        let path =
+            ["v1", "projects", parent.project, "locations", parent.location, "clusters", name, "nodePools", &last];
         self.call(Method::POST, &self.google.urls.api, &path, Some(body)).await
     }
 
-    async fn get<T: DeserializeOwned>(&self, base: &Url, path: &[&str]) -> Result<T, Failure> {
+    async fn get<T: DeserializeOwned>(&self, base: &Url, path: &[&str]) -> Result<T, CallError> {
         self.call(Method::GET, base, path, None).await
     }
 
@@ -184,13 +185,13 @@ impl Session<'_> {
         base: &Url,
         path: &[&str],
         body: Option<&Value>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CallError> {
         let url = address(base, path);
-        let token = self.token().await.map_err(Failure::Error)?;
+        let token = self.token().await.map_err(CallError::Error)?;
         match self.call_with(&token, method.clone(), url.clone(), body).await {
-            Err(Failure::TokenRejected(_)) => {
+            Err(CallError::TokenRejected(_)) => {
                 self.google.tokens.forget(self.key, &token).await;
-                let token = self.token().await.map_err(Failure::Error)?;
+                let token = self.token().await.map_err(CallError::Error)?;
                 self.call_with(&token, method, url, body).await
             }
             answered => answered,
@@ -203,18 +204,18 @@ impl Session<'_> {
         method: Method,
         url: Url,
         body: Option<&Value>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CallError> {
         let mut request = self.google.outbound.request(Address::Operator, method, url);
         request = request.bearer_auth(token.expose_secret());
         if let Some(body) = body {
             request = request.json(body);
         }
         let sent = self.google.outbound.send(Address::Operator, request, MOST).await;
-        let reply = sent.map_err(|error| Failure::Error(error.engine_error("Google")))?;
+        let reply = sent.map_err(|error| CallError::Error(error.engine_error("Google")))?;
         if !reply.status.is_success() {
             return Err(failures::of(&reply));
         }
-        reply.json().ok_or_else(|| Failure::Error(failures::of_unreadable(&reply)))
+        reply.json().ok_or_else(|| CallError::Error(failures::of_unreadable(&reply)))
     }
 }
 

@@ -32,8 +32,8 @@ use uuid::Uuid;
 
 pub use self::client::Urls as GkeUrls;
 use self::{
-    client::{Google, Place, Session},
-    failures::{Failure, rejected},
+    client::{Google, Parent, Session},
+    failures::{CallError, rejected},
     parameters::{CALICO, DATAPLANE_V2, POOL, Wanted},
     wire::{Cluster, ClusterStatus},
 };
@@ -89,11 +89,11 @@ fn name(tag: &OwnershipTag) -> String {
 fn reference(project: &str, spec: &ClusterSpec) -> Option<ResourceRef> {
     let name = name(&spec.tag);
     let made = spec.known.iter().map(|resource| &resource.name).find(|known| known.name == name);
-    if let Some(made) = made.filter(|made| observe::place(made).is_some()) {
+    if let Some(made) = made.filter(|made| observe::parent(made).is_some()) {
         return Some(made.clone());
     }
     let location = spec.parameters.get("location").and_then(Value::as_str).filter(|location| !location.is_empty())?;
-    Some(observe::reference(Place { project, location }, &name))
+    Some(observe::reference(Parent { project, location }, &name))
 }
 
 /// What is at Google for one cluster: under the name that it has or would have, and wherever it is known to have been made. A name that
@@ -109,8 +109,8 @@ async fn find(session: &Session<'_>, spec: &ClusterSpec) -> Result<(Option<Found
     }
     let (mut ours, mut untagged) = (None, None);
     for reference in references {
-        let Some(place) = observe::place(&reference) else { continue };
-        let Some(cluster) = session.cluster(place, &reference.name).await? else { continue };
+        let Some(parent) = observe::parent(&reference) else { continue };
+        let Some(cluster) = session.cluster(parent, &reference.name).await? else { continue };
         let is_known = spec
             .known
             .iter()
@@ -130,16 +130,16 @@ async fn ours(session: &Session<'_>, spec: &ClusterSpec) -> Result<Found, Engine
 }
 
 impl Found {
-    fn place(&self) -> Result<Place<'_>, EngineError> {
-        observe::place(&self.reference).ok_or(EngineError::Missing)
+    fn parent(&self) -> Result<Parent<'_>, EngineError> {
+        observe::parent(&self.reference).ok_or(EngineError::Missing)
     }
 
     /// What is seen of it. Only while something happens to it, or has gone wrong, are the operations of its location read.
     async fn observed(&self, session: &Session<'_>) -> Result<ObservedCluster, EngineError> {
-        let place = self.place()?;
+        let parent = self.parent()?;
         let is_quiet = self.cluster.status == ClusterStatus::Running;
-        let operations = if is_quiet { Vec::new() } else { session.operations(place).await? };
-        Ok(observe::observed(place.project, &self.cluster, &operations))
+        let operations = if is_quiet { Vec::new() } else { session.operations(parent).await? };
+        Ok(observe::observed(parent.project, &self.cluster, &operations))
     }
 }
 
@@ -164,7 +164,7 @@ impl Engine for GkeEngine {
         Ok(match find(&session, spec).await? {
             (Some(ours), _) => Observation::Present(ours.observed(&session).await?),
             (None, Some(untagged)) => {
-                let mut observed = observe::observed(untagged.place()?.project, &untagged.cluster, &[]);
+                let mut observed = observe::observed(untagged.parent()?.project, &untagged.cluster, &[]);
                 observed.state = ProvisioningState::Broken(observe::lost_its_tag(&untagged.cluster));
                 Observation::Present(observed)
             }
@@ -180,16 +180,16 @@ impl Engine for GkeEngine {
         }
         // Where `makes` has said: what was begun somewhere is not begun a second time elsewhere.
         let Some(target) = reference(&session.account.project, spec) else { return Err(no_location()) };
-        let (Some(place), name) = (observe::place(&target), target.name.clone()) else { return Err(no_location()) };
-        match session.create(place, &wanted.to_request(&name, &spec.tag)).await {
+        let (Some(parent), name) = (observe::parent(&target), target.name.clone()) else { return Err(no_location()) };
+        match session.create(parent, &wanted.to_request(&name, &spec.tag)).await {
             Ok(_) => Ok(()),
             // A call of ours that was not answered may have made it.
-            Err(Failure::AlreadyExists) => match session.cluster(place, &name).await? {
+            Err(CallError::AlreadyExists) => match session.cluster(parent, &name).await? {
                 Some(cluster) if observe::carries(&cluster, &spec.tag) => Ok(()),
                 _ => Err(failures::name_taken(&name)),
             },
             // The path names no cluster yet: it is the project or the location that is missing.
-            Err(Failure::Missing) => Err(rejected(
+            Err(CallError::Missing) => Err(rejected(
                 ReasonCode::NotFound,
                 "Google does not know the project or the location",
                 Responsible::Requester,
@@ -215,7 +215,7 @@ impl Engine for GkeEngine {
         }
         let pool = found.cluster.node_pools.first().map_or(POOL, |pool| pool.name.as_str());
         let body = json!({"nodeCount": node_count});
-        let sent = session.set_size(found.place()?, &found.reference.name, pool, &body).await;
+        let sent = session.set_size(found.parent()?, &found.reference.name, pool, &body).await;
         started(&session, &found, sent, "SET_NODE_POOL_SIZE").await
     }
 
@@ -227,7 +227,7 @@ impl Engine for GkeEngine {
     ) -> Result<(), EngineError> {
         let session = self.session(credentials)?;
         let found = ours(&session, spec).await?;
-        let (place, name, cluster) = (found.place()?, &found.reference.name, &found.cluster);
+        let (parent, name, cluster) = (found.parent()?, &found.reference.name, &found.cluster);
         let is_off = parameters::is_off(policy);
         if cluster.network_config.datapath_provider == "ADVANCED_DATAPATH" {
             let is_so = !is_off && policy.provider == DATAPLANE_V2;
@@ -239,14 +239,14 @@ impl Engine for GkeEngine {
         // Two operations: first the add-on, then the policy. When the first has ended, this is called again.
         if !is_off && cluster.addons_config.network_policy_config.disabled {
             let update = json!({"update": {"desiredAddonsConfig": {"networkPolicyConfig": {"disabled": false}}}});
-            let sent = session.update(place, name, &update).await;
+            let sent = session.update(parent, name, &update).await;
             return started(&session, &found, sent, "UPDATE_CLUSTER").await;
         }
         if cluster.network_policy.enabled != is_off {
             return Ok(());
         }
         let body = json!({"networkPolicy": {"provider": CALICO, "enabled": !is_off}});
-        let sent = session.ask_cluster(place, name, "setNetworkPolicy", &body).await;
+        let sent = session.ask_cluster(parent, name, "setNetworkPolicy", &body).await;
         started(&session, &found, sent, "SET_NETWORK_POLICY").await
     }
 
@@ -254,8 +254,8 @@ impl Engine for GkeEngine {
         let session = self.session(credentials)?;
         match find(&session, spec).await? {
             (Some(found), _) if found.cluster.status == ClusterStatus::Stopping => Ok(()),
-            (Some(found), _) => match session.delete(found.place()?, &found.reference.name).await {
-                Ok(_) | Err(Failure::Missing) => Ok(()),
+            (Some(found), _) => match session.delete(found.parent()?, &found.reference.name).await {
+                Ok(_) | Err(CallError::Missing) => Ok(()),
                 Err(failure) => Err(failure.into()),
             },
             (None, Some(untagged)) => Err(EngineError::Rejected(observe::lost_its_tag(&untagged.cluster))),
@@ -308,8 +308,8 @@ async fn carry_on(session: &Session<'_>, found: &Found) -> Result<(), EngineErro
             Err(EngineError::Busy("the cluster that was not made whole is being deleted".to_owned()))
         }
         ClusterStatus::Error => {
-            let place = found.place()?;
-            let operations = session.operations(place).await?;
+            let parent = found.parent()?;
+            let operations = session.operations(parent).await?;
             if !observe::creation_failed(&found.cluster, &operations) {
                 return Err(rejected(
                     ReasonCode::ProvisioningFailed,
@@ -319,8 +319,8 @@ async fn carry_on(session: &Session<'_>, found: &Found) -> Result<(), EngineErro
                     "",
                 ));
             }
-            match session.delete(place, &found.reference.name).await {
-                Ok(_) | Err(Failure::Missing) => Ok(()),
+            match session.delete(parent, &found.reference.name).await {
+                Ok(_) | Err(CallError::Missing) => Ok(()),
                 Err(failure) => Err(failure.into()),
             }
         }
@@ -333,13 +333,13 @@ async fn carry_on(session: &Session<'_>, found: &Found) -> Result<(), EngineErro
 async fn started(
     session: &Session<'_>,
     found: &Found,
-    sent: Result<wire::Operation, Failure>,
+    sent: Result<wire::Operation, CallError>,
     kind: &str,
 ) -> Result<(), EngineError> {
     match sent {
         Ok(_) => Ok(()),
-        Err(Failure::Error(EngineError::Busy(with))) => {
-            let operations = session.operations(found.place()?).await?;
+        Err(CallError::Error(EngineError::Busy(with))) => {
+            let operations = session.operations(found.parent()?).await?;
             let is_running = operations.iter().any(|operation| {
                 operation.status != "DONE"
                     && operation.operation_type == kind

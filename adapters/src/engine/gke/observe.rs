@@ -9,7 +9,7 @@ use kqueen_domain::{
 };
 
 use super::{
-    client::Place,
+    client::Parent,
     failures::{of_condition, of_operation},
     parameters::{self, DATAPLANE_V2},
     wire::{Cluster, ClusterStatus, NodePool, Operation, Progress},
@@ -26,20 +26,20 @@ pub(super) fn carries(cluster: &Cluster, tag: &OwnershipTag) -> bool {
 
 /// How a cluster is called in ledgers and inventories.
 pub(super) fn resource(project: &str, cluster: &Cluster) -> ProviderResource {
-    let name = reference(Place { project, location: &cluster.location }, &cluster.name);
+    let name = reference(Parent { project, location: &cluster.location }, &cluster.name);
     ProviderResource { name, provider_id: (!cluster.id.is_empty()).then(|| cluster.id.clone()) }
 }
 
-/// The reference of a cluster in a place.
-pub(super) fn reference(place: Place<'_>, name: &str) -> ResourceRef {
-    let location = format!("{}/{}", place.project, place.location);
+/// The reference of a cluster in a project and location.
+pub(super) fn reference(parent: Parent<'_>, name: &str) -> ResourceRef {
+    let location = format!("{}/{}", parent.project, parent.location);
     ResourceRef { kind: KIND.to_owned(), name: name.to_owned(), location }
 }
 
-/// The place a reference names; `None` for one that this engine has not made.
-pub(super) fn place(reference: &ResourceRef) -> Option<Place<'_>> {
+/// The parent a reference names; `None` for one that this engine has not made.
+pub(super) fn parent(reference: &ResourceRef) -> Option<Parent<'_>> {
     let (project, location) = reference.location.split_once('/')?;
-    (reference.kind == KIND).then_some(Place { project, location })
+    (reference.kind == KIND).then_some(Parent { project, location })
 }
 
 /// What is seen of a cluster. `operations` are those of its location, where it is being worked on.

@@ -33,8 +33,8 @@ use self::{
 };
 use super::{
     backend::{Backend, CommitError, Feed, Slice, Stored, Transaction},
+    counters::StoreCounters,
     key::{self, Key},
-    meters::Meters,
 };
 
 pub(crate) struct Etcd {
@@ -44,11 +44,11 @@ pub(crate) struct Etcd {
     newest: Arc<SharedRead>,
     watching: Mutex<Option<tokio::task::JoinHandle<()>>>,
     closed: CancellationToken,
-    meters: Arc<Meters>,
+    counters: Arc<StoreCounters>,
 }
 
 impl Etcd {
-    pub(crate) async fn new(settings: &EtcdSettings, meters: Arc<Meters>) -> Result<Self, SettingsError> {
+    pub(crate) async fn new(settings: &EtcdSettings, counters: Arc<StoreCounters>) -> Result<Self, SettingsError> {
         Ok(Self {
             connection: Arc::new(Connection::new(settings).await?),
             prefix: Prefix::new(&settings.prefix),
@@ -56,7 +56,7 @@ impl Etcd {
             newest: Arc::default(),
             watching: Mutex::default(),
             closed: CancellationToken::new(),
-            meters,
+            counters,
         })
     }
 }
@@ -179,9 +179,9 @@ impl Backend for Etcd {
     async fn caught_up(&self) -> Result<(), BoxError> {
         let limit = Instant::now() + LIMIT;
         let (connection, progress) = (self.connection.clone(), self.progress.clone());
-        let (key, meters) = (self.prefix.full(&key::clock()), self.meters.clone());
+        let (key, counters) = (self.prefix.full(&key::clock()), self.counters.clone());
         let read = move || {
-            Meters::count(&meters.freshness_reads);
+            StoreCounters::count(&counters.barrier_reads);
             clock(connection.clone(), progress.clone(), key.clone())
         };
         let newest = timeout_at(limit, self.newest.answer(read)).await;

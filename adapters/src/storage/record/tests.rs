@@ -61,7 +61,8 @@ fn the_newest_formats_stay_as_they_are() {
     let provisioner: Provisioner = round_trip(PROVISIONER_1_WITH_CODE);
     assert_eq!(provisioner.check.phase, ProvisionerPhase::NotReachable);
     let cluster: Cluster = round_trip(CLUSTER_3);
-    let reason = Reason::new(ReasonCode::Unknown, "quota", Responsible::Admin, "raise it").with_words("QUOTA_EXCEEDED");
+    let reason = Reason::new(ReasonCode::Unknown, "quota", Responsible::Admin, "raise it")
+        .with_provider_message("QUOTA_EXCEEDED");
     assert_eq!(cluster.lifecycle, Lifecycle::Failed { reason });
     assert!(cluster.operation.is_some());
     let observed: ObservedStatus = round_trip(OBSERVED_3);

@@ -33,7 +33,7 @@ pub struct Forgotten {
 impl Clusters {
     /// Removes the record of an attached cluster.
     pub(super) async fn detach(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<(), ServiceError> {
-        retry_on_conflict(&*self.freshness, || async {
+        retry_on_conflict(&*self.read_barrier, || async {
             let view = self.permitted(caller, Action::ClusterDelete, id)?;
             check_expected(expected, view.cluster.revision, "the cluster")?;
             let now = self.clock.now();
@@ -58,7 +58,7 @@ impl Clusters {
     /// # Errors
     /// `NotFound`, `Forbidden`, `ChangedMeanwhile`.
     pub async fn forget(&self, caller: &Caller, id: ClusterId, expected: Expected) -> Result<Forgotten, ServiceError> {
-        retry_on_conflict(&*self.freshness, || async {
+        retry_on_conflict(&*self.read_barrier, || async {
             let view = self.permitted(caller, Action::ClusterForget, id)?;
             check_expected(expected, view.cluster.revision, "the cluster")?;
             let now = self.clock.now();

@@ -99,7 +99,7 @@ pub struct Clusters {
     /// Where they are stored.
     pub store: Arc<dyn ClusterStore>,
     /// Waits until the read model is up to date.
-    pub freshness: Arc<dyn ReadBarrier>,
+    pub read_barrier: Arc<dyn ReadBarrier>,
     /// What this installation offers.
     pub engines: EngineRegistry,
     /// Where kubeconfigs may point to.
@@ -175,7 +175,7 @@ impl Clusters {
         let mut no_metadata = SecretMap::new();
         let sent = take_kubeconfig(changes.as_mut().unwrap_or(&mut no_metadata), patch.kubeconfig)?;
         let sent = sent.filter(|sent| sent.expose() != document::MASK);
-        retry_on_conflict(&*self.freshness, || async {
+        retry_on_conflict(&*self.read_barrier, || async {
             let view = self.permitted(caller, Action::ClusterUpdate, id)?;
             check_expected(expected, view.cluster.revision, "the cluster")?;
             let mut cluster = view.cluster.record.clone();

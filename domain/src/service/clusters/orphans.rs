@@ -24,7 +24,7 @@ pub struct Orphans {
     /// Where they are stored.
     pub store: Arc<dyn OrphanStore>,
     /// Waits until the read model is up to date.
-    pub freshness: Arc<dyn ReadBarrier>,
+    pub read_barrier: Arc<dyn ReadBarrier>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -87,7 +87,7 @@ impl Orphans {
         id: ClusterId,
         decide: impl Fn(&OrphanView, DateTime<Utc>) -> Result<Option<OrphanState>, ServiceError> + Sync,
     ) -> Result<OrphanView, ServiceError> {
-        retry_on_conflict(&*self.freshness, || async {
+        retry_on_conflict(&*self.read_barrier, || async {
             let missing = || ServiceError::not_found("orphan", id);
             let view = self.catalog.orphan(id).ok_or_else(missing)?;
             let target = Target { organization: view.orphan.record.organization, owner: None };

@@ -188,7 +188,7 @@ impl Clusters {
     /// # Errors
     /// `NotFound`, `Forbidden`; `Conflict` when it has ended.
     pub async fn cancel(&self, caller: &Caller, id: OperationId) -> Result<OperationView, ServiceError> {
-        retry_on_conflict(&*self.freshness, || async {
+        retry_on_conflict(&*self.read_barrier, || async {
             let view = self.operation(caller, id)?;
             let cluster = view.operation.record.cluster;
             let cluster_view = self.permitted(caller, Action::ClusterUpdate, cluster);
@@ -234,7 +234,7 @@ impl Clusters {
         expected: Expected,
         decide: impl Fn(&ClusterView, Option<&Operation>) -> Result<Option<Request>, ServiceError> + Sync,
     ) -> Result<ClusterView, ServiceError> {
-        retry_on_conflict(&*self.freshness, || async {
+        retry_on_conflict(&*self.read_barrier, || async {
             let view = self.permitted(caller, action, id)?;
             check_expected(expected, view.cluster.revision, "the cluster")?;
             let newest = self.newest(&view);

@@ -74,7 +74,7 @@ pub struct Bootstrap {
     /// Where provisioners are stored.
     pub provisioners: Arc<dyn ProvisionerStore>,
     /// Waits until the read model is up to date.
-    pub freshness: Arc<dyn ReadBarrier>,
+    pub read_barrier: Arc<dyn ReadBarrier>,
     /// Hashes passwords.
     pub passwords: Arc<dyn PasswordHasher>,
     /// The clock.
@@ -87,7 +87,7 @@ impl Bootstrap {
     /// # Errors
     /// `Unavailable` when this cannot be determined.
     pub async fn awaited(&self) -> Result<bool, ServiceError> {
-        Ok(no_user_exists(&self.catalog, &*self.freshness).await?)
+        Ok(no_user_exists(&self.catalog, &*self.read_barrier).await?)
     }
 
     /// Creates the admin and then the provisioners if the store has no user yet. Returns whether it did: if several replicas start at
@@ -140,7 +140,7 @@ impl Bootstrap {
     /// `Invalid` for an unacceptable password; `Conflict` when the name or e-mail address is in use.
     pub async fn create(&self, admin: FirstAdmin) -> Result<User, ServiceError> {
         let hash = self.passwords.hash(check_password(admin.password)?).await?;
-        self.freshness.caught_up().await?;
+        self.read_barrier.caught_up().await?;
         let organization = self.organization(admin.organization, admin.namespace).await?;
         let user = User {
             id: UserId::random(),
@@ -176,7 +176,7 @@ impl Bootstrap {
         match self.organizations.create(&organization).await {
             Ok(_) => Ok(organization.id),
             Err(StoreError::Taken { field }) => {
-                self.freshness.caught_up().await?;
+                self.read_barrier.caught_up().await?;
                 find(&self.catalog).ok_or_else(|| StoreError::Taken { field }.into())
             }
             Err(error) => Err(error.into()),

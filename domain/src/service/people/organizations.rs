@@ -54,7 +54,7 @@ pub struct Organizations {
     /// Where they are stored.
     pub store: Arc<dyn OrganizationStore>,
     /// Waits until the read model is up to date.
-    pub freshness: Arc<dyn ReadBarrier>,
+    pub read_barrier: Arc<dyn ReadBarrier>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -157,7 +157,7 @@ impl Organizations {
     /// # Errors
     /// `NotFound`, `Forbidden`, `Conflict` listing what it contains, `ChangedMeanwhile`.
     pub async fn delete(&self, caller: &Caller, id: OrganizationId, expected: Expected) -> Result<(), ServiceError> {
-        retry_on_conflict(&*self.freshness, || async {
+        retry_on_conflict(&*self.read_barrier, || async {
             let entry = self.permitted(caller, Action::OrganizationDelete, id)?;
             check_expected(expected, entry.revision, "the organization")?;
             let remaining = self.catalog.remaining_in_organization(id, NAMED);
@@ -192,7 +192,7 @@ impl Organizations {
         expected: Expected,
         edit: impl Fn(&mut Organization) -> Result<(), ServiceError> + Sync,
     ) -> Result<OrganizationEntry, ServiceError> {
-        retry_on_conflict(&*self.freshness, || async {
+        retry_on_conflict(&*self.read_barrier, || async {
             let entry = self.permitted(caller, action, id)?;
             check_expected(expected, entry.revision, "the organization")?;
             let mut organization = entry.record.clone();

@@ -32,7 +32,7 @@ pub struct Sessions {
     /// Stores password hashes.
     pub users: Arc<dyn UserStore>,
     /// Waits until the read model is up to date.
-    pub freshness: Arc<dyn ReadBarrier>,
+    pub read_barrier: Arc<dyn ReadBarrier>,
     /// Checks passwords.
     pub passwords: Arc<dyn PasswordHasher>,
     /// Signs and verifies tokens.
@@ -80,7 +80,7 @@ impl Sessions {
         self.throttle
             .attempt(username, origin, self.clock.now())
             .map_err(|retry_after| ServiceError::Throttled { retry_after })?;
-        self.freshness.caught_up().await?;
+        self.read_barrier.caught_up().await?;
         if !self.catalog.has_users() {
             return Err(ServiceError::Unauthenticated(NO_USER_YET));
         }
@@ -107,7 +107,7 @@ impl Sessions {
     /// # Errors
     /// `Unavailable` when this cannot be determined.
     pub async fn awaits_first_admin(&self) -> Result<bool, ServiceError> {
-        Ok(no_user_exists(&self.catalog, &*self.freshness).await?)
+        Ok(no_user_exists(&self.catalog, &*self.read_barrier).await?)
     }
 
     /// The caller who sends `token`. Consistent with every earlier write: a user deactivated on any replica before this call is rejected.
@@ -124,7 +124,7 @@ impl Sessions {
     /// `Unauthenticated`, `Unavailable`.
     pub async fn open(&self, token: &str) -> Result<Session, ServiceError> {
         let claims = self.tokens.verify(token, self.clock.now())?;
-        self.freshness.caught_up().await?;
+        self.read_barrier.caught_up().await?;
         let caller = self.holder(&claims).ok_or(SESSION_ENDED)?;
         Ok(Session { caller, claims })
     }

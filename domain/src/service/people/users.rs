@@ -77,7 +77,7 @@ pub struct Users {
     /// Where they are stored.
     pub store: Arc<dyn UserStore>,
     /// Waits until the read model is up to date.
-    pub freshness: Arc<dyn ReadBarrier>,
+    pub read_barrier: Arc<dyn ReadBarrier>,
     /// Hashes passwords.
     pub passwords: Arc<dyn PasswordHasher>,
     /// The clock.
@@ -110,7 +110,7 @@ impl Users {
             (AuthMethod::Local, Some(password)) => {
                 secrets.password = SecretUpdate::Set(self.passwords.hash(check_password(password)?).await?);
                 // Hashing waits for its turn, which may take seconds.
-                check_session(&self.catalog, &*self.freshness, caller).await?;
+                check_session(&self.catalog, &*self.read_barrier, caller).await?;
             }
             (AuthMethod::Local, None) => return Err(ServiceError::field("password", "must be given for a local user")),
             (AuthMethod::Ldap, Some(_)) => {
@@ -180,7 +180,7 @@ impl Users {
         patch: UserPatch,
         expected: Expected,
     ) -> Result<UserView, ServiceError> {
-        retry_on_conflict(&*self.freshness, || async {
+        retry_on_conflict(&*self.read_barrier, || async {
             let view = self.permitted(caller, id)?;
             check_expected(expected, view.user.revision, "the user")?;
             let old = &view.user.record;
@@ -225,7 +225,7 @@ impl Users {
                 }
                 Err(StoreError::InUse) => {
                     // What refers to the user may have been created on another replica.
-                    self.freshness.caught_up().await?;
+                    self.read_barrier.caught_up().await?;
                     let remaining = self.catalog.remaining_of_user(old, NAMED);
                     if remaining.is_empty() {
                         return Err(AttemptError::Conflict);
@@ -251,11 +251,11 @@ impl Users {
     ) -> Result<UserView, ServiceError> {
         self.permitted_password(caller, id)?;
         let hash = self.passwords.hash(check_password(password)?).await?;
-        retry_on_conflict(&*self.freshness, || async {
+        retry_on_conflict(&*self.read_barrier, || async {
             let view = self.permitted_password(caller, id)?;
             // After the wait for the hash, and again when another change of the same user came first: that may have been another
             // password set with the same token.
-            check_session(&self.catalog, &*self.freshness, caller).await?;
+            check_session(&self.catalog, &*self.read_barrier, caller).await?;
             check_expected(expected, view.user.revision, "the user")?;
             let mut user = view.user.record.clone();
             if user.auth != AuthMethod::Local {
@@ -275,7 +275,7 @@ impl Users {
     /// # Errors
     /// `NotFound`, `Forbidden`, `Conflict`, `ChangedMeanwhile`.
     pub async fn delete(&self, caller: &Caller, id: UserId, expected: Expected) -> Result<(), ServiceError> {
-        retry_on_conflict(&*self.freshness, || async {
+        retry_on_conflict(&*self.read_barrier, || async {
             let view = self.get(caller, id)?;
             let user = &view.user.record;
             if !permits_user(caller, Action::delete_user(user.role), &view) {

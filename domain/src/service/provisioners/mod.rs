@@ -67,7 +67,7 @@ pub struct Provisioners {
     /// Where they are stored.
     pub store: Arc<dyn ProvisionerStore>,
     /// Waits until the read model is up to date.
-    pub freshness: Arc<dyn ReadBarrier>,
+    pub read_barrier: Arc<dyn ReadBarrier>,
     /// What this installation offers.
     pub engines: EngineRegistry,
     /// The clock.
@@ -113,7 +113,7 @@ impl Provisioners {
         let full = schema.validate("parameters", &new.parameters)?;
         let check = checks::check(&**engine, &full, &*self.clock).await;
         // The provider may have taken seconds to answer.
-        check_session(&self.catalog, &*self.freshness, caller).await?;
+        check_session(&self.catalog, &*self.read_barrier, caller).await?;
         let split = document::split(&full, &is_secret);
         let now = self.clock.now();
         let provisioner = Provisioner {
@@ -184,7 +184,7 @@ impl Provisioners {
         patch: ProvisionerPatch,
         expected: Expected,
     ) -> Result<ProvisionerView, ServiceError> {
-        retry_on_conflict(&*self.freshness, || async {
+        retry_on_conflict(&*self.read_barrier, || async {
             let view = self.permitted(caller, Action::ProvisionerUpdate, id)?;
             check_expected(expected, view.provisioner.revision, "the provisioner")?;
             let mut provisioner = view.provisioner.record.clone();
@@ -207,7 +207,7 @@ impl Provisioners {
                 document::merge_patch("parameters", &mut full, changes.clone())?;
                 let full = schema.validate("parameters", &full)?;
                 let check = checks::check(&**engine, &full, &*self.clock).await;
-                check_session(&self.catalog, &*self.freshness, caller).await?;
+                check_session(&self.catalog, &*self.read_barrier, caller).await?;
                 let split = document::split(&full, &is_secret);
                 provisioner.parameters = split.shown;
                 secrets = split.sealed.into();
@@ -227,7 +227,7 @@ impl Provisioners {
     /// # Errors
     /// `NotFound`, `Forbidden`, `Conflict` listing what uses it, `ChangedMeanwhile`.
     pub async fn delete(&self, caller: &Caller, id: ProvisionerId, expected: Expected) -> Result<(), ServiceError> {
-        retry_on_conflict(&*self.freshness, || async {
+        retry_on_conflict(&*self.read_barrier, || async {
             let view = self.permitted(caller, Action::ProvisionerDelete, id)?;
             check_expected(expected, view.provisioner.revision, "the provisioner")?;
             let remaining = self.catalog.remaining_of_provisioner(id, NAMED);

@@ -57,7 +57,7 @@ pub struct Outcome {
     /// When to reconcile next.
     pub requeue: Requeue,
     /// Whether the provider, or the cluster, did not answer.
-    pub silent: bool,
+    pub no_answer: bool,
     /// When it was observed, if nothing had changed. The caller stores these times, for many clusters in one write.
     pub unchanged_at: Option<DateTime<Utc>>,
     /// The newest revision it wrote. Change events up to there come from this reconciliation.
@@ -68,7 +68,7 @@ pub struct Outcome {
 
 impl Outcome {
     const fn after(requeue: Requeue) -> Self {
-        Self { requeue, silent: false, unchanged_at: None, written: None, deadline: None }
+        Self { requeue, no_answer: false, unchanged_at: None, written: None, deadline: None }
     }
 }
 
@@ -79,7 +79,7 @@ pub struct Reconciler {
     /// Where clusters and their operations are stored.
     pub store: Arc<dyn ClusterStore>,
     /// Waits until the read model is up to date.
-    pub freshness: Arc<dyn ReadBarrier>,
+    pub read_barrier: Arc<dyn ReadBarrier>,
     /// Access to providers.
     pub providers: Providers,
     /// Probes live clusters.
@@ -120,7 +120,7 @@ impl Reconciler {
         };
         match outcome {
             Err(StoreError::Conflict) => {
-                self.freshness.caught_up().await?;
+                self.read_barrier.caught_up().await?;
                 Ok(Outcome::after(Requeue::Now))
             }
             Err(StoreError::Missing) => Ok(Outcome::after(Requeue::Never)),
@@ -176,7 +176,7 @@ impl Reconciler {
         } else {
             None
         };
-        let silent = matches!(observation, Err(EngineError::Unreachable(_)))
+        let no_answer = matches!(observation, Err(EngineError::Unreachable(_)))
             || is_probed && matches!(probe, Some(ProbeResult::NoAnswer { .. }));
         let now = self.clock.now();
         let before = view.observed.as_deref();
@@ -221,7 +221,7 @@ impl Reconciler {
         let unchanged_at = (!reconciliation.has_changed_status() && requeue != Requeue::Never).then_some(now);
         Ok(Outcome {
             requeue,
-            silent,
+            no_answer,
             unchanged_at,
             written: reconciliation.written(),
             deadline: reconciliation.deadline(),

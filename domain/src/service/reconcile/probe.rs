@@ -21,7 +21,7 @@ impl Reconciler {
         let Some(kubeconfig) = kubeconfig else { return Ok(Outcome::after(Requeue::Never)) };
         let probe = self.inspector.probe(&kubeconfig).await;
         let now = self.clock.now();
-        let silent = matches!(probe, ProbeResult::NoAnswer { .. });
+        let no_answer = matches!(probe, ProbeResult::NoAnswer { .. });
         let observed = ObservedStatus::after(view.observed.as_deref(), cluster.id, Some(probe), None, now);
         let unchanged_at = observed.is_none().then_some(now);
         let mut written = None;
@@ -31,7 +31,7 @@ impl Reconciler {
             let record = RecordChange::Keep(Some(view.cluster.revision));
             written = Some(self.store.commit(cluster.id, record, work).await?);
         }
-        Ok(Outcome { requeue: Requeue::Quiet, silent, unchanged_at, written, deadline: None })
+        Ok(Outcome { requeue: Requeue::Quiet, no_answer, unchanged_at, written, deadline: None })
     }
 
     /// Stores when clusters whose status did not change were last observed.

@@ -64,14 +64,14 @@ fn bootstrap(
     catalog: Arc<Catalog>,
     organizations: MockOrganizationStore,
     users: MockUserStore,
-    freshness: MockReadBarrier,
+    read_barrier: MockReadBarrier,
 ) -> Bootstrap {
     Bootstrap {
         catalog,
         organizations: Arc::new(organizations),
         users: Arc::new(users),
         provisioners: Arc::new(MockProvisionerStore::new()),
-        freshness: Arc::new(freshness),
+        read_barrier: Arc::new(read_barrier),
         passwords: Arc::new(passwords()),
         clock: world.clock.clone(),
     }
@@ -164,8 +164,8 @@ async fn only_one_of_two_replicas_creates_the_admin() {
     let world = World::new();
     let catalog: Arc<Catalog> = Arc::default();
     let created = world.catalog.organization(world.acme).unwrap().record.clone();
-    let (mut freshness, shown, mut rounds) = (MockReadBarrier::new(), catalog.clone(), 0);
-    freshness.expect_caught_up().returning(move || {
+    let (mut read_barrier, shown, mut rounds) = (MockReadBarrier::new(), catalog.clone(), 0);
+    read_barrier.expect_caught_up().returning(move || {
         rounds += 1;
         if rounds > 2 {
             let organization = Versioned { value: created.clone(), revision: Revision(1) };
@@ -182,7 +182,7 @@ async fn only_one_of_two_replicas_creates_the_admin() {
         .withf(move |user, _| user.organization == home)
         .times(1)
         .returning(|_, _| Err(StoreError::Taken { field: "username" }));
-    let bootstrap = bootstrap(&world, catalog, organizations, users, freshness);
+    let bootstrap = bootstrap(&world, catalog, organizations, users, read_barrier);
     assert!(!bootstrap.on_empty_store(admin(), Vec::new()).await.unwrap());
 }
 
@@ -198,10 +198,10 @@ async fn creating_an_admin_with_a_taken_name_is_a_conflict() {
 #[tokio::test]
 async fn an_unavailable_store_creates_no_admin() {
     let world = World::new();
-    let mut freshness = MockReadBarrier::new();
-    freshness.expect_caught_up().returning(|| Err(StoreError::Unavailable("down".into())));
+    let mut read_barrier = MockReadBarrier::new();
+    read_barrier.expect_caught_up().returning(|| Err(StoreError::Unavailable("down".into())));
     let (organizations, users) = (MockOrganizationStore::new(), MockUserStore::new());
-    let bootstrap = bootstrap(&world, Arc::default(), organizations, users, freshness);
+    let bootstrap = bootstrap(&world, Arc::default(), organizations, users, read_barrier);
     assert_eq!(status(&bootstrap.on_empty_store(admin(), Vec::new()).await), 503);
 }
 

@@ -199,15 +199,15 @@ async fn a_new_kubeconfig_replaces_the_stored_one_and_a_mask_keeps_it() {
 async fn an_update_is_retried_on_the_newest_record() {
     let world = Arc::new(World::new());
     let written = Written::default();
-    let (mut freshness, others, mut rounds) = (MockReadBarrier::new(), world.clone(), 0);
-    freshness.expect_caught_up().returning(move || {
+    let (mut read_barrier, others, mut rounds) = (MockReadBarrier::new(), world.clone(), 0);
+    read_barrier.expect_caught_up().returning(move || {
         rounds += 1;
         let record = others.catalog.cluster(others.cluster).unwrap().cluster.record.clone();
         let changed_at = record.changed_at + TimeDelta::seconds(rounds);
         others.put_cluster(Cluster { lifecycle: Lifecycle::Updating, changed_at, ..record });
         Ok(())
     });
-    let clusters = world.clusters_with(updating(2, &written), freshness);
+    let clusters = world.clusters_with(updating(2, &written), read_barrier);
     clusters.update(&caller(&world.people.ann), world.cluster, renamed(), None).await.unwrap();
     let (stored, _, expected) = written.only();
     let now = world.catalog.cluster(world.cluster).unwrap().cluster;
@@ -255,12 +255,12 @@ async fn a_delete_is_retried_on_the_newest_revision() {
         log.push(revision);
         if log.len() < 3 { Err(StoreError::Conflict) } else { Ok(Revision(99)) }
     });
-    let (mut freshness, others) = (MockReadBarrier::new(), world.clone());
-    freshness.expect_caught_up().returning(move || {
+    let (mut read_barrier, others) = (MockReadBarrier::new(), world.clone());
+    read_barrier.expect_caught_up().returning(move || {
         others.put_cluster(others.catalog.cluster(others.cluster).unwrap().cluster.record.clone());
         Ok(())
     });
-    let clusters = world.clusters_with(store, freshness);
+    let clusters = world.clusters_with(store, read_barrier);
     clusters.delete(&caller(&world.people.ann), world.cluster, None).await.unwrap();
     let revisions = revisions.take();
     assert!(revisions.is_sorted_by(|a, b| a < b) && revisions.len() == 3, "{revisions:?}");

@@ -170,9 +170,9 @@ pub(super) fn descriptor(name: &'static str) -> EngineDescriptor {
 
 /// A read barrier that is always caught up.
 pub(super) fn fresh() -> MockReadBarrier {
-    let mut freshness = MockReadBarrier::new();
-    freshness.expect_caught_up().returning(|| Ok(()));
-    freshness
+    let mut read_barrier = MockReadBarrier::new();
+    read_barrier.expect_caught_up().returning(|| Ok(()));
+    read_barrier
 }
 
 /// Hashes by reversing the password, so that a plain password is never a valid hash.

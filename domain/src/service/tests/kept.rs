@@ -137,14 +137,14 @@ impl FakeStore {
         store
     }
 
-    pub(super) fn freshness(&self) -> MockReadBarrier {
-        let mut freshness = MockReadBarrier::new();
+    pub(super) fn read_barrier(&self) -> MockReadBarrier {
+        let mut read_barrier = MockReadBarrier::new();
         let events = self.events.clone();
-        freshness.expect_caught_up().returning(move || {
+        read_barrier.expect_caught_up().returning(move || {
             events.note("catch up");
             Ok(())
         });
-        freshness
+        read_barrier
     }
 
     /// Stores a ledger as if it had been written before.

@@ -141,12 +141,12 @@ async fn a_policy_change_is_stored_completely_or_refused() {
 async fn concurrent_changes_of_different_rules_both_succeed() {
     let world = Arc::new(World::new());
     let written = Written::default();
-    let (mut freshness, others) = (MockReadBarrier::new(), world.clone());
-    freshness.expect_caught_up().returning(move || {
+    let (mut read_barrier, others) = (MockReadBarrier::new(), world.clone());
+    read_barrier.expect_caught_up().returning(move || {
         others.policy(&[(Action::UserList, Rule::IsAdmin)]);
         Ok(())
     });
-    let organizations = world.organizations(accepting(2, &written), freshness);
+    let organizations = world.organizations(accepting(2, &written), read_barrier);
     let change = policy_change("cluster:create", Some("IS_ADMIN"));
     organizations.change_policy(&caller(&world.people.ada), world.acme, &change, None).await.unwrap();
     let (stored, revision) = written.only();
@@ -193,12 +193,12 @@ async fn a_non_empty_organization_cannot_be_deleted_and_the_error_names_its_obje
     assert!(organizations.remaining(&root, empty).unwrap().is_empty());
     let mut store = MockOrganizationStore::new();
     store.expect_delete().returning(|_, _| Err(StoreError::InUse));
-    let (mut freshness, others) = (MockReadBarrier::new(), world.clone());
-    freshness.expect_caught_up().returning(move || {
+    let (mut read_barrier, others) = (MockReadBarrier::new(), world.clone());
+    read_barrier.expect_caught_up().returning(move || {
         others.put_user(user("fresh", Role::Member, empty));
         Ok(())
     });
-    let got = world.organizations(store, freshness).delete(&root, empty, None).await;
+    let got = world.organizations(store, read_barrier).delete(&root, empty, None).await;
     assert_eq!(status(&got), 409);
     assert!(got.unwrap_err().to_string().contains("User fresh"));
 }

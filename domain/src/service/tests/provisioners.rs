@@ -258,8 +258,8 @@ async fn new_parameters_are_checked_and_an_unchanged_phase_keeps_its_time() {
 async fn an_update_is_retried_on_the_newest_record() {
     let world = Arc::new(World::new());
     let written = Written::default();
-    let (mut freshness, others, mut rounds) = (MockReadBarrier::new(), world.clone(), 0);
-    freshness.expect_caught_up().returning(move || {
+    let (mut read_barrier, others, mut rounds) = (MockReadBarrier::new(), world.clone(), 0);
+    read_barrier.expect_caught_up().returning(move || {
         rounds += 1;
         let record = others.catalog.provisioner(others.making).unwrap().provisioner.record.clone();
         let reason = format!("round {rounds}");
@@ -267,7 +267,7 @@ async fn an_update_is_retried_on_the_newest_record() {
         others.put_provisioner(Provisioner { check, ..record });
         Ok(())
     });
-    let provisioners = world.provisioners_with(updating(2, &written), freshness, world.engines());
+    let provisioners = world.provisioners_with(updating(2, &written), read_barrier, world.engines());
     provisioners.update(&caller(&world.people.ada), world.making, renamed(), None).await.unwrap();
     let (stored, _, expected) = written.only();
     assert_eq!((stored.name.as_str(), stored.check.reason.as_str()), ("other", "round 2"));
@@ -316,12 +316,12 @@ async fn a_provisioner_in_use_cannot_be_deleted_and_the_error_names_its_clusters
     // A cluster was added on another replica a moment ago.
     let mut store = MockProvisionerStore::new();
     store.expect_delete().returning(|_, _| Err(StoreError::InUse));
-    let (mut freshness, others) = (MockReadBarrier::new(), world.clone());
-    freshness.expect_caught_up().returning(move || {
+    let (mut read_barrier, others) = (MockReadBarrier::new(), world.clone());
+    read_barrier.expect_caught_up().returning(move || {
         others.put_cluster(cluster("fresh", others.making, &others.people.bob));
         Ok(())
     });
-    let provisioners = world.provisioners_with(store, freshness, world.engines());
+    let provisioners = world.provisioners_with(store, read_barrier, world.engines());
     let got = provisioners.delete(&ada, world.making, None).await;
     assert_eq!(status(&got), 409);
     assert!(got.unwrap_err().to_string().contains("Cluster fresh"));

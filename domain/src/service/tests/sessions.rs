@@ -78,12 +78,12 @@ struct Fixture {
     verified: Log<String>,
 }
 
-fn with(world: World, store: MockUserStore, freshness: impl ReadBarrier + 'static) -> Fixture {
+fn with(world: World, store: MockUserStore, read_barrier: impl ReadBarrier + 'static) -> Fixture {
     let verified = Log::default();
     let sessions = Sessions {
         catalog: world.catalog.clone(),
         users: Arc::new(store),
-        freshness: Arc::new(freshness),
+        read_barrier: Arc::new(read_barrier),
         passwords: Arc::new(watched(&verified)),
         tokens: Arc::new(signer(claims_of(&world, &world.people.bob))),
         clock: world.clock.clone(),
@@ -173,14 +173,14 @@ async fn a_new_user_can_log_in_on_every_replica() {
     let world = World::new();
     let late = User { username: "late".try_into().unwrap(), ..world.people.bob.clone() };
     let catalog = world.catalog.clone();
-    let mut freshness = MockReadBarrier::new();
-    freshness.expect_caught_up().returning(move || {
+    let mut read_barrier = MockReadBarrier::new();
+    read_barrier.expect_caught_up().returning(move || {
         let value = late.clone();
         let revision = Revision(99);
         catalog.apply(vec![(revision, Change::Put(Record::User(Versioned { value, revision })))]);
         Ok(())
     });
-    let Fixture { sessions, .. } = with(world, store_of(true), freshness);
+    let Fixture { sessions, .. } = with(world, store_of(true), read_barrier);
     assert_eq!(status(&sessions.log_in("late", password("secret"), HOME).await), 200);
 }
 
@@ -218,20 +218,20 @@ async fn a_user_deleted_on_another_replica_is_refused() {
     let world = World::new();
     let bob = world.people.bob.clone();
     let catalog = world.catalog.clone();
-    let mut freshness = MockReadBarrier::new();
-    freshness.expect_caught_up().returning(move || {
+    let mut read_barrier = MockReadBarrier::new();
+    read_barrier.expect_caught_up().returning(move || {
         catalog.apply(vec![(Revision(99), Change::Deleted(RecordId::User(bob.id)))]);
         Ok(())
     });
-    let Fixture { sessions, .. } = with(world, store_of(true), freshness);
+    let Fixture { sessions, .. } = with(world, store_of(true), read_barrier);
     assert_eq!(status(&sessions.recognise("ours").await), 401);
 }
 
 #[tokio::test]
 async fn without_a_read_barrier_nobody_is_admitted() {
-    let mut freshness = MockReadBarrier::new();
-    freshness.expect_caught_up().returning(|| Err(StoreError::Unavailable("down".into())));
-    let Fixture { sessions, verified, .. } = with(World::new(), store_of(true), freshness);
+    let mut read_barrier = MockReadBarrier::new();
+    read_barrier.expect_caught_up().returning(|| Err(StoreError::Unavailable("down".into())));
+    let Fixture { sessions, verified, .. } = with(World::new(), store_of(true), read_barrier);
     assert_eq!(status(&sessions.recognise("ours").await), 503);
     assert_eq!(status(&sessions.log_in("bob", password("secret"), HOME).await), 503);
     assert_eq!(verified.len(), 0);

@@ -246,22 +246,22 @@ impl World {
         self.users_with(store, fresh())
     }
 
-    pub(super) fn users_with(&self, store: MockUserStore, freshness: MockReadBarrier) -> Users {
+    pub(super) fn users_with(&self, store: MockUserStore, read_barrier: MockReadBarrier) -> Users {
         Users {
             catalog: self.catalog.clone(),
             store: Arc::new(store),
-            freshness: Arc::new(freshness),
+            read_barrier: Arc::new(read_barrier),
             passwords: Arc::new(passwords()),
             clock: self.clock.clone(),
             auth_methods: vec![AuthMethod::Local, AuthMethod::Ldap],
         }
     }
 
-    pub(super) fn organizations(&self, store: MockOrganizationStore, freshness: MockReadBarrier) -> Organizations {
+    pub(super) fn organizations(&self, store: MockOrganizationStore, read_barrier: MockReadBarrier) -> Organizations {
         Organizations {
             catalog: self.catalog.clone(),
             store: Arc::new(store),
-            freshness: Arc::new(freshness),
+            read_barrier: Arc::new(read_barrier),
             clock: self.clock.clone(),
         }
     }
@@ -273,13 +273,13 @@ impl World {
     pub(super) fn provisioners_with(
         &self,
         store: MockProvisionerStore,
-        freshness: MockReadBarrier,
+        read_barrier: MockReadBarrier,
         engines: EngineRegistry,
     ) -> Provisioners {
         Provisioners {
             catalog: self.catalog.clone(),
             store: Arc::new(store),
-            freshness: Arc::new(freshness),
+            read_barrier: Arc::new(read_barrier),
             engines,
             clock: self.clock.clone(),
         }
@@ -289,11 +289,11 @@ impl World {
         self.clusters_with(store, fresh())
     }
 
-    pub(super) fn clusters_with(&self, store: MockClusterStore, freshness: MockReadBarrier) -> Clusters {
+    pub(super) fn clusters_with(&self, store: MockClusterStore, read_barrier: MockReadBarrier) -> Clusters {
         Clusters {
             catalog: self.catalog.clone(),
             store: Arc::new(store),
-            freshness: Arc::new(freshness),
+            read_barrier: Arc::new(read_barrier),
             engines: self.engines(),
             addresses: AddressRules::default(),
             timeout: TimeDelta::hours(1),

@@ -56,7 +56,7 @@ impl<'a> Case<'a> {
     pub async fn resources(&self) -> Vec<Option<Value>> {
         let mut resources = Vec::new();
         for name in self.names() {
-            resources.push(self.stage.look(&name).await);
+            resources.push(self.stage.resource(&name).await);
         }
         resources
     }

@@ -1,9 +1,9 @@
 //! The contract of engines, as functions over an engine and a [`Stage`], its provider controlled by a test.
 //! [`engine_contract`](crate::engine_contract) lists all of them, so that no engine can omit one.
 
+pub mod failures;
 pub mod life;
 pub mod others;
-pub mod trouble;
 
 mod case;
 
@@ -26,9 +26,9 @@ pub trait Stage: Send + Sync {
     /// Credentials with every right.
     fn credentials(&self) -> ProviderCredentials;
     /// Credentials that the provider does not accept.
-    fn refused(&self) -> ProviderCredentials;
+    fn rejected(&self) -> ProviderCredentials;
     /// Credentials for a provider that does not answer.
-    fn silent(&self) -> ProviderCredentials;
+    fn unreachable(&self) -> ProviderCredentials;
     /// Parameters of a cluster with this number of nodes, secrets included.
     fn parameters(&self, nodes: u32) -> SecretMap;
     /// A network policy that the provider supports, enabled.
@@ -36,7 +36,7 @@ pub trait Stage: Send + Sync {
     /// Creates a running foreign resource with that name and that ownership tag, if any.
     async fn plant(&self, name: &ResourceRef, tag: Option<OwnershipTag>);
     /// The full state of the resource of that name at the provider.
-    async fn look(&self, name: &ResourceRef) -> Option<Value>;
+    async fn resource(&self, name: &ResourceRef) -> Option<Value>;
     /// Removes a resource without the engine.
     async fn end(&self, name: &ResourceRef);
     /// Removes the ownership tag of a resource.
@@ -64,7 +64,7 @@ macro_rules! engine_contract {
                 a_resource_without_its_tag_is_reported_and_not_touched, clusters_do_not_affect_each_other,
                 an_inventory_is_all_resources_of_the_installation,
             ]
-            trouble: [
+            failures: [
                 rejected_credentials_are_reported, an_unreachable_provider_is_reported, errors_contain_no_secrets,
             ]
         }

@@ -38,7 +38,7 @@ async fn with_each_name_taken<'a>(engine: &'a dyn Engine, stage: &'a dyn Stage) 
 
 pub async fn foreign_resources_are_not_adopted(engine: &dyn Engine, stage: &dyn Stage) {
     for (mut case, name) in with_each_name_taken(engine, stage).await {
-        let before = stage.look(&name).await;
+        let before = stage.resource(&name).await;
         assert_eq!(case.observe().await, None, "{name}");
         let error = case.rejected().await;
         let EngineError::Rejected(reason) = error else { panic!("{name}: {error:?}") };
@@ -47,26 +47,26 @@ pub async fn foreign_resources_are_not_adopted(engine: &dyn Engine, stage: &dyn 
             assert!(observed.resources.iter().all(|resource| resource.name != name), "{observed:?}");
             assert_ne!(observed.state, ProvisioningState::Running);
         }
-        assert_eq!(stage.look(&name).await, before);
+        assert_eq!(stage.resource(&name).await, before);
     }
 }
 
 pub async fn foreign_resources_are_not_deleted(engine: &dyn Engine, stage: &dyn Stage) {
     for (mut case, name) in with_each_name_taken(engine, stage).await {
-        let before = stage.look(&name).await;
+        let before = stage.resource(&name).await;
         case.rejected().await;
         case.destroy(2).await;
         engine.destroy(&case.credentials, &case.spec).await.unwrap();
-        assert_eq!(stage.look(&name).await, before);
+        assert_eq!(stage.resource(&name).await, before);
         for other in case.names().iter().filter(|other| **other != name) {
-            assert_eq!(stage.look(other).await, None);
+            assert_eq!(stage.resource(other).await, None);
         }
     }
 }
 
 pub async fn foreign_resources_are_not_changed(engine: &dyn Engine, stage: &dyn Stage) {
     for (case, name) in with_each_name_taken(engine, stage).await {
-        let before = stage.look(&name).await;
+        let before = stage.resource(&name).await;
         let (credentials, spec) = (&case.credentials, &case.spec);
         let outcomes = [
             engine.resize(credentials, spec, 3).await.err(),
@@ -77,7 +77,7 @@ pub async fn foreign_resources_are_not_changed(engine: &dyn Engine, stage: &dyn 
             let is_expected = matches!(outcome, Some(EngineError::Rejected(_) | EngineError::Missing));
             assert!(is_expected, "{name}: {outcome:?}");
         }
-        assert_eq!(stage.look(&name).await, before);
+        assert_eq!(stage.resource(&name).await, before);
     }
 }
 
@@ -87,7 +87,7 @@ pub async fn a_resource_without_its_tag_is_reported_and_not_touched(engine: &dyn
         let resources = case.run(1).await.resources;
         let name = case.names()[position].clone();
         stage.untag(&name).await;
-        let before = stage.look(&name).await;
+        let before = stage.resource(&name).await;
         // What is still ours is deleted.
         for _ in 0..resources.len() {
             let observed = case.settled().await.unwrap();
@@ -98,7 +98,7 @@ pub async fn a_resource_without_its_tag_is_reported_and_not_touched(engine: &dyn
         }
         let left = engine.destroy(&case.credentials, &case.spec).await;
         assert!(matches!(&left, Err(EngineError::Rejected(_))), "{left:?}");
-        assert_eq!(stage.look(&name).await, before);
+        assert_eq!(stage.resource(&name).await, before);
         // Without a record of it, it is like any foreign resource.
         let orphaned = case.orphaned();
         if let Observation::Present(observed) = engine.observe(&orphaned.credentials, &orphaned.spec).await.unwrap() {

@@ -23,7 +23,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 /// Why a call failed, as far as the engine's next step depends on it.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum CallError {
     /// The resource does not exist in the project.
     NotFound,
     /// The name is taken.
@@ -34,20 +34,20 @@ pub(super) enum Failure {
     Other(EngineError),
 }
 
-impl From<Failure> for EngineError {
-    fn from(failure: Failure) -> Self {
+impl From<CallError> for EngineError {
+    fn from(failure: CallError) -> Self {
         match failure {
-            Failure::NotFound => Self::Missing,
-            Failure::AlreadyExists => {
+            CallError::NotFound => Self::Missing,
+            CallError::AlreadyExists => {
                 Self::Busy("the name is taken, but no resource is visible under it yet".to_owned())
             }
-            Failure::InUse(_) => Self::Busy("another resource still depends on it".to_owned()),
-            Failure::Other(error) => error,
+            CallError::InUse(_) => Self::Busy("another resource still depends on it".to_owned()),
+            CallError::Other(error) => error,
         }
     }
 }
 
-impl From<EngineError> for Failure {
+impl From<EngineError> for CallError {
     fn from(error: EngineError) -> Self {
         Self::Other(error)
     }
@@ -106,7 +106,7 @@ impl<'a> Session<'a> {
         path: &[&str],
         query: &[(&str, &str)],
         body: Option<&Value>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CallError> {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(["v1", "projects"]).extend(path);
@@ -124,7 +124,7 @@ impl<'a> Session<'a> {
             let response = request.send().await.map_err(no_answer)?;
             let (status, retry_after) = (response.status(), retry_after(&response));
             let body = response.bytes().await.map_err(no_answer)?;
-            Ok::<_, Failure>((status, retry_after, body))
+            Ok::<_, CallError>((status, retry_after, body))
         };
         let (status, retry_after, body) = tokio::select! {
             response = response => response?,
@@ -139,17 +139,17 @@ impl<'a> Session<'a> {
     }
 
     /// Classifies an error response.
-    fn failure(&self, status: StatusCode, retry_after: Option<Duration>, error: ErrorDetails) -> Failure {
+    fn failure(&self, status: StatusCode, retry_after: Option<Duration>, error: ErrorDetails) -> CallError {
         let message = self.without_secrets(&error.message);
         let reason = |code, cause: &str, responsible, next: &str| {
-            Reason::new(code, cause, responsible, next).with_words(message.as_ref())
+            Reason::new(code, cause, responsible, next).with_provider_message(message.as_ref())
         };
         let rejected = |code, cause: &str, responsible, next: &str| {
-            Failure::Other(EngineError::Rejected(reason(code, cause, responsible, next)))
+            CallError::Other(EngineError::Rejected(reason(code, cause, responsible, next)))
         };
-        let busy = || Failure::Other(EngineError::Busy(message.clone().into_owned()));
+        let busy = || CallError::Other(EngineError::Busy(message.clone().into_owned()));
         match (status.as_u16(), error.code.as_str()) {
-            (401, _) => Failure::Other(EngineError::Denied(reason(
+            (401, _) => CallError::Other(EngineError::Denied(reason(
                 ReasonCode::CredentialsRejected,
                 "the provider does not accept the token",
                 Responsible::Admin,
@@ -159,14 +159,14 @@ impl<'a> Session<'a> {
                 let right = if error.right.is_empty() { "a right" } else { &error.right };
                 let cause = format!("the token lacks the right {right}");
                 let next = "give the token that right";
-                Failure::Other(EngineError::Denied(reason(
+                CallError::Other(EngineError::Denied(reason(
                     ReasonCode::PermissionDenied,
                     &cause,
                     Responsible::Admin,
                     next,
                 )))
             }
-            (404, "not_found") => Failure::NotFound,
+            (404, "not_found") => CallError::NotFound,
             (404, "project_not_found") => rejected(
                 ReasonCode::NotFound,
                 "the provider does not have the project",
@@ -179,8 +179,8 @@ impl<'a> Session<'a> {
                 Responsible::Admin,
                 "correct the provisioner's url",
             ),
-            (409, "already_exists") => Failure::AlreadyExists,
-            (409, "in_use") => Failure::InUse(error.used_by),
+            (409, "already_exists") => CallError::AlreadyExists,
+            (409, "in_use") => CallError::InUse(error.used_by),
             (409, "never_ran") => rejected(
                 ReasonCode::InvalidState,
                 "it has never been running and cannot be changed",
@@ -196,7 +196,7 @@ impl<'a> Session<'a> {
             ),
             (429, _) => {
                 let retry_after = retry_after.unwrap_or(RETRY_AFTER).min(MAX_RETRY_AFTER);
-                Failure::Other(EngineError::Throttled { retry_after })
+                CallError::Other(EngineError::Throttled { retry_after })
             }
             (408, _) => {
                 EngineError::unreachable(ReasonCode::ProviderTimedOut, "the provider did not wait for the request")
@@ -226,7 +226,7 @@ impl<'a> Session<'a> {
         let path = [name.location.as_str(), plural(&name.kind)?, &name.name];
         match self.call::<Resource>(Method::GET, &path, &[], None).await {
             Ok(resource) => Ok(Some(identified(resource, name)?)),
-            Err(Failure::NotFound) => Ok(None),
+            Err(CallError::NotFound) => Ok(None),
             Err(failure) => Err(failure.into()),
         }
     }
@@ -266,7 +266,7 @@ impl<'a> Session<'a> {
         resource: &Resource,
         verb: Option<&str>,
         body: Option<&Value>,
-    ) -> Result<Resource, Failure> {
+    ) -> Result<Resource, CallError> {
         let mut path = vec![name.location.as_str(), plural(&name.kind)?, &name.name];
         path.extend(verb);
         let changed: Resource = self.call(method, &path, &[("id", &resource.id)], body).await?;
@@ -314,7 +314,7 @@ fn timed_out() -> EngineError {
     EngineError::unreachable(ReasonCode::ProviderTimedOut, "the provider did not answer")
 }
 
-fn no_answer(error: reqwest::Error) -> Failure {
+fn no_answer(error: reqwest::Error) -> CallError {
     if error.is_timeout() {
         return timed_out().into();
     }

@@ -25,7 +25,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use self::{
-    client::{Failure, Session, identified, name_taken, plural, provider_resource, unexpected_answer},
+    client::{CallError, Session, identified, name_taken, plural, provider_resource, unexpected_answer},
     wire::{CLUSTER, ClusterParameters, INSTALLATION, Project, Resource, Status},
 };
 use super::{Kind, Patience, Right};
@@ -360,9 +360,9 @@ async fn create(
     let path = [name.location.as_str(), plural(&name.kind)?];
     match session.call::<Resource>(Method::POST, &path, &[], Some(&body)).await {
         Ok(resource) => identified(resource, name).map(drop),
-        Err(Failure::AlreadyExists) => match session.find_owned(name, tag).await {
+        Err(CallError::AlreadyExists) => match session.find_owned(name, tag).await {
             Ok(_) => Ok(()),
-            Err(EngineError::Missing) => Err(Failure::AlreadyExists.into()),
+            Err(EngineError::Missing) => Err(CallError::AlreadyExists.into()),
             Err(error) => Err(error),
         },
         Err(failure) => Err(failure.into()),
@@ -379,8 +379,8 @@ async fn delete_all(
     for (name, resource) in to_delete.iter().filter(|(_, resource)| resource.status != Status::Deleting) {
         let failure = match session.send(Method::DELETE, name, resource, None, None).await {
             // Already deleted.
-            Ok(_) | Err(Failure::NotFound) => continue,
-            Err(Failure::InUse(users))
+            Ok(_) | Err(CallError::NotFound) => continue,
+            Err(CallError::InUse(users))
                 if !users.iter().all(|user| ours.values().any(|resource| resource.id == *user)) =>
             {
                 EngineError::Rejected(Reason::new(

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// Where an object or a collection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct ObjectPath {
     /// `v1`, `apps/v1`
     pub(super) group_version: String,
     pub(super) namespace: Option<String>,
@@ -18,7 +18,7 @@ pub(super) struct Place {
     pub(super) part: Option<String>,
 }
 
-impl Place {
+impl ObjectPath {
     /// Reads a path of the API.
     pub(super) fn read(path: &str) -> Option<Self> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
@@ -102,7 +102,7 @@ impl Objects {
     pub(super) fn of_a_new_cluster() -> Self {
         let mut objects = Self { objects: BTreeMap::new(), tokens: Vec::new(), version: 1 };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
-            let place = Place::read("/api/v1/namespaces").unwrap();
+            let place = ObjectPath::read("/api/v1/namespaces").unwrap();
             let status = json!({"phase": "Active"});
             let _is_new = objects.create(&place, json!({"metadata": {"name": name}, "status": status}));
         }
@@ -110,17 +110,17 @@ impl Objects {
     }
 
     pub(super) fn names(&self, path: &str) -> Vec<String> {
-        let place = Place::read(path).unwrap_or_else(|| panic!("{path} is no path of the API"));
+        let place = ObjectPath::read(path).unwrap_or_else(|| panic!("{path} is no path of the API"));
         self.objects.keys().filter(|key| place.holds(key)).map(|key| key.name.clone()).collect()
     }
 
-    pub(super) fn get(&self, place: &Place) -> Result<Value, Refusal> {
+    pub(super) fn get(&self, place: &ObjectPath) -> Result<Value, Refusal> {
         let key = place.key(place.name.as_deref().ok_or(Refusal::Invalid)?);
         self.objects.get(&key).cloned().ok_or(Refusal::NotFound)
     }
 
     /// A collection, with everything in it or, where `limit` says so, a part that begins at `from`.
-    pub(super) fn list(&self, place: &Place, nodes: Vec<Value>, limit: usize, from: usize) -> Value {
+    pub(super) fn list(&self, place: &ObjectPath, nodes: Vec<Value>, limit: usize, from: usize) -> Value {
         let mut items: Vec<Value> = nodes;
         let bare = |object: &Value| {
             let mut object = object.clone();
@@ -143,7 +143,7 @@ impl Objects {
         json!({"kind": kind, "apiVersion": place.group_version, "metadata": metadata, "items": page})
     }
 
-    pub(super) fn create(&mut self, place: &Place, mut object: Value) -> Result<Value, Refusal> {
+    pub(super) fn create(&mut self, place: &ObjectPath, mut object: Value) -> Result<Value, Refusal> {
         let name = object["metadata"]["name"].as_str().ok_or(Refusal::Invalid)?.to_owned();
         let key = place.key(&name);
         if self.objects.contains_key(&key) {
@@ -162,7 +162,7 @@ impl Objects {
         if place.resource == "secrets" && object["type"] == "kubernetes.io/service-account-token" {
             let account = object["metadata"]["annotations"]["kubernetes.io/service-account.name"].as_str();
             let account = account.ok_or(Refusal::Invalid)?;
-            let of = Place { resource: "serviceaccounts".to_owned(), ..place.clone() }.key(account);
+            let of = ObjectPath { resource: "serviceaccounts".to_owned(), ..place.clone() }.key(account);
             let token = self.mint(vec![of, key.clone()]);
             object["data"]["token"] = STANDARD.encode(token).into();
         }
@@ -170,14 +170,14 @@ impl Objects {
         Ok(object)
     }
 
-    pub(super) fn delete(&mut self, place: &Place) -> Result<Value, Refusal> {
+    pub(super) fn delete(&mut self, place: &ObjectPath) -> Result<Value, Refusal> {
         let key = place.key(place.name.as_deref().ok_or(Refusal::Invalid)?);
         self.version += 1;
         self.objects.remove(&key).ok_or(Refusal::NotFound)
     }
 
     /// Answers a TokenRequest for a service account.
-    pub(super) fn request_token(&mut self, place: &Place, mut request: Value) -> Result<Value, Refusal> {
+    pub(super) fn request_token(&mut self, place: &ObjectPath, mut request: Value) -> Result<Value, Refusal> {
         let account = place.key(place.name.as_deref().ok_or(Refusal::Invalid)?);
         if !self.objects.contains_key(&account) {
             return Err(Refusal::NotFound);

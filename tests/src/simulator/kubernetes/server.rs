@@ -19,7 +19,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{
     Authorise, Content,
-    object::{Place, Refusal},
+    object::{ObjectPath, Refusal},
 };
 use crate::simulator::{call::Request, tls::Tls};
 
@@ -71,7 +71,7 @@ fn respond(request: &Request, authorise: &Authorise, content: &mut Content) -> (
     if !token.is_some_and(|token| content.objects.accepts(token) || authorise(token)) {
         return (401, status(401, "Unauthorized", "Unauthorized"));
     }
-    let Some(place) = Place::read(path) else {
+    let Some(place) = ObjectPath::read(path) else {
         return (404, status(404, "NotFound", "the server could not find the requested resource"));
     };
     let nodes = |content: &Content| -> Vec<Value> {

@@ -35,21 +35,21 @@ pub(in crate::engine::gke) fn of_condition(what: &str, conditions: &[Condition])
             Responsible::Admin,
             "enable the Kubernetes Engine API again, which makes the agent anew",
         )
-        .with_words(words),
+        .with_provider_message(words),
         "NODE_SERVICE_ACCOUNT_MISSING_PERMISSIONS" => Reason::new(
             ReasonCode::PermissionDenied,
             "the service account that the nodes run as lacks permissions",
             Responsible::Admin,
             "grant it the role Kubernetes Engine Default Node Service Account (roles/container.defaultNodeServiceAccount)",
         )
-        .with_words(words),
+        .with_provider_message(words),
         "CLOUD_KMS_KEY_ERROR" | "CLOUD_KMS_KEY_DESTROYED" => Reason::new(
             ReasonCode::InvalidState,
             "the encryption key of the cluster is not usable",
             Responsible::Admin,
             "enable the key in Cloud KMS; a cluster whose key was destroyed cannot be saved",
         )
-        .with_words(words),
+        .with_provider_message(words),
         _ => by_words(what, &condition.canonical_code, words),
     }
 }
@@ -86,7 +86,7 @@ fn no_capacity(words: &str) -> Reason {
         Responsible::Requester,
         "try again later, or choose another zone or machine type",
     )
-    .with_words(words)
+    .with_provider_message(words)
 }
 
 fn failed(what: &str, words: &str) -> Reason {
@@ -96,7 +96,7 @@ fn failed(what: &str, words: &str) -> Reason {
         Responsible::Provider,
         "retry; if it fails again, see what Google says about it",
     )
-    .with_words(words)
+    .with_provider_message(words)
 }
 
 fn reason_of(error: EngineError) -> Option<Reason> {

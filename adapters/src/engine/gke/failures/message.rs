@@ -7,16 +7,16 @@ use kqueen_domain::{
     reason::{ReasonCode, Responsible},
 };
 
-use super::{Failure, Status, THROTTLED, denied, rejected};
+use super::{CallError, Status, THROTTLED, denied, rejected};
 
 /// What a reply that something is not there means. That the cluster itself is missing is not the same as a missing project or zone.
-pub(super) fn of_not_found(error: &Status) -> Failure {
+pub(super) fn of_not_found(error: &Status) -> CallError {
     let text = error.message.to_lowercase();
     if text.contains("/clusters/") || text.contains("/operations/") || text.contains("/nodepools/") {
-        return Failure::Missing;
+        return CallError::Missing;
     }
     let words = error.message.clone();
-    Failure::Error(if text.contains("project") && !text.contains("/zones/") && !text.contains("/locations/") {
+    CallError::Error(if text.contains("project") && !text.contains("/zones/") && !text.contains("/locations/") {
         no_project(words)
     } else if text.contains("zone") || text.contains("region") || text.contains("location") {
         no_location(words)

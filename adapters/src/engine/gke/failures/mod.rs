@@ -29,7 +29,7 @@ const THROTTLED: Duration = Duration::from_secs(5);
 
 /// Why a call of the GKE or the Compute Engine API did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum CallError {
     /// The cluster, operation or node pool that the path names is not there.
     Missing,
     /// Something has the name already.
@@ -40,12 +40,12 @@ pub(super) enum Failure {
     Error(EngineError),
 }
 
-impl From<Failure> for EngineError {
-    fn from(failure: Failure) -> Self {
+impl From<CallError> for EngineError {
+    fn from(failure: CallError) -> Self {
         match failure {
-            Failure::Missing => Self::Missing,
-            Failure::AlreadyExists => name_taken("of the cluster"),
-            Failure::TokenRejected(error) | Failure::Error(error) => error,
+            CallError::Missing => Self::Missing,
+            CallError::AlreadyExists => name_taken("of the cluster"),
+            CallError::TokenRejected(error) | CallError::Error(error) => error,
         }
     }
 }
@@ -97,10 +97,10 @@ impl Status {
 }
 
 /// What an error reply means.
-pub(super) fn of(reply: &Reply) -> Failure {
+pub(super) fn of(reply: &Reply) -> CallError {
     match reply.json::<Body>() {
         Some(Body { error }) if !reply.status.is_success() => of_status(reply.status, &error, reply.retry_after()),
-        _ => Failure::Error(of_unreadable(reply)),
+        _ => CallError::Error(of_unreadable(reply)),
     }
 }
 
@@ -150,15 +150,15 @@ pub(super) fn of_unreadable(reply: &Reply) -> EngineError {
     }
 }
 
-fn of_status(code: StatusCode, error: &Status, retry_after: Option<Duration>) -> Failure {
+fn of_status(code: StatusCode, error: &Status, retry_after: Option<Duration>) -> CallError {
     let info = error.info();
     if let Some(known) = of_info(&info, error, retry_after) {
-        return Failure::Error(known);
+        return CallError::Error(known);
     }
     let words = error.message.clone();
     let failure = match code.as_u16() {
         401 => {
-            return Failure::TokenRejected(denied(
+            return CallError::TokenRejected(denied(
                 ReasonCode::CredentialsRejected,
                 "Google does not accept the service account's token",
                 "check that the service account and its key are enabled, or upload a new key",
@@ -167,7 +167,7 @@ fn of_status(code: StatusCode, error: &Status, retry_after: Option<Duration>) ->
         }
         404 => return message::of_not_found(error),
         409 if error.status == "ALREADY_EXISTS" || error.has_old_reason("alreadyExists") => {
-            return Failure::AlreadyExists;
+            return CallError::AlreadyExists;
         }
         // Of two calls at the same time one is told to come again.
         409 => EngineError::Busy("another call changes the cluster at the same moment".to_owned()),
@@ -188,7 +188,7 @@ fn of_status(code: StatusCode, error: &Status, retry_after: Option<Duration>) ->
             words,
         ),
     };
-    Failure::Error(failure)
+    CallError::Error(failure)
 }
 
 /// What an `ErrorInfo` says, of which the reasons are stable (<https://cloud.google.com/apis/design/errors#error_info>).
@@ -239,7 +239,7 @@ pub(super) fn rejected(
     next_step: &str,
     words: impl Into<String>,
 ) -> EngineError {
-    EngineError::Rejected(Reason::new(code, cause, responsible, next_step).with_words(words))
+    EngineError::Rejected(Reason::new(code, cause, responsible, next_step).with_provider_message(words))
 }
 
 /// Something else has a name that the cluster needs.
@@ -253,12 +253,12 @@ pub(super) fn name_taken(name: &str) -> EngineError {
 }
 
 fn denied(code: ReasonCode, cause: &str, next_step: &str, words: impl Into<String>) -> EngineError {
-    EngineError::Denied(Reason::new(code, cause, Responsible::Admin, next_step).with_words(words))
+    EngineError::Denied(Reason::new(code, cause, Responsible::Admin, next_step).with_provider_message(words))
 }
 
 fn unreachable(code: ReasonCode, cause: String, words: impl Into<String>) -> EngineError {
     let reason = Reason::new(code, cause, Responsible::Provider, "it is tried again by itself");
-    EngineError::Unreachable(reason.with_words(words))
+    EngineError::Unreachable(reason.with_provider_message(words))
 }
 
 #[cfg(test)]

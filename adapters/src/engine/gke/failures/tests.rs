@@ -34,15 +34,15 @@ impl Case {
             "condition" => return ("reason", of_condition(what, &serde_json::from_str::<Vec<_>>(&self.body).unwrap())),
             "operation" => return ("reason", of_operation(what, &serde_json::from_str(&self.body).unwrap())),
             _ => match of(&self.reply()) {
-                failure @ (Failure::Missing | Failure::AlreadyExists | Failure::TokenRejected(_)) => {
+                failure @ (CallError::Missing | CallError::AlreadyExists | CallError::TokenRejected(_)) => {
                     let outcome = match failure {
-                        Failure::Missing => "missing",
-                        Failure::AlreadyExists => "already_exists",
-                        Failure::TokenRejected(_) | Failure::Error(_) => "token_rejected",
+                        CallError::Missing => "missing",
+                        CallError::AlreadyExists => "already_exists",
+                        CallError::TokenRejected(_) | CallError::Error(_) => "token_rejected",
                     };
                     return (outcome, EngineError::from(failure).reason());
                 }
-                Failure::Error(error) => error,
+                CallError::Error(error) => error,
             },
         };
         let outcome = match &error {
@@ -103,5 +103,5 @@ fn half_a_token_is_not_quoted() {
 #[test]
 fn a_time_to_wait_is_obeyed() {
     let case = cases().into_iter().find(|case| case.case == "throttled with a time to wait").unwrap();
-    assert_eq!(of(&case.reply()), Failure::Error(EngineError::Throttled { retry_after: Duration::from_secs(17) }));
+    assert_eq!(of(&case.reply()), CallError::Error(EngineError::Throttled { retry_after: Duration::from_secs(17) }));
 }

@@ -59,7 +59,7 @@ fn a_missed_deadline_names_the_goal_and_the_length_of_the_wait() {
 fn a_missed_deadline_names_the_newest_known_cause() {
     let deploy = || requested(OperationKind::Deploy);
     let quota = Reason::new(ReasonCode::QuotaExceeded, "the quota is used up", Responsible::Admin, "raise it")
-        .with_words("QUOTA_EXCEEDED");
+        .with_provider_message("QUOTA_EXCEEDED");
     let mut held = deploy();
     held.begin(StepKind::Create, now());
     held.hold(quota.clone(), now());

@@ -98,16 +98,16 @@ impl Fixture {
 
     /// The use cases of users.
     fn orphans(&self) -> Orphans {
-        let mut freshness = crate::port::store::MockReadBarrier::new();
+        let mut read_barrier = crate::port::store::MockReadBarrier::new();
         let events = self.events.clone();
-        freshness.expect_caught_up().returning(move || {
+        read_barrier.expect_caught_up().returning(move || {
             events.note("catch up");
             Ok(())
         });
         Orphans {
             catalog: self.world.catalog.clone(),
             store: Arc::new(self.store()),
-            freshness: Arc::new(freshness),
+            read_barrier: Arc::new(read_barrier),
             clock: self.world.clock.clone(),
         }
     }

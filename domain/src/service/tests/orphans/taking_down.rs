@@ -138,7 +138,7 @@ async fn without_its_engine_a_deleting_orphan_has_an_error() {
 async fn the_same_error_with_another_message_is_written_once() {
     let (fixture, orphan) = fixture(None);
     fixture.provider.shows(ProvisioningState::Running);
-    let rejected = |id: u32| reason("a network is in use").with_words(format!("409, request {id}"));
+    let rejected = |id: u32| reason("a network is in use").with_provider_message(format!("409, request {id}"));
     for id in 0..3 {
         fixture.provider.answer.set(Err(EngineError::Rejected(rejected(id))));
         fixture.sweep().await.unwrap();

@@ -205,7 +205,7 @@ async fn a_failed_observation_is_waited_for_and_reported_once() {
     let fixture = calling(OperationKind::Deploy);
     fixture.provider.does_not_answer();
     let outcome = fixture.reconcile().await;
-    assert_eq!((outcome.requeue, outcome.silent), (Requeue::Soon, true));
+    assert_eq!((outcome.requeue, outcome.no_answer), (Requeue::Soon, true));
     let [commit] = &fixture.commits()[..] else { panic!() };
     let message = "the provider cannot be asked: connection refused";
     assert_eq!(timeline(commit), [(EventKind::Step, StepKind::Wait.caption()), (EventKind::Step, message)]);
@@ -278,7 +278,7 @@ async fn an_unreachable_provider_is_reported_once_and_the_step_keeps_its_reason(
 
 #[tokio::test]
 async fn the_same_error_with_another_message_is_reported_once() {
-    let rejection = |id: u32| reason("a network is in use").with_words(format!("409, request {id}"));
+    let rejection = |id: u32| reason("a network is in use").with_provider_message(format!("409, request {id}"));
     // In the answers to calls, and to observations.
     for observing in [false, true] {
         let fixture = calling(OperationKind::Destroy);

@@ -66,7 +66,7 @@ async fn the_first_probe_is_stored_whatever_its_result() {
         let fixture = attached(probe.clone());
         let outcome = fixture.reconcile().await;
         assert_eq!((outcome.requeue, outcome.unchanged_at), (Requeue::Quiet, None));
-        assert_eq!((outcome.silent, outcome.written.is_some()), (phase == Phase::Unknown, true));
+        assert_eq!((outcome.no_answer, outcome.written.is_some()), (phase == Phase::Unknown, true));
         let expected = ObservedStatus {
             cluster: fixture.id,
             probe: Some(probe),

@@ -104,7 +104,7 @@ async fn a_call_whose_intent_is_not_stored_is_not_made() {
 #[tokio::test]
 async fn after_losing_leadership_no_call_is_made() {
     // No longer the leader, or elected again since: another replica may have acted in between.
-    for now in [None, Some(Term::Held(Revision(8))), Some(Term::Alone)] {
+    for now in [None, Some(Term::Held(Revision(8))), Some(Term::Single)] {
         for (call, kind, shows, step) in calls() {
             let fixture = fixture(kind, shows);
             let term = fixture.term.clone();

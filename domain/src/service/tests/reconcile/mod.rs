@@ -108,7 +108,7 @@ impl Fixture {
         let reconciler = Reconciler {
             catalog: world.catalog.clone(),
             store: store.clone(),
-            freshness: Arc::new(fake.freshness()),
+            read_barrier: Arc::new(fake.read_barrier()),
             providers: Providers {
                 catalog: world.catalog.clone(),
                 clusters: store,

@@ -22,7 +22,7 @@ async fn the_first_observation_is_stored_and_an_unchanged_one_is_not() {
     fixture.provider.shows(ProvisioningState::Running);
     let read_at = fixture.revision();
     let outcome = fixture.reconcile().await;
-    assert_eq!((outcome.requeue, outcome.silent, outcome.unchanged_at), (Requeue::Quiet, false, None));
+    assert_eq!((outcome.requeue, outcome.no_answer, outcome.unchanged_at), (Requeue::Quiet, false, None));
     let events = fixture.take_events();
     assert_eq!(call_names(&events), ["observe", "probe", "commit"]);
     let [commit] = &commits(events)[..] else { panic!() };
@@ -94,7 +94,7 @@ async fn the_provider_status_is_kept_while_the_provider_is_unreachable() {
     fixture.reconcile().await;
     fixture.provider.does_not_answer();
     let outcome = fixture.reconcile().await;
-    assert!(outcome.silent);
+    assert!(outcome.no_answer);
     let last_error = EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused").reason();
     let status = fixture.observed().unwrap().provider.clone();
     assert_eq!(status, Some(ProviderStatus { last_error: Some(last_error), ..running_status() }));
@@ -106,7 +106,7 @@ async fn the_provider_status_is_kept_while_the_provider_is_unreachable() {
 
 #[tokio::test]
 async fn an_outcome_notes_a_cluster_or_provider_that_does_not_answer() {
-    for (probe, provider_is_unreachable, silent) in [
+    for (probe, provider_is_unreachable, no_answer) in [
         (ProbeResult::Reached { version: "v1.37.2".into() }, false, false),
         (ProbeResult::Refused { code: ReasonCode::KubeconfigRejected, reason: "401".into() }, false, false),
         (ProbeResult::NoAnswer { code: ReasonCode::ClusterUnreachable, reason: "time-out".into() }, false, true),
@@ -118,7 +118,7 @@ async fn an_outcome_notes_a_cluster_or_provider_that_does_not_answer() {
             fixture.provider.does_not_answer();
         }
         fixture.probe.set(probe.clone());
-        assert_eq!(fixture.reconcile().await.silent, silent, "{probe:?} {provider_is_unreachable}");
+        assert_eq!(fixture.reconcile().await.no_answer, no_answer, "{probe:?} {provider_is_unreachable}");
     }
 }
 

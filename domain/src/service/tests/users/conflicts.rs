@@ -7,16 +7,16 @@ async fn an_update_is_retried_on_the_newest_record() {
     let world = Arc::new(World::new());
     let bob = world.people.bob.clone();
     let written = Written::default();
-    let mut freshness = MockReadBarrier::new();
+    let mut read_barrier = MockReadBarrier::new();
     let (others, mut rounds) = (world.clone(), 0);
-    freshness.expect_caught_up().returning(move || {
+    read_barrier.expect_caught_up().returning(move || {
         rounds += 1;
         let bob = others.people.bob.clone();
         others.put_user(User { username: format!("bob{rounds}").as_str().try_into().unwrap(), ..bob });
         Ok(())
     });
     let patch = UserPatch { email: Some(None), ..UserPatch::default() };
-    let users = world.users_with(conflicting(2, &written), freshness);
+    let users = world.users_with(conflicting(2, &written), read_barrier);
     let view = users.update(&caller(&bob), bob.id, patch, None).await.unwrap();
     let (stored, _, expected) = written.only();
     assert_eq!((stored.username.as_str(), &stored.email), ("bob2", &None));
@@ -40,13 +40,13 @@ async fn an_update_fails_after_too_many_conflicts() {
 async fn rights_are_checked_on_every_attempt() {
     let world = Arc::new(World::new());
     let written = Written::default();
-    let mut freshness = MockReadBarrier::new();
+    let mut read_barrier = MockReadBarrier::new();
     let others = world.clone();
-    freshness.expect_caught_up().returning(move || {
+    read_barrier.expect_caught_up().returning(move || {
         others.put_user(User { role: Role::Superadmin, ..others.people.bob.clone() });
         Ok(())
     });
-    let users = world.users_with(conflicting(1, &written), freshness);
+    let users = world.users_with(conflicting(1, &written), read_barrier);
     let patch = UserPatch { active: Some(false), ..UserPatch::default() };
     let got = users.update(&caller(&world.people.ada), world.people.bob.id, patch, None).await;
     assert_eq!((status(&got), written.len()), (403, 0));
@@ -75,13 +75,13 @@ async fn a_stale_revision_is_refused() {
 async fn the_expected_revision_is_checked_on_every_attempt() {
     let world = Arc::new(World::new());
     let written = Written::default();
-    let mut freshness = MockReadBarrier::new();
+    let mut read_barrier = MockReadBarrier::new();
     let others = world.clone();
-    freshness.expect_caught_up().returning(move || {
+    read_barrier.expect_caught_up().returning(move || {
         others.put_user(others.people.bob.clone());
         Ok(())
     });
-    let users = world.users_with(conflicting(1, &written), freshness);
+    let users = world.users_with(conflicting(1, &written), read_barrier);
     let bob = &world.people.bob;
     let expected = Some(world.user(bob.id).revision);
     let got =
@@ -94,8 +94,8 @@ async fn a_password_is_not_set_after_another_was_set_with_the_same_token() {
     let world = Arc::new(World::new());
     let bob = world.people.bob.clone();
     let (written, others, mut rounds) = (Written::default(), world.clone(), 0);
-    let mut freshness = MockReadBarrier::new();
-    freshness.expect_caught_up().returning(move || {
+    let mut read_barrier = MockReadBarrier::new();
+    read_barrier.expect_caught_up().returning(move || {
         rounds += 1;
         // The other password comes between the check of the session and the write.
         if rounds == 2 {
@@ -104,7 +104,7 @@ async fn a_password_is_not_set_after_another_was_set_with_the_same_token() {
         }
         Ok(())
     });
-    let users = world.users_with(conflicting(1, &written), freshness);
+    let users = world.users_with(conflicting(1, &written), read_barrier);
     let got = users.set_password(&caller(&bob), bob.id, password("new"), None).await;
     assert_eq!((status(&got), written.len()), (401, 0));
 }

@@ -13,13 +13,13 @@ async fn an_owner_cannot_be_deleted_and_the_error_names_the_resources() {
 
 /// A read barrier after which the catalog shows that bob owns a cluster.
 fn adding_a_cluster_of_bob(world: &Arc<World>) -> MockReadBarrier {
-    let mut freshness = MockReadBarrier::new();
+    let mut read_barrier = MockReadBarrier::new();
     let world = world.clone();
-    freshness.expect_caught_up().returning(move || {
+    read_barrier.expect_caught_up().returning(move || {
         world.put_cluster(cluster("fresh", world.provisioner, &world.people.bob));
         Ok(())
     });
-    freshness
+    read_barrier
 }
 
 #[tokio::test]

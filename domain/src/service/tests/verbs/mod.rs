@@ -87,7 +87,7 @@ impl Fixture {
             }
         };
         let fake = FakeStore::new(&world);
-        let mut clusters = world.clusters_with(fake.store(), fake.freshness());
+        let mut clusters = world.clusters_with(fake.store(), fake.read_barrier());
         clusters.engines = engines(able());
         Self { world, fake, clusters, id }
     }

@@ -55,7 +55,7 @@ fn provisioning_state(parts: &[Option<&Resource>], resources: &BTreeMap<Resource
         let next = "retry, or destroy the cluster";
         ProvisioningState::Broken(
             Reason::new(ReasonCode::ProvisioningFailed, cause, Responsible::Provider, next)
-                .with_words(broken.message.as_str()),
+                .with_provider_message(broken.message.as_str()),
         )
     } else if parts.iter().any(Option::is_none) {
         ProvisioningState::Incomplete

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Case, Stage};
 
 pub async fn rejected_credentials_are_reported(engine: &dyn Engine, stage: &dyn Stage) {
-    let case = Case { credentials: stage.refused(), ..Case::new(engine, stage) };
+    let case = Case { credentials: stage.rejected(), ..Case::new(engine, stage) };
     for (call, error) in case.call_everything().await {
         let Some(EngineError::Denied(reason)) = error else { panic!("{call}: {error:?}") };
         assert_eq!(reason.responsible, Responsible::Admin, "{call}: {reason}");
@@ -22,7 +22,7 @@ pub async fn rejected_credentials_are_reported(engine: &dyn Engine, stage: &dyn 
 }
 
 pub async fn an_unreachable_provider_is_reported(engine: &dyn Engine, stage: &dyn Stage) {
-    let case = Case { credentials: stage.silent(), ..Case::new(engine, stage) };
+    let case = Case { credentials: stage.unreachable(), ..Case::new(engine, stage) };
     for (call, error) in case.call_everything().await {
         let Some(EngineError::Unreachable(reason)) = error else { panic!("{call}: {error:?}") };
         let codes = [
@@ -37,7 +37,7 @@ pub async fn an_unreachable_provider_is_reported(engine: &dyn Engine, stage: &dy
 
 pub async fn errors_contain_no_secrets(engine: &dyn Engine, stage: &dyn Stage) {
     let descriptor = engine.descriptor();
-    for credentials in [stage.refused(), stage.silent()] {
+    for credentials in [stage.rejected(), stage.unreachable()] {
         let case = Case { credentials, ..Case::new(engine, stage) };
         let parameters = case.credentials.parameters.expose().iter().map(|given| (&descriptor.provisioner, given));
         let metadata = case.spec.parameters.expose().iter().map(|given| (&descriptor.cluster, given));

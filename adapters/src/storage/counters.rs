@@ -7,7 +7,7 @@ use std::{
 
 /// Counters and gauges of one open store; plain numbers, read with relaxed loads.
 #[derive(Debug, Default)]
-pub struct Meters {
+pub struct StoreCounters {
     /// Transactions that were committed.
     pub commits: AtomicU64,
     /// Transactions that were refused because a condition did not hold.
@@ -23,12 +23,12 @@ pub struct Meters {
     /// How often the read model was filled, including the start.
     pub fills: AtomicU64,
     /// Reads of the store's newest revision, made so that answers include the writes of other replicas; many answers share one.
-    pub freshness_reads: AtomicU64,
+    pub barrier_reads: AtomicU64,
     /// Secrets of clusters and provisioners that were read from the store because they were not cached or their record had changed.
     pub secret_reads: AtomicU64,
 }
 
-impl Meters {
+impl StoreCounters {
     pub(crate) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Relaxed);
     }
