@@ -4,8 +4,8 @@ use kqueen_tests::{bench::options::Options, fixture::app::App};
 
 use crate::{
     BLACK_HOLE,
-    looks::{Times, at_quantile},
     provider::{Provider, all_run, options as with_model_engine},
+    provider_calls::{Times, at_quantile},
     results::{Figure, Part},
     scale::Scale,
 };

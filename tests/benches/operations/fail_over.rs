@@ -38,14 +38,14 @@ const MOST: f64 = 10.0;
 const AGENTS: [&str; 2] = ["one", "other"];
 
 /// Two replicas on an etcd of one or three members.
-struct Site {
+struct Installation {
     provider: Provider,
     customer: Customer,
     apps: [App; 2],
     members: Vec<Etcd>,
 }
 
-impl Site {
+impl Installation {
     async fn start(members: usize, options: &Options) -> Option<Self> {
         let members = Etcd::cluster(members, etcd::Options { durable: true, ..Default::default() }).await?;
         let provider = Provider::start().await;
@@ -98,35 +98,35 @@ pub(crate) async fn measure(scale: &Scale, options: &Options) -> Option<Part> {
     let mut frozen = Vec::new();
     let mut returned = [Vec::new(), Vec::new()];
     let mut replaced = [Vec::new(), Vec::new()];
-    let mut site = Site::start(1, options).await?;
+    let mut installation = Installation::start(1, options).await?;
     for _ in 0..scale.losses {
         eprintln!("{FAIL_OVER}: the leader is killed");
-        let (leader, took) = site.until_replaced(App::kill).await;
+        let (leader, took) = installation.until_replaced(App::kill).await;
         killed.push(took);
-        site.apps[leader].restart().await;
+        installation.apps[leader].restart().await;
         eprintln!("{FAIL_OVER}: the leader is frozen");
-        let (leader, took) = site.until_replaced(freeze).await;
+        let (leader, took) = installation.until_replaced(freeze).await;
         frozen.push(took);
-        kill(Pid::from_raw(site.apps[leader].pid()), Signal::SIGCONT).unwrap();
+        kill(Pid::from_raw(installation.apps[leader].pid()), Signal::SIGCONT).unwrap();
         eprintln!("{FAIL_OVER}: etcd is unavailable");
-        site.members[0].kill();
+        installation.members[0].kill();
         tokio::time::sleep(OUTAGE).await;
-        site.members[0].restart().await;
-        let [written, made] = site.until_written(Instant::now()).await;
+        installation.members[0].restart().await;
+        let [written, made] = installation.until_written(Instant::now()).await;
         returned[0].push(written);
         returned[1].push(made);
     }
-    drop(site);
-    let site = Site::start(3, options).await?;
+    drop(installation);
+    let installation = Installation::start(3, options).await?;
     for _ in 0..scale.losses {
         eprintln!("{FAIL_OVER}: etcd loses its leader");
-        let leader = etcd::leader(&site.members).await;
+        let leader = etcd::leader(&installation.members).await;
         let since = Instant::now();
-        site.members[leader].kill();
-        let [written, made] = site.until_written(since).await;
+        installation.members[leader].kill();
+        let [written, made] = installation.until_written(since).await;
         replaced[0].push(written);
         replaced[1].push(made);
-        site.members[leader].restart().await;
+        installation.members[leader].restart().await;
     }
     let mut figures = Vec::new();
     let mut add = |what: &str, times: Vec<f64>| {

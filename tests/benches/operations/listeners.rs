@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     LISTENERS,
-    looks::at_quantile,
+    provider_calls::at_quantile,
     results::{Figure, Part},
     scale::Scale,
 };

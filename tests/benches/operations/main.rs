@@ -16,8 +16,8 @@ mod black_hole;
 mod creation;
 mod fail_over;
 mod listeners;
-mod looks;
 mod provider;
+mod provider_calls;
 mod reconciling;
 mod results;
 mod scale;
@@ -52,7 +52,7 @@ fn main() {
     let [reconciling, black_hole, listeners, creation, fail_over] = wanted;
     let scale = Scale::of(&options);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let machine = Machine::look();
+    let machine = Machine::read();
     machine.lines().iter().for_each(|line| println!("{line}"));
     let mut results = Results { machine, quick: scale.quick, parts: Vec::new() };
     let mut add = |part: Part| {

@@ -16,7 +16,7 @@ use kqueen_tests::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::looks::Observations;
+use crate::provider_calls::Observations;
 
 /// How many clusters are requested at once.
 const AT_ONCE: usize = 16;

@@ -14,8 +14,8 @@ use kqueen_tests::{
 
 use crate::{
     RECONCILING,
-    looks::at_quantile,
     provider::{Provider, all_run, metric, options as with_model_engine},
+    provider_calls::at_quantile,
     results::{Figure, Part},
     scale::Scale,
 };

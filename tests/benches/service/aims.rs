@@ -7,7 +7,7 @@ use crate::{
         CREATE_CLUSTER, CREATE_PROVISIONER, GET, LIST_FILTERED, LIST_FULL, LIST_LAST, LIST_MEMBER, LIST_PAGE,
         LIST_SORTED, WHOAMI,
     },
-    results::{Measurement, SiteFigures},
+    results::{InstallationFigures, Measurement},
 };
 
 /// The least share that reads should reach of a handler that only returns the same bytes. Answers are serialized from the types that
@@ -15,7 +15,7 @@ use crate::{
 const HALF: f64 = 0.5;
 
 /// Compares figures with aims. What was not measured is not judged.
-pub(crate) fn judge(sites: &[SiteFigures], measurements: &[Measurement]) -> Vec<Aim> {
+pub(crate) fn judge(installations: &[InstallationFigures], measurements: &[Measurement]) -> Vec<Aim> {
     let mut aims = Vec::new();
     for what in [LIST_PAGE, GET, WHOAMI] {
         aims.extend(lowest_share(measurements, "sled", what, None, HALF));
@@ -32,8 +32,8 @@ pub(crate) fn judge(sites: &[SiteFigures], measurements: &[Measurement]) -> Vec<
     for what in [LIST_PAGE, LIST_FILTERED, LIST_SORTED, LIST_LAST, LIST_MEMBER, LIST_FULL] {
         aims.extend(lowest_share(measurements, "etcd", what, None, HALF));
     }
-    for site in sites {
-        let SiteFigures { store, size, start_seconds, memory_after_reads_mb, .. } = *site;
+    for installation in installations {
+        let InstallationFigures { store, size, start_seconds, memory_after_reads_mb, .. } = *installation;
         let (memory, start) = match size {
             0..=10_000 => (120.0, 2.0),
             _ => (350.0, 5.0),

@@ -9,7 +9,7 @@ use kqueen_tests::bench::{
 };
 use serde_json::json;
 
-use crate::site::Site;
+use crate::installation::Installation;
 
 /// One case that is measured.
 pub(crate) struct Case {
@@ -68,20 +68,20 @@ pub(crate) const NAMES: [&str; 13] = [
 const READ_AGAIN: usize = 1000;
 
 /// The cases that only read.
-pub(crate) fn reads(site: &Site, options: &Options) -> Vec<Case> {
+pub(crate) fn reads(installation: &Installation, options: &Options) -> Vec<Case> {
     let get = |token: &str, path: &str| request("GET", path, Some(token), None);
     let superadmin = |query: &str| {
         let path = format!("/api/v1/clusters?all_namespaces=true&{query}");
-        Requests::same(get(&site.tokens.superadmin, &path))
+        Requests::same(get(&installation.tokens.superadmin, &path))
     };
     let clusters = |number: usize| {
-        let step = (site.filled.clusters.len() / number).max(1);
-        let sample = site.filled.clusters.iter().step_by(step).take(number);
-        let requests = sample.map(|id| get(&site.tokens.superadmin, &format!("/api/v1/clusters/{id}")));
+        let step = (installation.filled.clusters.len() / number).max(1);
+        let sample = installation.filled.clusters.iter().step_by(step).take(number);
+        let requests = sample.map(|id| get(&installation.tokens.superadmin, &format!("/api/v1/clusters/{id}")));
         Requests::InTurn(Arc::new(requests.collect()))
     };
-    let last = site.size.saturating_sub(20);
-    let member = |path: &str| Requests::same(get(&site.tokens.member, path));
+    let last = installation.size.saturating_sub(20);
+    let member = |path: &str| Requests::same(get(&installation.tokens.member, path));
     let all = [
         (LIST_PAGE, superadmin("offset=0")),
         (LIST_FILTERED, superadmin("offset=0&name=staging-7")),
@@ -90,7 +90,7 @@ pub(crate) fn reads(site: &Site, options: &Options) -> Vec<Case> {
         (LIST_MEMBER, member("/api/v1/clusters?offset=0")),
         (LIST_FULL, superadmin("limit=1000")),
         (GET, clusters(READ_AGAIN)),
-        (GET_ANY, clusters(site.size)),
+        (GET_ANY, clusters(installation.size)),
         (WHOAMI, member("/api/v1/users/whoami")),
         (METRICS, Requests::same(request("GET", "/metrics", None, None))),
     ];
@@ -99,14 +99,14 @@ pub(crate) fn reads(site: &Site, options: &Options) -> Vec<Case> {
 }
 
 /// The cases that take longer: a password hash, or a durable write.
-pub(crate) fn writes(site: &Site, options: &Options) -> Vec<Case> {
+pub(crate) fn writes(installation: &Installation, options: &Options) -> Vec<Case> {
     let credentials = json!({"username": MEMBER, "password": PASSWORD}).to_string();
     let log_in = request("POST", "/api/v1/auth", None, Some(&credentials));
     let create = |kind: &str, token: &str, body: serde_json::Value| {
         Requests::Numbered(request("POST", &format!("/api/v1/{kind}"), Some(token), Some(&body.to_string())))
     };
-    let provisioner = create("provisioners", &site.tokens.admin, Site::new_provisioner());
-    let cluster = create("clusters", &site.tokens.member, site.new_cluster());
+    let provisioner = create("provisioners", &installation.tokens.admin, Installation::new_provisioner());
+    let cluster = create("clusters", &installation.tokens.member, installation.new_cluster());
     let all = [
         Case { name: AUTH, requests: Requests::same(log_in), ceiling: Ceiling::Hash },
         Case { name: CREATE_PROVISIONER, requests: provisioner, ceiling: Ceiling::CreateProvisioner },

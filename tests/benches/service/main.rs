@@ -10,9 +10,9 @@
 
 mod aims;
 mod cases;
+mod installation;
 mod measure;
 mod results;
-mod site;
 
 use kqueen_tests::bench::{ceiling::bare, machine::Machine, options::Options, report};
 use results::Results;
@@ -31,13 +31,17 @@ fn main() {
         return;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let machine = Machine::look();
+    let machine = Machine::read();
     machine.lines().iter().for_each(|line| println!("{line}"));
     let mut results = Results::new(machine, &options);
     for &store in &options.stores {
         for &size in &options.sizes {
-            let Some(site) = runtime.block_on(site::Site::start(store, size, &options.settings)) else { continue };
-            let (figures, measurements) = measure::all(&runtime, site, &options);
+            let Some(installation) =
+                runtime.block_on(installation::Installation::start(store, size, &options.settings))
+            else {
+                continue;
+            };
+            let (figures, measurements) = measure::all(&runtime, installation, &options);
             println!("\n{}", results.add(figures, measurements));
         }
     }

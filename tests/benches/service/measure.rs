@@ -18,8 +18,8 @@ use tokio::runtime::Runtime;
 
 use crate::{
     cases::{self, Case, Ceiling},
-    results::{Beside, Measurement, SiteFigures},
-    site::Site,
+    installation::Installation,
+    results::{Beside, InstallationFigures, Measurement},
 };
 
 /// The most answers that the bare handler keeps of a case. For more requests it starts again with the first.
@@ -28,23 +28,28 @@ const KEPT_AT_MOST: usize = 1000;
 /// Slow cases need more time for as many answers.
 const LONGER: u32 = 4;
 
-/// All selected measurements of one site.
-pub(crate) fn all(runtime: &Runtime, mut site: Site, options: &Options) -> (SiteFigures, Vec<Measurement>) {
-    let memory_after_start = memory(site.pid()).resident_mb;
-    let written = runtime.block_on(site.written());
+/// All selected measurements of one installation.
+pub(crate) fn all(
+    runtime: &Runtime,
+    mut installation: Installation,
+    options: &Options,
+) -> (InstallationFigures, Vec<Measurement>) {
+    let memory_after_start = memory(installation.pid()).resident_mb;
+    let written = runtime.block_on(installation.written());
     let folder = tempfile::tempdir().unwrap();
-    let reads = cases::reads(&site, options);
-    let kept: HashMap<_, _> = reads.iter().map(|case| (case.name, runtime.block_on(kept(&site, case)))).collect();
-    let bare = Bare::start(folder.path(), kept.values(), site.fresh().as_ref());
-    let bench = Bench { runtime, site: &site, options, bare, kept, written, folder: folder.path() };
+    let reads = cases::reads(&installation, options);
+    let kept: HashMap<_, _> =
+        reads.iter().map(|case| (case.name, runtime.block_on(kept(&installation, case)))).collect();
+    let bare = Bare::start(folder.path(), kept.values(), installation.fresh().as_ref());
+    let bench = Bench { runtime, installation: &installation, options, bare, kept, written, folder: folder.path() };
     let mut measurements = bench.measure(&reads);
-    let after_reads = memory(site.pid());
-    measurements.extend(bench.measure(&cases::writes(&site, options)));
-    let figures = SiteFigures {
-        store: site.store.name(),
-        size: site.size,
-        fill_seconds: site.filled.took.as_secs_f64(),
-        start_seconds: site.start.as_secs_f64(),
+    let after_reads = memory(installation.pid());
+    measurements.extend(bench.measure(&cases::writes(&installation, options)));
+    let figures = InstallationFigures {
+        store: installation.store.name(),
+        size: installation.size,
+        fill_seconds: installation.filled.took.as_secs_f64(),
+        start_seconds: installation.start.as_secs_f64(),
         memory_after_start_mb: memory_after_start,
         memory_after_reads_mb: after_reads.resident_mb,
         memory_peak_mb: after_reads.peak_mb,
@@ -55,10 +60,10 @@ pub(crate) fn all(runtime: &Runtime, mut site: Site, options: &Options) -> (Site
 }
 
 /// The answers of the bare handler for a case: the same bytes for the same request.
-async fn kept(site: &Site, case: &Case) -> Kept {
+async fn kept(installation: &Installation, case: &Case) -> Kept {
     let mut answers = Vec::new();
     for request in case.requests.all().iter().take(KEPT_AT_MOST) {
-        let answer = load::ask(site.address(), request).await.unwrap();
+        let answer = load::ask(installation.address(), request).await.unwrap();
         assert_eq!(answer.status, 200, "{}: {}", case.name, String::from_utf8_lossy(&answer.body));
         answers.push(answer);
     }
@@ -68,7 +73,7 @@ async fn kept(site: &Site, case: &Case) -> Kept {
 
 struct Bench<'a> {
     runtime: &'a Runtime,
-    site: &'a Site,
+    installation: &'a Installation,
     options: &'a Options,
     bare: Bare,
     /// What the bare handler answers to a case of this name.
@@ -85,14 +90,25 @@ impl Bench<'_> {
     }
 
     fn one(&self, case: &Case, connections: usize) -> Measurement {
-        eprintln!("{}, {} clusters, {connections} connections: {}", self.site.store.name(), self.site.size, case.name);
+        eprintln!(
+            "{}, {} clusters, {connections} connections: {}",
+            self.installation.store.name(),
+            self.installation.size,
+            case.name
+        );
         let span = if case.ceiling == Ceiling::Hash { self.options.span() * LONGER } else { self.options.span() };
         let (mut product, mut ceilings) = (Vec::new(), vec![Vec::new(); self.ceilings(case).len()]);
         for _ in 0..self.options.rounds {
             for (number, samples) in ceilings.iter_mut().enumerate() {
                 samples.push(self.ceiling(case, number, connections, span));
             }
-            product.push(load::measure(self.site.address(), self.site.pid(), connections, span, &case.requests));
+            product.push(load::measure(
+                self.installation.address(),
+                self.installation.pid(),
+                connections,
+                span,
+                &case.requests,
+            ));
         }
         let beside = self.ceilings(case).into_iter().zip(&ceilings).map(|(what, samples)| Beside {
             what,
@@ -101,8 +117,8 @@ impl Bench<'_> {
             figures: Figures::of(samples),
         });
         Measurement {
-            store: self.site.store.name(),
-            size: self.site.size,
+            store: self.installation.store.name(),
+            size: self.installation.size,
             connections,
             what: case.name,
             beside: beside.collect(),
@@ -112,7 +128,7 @@ impl Bench<'_> {
 
     /// The ceilings of a case. It is judged by the first.
     fn ceilings(&self, case: &Case) -> Vec<&'static str> {
-        let on_etcd = self.site.etcd.is_some();
+        let on_etcd = self.installation.etcd.is_some();
         match case.ceiling {
             Ceiling::Bare { fresh: true } if on_etcd => vec!["bare handler after a shared read"],
             Ceiling::Bare { .. } => vec!["bare handler"],
@@ -130,9 +146,9 @@ impl Bench<'_> {
             Ceiling::CreateCluster => &self.written.1,
         };
         self.runtime.block_on(async {
-            match (&self.site.etcd, number) {
+            match (&self.installation.etcd, number) {
                 (Some(etcd), _) => etcd::measure(&etcd.client().await, written, connections, span).await,
-                (None, 0) => sled::measure(&self.site.raw_sled(), written, connections, span).await,
+                (None, 0) => sled::measure(&self.installation.raw_sled(), written, connections, span).await,
                 (None, _) => append::measure(self.folder, written.bytes(), connections, span).await,
             }
         })

@@ -36,7 +36,7 @@ pub(crate) struct Beside {
 
 /// The other figures of an installation.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct SiteFigures {
+pub(crate) struct InstallationFigures {
     pub(crate) store: &'static str,
     pub(crate) size: usize,
     pub(crate) fill_seconds: f64,
@@ -54,7 +54,7 @@ pub(crate) struct Results {
     machine: Machine,
     seconds: f64,
     rounds: u32,
-    sites: Vec<SiteFigures>,
+    installations: Vec<InstallationFigures>,
     measurements: Vec<Measurement>,
     aims: Vec<Aim>,
 }
@@ -62,23 +62,23 @@ pub(crate) struct Results {
 impl Results {
     pub(crate) fn new(machine: Machine, options: &Options) -> Self {
         let Options { seconds, rounds, .. } = *options;
-        Self { machine, seconds, rounds, sites: Vec::new(), measurements: Vec::new(), aims: Vec::new() }
+        Self { machine, seconds, rounds, installations: Vec::new(), measurements: Vec::new(), aims: Vec::new() }
     }
 
     /// Adds the measurements of one installation, and returns them as text.
-    pub(crate) fn add(&mut self, site: SiteFigures, measurements: Vec<Measurement>) -> String {
-        let SiteFigures { store, size, .. } = site;
+    pub(crate) fn add(&mut self, installation: InstallationFigures, measurements: Vec<Measurement>) -> String {
+        let InstallationFigures { store, size, .. } = installation;
         let mut text = format!(
             "{store}, {} clusters: filled in {} s, started in {} s; {} MB after the start, {} after the reads, {} at most; a new \
              cluster takes {} keys and {} bytes\n\n",
             number(size as f64),
-            number(site.fill_seconds),
-            number(site.start_seconds),
-            number(site.memory_after_start_mb),
-            number(site.memory_after_reads_mb),
-            number(site.memory_peak_mb),
-            site.create_cluster_keys,
-            site.create_cluster_bytes,
+            number(installation.fill_seconds),
+            number(installation.start_seconds),
+            number(installation.memory_after_start_mb),
+            number(installation.memory_after_reads_mb),
+            number(installation.memory_peak_mb),
+            installation.create_cluster_keys,
+            installation.create_cluster_bytes,
         );
         let mut table = Table::new(&[
             "what",
@@ -118,14 +118,14 @@ impl Results {
             }
         }
         text += &table.text();
-        self.sites.push(site);
+        self.installations.push(installation);
         self.measurements.extend(measurements);
         text
     }
 
     /// Compares the results with the aims, and returns the comparison as text.
     pub(crate) fn judge(&mut self) -> String {
-        self.aims = aims::judge(&self.sites, &self.measurements);
+        self.aims = aims::judge(&self.installations, &self.measurements);
         format!(
             "{}\nFor scale, the service of 2018 with 1,000 clusters: 0.45 list pages, 26 gets, 780 whoami a second; 340 MB.\n",
             aim::table(&self.aims).text()

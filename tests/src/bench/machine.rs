@@ -30,7 +30,7 @@ pub struct Machine {
 
 impl Machine {
     /// Examines this machine, which takes a second.
-    pub fn look() -> Self {
+    pub fn read() -> Self {
         let folder = std::env::temp_dir();
         let load_before = first_number(&read("/proc/loadavg"));
         Self {

@@ -102,12 +102,12 @@ impl Provider for Words {
     }
 }
 
-struct Site {
+struct Setup {
     simulator: Simulator<Words>,
     client: Client,
 }
 
-impl Site {
+impl Setup {
     async fn start() -> Self {
         let _already = rustls::crypto::ring::default_provider().install_default();
         let options = Options { hanging: TimeDelta::seconds(1), ..Options::default() };
@@ -139,27 +139,27 @@ impl Site {
 
 #[tokio::test]
 async fn things_take_their_time_and_are_written_down() {
-    let site = Site::start().await;
-    assert_eq!(site.put("early").await, Some(202));
-    assert_eq!(site.words().await, r#"{"words":[]}"#);
-    site.simulator.pass(TimeDelta::minutes(1));
-    assert_eq!(site.words().await, r#"{"words":["early"]}"#);
-    assert_eq!(site.ask(Method::GET, "/other").await.unwrap().0, StatusCode::NOT_FOUND);
-    let checked = site.simulator.check();
+    let setup = Setup::start().await;
+    assert_eq!(setup.put("early").await, Some(202));
+    assert_eq!(setup.words().await, r#"{"words":[]}"#);
+    setup.simulator.pass(TimeDelta::minutes(1));
+    assert_eq!(setup.words().await, r#"{"words":["early"]}"#);
+    assert_eq!(setup.ask(Method::GET, "/other").await.unwrap().0, StatusCode::NOT_FOUND);
+    let checked = setup.simulator.check();
     checked.assert_clean();
     assert_eq!((checked.exchanges, checked.checked), (4, 2));
-    assert_eq!(site.simulator.counts()["words.list"], 2);
-    assert_eq!((site.simulator.calls(), site.simulator.changes()), (4, 1));
-    assert_eq!(site.simulator.journal()[0].effect, Some(202));
+    assert_eq!(setup.simulator.counts()["words.list"], 2);
+    assert_eq!((setup.simulator.calls(), setup.simulator.changes()), (4, 1));
+    assert_eq!(setup.simulator.journal()[0].effect, Some(202));
 }
 
 #[tokio::test]
 async fn what_differs_from_the_schema_is_told() {
-    let site = Site::start().await;
-    site.put("LOUD").await;
-    site.simulator.pass(TimeDelta::minutes(1));
-    site.words().await;
-    let violations = site.simulator.check().violations;
+    let setup = Setup::start().await;
+    setup.put("LOUD").await;
+    setup.simulator.pass(TimeDelta::minutes(1));
+    setup.words().await;
+    let violations = setup.simulator.check().violations;
     assert_eq!(violations.len(), 1, "{violations:?}");
     assert!(violations[0].what.contains("/words/0") && violations[0].exchange == 2, "{violations:?}");
 }
@@ -167,13 +167,13 @@ async fn what_differs_from_the_schema_is_told() {
 #[tokio::test]
 async fn every_fault_happens_at_the_call_it_is_for() {
     for fault in Fault::all().into_iter().filter(|fault| fault.fits(false)) {
-        let site = Site::start().await;
-        let (mut hung, mut deaths) = (site.simulator.hung(), site.simulator.deaths());
-        site.simulator.inject(Injection::on("put", fault.clone()).nth(2));
-        assert_eq!(site.put("first").await, Some(202), "{fault:?}");
-        assert!(site.words().await.contains("words"));
+        let setup = Setup::start().await;
+        let (mut hung, mut deaths) = (setup.simulator.hung(), setup.simulator.deaths());
+        setup.simulator.inject(Injection::on("put", fault.clone()).nth(2));
+        assert_eq!(setup.put("first").await, Some(202), "{fault:?}");
+        assert!(setup.words().await.contains("words"));
         let answer = tokio::select! {
-            answer = site.ask(Method::PUT, "/words/second") => Some(answer),
+            answer = setup.ask(Method::PUT, "/words/second") => Some(answer),
             _ = hung.changed() => None,
             _ = deaths.changed() => None,
         };
@@ -184,71 +184,71 @@ async fn every_fault_happens_at_the_call_it_is_for() {
             Fault::Stale | Fault::Doomed(_) => assert_eq!(answer.unwrap().unwrap().0, StatusCode::ACCEPTED),
             Fault::Answers(..) => assert_ne!(answer.unwrap().unwrap().0, StatusCode::ACCEPTED, "{fault:?}"),
         }
-        assert_eq!(site.put("third").await, Some(202), "{fault:?}");
+        assert_eq!(setup.put("third").await, Some(202), "{fault:?}");
         // A late call takes effect a minute later, and what it began takes another.
         let is_late = matches!(fault.acts(), Acts::Later(_));
-        site.simulator.pass(TimeDelta::seconds(61));
+        setup.simulator.pass(TimeDelta::seconds(61));
         let acted = matches!(fault.acts(), Acts::First) && !matches!(fault, Fault::Doomed(_));
-        assert_eq!(site.words().await.contains("second"), acted, "{fault:?}");
-        site.simulator.pass(TimeDelta::seconds(61));
-        assert_eq!(site.words().await.contains("second"), acted || is_late, "{fault:?}");
-        assert!(site.words().await.contains("third"));
+        assert_eq!(setup.words().await.contains("second"), acted, "{fault:?}");
+        setup.simulator.pass(TimeDelta::seconds(61));
+        assert_eq!(setup.words().await.contains("second"), acted || is_late, "{fault:?}");
+        assert!(setup.words().await.contains("third"));
     }
 }
 
 #[tokio::test]
 async fn what_is_read_may_be_as_it_was_before() {
-    let site = Site::start().await;
-    site.put("word").await;
-    site.simulator.pass(TimeDelta::minutes(1));
-    site.simulator.inject(Injection::any(Fault::Stale));
-    assert_eq!(site.words().await, r#"{"words":[]}"#);
-    assert_eq!(site.words().await, r#"{"words":["word"]}"#);
+    let setup = Setup::start().await;
+    setup.put("word").await;
+    setup.simulator.pass(TimeDelta::minutes(1));
+    setup.simulator.inject(Injection::any(Fault::Stale));
+    assert_eq!(setup.words().await, r#"{"words":[]}"#);
+    assert_eq!(setup.words().await, r#"{"words":["word"]}"#);
 }
 
 #[tokio::test]
 async fn published_limits_are_enforced() {
-    let site = Site::start().await;
+    let setup = Setup::start().await;
     for _ in 0..3 {
-        assert_eq!(site.ask(Method::GET, "/words").await.unwrap().0, StatusCode::OK);
+        assert_eq!(setup.ask(Method::GET, "/words").await.unwrap().0, StatusCode::OK);
     }
-    let refused = site.client.get(format!("{}/words", site.simulator.url)).send().await.unwrap();
+    let refused = setup.client.get(format!("{}/words", setup.simulator.url)).send().await.unwrap();
     assert_eq!(
         (refused.status(), &refused.headers()["retry-after"]),
         (StatusCode::TOO_MANY_REQUESTS, &"2".parse().unwrap())
     );
-    assert_eq!(site.put("other").await, Some(202));
-    site.simulator.pass(TimeDelta::seconds(2));
-    assert_eq!(site.ask(Method::GET, "/words").await.unwrap().0, StatusCode::OK);
+    assert_eq!(setup.put("other").await, Some(202));
+    setup.simulator.pass(TimeDelta::seconds(2));
+    assert_eq!(setup.ask(Method::GET, "/words").await.unwrap().0, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn people_tell_it_the_same_over_http() {
-    let site = Site::start().await;
+    let setup = Setup::start().await;
     let cut = json!({"call": "words.put", "fault": {"cut": "first"}});
-    assert_eq!(site.tell(Method::POST, "/faults", cut).await.0, 200);
-    assert_eq!(site.put("word").await, None);
-    let (status, told) = site.tell(Method::POST, "/faults", json!({"fault": "none"})).await;
+    assert_eq!(setup.tell(Method::POST, "/faults", cut).await.0, 200);
+    assert_eq!(setup.put("word").await, None);
+    let (status, told) = setup.tell(Method::POST, "/faults", json!({"fault": "none"})).await;
     assert_eq!(status, 400, "{told}");
     for fault in Fault::all() {
         let injection = json!({"fault": fault, "path": "/nowhere"});
-        assert_eq!(site.tell(Method::POST, "/faults", injection).await.0, 200, "{fault:?}");
+        assert_eq!(setup.tell(Method::POST, "/faults", injection).await.0, 200, "{fault:?}");
     }
-    let faults = site.tell(Method::GET, "/faults", Value::Null).await.1;
+    let faults = setup.tell(Method::GET, "/faults", Value::Null).await.1;
     assert_eq!(faults.as_array().unwrap().len(), Fault::all().len() + 1);
-    assert_eq!(site.tell(Method::DELETE, "/faults", Value::Null).await, (200, json!([])));
-    assert_eq!(site.tell(Method::POST, "/time", json!({"seconds": 60})).await.0, 200);
-    assert_eq!(site.tell(Method::GET, "/state", Value::Null).await, (200, json!(["word"])));
-    assert_eq!(site.tell(Method::POST, "/control", json!({"forget": "word"})).await, (200, json!(true)));
-    assert_eq!(site.tell(Method::POST, "/control", json!({})).await.0, 400);
-    assert_eq!(site.tell(Method::GET, "/counts", Value::Null).await, (200, json!({"words.put": 1})));
-    let (_, journal) = site.tell(Method::GET, "/journal", Value::Null).await;
+    assert_eq!(setup.tell(Method::DELETE, "/faults", Value::Null).await, (200, json!([])));
+    assert_eq!(setup.tell(Method::POST, "/time", json!({"seconds": 60})).await.0, 200);
+    assert_eq!(setup.tell(Method::GET, "/state", Value::Null).await, (200, json!(["word"])));
+    assert_eq!(setup.tell(Method::POST, "/control", json!({"forget": "word"})).await, (200, json!(true)));
+    assert_eq!(setup.tell(Method::POST, "/control", json!({})).await.0, 400);
+    assert_eq!(setup.tell(Method::GET, "/counts", Value::Null).await, (200, json!({"words.put": 1})));
+    let (_, journal) = setup.tell(Method::GET, "/journal", Value::Null).await;
     assert_eq!(journal[0]["fault"], json!({"cut": "first"}), "{journal}");
-    assert_eq!(site.tell(Method::GET, "/check", Value::Null).await.1["violations"], json!([]));
-    let help = site.ask(Method::GET, "/_simulator/help").await.unwrap();
+    assert_eq!(setup.tell(Method::GET, "/check", Value::Null).await.1["violations"], json!([]));
+    let help = setup.ask(Method::GET, "/_simulator/help").await.unwrap();
     assert!(help.1.contains("/_simulator/time"), "{help:?}");
     // Nothing of this counts as a call of the provider.
-    assert_eq!(site.simulator.calls(), 1);
+    assert_eq!(setup.simulator.calls(), 1);
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ pub struct World {
     /// The number of times a process was ended.
     pub crashes: usize,
     /// The number of reconciliations.
-    pub turns: usize,
+    pub reconciliations: usize,
     processes: Vec<Process>,
     /// The processes through whose store intents are read. Weak: a process that has ended releases its store.
     readers: Arc<Mutex<Vec<Weak<Parts>>>>,
@@ -91,7 +91,7 @@ impl World {
             site,
             caller,
             crashes: 0,
-            turns: 0,
+            reconciliations: 0,
             processes,
             readers: Arc::default(),
             unwritten,
@@ -255,8 +255,8 @@ impl World {
     }
 
     /// Reconciles a cluster once in the next process; `None` if the process ended during it.
-    pub async fn turn(&mut self, cluster: ClusterId) -> Option<Requeue> {
-        self.turns += 1;
+    pub async fn reconcile(&mut self, cluster: ClusterId) -> Option<Requeue> {
+        self.reconciliations += 1;
         let mut deaths = self.model.deaths();
         let reconciliation = self.process().run(move |parts| async move {
             parts.stores.read_barrier.caught_up().await.unwrap();
@@ -275,7 +275,7 @@ impl World {
     /// Reconciles until the cluster has settled, advancing the clock by the reconciler's pauses in between.
     pub async fn settle(&mut self, cluster: ClusterId) -> Rest {
         for _ in 0..MAX_RECONCILIATIONS {
-            let requeue = self.turn(cluster).await;
+            let requeue = self.reconcile(cluster).await;
             match requeue {
                 None | Some(Requeue::Now) => {}
                 Some(Requeue::Soon) => self.time.pass(TimeDelta::seconds(5)),

@@ -101,7 +101,7 @@ impl Stage for GkeStage {
     }
 
     async fn resource(&self, name: &ResourceRef) -> Option<Value> {
-        self.gke.look(&cluster_name(name))
+        self.gke.cluster(&cluster_name(name))
     }
 
     async fn end(&self, name: &ResourceRef) {
@@ -144,7 +144,7 @@ async fn what_was_never_created_whole_is_created_again_and_what_has_run_is_kept(
         matches!(&error, EngineError::Rejected(reason) if reason.code == ReasonCode::ProvisioningFailed),
         "{error:?}"
     );
-    assert_eq!(stage.gke.look(&name).unwrap()["status"], "ERROR", "it is still there");
+    assert_eq!(stage.gke.cluster(&name).unwrap()["status"], "ERROR", "it is still there");
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn dataplane_v2_is_the_default_and_is_not_switched() {
     case.spec.parameters = form.validate("metadata", &asked).unwrap();
     let observed = case.run(1).await;
     assert_eq!(observed.node_count, Some(1), "in each zone");
-    assert_eq!(stage.gke.look(&cluster_name(&case.names()[0])).unwrap()["currentNodeCount"], 3);
+    assert_eq!(stage.gke.cluster(&cluster_name(&case.names()[0])).unwrap()["currentNodeCount"], 3);
     let built_in = NetworkPolicy { provider: "DATAPLANE_V2".into(), enabled: true };
     assert_eq!(observed.network_policy, Some(built_in.clone()));
     let (credentials, spec) = (&case.credentials, &case.spec);

@@ -27,7 +27,7 @@ async fn the_products_own_inspector_reads_a_simulated_cluster() {
     let name = ClusterName::new("p", "europe-west1", "c");
     gke.plant(&name, &json!({"initialNodeCount": 2}));
     let token = gke.with(|gke, _| gke.accounts.mint(&account.email));
-    let shown = gke.look(&name).unwrap();
+    let shown = gke.cluster(&name).unwrap();
     let authority = shown["masterAuth"]["clusterCaCertificate"].as_str().unwrap();
     let server = format!("https://{}", shown["endpoint"].as_str().unwrap());
     let rules = AddressRules::denying(Vec::new());
@@ -82,7 +82,7 @@ async fn all_clusters_may_lead_to_a_given_api_server() {
     let account = gke.service_account("kqueen", "p");
     let name = ClusterName::new("p", "us-east1-b", "c");
     gke.plant(&name, &json!({}));
-    let shown = gke.look(&name).unwrap();
+    let shown = gke.cluster(&name).unwrap();
     assert_eq!(shown["endpoint"], "127.0.0.1:6443");
     assert_eq!(gke.with(|gke, _| gke.accounts.mint(&account.email)), "its-token");
     let client = Client::builder().no_proxy().build().unwrap();

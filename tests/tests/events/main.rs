@@ -1,10 +1,10 @@
 //! The event stream: what it reports to whom, how it resumes, and when it ends.
 #![allow(clippy::unwrap_used, missing_docs, reason = "test code: a failure is a panic")]
 
+mod delivery;
 mod ended;
 mod many;
 mod resumed;
-mod told;
 
 use kqueen_tests::fixture::{
     app::{App, Options},

@@ -4,7 +4,7 @@ use kqueen_tests::fixture::{
     app::{App, Options},
     etcd::{Etcd, Options as EtcdOptions},
     gate::Gate,
-    sse::{Event, Said, Stream},
+    sse::{Event, SseItem, Stream},
 };
 
 use crate::{change, quiet_clusters, replicas};
@@ -153,9 +153,9 @@ async fn no_event_is_lost_while_a_stream_is_down() {
         let wanted = (received.len() + round % 4).min(round * 3 + 3);
         while received.len() < wanted {
             match stream.next().await.unwrap() {
-                Said::Event(event) if event.name == "cluster" => received.push(subject(&event).to_owned()),
-                Said::Event(event) => assert_eq!(event.name, "provisioner"),
-                Said::Location(_) | Said::Retry(_) | Said::Comment => {}
+                SseItem::Event(event) if event.name == "cluster" => received.push(subject(&event).to_owned()),
+                SseItem::Event(event) => assert_eq!(event.name, "provisioner"),
+                SseItem::Position(_) | SseItem::Retry(_) | SseItem::Comment => {}
             }
         }
         last = stream.last_id.clone().unwrap();

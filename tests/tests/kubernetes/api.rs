@@ -17,13 +17,13 @@ const TIMEOUT: &str = "3s";
 /// The same for a large cluster.
 const LARGE_TIMEOUT: &str = "20s";
 
-struct Site {
+struct Setup {
     app: App,
     token: String,
     provisioner: String,
 }
 
-impl Site {
+impl Setup {
     async fn start() -> Self {
         Self::start_with(TIMEOUT).await
     }
@@ -80,7 +80,7 @@ impl Site {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_kind_of_credentials_leads_to_its_state() {
     let Some(plane) = ControlPlane::start(Options::bare()).await else { return };
-    let site = Site::start().await;
+    let setup = Setup::start().await;
     for (who, phase, text) in [
         (Who::Certificate, "OK", "v1.37.2"),
         (Who::Token, "OK", "v1.37.2"),
@@ -89,22 +89,22 @@ async fn each_kind_of_credentials_leads_to_its_state() {
         (Who::Stranger, "Error", "(403)"),
     ] {
         let kubeconfig = plane.kubeconfig(who);
-        let path = site.attach(&format!("{who:?}"), &kubeconfig).await;
-        let cluster = site.in_phase(&path, phase, text).await;
+        let path = setup.attach(&format!("{who:?}"), &kubeconfig).await;
+        let cluster = setup.in_phase(&path, phase, text).await;
         assert_eq!(cluster["kubeconfig"], kubeconfig);
-        assert_eq!(site.get(&format!("{path}/kubeconfig")).await, kubeconfig);
+        assert_eq!(setup.get(&format!("{path}/kubeconfig")).await, kubeconfig);
         for view in ["status", "topology-data"] {
             let view = format!("{path}/{view}");
             if phase == "OK" {
-                let shown = site.get(&view).await;
+                let shown = setup.get(&view).await;
                 let denied = shown["errors"].get("nodes").map(|error| error["error"].clone());
                 assert_eq!(denied, (who == Who::Reader).then(|| "forbidden".into()), "{who:?}");
             } else {
-                assert!(site.fails(&view, StatusCode::BAD_GATEWAY, PATIENCE).await.contains(text));
+                assert!(setup.fails(&view, StatusCode::BAD_GATEWAY, PATIENCE).await.contains(text));
             }
         }
     }
-    let list = site.get("/clusters").await;
+    let list = setup.get("/clusters").await;
     assert_eq!(list.as_array().unwrap().len(), 5);
     let text = list.to_string();
     assert!(!text.contains("admin-token") && !text.contains("client-key-data"), "a list shows no kubeconfig");
@@ -114,11 +114,11 @@ async fn each_kind_of_credentials_leads_to_its_state() {
          contexts:\n- name: x\n  context: {{cluster: c, user: u}}\nusers:\n- name: u\n  user: {{token: admin-token}}\n",
         plane.server
     );
-    let provisioner = format!("Provisioner:{}", site.provisioner);
+    let provisioner = format!("Provisioner:{}", setup.provisioner);
     let body =
         json!({"name": "YAML", "provisioner": provisioner, "metadata": {"kubeconfig": yaml}, "state": "Deploying"});
-    let path = format!("/clusters/{}", site.app.post("/clusters", &site.token, body).await.id());
-    let cluster = site.in_phase(&path, "OK", "v1.37.2").await;
+    let path = format!("/clusters/{}", setup.app.post("/clusters", &setup.token, body).await.id());
+    let cluster = setup.in_phase(&path, "OK", "v1.37.2").await;
     assert_eq!(cluster["kubeconfig"]["current-context"], "x");
     assert_eq!(cluster["metadata"].get("kubeconfig"), None);
 }
@@ -126,55 +126,55 @@ async fn each_kind_of_credentials_leads_to_its_state() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_of_a_control_plane_are_shown_and_pass() {
     let Some(plane) = ControlPlane::start(Options::bare()).await else { return };
-    let site = Site::start().await;
-    let path = site.attach("Payments", &plane.kubeconfig(Who::Token)).await;
+    let setup = Setup::start().await;
+    let path = setup.attach("Payments", &plane.kubeconfig(Who::Token)).await;
     let (status, topology) = (format!("{path}/status"), format!("{path}/topology-data"));
-    let good = site.in_phase(&path, "OK", "v1.37.2").await;
+    let good = setup.in_phase(&path, "OK", "v1.37.2").await;
 
     plane.freeze();
-    let frozen = site.in_phase(&path, "Unknown", "did not answer in time").await;
+    let frozen = setup.in_phase(&path, "Unknown", "did not answer in time").await;
     assert_eq!(frozen["status_reason"], "ClusterTimedOut");
     assert_eq!(frozen["version"], "v1.37.2", "the last known version is kept");
     assert!(frozen["state_changed_at"].as_str() > good["state_changed_at"].as_str());
     let (one, other) = tokio::join!(
-        site.fails(&status, StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(5)),
-        site.fails(&topology, StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(5)),
+        setup.fails(&status, StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(5)),
+        setup.fails(&topology, StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(5)),
     );
     assert!(one.contains("in time") && other.contains("in time"), "{one}\n{other}");
     // Observations continue, and `observed_at` is the time of the last one, not of the change.
     eventually("the cluster is observed again", PATIENCE, || async {
-        let cluster = site.get(&path).await;
+        let cluster = setup.get(&path).await;
         assert_eq!(cluster["state_changed_at"], frozen["state_changed_at"]);
         cluster["observed_at"].as_str() > frozen["observed_at"].as_str()
     })
     .await;
     plane.thaw();
-    site.in_phase(&path, "OK", "v1.37.2").await;
+    setup.in_phase(&path, "OK", "v1.37.2").await;
 
     plane.end();
-    site.in_phase(&path, "Unknown", "connection refused").await;
-    let why = site.fails(&status, StatusCode::BAD_GATEWAY, Duration::from_secs(10)).await;
+    setup.in_phase(&path, "Unknown", "connection refused").await;
+    let why = setup.fails(&status, StatusCode::BAD_GATEWAY, Duration::from_secs(10)).await;
     assert!(why.contains("connection refused"), "{why}");
     plane.restart().await;
-    site.in_phase(&path, "OK", "v1.37.2").await;
-    assert_eq!(site.get(&status).await["errors"], json!({}));
+    setup.in_phase(&path, "OK", "v1.37.2").await;
+    assert_eq!(setup.get(&status).await["errors"], json!({}));
 
     plane.restart_with_another_authority().await;
-    site.in_phase(&path, "Error", "not signed by the authority").await;
-    site.fails(&topology, StatusCode::BAD_GATEWAY, Duration::from_secs(10)).await;
-    let answer = site.app.patch(&path, &site.token, json!({"kubeconfig": plane.kubeconfig(Who::WrongToken)})).await;
+    setup.in_phase(&path, "Error", "not signed by the authority").await;
+    setup.fails(&topology, StatusCode::BAD_GATEWAY, Duration::from_secs(10)).await;
+    let answer = setup.app.patch(&path, &setup.token, json!({"kubeconfig": plane.kubeconfig(Who::WrongToken)})).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    let refused = site.in_phase(&path, "Error", "(401)").await;
+    let refused = setup.in_phase(&path, "Error", "(401)").await;
     assert_eq!(refused["status_reason"], "KubeconfigRejected");
-    let answer = site.app.patch(&path, &site.token, json!({"kubeconfig": plane.kubeconfig(Who::Token)})).await;
+    let answer = setup.app.patch(&path, &setup.token, json!({"kubeconfig": plane.kubeconfig(Who::Token)})).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    site.in_phase(&path, "OK", "v1.37.2").await;
+    setup.in_phase(&path, "OK", "v1.37.2").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forbidden_contents_of_a_kubeconfig_are_rejected_on_creation() {
-    let site = Site::start().await;
-    let provisioner = format!("Provisioner:{}", site.provisioner);
+    let setup = Setup::start().await;
+    let provisioner = format!("Provisioner:{}", setup.provisioner);
     let kubeconfig = |server: &str, user: Value| {
         json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "c",
@@ -192,12 +192,12 @@ async fn forbidden_contents_of_a_kubeconfig_are_rejected_on_creation() {
         (json!(7), "kubeconfig"),
     ] {
         let body = json!({"name": "x", "provisioner": provisioner, "kubeconfig": sent});
-        let answer = site.app.post("/clusters", &site.token, body).await;
+        let answer = setup.app.post("/clusters", &setup.token, body).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.body);
         assert_eq!(answer.body["details"][0]["field"], field, "{}", answer.body);
         assert!(!answer.body.to_string().contains("s3cret"), "{}", answer.body);
     }
-    assert_eq!(site.get("/clusters").await, json!([]));
+    assert_eq!(setup.get("/clusters").await, json!([]));
 }
 
 /// The peak memory of the service in megabytes.
@@ -212,16 +212,16 @@ async fn a_large_cluster_is_shown_in_time_and_in_bounded_memory() {
     const LARGE: usize = 3_000;
     const AT_ONCE: usize = 6;
     let Some(plane) = ControlPlane::start(Options::bare()).await else { return };
-    let (api, site) = (plane.api(), Site::start_with(LARGE_TIMEOUT).await);
+    let (api, setup) = (plane.api(), Setup::start_with(LARGE_TIMEOUT).await);
     api.create_pods("web", LARGE, "node-0").await;
     api.create_deployments("web", LARGE, |_| 0).await;
     api.create_services("web", LARGE).await;
-    let path = site.attach("Large", &plane.kubeconfig(Who::Certificate)).await;
-    site.in_phase(&path, "OK", "v1.37.2").await;
-    let before = memory(&site.app);
+    let path = setup.attach("Large", &plane.kubeconfig(Who::Certificate)).await;
+    setup.in_phase(&path, "OK", "v1.37.2").await;
+    let before = memory(&setup.app);
 
     let started = Instant::now();
-    let status = site.get(&format!("{path}/status")).await;
+    let status = setup.get(&format!("{path}/status")).await;
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(status["errors"], json!({}));
     for (list, count) in [("pods", LARGE), ("deployments", LARGE), ("services", LARGE + 1)] {
@@ -233,7 +233,7 @@ async fn a_large_cluster_is_shown_in_time_and_in_bounded_memory() {
     assert!(!status.to_string().contains("s3cret"), "values of environment variables are not shown");
 
     let started = Instant::now();
-    let graph = site.get(&format!("{path}/topology-data")).await;
+    let graph = setup.get(&format!("{path}/topology-data")).await;
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(
         graph["items"].as_object().unwrap().len(),
@@ -244,10 +244,10 @@ async fn a_large_cluster_is_shown_in_time_and_in_bounded_memory() {
     assert_eq!(graph["relations"].as_array().unwrap().len(), 4 * LARGE + 1);
 
     let status = format!("{path}/status");
-    let several = (0..AT_ONCE).map(|_| site.app.get(&status, &site.token));
+    let several = (0..AT_ONCE).map(|_| setup.app.get(&status, &setup.token));
     for answer in futures::future::join_all(several).await {
         assert_eq!(answer.status, StatusCode::OK);
     }
-    let grown = memory(&site.app) - before;
+    let grown = memory(&setup.app) - before;
     assert!(grown < 600, "{AT_ONCE} views of {LARGE} pods at once took {grown} MB");
 }

@@ -20,12 +20,12 @@ const PODS: &str = "/api/v1/pods";
 /// The number of live views that one user may read at a time.
 const EACH: usize = 16;
 
-struct Site {
+struct Setup {
     app: Arc<App>,
     tenant: Tenant,
 }
 
-impl Site {
+impl Setup {
     /// A service with that observe timeout.
     async fn start(timeout: &str) -> Self {
         let options = Options::default().with("OBSERVE_TIMEOUT", timeout).with("OBSERVE_INTERVAL", "1d");
@@ -63,15 +63,15 @@ impl Site {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_healthy_cluster_is_shown_at_once_while_views_of_others_are_slow() {
-    let site = Site::start("50s").await;
+    let setup = Setup::start("50s").await;
     let (slow, healthy) = (FakeApi::with_slow_pods().await, FakeApi::healthy().await);
-    let Tenant { admin, member, .. } = &site.tenant;
-    let path = site.attach(healthy.kubeconfig("a-token")).await;
-    let waiting = site.begin_slow(admin, &slow, EACH - 1).await;
+    let Tenant { admin, member, .. } = &setup.tenant;
+    let path = setup.attach(healthy.kubeconfig("a-token")).await;
+    let waiting = setup.begin_slow(admin, &slow, EACH - 1).await;
     for who in [admin, member] {
         for view in ["status", "topology-data"] {
             let started = Instant::now();
-            let shown = site.app.get(&format!("{path}/{view}"), &who.token).await.ok();
+            let shown = setup.app.get(&format!("{path}/{view}"), &who.token).await.ok();
             assert_eq!(shown["errors"], json!({}), "{view}");
             assert!(started.elapsed() < Duration::from_secs(3), "{view} took {:?}", started.elapsed());
         }
@@ -85,34 +85,34 @@ async fn a_healthy_cluster_is_shown_at_once_while_views_of_others_are_slow() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_many_slow_views_of_a_user_are_rejected_and_others_are_not_delayed() {
-    let site = Site::start("50s").await;
+    let setup = Setup::start("50s").await;
     let (slow, healthy) = (FakeApi::with_slow_pods().await, FakeApi::healthy().await);
-    let Tenant { admin, member, .. } = &site.tenant;
-    let path = site.attach(healthy.kubeconfig("a-token")).await;
-    let waiting = site.begin_slow(admin, &slow, EACH).await;
-    let refused = site.app.get(&format!("{path}/status"), &admin.token).await;
+    let Tenant { admin, member, .. } = &setup.tenant;
+    let path = setup.attach(healthy.kubeconfig("a-token")).await;
+    let waiting = setup.begin_slow(admin, &slow, EACH).await;
+    let refused = setup.app.get(&format!("{path}/status"), &admin.token).await;
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.body);
     assert_eq!(refused.body["error"], "too_many_requests");
     let why = refused.body["description"].as_str().unwrap();
     assert!(why.contains("16 live views") && why.contains("close pages"), "{why}");
     assert!(refused.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
-    assert_eq!(site.app.get(&format!("{path}/status"), &member.token).await.status, StatusCode::OK);
+    assert_eq!(setup.app.get(&format!("{path}/status"), &member.token).await.status, StatusCode::OK);
     slow.release();
     for view in waiting {
         view.await.unwrap().ok();
     }
-    assert_eq!(site.app.get(&format!("{path}/status"), &admin.token).await.status, StatusCode::OK);
+    assert_eq!(setup.app.get(&format!("{path}/status"), &admin.token).await.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_for_one_view_at_the_same_time_share_one_read() {
-    let site = Site::start("4s").await;
+    let setup = Setup::start("4s").await;
     let slow = FakeApi::with_slow_pods().await;
-    let Tenant { admin, member, .. } = &site.tenant;
-    let path = site.attach(slow.kubeconfig("a-token")).await;
+    let Tenant { admin, member, .. } = &setup.tenant;
+    let path = setup.attach(slow.kubeconfig("a-token")).await;
     let started = Instant::now();
     let views: Vec<_> =
-        [admin, member].iter().cycle().take(40).map(|who| site.begin(who, format!("{path}/status"))).collect();
+        [admin, member].iter().cycle().take(40).map(|who| setup.begin(who, format!("{path}/status"))).collect();
     let mut answers = Vec::new();
     for view in views {
         answers.push(view.await.unwrap().ok());
@@ -124,19 +124,19 @@ async fn requests_for_one_view_at_the_same_time_share_one_read() {
     assert!(answers.iter().all(|answer| *answer == answers[0]));
     assert_eq!(slow.asked_for(PODS), 1);
     slow.release();
-    let newer = site.app.get(&format!("{path}/status"), &admin.token).await.ok();
+    let newer = setup.app.get(&format!("{path}/status"), &admin.token).await.ok();
     assert_eq!((&newer["errors"], slow.asked_for(PODS)), (&json!({}), 2), "a finished read is not reused");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shared_read_is_not_shown_to_callers_who_may_not_see_the_cluster() {
-    let site = Site::start("50s").await;
+    let setup = Setup::start("50s").await;
     let slow = FakeApi::with_slow_pods().await;
-    let stranger = site.app.tenant().await.admin;
-    let waiting = site.begin_slow(&site.tenant.admin, &slow, 1).await;
-    let list = site.app.get("/clusters", &site.tenant.admin.token).await.ok();
+    let stranger = setup.app.tenant().await.admin;
+    let waiting = setup.begin_slow(&setup.tenant.admin, &slow, 1).await;
+    let list = setup.app.get("/clusters", &setup.tenant.admin.token).await.ok();
     let path = format!("/clusters/{}/status", list[0]["id"].as_str().unwrap());
-    assert_eq!(site.app.get(&path, &stranger.token).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(setup.app.get(&path, &stranger.token).await.status, StatusCode::NOT_FOUND);
     slow.release();
     for view in waiting {
         view.await.unwrap().ok();
@@ -146,14 +146,14 @@ async fn a_shared_read_is_not_shown_to_callers_who_may_not_see_the_cluster() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_view_of_a_cluster_that_hangs_ends_within_the_observe_timeout() {
     const TIMEOUT: Duration = Duration::from_secs(3);
-    let site = Site::start("3s").await;
+    let setup = Setup::start("3s").await;
     let unresponsive = FakeApi::silent().await;
-    let (admin, member) = (&site.tenant.admin, &site.tenant.member);
-    let path = site.attach(unresponsive.kubeconfig("a-token")).await;
+    let (admin, member) = (&setup.tenant.admin, &setup.tenant.member);
+    let path = setup.attach(unresponsive.kubeconfig("a-token")).await;
     for view in ["status", "topology-data"] {
         let started = Instant::now();
-        let first = site.begin(admin, format!("{path}/{view}"));
-        let second = site.begin(member, format!("{path}/{view}"));
+        let first = setup.begin(admin, format!("{path}/{view}"));
+        let second = setup.begin(member, format!("{path}/{view}"));
         for answer in [first.await.unwrap(), second.await.unwrap()] {
             assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT, "{}", answer.body);
             assert!(answer.body["description"].as_str().unwrap().contains("did not answer in time"), "{}", answer.body);

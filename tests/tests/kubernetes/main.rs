@@ -10,7 +10,7 @@
 
 mod api;
 mod hostile;
-mod lists_and_looks;
+mod list_observations;
 mod live;
 mod live_views;
-mod looks;
+mod probes;

@@ -19,10 +19,10 @@ use kqueen_tests::{
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::site::{PASSWORD, PROJECT, Site, a_spec, credentials, http_client, object};
+use crate::setup::{PASSWORD, PROJECT, Setup, a_spec, credentials, http_client, object};
 
 mod contract {
-    kqueen_tests::engine_contract!(crate::site::stage);
+    kqueen_tests::engine_contract!(crate::setup::stage);
 }
 
 #[tokio::test]
@@ -40,10 +40,10 @@ async fn a_rejection_says_who_is_responsible() {
         ),
         (Trouble::Quota, ReasonCode::QuotaExceeded, Responsible::Admin, "quota is used up"),
     ];
-    let site = Site::new().await;
+    let setup = Setup::new().await;
     for (failures, code, responsible, cause) in cases {
-        site.model.inject(Injection::any(Fault::Answers(failures, Effect::Never)));
-        let error = site.observe(&a_spec()).await.unwrap_err();
+        setup.model.inject(Injection::any(Fault::Answers(failures, Effect::Never)));
+        let error = setup.observe(&a_spec()).await.unwrap_err();
         let (EngineError::Rejected(reason) | EngineError::Denied(reason)) = error else { panic!("{error:?}") };
         assert_eq!((reason.code, reason.responsible), (code, responsible), "{failures:?}: {reason}");
         assert!(reason.cause.contains(cause), "{failures:?}: {reason}");
@@ -51,40 +51,41 @@ async fn a_rejection_says_who_is_responsible() {
     }
     for (seconds, waits) in [(0, 0), (17, 17), (100_000, 600)] {
         let failures = Trouble::TooManyCalls { retry_after: seconds };
-        site.model.inject(Injection::any(Fault::Answers(failures, Effect::Never)));
-        let error = site.observe(&a_spec()).await.unwrap_err();
+        setup.model.inject(Injection::any(Fault::Answers(failures, Effect::Never)));
+        let error = setup.observe(&a_spec()).await.unwrap_err();
         assert_eq!(error, EngineError::Throttled { retry_after: Duration::from_secs(waits) });
     }
 }
 
 #[tokio::test]
 async fn a_check_names_the_missing_rights() {
-    let site = Site::new().await;
+    let setup = Setup::new().await;
     let spec = a_spec();
     for right in Right::ALL {
         let others: Vec<Right> = Right::ALL.into_iter().filter(|other| *other != right).collect();
-        let limited = site.limited(&others);
-        let error = site.engine.check(&limited.parameters).await.unwrap_err();
+        let limited = setup.limited(&others);
+        let error = setup.engine.check(&limited.parameters).await.unwrap_err();
         let EngineError::Denied(reason) = error else { panic!("{error:?}") };
         assert!(reason.cause.contains(right.as_str()), "{reason}");
         assert!(others.iter().all(|other| !reason.cause.contains(other.as_str())), "{reason}");
     }
     // The call that needs the right names it as well.
-    let error = site.engine.deploy(&site.limited(&[Right::Read]), &spec).await.unwrap_err();
+    let error = setup.engine.deploy(&setup.limited(&[Right::Read]), &spec).await.unwrap_err();
     let EngineError::Denied(reason) = error else { panic!("{error:?}") };
     assert!(reason.cause.contains("things.create"), "{reason}");
-    let unknown = site.model.parameters("nowhere", site.credentials.parameters.get("token").unwrap().as_str().unwrap());
-    let error = site.engine.check(&unknown.into()).await.unwrap_err();
+    let unknown =
+        setup.model.parameters("nowhere", setup.credentials.parameters.get("token").unwrap().as_str().unwrap());
+    let error = setup.engine.check(&unknown.into()).await.unwrap_err();
     assert!(matches!(&error, EngineError::Rejected(reason) if reason.cause.contains("project")), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_deleted_project_is_not_taken_for_a_deleted_cluster() {
-    let site = Site::new().await;
+    let setup = Setup::new().await;
     let spec = a_spec();
-    site.build(&spec, 3).await;
-    site.model.drop_project(PROJECT);
-    let (engine, credentials) = (&site.engine, &site.credentials);
+    setup.build(&spec, 3).await;
+    setup.model.drop_project(PROJECT);
+    let (engine, credentials) = (&setup.engine, &setup.credentials);
     let outcomes = [
         engine.observe(credentials, &spec).await.err(),
         engine.destroy(credentials, &spec).await.err(),
@@ -98,94 +99,94 @@ async fn a_deleted_project_is_not_taken_for_a_deleted_cluster() {
 
 #[tokio::test]
 async fn a_stale_list_is_completed_by_reading_names() {
-    let site = Site::new().await;
+    let setup = Setup::new().await;
     let spec = a_spec();
-    site.engine.deploy(&site.credentials, &spec).await.unwrap();
-    site.model.inject(Injection::on(CallKind::List, Fault::Stale).until_cleared());
-    let seen = site.seen(&spec).await;
+    setup.engine.deploy(&setup.credentials, &spec).await.unwrap();
+    setup.model.inject(Injection::on(CallKind::List, Fault::Stale).until_cleared());
+    let seen = setup.seen(&spec).await;
     assert_eq!((seen.state, seen.resources.len()), (ProvisioningState::Working, 1));
 }
 
 #[tokio::test]
 async fn resources_in_another_project_are_not_taken_for_deleted() {
-    let site = Site::new().await;
+    let setup = Setup::new().await;
     let mut spec = a_spec();
-    site.build(&spec, 3).await;
-    spec.known = site.seen(&spec).await.resources;
-    let moved = credentials(site.model.provisioner("green"));
+    setup.build(&spec, 3).await;
+    spec.known = setup.seen(&spec).await.resources;
+    let moved = credentials(setup.model.provisioner("green"));
     // Credentials for one project give no access to another: that is reported, and not taken for a deleted cluster.
-    let error = site.engine.observe(&moved, &spec).await.unwrap_err();
+    let error = setup.engine.observe(&moved, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Denied(_)), "{error:?}");
-    let error = site.engine.destroy(&moved, &spec).await.unwrap_err();
+    let error = setup.engine.destroy(&moved, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Denied(_)), "{error:?}");
 }
 
 #[tokio::test]
 async fn foreign_resources_that_use_ours_are_named() {
-    let site = Site::new().await;
+    let setup = Setup::new().await;
     let spec = a_spec();
-    site.build(&spec, 1).await;
+    setup.build(&spec, 1).await;
     // Another client creates a cluster in our network.
-    let name = site.key(Kind::Network, &spec).name;
-    let url = format!("{}/v1/projects/{PROJECT}/clusters", site.model.url);
-    let token = site.credentials.parameters.get("token").unwrap().as_str().unwrap();
+    let name = setup.key(Kind::Network, &spec).name;
+    let url = format!("{}/v1/projects/{PROJECT}/clusters", setup.model.url);
+    let token = setup.credentials.parameters.get("token").unwrap().as_str().unwrap();
     let cluster = json!({"name": "theirs", "labels": {}, "network": name});
     let made = http_client().post(url).bearer_auth(token).json(&cluster).send().await.unwrap();
     assert_eq!(made.status().as_u16(), 202);
-    let theirs = site.model.resource(&Key::new(PROJECT, Kind::Cluster, "theirs")).unwrap();
-    let error = site.engine.destroy(&site.credentials, &spec).await.unwrap_err();
+    let theirs = setup.model.resource(&Key::new(PROJECT, Kind::Cluster, "theirs")).unwrap();
+    let error = setup.engine.destroy(&setup.credentials, &spec).await.unwrap_err();
     let EngineError::Rejected(reason) = error else { panic!("{error:?}") };
     assert!(reason.next_step.contains(&theirs.id), "{reason}");
 }
 
 #[tokio::test]
 async fn deletion_waits_for_our_cluster_that_a_stale_list_omits() {
-    let site = Site::new().await;
+    let setup = Setup::new().await;
     let spec = a_spec();
-    site.build(&spec, 1).await;
-    site.engine.deploy(&site.credentials, &spec).await.unwrap();
+    setup.build(&spec, 1).await;
+    setup.engine.deploy(&setup.credentials, &spec).await.unwrap();
     // The cluster is not in the list yet, but is found by its name, still being created.
-    site.model.inject(Injection::on(CallKind::List, Fault::Stale));
-    let error = site.engine.destroy(&site.credentials, &spec).await.unwrap_err();
+    setup.model.inject(Injection::on(CallKind::List, Fault::Stale));
+    let error = setup.engine.destroy(&setup.credentials, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Busy(_)), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_failure_at_the_provider_is_reported_with_its_message_and_repaired() {
-    let site = Site::new().await;
+    let setup = Setup::new().await;
     let spec = a_spec();
-    site.build(&spec, 1).await;
-    site.model.inject(Injection::on(CallKind::Create(Kind::Cluster), Fault::Doomed));
-    site.engine.deploy(&site.credentials, &spec).await.unwrap();
-    site.model.pass(TimeDelta::seconds(120));
-    let seen = site.seen(&spec).await;
+    setup.build(&spec, 1).await;
+    setup.model.inject(Injection::on(CallKind::Create(Kind::Cluster), Fault::Doomed));
+    setup.engine.deploy(&setup.credentials, &spec).await.unwrap();
+    setup.model.pass(TimeDelta::seconds(120));
+    let seen = setup.seen(&spec).await;
     let ProvisioningState::Broken(reason) = seen.state else { panic!("{seen:?}") };
     assert_eq!(reason.provider_message.as_deref(), Some("creating the cluster failed"));
     assert_eq!(reason.responsible, Responsible::Provider);
-    site.engine.deploy(&site.credentials, &spec).await.unwrap();
-    assert_eq!(site.seen(&spec).await.state, ProvisioningState::Working);
-    site.model.pass(TimeDelta::seconds(120));
-    assert_eq!(site.seen(&spec).await.state, ProvisioningState::Incomplete);
+    setup.engine.deploy(&setup.credentials, &spec).await.unwrap();
+    assert_eq!(setup.seen(&spec).await.state, ProvisioningState::Working);
+    setup.model.pass(TimeDelta::seconds(120));
+    assert_eq!(setup.seen(&spec).await.state, ProvisioningState::Incomplete);
 }
 
 #[tokio::test]
 async fn a_resource_without_its_tag_is_not_touched() {
-    let site = Site::new().await;
+    let setup = Setup::new().await;
     let mut spec = a_spec();
-    site.build(&spec, 3).await;
-    spec.known = site.seen(&spec).await.resources;
-    site.model.happens(&site.key(Kind::Nodepool, &spec), Event::LosesLabels);
-    let seen = site.seen(&spec).await;
+    setup.build(&spec, 3).await;
+    spec.known = setup.seen(&spec).await.resources;
+    setup.model.happens(&setup.key(Kind::Nodepool, &spec), Event::LosesLabels);
+    let seen = setup.seen(&spec).await;
     assert_eq!((seen.resources.len(), seen.node_count), (3, None), "a resource that may cost money stays listed");
     let ProvisioningState::Broken(reason) = &seen.state else { panic!("{seen:?}") };
     assert!(reason.cause.contains("does not carry our ownership tag any more"), "{reason}");
     assert!(seen.message.contains("nodepool without its ownership tag"), "{}", seen.message);
-    let before = site.model.resource(&site.key(Kind::Nodepool, &spec));
-    assert!(matches!(site.engine.deploy(&site.credentials, &spec).await, Err(EngineError::Rejected(_))));
-    assert!(matches!(site.engine.resize(&site.credentials, &spec, 9).await, Err(EngineError::Rejected(_))));
-    let error = site.engine.destroy(&site.credentials, &spec).await.unwrap_err();
+    let before = setup.model.resource(&setup.key(Kind::Nodepool, &spec));
+    assert!(matches!(setup.engine.deploy(&setup.credentials, &spec).await, Err(EngineError::Rejected(_))));
+    assert!(matches!(setup.engine.resize(&setup.credentials, &spec, 9).await, Err(EngineError::Rejected(_))));
+    let error = setup.engine.destroy(&setup.credentials, &spec).await.unwrap_err();
     assert!(matches!(error, EngineError::Rejected(_)), "{error:?}");
-    assert_eq!(site.model.resource(&site.key(Kind::Nodepool, &spec)), before);
+    assert_eq!(setup.model.resource(&setup.key(Kind::Nodepool, &spec)), before);
 }
 
 /// Runs `event` between the engine's read and its next call of that kind, with the key of that call.
@@ -201,7 +202,7 @@ fn meanwhile(model: &Arc<Model>, kind: CallKind, event: impl Fn(&Model, &Key) + 
 
 #[tokio::test]
 async fn a_foreign_resource_that_has_taken_our_name_is_not_touched() {
-    let Site { model, engine, credentials } = Site::new().await;
+    let Setup { model, engine, credentials } = Setup::new().await;
     let (model, spec) = (Arc::new(model), a_spec());
     let network = engine.makes(&credentials, &spec).swap_remove(0);
     let network = Key::new(PROJECT, Kind::Network, &network.name);
@@ -223,7 +224,7 @@ async fn a_foreign_resource_that_has_taken_our_name_is_not_touched() {
 
 #[tokio::test]
 async fn a_resource_that_vanishes_during_deletion_counts_as_deleted() {
-    let Site { model, engine, credentials } = Site::new().await;
+    let Setup { model, engine, credentials } = Setup::new().await;
     let (model, spec) = (Arc::new(model), a_spec());
     engine.deploy(&credentials, &spec).await.unwrap();
     model.pass(TimeDelta::seconds(5));
@@ -234,47 +235,47 @@ async fn a_resource_that_vanishes_during_deletion_counts_as_deleted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_deployments_create_every_resource_once() {
-    let site = Site::new().await;
+    let setup = Setup::new().await;
     let specs: Vec<ClusterSpec> = (0..20).map(|_| a_spec()).collect();
-    let replicas: Vec<ModelEngine> = (0..4).map(|number| site.model.engine(&format!("replica-{number}"))).collect();
+    let replicas: Vec<ModelEngine> = (0..4).map(|number| setup.model.engine(&format!("replica-{number}"))).collect();
     for _ in Kind::ALL {
         let deploys = specs.iter().flat_map(|spec| {
-            let credentials = &site.credentials;
+            let credentials = &setup.credentials;
             replicas.iter().map(move |engine| engine.deploy(credentials, spec))
         });
         for outcome in futures::future::join_all(deploys).await {
             outcome.unwrap();
         }
-        site.model.pass(TimeDelta::seconds(120));
+        setup.model.pass(TimeDelta::seconds(120));
     }
-    let accounts = site.model.accounts();
+    let accounts = setup.model.accounts();
     assert_eq!(accounts.len(), specs.len() * 3);
     assert!(accounts.values().all(|account| account.made == 1 && account.gone == 0), "{accounts:?}");
 }
 
 #[tokio::test]
 async fn invalid_parameters_are_rejected() {
-    let site = Site::new().await;
+    let setup = Setup::new().await;
     let mut spec = a_spec();
     for (name, value) in [("url", json!("ftp://127.0.0.1")), ("url", json!("what?")), ("token", json!(7))] {
-        let mut wrong = site.credentials.clone();
+        let mut wrong = setup.credentials.clone();
         wrong.parameters.insert(name, value.clone());
-        let error = site.observe_with(&wrong, &spec).await;
+        let error = setup.observe_with(&wrong, &spec).await;
         assert!(
             matches!(&error, EngineError::Rejected(reason) if reason.responsible == Responsible::Admin),
             "{value}: {error:?}"
         );
     }
     spec.parameters = object(json!({}));
-    let error = site.engine.deploy(&site.credentials, &spec).await.unwrap_err();
+    let error = setup.engine.deploy(&setup.credentials, &spec).await.unwrap_err();
     assert!(
         matches!(&error, EngineError::Rejected(reason) if reason.responsible == Responsible::Requester),
         "{error:?}"
     );
-    assert_eq!(site.model.calls(), 0);
+    assert_eq!(setup.model.calls(), 0);
 }
 
-impl Site {
+impl Setup {
     async fn observe_with(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> EngineError {
         self.engine.observe(credentials, spec).await.unwrap_err()
     }
@@ -369,16 +370,16 @@ async fn an_engine_gives_up_when_its_time_has_run_out() {
 
 #[tokio::test]
 async fn secrets_reach_the_provider_and_known_resources_of_other_kinds_are_ignored() {
-    let site = Site::new().await;
+    let setup = Setup::new().await;
     let mut spec = a_spec();
     spec.parameters.insert("network_policy", "CILIUM".to_owned());
     let name = ResourceRef { kind: "stack".into(), name: "kq".into(), location: "elsewhere".into() };
     spec.known = vec![ProviderResource { name, provider_id: None }];
-    site.build(&spec, 3).await;
-    let cluster = site.model.resource(&site.key(Kind::Cluster, &spec)).unwrap();
+    setup.build(&spec, 3).await;
+    let cluster = setup.model.resource(&setup.key(Kind::Cluster, &spec)).unwrap();
     assert_eq!(cluster.admin_password.as_deref(), Some(PASSWORD));
-    let seen = site.seen(&spec).await;
+    let seen = setup.seen(&spec).await;
     assert_eq!(seen.state, ProvisioningState::Running);
     assert_eq!(seen.network_policy, Some(NetworkPolicy { provider: "CILIUM".into(), enabled: true }));
-    assert!(!format!("{spec:?} {:?}", site.credentials).contains(PASSWORD));
+    assert!(!format!("{spec:?} {:?}", setup.credentials).contains(PASSWORD));
 }

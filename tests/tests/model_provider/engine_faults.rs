@@ -9,7 +9,7 @@ use kqueen_domain::{
 };
 use kqueen_tests::model::{CallKind, Effect, Event, Fault, Injection, Key, Kind, LATE, Settings, Status, Trouble};
 
-use crate::site::{PASSWORD, PROJECT, Site, a_spec, calico};
+use crate::setup::{PASSWORD, PROJECT, Setup, a_spec, calico};
 
 /// A request to an engine, in a situation in which it has something to do.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,27 +48,27 @@ impl Ask {
     ];
 
     /// A provider where it has something to do, and nothing is in progress.
-    async fn site(self, spec: &ClusterSpec) -> Site {
-        let site = Site::with(Settings { page: 2, ..Settings::default() }).await;
+    async fn setup(self, spec: &ClusterSpec) -> Setup {
+        let setup = Setup::with(Settings { page: 2, ..Settings::default() }).await;
         let count = match self {
             Self::Deploy(count) | Self::Destroy(count) => count,
             _ => 3,
         };
-        site.build(spec, count).await;
+        setup.build(spec, count).await;
         if let Self::Repair(kind) = self {
-            site.model.happens(&site.key(kind, spec), Event::Breaks("it burns".into()));
+            setup.model.happens(&setup.key(kind, spec), Event::Breaks("it burns".into()));
         }
         // Foreign resources: with the same names in another project, and with other names in ours.
         for kind in Kind::ALL {
-            site.model.plant(&Key::new("red", kind, &site.key(kind, spec).name), BTreeMap::new());
-            site.model.plant(&Key::new(PROJECT, kind, "somebody-elses"), BTreeMap::new());
+            setup.model.plant(&Key::new("red", kind, &setup.key(kind, spec).name), BTreeMap::new());
+            setup.model.plant(&Key::new(PROJECT, kind, "somebody-elses"), BTreeMap::new());
         }
-        site.model.clear_log();
-        site
+        setup.model.clear_log();
+        setup
     }
 
-    async fn ask(self, site: &Site, spec: &ClusterSpec) -> Result<(), EngineError> {
-        let (engine, credentials) = (&site.engine, &site.credentials);
+    async fn ask(self, setup: &Setup, spec: &ClusterSpec) -> Result<(), EngineError> {
+        let (engine, credentials) = (&setup.engine, &setup.credentials);
         match self {
             Self::Check => engine.check(&credentials.parameters).await,
             Self::Observe => engine.observe(credentials, spec).await.map(drop),
@@ -82,10 +82,10 @@ impl Ask {
     }
 
     /// Whether the request is fulfilled.
-    fn is_done(self, site: &Site, spec: &ClusterSpec) -> bool {
-        let status = |kind| site.model.resource(&site.key(kind, spec)).map(|thing| thing.status);
+    fn is_done(self, setup: &Setup, spec: &ClusterSpec) -> bool {
+        let status = |kind| setup.model.resource(&setup.key(kind, spec)).map(|thing| thing.status);
         let running = Kind::ALL.into_iter().filter(|kind| status(*kind) == Some(Status::Running)).count();
-        let shape = |kind| site.model.resource(&site.key(kind, spec)).unwrap().shape;
+        let shape = |kind| setup.model.resource(&setup.key(kind, spec)).unwrap().shape;
         match self {
             Self::Check | Self::Observe | Self::Repair(_) | Self::Kubeconfig | Self::Inventory => running == 3,
             Self::Deploy(count) => running > count,
@@ -139,9 +139,9 @@ fn name_of(outcome: &Result<(), EngineError>) -> &'static str {
 async fn every_fault_at_every_call_has_its_outcome_and_a_repeated_request_completes() {
     for ask in Ask::ALL {
         let spec = a_spec();
-        let site = ask.site(&spec).await;
-        ask.ask(&site, &spec).await.unwrap();
-        let calls: Vec<CallKind> = site.model.log().iter().map(|call| call.kind).collect();
+        let setup = ask.setup(&spec).await;
+        ask.ask(&setup, &spec).await.unwrap();
+        let calls: Vec<CallKind> = setup.model.log().iter().map(|call| call.kind).collect();
         assert!(!calls.is_empty(), "{ask:?}");
         for (position, call) in calls.iter().enumerate() {
             for fault in Fault::ALL.into_iter().filter(|fault| fault.fits(*call)) {
@@ -158,17 +158,17 @@ async fn every_fault_at_every_call_has_its_outcome_and_a_repeated_request_comple
 async fn fault_case(ask: Ask, nth: usize, call: CallKind, fault: Fault, pause: TimeDelta) {
     let at = format!("{ask:?}, call {nth} {call:?}: {fault:?}");
     let spec = a_spec();
-    let site = ask.site(&spec).await;
-    let planted = site.model.planted();
-    let made = |site: &Site| site.model.accounts().values().map(|account| account.made).collect::<Vec<_>>();
-    let before = made(&site);
-    site.model.inject(Injection::any(fault).nth(nth));
-    let mut deaths = site.model.deaths();
+    let setup = ask.setup(&spec).await;
+    let planted = setup.model.planted();
+    let made = |setup: &Setup| setup.model.accounts().values().map(|account| account.made).collect::<Vec<_>>();
+    let before = made(&setup);
+    setup.model.inject(Injection::any(fault).nth(nth));
+    let mut deaths = setup.model.deaths();
     let outcome = tokio::select! {
-        outcome = ask.ask(&site, &spec) => Some(outcome),
+        outcome = ask.ask(&setup, &spec) => Some(outcome),
         _ = deaths.changed() => None,
     };
-    let log = site.model.log();
+    let log = setup.model.log();
     assert_eq!(log[nth - 1].fault, Some(fault), "{at}");
     match &outcome {
         None => assert_eq!(meaning(fault), "ended", "{at}"),
@@ -180,26 +180,26 @@ async fn fault_case(ask: Ask, nth: usize, call: CallKind, fault: Fault, pause: T
     }
     if let Some(Err(error)) = &outcome {
         let text = format!("{error} {error:?} {}", error.reason());
-        let token = site.credentials.parameters.get("token").unwrap().as_str().unwrap();
+        let token = setup.credentials.parameters.get("token").unwrap().as_str().unwrap();
         assert!(!text.contains(token) && !text.contains(PASSWORD), "{at}: {text}");
         assert!(error.is_uncertain() || !matches!(fault.effect(), Effect::First | Effect::Later(_)), "{at}: {error:?}");
     }
 
     // Repeated as often as needed, as if by the next process.
-    let engine = site.model.engine("replica-2");
-    let site = Site { engine, ..site };
+    let engine = setup.model.engine("replica-2");
+    let setup = Setup { engine, ..setup };
     for _ in 0..10 {
-        site.model.pass(pause);
-        if ask.is_done(&site, &spec) {
+        setup.model.pass(pause);
+        if ask.is_done(&setup, &spec) {
             break;
         }
-        let _outcome = ask.ask(&site, &spec).await;
+        let _outcome = ask.ask(&setup, &spec).await;
     }
-    site.model.pass(TimeDelta::hours(1));
-    assert!(ask.is_done(&site, &spec), "{at}: {:?}", site.model.resources());
-    let after = made(&site);
+    setup.model.pass(TimeDelta::hours(1));
+    assert!(ask.is_done(&setup, &spec), "{at}: {:?}", setup.model.resources());
+    let after = made(&setup);
     let expected = if let Ask::Deploy(count) = ask { vec![1; count + 1] } else { before };
     assert_eq!(after, expected, "every resource is created once: {at}");
-    assert_eq!(site.model.planted(), planted, "{at}");
-    assert!(site.model.log().iter().all(|call| !call.touches_foreign), "{at}");
+    assert_eq!(setup.model.planted(), planted, "{at}");
+    assert!(setup.model.log().iter().all(|call| !call.touches_foreign), "{at}");
 }

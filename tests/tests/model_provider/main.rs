@@ -6,4 +6,4 @@ mod engine;
 mod engine_faults;
 mod faults;
 mod provider;
-mod site;
+mod setup;

@@ -22,7 +22,7 @@ use kqueen_domain::{
 use kqueen_tests::{
     contract::records::{a_cluster, a_ledger, a_provisioner, a_user, an_organization},
     fixture::{
-        child::{on_etcd, place_of, say, task, this_binary, told},
+        child::{location_of, on_etcd, say, task, this_binary, told},
         etcd::shared_etcd,
         process::{eventually, until_stopped},
     },
@@ -57,7 +57,7 @@ pub(super) fn child() {
 
 /// Leads, reports it, and waits for a line of input. Then it writes under the term it had.
 async fn lead(location: &str, cluster: ClusterId) {
-    let stores = open_at(place_of(location)).await;
+    let stores = open_at(location_of(location)).await;
     let (leadership, candidate) = stores.leadership(TTL);
     tokio::spawn(candidate.run(CancellationToken::new()));
     eventually("the child leads", PATIENCE, async || leadership.term().is_some()).await;

@@ -26,7 +26,7 @@ use kqueen_tests::{
         a_cluster, a_ledger, a_provisioner, a_tombstone, a_user, after, an_entry, an_operation, an_organization,
     },
     fixture::{
-        child::{on_etcd, on_sled, place_of, say, task, this_binary, told},
+        child::{location_of, on_etcd, on_sled, say, task, this_binary, told},
         etcd::{Etcd, Options},
     },
 };
@@ -57,7 +57,7 @@ pub(super) fn child() {
     runtime.block_on(async {
         match task.as_str() {
             "write" => write_until_killed(&location).await,
-            "open" => match open_at(place_of(&location)).await {
+            "open" => match open_at(location_of(&location)).await {
                 Ok(_) => say("opened"),
                 Err(error) => say(&format!("refused {error}")),
             },
@@ -94,7 +94,7 @@ const fn traces(step: u32) -> Traces {
 
 /// Creates clusters, changes them, deletes every third, and prints each step once it is acknowledged.
 async fn write_until_killed(location: &str) {
-    let (stores, _catalog) = open_at(place_of(location)).await.unwrap();
+    let (stores, _catalog) = open_at(location_of(location)).await.unwrap();
     let stores = Arc::new(stores);
     let organization = an_organization();
     stores.organizations.create(&organization).await.unwrap();

@@ -324,7 +324,7 @@ impl Simulator<Aks> {
 
     /// A cluster as the API shows it, without its eTags, which differ with every change that changes nothing.
     #[must_use]
-    pub fn look(&self, name: &ClusterName) -> Option<Value> {
+    pub fn cluster(&self, name: &ClusterName) -> Option<Value> {
         self.with(|aks, _| {
             let mut shown = aks.shown(name)?;
             shown["eTag"] = Value::Null;

@@ -235,7 +235,7 @@ impl Simulator<Gke> {
 
     /// A cluster as the API shows it, without its etag, which differs with every change that changes nothing.
     #[must_use]
-    pub fn look(&self, name: &ClusterName) -> Option<Value> {
+    pub fn cluster(&self, name: &ClusterName) -> Option<Value> {
         self.with(|gke, _| {
             let mut shown = gke.clusters.get(name)?.to_json(gke.number(&name.project));
             for field in ["etag", "labelFingerprint"] {

@@ -38,21 +38,21 @@ fn changes() -> Vec<Change> {
 async fn every_fault_at_every_change_does_what_it_says() {
     let (mut cases, mut compared) = (0, 0);
     for fault in Fault::all().into_iter().filter(|fault| fault.fits(false)) {
-        let site = Site::new().await;
+        let setup = Setup::new().await;
         for (number, Change { call, method, path, cluster, body, shows }) in changes().into_iter().enumerate() {
             let what = format!("{fault:?} at {call}");
             // Each change has a cluster of its own, and all of them one simulator.
-            let name = site.name(&format!("{cluster}{number}"));
+            let name = setup.name(&format!("{cluster}{number}"));
             if cluster == "c" {
-                site.aks.plant(&name, &json!({"tags": {"owner": "else"}}));
+                setup.aks.plant(&name, &json!({"tags": {"owner": "else"}}));
             }
-            let token = site.aks.with(|aks, _| aks.accounts.mint(&site.principal.client_id));
-            let before = site.aks.changes();
-            let (mut hung, mut deaths) = (site.aks.hung(), site.aks.deaths());
-            site.aks.clear_faults();
-            site.aks.inject(Injection::on(call, fault.clone()));
-            let url = site.url(&format!("{}{path}", name.id()));
-            let request = site.client.request(method, url).bearer_auth(token);
+            let token = setup.aks.with(|aks, _| aks.accounts.mint(&setup.principal.client_id));
+            let before = setup.aks.changes();
+            let (mut hung, mut deaths) = (setup.aks.hung(), setup.aks.deaths());
+            setup.aks.clear_faults();
+            setup.aks.inject(Injection::on(call, fault.clone()));
+            let url = setup.url(&format!("{}{path}", name.id()));
+            let request = setup.client.request(method, url).bearer_auth(token);
             let request = request.body(if body.is_null() { String::new() } else { body.to_string() });
             let answer = tokio::select! {
                 answer = request.send() => Some(answer),
@@ -66,18 +66,18 @@ async fn every_fault_at_every_change_does_what_it_says() {
                 Fault::Answers(..) | Fault::Stale => assert!(answer.is_some(), "{what}"),
             }
             if matches!(fault.acts(), Acts::Never) {
-                assert_eq!(site.aks.changes(), before, "{what}");
+                assert_eq!(setup.aks.changes(), before, "{what}");
             }
-            let look = || site.aks.look(&name).unwrap_or_default();
+            let shown = || setup.aks.cluster(&name).unwrap_or_default();
             // A hanging caller waits for a minute, in which tags are through.
             let is_quick = call.ends_with("update_tags") && matches!(fault, Fault::Hang(_));
-            assert!(is_quick || !shows(&look()), "{what}: nothing is done at once");
-            site.pass(20);
+            assert!(is_quick || !shows(&shown()), "{what}: nothing is done at once");
+            setup.pass(20);
             let acts = !matches!(fault.acts(), Acts::Never) && !matches!(fault, Fault::Doomed(_));
-            assert_eq!(shows(&look()), acts, "{what}: {}", look());
+            assert_eq!(shows(&shown()), acts, "{what}: {}", shown());
             cases += 1;
         }
-        let checked = site.aks.check();
+        let checked = setup.aks.check();
         checked.assert_clean();
         compared += checked.checked;
     }

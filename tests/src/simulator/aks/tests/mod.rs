@@ -19,7 +19,7 @@ use crate::simulator::{Checked, SimulatedClock};
 const POOL: &str = "/agentPools/agentpool";
 
 /// A simulator with a resource group `rg`, and somebody who may do everything in its subscription.
-struct Site {
+struct Setup {
     aks: AksSimulator,
     principal: Principal,
     client: Client,
@@ -29,13 +29,13 @@ struct Site {
 
 /// An answer.
 #[derive(Debug)]
-struct Told {
+struct Received {
     status: u16,
     headers: HeaderMap,
     body: Value,
 }
 
-impl Told {
+impl Received {
     #[track_caller]
     fn ok(self) -> Value {
         assert!(self.status < 300, "{} {}", self.status, self.body);
@@ -63,7 +63,7 @@ fn trusting(aks: &AksSimulator) -> Client {
     Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap()
 }
 
-impl Site {
+impl Setup {
     async fn new() -> Self {
         let aks = start(SimulatedClock::set()).await;
         let principal = aks.principal(1, "rg");
@@ -94,7 +94,7 @@ impl Site {
         format!("/subscriptions/{}{rest}", self.subscription)
     }
 
-    async fn ask_with(&self, method: Method, url: &str, headers: &[(&str, &str)], body: Value) -> Told {
+    async fn ask_with(&self, method: Method, url: &str, headers: &[(&str, &str)], body: Value) -> Received {
         let mut request = self.client.request(method, url);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -104,36 +104,36 @@ impl Site {
         }
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Told { status, headers, body: answer.json().await.unwrap_or(Value::Null) }
+        Received { status, headers, body: answer.json().await.unwrap_or(Value::Null) }
     }
 
-    async fn ask_as(&self, token: &str, method: Method, path: &str, body: Value) -> Told {
+    async fn ask_as(&self, token: &str, method: Method, path: &str, body: Value) -> Received {
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", bearer.as_str())];
         self.ask_with(method, &self.url(path), if token.is_empty() { &[] } else { &headers }, body).await
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Value) -> Told {
+    async fn ask(&self, method: Method, path: &str, body: Value) -> Received {
         self.ask_as(&self.token, method, path, body).await
     }
 
-    async fn get(&self, path: &str) -> Told {
+    async fn get(&self, path: &str) -> Received {
         self.ask(Method::GET, path, Value::Null).await
     }
 
-    async fn post(&self, path: &str) -> Told {
+    async fn post(&self, path: &str) -> Received {
         self.ask(Method::POST, path, Value::Null).await
     }
 
-    async fn put(&self, path: &str, body: Value) -> Told {
+    async fn put(&self, path: &str, body: Value) -> Received {
         self.ask(Method::PUT, path, body).await
     }
 
-    async fn delete(&self, path: &str) -> Told {
+    async fn delete(&self, path: &str) -> Received {
         self.ask(Method::DELETE, path, Value::Null).await
     }
 
-    async fn patch(&self, path: &str, body: Value) -> Told {
+    async fn patch(&self, path: &str, body: Value) -> Received {
         self.ask(Method::PATCH, path, body).await
     }
 
@@ -214,21 +214,21 @@ async fn nodes(kubeconfig: &str, token: &str) -> Result<usize, u16> {
 
 #[tokio::test]
 async fn people_have_things_happen_over_http() {
-    let site = Site::new().await;
-    site.running(1).await;
-    let (subscription, cluster) = (&site.subscription, serde_json::to_value(site.name("c")).unwrap());
+    let setup = Setup::new().await;
+    setup.running(1).await;
+    let (subscription, cluster) = (&setup.subscription, serde_json::to_value(setup.name("c")).unwrap());
     for event in [
         json!({"event": "breaks", "cluster": cluster, "message": "it is broken"}),
         json!({"event": "recovers", "cluster": cluster}),
         json!({"event": "quota", "subscription": subscription, "location": "westeurope", "name": "cores", "limit": 4}),
-        json!({"event": "principal", "client_id": site.principal.client_id, "is_disabled": false, "secret_is_expired": true}),
+        json!({"event": "principal", "client_id": setup.principal.client_id, "is_disabled": false, "secret_is_expired": true}),
         json!({"event": "error_form", "is_enveloped": true}),
         json!({"event": "vanishes", "cluster": cluster}),
     ] {
-        assert_eq!(site.control(event.clone()).await, 200, "{event}");
+        assert_eq!(setup.control(event.clone()).await, 200, "{event}");
     }
-    assert_eq!(site.control(json!({"event": "explodes"})).await, 400);
-    assert_eq!(site.aks.look(&site.name("c")), None);
+    assert_eq!(setup.control(json!({"event": "explodes"})).await, 400);
+    assert_eq!(setup.aks.cluster(&setup.name("c")), None);
 }
 
 #[tokio::test]
@@ -237,22 +237,22 @@ async fn a_state_is_carried_on_from_a_file() {
 
     use crate::simulator::{Options, Provider, kubernetes::Kubernetes};
 
-    let site = Site::new().await;
-    site.running(3).await;
-    site.put(&site.at("other"), asked(1)).await.ok();
-    let state = site.aks.with(|aks, _| aks.save());
+    let setup = Setup::new().await;
+    setup.running(3).await;
+    setup.put(&setup.at("other"), asked(1)).await.ok();
+    let state = setup.aks.with(|aks, _| aks.save());
     let clock = SimulatedClock::set();
-    clock.advance(site.aks.now() - clock.now());
+    clock.advance(setup.aks.now() - clock.now());
     let next = super::start_with(Kubernetes::Simulated, clock, Options::default()).await;
     next.with(|aks, moment| aks.load(serde_json::from_str(&state.to_string()).unwrap(), moment)).unwrap();
     assert_eq!(next.with(|aks, _| aks.save())["operations"], state["operations"]);
-    let site = Site { client: trusting(&next), aks: next, ..site };
-    let config = site.kubeconfig("c", "listClusterAdminCredential").await;
+    let setup = Setup { client: trusting(&next), aks: next, ..setup };
+    let config = setup.kubeconfig("c", "listClusterAdminCredential").await;
     assert_eq!(nodes(&config, entry(&config, "token")).await, Ok(3));
-    assert_eq!(site.properties("other").await["provisioningState"], "Creating");
-    site.pass(5);
-    assert_eq!(site.properties("other").await["provisioningState"], "Succeeded");
-    site.clean();
+    assert_eq!(setup.properties("other").await["provisioningState"], "Creating");
+    setup.pass(5);
+    assert_eq!(setup.properties("other").await["provisioningState"], "Succeeded");
+    setup.clean();
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn with_pool(field: &str, value: Value) -> Value {
 
 #[tokio::test]
 async fn creations_that_make_no_sense_are_refused() {
-    let site = Site::new().await;
+    let setup = Setup::new().await;
     let network = |field: &str, value: &str| with(&format!("/properties/networkProfile/{field}"), json!(value));
     let cases = [
         (with("/location", json!("mars")), "LocationNotAvailableForResourceType", "'mars' is not available"),
@@ -64,35 +64,35 @@ async fn creations_that_make_no_sense_are_refused() {
         (with_pool("count", json!("two")), "UnmarshalError", "two"),
     ];
     for (cluster, code, words) in cases {
-        let (status, told, message) = site.put(&site.at("c"), cluster).await.refused();
+        let (status, told, message) = setup.put(&setup.at("c"), cluster).await.refused();
         assert_eq!((status, told.as_str()), (400, code), "{message}");
         assert!(message.contains(words), "{message}");
     }
     for name in ["-c", "c.d", &"c".repeat(64)] {
-        assert_eq!(site.put(&site.at(name), asked(1)).await.refused().1, "InvalidParameter", "{name}");
+        assert_eq!(setup.put(&setup.at(name), asked(1)).await.refused().1, "InvalidParameter", "{name}");
     }
     let twice = json!([asked(1)["properties"]["agentPoolProfiles"][0], asked(1)["properties"]["agentPoolProfiles"][0]]);
-    let told = site.put(&site.at("c"), with("/properties/agentPoolProfiles", twice)).await.refused();
+    let told = setup.put(&setup.at("c"), with("/properties/agentPoolProfiles", twice)).await.refused();
     assert!(told.2.contains("unique"), "{}", told.2);
     let arm = with_pool("vmSize", json!("Standard_D2ps_v5"));
     let mut elsewhere = arm.clone();
     elsewhere["location"] = "northeurope".into();
-    assert!(site.put(&site.at("c"), elsewhere).await.refused().2.contains("standard_d2s_v5"));
-    assert_eq!((site.aks.changes(), site.aks.clusters().len()), (0, 0));
-    site.put(&site.at("arm"), arm).await.ok();
+    assert!(setup.put(&setup.at("c"), elsewhere).await.refused().2.contains("standard_d2s_v5"));
+    assert_eq!((setup.aks.changes(), setup.aks.clusters().len()), (0, 0));
+    setup.put(&setup.at("arm"), arm).await.ok();
     let mut moved = asked(1);
     moved["location"] = "eastus".into();
-    site.pass(5);
-    let (status, code, _) = site.put(&site.at("arm"), moved).await.refused();
+    setup.pass(5);
+    let (status, code, _) = setup.put(&setup.at("arm"), moved).await.refused();
     assert_eq!((status, code.as_str()), (409, "InvalidResourceLocation"));
-    site.clean();
+    setup.clean();
 }
 
 #[tokio::test]
 async fn quotas_of_each_kind_run_out() {
-    let set = |site: &Site, name: &str, limit: u64| {
-        let (subscription, location) = (site.subscription.clone(), "westeurope".to_owned());
-        site.aks.happen(Event::Quota { subscription, location, name: name.to_owned(), limit });
+    let set = |setup: &Setup, name: &str, limit: u64| {
+        let (subscription, location) = (setup.subscription.clone(), "westeurope".to_owned());
+        setup.aks.happen(Event::Quota { subscription, location, name: name.to_owned(), limit });
     };
     for (name, limit, code, words) in [
         ("cores", 7, "QuotaExceeded", "Current Limit: 7, Current Usage: 0, Additional Required: 8"),
@@ -103,41 +103,41 @@ async fn quotas_of_each_kind_run_out() {
             "requested 8, remaining 7 for family standardDSv5Family",
         ),
     ] {
-        let site = Site::new().await;
-        set(&site, name, limit);
-        let (status, told, message) = site.put(&site.at("c"), asked(4)).await.refused();
+        let setup = Setup::new().await;
+        set(&setup, name, limit);
+        let (status, told, message) = setup.put(&setup.at("c"), asked(4)).await.refused();
         assert_eq!((status, told.as_str()), (400, code), "{message}");
         assert!(message.contains(words), "{message}");
-        site.running(2).await;
-        let at = format!("{}{POOL}", site.at("c"));
-        let mut pool = site.get(&at).await.ok();
+        setup.running(2).await;
+        let at = format!("{}{POOL}", setup.at("c"));
+        let mut pool = setup.get(&at).await.ok();
         pool["properties"]["count"] = 4.into();
-        assert_eq!(site.put(&at, pool).await.refused().1, code);
-        let usages = site.path("/providers/Microsoft.Compute/locations/westeurope/usages");
-        let usages = site.get(&usages).await.ok()["value"].clone();
+        assert_eq!(setup.put(&at, pool).await.refused().1, code);
+        let usages = setup.path("/providers/Microsoft.Compute/locations/westeurope/usages");
+        let usages = setup.get(&usages).await.ok()["value"].clone();
         let usage = usages.as_array().unwrap().iter().find(|usage| usage["name"]["value"] == name).unwrap();
         assert_eq!((&usage["currentValue"], &usage["limit"]), (&json!(4), &json!(limit)));
         // Another region has quotas of its own, and what is stopped uses none.
         let mut elsewhere = asked(4);
         elsewhere["location"] = "eastus".into();
-        site.put(&site.at("elsewhere"), elsewhere).await.ok();
-        site.post(&format!("{}/stop", site.at("c"))).await.ok();
-        site.pass(5);
-        site.put(&site.at("d"), asked(3)).await.ok();
-        site.clean();
+        setup.put(&setup.at("elsewhere"), elsewhere).await.ok();
+        setup.post(&format!("{}/stop", setup.at("c"))).await.ok();
+        setup.pass(5);
+        setup.put(&setup.at("d"), asked(3)).await.ok();
+        setup.clean();
     }
-    let site = Site::new().await;
-    set(&site, "ManagedClusters", 1);
-    site.put(&site.at("one"), asked(1)).await.ok();
-    let (_, code, message) = site.put(&site.at("two"), asked(1)).await.refused();
+    let setup = Setup::new().await;
+    set(&setup, "ManagedClusters", 1);
+    setup.put(&setup.at("one"), asked(1)).await.ok();
+    let (_, code, message) = setup.put(&setup.at("two"), asked(1)).await.refused();
     assert!(code == "QuotaExceeded" && message.contains("Managed Clusters quota"), "{message}");
-    site.clean();
+    setup.clean();
 }
 
 #[tokio::test]
 async fn what_a_subscription_may_not_do_is_refused() {
-    let site = Site::new().await;
-    let subscription = site.subscription.clone();
+    let setup = Setup::new().await;
+    let subscription = setup.subscription.clone();
     let location = "westeurope".to_owned();
     let size = "Standard_D2s_v5".to_owned();
     let stock = |is_out| Event::Stock {
@@ -146,154 +146,156 @@ async fn what_a_subscription_may_not_do_is_refused() {
         size: size.clone(),
         is_out,
     };
-    site.aks.happen(stock(true));
-    assert_eq!(site.put(&site.at("c"), asked(1)).await.refused().1, "SkuNotAvailable");
-    site.aks.happen(stock(false));
+    setup.aks.happen(stock(true));
+    assert_eq!(setup.put(&setup.at("c"), asked(1)).await.refused().1, "SkuNotAvailable");
+    setup.aks.happen(stock(false));
     let restriction = |is_restricted| Event::Restriction {
         subscription: subscription.clone(),
         location: location.clone(),
         size: size.clone(),
         is_restricted,
     };
-    site.aks.happen(restriction(true));
-    assert_eq!(site.put(&site.at("c"), asked(1)).await.refused().1, "BadRequest");
-    let skus = site.path("/providers/Microsoft.Compute/skus?$filter=location%20eq%20%27westeurope%27");
-    let skus = site.get(&skus).await.ok()["value"].clone();
+    setup.aks.happen(restriction(true));
+    assert_eq!(setup.put(&setup.at("c"), asked(1)).await.refused().1, "BadRequest");
+    let skus = setup.path("/providers/Microsoft.Compute/skus?$filter=location%20eq%20%27westeurope%27");
+    let skus = setup.get(&skus).await.ok()["value"].clone();
     let sku = skus.as_array().unwrap().iter().find(|sku| sku["name"] == size.as_str()).unwrap();
     assert_eq!(sku["restrictions"][0]["reasonCode"], "NotAvailableForSubscription");
-    site.aks.happen(restriction(false));
-    site.aks.happen(Event::Region { subscription: subscription.clone(), location: location.clone(), is_closed: true });
-    let (status, code, _) = site.put(&site.at("c"), asked(1)).await.refused();
+    setup.aks.happen(restriction(false));
+    setup.aks.happen(Event::Region { subscription: subscription.clone(), location: location.clone(), is_closed: true });
+    let (status, code, _) = setup.put(&setup.at("c"), asked(1)).await.refused();
     assert_eq!((status, code.as_str()), (403, "RequestDisallowedByAzure"));
-    site.aks.happen(Event::Region { subscription: subscription.clone(), location, is_closed: false });
-    site.aks.happen(Event::VersionGoes { version: "1.33.6".to_owned() });
+    setup.aks.happen(Event::Region { subscription: subscription.clone(), location, is_closed: false });
+    setup.aks.happen(Event::VersionGoes { version: "1.33.6".to_owned() });
     let mut gone = asked(1);
     gone["properties"]["kubernetesVersion"] = "1.33.6".into();
-    assert_eq!(site.put(&site.at("c"), gone).await.refused().1, "K8sVersionNotSupported");
+    assert_eq!(setup.put(&setup.at("c"), gone).await.refused().1, "K8sVersionNotSupported");
 
-    site.aks.happen(Event::Subscription { subscription: subscription.clone(), is_disabled: true });
-    assert_eq!(site.get(&site.path("")).await.ok()["state"], "Disabled");
-    let (status, code, _) = site.put(&site.at("c"), asked(1)).await.refused();
+    setup.aks.happen(Event::Subscription { subscription: subscription.clone(), is_disabled: true });
+    assert_eq!(setup.get(&setup.path("")).await.ok()["state"], "Disabled");
+    let (status, code, _) = setup.put(&setup.at("c"), asked(1)).await.refused();
     assert_eq!((status, code.as_str()), (409, "ReadOnlyDisabledSubscription"));
-    site.aks.happen(Event::Subscription { subscription: subscription.clone(), is_disabled: false });
+    setup.aks.happen(Event::Subscription { subscription: subscription.clone(), is_disabled: false });
     let namespace = "Microsoft.ContainerService".to_owned();
-    site.aks.happen(Event::Registration { subscription, namespace, is_registered: false });
-    let told = site.put(&site.at("c"), asked(1)).await;
+    setup.aks.happen(Event::Registration { subscription, namespace, is_registered: false });
+    let told = setup.put(&setup.at("c"), asked(1)).await;
     assert_eq!(told.body["error"]["details"][0]["target"], "Microsoft.ContainerService");
     assert_eq!(told.refused().1, "MissingSubscriptionRegistration");
-    let provider = site.path("/providers/Microsoft.ContainerService");
-    assert_eq!(site.get(&provider).await.ok()["registrationState"], "NotRegistered");
-    assert_eq!(site.post(&format!("{provider}/register")).await.ok()["registrationState"], "Registering");
-    assert_eq!(site.put(&site.at("c"), asked(1)).await.refused().1, "MissingSubscriptionRegistration");
-    site.pass(1);
-    assert_eq!(site.get(&provider).await.ok()["registrationState"], "Registered");
-    site.put(&site.at("c"), asked(1)).await.ok();
-    let nowhere = ClusterName::new(&site.subscription, "nowhere", "c").id();
+    let provider = setup.path("/providers/Microsoft.ContainerService");
+    assert_eq!(setup.get(&provider).await.ok()["registrationState"], "NotRegistered");
+    assert_eq!(setup.post(&format!("{provider}/register")).await.ok()["registrationState"], "Registering");
+    assert_eq!(setup.put(&setup.at("c"), asked(1)).await.refused().1, "MissingSubscriptionRegistration");
+    setup.pass(1);
+    assert_eq!(setup.get(&provider).await.ok()["registrationState"], "Registered");
+    setup.put(&setup.at("c"), asked(1)).await.ok();
+    let nowhere = ClusterName::new(&setup.subscription, "nowhere", "c").id();
     for method in [Method::GET, Method::DELETE] {
-        assert_eq!(site.ask(method, &nowhere, Value::Null).await.refused().1, "ResourceGroupNotFound");
+        assert_eq!(setup.ask(method, &nowhere, Value::Null).await.refused().1, "ResourceGroupNotFound");
     }
-    site.clean();
+    setup.clean();
 }
 
 #[tokio::test]
 async fn versions_of_the_api_are_asked_for() {
-    let site = Site::new().await;
-    let bearer = format!("Bearer {}", site.token);
+    let setup = Setup::new().await;
+    let bearer = format!("Bearer {}", setup.token);
     let headers = [("authorization", bearer.as_str())];
-    let ask = async |url: String| site.ask_with(Method::GET, &url, &headers, Value::Null).await.refused().1;
-    let (cluster, group) =
-        (format!("{}{}", site.aks.url, site.at("c")), format!("{}{}", site.aks.url, site.path("/resourcegroups/rg")));
+    let ask = async |url: String| setup.ask_with(Method::GET, &url, &headers, Value::Null).await.refused().1;
+    let (cluster, group) = (
+        format!("{}{}", setup.aks.url, setup.at("c")),
+        format!("{}{}", setup.aks.url, setup.path("/resourcegroups/rg")),
+    );
     for (url, code) in [
         (cluster.clone(), "MissingApiVersionParameter"),
         (group.clone(), "MissingApiVersionParameter"),
         (format!("{cluster}?api-version=2018-03-31"), "NoRegisteredProviderFound"),
         (format!("{group}?api-version=latest"), "InvalidApiVersionParameter"),
         (format!("{cluster}?api-version={API_VERSION}"), "ResourceNotFound"),
-        (format!("{}/subscriptions/s?api-version=2022-12-01", site.aks.url), "InvalidSubscriptionId"),
+        (format!("{}/subscriptions/s?api-version=2022-12-01", setup.aks.url), "InvalidSubscriptionId"),
         (
-            format!("{}/subscriptions/00000000-0000-4000-8000-0000000000ff?api-version=2022-12-01", site.aks.url),
+            format!("{}/subscriptions/00000000-0000-4000-8000-0000000000ff?api-version=2022-12-01", setup.aks.url),
             "SubscriptionNotFound",
         ),
-        (format!("{}/nothing?api-version=2022-12-01", site.aks.url), "NotFound"),
+        (format!("{}/nothing?api-version=2022-12-01", setup.aks.url), "NotFound"),
     ] {
         assert_eq!(ask(url).await, code);
     }
-    let other = site.aks.principal(2, "rg");
-    let token = site.aks.with(|aks, _| aks.accounts.mint(&other.client_id));
-    let told = site.ask_as(&token, Method::GET, &site.at("c"), Value::Null).await.refused();
+    let other = setup.aks.principal(2, "rg");
+    let token = setup.aks.with(|aks, _| aks.accounts.mint(&other.client_id));
+    let told = setup.ask_as(&token, Method::GET, &setup.at("c"), Value::Null).await.refused();
     assert_eq!((told.0, told.1.as_str()), (401, "InvalidAuthenticationTokenTenant"));
-    let told = site.post(&format!("{}/runCommand", site.at("c"))).await.refused();
+    let told = setup.post(&format!("{}/runCommand", setup.at("c"))).await.refused();
     assert_eq!((told.0, told.1.as_str()), (501, "NotImplemented"));
-    site.aks.clear_journal();
+    setup.aks.clear_journal();
 }
 
 #[tokio::test]
 async fn what_a_principal_may_not_do_names_the_action() {
-    let site = Site::new().await;
-    site.running(1).await;
+    let setup = Setup::new().await;
+    setup.running(1).await;
     let allow = |permissions: &[&str]| {
         let permissions = Some(permissions.iter().map(ToString::to_string).collect());
-        site.aks.happen(Event::Permissions { client_id: site.principal.client_id.clone(), permissions });
+        setup.aks.happen(Event::Permissions { client_id: setup.principal.client_id.clone(), permissions });
     };
     allow(&["*/read", "Microsoft.ContainerService/managedClusters/listClusterUserCredential/action"]);
-    let at = site.at("c");
-    assert_eq!(site.get(&at).await.status, 200);
-    let permissions = site.path("/resourcegroups/rg/providers/Microsoft.Authorization/permissions");
-    assert_eq!(site.get(&permissions).await.ok()["value"][0]["actions"].as_array().unwrap().len(), 2);
+    let at = setup.at("c");
+    assert_eq!(setup.get(&at).await.status, 200);
+    let permissions = setup.path("/resourcegroups/rg/providers/Microsoft.Authorization/permissions");
+    assert_eq!(setup.get(&permissions).await.ok()["value"][0]["actions"].as_array().unwrap().len(), 2);
     let clusters = "Microsoft.ContainerService/managedClusters";
     for (told, action) in [
-        (site.put(&at, asked(2)).await, format!("{clusters}/write")),
-        (site.delete(&at).await, format!("{clusters}/delete")),
-        (site.delete(&format!("{at}{POOL}")).await, format!("{clusters}/agentPools/delete")),
+        (setup.put(&at, asked(2)).await, format!("{clusters}/write")),
+        (setup.delete(&at).await, format!("{clusters}/delete")),
+        (setup.delete(&format!("{at}{POOL}")).await, format!("{clusters}/agentPools/delete")),
         (
-            site.post(&format!("{at}/listClusterAdminCredential")).await,
+            setup.post(&format!("{at}/listClusterAdminCredential")).await,
             format!("{clusters}/listClusterAdminCredential/action"),
         ),
-        (site.post(&format!("{at}/abort")).await, format!("{clusters}/abort/action")),
+        (setup.post(&format!("{at}/abort")).await, format!("{clusters}/abort/action")),
         (
-            site.post(&site.path("/providers/Microsoft.ContainerService/register")).await,
+            setup.post(&setup.path("/providers/Microsoft.ContainerService/register")).await,
             "Microsoft.ContainerService/register/action".to_owned(),
         ),
     ] {
         let (status, code, message) = told.refused();
         assert_eq!((status, code.as_str()), (403, "AuthorizationFailed"));
         let words = format!("does not have authorization to perform action '{action}' over scope '/subscriptions/");
-        assert!(message.contains(&words) && message.contains(&site.principal.object_id), "{message}");
+        assert!(message.contains(&words) && message.contains(&setup.principal.object_id), "{message}");
     }
-    site.kubeconfig("c", "listClusterUserCredential").await;
-    site.aks.with(|aks, _| aks.accounts.change(&site.principal.client_id, |client| client.subscriptions.clear()));
-    assert_eq!(site.get(&at).await.refused().1, "AuthorizationFailed");
-    site.clean();
+    setup.kubeconfig("c", "listClusterUserCredential").await;
+    setup.aks.with(|aks, _| aks.accounts.change(&setup.principal.client_id, |client| client.subscriptions.clear()));
+    assert_eq!(setup.get(&at).await.refused().1, "AuthorizationFailed");
+    setup.clean();
 }
 
 #[tokio::test]
 async fn both_forms_of_errors_can_be_had() {
-    let site = Site::new().await;
-    site.put(&site.at("c"), asked(1)).await.ok();
-    let told = site.put(&site.at("c"), asked(1)).await;
+    let setup = Setup::new().await;
+    setup.put(&setup.at("c"), asked(1)).await.ok();
+    let told = setup.put(&setup.at("c"), asked(1)).await;
     assert!(told.body["error"].is_null() && told.body["subcode"] == "", "{}", told.body);
     let (status, code, message) = told.refused();
     assert_eq!((status, code.as_str()), (409, "OperationNotAllowed"));
     assert!(message.contains("there's an in progress create managed cluster operation"), "{message}");
-    site.aks.happen(Event::ErrorForm { is_enveloped: true });
-    let told = site.put(&site.at("c"), asked(1)).await;
+    setup.aks.happen(Event::ErrorForm { is_enveloped: true });
+    let told = setup.put(&setup.at("c"), asked(1)).await;
     assert!(told.body["error"].is_object(), "{}", told.body);
     assert!(told.refused().2.contains("Another operation (Creating) is in progress"));
-    let told = site.put(&site.at("d"), with_pool("vmSize", json!("none"))).await;
+    let told = setup.put(&setup.at("d"), with_pool("vmSize", json!("none"))).await;
     assert!(told.body["error"]["code"] == "BadRequest" && told.body["subcode"].is_null(), "{}", told.body);
-    site.clean();
+    setup.clean();
 }
 
 #[tokio::test]
 async fn every_trouble_is_in_azures_words_or_in_nobodys() {
-    let site = Site::new().await;
-    let login = format!("{}/{}/v2.0/.well-known/openid-configuration", site.aks.url, site.principal.tenant);
+    let setup = Setup::new().await;
+    let login = format!("{}/{}/v2.0/.well-known/openid-configuration", setup.aks.url, setup.principal.tenant);
     for is_enveloped in [false, true] {
-        site.aks.happen(Event::ErrorForm { is_enveloped });
+        setup.aks.happen(Event::ErrorForm { is_enveloped });
         for trouble in Trouble::all() {
-            for url in [site.url(&site.at("c")), site.url(&site.path("/resourcegroups/rg")), login.clone()] {
-                site.aks.inject(Injection::any(Fault::Answers(trouble.clone(), Acts::Never)));
-                let answer = site.client.get(&url).bearer_auth(&site.token).send().await;
+            for url in [setup.url(&setup.at("c")), setup.url(&setup.path("/resourcegroups/rg")), login.clone()] {
+                setup.aks.inject(Injection::any(Fault::Answers(trouble.clone(), Acts::Never)));
+                let answer = setup.client.get(&url).bearer_auth(&setup.token).send().await;
                 // One that is cut may be cut early.
                 let Ok(answer) = answer else { continue };
                 let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
@@ -308,5 +310,5 @@ async fn every_trouble_is_in_azures_words_or_in_nobodys() {
             }
         }
     }
-    site.clean();
+    setup.clean();
 }

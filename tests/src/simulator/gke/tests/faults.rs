@@ -13,7 +13,7 @@ struct Change {
 }
 
 fn shown(gke: &GkeSimulator, cluster: &str) -> Value {
-    gke.look(&ClusterName::new("p", "us-central1-a", cluster)).unwrap_or_default()
+    gke.cluster(&ClusterName::new("p", "us-central1-a", cluster)).unwrap_or_default()
 }
 
 fn changes() -> Vec<Change> {
@@ -60,13 +60,13 @@ async fn every_fault_at_every_change_does_what_it_says() {
     for fault in Fault::all().into_iter().filter(|fault| fault.fits(false)) {
         for Change { call, method, path, body, shows } in changes() {
             let what = format!("{fault:?} at {call}");
-            let site = Site::new().await;
-            site.gke.plant(&name("us-central1-a"), &json!({"networkPolicy": {"enabled": true}}));
-            let before = site.gke.changes();
-            let (mut hung, mut deaths) = (site.gke.hung(), site.gke.deaths());
-            site.gke.inject(Injection::on(call, fault.clone()));
+            let setup = Setup::new().await;
+            setup.gke.plant(&name("us-central1-a"), &json!({"networkPolicy": {"enabled": true}}));
+            let before = setup.gke.changes();
+            let (mut hung, mut deaths) = (setup.gke.hung(), setup.gke.deaths());
+            setup.gke.inject(Injection::on(call, fault.clone()));
             let request =
-                site.client.request(method, format!("{}{ZONE}/{path}", site.gke.url)).bearer_auth(&site.token);
+                setup.client.request(method, format!("{}{ZONE}/{path}", setup.gke.url)).bearer_auth(&setup.token);
             let request = request.body(if body.is_null() { String::new() } else { body.to_string() });
             let answer = tokio::select! {
                 answer = request.send() => Some(answer),
@@ -80,13 +80,13 @@ async fn every_fault_at_every_change_does_what_it_says() {
                 Fault::Answers(..) | Fault::Stale => assert!(answer.is_some(), "{what}"),
             }
             if matches!(fault.acts(), Acts::Never) {
-                assert_eq!(site.gke.changes(), before, "{what}");
+                assert_eq!(setup.gke.changes(), before, "{what}");
             }
-            assert!(!shows(&site.gke), "{what}: nothing is done at once");
-            site.pass(20);
+            assert!(!shows(&setup.gke), "{what}: nothing is done at once");
+            setup.pass(20);
             let acts = !matches!(fault.acts(), Acts::Never) && !matches!(fault, Fault::Doomed(_));
-            assert_eq!(shows(&site.gke), acts, "{what}: {:?}", site.gke.journal());
-            let checked = site.gke.check();
+            assert_eq!(shows(&setup.gke), acts, "{what}: {:?}", setup.gke.journal());
+            let checked = setup.gke.check();
             checked.assert_clean();
             cases += 1;
             compared += checked.checked;

@@ -18,7 +18,7 @@ const ZONE: &str = "/v1/projects/p/locations/us-central1-a";
 const REGION: &str = "/v1/projects/p/locations/us-central1";
 
 /// A simulator with a project `p`, and somebody who may do everything in it.
-struct Site {
+struct Setup {
     gke: GkeSimulator,
     account: ServiceAccount,
     client: Client,
@@ -27,12 +27,12 @@ struct Site {
 
 /// An answer.
 #[derive(Debug)]
-struct Told {
+struct Received {
     status: u16,
     body: Value,
 }
 
-impl Told {
+impl Received {
     #[track_caller]
     fn ok(self) -> Value {
         assert_eq!(self.status, 200, "{}", self.body);
@@ -49,7 +49,7 @@ impl Told {
     }
 }
 
-impl Site {
+impl Setup {
     async fn new() -> Self {
         let gke = start(SimulatedClock::set()).await;
         let account = gke.service_account("kqueen", "p");
@@ -57,11 +57,11 @@ impl Site {
         Self { gke, account, client: Client::builder().no_proxy().build().unwrap(), token }
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Value) -> Told {
+    async fn ask(&self, method: Method, path: &str, body: Value) -> Received {
         self.ask_as(&self.token, method, path, body).await
     }
 
-    async fn ask_as(&self, token: &str, method: Method, path: &str, body: Value) -> Told {
+    async fn ask_as(&self, token: &str, method: Method, path: &str, body: Value) -> Received {
         let mut request = self.client.request(method, format!("{}{path}", self.gke.url));
         if !token.is_empty() {
             request = request.bearer_auth(token);
@@ -71,26 +71,26 @@ impl Site {
         }
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
-        Told { status, body: answer.json().await.unwrap_or(Value::Null) }
+        Received { status, body: answer.json().await.unwrap_or(Value::Null) }
     }
 
-    async fn get(&self, path: &str) -> Told {
+    async fn get(&self, path: &str) -> Received {
         self.ask(Method::GET, path, Value::Null).await
     }
 
-    async fn post(&self, path: &str, body: Value) -> Told {
+    async fn post(&self, path: &str, body: Value) -> Received {
         self.ask(Method::POST, path, body).await
     }
 
-    async fn put(&self, path: &str, body: Value) -> Told {
+    async fn put(&self, path: &str, body: Value) -> Received {
         self.ask(Method::PUT, path, body).await
     }
 
-    async fn delete(&self, path: &str) -> Told {
+    async fn delete(&self, path: &str) -> Received {
         self.ask(Method::DELETE, path, Value::Null).await
     }
 
-    async fn create(&self, place: &str, cluster: Value) -> Told {
+    async fn create(&self, place: &str, cluster: Value) -> Received {
         self.post(&format!("{place}/clusters"), json!({"cluster": cluster})).await
     }
 
@@ -147,18 +147,18 @@ async fn nodes(cluster: &Value, token: &str) -> Result<usize, u16> {
 /// Calls may be made from several tasks.
 #[tokio::test]
 async fn of_two_creations_of_one_name_one_wins() {
-    let site = Arc::new(Site::new().await);
-    let both = [site.create(ZONE, asked("c", 1)), site.create(ZONE, asked("c", 1))];
+    let setup = Arc::new(Setup::new().await);
+    let both = [setup.create(ZONE, asked("c", 1)), setup.create(ZONE, asked("c", 1))];
     let mut statuses: Vec<u16> = futures::future::join_all(both).await.into_iter().map(|told| told.status).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409]);
-    site.clean();
+    setup.clean();
 }
 
 #[tokio::test]
 async fn what_happens_by_itself_can_be_told_over_http() {
-    let site = Site::new().await;
-    site.running(ZONE, 1).await;
+    let setup = Setup::new().await;
+    setup.running(ZONE, 1).await;
     let cluster = json!({"project": "p", "location": "us-central1-a", "name": "c"});
     for event in [
         json!({"event": "breaks", "cluster": cluster, "message": "it is broken"}),
@@ -167,11 +167,11 @@ async fn what_happens_by_itself_can_be_told_over_http() {
         json!({"event": "stock", "project": "p", "zone": "us-central1-a", "machine": "e2-medium", "is_out": true}),
         json!({"event": "vanishes", "cluster": cluster}),
     ] {
-        let told = site.post("/_simulator/control", event.clone()).await;
+        let told = setup.post("/_simulator/control", event.clone()).await;
         assert_eq!(told.status, 200, "{event}: {}", told.body);
     }
-    assert_eq!(site.post("/_simulator/control", json!({"event": "explodes"})).await.status, 400);
-    assert_eq!(site.gke.look(&name("us-central1-a")), None);
+    assert_eq!(setup.post("/_simulator/control", json!({"event": "explodes"})).await.status, 400);
+    assert_eq!(setup.gke.cluster(&name("us-central1-a")), None);
     let event = Event::Upgrades { cluster: name("us-central1-a"), version: "1.35.0-gke.1".to_owned() };
     assert!(serde_json::to_value(event).unwrap()["event"] == "upgrades");
 }

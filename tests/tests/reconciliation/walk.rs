@@ -3,7 +3,6 @@
 //! An operation first runs without a fault, to record which calls it makes. Then it runs once for each fault at each of these calls, until
 //! the cluster is settled, and the result is checked. Afterwards there are no more faults: a failed operation is retried, the cluster is
 //! deleted, and no resource may remain. Time is simulated, so nothing sleeps.
-#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs, reason = "test code: a failure is a panic")]
 
 use std::time::Instant;
 
@@ -131,7 +130,7 @@ async fn walk(site: TestStore, place: &str) {
     }
     eprintln!(
         "walk on {place}: {cases} cases, {} reconciliations, {} processes killed, {} s",
-        world.turns,
+        world.reconciliations,
         world.crashes,
         began.elapsed().as_secs()
     );

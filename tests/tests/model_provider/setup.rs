@@ -21,13 +21,13 @@ pub(crate) const PROJECT: &str = "blue";
 pub(crate) const PASSWORD: &str = "a password of an administrator";
 
 /// A provider with one project, and the engine for it.
-pub(crate) struct Site {
+pub(crate) struct Setup {
     pub(crate) model: Model,
     pub(crate) engine: ModelEngine,
     pub(crate) credentials: ProviderCredentials,
 }
 
-impl Site {
+impl Setup {
     pub(crate) async fn new() -> Self {
         // Pages so small that every list has several.
         Self::with(Settings { page: 2, ..Settings::default() }).await
@@ -97,12 +97,12 @@ pub(crate) fn calico() -> NetworkPolicy {
 }
 
 /// A stage without resources.
-pub(crate) async fn stage() -> Option<Site> {
-    Some(Site::new().await)
+pub(crate) async fn stage() -> Option<Setup> {
+    Some(Setup::new().await)
 }
 
 #[async_trait]
-impl Stage for Site {
+impl Stage for Setup {
     fn engine(&self) -> &dyn Engine {
         &self.engine
     }

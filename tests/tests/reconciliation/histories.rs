@@ -1,7 +1,6 @@
 //! Long random histories, and many short lifecycles: whatever is requested in whatever order, and whatever fails meanwhile, every resource
 //! is listed, no foreign resource is touched, and none is created twice. The seed of a failing history is printed, and `KQUEEN_SEED` runs
 //! only that one.
-#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs, reason = "test code: a failure is a panic")]
 
 use std::time::Instant;
 
@@ -81,7 +80,7 @@ async fn history(world: &mut World, seed: u64) -> Vec<String> {
             _ => world.time.pass(TimeDelta::seconds(i64::try_from(random.below(300)).unwrap())),
         }
         for _ in 0..random.below(6) {
-            let _again = world.turn(cluster).await;
+            let _again = world.reconcile(cluster).await;
             world.time.pass(TimeDelta::seconds(5));
         }
     }
@@ -137,7 +136,7 @@ async fn histories(site: TestStore, place: &str) {
     }
     eprintln!(
         "histories on {place}: {HISTORIES} with {} reconciliations, {} processes killed, {} s",
-        world.turns,
+        world.reconciliations,
         world.crashes,
         began.elapsed().as_secs()
     );
@@ -171,7 +170,7 @@ async fn a_thousand_clusters_whose_creation_is_interrupted_leave_nothing_behind(
         } else {
             // The creation is not awaited.
             for _ in 0..random.below(8) {
-                let _again = world.turn(cluster).await;
+                let _again = world.reconcile(cluster).await;
                 world.time.pass(TimeDelta::seconds(5));
             }
         }

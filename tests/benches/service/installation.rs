@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 /// The prefix of all keys in etcd.
 const PREFIX: &str = "/kqueen";
 
-pub(crate) struct Site {
+pub(crate) struct Installation {
     pub(crate) store: Store,
     pub(crate) size: usize,
     pub(crate) filled: Filled,
@@ -45,7 +45,7 @@ pub(crate) struct Tokens {
     pub(crate) member: String,
 }
 
-impl Site {
+impl Installation {
     /// Fills a store and starts the service on it. `None` where the store's server is not installed.
     pub(crate) async fn start(store: Store, size: usize, settings: &[(String, String)]) -> Option<Self> {
         let unresponsive = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

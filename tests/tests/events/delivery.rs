@@ -4,7 +4,7 @@ use kqueen_tests::fixture::{
     app::{App, Options, read},
     nginx::Nginx,
     people::{PASSWORD, new_name},
-    sse::{Said, Stream},
+    sse::{SseItem, Stream},
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -114,15 +114,15 @@ async fn a_stream_sends_heartbeats_and_its_position() {
     let start = stream.last_id.clone().unwrap();
     let mut comments = 0;
     while comments < 5 {
-        comments += usize::from(stream.next().await.unwrap() == Said::Comment);
+        comments += usize::from(stream.next().await.unwrap() == SseItem::Comment);
     }
     // Changes in other organizations are not sent, but still advance the position of this reader.
     app.provisioner(&elsewhere.admin).await;
     loop {
         match stream.next().await.unwrap() {
-            Said::Location(id) => break assert_ne!(id, start),
-            Said::Event(event) => assert_eq!(event.data["object"]["id"], tenant.provisioner.as_str()),
-            Said::Comment | Said::Retry(_) => {}
+            SseItem::Position(id) => break assert_ne!(id, start),
+            SseItem::Event(event) => assert_eq!(event.data["object"]["id"], tenant.provisioner.as_str()),
+            SseItem::Comment | SseItem::Retry(_) => {}
         }
     }
 }
@@ -207,7 +207,7 @@ async fn events_pass_a_proxy_that_buffers() {
     let path = format!("{}/api/v1/events", nginx.origin);
     let mut stream = Stream::at(&app, &path, &tenant.member.token, None).await;
     assert_eq!(stream.header("content-type"), "text/event-stream");
-    while !matches!(stream.next().await, Some(Said::Location(_))) {}
+    while !matches!(stream.next().await, Some(SseItem::Position(_))) {}
     for _ in 0..3 {
         let provisioner = app.provisioner(&tenant.admin).await;
         // It arrives before anything else happens, also before a heartbeat.
