@@ -269,8 +269,8 @@ fn check_health(file: Option<&Path>, options: &Healthcheck) -> Result<(), Comman
     let failed = |message| Err(CommandError { code: FAILED, message });
     match healthcheck::get(address, path, Duration::from_secs(options.timeout)) {
         Ok(response) if response.status == 200 => print(&response.body),
-        Ok(response) => failed(format!("http://{address}{path} answers {}: {}", response.status, response.body)),
-        Err(error) => failed(format!("http://{address}{path} does not answer: {error}")),
+        Ok(response) => failed(format!("http://{address}{path} responds with {}: {}", response.status, response.body)),
+        Err(error) => failed(format!("http://{address}{path} does not respond: {error}")),
     }
 }
 

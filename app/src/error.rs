@@ -83,19 +83,23 @@ impl ApiError {
     /// Nothing is served at this path.
     #[must_use]
     pub fn no_such_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "nothing is served at this path; see /api/docs/")
+        Self::new(StatusCode::NOT_FOUND, "not_found", "this path does not exist; see /api/docs/")
     }
 
     /// The path does not support this method.
     #[must_use]
     pub fn method_not_allowed(allowed: &str) -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("this path takes {allowed}"))
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("this path supports {allowed}"))
     }
 
     /// The body is too long.
     #[must_use]
     pub fn too_large(limit: usize) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a request body has at most {limit} bytes"))
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            format!("the request body must not be longer than {limit} bytes"),
+        )
     }
 
     /// The body is not JSON.
@@ -104,7 +108,7 @@ impl ApiError {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
-            "send the body as application/json, with that Content-Type",
+            "send the body as JSON with the Content-Type application/json",
         )
     }
 
@@ -114,7 +118,7 @@ impl ApiError {
         Self::new(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "head_too_large",
-            format!("path and headers of a request have at most {limit} bytes together"),
+            format!("the path and headers of a request must not be longer than {limit} bytes in total"),
         )
     }
 
@@ -124,7 +128,7 @@ impl ApiError {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
-            "send the body as it is, without Content-Encoding",
+            "send the body uncompressed, without Content-Encoding",
         )
     }
 
@@ -137,7 +141,7 @@ impl ApiError {
     /// The client accepts no media type that the operation returns.
     #[must_use]
     pub fn not_acceptable(kind: &str) -> Self {
-        let description = format!("this path answers with {kind} alone; name it in Accept, or send no Accept");
+        let description = format!("this path responds only with {kind}; include it in Accept, or omit Accept");
         Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", description)
     }
 
@@ -151,7 +155,7 @@ impl ApiError {
     /// An internal error.
     #[must_use]
     pub fn internal(cause: kqueen_domain::port::BoxError) -> Self {
-        let description = "something went wrong inside; the log has it under this request id";
+        let description = "internal error; the details are in the log under this request id";
         let failure = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", description);
         Self { cause: Some(cause), ..failure }
     }
@@ -163,10 +167,10 @@ impl ApiError {
             return Invalid::field(param.name, reworded(&param.reason)).into();
         }
         if error.is::<ParsePathError>() || error.is::<OpenApiPathError>() {
-            return Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing with this id; an id is a UUID");
+            return Self::new(StatusCode::NOT_FOUND, "not_found", "no object has this id; an id is a UUID");
         }
         if error.is::<AuthorizationError>() {
-            return unauthenticated("send a token: Authorization: Bearer <token from POST /api/v1/auth>");
+            return unauthenticated("a token is required: send Authorization: Bearer <token from POST /api/v1/auth>");
         }
         if error.is::<ContentTypeError>() {
             return Self::unsupported_media_type();
@@ -176,7 +180,7 @@ impl ApiError {
             StatusCode::METHOD_NOT_ALLOWED => Self::method_not_allowed("other methods"),
             StatusCode::UNAUTHORIZED => unauthenticated("log in again"),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::unsupported_media_type(),
-            status if status.is_client_error() => Self::bad_request("the request cannot be read"),
+            status if status.is_client_error() => Self::bad_request("the request is not valid"),
             _ => Self::internal(error.to_string().into()),
         }
     }
@@ -236,9 +240,9 @@ impl From<Invalid> for ApiError {
         let description = match &details[..] {
             [only] => format!("{} {}", only.field, only.message),
             several if several.len() > MAX_DETAILS => {
-                format!("{} fields cannot be accepted; details has the first {MAX_DETAILS}", several.len())
+                format!("{} fields are invalid; details lists the first {MAX_DETAILS}", several.len())
             }
-            several => format!("{} fields cannot be accepted; see details", several.len()),
+            several => format!("{} fields are invalid; see details", several.len()),
         };
         // A longer list comes from a program and would not be read.
         details.truncate(MAX_DETAILS);

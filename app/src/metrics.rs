@@ -134,7 +134,7 @@ impl Metrics {
         let definitions: [(&str, &str, ReadCounter); 3] = [
             ("kqueen_reconciler_turns_total", "Reconciles since the start.", |f| &f.reconciles),
             ("kqueen_reconciler_failures_total", "Reconciles whose outcome could not be stored.", |f| &f.failures),
-            ("kqueen_reconciler_silences_total", "Reconciles in which a provider or cluster did not answer.", |f| {
+            ("kqueen_reconciler_silences_total", "Reconciles in which a provider or cluster did not respond.", |f| {
                 &f.unanswered
             }),
         ];

@@ -22,10 +22,10 @@ fn one_line(text: &str, limit: usize) -> Result<(), InvalidName> {
         return Err(invalid(format!("must have at most {limit} characters")));
     }
     if text.trim() != text {
-        return Err(invalid("must not start or end with a blank"));
+        return Err(invalid("must not start or end with white space"));
     }
     if text.chars().any(|char| char.is_control() || is_invisible(char)) {
-        return Err(invalid("must not contain control characters, or others that are not seen"));
+        return Err(invalid("must not contain control characters or invisible characters"));
     }
     Ok(())
 }

@@ -228,7 +228,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.cause)?;
         if let Some(message) = &self.provider_message {
-            write!(f, " (the provider says: {message})")?;
+            write!(f, " (provider message: {message})")?;
         }
         if self.next_step.is_empty() { Ok(()) } else { write!(f, "; {}", self.next_step) }
     }
@@ -250,7 +250,7 @@ mod tests {
         let reason = reason.with_provider_message("  QUOTA_EXCEEDED\n");
         assert_eq!(
             reason.to_string(),
-            "the quota of 3 nodes is used up (the provider says: QUOTA_EXCEEDED); raise it or delete a cluster"
+            "the quota of 3 nodes is used up (provider message: QUOTA_EXCEEDED); raise it or delete a cluster"
         );
     }
 

@@ -107,7 +107,7 @@ async fn bounded<T>(
     call: impl Future<Output = Result<T, EngineError>> + Send,
 ) -> Result<T, EngineError> {
     timeout(limit, call).await.unwrap_or_else(|_| {
-        let cause = format!("the provider did not answer within {} s", limit.as_secs_f64());
+        let cause = format!("the provider did not respond within {} s", limit.as_secs_f64());
         Err(EngineError::unreachable(ReasonCode::ProviderTimedOut, cause))
     })
 }

@@ -97,4 +97,5 @@ impl Engine for ManualEngine {
 }
 
 /// An attached cluster has no provider.
-const NO_PROVIDER: EngineError = EngineError::Unsupported("drive a provider: it only attaches clusters");
+const NO_PROVIDER: EngineError =
+    EngineError::Unsupported("manage clusters at a provider: it only attaches existing clusters");

@@ -41,7 +41,7 @@ impl ApiClient {
         // limit the size of responses, and logs responses that it cannot read.
         let connector = config
             .rustls_https_connector_with_connector(connector)
-            .map_err(|_| ProbeError::UnusableKubeconfig("its certificates or its client key are not usable"))?;
+            .map_err(|_| ProbeError::UnusableKubeconfig("its certificates or its client key cannot be used"))?;
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(limits.idle)
@@ -156,7 +156,7 @@ fn authorization(credentials: &Credentials) -> Result<Option<HeaderValue>, Probe
         (None, None) => return Ok(None),
     };
     let mut value = HeaderValue::try_from(text.as_str())
-        .map_err(|_| ProbeError::UnusableKubeconfig("its credentials are not usable"))?;
+        .map_err(|_| ProbeError::UnusableKubeconfig("its credentials cannot be used"))?;
     value.set_sensitive(true);
     Ok(Some(value))
 }

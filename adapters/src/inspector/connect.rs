@@ -30,7 +30,7 @@ pub(super) enum ConnectError {
     Refused,
     #[error("there is no route to the address")]
     Unroutable,
-    #[error("no answer in time")]
+    #[error("the connection timed out")]
     TimedOut,
     #[error("the connection failed")]
     Failed(#[source] io::Error),

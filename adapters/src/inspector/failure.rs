@@ -118,96 +118,97 @@ impl ProbeError {
     pub(super) fn message(&self) -> String {
         match self {
             Self::NameNotFound => {
-                "the name of the API server cannot be resolved: check the server address in the kubeconfig; if it is right, \
-                 the DNS server of this installation does not know it"
+                "the name of the API server cannot be resolved: check the server address in the kubeconfig; if it is correct, \
+                 the DNS server of this installation does not know the name"
             }
             Self::Denied => {
-                "the server address in the kubeconfig leads to an address this installation does not connect to: use another \
-                 address of the cluster, or ask the operator of this installation to allow it"
+                "the server address in the kubeconfig leads to an IP address that this installation does not connect to: use \
+                 another address of the cluster, or ask the operator of this installation to allow it"
             }
             Self::ConnectionRefused => {
-                "nothing listens at the address of the API server (connection refused): whoever runs the cluster can tell \
-                 whether it is down; if it has moved, store its new kubeconfig"
+                "nothing is listening at the address of the API server (connection refused): ask the administrator of the \
+                 cluster whether it is down; if it has moved, store its new kubeconfig"
             }
             Self::Unroutable => {
-                "there is no network route to the address of the API server: whoever runs the network between this installation \
-                 and the cluster can open one"
+                "there is no network route to the address of the API server: ask the administrator of the network between this \
+                 installation and the cluster to add one"
             }
             Self::ConnectionFailed => "the connection to the API server failed: check the server address in the kubeconfig",
             Self::Closed => {
-                "the API server closed the connection without an answer: it may be starting or stopping; if this persists, \
-                 whoever runs the cluster should look at it"
+                "the API server closed the connection without a response: it may be starting or stopping; if this persists, \
+                 ask the administrator of the cluster to check it"
             }
             Self::Unavailable(code) => {
                 return format!(
-                    "the API server, or a proxy in front of it, answers that it cannot serve requests now ({code}): whoever \
-                     runs the cluster should look at it"
+                    "the API server, or a proxy in front of it, responds that it cannot serve requests now ({code}): ask the \
+                     administrator of the cluster to check it"
                 );
             }
             Self::NotConnected => {
-                "no connection to the API server in time: the machine is down or a firewall drops the packets; whoever runs \
-                 the cluster or the network can tell"
+                "the connection to the API server timed out: the machine is down or a firewall drops the packets; ask the \
+                 administrator of the cluster or of the network"
             }
             Self::NoAnswer => {
-                "the API server accepted the connection and did not answer in time: it is overloaded or hangs; whoever runs \
-                 the cluster should look at it"
+                "the API server accepted the connection but did not respond in time: it is overloaded or hangs; ask the \
+                 administrator of the cluster to check it"
             }
             Self::Unauthorized => {
-                "the cluster does not accept the credentials in the kubeconfig (401): they are wrong, expired or revoked; \
-                 store a kubeconfig with new ones, which whoever runs the cluster can give"
+                "the cluster does not accept the credentials in the kubeconfig (401): they are wrong, expired or revoked; ask \
+                 the administrator of the cluster for new ones, and store a kubeconfig with them"
             }
             Self::Forbidden => {
-                "the credentials in the kubeconfig may not do this (403): whoever runs the cluster can grant the right"
+                "the credentials in the kubeconfig do not have permission for this (403): ask the administrator of the cluster \
+                 to grant it"
             }
             Self::NothingAllowed => {
-                "the cluster knows the credentials in the kubeconfig and allows them nothing (403): whoever runs the cluster \
-                 can grant them the cluster role `view`"
+                "the cluster accepts the credentials in the kubeconfig, but they have no permissions (403): ask the \
+                 administrator of the cluster to grant them the cluster role `view`"
             }
             Self::UntrustedCertificate => {
                 "the certificate of the API server is not signed by the authority in the kubeconfig: the cluster was \
-                 set up again, or something else answers at its address; if it is right, store its new kubeconfig"
+                 recreated, or another server uses its address; if the cluster was recreated, store its new kubeconfig"
             }
             Self::WrongName => {
-                "the certificate of the API server is for another name than the server address in the kubeconfig: use an \
-                 address it names, or set `tls-server-name`"
+                "the certificate of the API server is not valid for the server address in the kubeconfig: use an address that \
+                 the certificate contains, or set `tls-server-name`"
             }
             Self::OutdatedCertificate => {
-                "the certificate of the API server is outside its validity period: whoever runs the cluster has to renew it, \
-                 or a clock is wrong"
+                "the certificate of the API server is outside its validity period: ask the administrator of the cluster to \
+                 renew it, or correct the clock if it is wrong"
             }
             Self::BadCertificate => {
-                "the certificate of the API server cannot be accepted: whoever runs the cluster has to replace it"
+                "the certificate of the API server cannot be accepted: ask the administrator of the cluster to replace it"
             }
             Self::ClientCertificate => {
-                "the cluster does not accept the client certificate in the kubeconfig: store a kubeconfig with a new one, \
-                 which whoever runs the cluster can give"
+                "the cluster does not accept the client certificate in the kubeconfig: ask the administrator of the cluster \
+                 for a new one, and store a kubeconfig with it"
             }
             Self::TlsFailed => {
-                "no TLS connection to the API server can be negotiated: whoever runs the cluster can tell which versions \
-                 of TLS it supports"
+                "no TLS connection to the API server can be negotiated: ask the administrator of the cluster which TLS \
+                 versions it supports"
             }
             Self::NotTls => {
-                "what answers at the server address does not speak TLS: if the cluster is meant to be reached without TLS, the \
-                 address in the kubeconfig must start with http://; otherwise the port is wrong"
+                "the server at the address in the kubeconfig does not support TLS: to connect without TLS, the address must \
+                 start with http://; otherwise the port is wrong"
             }
             Self::TlsRequired => {
-                "what answers at the server address wants TLS: the address in the kubeconfig has to start with https://"
+                "the server requires TLS: the server address in the kubeconfig must start with https://"
             }
             Self::NotKubernetes => {
-                "what answers at the server address is not a Kubernetes API server: check address, port and path in the \
-                 kubeconfig"
+                "the server at the address in the kubeconfig is not a Kubernetes API server: check the address, port and path \
+                 in the kubeconfig"
             }
             Self::Redirect => {
-                "what answers at the server address sends us elsewhere, which is not followed: use the address of the API \
-                 server itself in the kubeconfig"
+                "the server at the address in the kubeconfig sends a redirect, which is not followed: use the address of the \
+                 API server itself in the kubeconfig"
             }
-            Self::TooLarge => "the answer of the API server is larger than is read",
+            Self::TooLarge => "the response of the API server exceeds the size limit",
             Self::Busy => "the API server limits the rate of requests (429): try again later",
             Self::UnusableKubeconfig(what) => {
                 return format!("the kubeconfig cannot be used: {what}; store a new one");
             }
-            Self::NotServed => "the cluster does not have this",
-            Self::TooMany => "there are more than are shown",
+            Self::NotServed => "the cluster does not serve this",
+            Self::TooMany => "there are more items than are shown",
             Self::Expired(_) => "the list changed faster than it could be read: try again",
         }
         .to_owned()
@@ -235,10 +236,11 @@ impl ProbeError {
         let message = match fault {
             Fault::Forbidden => {
                 format!(
-                    "the credentials in the kubeconfig may not list {title}: whoever runs the cluster can grant the right"
+                    "the credentials in the kubeconfig do not have permission to list {title}: ask the administrator of the \
+                     cluster to grant it"
                 )
             }
-            Fault::NotServed => format!("the cluster does not have {title}"),
+            Fault::NotServed => format!("the cluster does not serve {title}"),
             Fault::TooMany => format!("the cluster has more {title} than are shown"),
             Fault::TimedOut | Fault::Failed => format!("{title} could not be read: {}", self.message()),
         };

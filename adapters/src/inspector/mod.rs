@@ -167,7 +167,7 @@ impl ClusterInspector for KubeInspector {
 /// Builds a view from a snapshot, which takes a while for a large one.
 async fn build_view<T: From<Snapshot> + Send + 'static>(snapshot: Snapshot) -> Result<T, InspectError> {
     let made = spawn_blocking(move || T::from(snapshot)).await;
-    made.map_err(|_| InspectError::Refused("the cluster's answers cannot be combined into a view".to_owned()))
+    made.map_err(|_| InspectError::Refused("the cluster's responses cannot be combined into a view".to_owned()))
 }
 
 impl std::fmt::Debug for KubeInspector {

@@ -85,7 +85,7 @@ impl Election {
                     self.failing = false;
                     self.lead(&won).await;
                     self.state.ended();
-                    tracing::warn!(term = won.written, "this replica is not the leader any more");
+                    tracing::warn!(term = won.written, "this replica is no longer the leader");
                 }
                 Err(error) => {
                     self.log_failure(&error);
@@ -258,7 +258,7 @@ async fn watch_key(election_key: &ElectionKey, store_revision: i64) -> Result<()
     let options = WatchOptions::new().with_start_revision(store_revision + 1);
     let opening = timeout(TIMEOUT, watches.watch(election_key.key.clone(), Some(options))).await;
     let opened =
-        opening.map_err(|_| "etcd did not answer".to_owned()).and_then(|opened| opened.map_err(|e| reason(&e)));
+        opening.map_err(|_| "etcd did not respond".to_owned()).and_then(|opened| opened.map_err(|e| reason(&e)));
     let mut stream = opened.inspect_err(|_| election_key.connection.leave(number))?;
     loop {
         match stream.message().await {

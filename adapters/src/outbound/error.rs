@@ -21,16 +21,16 @@ pub(crate) struct UnknownName;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// The address is one that tenants may not reach.
-    #[error("this installation does not connect to that address")]
+    #[error("this installation does not connect to the address")]
     Denied,
     /// The name has no address.
     #[error("the name cannot be resolved")]
     UnknownName,
     /// Nothing listens there, or no way leads there.
-    #[error("no connection can be made")]
+    #[error("the connection failed")]
     NotConnected,
     /// No connection in time.
-    #[error("no connection can be made in time")]
+    #[error("the connection timed out")]
     ConnectTimedOut,
     /// The proxy did not let the request through.
     #[error("the proxy refuses the connection")]
@@ -39,16 +39,16 @@ pub enum SendError {
     #[error("the certificate is not accepted")]
     Certificate,
     /// No encrypted connection can be agreed on.
-    #[error("no encrypted connection can be agreed on")]
+    #[error("no TLS connection can be negotiated")]
     Tls,
     /// The request was sent, or part of it, and nothing was answered in time.
-    #[error("no answer in time")]
+    #[error("no response in time")]
     TimedOut,
     /// The connection ended before the whole answer was there.
-    #[error("the connection was cut")]
+    #[error("the connection was closed")]
     Cut,
     /// The answer is longer than is read.
-    #[error("the answer is longer than is read")]
+    #[error("the response exceeds the size limit")]
     TooLarge,
     /// The request cannot be written down: a header or an address with characters that cannot be in it.
     #[error("the request cannot be sent")]
@@ -106,7 +106,7 @@ impl SendError {
         let (code, cause, responsible, next_step) = match self {
             Self::Denied => (
                 Code::AddressDenied,
-                format!("the address of {whom} is one this installation does not connect to"),
+                format!("this installation does not connect to the address of {whom}"),
                 Admin,
                 "use another address, or ask the operator of this installation to allow it",
             ),
@@ -114,59 +114,61 @@ impl SendError {
                 Code::NameNotResolved,
                 format!("the name of {whom} cannot be resolved"),
                 Operator,
-                "check the address; if it is right, the name service of this installation does not know it",
+                "check the address; if it is correct, the DNS server of this installation does not know the name",
             ),
             Self::NotConnected => (
                 Code::ProviderUnreachable,
-                format!("no connection to {whom} can be made"),
+                format!("the connection to {whom} failed"),
                 Operator,
-                "it is tried again; if this stays, check the network, the proxy and the address",
+                "it is retried automatically; if this persists, check the network, the proxy and the address",
             ),
             Self::ConnectTimedOut => (
                 Code::ProviderUnreachable,
-                format!("no connection to {whom} can be made in time"),
+                format!("the connection to {whom} timed out"),
                 Operator,
-                "it is tried again; if this stays, a firewall drops the packets or a proxy has to be set",
+                "it is retried automatically; if this persists, a firewall drops the packets or a proxy must be configured",
             ),
             Self::ProxyRefused => (
                 Code::ProviderUnreachable,
-                format!("the proxy does not let requests to {whom} through"),
+                format!("the proxy does not allow requests to {whom}"),
                 Operator,
-                "allow it at the proxy, or correct KQUEEN_OUTBOUND_PROXY and KQUEEN_OUTBOUND_NO_PROXY",
+                "allow them at the proxy, or correct KQUEEN_OUTBOUND_PROXY and KQUEEN_OUTBOUND_NO_PROXY",
             ),
             Self::Certificate => (
                 Code::CertificateRejected,
-                format!("the certificate of {whom} is not trusted, for another name, or out of date"),
+                format!(
+                    "the certificate of {whom} is not trusted, is for another name, or is outside its validity period"
+                ),
                 Operator,
-                "add its authority to KQUEEN_OUTBOUND_CA_FILE if that is right, and check the clock",
+                "if the certificate is correct, add its authority to KQUEEN_OUTBOUND_CA_FILE; also check the clock",
             ),
             Self::Tls => (
                 Code::TlsFailed,
-                format!("no encrypted connection to {whom} can be agreed on"),
+                format!("no TLS connection to {whom} can be negotiated"),
                 Operator,
-                "check that the address is right and speaks TLS 1.2 or newer",
+                "check that the address is correct and that the server supports TLS 1.2 or later",
             ),
             Self::TimedOut => (
                 Code::ProviderTimedOut,
-                format!("{whom} did not answer in time"),
+                format!("{whom} did not respond in time"),
                 Provider,
-                "it is tried again by itself",
+                "it is retried automatically",
             ),
             Self::Cut => (
                 Code::ProviderUnreachable,
-                format!("the connection to {whom} was cut before the answer was complete"),
+                format!("the connection to {whom} was closed before the response was complete"),
                 Provider,
-                "it is tried again by itself",
+                "it is retried automatically",
             ),
             Self::TooLarge => (
                 Code::UnexpectedAnswer,
-                format!("the answer of {whom} is longer than is read"),
+                format!("the response of {whom} exceeds the size limit"),
                 Operator,
-                "check that the address is right",
+                "check that the address is correct",
             ),
             Self::NotSendable => (
                 Code::InvalidParameter,
-                format!("the request to {whom} cannot be sent: a parameter has characters that it must not have"),
+                format!("the request to {whom} cannot be sent: a parameter contains characters that are not allowed"),
                 Admin,
                 "correct the provisioner's parameters",
             ),

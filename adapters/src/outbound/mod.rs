@@ -65,7 +65,7 @@ pub enum SetupError {
     #[error("KQUEEN_OUTBOUND_PROXY is not the address of a proxy")]
     Proxy,
     /// No HTTP client can be made.
-    #[error("no HTTP client can be made")]
+    #[error("the HTTP client cannot be created")]
     Client(#[source] reqwest::Error),
 }
 

@@ -16,7 +16,7 @@ fn read(stored: &Stored) -> Result<Uuid, OpenError> {
 
 /// Returns the id. If replicas open a new store at the same time, one of them creates it.
 pub(crate) async fn id(backend: &dyn Backend) -> Result<Uuid, OpenError> {
-    let unavailable = |source: BoxError| OpenError::Unavailable("the store does not answer".to_owned(), source);
+    let unavailable = |source: BoxError| OpenError::Unavailable("the store does not respond".to_owned(), source);
     loop {
         if let Some(stored) = backend.get(&key::installation()).await.map_err(unavailable)? {
             return read(&stored);

@@ -32,7 +32,7 @@ pub(crate) enum UnlockError {
     KeyLeftOut(String),
     #[error("the store's description of its keys is damaged or of a newer release")]
     Damaged(#[source] BoxError),
-    #[error("the store does not answer")]
+    #[error("the store does not respond")]
     Unavailable(#[source] BoxError),
 }
 

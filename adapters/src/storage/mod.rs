@@ -117,7 +117,7 @@ impl From<UnlockError> for OpenError {
         match error {
             UnlockError::WrongKey | UnlockError::KeyLeftOut(_) => Self::WrongKey(error.to_string()),
             UnlockError::Damaged(source) => Self::Unreadable(source),
-            UnlockError::Unavailable(source) => Self::Unavailable("the store does not answer".to_owned(), source),
+            UnlockError::Unavailable(source) => Self::Unavailable("the store does not respond".to_owned(), source),
         }
     }
 }

@@ -71,7 +71,7 @@ impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
         // Without a copy, if the memory is not shared.
         let bytes = Zeroizing::new(Vec::from(read(request, body).await?));
         let value = json::read(&bytes)
-            .map_err(|wrong| ApiError::bad_request(format!("the body cannot be read as JSON: {wrong}")))?;
+            .map_err(|wrong| ApiError::bad_request(format!("the body is not valid JSON: {wrong}")))?;
         let map = value.into_map().map_err(|_| ApiError::from(Invalid::field("body", "must be a JSON object")))?;
         Ok(Self { fields: Fields { map, findings: Findings::default() }, bytes, shape: PhantomData })
     }
@@ -88,7 +88,7 @@ pub(super) async fn read(request: &Request, body: &mut RequestBody) -> Result<By
     // Boxed because the future takes 4 kB, which would be moved for every request to the same path, with or without a body.
     let bytes = Box::pin(body.take()?.into_bytes_limit(limit)).await.map_err(|error| match error {
         poem::error::ReadBodyError::PayloadTooLarge => too_large(),
-        _ => ApiError::bad_request("the body could not be read to its end"),
+        _ => ApiError::bad_request("the body could not be read completely"),
     })?;
     Ok(bytes)
 }
@@ -136,7 +136,7 @@ impl Fields {
     /// Adds an error if a required field is missing.
     pub fn require<T>(&mut self, name: &str, value: Option<T>, given: bool) -> Option<T> {
         if !given {
-            self.findings.add(name, "must be given");
+            self.findings.add(name, "is required");
         }
         value
     }
@@ -150,7 +150,7 @@ impl Fields {
     pub fn text<T: TryFrom<String, Error: Display>>(&mut self, name: &str) -> Option<T> {
         match self.value(name)?.into_text() {
             Ok(text) => self.findings.take(name, T::try_from(text)),
-            Err(_) => self.wrong_type(name, "must be a text"),
+            Err(_) => self.wrong_type(name, "must be a string"),
         }
     }
 
@@ -165,7 +165,7 @@ impl Fields {
     pub fn choice<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
         match self.value(name)?.expose() {
             Value::String(text) => self.findings.take(name, text.parse()),
-            _ => self.wrong_type(name, "must be a text"),
+            _ => self.wrong_type(name, "must be a string"),
         }
     }
 
@@ -175,7 +175,7 @@ impl Fields {
             Value::String(text) => self.findings.take(name, references::parse(kind, text)),
             Value::Object(nested) => {
                 let id = nested.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
-                let message = || format!("must be \"{kind}:<uuid>\", or have the id of the object that was read");
+                let message = || format!("must be \"{kind}:<uuid>\", or an object with an id");
                 self.findings.take(name, id.ok_or_else(message))
             }
             _ => self.wrong_type(name, &format!("must be \"{kind}:<uuid>\"")),

@@ -24,12 +24,12 @@ pub(super) fn read(text: &[u8]) -> Result<SecretValue, String> {
     let strict: Strict = serde_json::from_slice(text).map_err(|error| {
         let (line, column, whole) = (error.line(), error.column(), error.to_string());
         let what = match error.classify() {
-            Category::Eof => "it ends too early",
+            Category::Eof => "unexpected end of input",
             // A message of `StrictVisitor`, followed by the position.
             Category::Data => whole.split(" at line ").next().unwrap_or_default(),
-            Category::Syntax if whole.starts_with("recursion limit") => "it is nested too deep",
+            Category::Syntax if whole.starts_with("recursion limit") => "the nesting is too deep",
             Category::Syntax if whole.starts_with("number out of range") => "a number is too large",
-            Category::Syntax | Category::Io => "there is a mistake",
+            Category::Syntax | Category::Io => "syntax error",
         };
         format!("{what} at line {line} column {column}")
     })?;
@@ -91,10 +91,10 @@ impl<'de> Visitor<'de> for StrictVisitor {
         let mut object = SecretMap::new();
         while let Some(name) = fields.next_key::<String>()? {
             if name.starts_with(RESERVED) {
-                return Err(A::Error::custom("a field has a name that is reserved"));
+                return Err(A::Error::custom("reserved field name"));
             }
             if object.contains_key(&name) {
-                return Err(A::Error::custom("a field is named twice"));
+                return Err(A::Error::custom("duplicate field"));
             }
             let Strict(value) = fields.next_value()?;
             object.insert(name, value);
@@ -119,17 +119,17 @@ mod tests {
     #[test]
     fn errors_have_a_position_and_do_not_repeat_the_text() {
         for (text, expected) in [
-            ("", "it ends too early at line 1 column 0"),
-            ("{\"a\": \"secret", "it ends too early at line 1 column 13"),
-            ("{\"a\":\n secret}", "there is a mistake at line 2 column 2"),
-            ("{\"a\": 1, \"a\": \"secret\"}", "a field is named twice at line 1 column 12"),
-            ("[{\"a\": {\"b\": 1, \"\\u0062\": 2}}]", "a field is named twice at line 1 column 24"),
-            ("{\"$serde_json::private::RawValue\": \"1\"}", "a field has a name that is reserved at line 1 column 33"),
+            ("", "unexpected end of input at line 1 column 0"),
+            ("{\"a\": \"secret", "unexpected end of input at line 1 column 13"),
+            ("{\"a\":\n secret}", "syntax error at line 2 column 2"),
+            ("{\"a\": 1, \"a\": \"secret\"}", "duplicate field at line 1 column 12"),
+            ("[{\"a\": {\"b\": 1, \"\\u0062\": 2}}]", "duplicate field at line 1 column 24"),
+            ("{\"$serde_json::private::RawValue\": \"1\"}", "reserved field name at line 1 column 33"),
         ] {
             assert_eq!(read(text.as_bytes()), Err(expected.to_owned()), "{text}");
         }
         let deep = format!("{}{}", "[".repeat(129), "]".repeat(129));
-        assert!(read(deep.as_bytes()).unwrap_err().starts_with("it is nested too deep"));
+        assert!(read(deep.as_bytes()).unwrap_err().starts_with("the nesting is too deep"));
         assert!(read(b"1e400").unwrap_err().starts_with("a number is too large"));
     }
 }

@@ -31,7 +31,8 @@ impl Outbound {
         if let Some(Some(address)) = &proxy
             && !Url::parse(address.expose_secret()).is_ok_and(|url| url.scheme() == "http" && url.has_host())
         {
-            let accepted = "use an address like http://proxy.example:3128, with user:password@ before the host if it asks for them";
+            let accepted = "use an address like http://proxy.example:3128, with user:password@ before the host if the proxy \
+                            requires them";
             settings.reject("outbound.proxy", "has a value that is not accepted", accepted);
         }
         let no_proxy = settings.get("outbound.no_proxy", value::list(value::text));

@@ -162,7 +162,7 @@ impl Settings {
                 // The full error text quotes the line, which may contain a secret.
                 let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
                 let wrong = format!("is not TOML: {} (line {line})", error.message());
-                self.problems.push(Problem::new(name, wrong, "put text into quotes, one `key = value` per line"));
+                self.problems.push(Problem::new(name, wrong, "put text in quotes, one `key = value` per line"));
                 return;
             }
         };

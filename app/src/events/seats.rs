@@ -11,10 +11,10 @@ use kqueen_domain::id::UserId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// The user has reached the limit of streams per user.
-    #[error("you have {0} event streams open, as many as one user may have; close one first")]
+    #[error("you have {0} open event streams, which is the limit per user; close one first")]
     User(usize),
     /// The limit of all streams is reached.
-    #[error("there are {0} event streams open, as many as there may be; try again later")]
+    #[error("{0} event streams are open, which is the limit of this installation; try again later")]
     All(usize),
 }
 

@@ -67,8 +67,8 @@ impl Parameters {
     fn unknown(&self, name: &str) -> String {
         let advice = match (self.similar(name), &self.0[..]) {
             (Some(meant), _) => format!("did you mean {meant}?"),
-            (None, []) => "it takes none".to_owned(),
-            (None, known) => format!("it takes {}", known.join(", ")),
+            (None, []) => "it supports none".to_owned(),
+            (None, known) => format!("it supports {}", known.join(", ")),
         };
         format!("is not a query parameter of this request; {advice}")
     }
@@ -130,7 +130,7 @@ mod tests {
     fn unknown_and_repeated_parameters_are_rejected() {
         let sortby = "is not a query parameter of this request; did you mean sortby?";
         let namespaces = "is not a query parameter of this request; did you mean all_namespaces?";
-        let all = "is not a query parameter of this request; it takes limit, sortby, all_namespaces";
+        let all = "is not a query parameter of this request; it supports limit, sortby, all_namespaces";
         for (query, field, message) in [
             ("sort_by=name", "sort_by", sortby),
             ("SortBy=name", "SortBy", sortby),
@@ -146,7 +146,7 @@ mod tests {
             assert_eq!(list().read(query).unwrap_err(), Invalid::field(field, message), "{query}");
         }
         let none = Parameters::default().read("colour=red").unwrap_err();
-        assert_eq!(none, Invalid::field("colour", "is not a query parameter of this request; it takes none"));
+        assert_eq!(none, Invalid::field("colour", "is not a query parameter of this request; it supports none"));
         let both = list().read("colour=red&limit=1&shape=round").unwrap_err();
         assert_eq!(both.0.iter().map(|error| &*error.field).collect::<Vec<_>>(), ["colour", "shape"]);
         let long = list().read(&"x".repeat(20_000)).unwrap_err();

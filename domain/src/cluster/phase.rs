@@ -84,7 +84,7 @@ pub enum ClusterEvent {
 
 /// An event that is not allowed in the cluster's state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{event:?} cannot happen to a cluster that is {from:?}")]
+#[error("{event:?} is not allowed for a cluster in the state {from:?}")]
 pub struct IllegalTransition {
     /// The state of the cluster.
     pub from: Box<Lifecycle>,

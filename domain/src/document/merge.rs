@@ -55,7 +55,7 @@ fn merge_object(at: &str, target: &mut SecretMap, patch: SecretMap, findings: &m
         |hidden: &Value, now: &Value| has_value(hidden) && (hidden == now || (hidden.is_object() && now.is_object()));
     let is_kept = hidden.as_ref().zip(target.get("value")).is_some_and(|(hidden, now)| kept(hidden.expose(), now));
     if is_kept && !named_like_a_secret(target.expose()) {
-        findings.add(format!("{at}.value"), "must be given again when its name changes");
+        findings.add(format!("{at}.value"), "must be sent again when its name changes");
     }
 }
 
@@ -70,17 +70,17 @@ fn unmask_exposed(at: &str, new: Value, old: Option<&Value>, findings: &mut Find
         Value::String(text) if text == MASK => match old {
             Some(old) if has_value(old) => old.clone(),
             _ => {
-                findings.add(
-                    at,
-                    format!("must be the value itself: nothing is stored that the mask {MASK:?} could stand for"),
-                );
+                findings.add(at, format!("must be the value itself, not the mask {MASK:?}: there is no stored value"));
                 Value::String(text)
             }
         },
         Value::Array(items) => {
             let old = old.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             if items.len() < old.len() && items.iter().any(contains_mask) {
-                findings.add(at, format!("must name its secrets, not the mask {MASK:?}, when items are removed"));
+                findings.add(
+                    at,
+                    format!("must contain the secrets themselves, not the mask {MASK:?}, when items are removed"),
+                );
             }
             let items = items.into_iter().enumerate();
             items

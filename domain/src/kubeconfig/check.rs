@@ -16,10 +16,10 @@ use crate::{
 
 const COMMAND: &str = "would run a command on this server and is not accepted: use a token or a client certificate, for \
                        example those of a service account";
-const FILE: &str =
-    "names a file, which only your own machine has: send what `kubectl config view --minify --flatten --raw` prints";
+const FILE: &str = "refers to a file that exists only on your machine: send the output of `kubectl config view --minify \
+                    --flatten --raw`";
 const PROXY: &str = "is not accepted: this server connects to clusters directly";
-const IMPERSONATION: &str = "is not accepted: use credentials of the user that is meant";
+const IMPERSONATION: &str = "is not accepted: use the credentials of that user instead";
 
 /// Keys of a cluster entry that are always refused.
 const REFUSED_OF_CLUSTER: &[(&str, &str)] = &[("certificate-authority", FILE), ("proxy-url", PROXY)];
@@ -138,11 +138,11 @@ impl Validator<'_> {
             let (Some(name), Some(object)) =
                 (item.get("name").and_then(Value::as_str), item.get(key).and_then(Value::as_object))
             else {
-                self.findings.add(path, format!("must have a `name` (text) and a `{key}` (object)"));
+                self.findings.add(path, format!("must have a `name` (string) and a `{key}` (object)"));
                 continue;
             };
             if !names.insert(name) {
-                self.findings.add(format!("{path}.name"), "is there twice");
+                self.findings.add(format!("{path}.name"), "is not unique");
             }
             let path = format!("{path}.{key}");
             let kept = read(self, &Node { object, path: path.clone() });
@@ -157,20 +157,20 @@ impl Validator<'_> {
         match (root.get(key), contexts) {
             (Some(Value::String(name)), _) if contexts.iter().any(|context| context.name == *name) => Some(name),
             (Some(Value::String(_)), _) => {
-                self.findings.add(root.field(key), "names no context of this kubeconfig");
+                self.findings.add(root.field(key), "must be the name of a context in this kubeconfig");
                 None
             }
             (Some(_), _) => {
-                self.findings.add(root.field(key), "must be text");
+                self.findings.add(root.field(key), "must be a string");
                 None
             }
             (None, [only]) => Some(&only.name),
             (None, []) => {
-                self.findings.add(root.field("contexts"), "must have a context to use");
+                self.findings.add(root.field("contexts"), "must contain at least one context");
                 None
             }
             (None, _) => {
-                self.findings.add(root.field(key), "must say which of the contexts to use");
+                self.findings.add(root.field(key), "is required when there are several contexts");
                 None
             }
         }
@@ -181,11 +181,11 @@ impl Validator<'_> {
         let name_of = |key: &str| context.kept.get(key).and_then(Value::as_str).unwrap_or_default();
         let cluster = name_of("cluster");
         if !cluster.is_empty() && !clusters.iter().any(|entry| entry.name == cluster) {
-            self.findings.add(format!("{}.cluster", context.path), "names no cluster of this kubeconfig");
+            self.findings.add(format!("{}.cluster", context.path), "must be the name of a cluster in this kubeconfig");
         }
         let user = name_of("user");
         if !user.is_empty() && !users.iter().any(|entry| entry.name == user) {
-            self.findings.add(format!("{}.user", context.path), "names no user of this kubeconfig");
+            self.findings.add(format!("{}.user", context.path), "must be the name of a user in this kubeconfig");
         }
     }
 
@@ -193,7 +193,9 @@ impl Validator<'_> {
         let mut kept = SecretMap::new();
         match self.text(node, "cluster") {
             Some(cluster) => kept.insert("cluster", cluster),
-            None if node.get("cluster").is_none() => self.findings.add(node.field("cluster"), "must name a cluster"),
+            None if node.get("cluster").is_none() => {
+                self.findings.add(node.field("cluster"), "must be the name of a cluster");
+            }
             None => {}
         }
         // In a context without credentials, the user's name may be empty.
@@ -263,7 +265,7 @@ impl Validator<'_> {
             return wrong("must start with https:// or http://");
         }
         if !url.username().is_empty() || url.password().is_some() {
-            wrong("must not contain a user name or password: put them into the user entry");
+            wrong("must not contain a user name or password: set them in the user entry");
         }
         if url.query().is_some() || url.fragment().is_some() {
             wrong("must not contain `?` or `#`");
@@ -279,12 +281,12 @@ impl Validator<'_> {
                 let name = name.trim_end_matches('.');
                 !(name == "localhost" || name.ends_with(".localhost")) || self.rules.allows_loopback()
             }
-            None => return wrong("must name a host"),
+            None => return wrong("must contain a host"),
         };
         if !allowed {
             wrong(
-                "leads to an address this installation does not connect to (by default loopback, link-local and cloud \
-                 metadata addresses): use the address at which others reach the cluster",
+                "is an address that this installation does not connect to (by default loopback, link-local and cloud metadata \
+                 addresses): use an address at which the cluster can be reached from other machines",
             );
         }
     }
@@ -340,7 +342,7 @@ impl Validator<'_> {
         match node.get(key)? {
             Value::String(text) => Some(text.clone()),
             _ => {
-                self.findings.add(node.field(key), "must be text (in YAML, put numbers into quotes)");
+                self.findings.add(node.field(key), "must be a string (in YAML, put numbers in quotes)");
                 None
             }
         }

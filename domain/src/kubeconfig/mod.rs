@@ -35,7 +35,7 @@ pub fn parse(input: &SecretValue, rules: &AddressRules) -> Result<Kubeconfig, In
             }
             check::check(document, rules)
         }
-        _ => Err(Invalid::field("kubeconfig", "must be an object, or text in YAML")),
+        _ => Err(Invalid::field("kubeconfig", "must be an object or YAML text")),
     }
 }
 
@@ -63,7 +63,7 @@ pub fn parse_yaml(text: &str, rules: &AddressRules) -> Result<Kubeconfig, Invali
     let document = serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|error| {
         // The library's message may quote the input, which contains secrets.
         let place = error.location().map(|at| format!(" (line {}, column {})", at.line(), at.column()));
-        Invalid::field("kubeconfig", format!("is not readable YAML{}", place.unwrap_or_default()))
+        Invalid::field("kubeconfig", format!("is not valid YAML{}", place.unwrap_or_default()))
     })?;
     match SecretValue::from(document).expose() {
         Value::Object(document) => check::check(document, rules),

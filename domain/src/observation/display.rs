@@ -37,14 +37,14 @@ impl DisplayStatus {
             Self { phase, code, reason, changed_at }
         };
         match &cluster.lifecycle {
-            Lifecycle::Deploying => under_way(Phase::Deploying, "the cluster is being made"),
+            Lifecycle::Deploying => under_way(Phase::Deploying, "the cluster is being created"),
             // An attached cluster is ready from the start, but has not been probed yet.
             Lifecycle::Ready => match observed {
                 Some(observed) => Self::observed(cluster, observed),
-                None => under_way(Phase::Deploying, "waiting for the first look at the cluster"),
+                None => under_way(Phase::Deploying, "waiting for the first status check"),
             },
-            Lifecycle::Updating => under_way(Phase::Updating, "the cluster is being changed"),
-            Lifecycle::Destroying => under_way(Phase::Destroying, "the cluster is being taken down"),
+            Lifecycle::Updating => under_way(Phase::Updating, "the cluster is being updated"),
+            Lifecycle::Destroying => under_way(Phase::Destroying, "the cluster is being deleted"),
             Lifecycle::Failed { reason } => {
                 Self { phase: Phase::Failed, code: Some(reason.code), reason: reason.to_string(), changed_at }
             }
@@ -54,13 +54,15 @@ impl DisplayStatus {
     fn observed(cluster: &Cluster, observed: &ObservedStatus) -> Self {
         let error = observed.provider.as_ref().and_then(|status| status.last_error.as_ref());
         let reason = match (&observed.probe, error) {
-            (Some(ProbeResult::Reached { version }), None) => format!("the cluster answers, Kubernetes {version}"),
+            (Some(ProbeResult::Reached { version }), None) => {
+                format!("the cluster is reachable (Kubernetes {version})")
+            }
             (Some(ProbeResult::Reached { version }), Some(error)) => {
-                format!("the cluster answers, Kubernetes {version}; its provider does not: {error}")
+                format!("the cluster is reachable (Kubernetes {version}), but its provider cannot be queried: {error}")
             }
             (Some(ProbeResult::Refused { reason, .. } | ProbeResult::NoAnswer { reason, .. }), _) => reason.clone(),
             (None, Some(error)) => error.to_string(),
-            (None, None) => "the provider says that the cluster runs".to_owned(),
+            (None, None) => "the provider reports that the cluster is running".to_owned(),
         };
         let code = match &observed.probe {
             Some(ProbeResult::Refused { code, .. } | ProbeResult::NoAnswer { code, .. }) => Some(*code),

@@ -23,7 +23,7 @@ pub enum EngineError {
     #[error("the provider is busy: {0}")]
     Busy(String),
     /// The provider limits the rate of calls.
-    #[error("the provider asks to wait {} s", .retry_after.as_secs())]
+    #[error("the provider limits the rate of requests: retry after {} s", .retry_after.as_secs())]
     Throttled {
         /// When to try again.
         retry_after: Duration,
@@ -32,7 +32,7 @@ pub enum EngineError {
     #[error("{0}")]
     Unreachable(Reason),
     /// The resource itself does not exist. Not for a missing project or permission.
-    #[error("it is not there")]
+    #[error("the resource does not exist")]
     Missing,
 }
 
@@ -40,7 +40,7 @@ impl EngineError {
     /// The outcome of the call is unknown; `code` says why.
     #[must_use]
     pub fn unreachable(code: ReasonCode, cause: impl Into<String>) -> Self {
-        Self::Unreachable(Reason::new(code, cause, Responsible::Provider, "it is tried again by itself"))
+        Self::Unreachable(Reason::new(code, cause, Responsible::Provider, "it is retried automatically"))
     }
 
     /// The error as a reason for people.
@@ -52,29 +52,29 @@ impl EngineError {
                 ReasonCode::Unsupported,
                 format!("the engine cannot {what}"),
                 Responsible::Operator,
-                "ask for something it can do",
+                "choose an action that the engine supports",
             ),
             Self::NotOffered => Reason::new(
                 ReasonCode::EngineNotOffered,
                 "the engine cannot be used: this installation does not offer it",
                 Responsible::Operator,
-                "offer the engine again",
+                "enable the engine on this installation again",
             ),
             Self::Busy(what) => Reason::new(
                 ReasonCode::ProviderBusy,
                 format!("the provider is busy: {what}"),
                 Responsible::Provider,
-                "it is tried again by itself",
+                "it is retried automatically",
             ),
             Self::Throttled { .. } => Reason::new(
                 ReasonCode::Throttled,
-                "the provider wants fewer calls",
+                "the provider limits the rate of requests",
                 Responsible::Provider,
-                "it is tried again by itself, as late as the provider asked",
+                "it is retried automatically after the delay that the provider requested",
             ),
             Self::Missing => Reason::new(
                 ReasonCode::ClusterMissing,
-                "the provider does not have it",
+                "the resource does not exist at the provider",
                 Responsible::Provider,
                 "deploy it again, or destroy it to clean up",
             ),

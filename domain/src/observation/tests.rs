@@ -48,9 +48,9 @@ fn observed(
 #[test]
 fn a_transient_or_failed_state_is_shown_whatever_was_observed() {
     let rows = [
-        (Deploying, Phase::Deploying, "the cluster is being made"),
-        (Updating, Phase::Updating, "the cluster is being changed"),
-        (Destroying, Phase::Destroying, "the cluster is being taken down"),
+        (Deploying, Phase::Deploying, "the cluster is being created"),
+        (Updating, Phase::Updating, "the cluster is being updated"),
+        (Destroying, Phase::Destroying, "the cluster is being deleted"),
         (failed("the quota is used up"), Phase::Failed, "the quota is used up"),
     ];
     for (lifecycle, phase, reason) in rows {
@@ -84,7 +84,7 @@ fn the_provider_message_is_shown_during_an_operation() {
 
 #[test]
 fn a_cluster_at_rest_shows_its_observed_status() {
-    let answers = "the cluster answers, Kubernetes v1.37.2";
+    let answers = "the cluster is reachable (Kubernetes v1.37.2)";
     let provider_code = Some(because("").code);
     let (rejected, unreachable) = (Some(ReasonCode::KubeconfigRejected), Some(ReasonCode::ClusterUnreachable));
     let rows = [
@@ -95,7 +95,7 @@ fn a_cluster_at_rest_shows_its_observed_status() {
             Some(with_error("fine")),
             Phase::Ready,
             provider_code,
-            format!("{answers}; its provider does not: the provider is away"),
+            format!("{answers}, but its provider cannot be queried: the provider is away"),
         ),
         (Some(rejected_probe()), None, Phase::Failed, rejected, "the token is not accepted".to_owned()),
         (
@@ -107,13 +107,19 @@ fn a_cluster_at_rest_shows_its_observed_status() {
         ),
         (Some(no_answer()), None, Phase::Unknown, unreachable, "connection refused".to_owned()),
         (Some(no_answer()), Some(with_message("fine")), Phase::Unknown, unreachable, "connection refused".to_owned()),
-        (None, Some(with_message("fine")), Phase::Ready, None, "the provider says that the cluster runs".to_owned()),
+        (
+            None,
+            Some(with_message("fine")),
+            Phase::Ready,
+            None,
+            "the provider reports that the cluster is running".to_owned(),
+        ),
         (None, Some(with_error("fine")), Phase::Unknown, provider_code, "the provider is away".to_owned()),
     ];
     let cluster = cluster(Ready, at(10));
     let unseen = DisplayStatus::of(&cluster, None);
     assert_eq!((unseen.phase, unseen.changed_at), (Phase::Deploying, at(10)));
-    assert_eq!(unseen.reason, "waiting for the first look at the cluster");
+    assert_eq!(unseen.reason, "waiting for the first status check");
     for (probe, provider, phase, code, reason) in rows {
         let seen = observed(&cluster, probe.clone(), provider.clone(), at(20));
         let expected = DisplayStatus { phase, code, reason, changed_at: at(20) };
@@ -127,7 +133,7 @@ fn a_failure_shows_its_cause_and_the_next_step() {
         .with_provider_message("QUOTA_EXCEEDED");
     let failed = DisplayStatus::of(&cluster(Lifecycle::Failed { reason }, at(10)), None);
     assert_eq!(failed.code, Some(ReasonCode::QuotaExceeded));
-    assert_eq!(failed.reason, "the quota is used up (the provider says: QUOTA_EXCEEDED); raise it");
+    assert_eq!(failed.reason, "the quota is used up (provider message: QUOTA_EXCEEDED); raise it");
 }
 
 #[test]

@@ -153,13 +153,13 @@ impl StepKind {
     #[must_use]
     pub const fn caption(self) -> &'static str {
         match self {
-            Self::Create => "ask the provider to make the cluster",
-            Self::Resize => "ask the provider for another number of nodes",
-            Self::SetNetworkPolicy => "ask the provider to switch network policy",
-            Self::Delete => "ask the provider to take the cluster down",
+            Self::Create => "create the cluster at the provider",
+            Self::Resize => "change the number of nodes at the provider",
+            Self::SetNetworkPolicy => "change the network policy at the provider",
+            Self::Delete => "delete the cluster at the provider",
             Self::Wait => "wait for the provider",
             Self::Kubeconfig => "fetch the kubeconfig",
-            Self::Verify => "make sure that nothing is left",
+            Self::Verify => "verify that no resources are left",
         }
     }
 }

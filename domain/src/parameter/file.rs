@@ -13,7 +13,7 @@ pub(super) fn json(text: &str) -> Result<SecretMap, String> {
     match serde_json::from_str::<Value>(text).map(SecretValue::from) {
         Ok(value) => value.into_map().map_err(|_| "must be a JSON object".into()),
         Err(error) => {
-            Err(format!("must be valid JSON: it breaks off at line {} column {}", error.line(), error.column()))
+            Err(format!("must be valid JSON: parsing failed at line {} column {}", error.line(), error.column()))
         }
     }
 }
@@ -39,7 +39,7 @@ pub(super) fn yaml(text: &str) -> Result<SecretMap, String> {
         Ok(value) => value.into_map().map_err(|_| "must be a YAML mapping".into()),
         Err(error) => Err(match error.location() {
             Some(place) => {
-                format!("must be valid YAML within the limits: it cannot be read from line {} on", place.line())
+                format!("must be valid YAML within the limits: parsing failed at line {}", place.line())
             }
             None => "must be valid YAML within the limits".into(),
         }),

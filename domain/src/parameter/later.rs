@@ -47,7 +47,7 @@ impl ParameterSchema {
                 Some(named) if named == value.expose() => {}
                 Some(_) => findings.add(
                     format!("{at}.{alias}"),
-                    format!("is another name of {}, which has another value; send only {}", field.name, field.name),
+                    format!("is an alias of {}, which has a different value; send only {}", field.name, field.name),
                 ),
             }
         }

@@ -45,8 +45,8 @@ fn text_is_validated() {
             (json!(" a\n"), Ok(json!("a"))),
             (json!(""), Ok(json!(""))),
             (json!(null), Ok(json!(null))),
-            (json!(1), Err("must be text")),
-            (json!(["a"]), Err("must be text")),
+            (json!(1), Err("must be a string")),
+            (json!(["a"]), Err("must be a string")),
             (json!("a\nb"), Err("must not contain control characters")),
             (json!("ü".repeat(4096)), Ok(json!("ü".repeat(4096)))),
             (json!("ü".repeat(4097)), Err("must not be longer than 4096 characters")),
@@ -56,7 +56,11 @@ fn text_is_validated() {
     table(must, &[(json!(" "), Err("must not be empty")), (json!(null), Err("is required"))]);
     table(
         Field::required("f", "F", FieldKind::Password),
-        &[(json!(" p "), Ok(json!(" p "))), (json!("   "), Err("must not be empty")), (json!(0), Err("must be text"))],
+        &[
+            (json!(" p "), Ok(json!(" p "))),
+            (json!("   "), Err("must not be empty")),
+            (json!(0), Err("must be a string")),
+        ],
     );
     table(
         Field::required("f", "F", FieldKind::TextArea),
@@ -143,7 +147,7 @@ fn text_formats_are_validated() {
             (json!(""), Ok(json!(""))),
         ],
     );
-    let http = "must be an address that starts with https:// or http://";
+    let http = "must be a URL that starts with https:// or http://";
     table(
         TEXT.url(),
         &[
@@ -155,7 +159,7 @@ fn text_formats_are_validated() {
             (json!("https://u:p@example.com"), Err("must not contain a user name or password")),
         ],
     );
-    let network = "must be a network such as 10.0.0.0/14";
+    let network = "must be a network in CIDR notation, such as 10.0.0.0/14";
     table(
         TEXT.cidr(),
         &[
@@ -167,7 +171,7 @@ fn text_formats_are_validated() {
             (json!("10.0.0.0/33"), Err(network)),
         ],
     );
-    let addresses = "must be IP addresses with commas between them";
+    let addresses = "must be a comma-separated list of IP addresses";
     table(
         TEXT.ip_list(),
         &[
@@ -200,8 +204,8 @@ fn files_are_validated() {
             (json!({"client_email": "e"}), Err("must contain private_key")),
             (json!({"client_email": "", "private_key": null}), Err("must contain client_email, private_key")),
             (json!("[1]"), Err("must be a JSON object")),
-            (json!([1]), Err("must be an object, or one as JSON text")),
-            (json!("{\"a\": hunter2}"), Err("must be valid JSON: it breaks off at line 1 column 7")),
+            (json!([1]), Err("must be an object, or an object as JSON text")),
+            (json!("{\"a\": hunter2}"), Err("must be valid JSON: parsing failed at line 1 column 7")),
             (json!(""), Err("is required")),
         ],
     );
@@ -216,9 +220,9 @@ fn files_are_validated() {
             (json!("kind: Config"), Err("must contain apiVersion")),
             (json!("- a"), Err("must be a YAML mapping")),
             (json!("hunter2"), Err("must be a YAML mapping")),
-            (json!("a: 1\n---\nb: 2"), Err("must be valid YAML within the limits: it cannot be read from line 2 on")),
-            (json!("a: 1\na: hunter2"), Err("must be valid YAML within the limits: it cannot be read from line 2 on")),
-            (json!(7), Err("must be an object, or one as YAML text")),
+            (json!("a: 1\n---\nb: 2"), Err("must be valid YAML within the limits: parsing failed at line 2")),
+            (json!("a: 1\na: hunter2"), Err("must be valid YAML within the limits: parsing failed at line 2")),
+            (json!(7), Err("must be an object, or an object as YAML text")),
         ],
     );
     table(

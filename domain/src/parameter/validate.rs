@@ -54,7 +54,7 @@ impl Field {
     }
 
     fn text(&self, mut value: SecretValue, most: usize) -> Result<SecretValue, String> {
-        let text = value.text_mut().ok_or("must be text")?;
+        let text = value.text_mut().ok_or("must be a string")?;
         if self.kind == FieldKind::Text {
             // White space may belong to a password or a text with several lines, but not to a pasted identifier.
             text.truncate(text.trim_end().len());
@@ -88,16 +88,16 @@ impl Field {
         }
         if self.url {
             let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-            let url = url.ok_or("must be an address that starts with https:// or http://")?;
+            let url = url.ok_or("must be a URL that starts with https:// or http://")?;
             if !url.username().is_empty() || url.password().is_some() {
                 return Err("must not contain a user name or password".into());
             }
         }
         if self.cidr && text.parse::<IpNet>().is_err() {
-            return Err("must be a network such as 10.0.0.0/14".into());
+            return Err("must be a network in CIDR notation, such as 10.0.0.0/14".into());
         }
         if self.ip_list && !text.split(',').all(|address| address.trim().parse::<IpAddr>().is_ok()) {
-            return Err("must be IP addresses with commas between them".into());
+            return Err("must be a comma-separated list of IP addresses".into());
         }
         Ok(())
     }
@@ -142,7 +142,7 @@ impl Field {
     ) -> Result<SecretValue, String> {
         let map = match value.expose() {
             Value::String(text) => read(text)?,
-            _ => value.into_map().map_err(|_| format!("must be an object, or one as {language} text"))?,
+            _ => value.into_map().map_err(|_| format!("must be an object, or an object as {language} text"))?,
         };
         let missing: Vec<_> = self
             .keys

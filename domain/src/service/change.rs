@@ -88,7 +88,7 @@ where
 pub(super) fn check_expected(expected: Expected, now: Revision, object: &str) -> Result<(), ServiceError> {
     match expected {
         Some(expected) if expected != now => {
-            Err(ServiceError::ChangedMeanwhile(format!("{object} was changed meanwhile; read it again")))
+            Err(ServiceError::ChangedMeanwhile(format!("{object} has changed since it was read; read it again")))
         }
         _ => Ok(()),
     }
@@ -104,7 +104,7 @@ pub(super) fn still_in_use(object: &str, remaining: &[Remaining]) -> ServiceErro
             .iter()
             .map(|r| FieldError {
                 field: format!("{}:{}", r.object, r.id),
-                message: format!("{} is in the way", r.name),
+                message: format!("{} must be deleted or moved first", r.name),
             })
             .collect(),
     }

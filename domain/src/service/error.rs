@@ -20,7 +20,7 @@ pub enum ServiceError {
     #[error("{0}")]
     NotFound(String),
     /// The input is well-formed but not acceptable.
-    #[error("some fields cannot be accepted: {0}")]
+    #[error("some fields are invalid: {0}")]
     Invalid(#[from] Invalid),
     /// The request conflicts with what exists: a duplicate, a wrong state, an object still in use.
     #[error("{message}")]
@@ -49,10 +49,10 @@ pub enum ServiceError {
     #[error("{0}")]
     UpstreamTimeout(String),
     /// The store does not answer.
-    #[error("the store does not answer; try again in a moment")]
+    #[error("the store is unavailable; try again later")]
     Unavailable(#[source] BoxError),
     /// An error in KQueen itself.
-    #[error("something went wrong inside")]
+    #[error("internal error")]
     Internal(#[source] BoxError),
 }
 
@@ -66,7 +66,7 @@ impl ServiceError {
     /// No `object` with that id is visible to the caller.
     #[must_use]
     pub fn not_found(object: &str, id: impl std::fmt::Display) -> Self {
-        Self::NotFound(format!("there is no {object} {id}"))
+        Self::NotFound(format!("{object} {id} does not exist"))
     }
 
     /// One field that is not acceptable.
@@ -79,13 +79,13 @@ impl ServiceError {
 impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Missing => Self::NotFound("it is not there any more".into()),
-            StoreError::Conflict => Self::conflict("it is being changed by others; try again"),
+            StoreError::Missing => Self::NotFound("the object no longer exists".into()),
+            StoreError::Conflict => Self::conflict("the object is being changed by other requests; try again"),
             StoreError::Taken { field } => Self::Conflict {
                 message: format!("this {field} is already in use; choose another"),
                 details: vec![FieldError { field: field.into(), message: "is already in use".into() }],
             },
-            StoreError::InUse => Self::conflict("it is still in use"),
+            StoreError::InUse => Self::conflict("the object is still in use"),
             StoreError::Dangling { field } => Self::field(field, super::references::NOT_THERE),
             StoreError::Unavailable(cause) => Self::Unavailable(cause),
             // Only writes of the reconciler carry a term.

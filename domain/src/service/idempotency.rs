@@ -21,5 +21,5 @@ impl IdempotencyKey {
 
 /// The key was used with a different request before.
 pub(super) fn used_for_another() -> ServiceError {
-    ServiceError::conflict("this Idempotency-Key was used for another request; choose a new one")
+    ServiceError::conflict("this Idempotency-Key was already used for a different request; use a new key")
 }

@@ -40,7 +40,7 @@ impl ListRequest {
             return Ok(Scope::Organization(caller.organization));
         }
         if caller.role != Role::Superadmin {
-            return Err(ServiceError::Forbidden("only superadmins use namespace and all_namespaces".into()));
+            return Err(ServiceError::Forbidden("only superadmins can use namespace and all_namespaces".into()));
         }
         match &self.namespace {
             Some(_) if self.all_namespaces => {
@@ -49,7 +49,7 @@ impl ListRequest {
             Some(namespace) => catalog
                 .organization_by_namespace(namespace)
                 .map(|organization| Scope::Organization(organization.record.id))
-                .ok_or_else(|| ServiceError::field("namespace", "is no organization's namespace")),
+                .ok_or_else(|| ServiceError::field("namespace", "is not the namespace of an organization")),
             None => Ok(Scope::All),
         }
     }
@@ -92,7 +92,7 @@ pub(super) fn visibility(
     };
     match (visibility_for(list), visibility_for(get)) {
         (Visibility::Nothing, _) => {
-            Err(ServiceError::Forbidden(format!("the policy of your organization does not let you do {list}")))
+            Err(ServiceError::Forbidden(format!("the policy of your organization does not allow you to use {list}")))
         }
         (_, Visibility::Nothing) => Ok(Visibility::Nothing),
         (Visibility::All, other) | (other, Visibility::All) => Ok(other),

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The message for a reference to an object that does not exist, or that the caller may not see: the two cannot be distinguished.
-pub const NOT_THERE: &str = "refers to something that is not there";
+pub const NOT_THERE: &str = "refers to an object that does not exist";
 
 /// Reads `"<kind>:<uuid>"`.
 ///
@@ -44,7 +44,7 @@ pub(super) fn owner(
         return Err(Invalid::field("owner", NOT_THERE).into());
     }
     if caller.role == Role::Member {
-        return Err(ServiceError::Forbidden("only admins make somebody else the owner".into()));
+        return Err(ServiceError::Forbidden("only admins can make another user the owner".into()));
     }
     Ok(owner)
 }
@@ -61,7 +61,7 @@ pub(super) fn new_owner(
     organization: OrganizationId,
 ) -> Result<UserId, ServiceError> {
     if caller.role == Role::Member {
-        return Err(ServiceError::Forbidden("only admins change who owns something".into()));
+        return Err(ServiceError::Forbidden("only admins can change the owner".into()));
     }
     owner(catalog, caller, new, organization)
 }

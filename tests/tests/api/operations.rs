@@ -145,7 +145,7 @@ async fn a_deletion_supersedes_the_deployment_is_repeatable_and_keeps_a_timeline
     let superseded = world.get(&format!("/operations/{deploy}")).await;
     assert_eq!(superseded["status"], "cancelled");
     assert_eq!(superseded["failure"]["code"], "Superseded");
-    assert!(text(&superseded["failure"]["cause"]).contains("destroying"), "{superseded}");
+    assert!(text(&superseded["failure"]["cause"]).contains("destroy"), "{superseded}");
     assert!(superseded["failure"].get("provider_message").is_some());
 
     eventually("the cluster is deleted", PATIENCE, || async { world.app.get(&path, &member).await.status == 404 })

@@ -269,7 +269,7 @@ fn healthcheck_reports_by_its_exit_code() {
     }
     let closed = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     let run = run(&["healthcheck", "--address", &closed.to_string()], &[]);
-    assert!(run.code == Some(1) && run.stderr.contains("does not answer"), "{run:?}");
+    assert!(run.code == Some(1) && run.stderr.contains("does not respond"), "{run:?}");
 }
 
 /// A file of the repository.

@@ -112,7 +112,7 @@ async fn errors_are_shown_and_the_shell_continues() {
     let mut blocks = api_blocks()[..=DEMO].to_vec();
     blocks[DEMO] = blocks[DEMO].replace(r#""password": "default""#, r#""password": "wrong""#);
     let shell = paste(&app, &blocks).await;
-    assert!(!shell.success && shell.errors.contains("user name or password is wrong"), "{}", shell.errors);
+    assert!(!shell.success && shell.errors.contains("user name or password is incorrect"), "{}", shell.errors);
     assert!(shell.errors.contains("failed: return 1"), "waiting ends without a cluster: {}", shell.errors);
     app.kill();
     let shell = paste(&app, &api_blocks()[FUNCTIONS..=DEMO]).await;

@@ -132,7 +132,7 @@ async fn failures_of_a_control_plane_are_shown_and_pass() {
     let good = setup.in_phase(&path, "OK", "v1.37.2").await;
 
     plane.freeze();
-    let frozen = setup.in_phase(&path, "Unknown", "did not answer in time").await;
+    let frozen = setup.in_phase(&path, "Unknown", "did not respond in time").await;
     assert_eq!(frozen["status_reason"], "ClusterTimedOut");
     assert_eq!(frozen["version"], "v1.37.2", "the last known version is kept");
     assert!(frozen["state_changed_at"].as_str() > good["state_changed_at"].as_str());

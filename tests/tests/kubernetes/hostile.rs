@@ -108,11 +108,11 @@ async fn a_wrong_protocol_is_named() {
         let _gone = stream.write_all(response("400 Bad Request", "text/plain", "").as_bytes()).await;
     })
     .await;
-    assert_seen(seen(&plain.url("https")).await, "refused", ReasonCode::WrongEndpoint, "does not speak TLS");
+    assert_seen(seen(&plain.url("https")).await, "refused", ReasonCode::WrongEndpoint, "does not support TLS");
     let tls =
         Peer::http(|_| response("400 Bad Request", "text/plain", "Client sent an HTTP request to an HTTPS server.\n"))
             .await;
-    assert_seen(seen(&tls.url("http")).await, "refused", ReasonCode::WrongEndpoint, "wants TLS");
+    assert_seen(seen(&tls.url("http")).await, "refused", ReasonCode::WrongEndpoint, "requires TLS");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,7 +123,7 @@ async fn redirects_are_not_followed() {
             format!("HTTP/1.1 302 Found\r\nlocation: {place}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         })
         .await;
-        assert_seen(seen(&redirect.url("http")).await, "refused", ReasonCode::WrongEndpoint, "sends us elsewhere");
+        assert_seen(seen(&redirect.url("http")).await, "refused", ReasonCode::WrongEndpoint, "sends a redirect");
     }
     assert_eq!(target.connections(), 0);
 }
@@ -137,13 +137,13 @@ async fn servers_that_do_not_answer_are_reported_in_time() {
         seen(&unresponsive.url("http")).await,
         "no answer",
         ReasonCode::ClusterTimedOut,
-        "did not answer in time",
+        "did not respond in time",
     );
     assert_seen(
         seen(&unresponsive.url("https")).await,
         "no answer",
         ReasonCode::ClusterTimedOut,
-        "did not answer in time",
+        "did not respond in time",
     );
     let half = Peer::raw(|mut stream| async move {
         let _request = read_request(&mut stream).await;
@@ -151,7 +151,7 @@ async fn servers_that_do_not_answer_are_reported_in_time() {
         while stream.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {}
     })
     .await;
-    assert_seen(seen(&half.url("http")).await, "no answer", ReasonCode::ClusterTimedOut, "did not answer in time");
+    assert_seen(seen(&half.url("http")).await, "no answer", ReasonCode::ClusterTimedOut, "did not respond in time");
     let drip = Peer::raw(|mut stream| async move {
         let _request = read_request(&mut stream).await;
         let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await;
@@ -160,7 +160,7 @@ async fn servers_that_do_not_answer_are_reported_in_time() {
         }
     })
     .await;
-    assert_seen(seen(&drip.url("http")).await, "no answer", ReasonCode::ClusterTimedOut, "did not answer in time");
+    assert_seen(seen(&drip.url("http")).await, "no answer", ReasonCode::ClusterTimedOut, "did not respond in time");
     let closing = Peer::raw(|stream| async move { drop(stream) }).await;
     // The connection closes before or after the request is sent, by chance.
     for _ in 0..50 {
@@ -208,7 +208,7 @@ async fn answers_of_any_size_take_bounded_memory() {
         }
     })
     .await;
-    assert_seen(seen(&flood.url("http")).await, "refused", ReasonCode::UnexpectedAnswer, "larger than is read");
+    assert_seen(seen(&flood.url("http")).await, "refused", ReasonCode::UnexpectedAnswer, "exceeds the size limit");
     // Two requests of at most 4 MB, and what fits into the socket buffers.
     assert!(sent.load(Ordering::SeqCst) < 64 * 1024 * 1024, "{sent:?}");
     let headers = Peer::raw(|mut stream| async move {

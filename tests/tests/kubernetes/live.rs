@@ -119,7 +119,7 @@ async fn certificates_are_checked_as_the_kubeconfig_says() {
     assert_refused(
         inspector.probe(&with(&named("other.test"))).await,
         ReasonCode::CertificateRejected,
-        "for another name",
+        "not valid for the server address",
     );
     let without = |cluster: &mut Value| drop(cluster.as_object_mut().unwrap().remove("certificate-authority-data"));
     assert_refused(
@@ -133,7 +133,7 @@ async fn certificates_are_checked_as_the_kubeconfig_says() {
     };
     assert_reached(&inspector.probe(&with(&skipping)).await);
     let plain = |cluster: &mut Value| cluster["server"] = plane.server.replace("https", "http").into();
-    assert_refused(inspector.probe(&with(&plain)).await, ReasonCode::WrongEndpoint, "wants TLS");
+    assert_refused(inspector.probe(&with(&plain)).await, ReasonCode::WrongEndpoint, "requires TLS");
     let elsewhere = |cluster: &mut Value| cluster["server"] = format!("{}/no/such/path", plane.server).into();
     assert_refused(inspector.probe(&with(&elsewhere)).await, ReasonCode::WrongEndpoint, "not a Kubernetes API server");
     let by_name = |cluster: &mut Value| cluster["server"] = plane.server.replace("127.0.0.1", "localhost").into();
@@ -201,7 +201,7 @@ async fn failures_of_a_control_plane_are_distinguished_and_pass() {
     reasons.push(assert_no_answer(
         inspector.probe(&token).await,
         ReasonCode::ClusterTimedOut,
-        "did not answer in time",
+        "did not respond in time",
     ));
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     let started = Instant::now();

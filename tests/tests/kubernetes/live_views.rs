@@ -156,7 +156,11 @@ async fn a_view_of_a_cluster_that_hangs_ends_within_the_observe_timeout() {
         let second = setup.begin(member, format!("{path}/{view}"));
         for answer in [first.await.unwrap(), second.await.unwrap()] {
             assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT, "{}", answer.body);
-            assert!(answer.body["description"].as_str().unwrap().contains("did not answer in time"), "{}", answer.body);
+            assert!(
+                answer.body["description"].as_str().unwrap().contains("did not respond in time"),
+                "{}",
+                answer.body
+            );
         }
         let took = started.elapsed();
         assert!(took < TIMEOUT + Duration::from_secs(1), "{view} took {took:?}");

@@ -157,8 +157,8 @@ impl DemoCluster {
 
     fn running(&self, nodes: Vec<DateTime<Utc>>) -> Moment {
         let message = match nodes.len() {
-            1 => "1 node runs (simulated)".to_owned(),
-            count => format!("{count} nodes run (simulated)"),
+            1 => "1 node is running (simulated)".to_owned(),
+            count => format!("{count} nodes are running (simulated)"),
         };
         Moment {
             state: ProvisioningState::Running,
@@ -279,7 +279,8 @@ impl DemoCluster {
             ReasonCode::QuotaExceeded,
             format!("the quota for virtual CPUs in region {region} is used up (simulated)"),
             Responsible::Admin,
-            "it broke because of its name: rename the cluster to one that does not start with `fail-` and retry, or destroy it",
+            "choose another name: the failure is simulated because the cluster's name starts with `fail-`; rename it and \
+             retry, or destroy it",
         )
         .with_provider_message(format!(
             "QUOTA_EXCEEDED: Quota 'CPUS' exceeded. Limit: 24.0 in region {region}. (This is a simulation; no provider was asked.)"

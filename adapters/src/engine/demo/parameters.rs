@@ -30,7 +30,8 @@ pub(super) const PROVISIONER: &[Field] = &[
         .min(1)
         .max(1_000)
         .help(
-            "How many nodes all clusters of this provisioner may have together; more are rejected, as by a real cloud.",
+            "The maximum number of nodes of all clusters of this provisioner together. Requests for more are rejected, as by a \
+             real cloud.",
         )
         .order(2),
 ];
@@ -142,7 +143,7 @@ impl DesiredCluster {
 
 fn read<T: DeserializeOwned>(parameters: &SecretMap, owner: &str) -> Result<T, EngineError> {
     parameters.read().ok_or_else(|| {
-        let cause = format!("the {owner}'s parameters are not those of the demo engine (simulated)");
+        let cause = format!("the {owner}'s parameters are not valid for the demo engine (simulated)");
         rejected(
             ReasonCode::InvalidParameter,
             cause,

@@ -83,9 +83,12 @@ impl Caller {
         if present.is_some_and(|cluster| !self.owns(cluster)) {
             return Err(rejected(
                 ReasonCode::NameTaken,
-                format!("the name kqueen-{} is taken by something that is not ours (simulated)", self.tag.cluster),
+                format!(
+                    "the name kqueen-{} is used by a resource that KQueen did not create (simulated)",
+                    self.tag.cluster
+                ),
                 Responsible::Admin,
-                "find out who owns it, or deploy under another name",
+                "find out who owns it, or create a cluster with another name",
             ));
         }
         let broken = match present.and_then(|cluster| Some((&cluster.work, cluster.at(now)?.state))) {
@@ -152,7 +155,7 @@ impl Caller {
                 ReasonCode::InvalidParameter,
                 format!("a simulated cluster has 1 to {MAX_NODES} nodes"),
                 Responsible::Requester,
-                "ask for another number of nodes",
+                "choose another number of nodes",
             ));
         }
         self.check_quota(account, node_count, clusters, now)?;
@@ -203,7 +206,7 @@ impl Caller {
                     cluster.refusals
                 ),
                 Responsible::Provider,
-                "it will be released shortly; deleting works then",
+                "it will be released shortly; the deletion succeeds then",
             );
             let message = "RESOURCE_IN_USE: network is used by forwarding rule 'web'. (This is a simulation.)";
             return Err(EngineError::Rejected(reason.with_provider_message(message)));
@@ -265,10 +268,10 @@ impl Caller {
         let reason = Reason::new(
             ReasonCode::QuotaExceeded,
             format!(
-                "the provisioner's quota of {quota} nodes has {used} in use and no room for {node_count} (simulated)"
+                "the provisioner's quota of {quota} nodes is exceeded: {used} are in use and {node_count} are requested (simulated)"
             ),
             Responsible::Admin,
-            "raise the provisioner's quota, destroy a cluster or ask for fewer nodes, then retry",
+            "raise the provisioner's quota, destroy a cluster or request fewer nodes, then retry",
         );
         let message = format!("QUOTA_EXCEEDED: Quota 'NODES' exceeded. Limit: {quota}. (This is a simulation.)");
         Err(EngineError::Rejected(reason.with_provider_message(message)))
@@ -283,7 +286,7 @@ fn ensure_idle(work: &Work, moment: &Moment) -> Result<(), EngineError> {
             ReasonCode::ClusterIncomplete,
             "the cluster was never fully created (simulated)",
             Responsible::Requester,
-            "retry deploying it first",
+            "retry the deployment first",
         )),
         (ProvisioningState::Working | ProvisioningState::Removing, _) => Err(busy(&moment.message)),
     }

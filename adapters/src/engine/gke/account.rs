@@ -82,28 +82,28 @@ impl ServiceAccount {
     pub(super) fn read(parameters: &SecretMap, token_url: &Url) -> Result<Self, EngineError> {
         let read: Option<Parameters> = parameters.read();
         let Parameters { service_account_info: file, project } =
-            read.ok_or_else(|| unusable("the service account file is not complete", "upload the key file again"))?;
+            read.ok_or_else(|| unusable("the service account file is incomplete", "upload the key file again"))?;
         if file.r#type.as_deref().is_some_and(|kind| kind != "service_account") {
             return Err(unusable(
                 "the uploaded file is not the key of a service account",
-                "create a key of a service account in JSON form and upload that",
+                "create a service account key in JSON format and upload it",
             ));
         }
         let named = Url::parse(&file.token_uri).ok();
         let is_known = named.as_ref().is_some_and(|named| named.as_str() == TOKEN_URL || named == token_url);
         if !is_known {
             return Err(unusable(
-                "the token_uri in the service account file is not that of Google's token service",
-                "download the key again from Google; if another token service is meant, the operator of this installation can set \
+                "the token_uri in the service account file is not the address of Google's token service",
+                "download the key from Google again; to use another token service, the operator of this installation can set \
                  KQUEEN_GKE_TOKEN_URL",
             ));
         }
         let project = project.filter(|project| !project.trim().is_empty()).or(file.project_id);
         let project = project.ok_or_else(|| {
-            unusable("neither the service account file nor the parameters name a project", "name the project")
+            unusable("neither the service account file nor the parameters contain a project", "specify the project")
         })?;
         if !is_project(&project) {
-            return Err(unusable("the project's id is not one that Google gives out", "correct the project's id"));
+            return Err(unusable("the project ID is not a valid Google Cloud project ID", "correct the project ID"));
         }
         Ok(Self {
             project,
@@ -139,7 +139,7 @@ impl ServiceAccount {
     /// The signed statement that this account asks for a token.
     fn assertion(&self, now: DateTime<Utc>) -> Result<Zeroizing<String>, EngineError> {
         let wrong = || {
-            unusable("the private key in the service account file cannot be read", "download a new key and upload that")
+            unusable("the private key in the service account file cannot be read", "download a new key and upload it")
         };
         let der =
             PrivatePkcs8KeyDer::from_pem_slice(self.private_key.expose_secret().as_bytes()).map_err(|_| wrong())?;

@@ -26,7 +26,7 @@ pub(super) fn of(cluster: &Cluster) -> Result<SecretValue, EngineError> {
     } else {
         return Err(rejected(
             ReasonCode::ClusterUnreachable,
-            "the cluster has neither an address nor a name that can be reached from outside its network",
+            "the cluster has neither an IP address nor a DNS name that can be reached from outside its network",
             Responsible::Admin,
             "allow external traffic to its DNS endpoint at Google",
             "",

@@ -305,7 +305,7 @@ impl Engine for GkeEngine {
 async fn carry_on(session: &Session<'_>, found: &Found) -> Result<(), EngineError> {
     match found.cluster.status {
         ClusterStatus::Stopping => {
-            Err(EngineError::Busy("the cluster that was not made whole is being deleted".to_owned()))
+            Err(EngineError::Busy("the cluster that was not fully created is being deleted".to_owned()))
         }
         ClusterStatus::Error => {
             let parent = found.parent()?;
@@ -315,7 +315,7 @@ async fn carry_on(session: &Session<'_>, found: &Found) -> Result<(), EngineErro
                     ReasonCode::ProvisioningFailed,
                     "the cluster has failed at Google, which does not repair it",
                     Responsible::Requester,
-                    "save what is in it if that is possible, destroy it, and create another one",
+                    "back up its contents if possible, destroy it, and create another cluster",
                     "",
                 ));
             }
@@ -356,7 +356,7 @@ fn no_location() -> EngineError {
         ReasonCode::InvalidParameter,
         "the cluster has no zone or region",
         Responsible::Requester,
-        "name one in location",
+        "specify one in location",
         "",
     )
 }
@@ -364,7 +364,7 @@ fn no_location() -> EngineError {
 fn built_in() -> EngineError {
     rejected(
         ReasonCode::InvalidState,
-        "the cluster has Dataplane V2, which enforces network policy by itself and cannot be switched",
+        "the cluster uses Dataplane V2, which always enforces network policy and cannot be turned on or off",
         Responsible::Requester,
         "create another cluster if Calico, or no network policy, is needed",
         "",

@@ -114,9 +114,9 @@ pub(super) fn creation_failed(cluster: &Cluster, operations: &[Operation]) -> bo
 pub(super) fn lost_its_tag(cluster: &Cluster) -> Reason {
     Reason::new(
         ReasonCode::OwnershipLost,
-        format!("the cluster {} at Google does not carry our labels any more", cluster.name),
+        format!("the cluster {} at Google no longer has the labels that KQueen set", cluster.name),
         Responsible::Admin,
-        "put its labels kqueen-installation and kqueen-cluster back, or delete it at Google and forget it here",
+        "restore its labels kqueen-installation and kqueen-cluster, or delete it at Google and forget it in KQueen",
     )
 }
 

@@ -29,11 +29,11 @@ pub(super) const CALICO: &str = "CALICO";
 pub(super) const PROVISIONER_FIELDS: &[Field] = &[
     Field::required("service_account_info", "Service Account File (JSON)", JsonFile)
         .keys(&["private_key_id", "private_key", "client_email", "client_id", "auth_uri", "token_uri"])
-        .help("The key file of a service account that may manage clusters in the project.")
+        .help("The key file of a service account that is allowed to manage clusters in the project.")
         .order(0),
     Field::optional("project", "Project", Text)
         .placeholder("my-project")
-        .help("Where clusters are made; empty means the project that the service account belongs to.")
+        .help("The project in which clusters are created; empty means the project that the service account belongs to.")
         .order(1),
 ];
 
@@ -64,7 +64,8 @@ pub(super) const CLUSTER_FIELDS: &[Field] = &[
     )
     .default(DefaultValue::Text(DATAPLANE_V2))
     .class_name("network-policy")
-    .help("Dataplane V2 can be chosen only now; Calico can also be switched on and off later, which makes all nodes anew.")
+    .help("Dataplane V2 can be chosen only when the cluster is created; Calico can also be turned on and off later, which \
+           recreates all nodes.")
     .order(5),
     Field::optional(
         "release_channel",
@@ -74,7 +75,7 @@ pub(super) const CLUSTER_FIELDS: &[Field] = &[
             ("RAPID", "Rapid: new versions first"),
             ("STABLE", "Stable: new versions last"),
             ("EXTENDED", "Extended: supported for longer, at a price"),
-            ("UNSPECIFIED", "None: you upgrade"),
+            ("UNSPECIFIED", "None: upgrade manually"),
         ]),
     )
     .default(DefaultValue::Text("REGULAR"))
@@ -119,9 +120,9 @@ impl Wanted {
         parameters.read().ok_or_else(|| {
             EngineError::Rejected(Reason::new(
                 ReasonCode::InvalidParameter,
-                "the cluster's parameters are not complete",
+                "the cluster's parameters are incomplete",
                 Responsible::Requester,
-                "name the machine type and the number of nodes",
+                "specify the machine type and the number of nodes",
             ))
         })
     }

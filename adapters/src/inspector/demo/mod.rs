@@ -49,8 +49,8 @@ impl DemoInspector {
 
     /// The cluster, if it answers and accepts the credentials.
     fn reach(&self, id: ClusterId, access: &ApiAccess) -> Result<(DemoCluster, DemoMoment), InspectError> {
-        let no_answer = |why: &str| InspectError::Unreachable(format!("the simulated cluster does not answer: {why}"));
-        let (cluster, moment) = self.cloud.cluster(id).ok_or_else(|| no_answer("it does not exist any more"))?;
+        let no_answer = |why: &str| InspectError::Unreachable(format!("the simulated cluster does not respond: {why}"));
+        let (cluster, moment) = self.cloud.cluster(id).ok_or_else(|| no_answer("it no longer exists"))?;
         if !moment.answers {
             return Err(no_answer("it is being created or deleted"));
         }
@@ -63,7 +63,7 @@ impl DemoInspector {
 
     fn snapshot(&self, id: ClusterId, access: &ApiAccess) -> Result<Snapshot, InspectError> {
         let (cluster, moment) = self.reach(id, access)?;
-        let unreadable = |_| InspectError::Refused("the answer of the simulated cluster cannot be read".to_owned());
+        let unreadable = |_| InspectError::Refused("the response of the simulated cluster cannot be read".to_owned());
         world::snapshot(id, &cluster, &moment, self.cloud.now()).map_err(unreadable)
     }
 }

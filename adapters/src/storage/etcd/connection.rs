@@ -58,7 +58,7 @@ pub(crate) enum SettingsError {
 /// A call that did not succeed. Its text names no key and no value.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum CallError {
-    #[error("etcd at {endpoint} did not answer within {} ms", .within.as_millis())]
+    #[error("etcd at {endpoint} did not respond within {} ms", .within.as_millis())]
     NoAnswer { endpoint: String, within: Duration },
     #[error("etcd at {endpoint} cannot be used: {reason}")]
     Failed { endpoint: String, reason: String },
@@ -99,7 +99,7 @@ impl Peer {
     /// Authenticates again; does nothing without credentials.
     pub(crate) async fn renew(&self) {
         if let Ok(Err(error)) = timeout(CONNECT, self.client.refresh_token()).await {
-            tracing::warn!(endpoint = %self.endpoint, error = %reason(&error), "etcd does not accept our credentials");
+            tracing::warn!(endpoint = %self.endpoint, error = %reason(&error), "etcd does not accept the credentials");
         }
     }
 }

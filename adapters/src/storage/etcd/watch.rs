@@ -153,7 +153,7 @@ impl Watcher {
         let mut client = peer.watch();
         let watched = self.prefix.full(&key::all_shown());
         let opened = timeout(LIMIT, client.watch(watched, Some(options))).await;
-        let opened = opened.map_err(|_| "etcd did not answer").map(|opened| opened.map_err(|error| reason(&error)));
+        let opened = opened.map_err(|_| "etcd did not respond").map(|opened| opened.map_err(|error| reason(&error)));
         let mut stream = match opened {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {

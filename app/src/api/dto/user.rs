@@ -273,7 +273,7 @@ impl Body<UserUpdate> {
                 }
             },
             Some(_) => {
-                fields.wrong("email", "must be a text or null");
+                fields.wrong("email", "must be a string or null");
                 None
             }
         };

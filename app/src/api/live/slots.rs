@@ -31,15 +31,15 @@ pub(super) struct Limits {
 pub enum NoSlot {
     /// The limit per user is reached.
     #[error(
-        "{0} live views are being read for you, as many as one user may have at a time: wait for one of them to end, or close pages that \
-         show clusters which do not answer"
+        "{0} live views are being read for you, which is the limit per user: wait until one of them ends, or close pages that \
+         show clusters that do not respond"
     )]
     User(usize),
     /// The limit per cluster is reached.
-    #[error("{0} live views of this cluster are being read, as many as there may be at a time: try again in a moment")]
+    #[error("{0} live views of this cluster are being read, which is the limit per cluster: try again later")]
     Cluster(usize),
     /// The total limit is reached.
-    #[error("{0} live views are being read, as many as this installation reads at a time: try again in a moment")]
+    #[error("{0} live views are being read, which is the limit of this installation: try again later")]
     Overall(usize),
 }
 

@@ -98,27 +98,27 @@ fn failed(reason: Reason) -> Decision {
 fn vanished() -> Reason {
     Reason::new(
         ReasonCode::ClusterMissing,
-        "the provider does not have the cluster any more",
+        "the cluster no longer exists at the provider",
         Responsible::Admin,
-        "deploy it again by retrying, or destroy it to drop its record",
+        "retry to deploy it again, or destroy it to remove its record",
     )
 }
 
 fn being_removed() -> Reason {
     Reason::new(
         ReasonCode::DeletedElsewhere,
-        "the cluster is being taken down at the provider, which was not asked for here",
+        "the cluster is being deleted at the provider, but the deletion was not requested in KQueen",
         Responsible::Admin,
-        "find out who is deleting it; destroy it here to drop its record",
+        "find out who is deleting it; destroy it in KQueen to remove its record",
     )
 }
 
 fn incomplete() -> Reason {
     Reason::new(
         ReasonCode::ClusterIncomplete,
-        "some of what makes up the cluster is missing at the provider",
+        "some resources of the cluster are missing at the provider",
         Responsible::Admin,
-        "retry to make what is missing, or destroy the cluster",
+        "retry to create the missing resources, or destroy the cluster",
     )
 }
 
@@ -305,27 +305,28 @@ fn cancelled(situation: &Situation<'_>, operation: &Operation) -> Decision {
         |cause: String, next_step: &str| Reason::new(ReasonCode::Cancelled, cause, Responsible::Requester, next_step);
     let exists: Vec<String> = situation.ledger.remaining().map(|record| record.resource.name.to_string()).collect();
     let exists = if exists.is_empty() {
-        "nothing was made at the provider".to_owned()
+        "nothing was created at the provider".to_owned()
     } else {
-        format!("what may exist at the provider: {}", exists.join(", "))
+        format!("resources that may exist at the provider: {}", exists.join(", "))
     };
     let (reason, event) = match &operation.kind {
         OperationKind::Deploy => {
             let reason = reason(
-                format!("deploying was cancelled; {exists}"),
-                "retry to go on making it, or destroy the cluster",
+                format!("the deployment was cancelled; {exists}"),
+                "retry to continue the deployment, or destroy the cluster",
             );
             (reason.clone(), ClusterEvent::Stopped(reason))
         }
         kind @ (OperationKind::Resize { .. } | OperationKind::SetNetworkPolicy { .. }) => {
-            let reason = reason(format!("the request to {} was cancelled", kind.infinitive()), "retry to ask again");
+            let reason =
+                reason(format!("the request to {} was cancelled", kind.infinitive()), "retry to request it again");
             (reason, ClusterEvent::Released)
         }
         OperationKind::Destroy | OperationKind::Detach if !operation.has_sent() => {
-            (reason("destroying was cancelled before it began".to_owned(), ""), ClusterEvent::Released)
+            (reason("the deletion was cancelled before it started".to_owned(), ""), ClusterEvent::Released)
         }
         OperationKind::Destroy | OperationKind::Detach => {
-            let reason = reason(format!("destroying was cancelled; {exists}"), "retry to go on destroying it");
+            let reason = reason(format!("the deletion was cancelled; {exists}"), "retry to continue the deletion");
             (reason.clone(), ClusterEvent::Stopped(reason))
         }
     };
@@ -341,17 +342,23 @@ fn overdue(situation: &Situation<'_>, operation: &Operation) -> Decision {
         (Ok(_), Some(last)) => last,
         (Ok(observation), None) => {
             let text = match observation {
-                Observation::Absent => "the provider does not have the cluster".to_owned(),
-                Observation::Present(observed) if observed.message.is_empty() => "the provider is not done".to_owned(),
-                Observation::Present(observed) => format!("the provider says: {}", observed.message),
+                Observation::Absent => "the cluster does not exist at the provider".to_owned(),
+                Observation::Present(observed) if observed.message.is_empty() => {
+                    "the provider has not finished".to_owned()
+                }
+                Observation::Present(observed) => format!("the provider reports: {}", observed.message),
             };
             Reason::new(ReasonCode::DeadlineExceeded, text, Responsible::Provider, "")
         }
     };
     let reason = Reason {
         code: ReasonCode::DeadlineExceeded,
-        cause: format!("waited {waited} s to {}: {}", operation.kind.infinitive(), reason.cause),
-        next_step: "retry when that is put right; an admin can forget the cluster".to_owned(),
+        cause: format!(
+            "the operation to {} did not finish within {waited} s: {}",
+            operation.kind.infinitive(),
+            reason.cause
+        ),
+        next_step: "retry when the problem is fixed; an admin can forget the cluster".to_owned(),
         ..reason
     };
     let event = ClusterEvent::TimedOut(reason.clone());
@@ -415,7 +422,7 @@ fn may_recover(operation: Option<&Operation>) -> bool {
 fn interrupted() -> Reason {
     Reason::new(
         ReasonCode::OperationLost,
-        "something was being done to the cluster that is not on record any more",
+        "an operation on the cluster was interrupted and is no longer on record",
         Responsible::Admin,
         "retry, or destroy the cluster",
     )

@@ -42,10 +42,10 @@ use crate::{id::UserId, revision::Revision};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The record does not exist.
-    #[error("there is no such record")]
+    #[error("the record does not exist")]
     Missing,
     /// The record has changed since it was read: read and decide again.
-    #[error("the record was changed meanwhile")]
+    #[error("the record has changed since it was read")]
     Conflict,
     /// A value that must be unique is in use: `username`, `email`, `namespace`.
     #[error("{field} is already in use")]
@@ -57,7 +57,7 @@ pub enum StoreError {
     #[error("the record is in use")]
     InUse,
     /// A record that this one refers to does not exist: `organization`, `owner`, `provisioner`.
-    #[error("{field} refers to something that is not there")]
+    #[error("{field} refers to an object that does not exist")]
     Dangling {
         /// Which reference.
         field: &'static str,

@@ -67,7 +67,9 @@ impl Clusters {
         let organization = record.organization;
         let created = Target { organization, owner: Some(caller.user) };
         if !may(caller, Action::ClusterCreate, created, provisioner.organization.as_deref()) {
-            return Err(ServiceError::Forbidden("you may not create clusters in this organization".into()));
+            return Err(ServiceError::Forbidden(
+                "you do not have permission to create clusters in this organization".into(),
+            ));
         }
         let owner = references::owner(&self.catalog, caller, new.owner.unwrap_or(caller.user), organization)?;
         let engine = self.engine(&record.engine)?;
@@ -85,7 +87,7 @@ impl Clusters {
         let (full, is_attached) = self.validated(engine, metadata, kubeconfig.is_some())?;
         if record.check.phase != ProvisionerPhase::Ready {
             return Err(ServiceError::conflict(format!(
-                "provisioner {} cannot be used now: {}",
+                "provisioner {} is not ready: {}",
                 record.name, record.check.reason
             )));
         }
@@ -132,7 +134,7 @@ impl Clusters {
     ) -> (Option<OperationId>, ClusterCommit) {
         let operation = (!is_attached)
             .then(|| Operation::requested(id, OperationKind::Deploy, caller.user, now, self.deadline(now)));
-        let message = if is_attached { "the cluster was attached" } else { "the cluster was asked for" };
+        let message = if is_attached { "the cluster was attached" } else { "cluster creation requested" };
         let event = TimelineEvent {
             cluster: id,
             at: now,

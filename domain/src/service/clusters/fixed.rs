@@ -30,7 +30,7 @@ impl Clusters {
                 NETWORK_POLICY if engine.capabilities.set_network_policy => {
                     "cannot be changed here: use PATCH /clusters/{id}/set_network_policy"
                 }
-                _ => "cannot be changed once the cluster is made",
+                _ => "cannot be changed after the cluster has been created",
             };
             found.add(format!("metadata.{}", field.name), message);
         }

@@ -81,7 +81,7 @@ impl LiveCluster {
 }
 
 fn no_token(error: &EngineError) -> InspectError {
-    let message = format!("there is no token to access the cluster: {}", error.reason());
+    let message = format!("no token to access the cluster can be issued: {}", error.reason());
     match error {
         EngineError::Unreachable(_) | EngineError::Throttled { .. } | EngineError::Busy(_) => {
             InspectError::Unreachable(message)

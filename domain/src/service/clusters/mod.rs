@@ -271,12 +271,12 @@ impl Clusters {
             return Ok(view);
         }
         let name = &view.cluster.record.name;
-        Err(ServiceError::Forbidden(format!("you may not do {action} on cluster {name}")))
+        Err(ServiceError::Forbidden(format!("you do not have permission for {action} on cluster {name}")))
     }
 
     fn engine(&self, name: &str) -> Result<&dyn Engine, ServiceError> {
         let engine = self.engines.get(name).map(|engine| &**engine);
-        engine.ok_or_else(|| ServiceError::conflict(format!("the engine {name} is not offered any more")))
+        engine.ok_or_else(|| ServiceError::conflict(format!("the engine {name} is no longer offered")))
     }
 
     fn engine_of(&self, view: &ClusterView) -> Result<&dyn Engine, ServiceError> {
@@ -301,7 +301,7 @@ impl Clusters {
         if !needs_kubeconfig || has_kubeconfig {
             return Ok((checked?, !descriptor.capabilities.deploy));
         }
-        let mut missing = Invalid::field(KUBECONFIG, "must be given: a kubeconfig as a JSON object or YAML text");
+        let mut missing = Invalid::field(KUBECONFIG, "is required: send a kubeconfig as a JSON object or YAML text");
         if let Err(others) = checked {
             missing.0.extend(others.0);
         }
@@ -314,7 +314,7 @@ const KUBECONFIG: &str = "kubeconfig";
 
 /// If one were accepted from a client, the provider's would never be fetched.
 fn set_by_provider() -> Invalid {
-    Invalid::field(KUBECONFIG, "must be left out: the provider gives it when the cluster runs")
+    Invalid::field(KUBECONFIG, "must not be set: it is fetched from the provider when the cluster is running")
 }
 
 /// Takes the kubeconfig out of the request: it may be at the top level or in the metadata.
@@ -328,7 +328,7 @@ fn take_kubeconfig(metadata: &mut SecretMap, top: Option<SecretValue>) -> Result
     let inner = metadata.remove(KUBECONFIG).filter(|value| !empty(value));
     match (top.filter(|value| !empty(value)), inner) {
         (Some(top), Some(inner)) if top != inner => {
-            Err(Invalid::field("metadata.kubeconfig", "differs from the kubeconfig at the top; send one"))
+            Err(Invalid::field("metadata.kubeconfig", "differs from the top-level kubeconfig; send only one"))
         }
         (top, inner) => Ok(top.or(inner)),
     }

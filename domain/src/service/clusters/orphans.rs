@@ -40,7 +40,7 @@ impl Orphans {
             let home = self.catalog.organization(organization);
             if !may(caller, Action::OrphanGet, Target { organization, owner: None }, home.as_deref()) {
                 return Err(ServiceError::Forbidden(
-                    "the policy of your organization does not let you see orphans".into(),
+                    "the policy of your organization does not allow you to list orphans".into(),
                 ));
             }
         }
@@ -54,8 +54,8 @@ impl Orphans {
     pub async fn delete(&self, caller: &Caller, id: ClusterId) -> Result<OrphanView, ServiceError> {
         self.decide(caller, Action::OrphanDelete, id, |view, now| match &view.orphan.record.state {
             _ if view.provisioner.is_none() => Err(ServiceError::conflict(
-                "its provisioner is not there any more, so that nobody can reach it from here; delete it at the provider, then \
-                 ignore it here, which takes it off the list",
+                "its provisioner was deleted, so KQueen cannot reach it; delete it at the provider, then ignore it in KQueen \
+                 to remove it from the list",
             )),
             OrphanState::Deleting { .. } => Ok(None),
             OrphanState::Listed | OrphanState::Ignored { .. } => {
@@ -95,7 +95,10 @@ impl Orphans {
                 return Err(missing().into());
             }
             if !may(caller, action, target, view.organization.as_deref()) {
-                return Err(ServiceError::Forbidden(format!("you may not do {action} here")).into());
+                return Err(ServiceError::Forbidden(format!(
+                    "you do not have permission for {action} in this organization"
+                ))
+                .into());
             }
             let Some(state) = decide(&view, self.clock.now())? else { return Ok(view) };
             let orphan = Orphan { state, ..view.orphan.record.clone() };

@@ -41,7 +41,7 @@ struct Request {
 
 impl Request {
     fn new(kind: OperationKind, event: ClusterEvent) -> Self {
-        let message = format!("asked to {}", kind.infinitive());
+        let message = format!("requested: {}", kind.infinitive());
         Self { kind, event, attempt: 1, message, redeploys: false }
     }
 }
@@ -84,7 +84,7 @@ impl Clusters {
             form.check_network_policy(policy.clone()).map(|policy| OperationKind::SetNetworkPolicy { policy })
         };
         let can = |capabilities: &Capabilities| capabilities.set_network_policy;
-        self.change(caller, id, expected, kind_of, can, "switch network policy").await
+        self.change(caller, id, expected, kind_of, can, "change the network policy").await
     }
 
     async fn change(
@@ -104,7 +104,7 @@ impl Clusters {
             let kind = kind_of(&engine.descriptor().cluster)?;
             if let Lifecycle::Failed { .. } = view.cluster.record.lifecycle {
                 return Err(ServiceError::conflict(format!(
-                    "cluster {} has failed: retry what failed, or destroy it",
+                    "cluster {} has failed: retry the failed operation, or destroy the cluster",
                     view.cluster.record.name
                 )));
             }
@@ -156,7 +156,7 @@ impl Clusters {
             let failed = failed(cluster, newest);
             let engine = self.engine_of(view)?;
             if !engine.descriptor().capabilities.deploy {
-                return Err(unsupported(engine, "retry: it only attaches clusters"));
+                return Err(unsupported(engine, "retry operations: it only attaches existing clusters"));
             }
             let redeploys = failure.is_some_and(is_repaired_by_deploying);
             let (kind, attempt) = match failed {
@@ -177,7 +177,7 @@ impl Clusters {
                     ClusterEvent::DeleteRequested
                 }
             };
-            let message = format!("asked to try again to {}", kind.infinitive());
+            let message = format!("retry requested: {}", kind.infinitive());
             Ok(Some(Request { kind, event, attempt, message, redeploys }))
         })
         .await
@@ -195,7 +195,7 @@ impl Clusters {
             let mut operation = view.operation.record.clone();
             if !operation.status.is_unfinished() {
                 return Err(ServiceError::conflict(format!(
-                    "the operation to {} on cluster {} has ended already: it {}",
+                    "the operation to {} on cluster {} has already ended: it {}",
                     operation.kind.infinitive(),
                     view.cluster_name,
                     if operation.status == OperationStatus::Cancelled {
@@ -212,7 +212,7 @@ impl Clusters {
             }
             let now = self.clock.now();
             operation.cancel = Some((caller.user, now));
-            let message = format!("asked to stop: {}", operation.kind.infinitive());
+            let message = format!("cancellation requested: {}", operation.kind.infinitive());
             let work = ClusterCommit {
                 timeline: vec![request_event(&cluster_view, caller, now, Some(id), message)],
                 operations: vec![(operation, Some(view.operation.revision))],
@@ -263,7 +263,7 @@ impl Clusters {
                 ..ClusterCommit::default()
             };
             if let Some(entry) = unfinished {
-                cancel_unfinished(entry, "destroying the cluster was asked for", caller, now, &mut work);
+                cancel_unfinished(entry, "replaced by a request to destroy the cluster", caller, now, &mut work);
             }
             work.operations.push((operation, None));
             let put = Box::new(cluster.clone());
@@ -330,7 +330,7 @@ fn nothing_to_retry(view: &ClusterView) -> ServiceError {
 fn under_way(view: &ClusterView, operation: &Operation) -> ServiceError {
     ServiceError::Conflict {
         message: format!(
-            "something else is under way on cluster {}: operation {} to {}; wait for it, or cancel it",
+            "another operation is running on cluster {}: operation {} to {}; wait until it ends, or cancel it",
             view.cluster.record.name,
             operation.id,
             operation.kind.infinitive()

@@ -68,7 +68,7 @@ impl Organizations {
     /// `Forbidden`, `Invalid`; `Conflict` when the namespace is in use.
     pub async fn create(&self, caller: &Caller, new: NewOrganization) -> Result<OrganizationEntry, ServiceError> {
         if caller.role != Role::Superadmin {
-            return Err(ServiceError::Forbidden("only superadmins create organizations".into()));
+            return Err(ServiceError::Forbidden("only superadmins can create organizations".into()));
         }
         let organization = Organization {
             id: OrganizationId::random(),
@@ -180,7 +180,10 @@ impl Organizations {
         if may(caller, action, target, Some(&entry)) {
             Ok(entry)
         } else {
-            Err(ServiceError::Forbidden(format!("you may not do {action} on organization {}", entry.record.name)))
+            Err(ServiceError::Forbidden(format!(
+                "you do not have permission for {action} on organization {}",
+                entry.record.name
+            )))
         }
     }
 

@@ -68,7 +68,7 @@ impl From<Session> for Caller {
 }
 
 const WRONG_CREDENTIALS: ServiceError =
-    ServiceError::Unauthenticated("user name or password is wrong, or the user is not active");
+    ServiceError::Unauthenticated("the user name or password is incorrect, or the user is not active");
 
 impl Sessions {
     /// Returns a token for the user if the password is right. An unknown user, an inactive user and a wrong password take the same time

@@ -99,7 +99,9 @@ impl Users {
             .filter(|_| acts_in(caller, organization))
             .ok_or_else(|| ServiceError::field("organization", NOT_THERE))?;
         if !may(caller, Action::UserCreate, Target { organization, owner: None }, Some(&home)) {
-            return Err(ServiceError::Forbidden("you may not create users in this organization".into()));
+            return Err(ServiceError::Forbidden(
+                "you do not have permission to create users in this organization".into(),
+            ));
         }
         check_role(caller, new.role)?;
         if !self.auth_methods.contains(&new.auth) {
@@ -112,9 +114,9 @@ impl Users {
                 // Hashing waits for its turn, which may take seconds.
                 check_session(&self.catalog, &*self.read_barrier, caller).await?;
             }
-            (AuthMethod::Local, None) => return Err(ServiceError::field("password", "must be given for a local user")),
+            (AuthMethod::Local, None) => return Err(ServiceError::field("password", "is required for a local user")),
             (AuthMethod::Ldap, Some(_)) => {
-                return Err(ServiceError::field("password", "is kept by the directory, not here"));
+                return Err(ServiceError::field("password", "must not be set: the directory stores the password"));
             }
             (AuthMethod::Ldap, None) => {}
         }
@@ -259,7 +261,10 @@ impl Users {
             check_expected(expected, view.user.revision, "the user")?;
             let mut user = view.user.record.clone();
             if user.auth != AuthMethod::Local {
-                let message = format!("the password of {} is kept by the directory", user.username);
+                let message = format!(
+                    "the password of {} is stored in the directory and cannot be changed in KQueen",
+                    user.username
+                );
                 return Err(ServiceError::conflict(message).into());
             }
             user.token_generation += 1;
@@ -279,10 +284,12 @@ impl Users {
             let view = self.get(caller, id)?;
             let user = &view.user.record;
             if !permits_user(caller, Action::delete_user(user.role), &view) {
-                return Err(ServiceError::Forbidden(format!("you may not delete {}", user.username)).into());
+                return Err(
+                    ServiceError::Forbidden(format!("you do not have permission to delete {}", user.username)).into()
+                );
             }
             if id == caller.user {
-                return Err(ServiceError::conflict("you cannot delete yourself; ask another admin").into());
+                return Err(ServiceError::conflict("you cannot delete your own account; ask another admin").into());
             }
             check_expected(expected, view.user.revision, "the user")?;
             let remaining = self.catalog.remaining_of_user(user, NAMED);
@@ -300,10 +307,10 @@ impl Users {
         let view = self.get(caller, id)?;
         let user = &view.user.record;
         if !permits_user(caller, Action::UserUpdate, &view) {
-            return Err(ServiceError::Forbidden(format!("you may not change {}", user.username)));
+            return Err(ServiceError::Forbidden(format!("you do not have permission to change {}", user.username)));
         }
         if user.role == Role::Superadmin && caller.role != Role::Superadmin {
-            return Err(ServiceError::Forbidden("only superadmins change a superadmin".into()));
+            return Err(ServiceError::Forbidden("only superadmins can change a superadmin".into()));
         }
         Ok(view)
     }
@@ -311,7 +318,7 @@ impl Users {
     fn permitted_password(&self, caller: &Caller, id: UserId) -> Result<UserView, ServiceError> {
         let view = self.permitted(caller, id)?;
         if id != caller.user && caller.role == Role::Member {
-            return Err(ServiceError::Forbidden("only admins set somebody else's password".into()));
+            return Err(ServiceError::Forbidden("only admins can set the password of another user".into()));
         }
         Ok(view)
     }
@@ -322,7 +329,7 @@ impl Users {
         let users = self.catalog.users(&ListRequest::default().listing(Scope::All, Visibility::All));
         let mut others = users.items.iter().map(|view| &view.user).filter(|other| other.record.id != user.id);
         let other = others.find(|other| is_active_superadmin(&other.record)).ok_or_else(|| {
-            let text = format!("{} is the last active superadmin; make another one first", user.username);
+            let text = format!("{} is the last active superadmin; add another one first", user.username);
             ServiceError::conflict(text)
         })?;
         Ok(Versioned { value: other.record.id, revision: other.revision })
@@ -343,18 +350,18 @@ fn check_changes(caller: &Caller, old: &User, patch: &UserPatch) -> Result<(), S
     let username = patch.username.as_ref().filter(|username| **username != old.username);
     if caller.role == Role::Member {
         if role.is_some() || active.is_some() || username.is_some() || organization.is_some() {
-            return forbidden("members change their own e-mail address, metadata and password only");
+            return forbidden("members can change only their own e-mail address, metadata and password");
         }
         if old.role != Role::Member {
-            return forbidden("members do not change admins");
+            return forbidden("members cannot change admins");
         }
         // The e-mail address can be used to reset the password.
         if old.id != caller.user && patch.email.as_ref().is_some_and(|email| *email != old.email) {
-            return forbidden("members change their own e-mail address only");
+            return forbidden("members can change only their own e-mail address");
         }
     }
     if organization.is_some() && caller.role != Role::Superadmin {
-        return forbidden("only superadmins move users to another organization");
+        return forbidden("only superadmins can move users to another organization");
     }
     if let Some(role) = role {
         check_role(caller, role)?;
@@ -365,7 +372,7 @@ fn check_changes(caller: &Caller, old: &User, patch: &UserPatch) -> Result<(), S
 /// Nobody can assign a role above their own.
 fn check_role(caller: &Caller, role: Role) -> Result<(), ServiceError> {
     if role > caller.role || (role == Role::Superadmin && caller.role != Role::Superadmin) {
-        return Err(ServiceError::Forbidden(format!("you may not make anybody {role}")));
+        return Err(ServiceError::Forbidden(format!("you do not have permission to assign the role {role}")));
     }
     Ok(())
 }

@@ -33,14 +33,13 @@ fn check_result(result: Result<(), EngineError>, engine: Option<&EngineDescripto
         Err(error) => Some(error.reason().code),
     };
     let (phase, reason) = match result {
-        Ok(()) if engine.is_some_and(|engine| !engine.capabilities.deploy) => (
-            ProvisionerPhase::Ready,
-            "there is nothing to check: clusters are attached by their kubeconfigs".to_owned(),
-        ),
+        Ok(()) if engine.is_some_and(|engine| !engine.capabilities.deploy) => {
+            (ProvisionerPhase::Ready, "no credentials to check: clusters are attached by their kubeconfigs".to_owned())
+        }
         Ok(()) => (ProvisionerPhase::Ready, format!("{name} accepts the credentials")),
         // The provider answers, and the credentials are not the problem.
         Err(EngineError::Busy(_) | EngineError::Throttled { .. }) => {
-            (ProvisionerPhase::Ready, format!("{name} answers and is busy"))
+            (ProvisionerPhase::Ready, format!("{name} is reachable but busy"))
         }
         Err(error @ EngineError::Unreachable(_)) => (ProvisionerPhase::NotReachable, error.reason().to_string()),
         Err(

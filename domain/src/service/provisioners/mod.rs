@@ -102,7 +102,9 @@ impl Provisioners {
         };
         let home = self.catalog.organization(organization);
         if !may(caller, Action::ProvisionerCreate, Target { organization, owner: None }, home.as_deref()) {
-            return Err(ServiceError::Forbidden("you may not create provisioners in this organization".into()));
+            return Err(ServiceError::Forbidden(
+                "you do not have permission to create provisioners in this organization".into(),
+            ));
         }
         let owner = new.owner.unwrap_or(caller.user);
         let owner = references::owner(&self.catalog, caller, owner, organization)?;
@@ -197,7 +199,7 @@ impl Provisioners {
             }
             if let Some(changes) = &patch.parameters {
                 let engine = self.engines.get(&provisioner.engine).ok_or_else(|| {
-                    ServiceError::conflict(format!("the engine {} is not offered any more", provisioner.engine))
+                    ServiceError::conflict(format!("the engine {} is no longer offered", provisioner.engine))
                 })?;
                 let schema = &engine.descriptor().provisioner;
                 let is_secret = |path: &[&str]| schema.is_secret(path);
@@ -245,7 +247,7 @@ impl Provisioners {
             return Ok(view);
         }
         let name = &view.provisioner.record.name;
-        Err(ServiceError::Forbidden(format!("you may not do {action} on provisioner {name}")))
+        Err(ServiceError::Forbidden(format!("you do not have permission for {action} on provisioner {name}")))
     }
 
     fn unknown_engine(&self) -> ServiceError {

@@ -65,7 +65,7 @@ impl Reconciler {
         let last_error = last_error(observation);
         let is_new = reconciliation.note_last_error(last_error.as_ref());
         if let Some(error) = last_error.filter(|_| is_new) {
-            let message = format!("the provider cannot be asked: {}", error.cause);
+            let message = format!("the provider cannot be queried: {}", error.cause);
             reconciliation.record_event(now, EventKind::Step, message, Some(error));
         }
         if reconciliation.has_changed() {
@@ -188,7 +188,7 @@ impl Reconciler {
             reconciliation.record_event(
                 now,
                 EventKind::Step,
-                format!("it did not succeed and is tried again: {}", reason.cause),
+                format!("the attempt failed and is retried automatically: {}", reason.cause),
                 Some(reason),
             );
         }
@@ -220,10 +220,10 @@ impl Reconciler {
                         (
                             ReasonCode::AddressDenied,
                             Responsible::Operator,
-                            "take the address out of KQUEEN_CLUSTER_ADDRESS_DENY if KQueen is meant to reach it",
+                            "remove the address from KQUEEN_CLUSTER_ADDRESS_DENY if KQueen may connect to it",
                         )
                     } else {
-                        (ReasonCode::KubeconfigUnusable, Responsible::Provider, "it is fetched again by itself")
+                        (ReasonCode::KubeconfigUnusable, Responsible::Provider, "it is fetched again automatically")
                     };
                 let cause = format!("the provider's kubeconfig cannot be used: {invalid}");
                 let reason = Reason::new(code, cause, responsible, next_step);
@@ -300,7 +300,7 @@ impl Reconciler {
                 Lifecycle::Failed { reason } => {
                     (format!("the cluster has failed: {}", reason.cause), Some(reason.clone()))
                 }
-                _ => ("the cluster is well".to_owned(), None),
+                _ => ("the cluster is ready".to_owned(), None),
             };
             reconciliation.record_event(now, EventKind::State, message, reason);
         }
@@ -335,7 +335,7 @@ impl Reconciler {
         reconciliation.record_event(
             now,
             EventKind::Ended,
-            "the cluster is gone, and nothing of it is left at the provider".to_owned(),
+            "the cluster was deleted, and no resources are left at the provider".to_owned(),
             None,
         );
         reconciliation.set_tombstone(now);

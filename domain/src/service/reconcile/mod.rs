@@ -260,7 +260,10 @@ fn provider_status(
 
 /// The result of a probe for which the engine has issued no token.
 fn no_token(reason: &Reason) -> ProbeResult {
-    ProbeResult::NoAnswer { code: reason.code, reason: format!("there is no token to access the cluster: {reason}") }
+    ProbeResult::NoAnswer {
+        code: reason.code,
+        reason: format!("no token to access the cluster can be issued: {reason}"),
+    }
 }
 
 /// Whether the provider is working on the cluster.

@@ -85,8 +85,12 @@ async fn every_engine_answer_gives_its_phase() {
     let rows = [
         (Ok(()), Ready, "Test Engine accepts the credentials"),
         // It answers, and nothing is wrong with the credentials.
-        (Err(EngineError::Busy("maintenance".into())), Ready, "Test Engine answers and is busy"),
-        (Err(EngineError::Throttled { retry_after: Duration::from_secs(9) }), Ready, "Test Engine answers and is busy"),
+        (Err(EngineError::Busy("maintenance".into())), Ready, "Test Engine is reachable but busy"),
+        (
+            Err(EngineError::Throttled { retry_after: Duration::from_secs(9) }),
+            Ready,
+            "Test Engine is reachable but busy",
+        ),
         (
             Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused")),
             NotReachable,
@@ -95,7 +99,7 @@ async fn every_engine_answer_gives_its_phase() {
         (Err(EngineError::Denied(reason("the key was revoked"))), Failed, "the key was revoked"),
         (Err(EngineError::Rejected(reason("the project is gone"))), Failed, "the project is gone"),
         (Err(EngineError::Unsupported("check credentials")), Failed, "the engine cannot check credentials"),
-        (Err(EngineError::Missing), Failed, "the provider does not have it"),
+        (Err(EngineError::Missing), Failed, "the resource does not exist at the provider"),
     ];
     for (answer, phase, message) in rows {
         let fixture = fixture();

@@ -82,7 +82,7 @@ fn broken() -> Lifecycle {
 
 #[tokio::test]
 async fn parameters_of_an_existing_cluster_cannot_be_changed() {
-    let fixed = "cannot be changed once the cluster is made";
+    let fixed = "cannot be changed after the cluster has been created";
     let resize = "cannot be changed here: use PATCH /clusters/{id}/resize";
     let switch = "cannot be changed here: use PATCH /clusters/{id}/set_network_policy";
     let patch = |metadata: &Value| ClusterPatch { metadata: Some(object(metadata.clone())), ..ClusterPatch::default() };

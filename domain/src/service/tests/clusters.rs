@@ -139,7 +139,7 @@ async fn a_provisioned_cluster_is_validated_by_its_engine_and_stored_as_deployin
     let asked = Operation::requested(stored.id, OperationKind::Deploy, bob.user, world.now(), deadline);
     assert_eq!(*operation, Operation { id: operation.id, ..asked });
     assert_eq!(stored.operation, Some(operation.id));
-    assert_eq!(work.timeline, [first_event(&stored, "the cluster was asked for")]);
+    assert_eq!(work.timeline, [first_event(&stored, "cluster creation requested")]);
     assert!(work.ledger.is_none() && work.term.is_none() && work.tombstone.is_none());
     let shown = json!({"node_count": 3, "admin_password": MASK, "extra": {"deep": {"token": MASK}}});
     assert_eq!(stored.metadata.unwrap().to_map(), object(shown));

@@ -193,7 +193,8 @@ async fn the_quota_of_a_provisioner_is_enforced() {
     let third = spec("third");
     let reason = rejection(world.deploy(&third).await);
     assert!(
-        reason.responsible == Responsible::Admin && reason.cause.contains("quota of 10 nodes has 10 in use"),
+        reason.responsible == Responsible::Admin
+            && reason.cause.contains("quota of 10 nodes is exceeded: 10 are in use"),
         "{reason}"
     );
     assert_eq!(world.observe(&third).await, Observation::Absent, "nothing was made");

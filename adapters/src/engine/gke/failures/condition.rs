@@ -33,7 +33,7 @@ pub(in crate::engine::gke) fn of_condition(what: &str, conditions: &[Condition])
             ReasonCode::PermissionDenied,
             "the service agent of the Kubernetes Engine API was deleted or lost its role in the project",
             Responsible::Admin,
-            "enable the Kubernetes Engine API again, which makes the agent anew",
+            "enable the Kubernetes Engine API again, which recreates the service agent",
         )
         .with_provider_message(words),
         "NODE_SERVICE_ACCOUNT_MISSING_PERMISSIONS" => Reason::new(
@@ -45,9 +45,9 @@ pub(in crate::engine::gke) fn of_condition(what: &str, conditions: &[Condition])
         .with_provider_message(words),
         "CLOUD_KMS_KEY_ERROR" | "CLOUD_KMS_KEY_DESTROYED" => Reason::new(
             ReasonCode::InvalidState,
-            "the encryption key of the cluster is not usable",
+            "the encryption key of the cluster cannot be used",
             Responsible::Admin,
-            "enable the key in Cloud KMS; a cluster whose key was destroyed cannot be saved",
+            "enable the key in Cloud KMS; a cluster whose key was destroyed cannot be recovered",
         )
         .with_provider_message(words),
         _ => by_words(what, &condition.canonical_code, words),
@@ -82,7 +82,7 @@ fn by_words(what: &str, canonical_code: &str, words: &str) -> Reason {
 fn no_capacity(words: &str) -> Reason {
     Reason::new(
         ReasonCode::CapacityUnavailable,
-        "the location has no machines of this type left at the moment",
+        "the location currently has no capacity for this machine type",
         Responsible::Requester,
         "try again later, or choose another zone or machine type",
     )
@@ -94,7 +94,7 @@ fn failed(what: &str, words: &str) -> Reason {
         ReasonCode::ProvisioningFailed,
         format!("{what} has failed at Google"),
         Responsible::Provider,
-        "retry; if it fails again, see what Google says about it",
+        "retry; if it fails again, see the message from Google",
     )
     .with_provider_message(words)
 }

@@ -23,17 +23,17 @@ pub(super) fn of_not_found(error: &Status) -> CallError {
     } else if text.contains("network") {
         rejected(
             ReasonCode::NotFound,
-            "the project does not have the network that the cluster is to be in",
+            "the network of the cluster does not exist in the project",
             Responsible::Admin,
-            "create the network, or name another one",
+            "create the network, or specify another one",
             words,
         )
     } else {
         rejected(
             ReasonCode::NotFound,
-            "Google does not have something that the cluster needs",
+            "a resource that the cluster requires does not exist at Google",
             Responsible::Admin,
-            "see what Google says about it",
+            "see the message from Google",
             words,
         )
     })
@@ -67,7 +67,7 @@ pub(super) fn of_forbidden(error: &Status, retry_after: Option<Duration>) -> Eng
     } else if text.contains("service account") {
         denied(
             ReasonCode::PermissionDenied,
-            "the service account may not use the service account that the nodes run as",
+            "the service account does not have permission to use the service account that the nodes run as",
             "grant it the role Service Account User (roles/iam.serviceAccountUser) on that service account",
             words,
         )
@@ -97,8 +97,8 @@ pub(super) fn of_bad_request(error: &Status) -> EngineError {
     };
     if has("incompatible operation") || has("currently operating on") || has("is currently ") && has("operation") {
         return EngineError::Busy(match operation_in(&error.message) {
-            Some(name) => format!("{name} is under way on the cluster"),
-            None => "another operation is under way on the cluster".to_owned(),
+            Some(name) => format!("{name} is in progress on the cluster"),
+            None => "another operation is in progress on the cluster".to_owned(),
         });
     }
     if has("constraint") && (has("violated") || has("org")) {
@@ -112,7 +112,7 @@ pub(super) fn of_bad_request(error: &Status) -> EngineError {
     }
     if has("private ip space") || has("ip address range") || has("overlap") || has("cidr") || has("ip space") {
         return requester(
-            "the network range is not free in the network, or too small for the cluster",
+            "the network range is already in use in the network, or too small for the cluster",
             "choose another network range, or leave it empty",
         );
     }
@@ -124,16 +124,16 @@ pub(super) fn of_bad_request(error: &Status) -> EngineError {
     }
     if has("version") {
         return requester(
-            "the Kubernetes version is not offered, or not any more",
+            "the Kubernetes version is not available, or no longer available",
             "choose another version, or leave it to the release channel",
         );
     }
     if has("network policy") || has("networkpolicy") || has("datapath") || has("dataplane") {
         return rejected(
             ReasonCode::InvalidState,
-            "the cluster's network policy cannot be changed like this",
+            "the cluster's network policy cannot be changed in this way",
             Responsible::Requester,
-            "clusters with Dataplane V2 enforce network policy by themselves; for Calico create another cluster",
+            "clusters with Dataplane V2 always enforce network policy; to use Calico, create another cluster",
             words,
         );
     }
@@ -141,21 +141,21 @@ pub(super) fn of_bad_request(error: &Status) -> EngineError {
         return no_location(words);
     }
     if has("disk") {
-        return requester("the disk of the nodes is not acceptable", "choose another size of disk");
+        return requester("the disk size of the nodes is not valid", "choose another disk size");
     }
     if has("node count") || has("nodecount") || has("number of nodes") || has("node pool size") {
-        return requester("the number of nodes is not acceptable", "choose another number of nodes");
+        return requester("the number of nodes is not valid", "choose another number of nodes");
     }
     if error.status == "FAILED_PRECONDITION" {
         return rejected(
             ReasonCode::InvalidState,
-            "the cluster is not in a state in which this can be done",
+            "the state of the cluster does not allow this operation",
             Responsible::Requester,
-            "see what Google says about it",
+            "see the message from Google",
             words,
         );
     }
-    requester("Google does not accept a parameter of the cluster", "see what Google says about it")
+    requester("Google does not accept a parameter of the cluster", "see the message from Google")
 }
 
 pub(super) fn not_enabled(service: &str, words: String) -> EngineError {
@@ -163,7 +163,7 @@ pub(super) fn not_enabled(service: &str, words: String) -> EngineError {
         ReasonCode::ServiceNotEnabled,
         &format!("the {service} is not enabled in the project"),
         Responsible::Admin,
-        "enable it at Google; it takes some minutes to have effect",
+        "enable it at Google; this takes some minutes to take effect",
         words,
     )
 }
@@ -173,7 +173,7 @@ pub(super) fn no_billing(words: String) -> EngineError {
         ReasonCode::AccountDisabled,
         "billing is not enabled for the project",
         Responsible::Admin,
-        "link a billing account that is open to the project",
+        "link an open billing account to the project",
         words,
     )
 }
@@ -191,7 +191,7 @@ pub(super) fn no_project(words: String) -> EngineError {
 pub(super) fn no_location(words: String) -> EngineError {
     rejected(
         ReasonCode::InvalidParameter,
-        "the zone or region does not exist, or is not open to the project",
+        "the zone or region does not exist, or is not available to the project",
         Responsible::Requester,
         "choose another zone or region",
         words,
@@ -201,7 +201,7 @@ pub(super) fn no_location(words: String) -> EngineError {
 pub(super) fn no_permission(permission: Option<&str>, words: String) -> EngineError {
     let cause = match permission.filter(|permission| !permission.is_empty()) {
         Some(permission) => format!("the service account lacks the permission {permission}"),
-        None => "the service account lacks a permission for this".to_owned(),
+        None => "the service account lacks a required permission".to_owned(),
     };
     denied(
         ReasonCode::PermissionDenied,
@@ -214,8 +214,8 @@ pub(super) fn no_permission(permission: Option<&str>, words: String) -> EngineEr
 pub(super) fn organization_policy(words: String) -> EngineError {
     denied(
         ReasonCode::PermissionDenied,
-        "a policy of the organization at Google forbids this cluster",
-        "choose what the policy allows, or have the policy changed",
+        "an organization policy at Google does not allow this cluster",
+        "choose values that the policy allows, or have the policy changed",
         words,
     )
 }
@@ -230,7 +230,7 @@ pub(super) fn quota(message: &str) -> EngineError {
         ReasonCode::QuotaExceeded,
         &cause,
         Responsible::Admin,
-        "ask Google for more, delete something, or use fewer or smaller nodes",
+        "request a higher quota from Google, delete resources, or use fewer or smaller nodes",
         message,
     )
 }

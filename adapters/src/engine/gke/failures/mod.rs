@@ -114,9 +114,9 @@ pub(super) fn of_unreadable(reply: &Reply) -> EngineError {
         }
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => rejected(
             ReasonCode::ProviderUnreachable,
-            "the proxy asks for credentials (407)",
+            "the proxy requires authentication (407)",
             Responsible::Operator,
-            "put a user name and password into KQUEEN_OUTBOUND_PROXY",
+            "add a user name and password to KQUEEN_OUTBOUND_PROXY",
             words,
         ),
         StatusCode::UNAUTHORIZED => denied(
@@ -127,22 +127,22 @@ pub(super) fn of_unreadable(reply: &Reply) -> EngineError {
         ),
         code if code.is_server_error() => unreachable(
             ReasonCode::ProviderUnavailable,
-            format!("Google answers that it cannot serve requests now ({status})"),
+            format!("Google responds that it cannot serve requests now ({status})"),
             words,
         ),
         code if code.is_success() => {
-            unreachable(ReasonCode::UnexpectedAnswer, "Google's answer is not complete or not JSON".to_owned(), words)
+            unreachable(ReasonCode::UnexpectedAnswer, "Google's response is incomplete or not JSON".to_owned(), words)
         }
         code if code.is_redirection() => rejected(
             ReasonCode::WrongEndpoint,
-            &format!("what answers at the address of the GKE API sends requests elsewhere ({status})"),
+            &format!("the server at the address of the GKE API redirects requests ({status})"),
             Responsible::Operator,
             "correct KQUEEN_GKE_API_URL and KQUEEN_GKE_COMPUTE_URL",
             words,
         ),
         _ => rejected(
             ReasonCode::WrongEndpoint,
-            &format!("what answers at the address of the GKE API is something else ({status})"),
+            &format!("the server at the address of the GKE API is not the GKE API ({status})"),
             Responsible::Operator,
             "correct KQUEEN_GKE_API_URL, KQUEEN_GKE_COMPUTE_URL or the proxy",
             words,
@@ -170,21 +170,21 @@ fn of_status(code: StatusCode, error: &Status, retry_after: Option<Duration>) ->
             return CallError::AlreadyExists;
         }
         // Of two calls at the same time one is told to come again.
-        409 => EngineError::Busy("another call changes the cluster at the same moment".to_owned()),
+        409 => EngineError::Busy("another call is changing the cluster at the same time".to_owned()),
         403 => message::of_forbidden(error, retry_after),
         429 => message::of_exhausted(error, retry_after),
         400 | 412 => message::of_bad_request(error),
-        408 | 499 => unreachable(ReasonCode::ProviderTimedOut, "Google did not answer in time".to_owned(), words),
+        408 | 499 => unreachable(ReasonCode::ProviderTimedOut, "Google did not respond in time".to_owned(), words),
         500..=599 => unreachable(
             ReasonCode::ProviderUnavailable,
-            format!("Google answers that it cannot serve requests now ({})", code.as_u16()),
+            format!("Google responds that it cannot serve requests now ({})", code.as_u16()),
             words,
         ),
         number => rejected(
             ReasonCode::UnexpectedAnswer,
-            &format!("Google does not do this ({number})"),
+            &format!("Google rejects the request ({number})"),
             Responsible::Admin,
-            "see what Google says about it",
+            "see the message from Google",
             words,
         ),
     };
@@ -208,15 +208,15 @@ fn of_info(info: &ErrorInfo, error: &Status, retry_after: Option<Duration>) -> O
             ReasonCode::AccountDisabled,
             "the project is suspended at Google",
             Responsible::Admin,
-            "ask Google why, and have the project reinstated",
+            "ask Google for the reason, and have the project reinstated",
             words,
         ),
         "IAM_PERMISSION_DENIED" => message::no_permission(Some(metadata("permission")), words),
         "USER_PROJECT_DENIED" => message::no_permission(Some("serviceusage.services.use"), words),
         "SECURITY_POLICY_VIOLATED" => denied(
             ReasonCode::PermissionDenied,
-            "a VPC Service Controls perimeter of the organization at Google forbids the call",
-            "let the service account, or the addresses of this installation, into the perimeter",
+            "a VPC Service Controls perimeter of the organization at Google blocks the call",
+            "allow the service account or the addresses of this installation in the perimeter",
             words,
         ),
         "ORG_RESTRICTION_VIOLATION" | "LOCATION_ORG_POLICY_VIOLATED" => message::organization_policy(words),
@@ -225,7 +225,7 @@ fn of_info(info: &ErrorInfo, error: &Status, retry_after: Option<Duration>) -> O
         "ACCOUNT_STATE_INVALID" => denied(
             ReasonCode::CredentialsRejected,
             "the service account is disabled or deleted at Google",
-            "enable it, or upload the key of another one",
+            "enable it, or upload the key of another service account",
             words,
         ),
         _ => return None,
@@ -246,7 +246,7 @@ pub(super) fn rejected(
 pub(super) fn name_taken(name: &str) -> EngineError {
     EngineError::Rejected(Reason::new(
         ReasonCode::NameTaken,
-        format!("the name {name} is taken in the project by a cluster that was not created for this one"),
+        format!("the name {name} is used in the project by a cluster that KQueen did not create for this one"),
         Responsible::Admin,
         "delete that cluster at Google, or use another project",
     ))
@@ -257,7 +257,7 @@ fn denied(code: ReasonCode, cause: &str, next_step: &str, words: impl Into<Strin
 }
 
 fn unreachable(code: ReasonCode, cause: String, words: impl Into<String>) -> EngineError {
-    let reason = Reason::new(code, cause, Responsible::Provider, "it is tried again by itself");
+    let reason = Reason::new(code, cause, Responsible::Provider, "it is retried automatically");
     EngineError::Unreachable(reason.with_provider_message(words))
 }
 

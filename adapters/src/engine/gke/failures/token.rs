@@ -44,34 +44,32 @@ pub(in crate::engine::gke) fn of_token(reply: &Reply) -> EngineError {
             ReasonCode::HostMisconfigured,
             "Google does not accept the time of this machine's clock",
             Responsible::Operator,
-            "set the clock, and let a time service keep it right",
+            "correct the clock, and keep it synchronized with a time service",
             words.clone(),
         ),
         _ if has("account not found") || has("not a valid email") => {
-            bad("the service account does not exist any more at Google", "upload the key of another service account")
+            bad("the service account no longer exists at Google", "upload the key of another service account")
         }
         _ if has("signature") || has("key") => bad(
-            "the key of the service account was deleted or disabled at Google, or is of another account",
-            "create a new key and upload that",
+            "the key of the service account was deleted or disabled at Google, or belongs to another account",
+            "create a new key and upload it",
         ),
         _ if has("disabled") => {
-            bad("the service account is disabled at Google", "enable it, or upload the key of another one")
+            bad("the service account is disabled at Google", "enable it, or upload the key of another service account")
         }
         (_, "unauthorized_client" | "access_denied" | "org_internal" | "admin_policy_enforced") => denied(
             ReasonCode::PermissionDenied,
-            "the organization at Google does not let the service account have a token",
-            "have an administrator of the organization allow it",
+            "the organization at Google does not allow the service account to get a token",
+            "ask an administrator of the organization to allow it",
             words.clone(),
         ),
         (_, "invalid_scope") => rejected(
             ReasonCode::WrongEndpoint,
-            "what answers as token service does not know the scope of Google Cloud",
+            "the token service does not know the scope of Google Cloud",
             Responsible::Operator,
             "correct KQUEEN_GKE_TOKEN_URL",
             words.clone(),
         ),
-        _ => {
-            bad("Google's token service does not accept the service account's key", "create a new key and upload that")
-        }
+        _ => bad("Google's token service does not accept the service account's key", "create a new key and upload it"),
     }
 }

@@ -43,15 +43,27 @@ fn working_with(message: &str) -> Result<Observation, EngineError> {
 #[test]
 fn a_missed_deadline_names_the_goal_and_the_length_of_the_wait() {
     let cases = [
-        (OperationKind::Deploy, "waited 3599 s to deploy the cluster: the provider says: 1 of 3 nodes"),
-        (resize(), "waited 3599 s to resize the cluster to 5 nodes: the provider says: 1 of 3 nodes"),
-        (set_policy(), "waited 3599 s to turn network policy on (CALICO): the provider says: 1 of 3 nodes"),
-        (OperationKind::Destroy, "waited 3599 s to destroy the cluster: the provider says: 1 of 3 nodes"),
+        (
+            OperationKind::Deploy,
+            "the operation to deploy the cluster did not finish within 3599 s: the provider reports: 1 of 3 nodes",
+        ),
+        (
+            resize(),
+            "the operation to resize the cluster to 5 nodes did not finish within 3599 s: the provider reports: 1 of 3 nodes",
+        ),
+        (
+            set_policy(),
+            "the operation to turn network policy on (CALICO) did not finish within 3599 s: the provider reports: 1 of 3 nodes",
+        ),
+        (
+            OperationKind::Destroy,
+            "the operation to destroy the cluster did not finish within 3599 s: the provider reports: 1 of 3 nodes",
+        ),
     ];
     for (kind, cause) in cases {
         let reason = overdue_reason(requested(kind), working_with("1 of 3 nodes"));
         assert_eq!((reason.cause.as_str(), reason.responsible), (cause, Responsible::Provider));
-        assert_eq!(reason.next_step, "retry when that is put right; an admin can forget the cluster");
+        assert_eq!(reason.next_step, "retry when the problem is fixed; an admin can forget the cluster");
     }
 }
 
@@ -67,17 +79,17 @@ fn a_missed_deadline_names_the_newest_known_cause() {
     let denied = || Err(EngineError::Denied(because("the token has expired")));
     let throttled = || Err(EngineError::Throttled { retry_after: Duration::from_secs(9) });
     let cases = [
-        (deploy(), working_with(""), "the provider is not done"),
-        (deploy(), Ok(Observation::Absent), "the provider does not have the cluster"),
+        (deploy(), working_with(""), "the provider has not finished"),
+        (deploy(), Ok(Observation::Absent), "the cluster does not exist at the provider"),
         (deploy(), unreachable(), "no route to the provider"),
-        (deploy(), throttled(), "the provider wants fewer calls"),
+        (deploy(), throttled(), "the provider limits the rate of requests"),
         // The error of the call counts for more than the observed state, but for less than the error of the observation.
         (held.clone(), Ok(Observation::Absent), "the quota is used up"),
         (held.clone(), denied(), "the token has expired"),
     ];
     for (operation, observation, cause) in cases {
         let reason = overdue_reason(operation, observation);
-        assert_eq!(reason.cause, format!("waited 3599 s to deploy the cluster: {cause}"));
+        assert_eq!(reason.cause, format!("the operation to deploy the cluster did not finish within 3599 s: {cause}"));
     }
     // The responsible party and the provider message are kept.
     let reason = overdue_reason(held, Ok(Observation::Absent));
@@ -92,16 +104,16 @@ fn a_cancelled_operation_lists_what_exists() {
         ("c", RecordState::Deleting),
         ("d", RecordState::Gone),
     ];
-    let exists = "what may exist at the provider: server a in here, server b in here, server c in here";
-    let nothing = "nothing was made at the provider";
+    let exists = "resources that may exist at the provider: server a in here, server b in here, server c in here";
+    let nothing = "nothing was created at the provider";
     let mut begun = requested(OperationKind::Destroy);
     begun.begin(StepKind::Delete, now());
     let table = [
-        (requested(OperationKind::Deploy), &records[..], format!("deploying was cancelled; {exists}")),
-        (requested(OperationKind::Deploy), &records[3..], format!("deploying was cancelled; {nothing}")),
-        (requested(OperationKind::Deploy), &[], format!("deploying was cancelled; {nothing}")),
-        (begun, &records[..], format!("destroying was cancelled; {exists}")),
-        (requested(OperationKind::Destroy), &records[..], "destroying was cancelled before it began".into()),
+        (requested(OperationKind::Deploy), &records[..], format!("the deployment was cancelled; {exists}")),
+        (requested(OperationKind::Deploy), &records[3..], format!("the deployment was cancelled; {nothing}")),
+        (requested(OperationKind::Deploy), &[], format!("the deployment was cancelled; {nothing}")),
+        (begun, &records[..], format!("the deletion was cancelled; {exists}")),
+        (requested(OperationKind::Destroy), &records[..], "the deletion was cancelled before it started".into()),
         (requested(resize()), &records[..], "the request to resize the cluster to 5 nodes was cancelled".into()),
         (requested(set_policy()), &records[..], "the request to turn network policy on (CALICO) was cancelled".into()),
     ];

@@ -84,7 +84,8 @@ async fn every_answer_to_every_call_has_its_result() {
                     let until = fixture.world.now() + TimeDelta::from_std(pause).unwrap();
                     assert_eq!((operation.failures, operation.next_attempt_at), (1, Some(until)), "{what}");
                     assert_eq!((&step.reason, step.ended_at), (&reason, None), "{what}");
-                    let message = format!("it did not succeed and is tried again: {}", reason.as_ref().unwrap().cause);
+                    let message =
+                        format!("the attempt failed and is retried automatically: {}", reason.as_ref().unwrap().cause);
                     assert_eq!(timeline(&commits[1]), [(EventKind::Step, message.as_str())], "{what}");
                     assert_eq!(commits[1].work.timeline[0].reason, reason, "{what}");
                 }
@@ -207,7 +208,7 @@ async fn a_failed_observation_is_waited_for_and_reported_once() {
     let outcome = fixture.reconcile().await;
     assert_eq!((outcome.requeue, outcome.no_answer), (Requeue::Soon, true));
     let [commit] = &fixture.commits()[..] else { panic!() };
-    let message = "the provider cannot be asked: connection refused";
+    let message = "the provider cannot be queried: connection refused";
     assert_eq!(timeline(commit), [(EventKind::Step, StepKind::Wait.caption()), (EventKind::Step, message)]);
     assert_eq!(fixture.step().kind, StepKind::Wait);
     let outcome = fixture.reconcile().await;
@@ -272,7 +273,7 @@ async fn an_unreachable_provider_is_reported_once_and_the_step_keeps_its_reason(
     }
     let events: Vec<_> = fixture.commits().iter().flat_map(|commit| commit.work.timeline.clone()).collect();
     assert_eq!(events.len(), 1, "{events:?}");
-    assert_eq!(events[0].message, "the provider cannot be asked: connection refused");
+    assert_eq!(events[0].message, "the provider cannot be queried: connection refused");
     assert_eq!((fixture.step().kind, fixture.step().reason), (StepKind::Resize, Some(busy.reason())));
 }
 
@@ -330,10 +331,10 @@ async fn the_rejection_is_shown_while_the_call_is_retried() {
     let refusal = reason("a load balancer uses the network");
     fixture.provider.answer.set(Err(EngineError::Rejected(refusal.clone())));
     fixture.reconcile().await;
-    assert_eq!(shown(), format!("the cluster is being taken down: {refusal}"));
+    assert_eq!(shown(), format!("the cluster is being deleted: {refusal}"));
     fixture.commits();
     fixture.reconcile().await;
-    assert_eq!((fixture.commits().len(), shown()), (0, format!("the cluster is being taken down: {refusal}")));
+    assert_eq!((fixture.commits().len(), shown()), (0, format!("the cluster is being deleted: {refusal}")));
     // The error of the observation takes precedence.
     fixture.provider.does_not_answer();
     fixture.reconcile().await;
@@ -342,5 +343,5 @@ async fn the_rejection_is_shown_while_the_call_is_retried() {
     fixture.provider.answer.set(Ok(()));
     fixture.advance(60);
     fixture.reconcile().await;
-    assert_eq!(shown(), "the cluster is being taken down");
+    assert_eq!(shown(), "the cluster is being deleted");
 }

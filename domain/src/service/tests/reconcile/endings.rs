@@ -54,7 +54,7 @@ async fn an_operation_succeeds_once_the_provider_shows_its_result() {
         let commit = ending(&fixture);
         assert!(matches!(commit.record, RecordChange::Put(_, _, expected) if expected == read_at), "{kind:?}");
         let done = format!("done: {}", kind.infinitive());
-        assert_eq!(timeline(&commit), [(EventKind::Ended, &*done), (EventKind::State, "the cluster is well")]);
+        assert_eq!(timeline(&commit), [(EventKind::Ended, &*done), (EventKind::State, "the cluster is ready")]);
         let operation = fixture.operation();
         let ended = (operation.status, operation.reason, operation.ended_at);
         assert_eq!(ended, (OperationStatus::Succeeded, None, Some(fixture.world.now())), "{kind:?}");
@@ -132,7 +132,7 @@ async fn a_cancelled_resize_stores_the_observed_size() {
         assert_eq!(fixture.reconcile().await.requeue, Requeue::Now);
         let commit = ending(&fixture);
         let cancelled = "cancelled: resize the cluster to 5 nodes";
-        assert_eq!(timeline(&commit), [(EventKind::Ended, cancelled), (EventKind::State, "the cluster is well")]);
+        assert_eq!(timeline(&commit), [(EventKind::Ended, cancelled), (EventKind::State, "the cluster is ready")]);
         assert_eq!((fixture.cluster().lifecycle, nodes(&fixture)), (Lifecycle::Ready, expected));
         assert_eq!(fixture.operation().status, OperationStatus::Cancelled);
     }
@@ -156,11 +156,11 @@ async fn at_its_deadline_an_operation_fails_with_what_it_waited_for() {
         }))
     };
     let rows = [
-        (OperationKind::Deploy, working(), "the provider says: 3 of 5 nodes"),
-        (OperationKind::Deploy, Ok(Observation::Absent), "the provider does not have the cluster"),
-        (OperationKind::Resize { node_count: 5 }, working(), "the provider says: 3 of 5 nodes"),
-        (OperationKind::SetNetworkPolicy { policy: policy(true) }, running(), "the provider is not done"),
-        (OperationKind::Destroy, running(), "the provider is not done"),
+        (OperationKind::Deploy, working(), "the provider reports: 3 of 5 nodes"),
+        (OperationKind::Deploy, Ok(Observation::Absent), "the cluster does not exist at the provider"),
+        (OperationKind::Resize { node_count: 5 }, working(), "the provider reports: 3 of 5 nodes"),
+        (OperationKind::SetNetworkPolicy { policy: policy(true) }, running(), "the provider has not finished"),
+        (OperationKind::Destroy, running(), "the provider has not finished"),
         (OperationKind::Destroy, Err(EngineError::Denied(reason("the key was revoked"))), "the key was revoked"),
     ];
     for (kind, observation, waited_for) in rows {
@@ -174,7 +174,7 @@ async fn at_its_deadline_an_operation_fails_with_what_it_waited_for() {
         let operation = fixture.operation();
         assert_eq!(operation.status, OperationStatus::Failed, "{kind:?}");
         let reason = operation.reason.unwrap();
-        let expected = format!("waited 3600 s to {}: {waited_for}", kind.infinitive());
+        let expected = format!("the operation to {} did not finish within 3600 s: {waited_for}", kind.infinitive());
         assert_eq!(reason.cause, expected, "{kind:?}");
         assert!(reason.next_step.contains("retry") && reason.next_step.contains("forget"), "{kind:?}");
         assert_eq!(fixture.cluster().lifecycle, Lifecycle::Failed { reason: reason.clone() }, "{kind:?}");
@@ -188,16 +188,16 @@ async fn a_cancelled_operation_ends_according_to_its_progress() {
     let resize = OperationKind::Resize { node_count: 5 };
     // The step sent before; the failure, or `None` if the cluster is ready again.
     let rows = [
-        (deploy.clone(), None, Some("deploying was cancelled; nothing was made at the provider")),
+        (deploy.clone(), None, Some("the deployment was cancelled; nothing was created at the provider")),
         (
             deploy,
             Some(StepKind::Create),
-            Some("what may exist at the provider: server net in west, server pool in west"),
+            Some("resources that may exist at the provider: server net in west, server pool in west"),
         ),
         (resize.clone(), None, None),
         (resize, Some(StepKind::Resize), None),
         (OperationKind::Destroy, None, None),
-        (OperationKind::Destroy, Some(StepKind::Delete), Some("destroying was cancelled; what may exist")),
+        (OperationKind::Destroy, Some(StepKind::Delete), Some("the deletion was cancelled; resources that may exist")),
     ];
     for (kind, sent, failure) in rows {
         let what = format!("{kind:?} after {sent:?}");
@@ -249,7 +249,7 @@ async fn a_cluster_that_is_gone_is_removed_and_leaves_a_tombstone() {
         assert!(commit.work.ledger.is_none() && commit.work.observed.is_none(), "they are removed with the record");
         let [(operation, Some(_))] = &commit.work.operations[..] else { panic!("{commit:?}") };
         assert_eq!((operation.status, operation.ended_at), (OperationStatus::Succeeded, Some(fixture.world.now())));
-        let gone = "the cluster is gone, and nothing of it is left at the provider";
+        let gone = "the cluster was deleted, and no resources are left at the provider";
         assert_eq!(timeline(&commit), [(EventKind::Ended, gone)]);
         assert_eq!(commit.work.timeline[0].operation, Some(operation.id));
         let tombstone = Tombstone {
@@ -322,7 +322,7 @@ async fn a_transient_state_without_an_operation_fails() {
             let commit = ending(&fixture);
             assert_eq!(commit.work.operations, [], "{lifecycle:?}");
             let Lifecycle::Failed { reason } = fixture.cluster().lifecycle else { panic!("{lifecycle:?}") };
-            assert!(reason.cause.contains("not on record"), "{}", reason.cause);
+            assert!(reason.cause.contains("no longer on record"), "{}", reason.cause);
             assert_eq!(commit.work.timeline[0].kind, EventKind::State);
         }
     }

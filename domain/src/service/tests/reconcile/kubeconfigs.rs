@@ -60,8 +60,8 @@ async fn an_unusable_one_is_not_stored_and_the_step_has_the_reason() {
     running_commands["users"][0]["user"] = json!({"exec": {"command": "sh"}});
     let rows = [
         // The operator decides which addresses kubeconfigs may point to.
-        (pointing_to("https://127.0.0.1:6443"), "leads to an address", Responsible::Operator),
-        (pointing_to("https://169.254.169.254"), "leads to an address", Responsible::Operator),
+        (pointing_to("https://127.0.0.1:6443"), "does not connect to", Responsible::Operator),
+        (pointing_to("https://169.254.169.254"), "does not connect to", Responsible::Operator),
         (running_commands, "exec", Responsible::Provider),
         (json!("<html>502</html>"), "kubeconfig", Responsible::Provider),
         (Value::Null, "kubeconfig", Responsible::Provider),

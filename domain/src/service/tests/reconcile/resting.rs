@@ -57,10 +57,10 @@ async fn a_ready_cluster_can_fail_or_vanish() {
         (shown(ProvisioningState::Running), None),
         (shown(ProvisioningState::Working), None),
         (shown(broken), Some("the disk is full")),
-        (shown(ProvisioningState::Removing), Some("being taken down at the provider")),
-        (shown(ProvisioningState::Incomplete), Some("is missing at the provider")),
-        (Ok(Observation::Absent), Some("does not have the cluster any more")),
-        (Err(EngineError::Missing), Some("does not have the cluster any more")),
+        (shown(ProvisioningState::Removing), Some("being deleted at the provider")),
+        (shown(ProvisioningState::Incomplete), Some("are missing at the provider")),
+        (Ok(Observation::Absent), Some("no longer exists at the provider")),
+        (Err(EngineError::Missing), Some("no longer exists at the provider")),
         (Err(EngineError::unreachable(ReasonCode::ProviderUnreachable, "connection refused")), None),
         (Err(EngineError::Denied(reason("the key was revoked"))), None),
         (Err(EngineError::Rejected(reason("the project is gone"))), None),
@@ -77,7 +77,7 @@ async fn a_ready_cluster_can_fail_or_vanish() {
 #[tokio::test]
 async fn a_failed_cluster_can_recover() {
     let rows = [
-        (shown(ProvisioningState::Running), Some("the cluster is well")),
+        (shown(ProvisioningState::Running), Some("the cluster is ready")),
         (shown(ProvisioningState::Working), None),
         (shown(ProvisioningState::Broken(reason("the disk is full"))), None),
         (shown(ProvisioningState::Incomplete), None),

@@ -51,7 +51,10 @@ async fn a_cluster_that_has_not_failed_cannot_be_retried() {
 async fn a_failed_cluster_cannot_be_changed() {
     let fixture = Fixture::with(Failed);
     let error = fixture.clusters.resize(&fixture.ann(), fixture.id, 5, None).await.unwrap_err();
-    assert!(error.to_string().contains("cluster made has failed: retry what failed, or destroy it"), "{error}");
+    assert!(
+        error.to_string().contains("cluster made has failed: retry the failed operation, or destroy the cluster"),
+        "{error}"
+    );
 }
 
 /// A request that writes, on a cluster in a matching state.

@@ -38,10 +38,10 @@ fn check_replacement(fixture: &Fixture, running: &Shown<Operation>) -> Operation
     let commit = fixture.commit();
     let [(before, expected), (operation, None)] = &commit.work.operations[..] else { panic!("{commit:?}") };
     let ann = &fixture.world.people.ann;
-    let (ended, ended_event) = stopped(&running.record, "destroying the cluster was asked for", ann, fixture);
+    let (ended, ended_event) = stopped(&running.record, "replaced by a request to destroy the cluster", ann, fixture);
     assert_eq!((before, *expected), (&ended, Some(running.revision)));
     assert_eq!((&operation.kind, operation.attempt, operation.cancel), (&OperationKind::Destroy, 1, None));
-    let requested_event = fixture.timeline_event(ann, Some(operation.id), "asked to destroy the cluster");
+    let requested_event = fixture.timeline_event(ann, Some(operation.id), "requested: destroy the cluster");
     assert_eq!(commit.work.timeline, [requested_event, ended_event]);
     assert_eq!(put(&commit).0.operation, Some(operation.id));
     operation.id
@@ -103,8 +103,8 @@ async fn every_request_becomes_the_operation_of_the_cluster() {
         assert_eq!(*operation, Operation { id: operation.id, attempt, ..expected }, "{what}");
         let cluster = Cluster { lifecycle: becomes, changed_at: now, operation: Some(operation.id), ..before };
         assert_eq!(put(&commit), (cluster, read_at), "{what}");
-        let again = if verb == "retry" { "try again to " } else { "" };
-        let message = format!("asked to {again}{}", kind.infinitive());
+        let begins = if verb == "retry" { "retry requested" } else { "requested" };
+        let message = format!("{begins}: {}", kind.infinitive());
         let event = fixture.timeline_event(&fixture.world.people.ann, Some(operation.id), &message);
         assert_eq!(commit.work.timeline, [event], "{what}");
         assert_eq!(commit.work.operations.len(), 1, "{what}: ended operations are unchanged");
@@ -188,7 +188,7 @@ async fn a_cancel_is_stored_with_the_operation() {
         let cancel = Some((fixture.ann().user, fixture.world.now()));
         let expected = Operation { cancel, ..before.record.clone() };
         assert_eq!(commit.work.operations, [(expected.clone(), Some(before.revision))], "{state:?}");
-        let message = format!("asked to stop: {}", expected.kind.infinitive());
+        let message = format!("cancellation requested: {}", expected.kind.infinitive());
         let event = fixture.timeline_event(&fixture.world.people.ann, Some(expected.id), &message);
         assert_eq!(commit.work.timeline, [event], "{state:?}");
         assert_eq!(view.operation.record, expected);
@@ -207,7 +207,7 @@ async fn an_ended_operation_of_a_deleted_cluster_cannot_be_cancelled() {
     let ended = fixture.newest().operation.record.id;
     let error = fixture.clusters.cancel(&fixture.ann(), ended).await.unwrap_err();
     let ServiceError::Conflict { message, .. } = error else { panic!("{error:?}") };
-    assert!(message.contains("has ended already: it succeeded"), "{message}");
+    assert!(message.contains("has already ended: it succeeded"), "{message}");
 }
 
 #[tokio::test]
