@@ -72,92 +72,92 @@ macro_rules! codes {
 
 codes! {
     // Errors of a provider.
-    /// The provider does not accept the provisioner's credentials; give it valid ones.
+    /// The provider rejected the credentials of the provisioner.
     CredentialsRejected,
-    /// The provisioner's credentials lack a right at the provider; grant it there.
+    /// The credentials of the provisioner lack a permission at the provider.
     PermissionDenied,
-    /// The account, project or subscription at the provider is suspended, or has no billing; put that right there.
+    /// The account, project or subscription at the provider is suspended, or billing is not enabled for it.
     AccountDisabled,
-    /// A service of the provider has to be enabled for the account first.
+    /// A required service of the provider is not enabled for the account.
     ServiceNotEnabled,
-    /// A quota or limit at the provider is used up; raise it, delete something or ask for less.
+    /// The request exceeds a quota or limit at the provider.
     QuotaExceeded,
-    /// The provider has no room for this now; try again later, or elsewhere.
+    /// The provider currently has insufficient capacity for the request.
     CapacityUnavailable,
-    /// The name is taken by something that was not made for this cluster; remove or rename that.
+    /// The name is already used at the provider by a resource that was not created for this cluster.
     NameTaken,
-    /// The provider does not have something that a parameter names, such as a project, a region or a network.
+    /// A parameter refers to a project, region, network or similar that does not exist at the provider.
     NotFound,
-    /// A parameter of the provisioner or the cluster is not accepted; correct it.
+    /// A parameter of the provisioner or of the cluster is invalid.
     InvalidParameter,
-    /// What was asked for cannot be done to the cluster in the state it is in.
+    /// The operation is not possible in the current state of the cluster.
     InvalidState,
-    /// Something else still uses what is to be changed or deleted.
+    /// The resource to change or delete is still used by another resource.
     ResourceInUse,
-    /// The provider works on something else that has to end first; it is tried again.
+    /// The provider must finish another operation first. The request is retried.
     ProviderBusy,
-    /// Too many calls were made; it is tried again as late as was asked for.
+    /// Requests are rate-limited. The request is retried after the requested delay.
     Throttled,
-    /// No connection to the provider, or it was cut: its address, the network or a proxy; it is tried again.
+    /// The connection to the provider could not be established, or was lost. The request is retried.
     ProviderUnreachable,
-    /// The provider did not answer in time; it is tried again.
+    /// The provider did not respond in time. The request is retried.
     ProviderTimedOut,
-    /// The provider answered that it cannot serve requests now; it is tried again.
+    /// The provider reports that it is temporarily unavailable. The request is retried.
     ProviderUnavailable,
-    /// What was answered makes no sense, or is more than is read.
+    /// The response is unexpected, invalid, or larger than the maximum size.
     UnexpectedAnswer,
-    /// What answers at the address is not what was expected there; correct the address.
+    /// The server at the configured address is not the expected service.
     WrongEndpoint,
     // The state of a cluster at its provider.
-    /// The cluster, or a part of it, has failed at the provider.
+    /// The provider reports that the cluster, or a part of it, has failed.
     ProvisioningFailed,
-    /// What was made at the provider does not carry our ownership tag any more; it is not touched.
+    /// The cluster at the provider no longer has the ownership tag of this installation. It is not changed.
     OwnershipLost,
-    /// The provider does not have the cluster; deploy it again by retrying, or destroy it.
+    /// The cluster does not exist at the provider. Retry to deploy it again, or delete it.
     ClusterMissing,
-    /// Some of what makes up the cluster is missing at the provider; retry to make that, or destroy the cluster.
+    /// Some resources of the cluster do not exist at the provider. Retry to create them, or delete the cluster.
     ClusterIncomplete,
-    /// The cluster is being deleted at the provider, which was not asked for here.
+    /// The cluster is being deleted at the provider, but not by this installation.
     DeletedElsewhere,
     // The end of an operation.
-    /// It was not done by its deadline; the cause says what was waited for.
+    /// The operation did not finish before its deadline. The cause says what it was waiting for.
     DeadlineExceeded,
-    /// Somebody stopped it; retry to go on.
+    /// A user cancelled the operation. It can be retried.
     Cancelled,
-    /// Something else was asked for instead.
+    /// The operation was replaced by a later request.
     Superseded,
-    /// Something was being done to the cluster that is not on record any more; retry, or destroy the cluster.
+    /// The record of an operation in progress no longer exists. Retry, or delete the cluster.
     OperationLost,
     // This installation.
-    /// The engine cannot do this.
+    /// The engine does not support the operation.
     Unsupported,
-    /// This installation does not offer the engine; its operator can.
+    /// The operator of this installation has not enabled the engine.
     EngineNotOffered,
-    /// The machine this installation runs on lacks something: a writable folder, a program, space.
+    /// The host of this installation is misconfigured, for example a directory is not writable.
     HostMisconfigured,
-    /// This installation does not connect to that address; its operator can allow it.
+    /// The operator of this installation does not allow connections to the address.
     AddressDenied,
     // Access to a cluster.
-    /// The kubeconfig cannot be used; store another.
+    /// The kubeconfig is invalid or cannot be used.
     KubeconfigUnusable,
-    /// The cluster does not accept the credentials in the kubeconfig; store one with new ones.
+    /// The API server rejected the credentials in the kubeconfig.
     KubeconfigRejected,
-    /// The credentials in the kubeconfig lack a right in the cluster; grant it there.
+    /// The credentials in the kubeconfig lack a permission in the cluster.
     KubeconfigLacksRights,
-    /// The name of the API server cannot be resolved; correct the kubeconfig, or the name service.
+    /// The host name of the server could not be resolved.
     NameNotResolved,
-    /// No connection to the cluster, or it was cut: its address, the network, or the cluster is down.
+    /// The connection to the API server could not be established, or was lost.
     ClusterUnreachable,
-    /// The cluster did not answer in time.
+    /// The API server did not respond in time.
     ClusterTimedOut,
-    /// The cluster answered that it cannot serve requests now.
+    /// The API server reports that it is temporarily unavailable.
     ClusterUnavailable,
-    /// The certificate of the API server is not trusted, for another name, or out of date.
+    /// The certificate of the server is not trusted, not valid for its host name, or expired.
     CertificateRejected,
-    /// No encrypted connection can be agreed on.
+    /// The TLS handshake with the server failed.
     TlsFailed,
     // Other.
-    /// None of the others; an older version wrote it down without a code.
+    /// No other code applies. Also used for reasons that another version recorded.
     Unknown,
 }
 

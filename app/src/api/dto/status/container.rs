@@ -11,56 +11,71 @@ use super::{
     views,
 };
 
-/// A container as it is meant to run.
+/// A container of a pod, as specified.
 #[derive(Debug, Object, Serialize)]
 pub struct ContainerView {
+    /// Arguments to the entrypoint.
     #[oai(nullable)]
     pub args: Option<Vec<String>>,
+    /// The entrypoint; it is not run in a shell.
     #[oai(nullable)]
     pub command: Option<Vec<String>>,
+    /// Environment variables to set in the container. Their values are not shown.
     #[oai(nullable)]
     pub env: Option<Vec<EnvVarView>>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// Sources to populate environment variables from. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub env_from: Option<FragmentView>,
+    /// The name of the container image.
     #[oai(nullable)]
     pub image: Option<String>,
+    /// When the image is pulled: `Always`, `Never` or `IfNotPresent`.
     #[oai(nullable)]
     pub image_pull_policy: Option<String>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// Actions to run after the container starts and before it stops. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub lifecycle: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The periodic probe of whether the container is alive. The container is restarted if it fails. As in the Kubernetes API, with keys in
+    /// `snake_case`.
     #[oai(nullable)]
     pub liveness_probe: Option<FragmentView>,
+    /// The name of the container, unique within the pod.
     #[oai(nullable)]
     pub name: Option<String>,
+    /// The ports to expose from the container.
     #[oai(nullable)]
     pub ports: Option<Vec<ContainerPortView>>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The periodic probe of whether the container is ready to serve requests. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub readiness_probe: Option<FragmentView>,
+    /// The compute resources that the container requires.
     #[oai(nullable)]
     pub resources: Option<ResourcesView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The security options that the container runs with. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub security_context: Option<FragmentView>,
+    /// Whether a buffer for stdin is allocated.
     #[oai(nullable)]
     pub stdin: Option<bool>,
+    /// Whether stdin is closed after a single attach.
     #[oai(nullable)]
     pub stdin_once: Option<bool>,
+    /// The path of the file to which the container writes its termination message.
     #[oai(nullable)]
     pub termination_message_path: Option<String>,
+    /// Where the termination message is taken from: `File` or `FallbackToLogsOnError`.
     #[oai(nullable)]
     pub termination_message_policy: Option<String>,
+    /// Whether a TTY is allocated.
     #[oai(nullable)]
     pub tty: Option<bool>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The block devices used by the container. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub volume_devices: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volumes to mount into the container's filesystem. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub volume_mounts: Option<FragmentView>,
+    /// The working directory of the container.
     #[oai(nullable)]
     pub working_dir: Option<String>,
 }
@@ -93,15 +108,16 @@ impl From<kubernetes::Container> for ContainerView {
     }
 }
 
-/// An environment variable of a container. Its value is not read: it is often a password.
+/// An environment variable of a container. Its value is not read, because it is often a password.
 #[derive(Debug, Object, Serialize)]
 pub struct EnvVarView {
+    /// The name of the variable.
     #[oai(nullable)]
     pub name: Option<String>,
-    /// Always null: not shown.
+    /// Always null: values are not shown.
     #[oai(nullable)]
     pub value: Option<String>,
-    /// Always null: not shown.
+    /// Always null: values are not shown.
     #[oai(nullable)]
     pub value_from: Option<String>,
 }
@@ -112,17 +128,22 @@ impl From<kubernetes::EnvVar> for EnvVarView {
     }
 }
 
-/// A port of a container.
+/// A network port of a container.
 #[derive(Debug, Object, Serialize)]
 pub struct ContainerPortView {
+    /// The port on the pod's IP address.
     #[oai(nullable)]
     pub container_port: Option<i64>,
+    /// The host IP address that the port is bound to.
     #[oai(nullable)]
     pub host_ip: Option<String>,
+    /// The port on the host.
     #[oai(nullable)]
     pub host_port: Option<i64>,
+    /// The name of the port, unique within the pod. Services can refer to it.
     #[oai(nullable)]
     pub name: Option<String>,
+    /// The protocol: `UDP`, `TCP` or `SCTP`.
     #[oai(nullable)]
     pub protocol: Option<String>,
 }
@@ -139,22 +160,30 @@ impl From<kubernetes::ContainerPort> for ContainerPortView {
     }
 }
 
-/// What a container is.
+/// The current status of a container.
 #[derive(Debug, Object, Serialize)]
 pub struct ContainerStatusView {
+    /// The ID of the container, in the form `<type>://<container_id>`.
     #[oai(nullable)]
     pub container_id: Option<String>,
+    /// The name of the container image that the container runs.
     #[oai(nullable)]
     pub image: Option<String>,
+    /// The ID of the container image.
     #[oai(nullable)]
     pub image_id: Option<String>,
+    /// The last termination state of the container.
     pub last_state: ContainerStateView,
+    /// The name of the container.
     #[oai(nullable)]
     pub name: Option<String>,
+    /// Whether the container passes its readiness probe.
     #[oai(nullable)]
     pub ready: Option<bool>,
+    /// The number of times the container has been restarted.
     #[oai(nullable)]
     pub restart_count: Option<i64>,
+    /// The current state of the container.
     pub state: ContainerStateView,
 }
 
@@ -173,13 +202,16 @@ impl From<kubernetes::ContainerStatus> for ContainerStatusView {
     }
 }
 
-/// The state of a container. At most one of these is set.
+/// The state of a container. At most one of its members is set.
 #[derive(Debug, Object, Serialize)]
 pub struct ContainerStateView {
+    /// Details about a running container.
     #[oai(nullable)]
     pub running: Option<ContainerRunningView>,
+    /// Details about a terminated container.
     #[oai(nullable)]
     pub terminated: Option<ContainerTerminatedView>,
+    /// Details about a waiting container.
     #[oai(nullable)]
     pub waiting: Option<ContainerWaitingView>,
 }
@@ -194,9 +226,10 @@ impl From<kubernetes::ContainerState> for ContainerStateView {
     }
 }
 
-/// It is running.
+/// A running state of a container.
 #[derive(Debug, Object, Serialize)]
 pub struct ContainerRunningView {
+    /// When the container was last started or restarted.
     #[oai(nullable)]
     pub started_at: Option<DateTime<Utc>>,
 }
@@ -207,21 +240,28 @@ impl From<kubernetes::ContainerRunning> for ContainerRunningView {
     }
 }
 
-/// It has terminated.
+/// A terminated state of a container.
 #[derive(Debug, Object, Serialize)]
 pub struct ContainerTerminatedView {
+    /// The ID of the container, in the form `<type>://<container_id>`.
     #[oai(nullable)]
     pub container_id: Option<String>,
+    /// The exit status of the last termination.
     #[oai(nullable)]
     pub exit_code: Option<i64>,
+    /// When the container last terminated.
     #[oai(nullable)]
     pub finished_at: Option<DateTime<Utc>>,
+    /// A message about the last termination.
     #[oai(nullable)]
     pub message: Option<String>,
+    /// A brief reason for the last termination.
     #[oai(nullable)]
     pub reason: Option<String>,
+    /// The signal of the last termination.
     #[oai(nullable)]
     pub signal: Option<i64>,
+    /// When the previous execution of the container started.
     #[oai(nullable)]
     pub started_at: Option<DateTime<Utc>>,
 }
@@ -240,11 +280,13 @@ impl From<kubernetes::ContainerTerminated> for ContainerTerminatedView {
     }
 }
 
-/// It is waiting to start.
+/// A waiting state of a container.
 #[derive(Debug, Object, Serialize)]
 pub struct ContainerWaitingView {
+    /// A message about why the container is not yet running.
     #[oai(nullable)]
     pub message: Option<String>,
+    /// A brief reason why the container is not yet running.
     #[oai(nullable)]
     pub reason: Option<String>,
 }

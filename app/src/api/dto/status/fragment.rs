@@ -13,7 +13,7 @@ pub(super) fn fragment(fragment: Option<kubernetes::Fragment>) -> Option<Fragmen
     fragment.map(|fragment| Any(fragment.into()))
 }
 
-/// A number or text: a port by number or name, an amount as a count or in percent.
+/// An integer or a string: a port by number or name, or an amount as a number or a percentage.
 #[derive(Debug, Union, Serialize)]
 #[oai(one_of)]
 #[serde(untagged)]

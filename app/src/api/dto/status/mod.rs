@@ -1,8 +1,7 @@
-//! What runs in a cluster: Kubernetes objects with keys in `snake_case` and explicit nulls.
+//! The Kubernetes objects in a cluster, with keys in `snake_case` and explicit nulls.
 //!
 //! Every view is both declared (`Object`) and serialised (`Serialize`); nullable fields are declared as such. Keys of earlier Kubernetes
 //! versions that clients know are kept and are null.
-#![expect(missing_docs, reason = "the fields are those of the Kubernetes API reference")]
 
 mod container;
 mod fragment;
@@ -27,72 +26,94 @@ use serde::Serialize;
 pub use storage::*;
 pub use workload::*;
 
-/// What runs in a cluster, read live. A list that could not be read is empty and is listed in `errors`.
+/// The Kubernetes objects in a cluster, read live. A list that could not be read is empty and is listed in `errors`.
 #[derive(Debug, Object, Serialize)]
 pub struct ClusterStatusView {
-    /// Services that come with the cluster or are meant to be opened: labeled `kubernetes.io/cluster-service: "true"` or
-    /// annotated `kqueen/name`.
+    /// The services that are shown as addons: those with the label `kubernetes.io/cluster-service: "true"` or the
+    /// annotation `kqueen/name`.
     pub addons: Vec<AddonView>,
+    /// The Deployments.
     pub deployments: Vec<DeploymentView>,
+    /// The Namespaces.
     pub namespaces: Vec<NamespaceView>,
+    /// The Nodes.
     pub nodes: Vec<NodeView>,
-    /// The number of pods on each node. `Unknown` counts pods without a node.
+    /// The number of Pods on each Node. `Unknown` counts Pods that are not scheduled to a Node.
     pub nodes_pods: BTreeMap<String, u64>,
+    /// The PersistentVolumeClaims.
     pub persistent_volume_claims: Vec<PersistentVolumeClaimView>,
+    /// The PersistentVolumes.
     pub persistent_volumes: Vec<PersistentVolumeView>,
+    /// The Pods.
     pub pods: Vec<PodView>,
+    /// The ReplicaSets.
     pub replica_sets: Vec<ReplicaSetView>,
+    /// The Services.
     pub services: Vec<ServiceView>,
     /// The version of the API server; null if it could not be read.
     #[oai(nullable)]
     pub version: Option<VersionView>,
-    /// What could not be read and why, by the key of the list.
+    /// What could not be read, with the reason. The keys are those of this object.
     pub errors: BTreeMap<String, ReadErrorView>,
 }
 
 /// A service shown as an addon.
 #[derive(Debug, Object, Serialize)]
 pub struct AddonView {
-    /// Annotation `kqueen/name`, else a label that carries a name, else the service's name.
+    /// The annotation `kqueen/name`, otherwise a label with a name, otherwise the name of the service.
     pub name: String,
-    /// Annotation `kqueen/link`: where to open it.
+    /// The annotation `kqueen/link`: the URL at which the addon is opened.
     #[oai(nullable)]
     pub link: Option<String>,
-    /// Annotation `kqueen/icon`: the address of a picture.
+    /// The annotation `kqueen/icon`: the URL of its icon.
     #[oai(nullable)]
     pub icon: Option<String>,
 }
 
-/// What an API server says about its version.
+/// The version information of an API server.
 #[derive(Debug, Object, Serialize)]
 pub struct VersionView {
+    /// When the API server was built.
     #[oai(nullable)]
     pub build_date: Option<String>,
+    /// The Go compiler it was built with.
     #[oai(nullable)]
     pub compiler: Option<String>,
+    /// The Git commit it was built from.
     #[oai(nullable)]
     pub git_commit: Option<String>,
+    /// The state of the Git tree: `clean` or `dirty`.
     #[oai(nullable)]
     pub git_tree_state: Option<String>,
-    /// For people: `v1.37.2`.
+    /// The full version, for example `v1.37.2`.
     #[oai(nullable)]
     pub git_version: Option<String>,
+    /// The version of Go it was built with.
     #[oai(nullable)]
     pub go_version: Option<String>,
+    /// The major version.
     #[oai(nullable)]
     pub major: Option<String>,
+    /// The minor version.
     #[oai(nullable)]
     pub minor: Option<String>,
+    /// The platform, for example `linux/amd64`.
     #[oai(nullable)]
     pub platform: Option<String>,
 }
 
-/// Why a part of a cluster could not be read.
+/// Why a part of the response could not be read.
 #[derive(Debug, Object, Serialize)]
 pub struct ReadErrorView {
-    /// A code for programs: `forbidden`, `not_served`, `timed_out`, `too_many` or `failed`.
+    /// The kind of error, for programs:
+    ///
+    /// - `forbidden`: The credentials in the kubeconfig are not allowed to read this kind.
+    /// - `not_served`: The cluster does not serve this kind.
+    /// - `timed_out`: It could not be read in time.
+    /// - `too_many`: The cluster has more objects than can be shown.
+    /// - `failed`: Any other error.
     pub error: String,
-    /// A description for people.
+    /// A description of the error for people.
     pub message: String,
 }
 

@@ -12,15 +12,18 @@ use super::{
     views,
 };
 
-/// A scope for names in the cluster.
+/// A Namespace: a scope for names.
 #[derive(Debug, Object, Serialize)]
 pub struct NamespaceView {
-    /// `v1`.
+    /// The version of the API: always `v1`.
     pub api_version: String,
-    /// `Namespace`.
+    /// The kind: always `Namespace`.
     pub kind: String,
+    /// Standard object metadata.
     pub metadata: ObjectMetaView,
+    /// Desired state of the namespace.
     pub spec: NamespaceSpecView,
+    /// Current state of the namespace.
     pub status: NamespaceStatusView,
 }
 
@@ -36,9 +39,10 @@ impl From<kubernetes::Namespace> for NamespaceView {
     }
 }
 
-/// What a namespace is meant to be.
+/// Desired state of the namespace.
 #[derive(Debug, Object, Serialize)]
 pub struct NamespaceSpecView {
+    /// Values that must be empty before the namespace is permanently removed.
     #[oai(nullable)]
     pub finalizers: Option<Vec<String>>,
 }
@@ -49,9 +53,10 @@ impl From<kubernetes::NamespaceSpec> for NamespaceSpecView {
     }
 }
 
-/// What a namespace is.
+/// Current state of the namespace.
 #[derive(Debug, Object, Serialize)]
 pub struct NamespaceStatusView {
+    /// The lifecycle phase of the namespace: `Active` or `Terminating`.
     #[oai(nullable)]
     pub phase: Option<String>,
 }
@@ -62,15 +67,18 @@ impl From<kubernetes::NamespaceStatus> for NamespaceStatusView {
     }
 }
 
-/// One address for a group of pods.
+/// A Service: a named abstraction of a network service that is provided by a set of pods.
 #[derive(Debug, Object, Serialize)]
 pub struct ServiceView {
-    /// `v1`.
+    /// The version of the API: always `v1`.
     pub api_version: String,
-    /// `Service`.
+    /// The kind: always `Service`.
     pub kind: String,
+    /// Standard object metadata.
     pub metadata: ObjectMetaView,
+    /// Desired state of the service.
     pub spec: ServiceSpecView,
+    /// Current state of the service.
     pub status: ServiceStatusView,
 }
 
@@ -86,34 +94,46 @@ impl From<kubernetes::Service> for ServiceView {
     }
 }
 
-/// What a service is meant to be.
+/// Desired state of the service.
 #[derive(Debug, Object, Serialize)]
 pub struct ServiceSpecView {
+    /// The IP address of the service; `None` for a headless service.
     #[oai(nullable)]
     pub cluster_ip: Option<String>,
+    /// IP addresses for which nodes in the cluster also accept traffic for this service.
     #[oai(nullable)]
     pub external_i_ps: Option<Vec<String>>,
+    /// The DNS name that a service of type `ExternalName` resolves to.
     #[oai(nullable)]
     pub external_name: Option<String>,
+    /// How nodes distribute external traffic: `Cluster` or `Local`.
     #[oai(nullable)]
     pub external_traffic_policy: Option<String>,
+    /// The node port for health checks, if the external traffic policy is `Local`.
     #[oai(nullable)]
     pub health_check_node_port: Option<i64>,
+    /// The IP address requested for the load balancer.
     #[oai(nullable)]
     pub load_balancer_ip: Option<String>,
+    /// The client IP ranges to which traffic through the load balancer is restricted.
     #[oai(nullable)]
     pub load_balancer_source_ranges: Option<Vec<String>>,
+    /// The ports that the service exposes.
     #[oai(nullable)]
     pub ports: Option<Vec<ServicePortView>>,
+    /// Whether endpoints are published before their pods are ready.
     #[oai(nullable)]
     pub publish_not_ready_addresses: Option<bool>,
+    /// The labels of the pods that traffic is routed to.
     #[oai(nullable)]
     pub selector: Option<BTreeMap<String, String>>,
+    /// The session affinity: `ClientIP` or `None`.
     #[oai(nullable)]
     pub session_affinity: Option<String>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The configuration of session affinity. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub session_affinity_config: Option<FragmentView>,
+    /// How the service is exposed: `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
     #[oai(nullable)]
     pub r#type: Option<String>,
 }
@@ -141,14 +161,19 @@ impl From<kubernetes::ServiceSpec> for ServiceSpecView {
 /// A port of a service.
 #[derive(Debug, Object, Serialize)]
 pub struct ServicePortView {
+    /// The name of the port, unique within the service.
     #[oai(nullable)]
     pub name: Option<String>,
+    /// The port on each node on which the service is exposed.
     #[oai(nullable)]
     pub node_port: Option<i64>,
+    /// The port that the service exposes.
     #[oai(nullable)]
     pub port: Option<i64>,
+    /// The IP protocol: `TCP`, `UDP` or `SCTP`.
     #[oai(nullable)]
     pub protocol: Option<String>,
+    /// The number or name of the port on the pods that the service targets.
     #[oai(nullable)]
     pub target_port: Option<IntOrTextView>,
 }
@@ -165,9 +190,10 @@ impl From<kubernetes::ServicePort> for ServicePortView {
     }
 }
 
-/// What a service is.
+/// Current state of the service.
 #[derive(Debug, Object, Serialize)]
 pub struct ServiceStatusView {
+    /// Current state of the load balancer, if there is one.
     pub load_balancer: LoadBalancerView,
 }
 
@@ -177,9 +203,10 @@ impl From<kubernetes::ServiceStatus> for ServiceStatusView {
     }
 }
 
-/// How a service is reached from outside.
+/// The status of a load balancer.
 #[derive(Debug, Object, Serialize)]
 pub struct LoadBalancerView {
+    /// The ingress points of the load balancer. Traffic for the service is sent to them.
     #[oai(nullable)]
     pub ingress: Option<Vec<LoadBalancerIngressView>>,
 }
@@ -190,11 +217,13 @@ impl From<kubernetes::LoadBalancer> for LoadBalancerView {
     }
 }
 
-/// An address of a load balancer.
+/// An ingress point of a load balancer.
 #[derive(Debug, Object, Serialize)]
 pub struct LoadBalancerIngressView {
+    /// The host name, for load balancers that are based on DNS.
     #[oai(nullable)]
     pub hostname: Option<String>,
+    /// The IP address, for load balancers that are based on IP addresses.
     #[oai(nullable)]
     pub ip: Option<String>,
 }

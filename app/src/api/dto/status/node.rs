@@ -12,15 +12,18 @@ use super::{
     views,
 };
 
-/// A machine of the cluster.
+/// A Node: a worker machine in the cluster.
 #[derive(Debug, Object, Serialize)]
 pub struct NodeView {
-    /// `v1`.
+    /// The version of the API: always `v1`.
     pub api_version: String,
-    /// `Node`.
+    /// The kind: always `Node`.
     pub kind: String,
+    /// Standard object metadata.
     pub metadata: ObjectMetaView,
+    /// Desired state of the node.
     pub spec: NodeSpecView,
+    /// Current state of the node.
     pub status: NodeStatusView,
 }
 
@@ -36,20 +39,25 @@ impl From<kubernetes::Node> for NodeView {
     }
 }
 
-/// What a node is meant to be.
+/// Desired state of the node.
 #[derive(Debug, Object, Serialize)]
 pub struct NodeSpecView {
-    /// Always null: Kubernetes no longer has it.
+    /// Always null: removed from Kubernetes.
     #[oai(nullable)]
     pub config_source: Option<String>,
+    /// Deprecated: not set by current versions of Kubernetes.
     #[oai(nullable)]
     pub external_id: Option<String>,
+    /// The IP range from which pods on the node get their addresses.
     #[oai(nullable)]
     pub pod_cidr: Option<String>,
+    /// The ID of the node assigned by the cloud provider, in the form `<provider>://<id>`.
     #[oai(nullable)]
     pub provider_id: Option<String>,
+    /// The taints of the node.
     #[oai(nullable)]
     pub taints: Option<Vec<TaintView>>,
+    /// Whether new pods cannot be scheduled to the node.
     #[oai(nullable)]
     pub unschedulable: Option<bool>,
 }
@@ -67,15 +75,19 @@ impl From<kubernetes::NodeSpec> for NodeSpecView {
     }
 }
 
-/// What keeps pods off a node.
+/// A taint of a node: it has the effect on every pod that does not tolerate it.
 #[derive(Debug, Object, Serialize)]
 pub struct TaintView {
+    /// The effect on pods that do not tolerate the taint: `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
     #[oai(nullable)]
     pub effect: Option<String>,
+    /// The taint key.
     #[oai(nullable)]
     pub key: Option<String>,
+    /// When the taint was added.
     #[oai(nullable)]
     pub time_added: Option<DateTime<Utc>>,
+    /// The taint value.
     #[oai(nullable)]
     pub value: Option<String>,
 }
@@ -86,27 +98,37 @@ impl From<kubernetes::Taint> for TaintView {
     }
 }
 
-/// What a node is.
+/// Current state of the node.
 #[derive(Debug, Object, Serialize)]
 pub struct NodeStatusView {
+    /// The addresses of the node.
     #[oai(nullable)]
     pub addresses: Option<Vec<NodeAddressView>>,
+    /// The resources of the node that are available for scheduling.
     #[oai(nullable)]
     pub allocatable: Option<BTreeMap<String, String>>,
+    /// The total resources of the node.
     #[oai(nullable)]
     pub capacity: Option<BTreeMap<String, String>>,
+    /// The current conditions of the node.
     #[oai(nullable)]
     pub conditions: Option<Vec<ConditionView>>,
+    /// The endpoints of daemons that run on the node.
     #[oai(nullable)]
     pub daemon_endpoints: Option<DaemonEndpointsView>,
+    /// The container images on the node.
     #[oai(nullable)]
     pub images: Option<Vec<ContainerImageView>>,
+    /// Identifiers and versions of the node.
     #[oai(nullable)]
     pub node_info: Option<NodeInfoView>,
+    /// Deprecated: not set by current versions of Kubernetes.
     #[oai(nullable)]
     pub phase: Option<String>,
+    /// The volumes that are attached to the node.
     #[oai(nullable)]
     pub volumes_attached: Option<Vec<AttachedVolumeView>>,
+    /// The attachable volumes that are mounted on the node.
     #[oai(nullable)]
     pub volumes_in_use: Option<Vec<String>>,
 }
@@ -131,8 +153,10 @@ impl From<kubernetes::NodeStatus> for NodeStatusView {
 /// An address of a node.
 #[derive(Debug, Object, Serialize)]
 pub struct NodeAddressView {
+    /// The address.
     #[oai(nullable)]
     pub address: Option<String>,
+    /// The address type: `Hostname`, `ExternalIP`, `InternalIP`, `ExternalDNS` or `InternalDNS`.
     #[oai(nullable)]
     pub r#type: Option<String>,
 }
@@ -143,9 +167,10 @@ impl From<kubernetes::NodeAddress> for NodeAddressView {
     }
 }
 
-/// Where the daemons of a node listen.
+/// The endpoints of daemons that run on a node.
 #[derive(Debug, Object, Serialize)]
 pub struct DaemonEndpointsView {
+    /// The endpoint on which the kubelet listens.
     #[oai(nullable)]
     pub kubelet_endpoint: Option<DaemonEndpointView>,
 }
@@ -156,9 +181,10 @@ impl From<kubernetes::DaemonEndpoints> for DaemonEndpointsView {
     }
 }
 
-/// A port of a daemon.
+/// The endpoint of a daemon.
 #[derive(Debug, Object, Serialize)]
 pub struct DaemonEndpointView {
+    /// The port number.
     #[oai(nullable)]
     pub port: Option<i64>,
 }
@@ -169,11 +195,13 @@ impl From<kubernetes::DaemonEndpoint> for DaemonEndpointView {
     }
 }
 
-/// An image that is present on a node.
+/// A container image on a node.
 #[derive(Debug, Object, Serialize)]
 pub struct ContainerImageView {
+    /// The names by which the image is known.
     #[oai(nullable)]
     pub names: Option<Vec<String>>,
+    /// The size of the image in bytes.
     #[oai(nullable)]
     pub size_bytes: Option<i64>,
 }
@@ -184,11 +212,13 @@ impl From<kubernetes::ContainerImage> for ContainerImageView {
     }
 }
 
-/// A volume attached to a node.
+/// A volume that is attached to a node.
 #[derive(Debug, Object, Serialize)]
 pub struct AttachedVolumeView {
+    /// The device path at which the volume is available.
     #[oai(nullable)]
     pub device_path: Option<String>,
+    /// The name of the volume.
     #[oai(nullable)]
     pub name: Option<String>,
 }
@@ -199,27 +229,37 @@ impl From<kubernetes::AttachedVolume> for AttachedVolumeView {
     }
 }
 
-/// Versions and identities of a node.
+/// Identifiers and versions of a node.
 #[derive(Debug, Object, Serialize)]
 pub struct NodeInfoView {
+    /// The architecture, for example `amd64`.
     #[oai(nullable)]
     pub architecture: Option<String>,
+    /// The boot ID.
     #[oai(nullable)]
     pub boot_id: Option<String>,
+    /// The version of the container runtime, for example `containerd://2.1.4`.
     #[oai(nullable)]
     pub container_runtime_version: Option<String>,
+    /// The kernel version.
     #[oai(nullable)]
     pub kernel_version: Option<String>,
+    /// Deprecated: the version of kube-proxy.
     #[oai(nullable)]
     pub kube_proxy_version: Option<String>,
+    /// The version of the kubelet.
     #[oai(nullable)]
     pub kubelet_version: Option<String>,
+    /// The machine ID.
     #[oai(nullable)]
     pub machine_id: Option<String>,
+    /// The operating system, for example `linux`.
     #[oai(nullable)]
     pub operating_system: Option<String>,
+    /// The name of the operating system image.
     #[oai(nullable)]
     pub os_image: Option<String>,
+    /// The system UUID.
     #[oai(nullable)]
     pub system_uuid: Option<String>,
 }

@@ -14,15 +14,18 @@ use super::{
     views,
 };
 
-/// Containers that run together.
+/// A Pod: a collection of containers that run on a node.
 #[derive(Debug, Object, Serialize)]
 pub struct PodView {
-    /// `v1`.
+    /// The version of the API: always `v1`.
     pub api_version: String,
-    /// `Pod`.
+    /// The kind: always `Pod`.
     pub kind: String,
+    /// Standard object metadata.
     pub metadata: ObjectMetaView,
+    /// Desired state of the pod.
     pub spec: PodSpecView,
+    /// Current state of the pod.
     pub status: PodStatusView,
 }
 
@@ -38,65 +41,87 @@ impl From<kubernetes::Pod> for PodView {
     }
 }
 
-/// What a pod is meant to be.
+/// Desired state of the pod.
 #[derive(Debug, Object, Serialize)]
 pub struct PodSpecView {
+    /// The seconds that the pod may be active on the node before it is terminated.
     #[oai(nullable)]
     pub active_deadline_seconds: Option<i64>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The scheduling constraints. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub affinity: Option<FragmentView>,
+    /// Whether a service account token is mounted automatically.
     #[oai(nullable)]
     pub automount_service_account_token: Option<bool>,
+    /// The containers of the pod.
     pub containers: Vec<ContainerView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The DNS parameters of the pod. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub dns_config: Option<FragmentView>,
+    /// The DNS policy: `ClusterFirstWithHostNet`, `ClusterFirst`, `Default` or `None`.
     #[oai(nullable)]
     pub dns_policy: Option<String>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// Additional entries of the hosts file of the pod. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub host_aliases: Option<FragmentView>,
+    /// Whether the pod uses the IPC namespace of the host.
     #[oai(nullable)]
     pub host_ipc: Option<bool>,
+    /// Whether the pod uses the network namespace of the host.
     #[oai(nullable)]
     pub host_network: Option<bool>,
+    /// Whether the pod uses the PID namespace of the host.
     #[oai(nullable)]
     pub host_pid: Option<bool>,
+    /// The host name of the pod.
     #[oai(nullable)]
     pub hostname: Option<String>,
+    /// The Secrets with which images are pulled.
     #[oai(nullable)]
     pub image_pull_secrets: Option<Vec<LocalReferenceView>>,
+    /// The init containers, which run in order before the containers start.
     #[oai(nullable)]
     pub init_containers: Option<Vec<ContainerView>>,
+    /// The node to which the pod is scheduled.
     #[oai(nullable)]
     pub node_name: Option<String>,
+    /// The labels that a node must have for the pod to be scheduled to it.
     #[oai(nullable)]
     pub node_selector: Option<BTreeMap<String, String>>,
+    /// The priority of the pod.
     #[oai(nullable)]
     pub priority: Option<i64>,
+    /// The name of the PriorityClass of the pod.
     #[oai(nullable)]
     pub priority_class_name: Option<String>,
+    /// The restart policy of all containers: `Always`, `OnFailure` or `Never`.
     #[oai(nullable)]
     pub restart_policy: Option<String>,
+    /// The scheduler that schedules the pod.
     #[oai(nullable)]
     pub scheduler_name: Option<String>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// Security attributes of the pod and default settings of its containers. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub security_context: Option<FragmentView>,
+    /// Deprecated: the same as `service_account_name`.
     #[oai(nullable)]
     pub service_account: Option<String>,
+    /// The name of the ServiceAccount that the pod runs as.
     #[oai(nullable)]
     pub service_account_name: Option<String>,
+    /// Whether the containers share one process namespace.
     #[oai(nullable)]
     pub share_process_namespace: Option<bool>,
+    /// The subdomain of the pod's host name.
     #[oai(nullable)]
     pub subdomain: Option<String>,
+    /// The seconds that the pod has to terminate gracefully.
     #[oai(nullable)]
     pub termination_grace_period_seconds: Option<i64>,
+    /// The tolerations of the pod.
     #[oai(nullable)]
     pub tolerations: Option<Vec<TolerationView>>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volumes that containers of the pod can mount. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub volumes: Option<FragmentView>,
 }
@@ -135,9 +160,10 @@ impl From<kubernetes::PodSpec> for PodSpecView {
     }
 }
 
-/// The name of an object in the same namespace.
+/// A reference to an object in the same namespace.
 #[derive(Debug, Object, Serialize)]
 pub struct LocalReferenceView {
+    /// The name of the object.
     #[oai(nullable)]
     pub name: Option<String>,
 }
@@ -148,17 +174,22 @@ impl From<kubernetes::LocalReference> for LocalReferenceView {
     }
 }
 
-/// A taint that does not keep a pod off.
+/// A toleration: the pod tolerates taints that match it.
 #[derive(Debug, Object, Serialize)]
 pub struct TolerationView {
+    /// The taint effect to match; null matches all effects.
     #[oai(nullable)]
     pub effect: Option<String>,
+    /// The taint key to match; null matches all keys.
     #[oai(nullable)]
     pub key: Option<String>,
+    /// The relation between the key and the value: `Exists` or `Equal`.
     #[oai(nullable)]
     pub operator: Option<String>,
+    /// How long a taint with the effect `NoExecute` is tolerated; null for always.
     #[oai(nullable)]
     pub toleration_seconds: Option<i64>,
+    /// The taint value to match.
     #[oai(nullable)]
     pub value: Option<String>,
 }
@@ -175,29 +206,40 @@ impl From<kubernetes::Toleration> for TolerationView {
     }
 }
 
-/// What a pod is.
+/// Current state of the pod.
 #[derive(Debug, Object, Serialize)]
 pub struct PodStatusView {
+    /// The current conditions of the pod.
     #[oai(nullable)]
     pub conditions: Option<Vec<ConditionView>>,
+    /// The statuses of the containers.
     #[oai(nullable)]
     pub container_statuses: Option<Vec<ContainerStatusView>>,
+    /// The IP address of the node to which the pod is scheduled.
     #[oai(nullable)]
     pub host_ip: Option<String>,
+    /// The statuses of the init containers.
     #[oai(nullable)]
     pub init_container_statuses: Option<Vec<ContainerStatusView>>,
+    /// A message about why the pod is in this state.
     #[oai(nullable)]
     pub message: Option<String>,
+    /// The node on which the pod preempts other pods to be scheduled.
     #[oai(nullable)]
     pub nominated_node_name: Option<String>,
+    /// The phase of the pod: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     #[oai(nullable)]
     pub phase: Option<String>,
+    /// The IP address of the pod.
     #[oai(nullable)]
     pub pod_ip: Option<String>,
+    /// The quality of service class: `Guaranteed`, `Burstable` or `BestEffort`.
     #[oai(nullable)]
     pub qos_class: Option<String>,
+    /// A brief reason why the pod is in this state.
     #[oai(nullable)]
     pub reason: Option<String>,
+    /// When the kubelet acknowledged the pod.
     #[oai(nullable)]
     pub start_time: Option<DateTime<Utc>>,
 }

@@ -12,15 +12,18 @@ use super::{
     views,
 };
 
-/// Storage that outlives pods.
+/// A PersistentVolume: a piece of storage in the cluster.
 #[derive(Debug, Object, Serialize)]
 pub struct PersistentVolumeView {
-    /// `v1`.
+    /// The version of the API: always `v1`.
     pub api_version: String,
-    /// `PersistentVolume`.
+    /// The kind: always `PersistentVolume`.
     pub kind: String,
+    /// Standard object metadata.
     pub metadata: ObjectMetaView,
+    /// Desired state of the persistent volume.
     pub spec: PersistentVolumeSpecView,
+    /// Current state of the persistent volume.
     pub status: PersistentVolumeStatusView,
 }
 
@@ -36,90 +39,97 @@ impl From<kubernetes::PersistentVolume> for PersistentVolumeView {
     }
 }
 
-/// What a volume is meant to be. One of the kinds of storage is there.
+/// Desired state of the persistent volume. Only the volume source that is used is set.
 #[derive(Debug, Object, Serialize)]
 pub struct PersistentVolumeSpecView {
+    /// The access modes: `ReadWriteOnce`, `ReadOnlyMany`, `ReadWriteMany` or `ReadWriteOncePod`.
     #[oai(nullable)]
     pub access_modes: Option<Vec<String>>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: an AWS Elastic Block Store disk. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub aws_elastic_block_store: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: an Azure Data Disk. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub azure_disk: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: an Azure File share. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub azure_file: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a Ceph filesystem. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub cephfs: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a Cinder volume. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub cinder: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: storage that an external CSI driver handles. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub csi: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a Fibre Channel resource. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub fc: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: storage of a FlexVolume plugin. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub flex_volume: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a Flocker volume. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub flocker: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a Google Compute Engine disk. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub gce_persistent_disk: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a GlusterFS volume. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub glusterfs: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a directory on the node. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub host_path: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: an iSCSI disk. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub iscsi: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a local device or directory of a node. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub local: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: an NFS mount. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub nfs: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a Photon Controller persistent disk. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub photon_persistent_disk: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a Portworx volume. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub portworx_volume: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a Quobyte mount. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub quobyte: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a RADOS block device. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub rbd: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a ScaleIO persistent volume. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub scale_io: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a StorageOS volume. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub storageos: Option<FragmentView>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The volume source: a vSphere volume. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub vsphere_volume: Option<FragmentView>,
+    /// The capacity of the volume.
     #[oai(nullable)]
     pub capacity: Option<BTreeMap<String, String>>,
+    /// The PersistentVolumeClaim that the volume is bound to.
     #[oai(nullable)]
     pub claim_ref: Option<ObjectReferenceView>,
+    /// The mount options.
     #[oai(nullable)]
     pub mount_options: Option<Vec<String>>,
-    /// As Kubernetes describes it, with keys in `snake_case`.
+    /// The constraints on the nodes from which the volume can be accessed. As in the Kubernetes API, with keys in `snake_case`.
     #[oai(nullable)]
     pub node_affinity: Option<FragmentView>,
+    /// What happens to the volume when it is released: `Retain`, `Delete` or `Recycle`.
     #[oai(nullable)]
     pub persistent_volume_reclaim_policy: Option<String>,
+    /// The name of the StorageClass of the volume.
     #[oai(nullable)]
     pub storage_class_name: Option<String>,
+    /// The volume mode: `Filesystem` or `Block`.
     #[oai(nullable)]
     pub volume_mode: Option<String>,
 }
@@ -161,13 +171,16 @@ impl From<kubernetes::PersistentVolumeSpec> for PersistentVolumeSpecView {
     }
 }
 
-/// What a volume is.
+/// Current state of the persistent volume.
 #[derive(Debug, Object, Serialize)]
 pub struct PersistentVolumeStatusView {
+    /// Details about why the volume is in this state.
     #[oai(nullable)]
     pub message: Option<String>,
+    /// The phase of the volume: `Available`, `Bound`, `Released`, `Failed` or `Pending`.
     #[oai(nullable)]
     pub phase: Option<String>,
+    /// A brief reason for a failure.
     #[oai(nullable)]
     pub reason: Option<String>,
 }
@@ -178,15 +191,18 @@ impl From<kubernetes::PersistentVolumeStatus> for PersistentVolumeStatusView {
     }
 }
 
-/// A wish for storage.
+/// A PersistentVolumeClaim: a request for and claim to a persistent volume.
 #[derive(Debug, Object, Serialize)]
 pub struct PersistentVolumeClaimView {
-    /// `v1`.
+    /// The version of the API: always `v1`.
     pub api_version: String,
-    /// `PersistentVolumeClaim`.
+    /// The kind: always `PersistentVolumeClaim`.
     pub kind: String,
+    /// Standard object metadata.
     pub metadata: ObjectMetaView,
+    /// Desired characteristics of the volume.
     pub spec: PersistentVolumeClaimSpecView,
+    /// Current state of the claim.
     pub status: PersistentVolumeClaimStatusView,
 }
 
@@ -202,19 +218,25 @@ impl From<kubernetes::PersistentVolumeClaim> for PersistentVolumeClaimView {
     }
 }
 
-/// What a claim asks for.
+/// Desired characteristics of the volume that a PersistentVolumeClaim requests.
 #[derive(Debug, Object, Serialize)]
 pub struct PersistentVolumeClaimSpecView {
+    /// The access modes that the volume must have.
     #[oai(nullable)]
     pub access_modes: Option<Vec<String>>,
+    /// The minimum resources that the volume must have.
     #[oai(nullable)]
     pub resources: Option<ResourcesView>,
+    /// A label query over the volumes to consider for binding.
     #[oai(nullable)]
     pub selector: Option<LabelSelectorView>,
+    /// The name of the required StorageClass.
     #[oai(nullable)]
     pub storage_class_name: Option<String>,
+    /// The required volume mode: `Filesystem` or `Block`.
     #[oai(nullable)]
     pub volume_mode: Option<String>,
+    /// The name of the PersistentVolume that the claim is bound to.
     #[oai(nullable)]
     pub volume_name: Option<String>,
 }
@@ -232,15 +254,19 @@ impl From<kubernetes::PersistentVolumeClaimSpec> for PersistentVolumeClaimSpecVi
     }
 }
 
-/// What a claim has got.
+/// Current state of the claim.
 #[derive(Debug, Object, Serialize)]
 pub struct PersistentVolumeClaimStatusView {
+    /// The access modes of the bound volume.
     #[oai(nullable)]
     pub access_modes: Option<Vec<String>>,
+    /// The resources of the bound volume.
     #[oai(nullable)]
     pub capacity: Option<BTreeMap<String, String>>,
+    /// The current conditions of the claim.
     #[oai(nullable)]
     pub conditions: Option<Vec<ConditionView>>,
+    /// The phase of the claim: `Pending`, `Bound` or `Lost`.
     #[oai(nullable)]
     pub phase: Option<String>,
 }

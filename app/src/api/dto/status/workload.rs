@@ -11,10 +11,12 @@ use super::{
     views,
 };
 
-/// What pods are made from.
+/// The template from which pods are created.
 #[derive(Debug, Object, Serialize)]
 pub struct PodTemplateView {
+    /// Standard object metadata.
     pub metadata: ObjectMetaView,
+    /// Desired state of the pods.
     pub spec: PodSpecView,
 }
 
@@ -24,15 +26,18 @@ impl From<kubernetes::PodTemplate> for PodTemplateView {
     }
 }
 
-/// Keeps a number of equal pods and replaces them step by step.
+/// A Deployment: it enables declarative updates for pods and replica sets.
 #[derive(Debug, Object, Serialize)]
 pub struct DeploymentView {
-    /// `apps/v1`.
+    /// The version of the API: always `apps/v1`.
     pub api_version: String,
-    /// `Deployment`.
+    /// The kind: always `Deployment`.
     pub kind: String,
+    /// Standard object metadata.
     pub metadata: ObjectMetaView,
+    /// Desired state of the deployment.
     pub spec: DeploymentSpecView,
+    /// Current state of the deployment.
     pub status: DeploymentStatusView,
 }
 
@@ -48,25 +53,33 @@ impl From<kubernetes::Deployment> for DeploymentView {
     }
 }
 
-/// What a deployment is meant to be.
+/// Desired state of the deployment.
 #[derive(Debug, Object, Serialize)]
 pub struct DeploymentSpecView {
+    /// The seconds that a new pod must be ready to be considered available.
     #[oai(nullable)]
     pub min_ready_seconds: Option<i64>,
+    /// Whether the deployment is paused.
     #[oai(nullable)]
     pub paused: Option<bool>,
+    /// The seconds that the deployment may take to make progress before it is considered failed.
     #[oai(nullable)]
     pub progress_deadline_seconds: Option<i64>,
+    /// The desired number of pods.
     #[oai(nullable)]
     pub replicas: Option<i64>,
+    /// The number of old replica sets to keep for rollbacks.
     #[oai(nullable)]
     pub revision_history_limit: Option<i64>,
-    /// Always null: Kubernetes no longer has it.
+    /// Always null: removed from Kubernetes.
     #[oai(nullable)]
     pub rollback_to: Option<String>,
+    /// The label query for the pods of the deployment.
     pub selector: LabelSelectorView,
+    /// The strategy by which pods are replaced.
     #[oai(nullable)]
     pub strategy: Option<DeploymentStrategyView>,
+    /// The template from which pods are created.
     pub template: PodTemplateView,
 }
 
@@ -86,11 +99,13 @@ impl From<kubernetes::DeploymentSpec> for DeploymentSpecView {
     }
 }
 
-/// How pods are replaced.
+/// The strategy by which pods of a deployment are replaced.
 #[derive(Debug, Object, Serialize)]
 pub struct DeploymentStrategyView {
+    /// The parameters of a rolling update, for the type `RollingUpdate`.
     #[oai(nullable)]
     pub rolling_update: Option<RollingUpdateView>,
+    /// The type of strategy: `Recreate` or `RollingUpdate`.
     #[oai(nullable)]
     pub r#type: Option<String>,
 }
@@ -101,11 +116,13 @@ impl From<kubernetes::DeploymentStrategy> for DeploymentStrategyView {
     }
 }
 
-/// How many pods are replaced at a time.
+/// The parameters of a rolling update.
 #[derive(Debug, Object, Serialize)]
 pub struct RollingUpdateView {
+    /// The maximum number or percentage of pods above the desired number.
     #[oai(nullable)]
     pub max_surge: Option<IntOrTextView>,
+    /// The maximum number or percentage of pods that may be unavailable.
     #[oai(nullable)]
     pub max_unavailable: Option<IntOrTextView>,
 }
@@ -116,23 +133,31 @@ impl From<kubernetes::RollingUpdate> for RollingUpdateView {
     }
 }
 
-/// What a deployment is.
+/// Current state of the deployment.
 #[derive(Debug, Object, Serialize)]
 pub struct DeploymentStatusView {
+    /// The number of available pods.
     #[oai(nullable)]
     pub available_replicas: Option<i64>,
+    /// The number of hash collisions of the deployment.
     #[oai(nullable)]
     pub collision_count: Option<i64>,
+    /// The current conditions of the deployment.
     #[oai(nullable)]
     pub conditions: Option<Vec<ConditionView>>,
+    /// The generation observed by the deployment controller.
     #[oai(nullable)]
     pub observed_generation: Option<i64>,
+    /// The number of ready pods.
     #[oai(nullable)]
     pub ready_replicas: Option<i64>,
+    /// The number of pods that are not terminating.
     #[oai(nullable)]
     pub replicas: Option<i64>,
+    /// The number of pods that are still required for full availability.
     #[oai(nullable)]
     pub unavailable_replicas: Option<i64>,
+    /// The number of pods with the desired template.
     #[oai(nullable)]
     pub updated_replicas: Option<i64>,
 }
@@ -152,15 +177,18 @@ impl From<kubernetes::DeploymentStatus> for DeploymentStatusView {
     }
 }
 
-/// Keeps a number of equal pods.
+/// A ReplicaSet: it ensures that a specified number of pods is running.
 #[derive(Debug, Object, Serialize)]
 pub struct ReplicaSetView {
-    /// `apps/v1`.
+    /// The version of the API: always `apps/v1`.
     pub api_version: String,
-    /// `ReplicaSet`.
+    /// The kind: always `ReplicaSet`.
     pub kind: String,
+    /// Standard object metadata.
     pub metadata: ObjectMetaView,
+    /// Desired state of the replica set.
     pub spec: ReplicaSetSpecView,
+    /// Current state of the replica set.
     pub status: ReplicaSetStatusView,
 }
 
@@ -176,14 +204,18 @@ impl From<kubernetes::ReplicaSet> for ReplicaSetView {
     }
 }
 
-/// What a replica set is meant to be.
+/// Desired state of the replica set.
 #[derive(Debug, Object, Serialize)]
 pub struct ReplicaSetSpecView {
+    /// The seconds that a new pod must be ready to be considered available.
     #[oai(nullable)]
     pub min_ready_seconds: Option<i64>,
+    /// The desired number of pods.
     #[oai(nullable)]
     pub replicas: Option<i64>,
+    /// The label query for the pods of the replica set.
     pub selector: LabelSelectorView,
+    /// The template from which pods are created.
     pub template: PodTemplateView,
 }
 
@@ -198,19 +230,25 @@ impl From<kubernetes::ReplicaSetSpec> for ReplicaSetSpecView {
     }
 }
 
-/// What a replica set is.
+/// Current state of the replica set.
 #[derive(Debug, Object, Serialize)]
 pub struct ReplicaSetStatusView {
+    /// The number of available pods.
     #[oai(nullable)]
     pub available_replicas: Option<i64>,
+    /// The current conditions of the replica set.
     #[oai(nullable)]
     pub conditions: Option<Vec<ConditionView>>,
+    /// The number of pods with all labels of the template.
     #[oai(nullable)]
     pub fully_labeled_replicas: Option<i64>,
+    /// The generation observed by the replica set controller.
     #[oai(nullable)]
     pub observed_generation: Option<i64>,
+    /// The number of ready pods.
     #[oai(nullable)]
     pub ready_replicas: Option<i64>,
+    /// The number of pods.
     #[oai(nullable)]
     pub replicas: Option<i64>,
 }
