@@ -26,12 +26,12 @@ const VIEW_RETRY_AFTER: u64 = 5;
 /// Maximum number of invalid fields listed in `details`.
 const MAX_DETAILS: usize = 100;
 
-/// What is wrong with one field of a request, or one object that is in the way.
+/// An invalid field of a request, or an object that prevents the request.
 #[derive(Debug, Clone, Serialize, Object)]
 pub struct ErrorDetail {
-    /// Path of the field, dots between levels (`metadata.node_count`), or the reference of the object in the way.
+    /// The path of the field, with dots between levels (`metadata.node_count`), or the reference of the object.
     pub field: String,
-    /// What is wrong, as the rest of a sentence that starts with the field.
+    /// What is wrong, as the rest of a sentence that starts with `field`.
     pub message: String,
 }
 
@@ -41,13 +41,13 @@ pub struct ErrorDetail {
 pub struct ErrorBody {
     /// The HTTP status.
     pub code: u16,
-    /// The HTTP status again, under the name that the 2018 release used in some of its answers.
+    /// The HTTP status again, under the name that the 2018 release used in some of its responses.
     pub status_code: u16,
-    /// A stable code for programs.
+    /// A stable code for programs, for example `not_found`, `conflict`, `unsupported` or `changed_meanwhile`.
     pub error: String,
     /// A description for people, with the object and the next step.
     pub description: String,
-    /// All invalid fields, or everything that is in the way.
+    /// All invalid fields, or all objects that prevent the request. Otherwise empty.
     pub details: Vec<ErrorDetail>,
     /// The id of this request in the logs.
     pub request_id: String,

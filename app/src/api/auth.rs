@@ -18,8 +18,8 @@ pub(super) struct AuthApi;
 impl AuthApi {
     /// Log in: exchange user name and password for a token.
     ///
-    /// Attempts are limited per user name and per address; further attempts are answered with 429 and `Retry-After`. Clients whose
-    /// address a trusted proxy does not report, or reports in conflicting ways, count as one.
+    /// Attempts are limited per user name and per client address. Further attempts are answered with 429 and `Retry-After`. Clients whose
+    /// address a trusted proxy does not report, or reports inconsistently, share one limit.
     #[oai(path = "/auth", method = "post", operation_id = "auth")]
     async fn auth(
         &self,

@@ -141,10 +141,10 @@ impl ClustersApi {
         Ok(shown(&api, &caller.0, cluster))
     }
 
-    /// Delete a cluster. An attached cluster is only detached: the cluster itself is not touched.
+    /// Delete a cluster. An attached cluster is only detached: the cluster itself is not changed.
     ///
-    /// A cluster that a provider created is deleted in the background, whatever else is running: it is shown as Destroying until the provider
-    /// confirms that nothing is left of it, and then disappears. Further requests meanwhile have no effect.
+    /// A cluster that a provider created is deleted in the background, even if another operation is running. Its phase is `Destroying`
+    /// until the provider confirms that no resources are left, and then it is removed. Further requests meanwhile have no effect.
     #[oai(path = "/:id", method = "delete", operation_id = "cluster_delete")]
     async fn delete(
         &self,
@@ -158,11 +158,11 @@ impl ClustersApi {
         Ok(Rendered::of(&Deleted::of(id.0)))
     }
 
-    /// Get what runs in a cluster, live: nodes, pods, services, deployments and more.
+    /// Get the Kubernetes objects in a cluster, live: nodes, pods, services, deployments and more.
     ///
     /// Kinds that could not be read, or not in time, are listed in `errors`. 502 if the cluster rejects the request or cannot be reached, 504
     /// if it does not respond in time. Concurrent requests for the same view share one response. 429 if too many other views are being
-    /// read for you.
+    /// read for the caller.
     #[oai(path = "/:id/status", method = "get", operation_id = "cluster_status")]
     async fn status(
         &self,
@@ -173,9 +173,9 @@ impl ClustersApi {
         api.live.status(&caller.0, id.0.into()).await
     }
 
-    /// Get what runs in a cluster as a graph, live: items by uid, and relations between them.
+    /// Get the Kubernetes objects in a cluster as a graph, live: objects by UID, and the relations between them.
     ///
-    /// Errors are those of `status`.
+    /// The errors are those of `GET /clusters/{id}/status`.
     #[oai(path = "/:id/topology-data", method = "get", operation_id = "cluster_topology")]
     async fn topology(
         &self,

@@ -94,7 +94,7 @@ impl ApiResponse for EventStream {
         };
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "Changes, as they happen.",
+                description: "The stream of changes.",
                 status: Some(StatusCode::OK.as_u16()),
                 status_range: None,
                 content: vec![MetaMediaType {

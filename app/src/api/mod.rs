@@ -90,7 +90,7 @@ enum Tag {
     Clusters,
     /// The configuration of this installation.
     Configuration,
-    /// Changes, as they happen.
+    /// The stream of changes to clusters, operations and provisioners.
     Events,
     /// Operations on clusters, and how to cancel, retry or abandon them.
     Operations,
@@ -98,11 +98,11 @@ enum Tag {
     Organizations,
     /// Resources that may be left at providers without a cluster.
     Orphans,
-    /// Engines with their credentials.
+    /// Provisioners: engines with credentials and settings.
     Provisioners,
     /// Health of the service, and its API document.
     Service,
-    /// People and programs with an account.
+    /// Users: people and programs with an account.
     Users,
 }
 

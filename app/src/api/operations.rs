@@ -40,7 +40,7 @@ fn shown(
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Operations")]
 impl OperationsApi {
-    /// List the operations on a cluster, newest first. Deleted clusters are included for a while.
+    /// List the operations on a cluster, newest first. Operations on a deleted cluster are kept for 30 days.
     #[oai(path = "/clusters/:id/operations", method = "get", operation_id = "operation_list")]
     async fn list(
         &self,
@@ -68,8 +68,8 @@ impl OperationsApi {
 
     /// Cancel an operation after the current call to the provider. The response lists the resources that exist now.
     ///
-    /// It ends as `cancelled` shortly after. Resources that a cancelled deployment has created remain: retry it, or delete the cluster.
-    /// Further requests have no effect.
+    /// The operation ends as `cancelled` shortly after. Resources that a cancelled deployment has created remain: retry it, or delete the
+    /// cluster. Further requests have no effect.
     #[oai(path = "/operations/:id/cancel", method = "post", operation_id = "operation_cancel")]
     async fn cancel(
         &self,
@@ -100,8 +100,8 @@ impl OperationsApi {
         Ok(shapes::without_kubeconfig(&api, &caller.0, &view))
     }
 
-    /// Delete a cluster's record without calling its provider, whatever else is running. The response lists the resources that may remain
-    /// there, which become an orphan.
+    /// Delete the record of a cluster without calling its provider, even if an operation is running. The response lists the resources that
+    /// may remain at the provider, which become an orphan.
     #[oai(path = "/clusters/:id/forget", method = "post", operation_id = "cluster_forget")]
     async fn forget(
         &self,
@@ -122,17 +122,17 @@ impl OperationsApi {
         }))
     }
 
-    /// Get the timeline of a cluster, newest first. Deleted clusters are included for a while.
+    /// Get the timeline of a cluster, newest first. The timeline of a deleted cluster is kept for 30 days.
     #[oai(path = "/clusters/:id/timeline", method = "get", operation_id = "cluster_timeline")]
     async fn timeline(
         &self,
         api: State<'_>,
         caller: Authenticated,
         id: Path<Uuid>,
-        /// The maximum number of events: 50 by default.
+        /// The maximum number of events; 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<usize>>,
-        /// Where to continue: `next` of the previous response.
+        /// Where to continue: the value of `next` in the previous response.
         from: Query<Option<String>>,
     ) -> Result<Rendered<Timeline>, ApiError> {
         let from = from.0.filter(|from| !from.is_empty());

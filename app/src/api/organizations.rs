@@ -141,7 +141,7 @@ impl OrganizationsApi {
         Ok(policy(&*organizations.change_policy(&caller.0, id.0.into(), &changes, expected).await?))
     }
 
-    /// Check whether an organization can be deleted, and list what is left in it. Superadmins only.
+    /// Check whether an organization can be deleted, and list the objects that it still contains. Superadmins only.
     #[oai(path = "/:id/deletable", method = "get", operation_id = "organization_deletable")]
     async fn deletable(
         &self,

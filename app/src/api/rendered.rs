@@ -178,7 +178,7 @@ impl<T: Type> ApiResponse for Rendered<T> {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "The answer.",
+                description: "The request succeeded.",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType {
@@ -234,9 +234,9 @@ impl<T: Type> Type for Listed<T> {
     fn register(registry: &mut Registry) {
         T::register(registry);
         registry.create_schema::<Self, _>(Self::name().into_owned(), |_| {
-            let items = || {
+            let items = |description| {
                 MetaSchemaRef::Inline(Box::new(MetaSchema {
-                    description: Some("All of them."),
+                    description: Some(description),
                     items: Some(Box::new(T::schema_ref())),
                     ..MetaSchema::new("array")
                 }))
@@ -250,13 +250,16 @@ impl<T: Type> Type for Listed<T> {
             };
             let page = MetaSchema {
                 description: Some("The page that was requested with `offset` and `limit`."),
-                properties: vec![("items", items()), ("total", MetaSchemaRef::Inline(Box::new(total)))],
+                properties: vec![
+                    ("items", items("The items of the page.")),
+                    ("total", MetaSchemaRef::Inline(Box::new(total))),
+                ],
                 required: vec!["items", "total"],
                 ..MetaSchema::new("object")
             };
             MetaSchema {
-                description: Some("An array, or with `offset` one page of it and the total."),
-                one_of: vec![items(), MetaSchemaRef::Inline(Box::new(page))],
+                description: Some("All items as an array, or with `offset` one page and the total number of items."),
+                one_of: vec![items("All items."), MetaSchemaRef::Inline(Box::new(page))],
                 ..MetaSchema::ANY
             }
         });

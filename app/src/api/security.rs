@@ -9,8 +9,8 @@ use poem_openapi::{
 use super::body;
 use crate::{error::ApiError, http::context::RequestContext};
 
-/// A token from `POST /api/v1/auth`, sent as `Authorization: Bearer <token>`. It ends after an hour by default, and at once when the
-/// user is deactivated or deleted or the password is changed.
+/// A token from `POST /api/v1/auth`, sent as `Authorization: Bearer <token>`. It expires after one hour by default, and immediately when
+/// the user is deactivated or deleted or the password is changed.
 #[derive(SecurityScheme)]
 #[oai(ty = "bearer", bearer_format = "JWT", rename = "bearer")]
 struct Token(Bearer);

@@ -14,19 +14,19 @@ const READY: &str = "Kqueen ready!";
 
 pub(super) struct ServiceApi;
 
-/// The service answers.
+/// The service is running.
 #[derive(Debug, Serialize, Object)]
 struct Liveness {
-    /// `Kqueen ready!`
+    /// Always `Kqueen ready!`.
     response: String,
 }
 
-/// Requests can be served.
+/// The service can serve requests.
 #[derive(Debug, Serialize, Object)]
 struct Readiness {
-    /// `Kqueen ready!`
+    /// Always `Kqueen ready!`.
     response: String,
-    /// What the operator should do, although requests are served: create the first user, for example.
+    /// What the operator should still do, for example create the first user.
     warnings: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl ServiceApi {
 
     /// Check that requests can be served: the store responds and its data is loaded.
     ///
-    /// `warnings` lists what the operator should still do: while no user exists, how to create the first one.
+    /// `warnings` lists what the operator should still do. While no user exists, it says how to create the first one.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
     async fn ready(&self, api: State<'_>) -> Result<Rendered<Readiness>, ApiError> {
         api.read_barrier.ready().await.map_err(ServiceError::from)?;

@@ -99,7 +99,7 @@ impl UsersApi {
         Ok(shown(&users.update(&caller.0, id.0.into(), patch, expected).await?))
     }
 
-    /// Delete a user who owns nothing. You cannot delete your own account.
+    /// Delete a user who owns no objects. You cannot delete your own account.
     #[oai(path = "/:id", method = "delete", operation_id = "user_delete")]
     async fn delete(
         &self,

@@ -1,7 +1,7 @@
 //! The OpenAPI document: what the framework generates, and what it cannot generate.
 //!
 //! The framework knows the shapes and parameters of handlers. This module adds the parameters of lists, the actual error statuses of each
-//! operation, nullable fields, examples, and that bodies accept only declared fields.
+//! operation, descriptions of parameters that many operations have, nullable fields, examples, and that bodies accept only declared fields.
 //!
 //! Code generators derive identifiers from names in different ways. To work with all of them without options, a schema never has the name
 //! of a parameter, no operation has two parameters whose names differ only in case or in `-` and `_`, and JSON is exactly
@@ -54,9 +54,10 @@ pub fn generated() -> Value {
 /// Adds what the framework cannot generate.
 #[must_use]
 pub fn complete(mut document: Value) -> Value {
-    for (_, operations) in document["paths"].as_object_mut().into_iter().flatten() {
+    for (path, operations) in document["paths"].as_object_mut().into_iter().flatten() {
         for (_, operation) in operations.as_object_mut().into_iter().flatten() {
             complete_operation(operation);
+            describe_parameters(path, operation);
         }
     }
     hoist(&mut document);
@@ -115,11 +116,14 @@ fn complete_operation(operation: &mut Value) {
     let responses = &mut operation["responses"];
     // Every operation rejects undeclared query parameters.
     for status in facts.errors.iter().chain(shared).chain(&[422]) {
-        responses[status.to_string()] = json!({"$ref": format!("#/components/responses/{status}")});
+        let status = status.to_string();
+        let response = if id == "auth" && status == "401" { WRONG_CREDENTIALS } else { &status };
+        let reference = json!({"$ref": format!("#/components/responses/{response}")});
+        responses[status] = reference;
     }
     if returns_revision(&id) {
         responses["200"]["headers"]["ETag"] = json!({
-            "description": "The revision of the object. Send it in If-Match to change only the version you have read. Weakened by a proxy (`W/\"31\"`), it still names that revision.",
+            "description": "The revision of the object. Send it in `If-Match` to change only the version that was read. A tag that a proxy has weakened (`W/\"31\"`) is accepted as well.",
             "schema": {"type": "string"},
         });
     }
@@ -165,6 +169,30 @@ fn complete_operation(operation: &mut Value) {
         operation["requestBody"]["content"][JSON]["schema"] = overrides();
     }
 }
+
+/// Describes the parameters that many operations have.
+fn describe_parameters(path: &str, operation: &mut Value) {
+    // `/clusters/{id}/status` is about a cluster.
+    let kind = path.split('/').nth(1).unwrap_or_default().trim_end_matches('s');
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+        let description = match parameter["name"].as_str() {
+            Some("id") => format!("The id of the {kind}."),
+            Some("If-Match") => IF_MATCH.to_owned(),
+            Some("Idempotency-Key") => IDEMPOTENCY_KEY.to_owned(),
+            _ => continue,
+        };
+        parameter["description"] = json!(description);
+    }
+}
+
+const IF_MATCH: &str = "The `ETag` of the version to change. 412 if the object has changed since. Without this header, or with `*`, \
+    any version is changed.";
+
+const IDEMPOTENCY_KEY: &str = "A unique key for this request, 1 to 255 visible ASCII characters. A repeated request with the same key \
+    returns the response of the first one and creates nothing. 409 if the key was used for another request. Keys are kept for one day.";
+
+/// The response to a login with wrong credentials.
+const WRONG_CREDENTIALS: &str = "wrong_credentials";
 
 /// Whether the response is one object with a revision.
 fn returns_revision(operation: &str) -> bool {
@@ -258,14 +286,24 @@ const KINDS: [(&str, &str, &ReadOnly); 4] = [
     ("OrganizationUpdate", "Organization", &read_only::ORGANIZATION),
 ];
 
+const RULES: &str = "Who is allowed to perform the action. Superadmins always are.
+
+- `ALL`: All users of the organization.
+- `IS_OWNER`: The owner of the object.
+- `IS_ADMIN`: The admins of the organization.
+- `ADMIN_OR_OWNER`: The admins of the organization, and the owner of the object.
+- `IS_SUPERADMIN`: Only superadmins.
+- `null`: The default rule.";
+
 /// The schema of policy overrides.
 fn overrides() -> Value {
     json!({
         "type": "object",
-        "description": "Rules by action. null restores the default; rules that are not listed stay as they are.",
+        "description": "Rules by action. null restores the default. Rules that are not listed are not changed.",
         "additionalProperties": {
             "type": "string",
             "nullable": true,
+            "description": RULES,
             "enum": ["ALL", "IS_OWNER", "IS_ADMIN", "ADMIN_OR_OWNER", "IS_SUPERADMIN", null],
         },
         "example": {"cluster:create": "IS_ADMIN", "cluster:kubeconfig": "ADMIN_OR_OWNER", "cluster:get": null},
@@ -310,18 +348,36 @@ fn examples(components: &mut Value) {
     }
 }
 
+const SORTS: &str = "The sort key; `created_at` by default.
+
+- `name`: The name.
+- `provisioner`: The name of the provisioner.
+- `engine`: The name of the engine.
+- `created_at`: The time of creation.
+- `created`: The same as `created_at`.
+- `state`: The state.
+- `status`: The same as `state`.";
+
+const ORDERS: &str = "The sort order; `asc` by default.
+
+- `asc`: Ascending.
+- `desc`: Descending.";
+
 fn parameters() -> Value {
     let text = |name: &str, description: &str| json!({"name": name, "in": "query", "description": description, "schema": {"type": "string"}});
     let word = |name: &str, description: &str, words: &[&str]| json!({"name": name, "in": "query", "description": description, "schema": {"type": "string", "enum": words}});
     let number = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "query", "description": description, "schema": schema});
     let sorts = ["name", "provisioner", "engine", "created_at", "created", "state", "status"];
     let list = [
-        text("name", "Only those whose name contains this text. Not case-sensitive."),
-        text("provisioner", "Only those whose provisioner name contains this text. Not case-sensitive."),
-        text("engine", "Only those whose engine name contains this text. Not case-sensitive."),
-        text("state", "Only those in this state, by its caption. Not case-sensitive."),
-        word("sortby", "The sort key. By creation time by default.", &sorts),
-        word("order", "Ascending by default.", &["asc", "desc"]),
+        text("name", "Return only objects whose name contains this text. Not case-sensitive."),
+        text(
+            "provisioner",
+            "Return only objects whose provisioner has a name that contains this text. Not case-sensitive.",
+        ),
+        text("engine", "Return only objects whose engine has a name that contains this text. Not case-sensitive."),
+        text("state", "Return only objects in the state with this caption. Not case-sensitive."),
+        word("sortby", SORTS, &sorts),
+        word("order", ORDERS, &["asc", "desc"]),
         number(
             "offset",
             "The number of items to skip. The response is then `{items, total}`.",
@@ -332,12 +388,16 @@ fn parameters() -> Value {
             "The maximum number of items: 20 by default with `offset`, otherwise all.",
             json!({"type": "integer", "minimum": 1, "maximum": super::page::MAX_LIMIT}),
         ),
-        text("namespace", "The namespace of another organization. Superadmins only."),
-        number("all_namespaces", "All organizations. Superadmins only.", json!({"type": "boolean"})),
+        text("namespace", "Return the objects of the organization with this namespace. Superadmins only."),
+        number(
+            "all_namespaces",
+            "Return the objects of all organizations. Superadmins only.",
+            json!({"type": "boolean"}),
+        ),
     ];
     let phase = |component: &str, schema: &str| {
         let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
-        let parameter = number("phase", "Only those in this phase. Not case-sensitive.", schema);
+        let parameter = number("phase", "Return only objects in this phase. Not case-sensitive.", schema);
         (component.to_owned(), parameter)
     };
     let list = list.into_iter().map(|parameter| (parameter["name"].as_str().unwrap_or_default().to_owned(), parameter));
@@ -347,37 +407,42 @@ fn parameters() -> Value {
 
 fn responses() -> Value {
     let meaning = [
-        (400, "The body is not JSON."),
-        (401, "The token is missing or no longer valid."),
-        (403, "The caller is not allowed to do this."),
-        (404, "It does not exist, or the caller is not allowed to see it."),
+        ("400", "The body is not valid JSON."),
+        ("401", "The token is missing or no longer valid."),
         (
-            409,
-            "It conflicts with the current state: a duplicate, a wrong state, something that is still in use, or `unsupported` by the engine.",
+            WRONG_CREDENTIALS,
+            "The user name or the password is wrong, or the user is not active. Also returned while no user exists.",
         ),
-        (406, "The client does not accept `text/event-stream`."),
-        (412, "It has changed since the revision in If-Match."),
-        (413, "The body is too long."),
-        (415, "The body is not sent as application/json."),
-        (422, "Some fields or query parameters are invalid or unknown. `details` lists all of them."),
-        (429, "Too many attempts, event streams or live views. Retry after `Retry-After` seconds."),
-        (502, "The cluster rejected the request or cannot be reached."),
-        (503, "The store is unavailable. Retry after `Retry-After` seconds."),
-        (504, "The cluster did not respond in time."),
+        ("403", "The caller is not allowed to do this."),
+        ("404", "The object does not exist, or the caller is not allowed to see it."),
+        (
+            "409",
+            "The request conflicts with the current state: a duplicate, a wrong state, an object that is still in use, or `unsupported` by the engine.",
+        ),
+        ("406", "The client does not accept `text/event-stream`."),
+        ("412", "The object has changed since the revision in `If-Match`."),
+        ("413", "The body is too large."),
+        ("415", "The body is not sent as `application/json`."),
+        ("422", "Some fields or query parameters are invalid or unknown. `details` lists all of them."),
+        ("429", "Too many attempts, event streams or live views. Retry after `Retry-After` seconds."),
+        ("502", "The cluster rejected the request or cannot be reached."),
+        ("503", "The store is unavailable. Retry after `Retry-After` seconds."),
+        ("504", "The cluster did not respond in time."),
     ];
-    let response = |(status, description): (u16, &str)| {
+    let response = |(name, description): (&str, &str)| {
         let mut response = json!({
             "description": description,
             "content": {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}},
         });
         let header = |description: &str, kind: &str| json!({"description": description, "schema": {"type": kind}});
-        if status == 401 {
-            response["headers"] = json!({"WWW-Authenticate": header("Bearer, with the realm.", "string")});
+        if matches!(name, "401" | WRONG_CREDENTIALS) {
+            response["headers"] =
+                json!({"WWW-Authenticate": header("The authentication scheme, `Bearer`, and the realm.", "string")});
         }
-        if matches!(status, 429 | 503) {
+        if matches!(name, "429" | "503") {
             response["headers"] = json!({"Retry-After": header("The number of seconds to wait.", "integer")});
         }
-        (status.to_string(), response)
+        (name.to_owned(), response)
     };
     Value::Object(meaning.into_iter().map(response).collect::<Map<_, _>>())
 }
@@ -408,6 +473,80 @@ mod tests {
         operations.sort_unstable();
         known.sort_unstable();
         assert_eq!(operations, known);
+    }
+
+    /// Calls `visit` for `value` and everything in it, with its place in the document.
+    fn walk(value: &Value, place: &str, visit: &mut impl FnMut(&Value, &str)) {
+        visit(value, place);
+        match value {
+            Value::Array(values) => {
+                values.iter().enumerate().for_each(|(n, value)| walk(value, &format!("{place}/{n}"), visit));
+            }
+            Value::Object(object) => {
+                object.iter().for_each(|(key, value)| walk(value, &format!("{place}/{key}"), visit));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    fn has_description(value: &Value) -> bool {
+        value["description"].as_str().is_some_and(|text| text.ends_with('.'))
+    }
+
+    #[test]
+    fn everything_has_a_description() {
+        let mut missing = Vec::new();
+        let mut check = |values: &Value, place: &str| {
+            for (name, value) in values.as_object().into_iter().flatten() {
+                // What a component describes is not described again where it is used; fields are.
+                if !(has_description(value) || (value.get("$ref").is_some() && !place.ends_with("/properties"))) {
+                    missing.push(format!("{place}/{name}"));
+                }
+            }
+        };
+        let document = complete(generated());
+        let components = &document["components"];
+        for kind in ["schemas", "parameters", "responses", "securitySchemes"] {
+            check(&components[kind], kind);
+        }
+        walk(&document, "", &mut |value, place| {
+            // An example is data.
+            if place.contains("/example") {
+                return;
+            }
+            for kind in ["properties", "responses", "headers"] {
+                check(&value[kind], &format!("{place}/{kind}"));
+            }
+            let parameters = value["parameters"].as_array().into_iter().flatten();
+            let by_name = |it: &Value| (it["name"].as_str().unwrap_or("$ref").to_owned(), it.clone());
+            check(&Value::Object(parameters.map(by_name).collect()), &format!("{place}/parameters"));
+        });
+        missing.dedup();
+        assert_eq!(missing, Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_value_of_an_enumeration_is_explained() {
+        let mut missing = Vec::new();
+        let mut check = |schema: &Value, description: &Value, place: &str| {
+            let description = description.as_str().unwrap_or_default();
+            for value in schema["enum"].as_array().into_iter().flatten() {
+                let name = value.as_str().unwrap_or("null");
+                let explanation = description.lines().find_map(|line| line.strip_prefix(&format!("- `{name}`: ")));
+                if explanation.is_none_or(|text| !text.ends_with('.')) {
+                    missing.push(format!("{place}: {name}"));
+                }
+            }
+        };
+        walk(&complete(generated()), "", &mut |value, place| {
+            // The values of a parameter are explained in the description of the parameter.
+            if value["in"].is_string() {
+                check(&value["schema"], &value["description"], place);
+            } else if value["enum"].is_array() && !place.starts_with("/components/parameters/") {
+                check(value, &value["description"], place);
+            }
+        });
+        assert_eq!(missing, Vec::<String>::new());
     }
 
     #[test]

@@ -27,13 +27,13 @@ pub struct ClusterCreate {
     /// Its name, in one line.
     #[oai(validator(min_length = 1, max_length = 128))]
     pub name: String,
-    /// `Provisioner:<uuid>`.
+    /// Its provisioner, `Provisioner:<uuid>`.
     #[oai(validator(pattern = "^Provisioner:[0-9a-fA-F-]{36}$"))]
     pub provisioner: String,
-    /// `User:<uuid>`. The caller by default.
+    /// Its owner, `User:<uuid>`. The caller by default.
     #[oai(validator(pattern = "^User:[0-9a-fA-F-]{36}$"))]
     pub owner: Option<String>,
-    /// The parameters of the engine, and whatever else the client stores here. May contain the kubeconfig, as the console of 2018 sends it.
+    /// The parameters of the engine, and other data of the client. May contain the kubeconfig, as the console of 2018 sends it.
     pub metadata: Option<Free>,
     /// The kubeconfig of a cluster to attach, as a JSON object or YAML text. Kubeconfigs with commands, file names or proxies are rejected,
     /// and so is a kubeconfig for a cluster that a provider creates: the provider returns it.
@@ -46,34 +46,36 @@ pub struct ClusterUpdate {
     /// Its name, in one line.
     #[oai(validator(min_length = 1, max_length = 128))]
     pub name: Option<String>,
-    /// `User:<uuid>`.
+    /// Its owner, `User:<uuid>`.
     #[oai(validator(pattern = "^User:[0-9a-fA-F-]{36}$"))]
     pub owner: Option<String>,
-    /// Merged by key: null removes a key, and `*******` keeps the stored secret.
+    /// The parameters of the engine and other data, merged by key: null removes a key, and `*******` keeps the stored secret.
     pub metadata: Option<Free>,
     /// A new kubeconfig, as a JSON object or YAML text. Rejected for a cluster that a provider creates until the provider has returned one.
     pub kubeconfig: Option<Free>,
 }
 
-/// A cluster's state, for programs.
+/// The state of a cluster, for programs.
+///
+/// - `Deploying`: The cluster is being created, or has not been observed yet.
+/// - `OK`: The API server responds and accepts the credentials.
+/// - `Updating`: The cluster is being changed.
+/// - `Destroying`: The cluster is being deleted.
+/// - `Error`: An operation has failed, the cluster has failed at its provider, or the API server rejects the credentials.
+/// - `Unknown`: The API server does not respond.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "ClusterPhase")]
+#[expect(missing_docs, reason = "the values are explained above")]
 pub enum ClusterPhaseView {
-    /// Being created, or not yet observed.
     Deploying,
-    /// It answers, and accepts the credentials.
     #[oai(rename = "OK")]
     #[serde(rename = "OK")]
     Ready,
-    /// Being changed.
     Updating,
-    /// Being deleted.
     Destroying,
-    /// It failed, or rejects the credentials.
     #[oai(rename = "Error")]
     #[serde(rename = "Error")]
     Failed,
-    /// It does not answer.
     Unknown,
 }
 
@@ -81,7 +83,7 @@ pub enum ClusterPhaseView {
 #[derive(Debug, Serialize, Object)]
 #[oai(rename = "Cluster")]
 pub struct ClusterView {
-    /// Identity.
+    /// The id of the cluster.
     pub id: Uuid,
     /// Its name.
     pub name: String,
@@ -92,7 +94,7 @@ pub struct ClusterView {
     /// The code of the problem, for programs; null if there is none.
     #[oai(nullable)]
     pub status_reason: Option<ReasonCode>,
-    /// Why it is in this state, in plain words.
+    /// Why it is in this state, as text for people.
     pub status_message: String,
     /// When `phase` last changed.
     pub state_changed_at: DateTime<Utc>,
@@ -117,7 +119,8 @@ pub struct ClusterView {
     pub failure: Option<Reason>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// The parameters of the engine and what clients store here, with secrets as `*******`. `status_message` in it repeats the one above.
+    /// The parameters of the engine and other data of clients, with secrets as `*******`. Its `status_message` equals the field of that
+    /// name.
     pub metadata: Free,
     /// The kubeconfig. Never in a list, and only if the policy allows the caller to read it. An empty object if there is none yet.
     #[oai(skip_serializing_if_is_none)]
@@ -151,27 +154,27 @@ impl From<Phase> for ClusterPhaseView {
 pub struct ProgressView {
     /// 200, or 501 if the engine does not report progress.
     pub response: u16,
-    /// In percent.
+    /// The progress in percent.
     #[oai(validator(minimum(value = "0"), maximum(value = "100")))]
     pub progress: u8,
-    /// The cluster's state.
+    /// The state of the cluster, as the caption that the settings define.
     pub result: String,
 }
 
 /// A new number of nodes.
 #[derive(Debug, Object)]
 pub struct Resize {
-    /// How many, 1 or more: a number, or a text that is one.
+    /// The number of nodes, 1 to 10000, as a number or as text.
     pub node_count: Free,
 }
 
-/// Network policy of a cluster.
+/// The network policy of a cluster.
 #[derive(Debug, Object, Serialize)]
 pub struct NetworkPolicy {
-    /// What enforces it, for example CALICO.
+    /// The provider of the network policy, for example `CALICO`.
     #[oai(validator(min_length = 1, max_length = 64))]
     pub provider: String,
-    /// On or off.
+    /// Whether it is enabled.
     pub enabled: bool,
 }
 

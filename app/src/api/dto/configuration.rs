@@ -15,11 +15,11 @@ use crate::config::Auth;
 pub struct AuthModule {
     /// The display name.
     pub name: String,
-    /// The name of the module that did this in the 2018 release.
+    /// The name of the corresponding module in the 2018 release.
     pub engine: String,
-    /// Its configuration, without secrets.
+    /// Its configuration. Always empty: it is not disclosed.
     pub parameters: Free,
-    /// Fields of the invitation form.
+    /// The fields of its invitation form.
     pub ui_parameters: Free,
 }
 

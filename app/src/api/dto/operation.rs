@@ -17,17 +17,19 @@ use uuid::Uuid;
 use super::{cluster::NetworkPolicy, reason_code::ReasonCode};
 
 /// Who is responsible for resolving a problem.
+///
+/// - `requester`: The requester of the operation, for example for a name, a size or a parameter.
+/// - `admin`: The admins of the organization, for example for credentials, permissions or quota.
+/// - `operator`: The operator of this installation, for example for its network or its settings.
+/// - `provider`: The provider, which is unavailable or has failed.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the values are explained above")]
 pub enum Responsible {
-    /// The requester of the operation: a name, a size, a parameter.
     Requester,
-    /// The admins of the organization: credentials, rights, quota.
     Admin,
-    /// The operator of this installation: its network, its settings.
     Operator,
-    /// The provider: it is down, or has failed.
     Provider,
 }
 
@@ -36,13 +38,13 @@ pub enum Responsible {
 pub struct Reason {
     /// The kind of problem, for programs.
     pub code: ReasonCode,
-    /// The cause, in plain words.
+    /// The cause, as text for people.
     pub cause: String,
     /// Who is responsible for resolving it.
     pub responsible: Responsible,
-    /// What to do next, in plain words; may be empty.
+    /// What to do next, as text for people; may be empty.
     pub next_step: String,
-    /// The message of the provider.
+    /// The message of the provider; null if there is none.
     #[oai(nullable)]
     pub provider_message: Option<String>,
 }
@@ -65,70 +67,78 @@ impl From<&reason::Reason> for Reason {
 }
 
 /// The kind of an operation on a cluster.
+///
+/// - `deploy`: Creates the cluster at its provider.
+/// - `resize`: Changes the number of nodes.
+/// - `set_network_policy`: Sets the network policy.
+/// - `destroy`: Deletes the cluster at its provider, and then its record.
+/// - `detach`: Deletes the record of an attached cluster.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "OperationKind", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the values are explained above")]
 pub enum OperationKindView {
-    /// Creates the cluster at its provider.
     Deploy,
-    /// Changes the number of nodes.
     Resize,
-    /// Sets the network policy.
     SetNetworkPolicy,
-    /// Deletes the cluster at its provider, and then its record.
     Destroy,
-    /// Deletes the record of an attached cluster.
     Detach,
 }
 
 /// The status of an operation.
+///
+/// - `pending`: It was requested, but has not started yet.
+/// - `running`: It is in progress.
+/// - `succeeded`: It has succeeded.
+/// - `failed`: It has failed, or exceeded its deadline.
+/// - `cancelled`: It was cancelled by a user, or replaced by a later request.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "OperationStatus", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the values are explained above")]
 pub enum OperationStatusView {
-    /// Requested, not started yet.
     Pending,
-    /// In progress.
     Running,
-    /// Done.
     Succeeded,
-    /// It failed, or exceeded its deadline.
     Failed,
-    /// It was cancelled by a user.
     Cancelled,
 }
 
 /// The kind of a step.
+///
+/// - `create`: Requests the cluster from the provider.
+/// - `resize`: Requests another number of nodes from the provider.
+/// - `set_network_policy`: Requests the network policy from the provider.
+/// - `delete`: Requests the deletion from the provider.
+/// - `wait`: Waits for the provider to finish.
+/// - `kubeconfig`: Gets the kubeconfig from the provider.
+/// - `verify`: Verifies that no resources are left at the provider.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the values are explained above")]
 pub enum StepKind {
-    /// Requests the cluster from the provider.
     Create,
-    /// Requests another number of nodes from the provider.
     Resize,
-    /// Requests the network policy from the provider.
     SetNetworkPolicy,
-    /// Requests the deletion from the provider.
     Delete,
-    /// Waits for the provider to finish.
     Wait,
-    /// Reads the kubeconfig.
     Kubeconfig,
-    /// Verifies that no resources are left.
     Verify,
 }
 
 /// The outcome of a step.
+///
+/// - `done`: The step has succeeded.
+/// - `failed`: The step has failed.
+/// - `stopped`: The step was stopped because the operation was cancelled.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the values are explained above")]
 pub enum StepOutcome {
-    /// Done.
     Done,
-    /// Not done.
     Failed,
-    /// Cancelled with the operation.
     Stopped,
 }
 
@@ -149,7 +159,7 @@ pub struct Step {
     /// Its outcome; null while it is running.
     #[oai(nullable)]
     pub outcome: Option<StepOutcome>,
-    /// Why it failed, or why it has not succeeded yet.
+    /// Why it failed, or why it has not succeeded yet; null otherwise.
     #[oai(nullable)]
     pub failure: Option<Reason>,
 }
@@ -183,9 +193,9 @@ impl From<&operation::Step> for Step {
 /// The fields of an operation's record; the other fields of [`OperationView`] come from other records.
 #[derive(Debug, Object, Serialize)]
 pub struct OperationRecord {
-    /// Identity.
+    /// The id of the operation.
     pub id: Uuid,
-    /// What it does.
+    /// The kind of operation.
     pub kind: OperationKindView,
     /// The requested number of nodes. Only for `resize`.
     #[oai(skip_serializing_if_is_none)]
@@ -206,13 +216,13 @@ pub struct OperationRecord {
     /// The earliest time of the next call to the provider; null if there is no such limit.
     #[oai(nullable)]
     pub next_attempt_at: Option<DateTime<Utc>>,
-    /// When its cancellation was requested.
+    /// When its cancellation was requested; null if it was not.
     #[oai(nullable)]
     pub cancel_requested_at: Option<DateTime<Utc>>,
-    /// When it ended.
+    /// When it ended; null if it has not ended yet.
     #[oai(nullable)]
     pub ended_at: Option<DateTime<Utc>>,
-    /// Why it failed or was cancelled.
+    /// Why it failed or was cancelled; null otherwise.
     #[oai(nullable)]
     pub failure: Option<Reason>,
     /// Its steps so far, oldest first.
@@ -257,7 +267,7 @@ impl From<&operation::Operation> for OperationRecord {
 /// A cluster by name. It may already be deleted.
 #[derive(Debug, Object, Serialize)]
 pub struct ClusterName {
-    /// Identity.
+    /// The id of the cluster.
     pub id: Uuid,
     /// Its name, or its last name if it is deleted.
     pub name: String,
@@ -266,7 +276,7 @@ pub struct ClusterName {
 /// Who requested something.
 #[derive(Debug, Object, Serialize)]
 pub struct Requester {
-    /// Identity.
+    /// The id of the user.
     pub id: Uuid,
     /// The user name; null if the caller is not allowed to see the user, or the user was deleted.
     #[oai(nullable)]
@@ -320,35 +330,37 @@ impl OperationView {
 }
 
 /// The state of a resource at a provider.
+///
+/// - `intended`: Its creation may have been requested, but it has not been observed.
+/// - `present`: It was observed at the provider.
+/// - `deleting`: Its deletion was requested, but is not confirmed.
+/// - `gone`: Its deletion is confirmed.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the values are explained above")]
 pub enum ResourceState {
-    /// It may have been requested, but has not been observed.
     Intended,
-    /// It was observed.
     Present,
-    /// Its deletion was requested, but has not been confirmed.
     Deleting,
-    /// Its deletion was confirmed.
     Gone,
 }
 
 /// A resource that was created, or may have been created, at a provider.
 #[derive(Debug, Object, Serialize)]
 pub struct Resource {
-    /// Its kind, in the terms of the provider: `cluster`, `stack`, `server` …
+    /// Its kind, in the terms of the provider, for example `cluster`, `stack` or `server`.
     pub kind: String,
     /// Its name, which contains the cluster's id.
     pub name: String,
-    /// Project, group or region; empty if the provider has no locations.
+    /// The project, group or region; empty if the provider has no locations.
     pub location: String,
-    /// The provider's own id.
+    /// The id that the provider assigned; null if it is not known.
     #[oai(nullable)]
     pub provider_id: Option<String>,
     /// Its state.
     pub state: ResourceState,
-    /// Since when.
+    /// When it entered this state.
     pub since: DateTime<Utc>,
 }
 
@@ -384,9 +396,9 @@ pub struct Forgotten {
     pub id: Uuid,
     /// Always `forgotten`.
     pub state: String,
-    /// What may remain at the provider.
+    /// The resources that may remain at the provider.
     pub remaining: Vec<Resource>,
-    /// The orphan that lists what may remain; null if nothing does.
+    /// The id of the orphan that lists these resources; null if there are none.
     #[oai(nullable)]
     pub orphan: Option<Uuid>,
 }

@@ -44,11 +44,11 @@ pub struct OrganizationUpdate {
     pub policy: Option<PolicyUpdate>,
 }
 
-/// An organization: a tenant.
+/// An organization, which is a tenant of the installation.
 #[derive(Debug, Serialize, Object)]
 #[oai(rename = "Organization")]
 pub struct OrganizationView {
-    /// Identity.
+    /// The id of the organization.
     pub id: Uuid,
     /// Its name.
     pub name: String,
@@ -94,20 +94,20 @@ impl OrganizationView {
 /// Whether an organization can be deleted.
 #[derive(Debug, Serialize, Object)]
 pub struct Deletable {
-    /// Whether it is empty.
+    /// Whether it is empty and can be deleted.
     pub deletable: bool,
-    /// What is left in it, up to 1,000 objects.
+    /// The objects that it still contains, up to 1,000.
     pub remaining: Vec<RemainingObject>,
 }
 
-/// Something left in an organization.
+/// An object that an organization still contains.
 #[derive(Debug, Serialize, Object)]
 pub struct RemainingObject {
-    /// Its kind: User, Provisioner or Cluster.
+    /// Its kind: `User`, `Provisioner` or `Cluster`.
     pub object: String,
     /// Its name.
     pub name: String,
-    /// Its identity.
+    /// Its id.
     pub uuid: Uuid,
 }
 

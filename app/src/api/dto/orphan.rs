@@ -12,15 +12,17 @@ use super::{
 };
 
 /// The state of an orphan.
+///
+/// - `listed`: No decision was made yet.
+/// - `deleting`: Its deletion was requested. It leaves the list when the deletion is confirmed.
+/// - `ignored`: A user decided to ignore it.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "OrphanState", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the values are explained above")]
 pub enum OrphanStateView {
-    /// It waits for a decision.
     Listed,
-    /// Its deletion was requested; it leaves the list when the deletion is confirmed.
     Deleting,
-    /// A user has decided to ignore it.
     Ignored,
 }
 
@@ -29,21 +31,21 @@ pub enum OrphanStateView {
 pub struct OrphanRecord {
     /// Its id, which is the id of the cluster it was created for.
     pub id: Uuid,
-    /// The name of the cluster, if it is known.
+    /// The name of the cluster; null if it is not known.
     #[oai(nullable)]
     pub name: Option<String>,
     /// The resources that exist, or may exist.
     pub resources: Vec<Resource>,
-    /// Its status.
+    /// Its state.
     pub state: OrphanStateView,
-    /// Since when it is in this state.
+    /// When it entered this state.
     pub state_changed_at: DateTime<Utc>,
-    /// Why it is not deleted yet, if it is being deleted.
+    /// Why its deletion has not succeeded yet; null otherwise.
     #[oai(nullable)]
     pub failure: Option<Reason>,
     /// When it was listed.
     pub listed_at: DateTime<Utc>,
-    /// When it was first observed at the provider; null if it has not been observed: then it may exist.
+    /// When it was first observed at the provider; null if it has not been observed, so that it may not exist.
     #[oai(nullable)]
     pub seen_at: Option<DateTime<Utc>>,
 }

@@ -27,7 +27,7 @@ pub struct ProvisionerCreate {
     pub name: String,
     /// The name of its engine, as listed by `GET /provisioners/engines`.
     pub engine: String,
-    /// `User:<uuid>`. The caller by default.
+    /// Its owner, `User:<uuid>`. The caller by default.
     #[oai(validator(pattern = "^User:[0-9a-fA-F-]{36}$"))]
     pub owner: Option<String>,
     /// The parameters of the engine. Secret values are stored encrypted and returned as `*******`.
@@ -40,39 +40,41 @@ pub struct ProvisionerUpdate {
     /// Its name, in one line.
     #[oai(validator(min_length = 1, max_length = 128))]
     pub name: Option<String>,
-    /// `User:<uuid>`.
+    /// Its owner, `User:<uuid>`.
     #[oai(validator(pattern = "^User:[0-9a-fA-F-]{36}$"))]
     pub owner: Option<String>,
-    /// Merged by key: null removes a key, and `*******` keeps the stored secret.
+    /// The parameters of the engine, merged by key: null removes a key, and `*******` keeps the stored secret.
     pub parameters: Option<Free>,
 }
 
 /// The state of a provisioner, for programs.
+///
+/// - `OK`: The provider accepts the credentials, or there are none to check.
+/// - `Error`: The provider rejects the credentials, or the engine cannot be used.
+/// - `Not Reachable`: The provider does not respond.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "ProvisionerPhase")]
+#[expect(missing_docs, reason = "the values are explained above")]
 pub enum ProvisionerPhaseView {
-    /// The provider accepts the credentials.
     #[oai(rename = "OK")]
     #[serde(rename = "OK")]
     Ready,
-    /// The provider rejects the credentials.
     #[oai(rename = "Error")]
     #[serde(rename = "Error")]
     Failed,
-    /// The provider does not answer.
     #[oai(rename = "Not Reachable")]
     #[serde(rename = "Not Reachable")]
     NotReachable,
 }
 
-/// A provisioner: an engine with its credentials and settings.
+/// A provisioner: an engine with credentials and settings.
 #[derive(Debug, Serialize, Object)]
 pub struct ProvisionerView {
-    /// Identity.
+    /// The id of the provisioner.
     pub id: Uuid,
     /// Its name.
     pub name: String,
-    /// Name of its engine.
+    /// The name of its engine.
     pub engine: String,
     /// The display name of its engine.
     pub verbose_name: String,
@@ -85,7 +87,7 @@ pub struct ProvisionerView {
     /// The code of the problem, for programs; null if there is none.
     #[oai(nullable)]
     pub status_reason: Option<ReasonCode>,
-    /// The reason, in plain words.
+    /// The reason for its state, as text for people.
     pub status_message: String,
     /// When it was last checked.
     pub observed_at: DateTime<Utc>,
@@ -105,11 +107,11 @@ pub struct ProvisionerView {
 #[derive(Debug, Default, Serialize, Object)]
 #[oai(rename = "NestedProvisioner", skip_serializing_if_is_none)]
 pub struct NestedProvisioner {
-    /// Identity.
+    /// The id of the provisioner.
     pub id: Uuid,
     /// Its name.
     pub name: String,
-    /// Name of its engine.
+    /// The name of its engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
     /// The display name of its engine.
@@ -128,7 +130,7 @@ pub struct NestedProvisioner {
     #[oai(nullable)]
     #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
     pub status_reason: MaybeUndefined<ReasonCode>,
-    /// The reason, in plain words.
+    /// The reason for its state, as text for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_message: Option<String>,
     /// When it was last checked.
@@ -186,7 +188,7 @@ impl From<ProvisionerPhase> for ProvisionerPhaseView {
 /// An engine, with its parameters and capabilities.
 #[derive(Debug, Serialize, Object)]
 pub struct EngineView {
-    /// The name that provisioners use.
+    /// The name of the engine, for `engine` of a provisioner.
     pub name: String,
     /// The display name.
     pub verbose_name: String,
@@ -199,9 +201,9 @@ pub struct EngineView {
 /// The parameters of an engine: fields by name, each with type, label, validators and help text, to build forms from.
 #[derive(Debug, Serialize, Object)]
 pub struct EngineParameters {
-    /// Of a provisioner.
+    /// The parameters of a provisioner.
     pub provisioner: Free,
-    /// Of a cluster.
+    /// The parameters of a cluster.
     pub cluster: Free,
 }
 
@@ -210,7 +212,7 @@ pub struct EngineParameters {
 pub struct EngineCapabilities {
     /// Whether it creates clusters. Otherwise it attaches clusters that were created elsewhere.
     pub deploy: bool,
-    /// Changes the number of nodes.
+    /// Whether it can change the number of nodes.
     pub resize: bool,
     /// Whether it can set the network policy.
     pub set_network_policy: bool,

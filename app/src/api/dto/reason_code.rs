@@ -16,7 +16,7 @@ use serde_json::Value;
 pub struct ReasonCode(pub reason::ReasonCode);
 
 static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
-    let introduction = "What kind of trouble something is, for programs. Codes may be added.\n".to_owned();
+    let introduction = "The kind of a problem, for programs. More codes may be added.\n".to_owned();
     reason::ReasonCode::ALL
         .iter()
         .fold(introduction, |text, code| format!("{text}\n- `{}`: {}", code.as_str(), code.description()))

@@ -6,21 +6,21 @@ use serde::Serialize;
 
 use crate::api::body::Body;
 
-/// User name and password.
+/// A user name and a password.
 #[derive(Object)]
 pub struct Credentials {
     /// The user name.
     #[oai(validator(max_length = 1024))]
     pub username: String,
-    /// Password.
+    /// The password.
     #[oai(validator(max_length = 1024))]
     pub password: String,
 }
 
-/// A token.
+/// A token for requests to the API.
 #[derive(Serialize, Object)]
 pub struct Token {
-    /// Send it as `Authorization: Bearer <token>`.
+    /// The token. Send it as `Authorization: Bearer <token>`.
     pub access_token: String,
 }
 

@@ -8,37 +8,39 @@ use uuid::Uuid;
 
 use super::operation::{Reason, Requester};
 
-/// The kind of event.
+/// The kind of an event.
+///
+/// - `asked`: A user made a request.
+/// - `step`: A step of an operation started, ended, or must be retried.
+/// - `ended`: An operation ended.
+/// - `state`: The state of the cluster changed.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the values are explained above")]
 pub enum EventKind {
-    /// A request by a user.
     Asked,
-    /// A step of an operation started, ended, or has to be retried.
     Step,
-    /// An operation ended.
     Ended,
-    /// The cluster's state changed.
     State,
 }
 
 /// An event in the timeline of a cluster.
 #[derive(Debug, Object, Serialize)]
 pub struct TimelineEvent {
-    /// When.
+    /// When it happened.
     pub at: DateTime<Utc>,
     /// The kind of event.
     pub kind: EventKind,
-    /// What happened, in plain words.
+    /// What happened, as text for people.
     pub message: String,
-    /// Id of the operation it belongs to.
+    /// The id of the operation that it belongs to; null if there is none.
     #[oai(nullable)]
     pub operation: Option<Uuid>,
-    /// Who requested it.
+    /// Who requested it; null if no user did.
     #[oai(nullable)]
     pub by: Option<Requester>,
-    /// Why it failed, if it did.
+    /// Why it failed; null if it did not.
     #[oai(nullable)]
     pub failure: Option<Reason>,
 }
@@ -66,9 +68,9 @@ impl TimelineEvent {
 /// Part of a cluster's timeline.
 #[derive(Debug, Object, Serialize)]
 pub struct Timeline {
-    /// What happened, newest first.
+    /// The events, newest first.
     pub items: Vec<TimelineEvent>,
-    /// Send it as `from` to get the events before these; null if there are none.
+    /// The value of `from` for the events before these; null if there are none.
     #[oai(nullable)]
     pub next: Option<String>,
 }

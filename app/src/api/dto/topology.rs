@@ -11,25 +11,26 @@ use super::status::{
     ReplicaSetView, ServiceView, errors,
 };
 
-/// A cluster as a graph, read live.
+/// The Kubernetes objects in a cluster as a graph, read live.
 #[derive(Debug, Object, Serialize)]
 pub struct TopologyView {
-    /// The objects by their uid; `kind` of each says what it is.
+    /// The objects by UID, each with its `kind`.
     pub items: BTreeMap<String, ItemView>,
-    /// The kinds of objects there are, with empty values.
+    /// The kinds of the objects, as keys with empty values.
     pub kinds: BTreeMap<String, String>,
-    /// What belongs to what: a pod leads to its namespace, node, claims and services; a deployment to its pods and replica sets.
+    /// The relations between objects: from a pod to its namespace, node, claims and services, from a deployment to its pods and replica
+    /// sets, from a replica set to its pods, from a claim to its volume, and from objects to their namespace.
     pub relations: Vec<RelationView>,
-    /// What could not be read and why, by kind.
+    /// What could not be read, with the reason, by kind.
     pub errors: BTreeMap<String, ReadErrorView>,
 }
 
-/// An edge of the graph. Both ends are keys of `items`.
+/// A directed edge of the graph. Both ends are keys of `items`.
 #[derive(Debug, Object, Serialize)]
 pub struct RelationView {
-    /// The uid where it starts.
+    /// The UID of the object from which it leads.
     pub source: String,
-    /// The uid where it leads.
+    /// The UID of the object to which it leads.
     pub target: String,
 }
 
@@ -49,9 +50,9 @@ pub enum ItemView {
     Deployment(Box<DeploymentView>),
     /// A replica set.
     ReplicaSet(Box<ReplicaSetView>),
-    /// A claim on a volume.
+    /// A persistent volume claim.
     PersistentVolumeClaim(Box<PersistentVolumeClaimView>),
-    /// A volume.
+    /// A persistent volume.
     PersistentVolume(Box<PersistentVolumeView>),
 }
 

@@ -22,26 +22,30 @@ use crate::api::{
 };
 
 /// The role of a user.
+///
+/// - `member`: Uses the clusters and provisioners of an organization.
+/// - `admin`: Administers an organization.
+/// - `superadmin`: Administers the installation.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "Role", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the values are explained above")]
 pub enum RoleView {
-    /// Uses the clusters and provisioners of an organization.
     Member,
-    /// Administers an organization.
     Admin,
-    /// Administers the installation.
     Superadmin,
 }
 
 /// How a user is authenticated.
+///
+/// - `local`: By the password that is stored in this service.
+/// - `ldap`: By an LDAP directory.
 #[derive(Debug, Clone, Copy, Enum, Serialize)]
 #[oai(rename = "AuthMethod", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the values are explained above")]
 pub enum AuthMethodView {
-    /// By this service.
     Local,
-    /// By an LDAP directory.
     Ldap,
 }
 
@@ -57,14 +61,14 @@ pub struct UserCreate {
     /// The e-mail address, unique in the installation. An empty text means none.
     #[oai(validator(max_length = 254))]
     pub email: Option<String>,
-    /// `Organization:<uuid>`. The caller's own by default.
+    /// The organization, `Organization:<uuid>`. The organization of the caller by default.
     #[oai(validator(pattern = "^Organization:[0-9a-fA-F-]{36}$"))]
     pub organization: Option<String>,
-    /// The role. Member by default.
+    /// The role. `member` by default.
     pub role: Option<RoleView>,
     /// Whether the user is allowed to log in. True by default.
     pub active: Option<bool>,
-    /// The authentication method. Local by default.
+    /// The authentication method. `local` by default.
     pub auth: Option<AuthMethodView>,
     /// Free-form data. Values under names like `password` or `token` are stored as secrets.
     pub metadata: Option<Free>,
@@ -79,14 +83,14 @@ pub struct UserUpdate {
     /// The e-mail address. null or an empty text removes it.
     #[oai(validator(max_length = 254))]
     pub email: Option<String>,
-    /// `Organization:<uuid>`. Superadmins only, and only for users who own nothing.
+    /// The organization, `Organization:<uuid>`. Superadmins only, and only for users who own no objects.
     #[oai(validator(pattern = "^Organization:[0-9a-fA-F-]{36}$"))]
     pub organization: Option<String>,
     /// The role. You cannot assign a role above your own.
     pub role: Option<RoleView>,
     /// Whether the user is allowed to log in. All tokens become invalid when this changes.
     pub active: Option<bool>,
-    /// Merged by key: null removes a key.
+    /// Free-form data, merged by key: null removes a key.
     pub metadata: Option<Free>,
 }
 
@@ -102,15 +106,15 @@ pub struct PasswordUpdate {
 #[derive(Debug, Serialize, Object)]
 #[oai(rename = "User")]
 pub struct UserView {
-    /// Identity.
+    /// The id of the user.
     pub id: Uuid,
     /// The user name.
     pub username: String,
-    /// Address.
+    /// The e-mail address.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Role.
+    /// The role.
     pub role: RoleView,
     /// Whether the user is allowed to log in.
     pub active: bool,
@@ -149,14 +153,14 @@ impl From<&catalog::UserView> for UserView {
 #[derive(Debug, Default, Serialize, Object)]
 #[oai(rename = "NestedUser", skip_serializing_if_is_none)]
 pub struct NestedUser {
-    /// Identity.
+    /// The id of the user.
     pub id: Uuid,
     /// The user name.
     pub username: String,
-    /// Address.
+    /// The e-mail address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Role.
+    /// The role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<RoleView>,
     /// Whether the user is allowed to log in.
