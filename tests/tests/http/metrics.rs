@@ -73,8 +73,13 @@ async fn other_addresses_need_a_token() {
 async fn a_forwarding_header_from_an_untrusted_address_voids_the_whitelist() {
     let app = App::start().await;
     let url = format!("{}/metrics", app.origin);
-    for (name, value) in [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1"), ("x-real-ip", "127.0.0.1")]
-    {
+    for (name, value) in [
+        ("x-forwarded-for", "127.0.0.1"),
+        ("forwarded", "for=127.0.0.1"),
+        ("x-real-ip", "127.0.0.1"),
+        ("x-forwarded-proto", "https"),
+        ("via", "1.1 proxy"),
+    ] {
         let answer = read(app.request(Method::GET, &url, None).header(name, value)).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{name}");
     }
@@ -97,7 +102,7 @@ type Sent<'s> = (&'s str, &'s [u8]);
 async fn any_forwarding_header_of_a_trusted_proxy_identifies_the_client() {
     let app = App::start_with(Options::default().with("TRUSTED_PROXIES", "127.0.0.1/32")).await;
     let url = format!("{}/metrics", app.origin);
-    let strangers: [&[Sent<'_>]; 16] = [
+    let strangers: [&[Sent<'_>]; 22] = [
         &[("x-forwarded-for", b"203.0.113.5")],
         &[("x-forwarded-for", b"203.0.113.5:51234")],
         &[("x-forwarded-for", b"[2001:db8::1]:443")],
@@ -113,11 +118,20 @@ async fn any_forwarding_header_of_a_trusted_proxy_identifies_the_client() {
         &[("x-real-ip", b"\xe4")],
         &[("forwarded", b"for=_hidden")],
         &[("forwarded", b"for=127.0.0.2;x=\", for=203.0.113.5")],
+        // Headers that show that the request was forwarded, but not for whom.
+        &[("x-forwarded-proto", b"https")],
+        &[("x-forwarded-host", b"kqueen.example")],
+        &[("x-forwarded-port", b"443")],
+        &[("via", b"1.1 proxy")],
+        &[("x-forwarded-proto", b"https"), ("x-forwarded-host", b"kqueen.example"), ("via", b"2.0 proxy")],
+        &[("x-forwarded-proto", b"https"), ("x-forwarded-for", b"203.0.113.5")],
         // One of the two headers comes from the client itself.
         &[("x-forwarded-for", b"203.0.113.5"), ("x-real-ip", b"127.0.0.2")],
         &[("x-forwarded-for", b"203.0.113.5"), ("forwarded", b"for=127.0.0.2")],
     ];
-    let whitelisted: [&[Sent<'_>]; 6] = [
+    let whitelisted: [&[Sent<'_>]; 8] = [
+        &[],
+        &[("x-forwarded-proto", b"https"), ("x-forwarded-for", b"127.0.0.2"), ("via", b"1.1 proxy")],
         &[("x-forwarded-for", b"127.0.0.2:51234")],
         &[("x-real-ip", b"127.0.0.2")],
         &[("forwarded", b"for=\"127.0.0.2:4711\"")],

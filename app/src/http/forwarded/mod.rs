@@ -5,6 +5,9 @@
 //! a list is read from right to left up to the first hop that is not a trusted proxy: that is the client. A proxy may also forward a header
 //! unchanged that it does not use itself, which looks like one it has set. So all headers present must agree. If they do not, or if the
 //! deciding part cannot be parsed, the client is unknown; no header takes precedence over another.
+//!
+//! Other headers show that a request was forwarded but do not name the client: `Via`, and `X-Forwarded-Proto`, `-Host`, `-Port` and so on.
+//! If there are only such headers, the client is unknown as well: it is certainly not the proxy itself.
 
 use std::{
     borrow::Cow,
@@ -28,9 +31,10 @@ pub(super) enum Forwarding {
     Unknown,
 }
 
-/// Whether a request has any forwarding header.
+/// Whether a request has any header that shows that it was forwarded, whether or not the header names the client.
 pub(super) fn is_claimed(headers: &HeaderMap) -> bool {
-    [&FORWARDED_FOR, &REAL_IP, &header::FORWARDED].iter().any(|name| headers.contains_key(*name))
+    [&header::FORWARDED, &header::VIA, &REAL_IP].iter().any(|name| headers.contains_key(*name))
+        || headers.keys().any(|name| name.as_str().starts_with("x-forwarded"))
 }
 
 /// The client that the headers name, if the request comes from a trusted proxy.

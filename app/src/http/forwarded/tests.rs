@@ -4,6 +4,22 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[test]
+fn a_client_that_no_header_names_is_unknown() {
+    for (name, value) in [
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "kqueen.example"),
+        ("x-forwarded-port", "443"),
+        ("x-forwarded-prefix", "/kqueen"),
+        ("via", "1.1 proxy"),
+    ] {
+        assert_eq!(client_of(&[(name, value.into())]), Forwarding::Unknown, "{name}");
+        let named = [(name, value.into()), (XFF, b"203.0.113.9".to_vec())];
+        assert_eq!(client_of(&named), Forwarding::Client("203.0.113.9".parse().unwrap()), "{name}");
+    }
+    assert_eq!(client_of(&[("x-forward", b"x".to_vec())]), Forwarding::Absent);
+}
+
 /// A header's name and value.
 type Line = (&'static str, Vec<u8>);
 
