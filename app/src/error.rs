@@ -16,7 +16,10 @@ use poem_openapi::{
 };
 use serde::Serialize;
 
-use crate::{api::live::NoSlot, events::Full};
+use crate::{
+    api::{live::NoSlot, rendered::JSON},
+    events::Full,
+};
 
 /// `Retry-After` in seconds when too many event streams are open.
 const STREAM_RETRY_AFTER: u64 = 30;
@@ -206,8 +209,7 @@ impl ApiError {
             request_id: request_id.to_owned(),
         };
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response =
-            Response::builder().status(self.status).content_type("application/json; charset=utf-8").body(body);
+        let mut response = Response::builder().status(self.status).content_type(JSON).body(body);
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }

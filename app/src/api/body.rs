@@ -17,7 +17,7 @@ use poem_openapi::{
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{json, read_only};
+use super::{json, read_only, rendered::JSON};
 use crate::{error::ApiError, http::context::RequestContext};
 
 /// A JSON object of the shape `T`, as declared in the document.
@@ -50,7 +50,7 @@ impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
     fn request_meta() -> Option<MetaRequest> {
         Some(MetaRequest {
             description: None,
-            content: vec![MetaMediaType { content_type: "application/json", schema: T::schema_ref() }],
+            content: vec![MetaMediaType { content_type: JSON, schema: T::schema_ref() }],
             required: true,
         })
     }

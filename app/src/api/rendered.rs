@@ -21,6 +21,9 @@ use secrecy::zeroize::Zeroizing;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+/// The media type of all JSON: it has no parameter `charset` (RFC 8259, section 11), and several clients accept only this text.
+pub const JSON: &str = "application/json";
+
 /// A `T`, serialised as JSON.
 #[derive(Debug)]
 pub struct Rendered<T> {
@@ -102,7 +105,7 @@ impl Write for ZeroedBody {
 
 impl<T: Send> IntoResponse for Rendered<T> {
     fn into_response(self) -> Response {
-        let mut response = Response::builder().content_type("application/json; charset=utf-8").body(self.body);
+        let mut response = Response::builder().content_type(JSON).body(self.body);
         // A repeated response to an idempotent request has revision 0, which is not a stored revision.
         let revision = self.etag.filter(|revision| revision.0 > 0);
         if let Some(tag) = revision.and_then(|revision| HeaderValue::try_from(format!("\"{}\"", revision.0)).ok()) {
@@ -181,10 +184,7 @@ impl<T: Type> ApiResponse for Rendered<T> {
                 description: "The request succeeded.",
                 status: Some(200),
                 status_range: None,
-                content: vec![MetaMediaType {
-                    content_type: "application/json; charset=utf-8",
-                    schema: T::schema_ref(),
-                }],
+                content: vec![MetaMediaType { content_type: JSON, schema: T::schema_ref() }],
                 headers: Vec::new(),
             }],
         }
@@ -280,7 +280,7 @@ mod tests {
 
     fn head(revision: u64) -> Option<String> {
         let response = Rendered::at(&0, Revision(revision)).into_response();
-        assert_eq!(response.content_type(), Some("application/json; charset=utf-8"));
+        assert_eq!(response.content_type(), Some("application/json"));
         response.header(header::ETAG).map(str::to_owned)
     }
 

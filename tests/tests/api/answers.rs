@@ -56,6 +56,7 @@ impl World {
 
     fn note(&mut self, operation: &Operation, answer: Answer) -> Answer {
         let status = answer.status.as_u16();
+        assert_eq!(answer.headers["content-type"], "application/json", "{} {status}", operation.id);
         self.document.check(operation, status, &answer.body, &mut self.findings);
         if status == 200 {
             self.answered.insert(operation.id.clone());

@@ -13,10 +13,11 @@ use poem_openapi::{registry::Registry, types::Type};
 use serde_json::{Map, Value, json};
 
 use self::facts::{BODIES, FACTS, List, OPEN};
-use super::read_only::{self, ReadOnly};
+use super::{
+    read_only::{self, ReadOnly},
+    rendered::JSON,
+};
 use crate::{error::ErrorBody, http::API};
-
-const JSON: &str = "application/json";
 
 /// An example of an event stream.
 const EVENTS: &str = "retry: 2000\n\nid: 4711.0\n\n\
@@ -61,7 +62,6 @@ pub fn complete(mut document: Value) -> Value {
         }
     }
     hoist(&mut document);
-    simplify_json_media_type(&mut document["paths"]);
     let components = &mut document["components"];
     for body in BODIES {
         components["schemas"][body]["additionalProperties"] = json!(false);
@@ -89,21 +89,6 @@ fn hoist(value: &mut Value) {
                     object.entry(key.clone()).or_insert_with(|| value.clone());
                 }
             }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// Removes the parameters of JSON media types, such as a charset: several generators accept only `application/json` as JSON.
-fn simplify_json_media_type(value: &mut Value) {
-    match value {
-        Value::Array(values) => values.iter_mut().for_each(simplify_json_media_type),
-        Value::Object(object) => {
-            if let Some(Value::Object(content)) = object.get_mut("content") {
-                let plain = |name: String| if name.starts_with("application/json;") { JSON.to_owned() } else { name };
-                *content = std::mem::take(content).into_iter().map(|(name, body)| (plain(name), body)).collect();
-            }
-            object.values_mut().for_each(simplify_json_media_type);
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
