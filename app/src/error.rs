@@ -255,7 +255,9 @@ impl From<Invalid> for ApiError {
 impl From<NoSlot> for ApiError {
     fn from(none: NoSlot) -> Self {
         let (status, error) = match none {
-            NoSlot::User(_) | NoSlot::Cluster(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+            NoSlot::User(_) | NoSlot::Cluster(_) | NoSlot::Organization(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
+            }
             NoSlot::Overall(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         Self { retry_after: Some(VIEW_RETRY_AFTER), ..Self::new(status, error, none.to_string()) }

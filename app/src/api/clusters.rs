@@ -162,7 +162,7 @@ impl ClustersApi {
     ///
     /// Kinds that could not be read, or not in time, are listed in `errors`. 502 if the cluster rejects the request or cannot be reached, 504
     /// if it does not respond in time. Concurrent requests for the same view share one response. 429 if too many other views are being
-    /// read for the caller.
+    /// read for you or for your organization.
     #[oai(path = "/:id/status", method = "get", operation_id = "cluster_status")]
     async fn status(
         &self,

@@ -1,8 +1,9 @@
 //! Live views of clusters. Each request ends within the observation timeout, including the time it waits.
 //!
-//! A read of a hanging cluster keeps its slot until the timeout. So [`slots`] are limited per user and per cluster: a user who reads hanging
-//! clusters delays nobody else. Concurrent requests for the same view share one read: the result depends only on the cluster's kubeconfig,
-//! not on the caller, and [`LiveViews`] has already checked that each caller may see it.
+//! A read of a hanging cluster keeps its slot until the timeout. So [`slots`] are limited per user, per cluster and per organization: a
+//! user who reads hanging clusters delays nobody else, and all users of an organization together delay no other organization. Concurrent
+//! requests for the same view share one read: the result depends only on the cluster's kubeconfig, not on the caller, and [`LiveViews`] has
+//! already checked that each caller may see it.
 
 mod single_flight;
 mod slots;
@@ -34,8 +35,10 @@ use super::{
 };
 use crate::error::ApiError;
 
-/// A browser opens six connections: `per_user` is more than two browsers need, and `overall` allows that for four users at once.
-const LIMITS: Limits = Limits { per_user: 16, per_cluster: 4, overall: 64, max_wait: Duration::from_secs(2) };
+/// A browser opens six connections: `per_user` is more than two browsers need, and `overall` allows that for four users at once, of whom no
+/// more than two are of the same organization.
+const LIMITS: Limits =
+    Limits { per_user: 16, per_cluster: 4, per_organization: 32, overall: 64, max_wait: Duration::from_secs(2) };
 
 /// Running reads of one kind of view, by cluster and revision, which changes with the kubeconfig.
 type RunningReads<V> = SingleFlight<(ClusterId, Revision), Result<Rendered<V>, InspectError>>;
@@ -105,7 +108,7 @@ impl LiveReads {
             return Ok(running.await.map_err(ServiceError::from)?);
         }
         // Take the slot before starting a read that others can join, so that they do not wait for a slot of this user.
-        let running = match self.slots.take(caller.user, id).await {
+        let running = match self.slots.take(caller, id).await {
             Ok(slot) => {
                 let read = read(cluster, deadline);
                 reads.join_or_start(key, async move {
