@@ -118,9 +118,10 @@ impl ClustersApi {
     /// Change a cluster: name, owner, metadata, kubeconfig.
     ///
     /// An object that was read can be sent back as a whole: read-only fields with the value that was read are ignored, another value is 422.
-    /// Times are compared as instants. The owner is `"User:<id>"`, or the object that was read, in full or shortened. State, reason and all
+    /// Times are compared as instants. The owner is `"User:<id>"`, or the object that was read, in full or shortened. State, reason and
     /// other observed fields may have changed since: they are ignored if the body has the object's `id`, and an `observed_at` or
-    /// `state_changed_at` that differs from the current one.
+    /// `state_changed_at` that differs from the current one. `node_count` and `network_policy` are never ignored: another value than the
+    /// current one is 422, which names the request that changes it.
     #[oai(path = "/:id", method = "patch", operation_id = "cluster_update")]
     async fn update(
         &self,

@@ -20,6 +20,9 @@ const OBSERVATION_TIMES: [&str; 2] = ["observed_at", "state_changed_at"];
 pub struct ReadOnly {
     /// Fields that never change, or only with the object itself.
     pub fixed: &'static [&'static str],
+    /// Fields that another request changes, with that request. Another value is rejected even if the body is outdated: it may be
+    /// a change.
+    pub elsewhere: &'static [(&'static str, &'static str)],
     /// Fields that change by observation. They are ignored, whatever their value, if the body is outdated: it has the `id` of the object, and
     /// an `observed_at` or `state_changed_at` that differs from the current one.
     pub observed: &'static [&'static str],
@@ -28,6 +31,10 @@ pub struct ReadOnly {
 /// Read-only fields of clusters.
 pub const CLUSTER: ReadOnly = ReadOnly {
     fixed: &["id", "created_at", "provisioner", "_namespace"],
+    elsewhere: &[
+        ("node_count", "PATCH /clusters/{id}/resize"),
+        ("network_policy", "PATCH /clusters/{id}/set_network_policy"),
+    ],
     observed: &[
         "state",
         "phase",
@@ -38,8 +45,6 @@ pub const CLUSTER: ReadOnly = ReadOnly {
         "version",
         "progress",
         "operation",
-        "node_count",
-        "network_policy",
         "failure",
     ],
 };
@@ -47,19 +52,22 @@ pub const CLUSTER: ReadOnly = ReadOnly {
 /// Read-only fields of provisioners.
 pub const PROVISIONER: ReadOnly = ReadOnly {
     fixed: &["id", "created_at", "engine", "verbose_name", "_namespace"],
+    elsewhere: &[],
     observed: &["state", "phase", "status_reason", "status_message", "state_changed_at", "observed_at"],
 };
 
 /// Read-only fields of users.
-pub const USER: ReadOnly = ReadOnly { fixed: &["id", "created_at", "auth"], observed: &[] };
+pub const USER: ReadOnly = ReadOnly { fixed: &["id", "created_at", "auth"], elsewhere: &[], observed: &[] };
 
 /// Read-only fields of organizations.
-pub const ORGANIZATION: ReadOnly = ReadOnly { fixed: &["id", "created_at", "namespace"], observed: &[] };
+pub const ORGANIZATION: ReadOnly =
+    ReadOnly { fixed: &["id", "created_at", "namespace"], elsewhere: &[], observed: &[] };
 
 impl ReadOnly {
     /// All read-only fields.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.fixed.iter().chain(self.observed).copied()
+        let elsewhere = self.elsewhere.iter().map(|(name, _)| *name);
+        self.fixed.iter().copied().chain(elsewhere).chain(self.observed.iter().copied())
     }
 
     /// Removes the read-only fields from a body, and adds an error for each that differs from `shown`. If the caller may not see the object,
@@ -79,7 +87,10 @@ impl ReadOnly {
         for (name, value) in &sent {
             let may_differ = is_outdated && self.observed.contains(name);
             if !may_differ && !is_same(name, value.expose(), &shown[*name]) {
-                fields.wrong(name, MESSAGE);
+                match self.elsewhere.iter().find(|(elsewhere, _)| elsewhere == name) {
+                    Some((_, request)) => fields.wrong(name, format!("cannot be changed here: use {request}")),
+                    None => fields.wrong(name, MESSAGE),
+                }
             }
         }
     }
@@ -171,6 +182,30 @@ mod tests {
         ] {
             assert_eq!(wrong(&CLUSTER, body.clone()), fields, "{body}");
         }
+    }
+
+    #[test]
+    fn what_another_request_changes_is_never_outdated() {
+        let messages = |body: Value| {
+            let mut fields = Fields::of(body);
+            let shown = json!({
+                "id": "a", "observed_at": "2026-11-28T04:00:00Z", "node_count": 3,
+                "network_policy": {"provider": "CALICO", "enabled": true},
+            });
+            CLUSTER.take(&mut fields, || Some(shown));
+            let found = fields.finish(Some(())).map_or_else(|invalid| invalid.0, |()| Vec::new());
+            found.into_iter().map(|error| format!("{} {}", error.field, error.message)).collect::<Vec<_>>()
+        };
+        let then = |node_count: u8, provider: &str| {
+            let policy = json!({"provider": provider, "enabled": true});
+            json!({"id": "a", "observed_at": "2026-11-28T03:59:00Z", "node_count": node_count, "network_policy": policy})
+        };
+        assert!(messages(then(3, "CALICO")).is_empty());
+        let resize = "node_count cannot be changed here: use PATCH /clusters/{id}/resize";
+        let switch = "network_policy cannot be changed here: use PATCH /clusters/{id}/set_network_policy";
+        assert_eq!(messages(then(5, "CALICO")), [resize]);
+        assert_eq!(messages(then(5, "CILIUM")), [resize, switch]);
+        assert_eq!(messages(json!({"node_count": null})), [resize]);
     }
 
     #[test]
