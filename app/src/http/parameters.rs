@@ -7,8 +7,20 @@ use kqueen_domain::invalid::{Findings, Invalid};
 use serde_json::Value;
 use url::form_urlencoded;
 
-/// Minimum similarity of two names to suggest one as the correct spelling of the other.
-const MIN_SIMILARITY: f64 = 0.8;
+/// Other names for a parameter that are common elsewhere, in lower case and without `_` and `-`.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("page", "offset"),
+    ("skip", "offset"),
+    ("start", "offset"),
+    ("perpage", "limit"),
+    ("pagesize", "limit"),
+    ("size", "limit"),
+    ("count", "limit"),
+    ("sort", "sortby"),
+    ("orderby", "sortby"),
+    ("direction", "order"),
+    ("status", "state"),
+];
 
 /// Maximum length of an unknown name in an error message.
 const MAX_SHOWN: usize = 100;
@@ -73,13 +85,19 @@ impl Parameters {
         format!("is not a query parameter of this request; {advice}")
     }
 
-    /// The declared parameter that is most similar to `name`.
+    /// The declared parameter that `name` is another name of, or else the one that it is a misspelling of: a letter is wrong, missing or
+    /// added, or two are exchanged; two such mistakes in a name of six letters or more.
     fn similar(&self, name: &str) -> Option<&str> {
         let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
         let wanted = plain(&shortened(name));
-        let similar = self.0.iter().map(|known| (strsim::jaro_winkler(&wanted, &plain(known)), known));
-        let likely = similar.filter(|(similarity, _)| *similarity >= MIN_SIMILARITY);
-        likely.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, known)| known.as_str())
+        let synonym = SYNONYMS.iter().find(|(other, _)| *other == wanted).map(|(_, known)| *known);
+        if let Some(known) = self.0.iter().find(|known| Some(known.as_str()) == synonym) {
+            return Some(known);
+        }
+        let mistakes = if wanted.chars().count() < 6 { 1 } else { 2 };
+        let distances = self.0.iter().map(|known| (strsim::damerau_levenshtein(&wanted, &plain(known)), known));
+        let likely = distances.filter(|(distance, _)| *distance <= mistakes);
+        likely.min_by_key(|(distance, _)| *distance).map(|(_, known)| known.as_str())
     }
 }
 
@@ -124,6 +142,36 @@ mod tests {
         ] {
             assert_eq!(list().read(query).unwrap(), left, "{query}");
         }
+    }
+
+    #[test]
+    fn only_a_likely_name_is_suggested() {
+        let names = ["name", "engine", "phase", "state", "sortby", "order", "offset", "limit", "namespace"];
+        let list = Parameters(names.map(str::to_owned).to_vec());
+        for (given, meant) in [
+            ("page", Some("offset")),
+            ("per_page", Some("limit")),
+            ("PageSize", Some("limit")),
+            ("sort", Some("sortby")),
+            ("order_by", Some("sortby")),
+            ("status", Some("state")),
+            ("nane", Some("name")),
+            ("phsae", Some("phase")),
+            ("Phase", Some("phase")),
+            ("limits", Some("limit")),
+            ("name_space", Some("namespace")),
+            ("namspacee", Some("namespace")),
+            ("owner", None),
+            ("date", None),
+            ("pace", None),
+            ("range", None),
+            ("colour", None),
+            ("", None),
+        ] {
+            assert_eq!(list.similar(given), meant, "{given}");
+        }
+        let without_pages = Parameters(vec!["phase".to_owned()]);
+        assert_eq!(without_pages.similar("page"), None);
     }
 
     #[test]
