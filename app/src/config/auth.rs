@@ -13,7 +13,7 @@ use super::{settings::Settings, value};
 pub struct Auth {
     /// Enabled login methods; at least one, without duplicates.
     pub modules: Vec<AuthMethod>,
-    /// Maximum number of failed logins per minute, per account and per address.
+    /// Maximum number of failed logins per minute and account; per address it is three times as many.
     pub login_attempts_per_minute: u32,
     /// Maximum number of passwords hashed at the same time.
     pub hashing_parallelism: usize,

@@ -53,6 +53,28 @@ async fn clients_are_throttled_by_their_address_in_whichever_header_and_form() {
 }
 
 #[tokio::test]
+async fn an_account_has_the_attempts_that_are_set_and_an_address_three_times_as_many() {
+    let app = behind_a_proxy().await;
+    let attempt = async |username: &str, address: &str| {
+        let body = json!({"username": username, "password": "wrong"});
+        let request = app.request(Method::POST, "/auth", None).header("x-forwarded-for", address);
+        read(request.json(&body)).await.status.as_u16()
+    };
+    // One account, from one address after another: the setting is 2.
+    let mut statuses = Vec::new();
+    for n in 1..=3 {
+        statuses.push(attempt("ann", &format!("203.0.113.{n}")).await);
+    }
+    assert_eq!(statuses, [401, 401, 429]);
+    // One address, for one account after another.
+    statuses.clear();
+    for n in 1..=7 {
+        statuses.push(attempt(&format!("user{n}"), "198.51.100.1").await);
+    }
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 401, 429]);
+}
+
+#[tokio::test]
 async fn unidentified_clients_are_throttled_as_one_and_do_not_affect_others() {
     let app = behind_a_proxy().await;
     let unknown = |n: u16| match n % 3 {
