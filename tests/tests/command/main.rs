@@ -8,6 +8,7 @@
     reason = "test code: a failure is a panic"
 )]
 
+mod architecture;
 mod commands;
 mod config;
 mod demo;
