@@ -4,8 +4,7 @@ use kqueen_tests::bench::aim::Aim;
 
 use crate::{
     cases::{
-        CREATE_CLUSTER, CREATE_PROVISIONER, GET, LIST_FILTERED, LIST_FULL, LIST_LAST, LIST_MEMBER, LIST_PAGE,
-        LIST_SORTED, WHOAMI,
+        CREATE_CLUSTER, CREATE_PROVISIONER, GET, LIST_FILTERED, LIST_LAST, LIST_MEMBER, LIST_PAGE, LIST_SORTED, WHOAMI,
     },
     results::{InstallationFigures, Measurement},
 };
@@ -29,7 +28,7 @@ pub(crate) fn judge(installations: &[InstallationFigures], measurements: &[Measu
             aims.extend(lowest_share(measurements, store, what, Some(64), 0.6));
         }
     }
-    for what in [LIST_PAGE, LIST_FILTERED, LIST_SORTED, LIST_LAST, LIST_MEMBER, LIST_FULL] {
+    for what in [LIST_PAGE, LIST_FILTERED, LIST_SORTED, LIST_LAST, LIST_MEMBER] {
         aims.extend(lowest_share(measurements, "etcd", what, None, HALF));
     }
     for installation in installations {
