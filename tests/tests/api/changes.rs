@@ -330,3 +330,36 @@ async fn changes_of_users_are_limited_by_role() {
         StatusCode::FORBIDDEN
     );
 }
+
+#[tokio::test]
+async fn a_patch_that_changes_nothing_keeps_the_entity_tag() {
+    let app = App::start().await;
+    let tenant = app.tenant().await;
+    let root = app.admin().await;
+    let cluster = app.cluster(&tenant.provisioner, &tenant.admin).await;
+    let metadata = json!({"metadata": {"note": "x", "token": "t"}});
+    app.patch(&format!("/users/{}", tenant.member.id), &root, metadata).await.ok();
+    for path in [
+        format!("/clusters/{cluster}"),
+        format!("/provisioners/{}", tenant.provisioner),
+        format!("/users/{}", tenant.member.id),
+        format!("/organizations/{}", tenant.id),
+    ] {
+        let before = app.get(&path, &root).await;
+        let tag = before.headers["etag"].clone();
+        let mut whole = before.ok();
+        for changing in ["status_message", "state", "phase", "status_reason", "observed_at", "state_changed_at"] {
+            whole.as_object_mut().unwrap().remove(changing);
+        }
+        for body in [json!({}), whole] {
+            let answer = app.patch(&path, &root, body.clone()).await;
+            assert_eq!((answer.status, &answer.headers["etag"]), (StatusCode::OK, &tag), "{path} {body}");
+            let read = app.get(&path, &root).await;
+            assert_eq!(read.headers["etag"], tag, "{path}");
+            assert_eq!(steady(answer.body), steady(read.body), "{path}");
+        }
+        let name = if path.starts_with("/users") { "username" } else { "name" };
+        let answer = app.patch(&path, &root, json!({ name: new_name("other") })).await;
+        assert_ne!(answer.headers["etag"], tag, "{path}");
+    }
+}

@@ -95,6 +95,14 @@ impl<T> fmt::Debug for SecretUpdate<T> {
     }
 }
 
+impl<T> SecretUpdate<T> {
+    /// Whether the secret stays as it is.
+    #[must_use]
+    pub const fn is_keep(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+}
+
 impl<T> From<Option<T>> for SecretUpdate<T> {
     /// `None` removes.
     fn from(value: Option<T>) -> Self {

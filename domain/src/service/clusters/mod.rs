@@ -160,7 +160,7 @@ impl Clusters {
         self.stored_kubeconfig(&view).await
     }
 
-    /// Updates a cluster.
+    /// Updates a cluster. Nothing is written if nothing changes.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Invalid`, `ChangedMeanwhile`.
@@ -215,6 +215,9 @@ impl Clusters {
                     cluster.metadata = Some(split.shown);
                     secrets.metadata = split.sealed.into();
                 }
+            }
+            if cluster == view.cluster.record && secrets.kubeconfig.is_keep() && secrets.metadata.is_keep() {
+                return Ok(self.with_kubeconfig(caller, view).await?);
             }
             let revision = self.store.update(&cluster, secrets, view.cluster.revision).await?;
             let owner = self.catalog.user_view(cluster.owner);

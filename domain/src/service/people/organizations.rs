@@ -104,7 +104,7 @@ impl Organizations {
             .ok_or_else(|| ServiceError::not_found("organization", id))
     }
 
-    /// Updates name and policy.
+    /// Updates name and policy. Nothing is written if nothing changes.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Invalid`, `ChangedMeanwhile`.
@@ -125,7 +125,7 @@ impl Organizations {
         .await
     }
 
-    /// Overrides rules of the policy; `None` restores the default.
+    /// Overrides rules of the policy; `None` restores the default. Nothing is written if nothing changes.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Invalid`, `ChangedMeanwhile`.
@@ -200,6 +200,9 @@ impl Organizations {
             check_expected(expected, entry.revision, "the organization")?;
             let mut organization = entry.record.clone();
             edit(&mut organization)?;
+            if organization == entry.record {
+                return Ok(entry);
+            }
             let revision = self.store.update(&organization, entry.revision).await?;
             Ok(Arc::new(Stored::new(organization, revision)))
         })

@@ -171,7 +171,7 @@ impl Users {
         view.ok_or_else(|| ServiceError::not_found("user", id))
     }
 
-    /// Updates a user.
+    /// Updates a user. Nothing is written if nothing changes.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Invalid`, `Conflict`, `ChangedMeanwhile`.
@@ -215,10 +215,16 @@ impl Users {
                 let sealed = self.store.metadata(id).await?;
                 let stored = user.metadata.clone().unwrap_or_default();
                 let mut full = stored.reveal(sealed.as_ref()).map_err(|error| ServiceError::Internal(error.into()))?;
+                let before = full.clone();
                 document::merge_patch("metadata", &mut full, changes.clone())?;
-                let split = document::split(&full, &no_schema);
-                user.metadata = Some(split.shown);
-                secrets.metadata = split.sealed.into();
+                if full != before || user.metadata.is_none() {
+                    let split = document::split(&full, &no_schema);
+                    user.metadata = Some(split.shown);
+                    secrets.metadata = split.sealed.into();
+                }
+            }
+            if user == *old && secrets.metadata.is_keep() {
+                return Ok(view);
             }
             match self.store.update(&user, secrets, view.user.revision, depends_on).await {
                 Ok(revision) => {

@@ -175,7 +175,7 @@ impl Provisioners {
             .ok_or_else(|| ServiceError::not_found("provisioner", id))
     }
 
-    /// Updates a provisioner. New parameters are checked against the provider.
+    /// Updates a provisioner. New parameters are checked against the provider. Nothing is checked or written if nothing changes.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Invalid`, `ChangedMeanwhile`.
@@ -206,17 +206,24 @@ impl Provisioners {
                 let sealed = self.store.secrets(id).await?;
                 let stored = &provisioner.parameters;
                 let mut full = stored.reveal(sealed.as_ref()).map_err(|error| ServiceError::Internal(error.into()))?;
+                let before = full.clone();
                 document::merge_patch("parameters", &mut full, changes.clone())?;
-                let full = schema.validate("parameters", &full)?;
-                let check = checks::check(&**engine, &full, &*self.clock).await;
-                check_session(&self.catalog, &*self.read_barrier, caller).await?;
-                let split = document::split(&full, &is_secret);
-                provisioner.parameters = split.shown;
-                secrets = split.sealed.into();
-                if check.phase != provisioner.check.phase {
-                    provisioner.state_changed_at = check.at;
+                // As for clusters, values that are sent back unchanged are accepted.
+                if full != before {
+                    let full = schema.validate("parameters", &full)?;
+                    let check = checks::check(&**engine, &full, &*self.clock).await;
+                    check_session(&self.catalog, &*self.read_barrier, caller).await?;
+                    let split = document::split(&full, &is_secret);
+                    provisioner.parameters = split.shown;
+                    secrets = split.sealed.into();
+                    if check.phase != provisioner.check.phase {
+                        provisioner.state_changed_at = check.at;
+                    }
+                    provisioner.check = check;
                 }
-                provisioner.check = check;
+            }
+            if provisioner == view.provisioner.record && secrets.is_keep() {
+                return Ok(view);
             }
             let revision = self.store.update(&provisioner, secrets, view.provisioner.revision).await?;
             Ok(self.view(provisioner, revision))

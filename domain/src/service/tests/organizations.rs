@@ -88,6 +88,27 @@ async fn permissions_follow_the_role() {
     }
 }
 
+#[tokio::test]
+async fn a_patch_that_changes_nothing_is_not_written() {
+    let world = World::new();
+    world.policy(&[(Action::ClusterGet, Rule::IsOwner)]);
+    let written = Written::default();
+    let organizations = world.organizations(accepting(0, &written), fresh());
+    let root = caller(&world.people.root);
+    let before = organizations.get(&root, world.acme).unwrap();
+    let same = OrganizationPatch {
+        name: Some(before.record.name.clone()),
+        policy: vec![("cluster:get".into(), Some("IS_OWNER".into())), ("user:list".into(), None)],
+    };
+    for patch in [OrganizationPatch::default(), same.clone()] {
+        let answer = organizations.update(&root, world.acme, patch, None).await.unwrap();
+        assert!(Arc::ptr_eq(&answer, &before));
+    }
+    let answer = organizations.change_policy(&root, world.acme, &same.policy, None).await.unwrap();
+    assert!(Arc::ptr_eq(&answer, &before));
+    assert_eq!(written.len(), 0);
+}
+
 #[test]
 fn superadmins_list_all_organizations_and_others_only_theirs() {
     let world = World::new();

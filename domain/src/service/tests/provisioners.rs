@@ -228,6 +228,33 @@ async fn a_mask_keeps_the_secret_and_null_removes_it() {
 }
 
 #[tokio::test]
+async fn a_patch_that_changes_nothing_is_neither_checked_nor_written() {
+    let world = World::new();
+    let (before, stored) = with_secrets(&world);
+    let written = Written::default();
+    let mut store = updating(0, &written);
+    store.expect_secrets().returning(move |_| Ok(Some(stored.clone())));
+    world.clock.advance(TimeDelta::hours(1));
+    let provisioners = world.provisioners(store);
+    let ada = caller(&world.people.ada);
+    let same = ProvisionerPatch {
+        name: Some(before.name.clone()),
+        owner: Some(before.owner),
+        ..with_parameters(json!({"password": MASK, "url": "https://cloud", "gone": null}))
+    };
+    let entry = provisioners.get(&ada, before.id).unwrap().provisioner;
+    for patch in [ProvisionerPatch::default(), with_parameters(json!({})), same] {
+        let answer = provisioners.update(&ada, before.id, patch, None).await.unwrap();
+        assert!(Arc::ptr_eq(&answer.provisioner, &entry));
+    }
+    assert_eq!(written.len(), 0);
+    provisioners.update(&ada, before.id, with_parameters(json!({"password": "another"})), None).await.unwrap();
+    let (after, secrets, _) = written.only();
+    assert_eq!(after.parameters, before.parameters, "only the secret changed");
+    assert!(!secrets.is_keep());
+}
+
+#[tokio::test]
 async fn new_parameters_are_checked_and_an_unchanged_phase_keeps_its_time() {
     let rows = [
         (Ok(()), ProvisionerPhase::Ready, false),

@@ -101,7 +101,8 @@ async fn store_errors_are_passed_on() {
     store.expect_delete().returning(|_, _, _| Err(StoreError::Missing));
     let users = world.users_with(store, fresh());
     let (ada, bob) = (caller(&world.people.ada), world.people.bob.id);
-    assert_eq!(status(&users.update(&ada, bob, UserPatch::default(), None).await), 503);
+    let renamed = UserPatch { username: Some("other".try_into().unwrap()), ..UserPatch::default() };
+    assert_eq!(status(&users.update(&ada, bob, renamed, None).await), 503);
     assert_eq!(status(&users.delete(&ada, bob, None).await), 404, "it was deleted meanwhile");
 }
 

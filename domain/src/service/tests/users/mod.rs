@@ -80,6 +80,37 @@ fn hash_of(change: &SecretUpdate<crate::secret::PasswordHash>) -> Option<&str> {
 }
 
 #[tokio::test]
+async fn a_patch_that_changes_nothing_is_not_written() {
+    let world = World::new();
+    let full = object(json!({"token": "hunter2", "note": "old"}));
+    let split = crate::document::split(&full, &|_| false);
+    let before = User { metadata: Some(split.shown), ..user("sam", Role::Member, world.acme) };
+    world.put_user(before.clone());
+    let written = Written::default();
+    let (mut store, sealed) = (accepting(&written), split.sealed);
+    store.expect_metadata().returning(move |_| Ok(sealed.clone()));
+    let users = world.users(store);
+    let ada = caller(&world.people.ada);
+    let same = UserPatch {
+        username: Some(before.username.clone()),
+        email: Some(before.email.clone()),
+        organization: Some(before.organization),
+        role: Some(before.role),
+        active: Some(before.active),
+        metadata: Some(object(json!({"token": MASK, "note": "old", "gone": null}))),
+    };
+    let entry = users.get(&ada, before.id).unwrap().user;
+    for patch in [UserPatch::default(), same] {
+        let answer = users.update(&ada, before.id, patch, None).await.unwrap();
+        assert!(Arc::ptr_eq(&answer.user, &entry));
+    }
+    assert_eq!(written.len(), 0);
+    let other = UserPatch { metadata: Some(object(json!({"token": "another"}))), ..UserPatch::default() };
+    users.update(&ada, before.id, other, None).await.unwrap();
+    assert!(!written.only().1.metadata.is_keep(), "only the secret changed");
+}
+
+#[tokio::test]
 async fn a_new_user_is_stored_with_a_hash_and_masked_metadata() {
     let world = World::new();
     let created: Log<(User, UserSecrets)> = Log::default();
@@ -171,9 +202,10 @@ async fn deactivation_revokes_tokens_for_good_and_other_updates_do_not() {
     ];
     for (patch, steps) in rows {
         let what = format!("{patch:?}");
-        users.update(&ada, bob.id, patch, None).await.unwrap();
-        assert_eq!(written.only().0.token_generation, bob.token_generation + steps, "{what}");
+        let user = users.update(&ada, bob.id, patch, None).await.unwrap().user;
+        assert_eq!(user.record.token_generation, bob.token_generation + steps, "{what}");
     }
+    written.take();
     // After reactivation, tokens from before stay revoked.
     world.put_user(User { active: false, token_generation: 4, ..bob.clone() });
     users.update(&ada, bob.id, active(true), None).await.unwrap();
