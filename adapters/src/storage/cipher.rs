@@ -8,7 +8,7 @@
 use kqueen_domain::port::store::StoreError;
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hkdf,
+    hkdf, hmac,
     rand::{SecureRandom, SystemRandom},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -90,6 +90,13 @@ impl Derivation {
     }
 }
 
+/// A fingerprint, and the key it was made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keyed {
+    pub(crate) key: String,
+    pub(crate) fingerprint: [u8; 32],
+}
+
 struct SecretKey {
     id: KeyId,
     sealing: LessSafeKey,
@@ -120,6 +127,10 @@ impl SecretKey {
         let sealing = UnboundKey::new(&AES_256_GCM, &*sealing).map_err(|_| CipherError::Derivation)?;
         let id = KeyId(*expand::<ID_LEN>(&derived, "name of the key")?);
         Ok(Self { id, sealing: LessSafeKey::new(sealing), derived })
+    }
+
+    fn fingerprinting(&self) -> Result<hmac::Key, CipherError> {
+        Ok(hmac::Key::new(hmac::HMAC_SHA256, &*expand::<32>(&self.derived, "fingerprints of requests")?))
     }
 }
 
@@ -158,6 +169,20 @@ impl Cipher {
     /// A separate key for `purpose`: the same on every replica, and a different one after the secret key has changed.
     pub(crate) fn derive(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>, CipherError> {
         expand(&self.newest.derived, &format!("purpose: {purpose}"))
+    }
+
+    /// The fingerprint of a request, keyed with the newest key: without the key, no guess of the request can be tested with it.
+    pub(crate) fn fingerprint(&self, hash: &[u8; 32]) -> Result<Keyed, CipherError> {
+        let tag = hmac::sign(&self.newest.fingerprinting()?, hash);
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(tag.as_ref());
+        Ok(Keyed { key: self.newest.id.to_string(), fingerprint })
+    }
+
+    /// Whether a keyed fingerprint is that of `hash`; `None` if its key is not known any more.
+    pub(crate) fn is_fingerprint_of(&self, keyed: &Keyed, hash: &[u8; 32]) -> Result<Option<bool>, CipherError> {
+        let Some(key) = self.all().find(|key| key.id.to_string() == keyed.key) else { return Ok(None) };
+        Ok(Some(hmac::verify(&key.fingerprinting()?, hash, &keyed.fingerprint).is_ok()))
     }
 
     pub(crate) fn seal(&self, at: &Key, plain: &[u8]) -> Result<Vec<u8>, CipherError> {
@@ -258,6 +283,21 @@ mod tests {
         assert!(both.is_newest(&new));
         assert_eq!(cipher("old", &[]).open(&here, &new), Err(CipherError::UnknownKey));
         assert_eq!(&**cipher("new", &[]).open(&here, &new).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn fingerprints_are_compared_with_the_key_they_were_made_with() {
+        let one = cipher("one", &[]);
+        let (hash, other) = ([1; 32], [2; 32]);
+        let keyed = one.fingerprint(&hash).unwrap();
+        assert_ne!(keyed.fingerprint, hash);
+        assert_ne!(keyed.fingerprint, cipher("two", &[]).fingerprint(&hash).unwrap().fingerprint);
+        assert_eq!(keyed, cipher("one", &["zero"]).fingerprint(&hash).unwrap(), "the same on every replica");
+        for knows in [one, cipher("two", &["zero", "one"])] {
+            assert_eq!(knows.is_fingerprint_of(&keyed, &hash), Ok(Some(true)));
+            assert_eq!(knows.is_fingerprint_of(&keyed, &other), Ok(Some(false)));
+        }
+        assert_eq!(cipher("two", &[]).is_fingerprint_of(&keyed, &hash), Ok(None));
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Idempotent creation: the claim of an idempotency key is written in the same transaction as the record, so that a repeated request,
 //! even a concurrent one, finds what the first one created.
+//!
+//! A claim keeps a fingerprint of its request. Requests contain secrets, some of which can be guessed, so the fingerprint is keyed. In
+//! format 1 it was not: a claim of that format is compared as it is, and ends within a day like every other.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -9,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{
     backend::{CommitError, Refusal, Stored, Test, Transaction},
+    cipher::{CipherError, Keyed},
     core::Core,
     key::{self, Key},
     record::{self, Record, Unreadable},
@@ -28,11 +32,14 @@ struct Form {
     format: u32,
     at: DateTime<Utc>,
     fingerprint: [u8; 32],
+    /// The key of the fingerprint; `None` in format 1, whose fingerprints have no key.
+    #[serde(default)]
+    key: Option<String>,
     /// The record as it was created, in its envelope.
     first: Box<RawValue>,
 }
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 fn read(stored: &Stored) -> Result<Form, Unreadable> {
     let damaged = |error: serde_json::Error| Unreadable::Damaged { kind: "claim", at: error.column() };
@@ -53,8 +60,9 @@ impl Core {
     ) -> Result<Creation<T>, StoreError> {
         let Some(claim) = claim else { return Ok(Creation::New(self.commit(transaction).await?)) };
         let key = key::claim(T::KIND, claim.caller, &claim.key);
+        let Keyed { key: key_id, fingerprint } = self.cipher.fingerprint(&claim.fingerprint)?;
         let form =
-            Form { format: FORMAT, at: claim.at, fingerprint: claim.fingerprint, first: record::nested(record)? };
+            Form { format: FORMAT, at: claim.at, fingerprint, key: Some(key_id), first: record::nested(record)? };
         let value = serde_json::to_vec(&form).map_err(|error| StoreError::Unreadable(Box::new(error)))?;
         let mut test = Test::Absent;
         for _ in 0..ATTEMPTS {
@@ -74,25 +82,31 @@ impl Core {
             let earlier = read(&stored)?;
             if claim.at - earlier.at < LIFETIME {
                 let first = record::read(earlier.first.get().as_bytes())?;
-                return Ok(Creation::Repeated { first, fingerprint: earlier.fingerprint });
+                return Ok(Creation::Repeated { first, same_request: self.is_same_request(&earlier, &claim)? });
             }
             test = Test::At(stored.revision);
         }
         Err(StoreError::Conflict)
     }
 
-    /// What was created with the claim's key, and the hash of that request, unless the claim has expired.
-    pub(crate) async fn claimed<T: Record>(
-        &self,
-        claim: &IdempotencyRecord,
-    ) -> Result<Option<(T, [u8; 32])>, StoreError> {
+    /// What was created with the claim's key, and whether by the same request, unless the claim has expired.
+    pub(crate) async fn claimed<T: Record>(&self, claim: &IdempotencyRecord) -> Result<Option<(T, bool)>, StoreError> {
         let key = key::claim(T::KIND, claim.caller, &claim.key);
         let Some(stored) = self.backend.get(&key).await.map_err(StoreError::Unavailable)? else { return Ok(None) };
         let earlier = read(&stored)?;
         if claim.at - earlier.at >= LIFETIME {
             return Ok(None);
         }
-        Ok(Some((record::read(earlier.first.get().as_bytes())?, earlier.fingerprint)))
+        let first = record::read(earlier.first.get().as_bytes())?;
+        Ok(Some((first, self.is_same_request(&earlier, claim)?)))
+    }
+
+    /// Whether an earlier claim is that of the same request. If the secret key of its fingerprint is not known any more, it counts as the
+    /// same: a client that repeats a request must not be told to send it with another key, which would create a second object.
+    fn is_same_request(&self, earlier: &Form, claim: &IdempotencyRecord) -> Result<bool, CipherError> {
+        let Some(key) = &earlier.key else { return Ok(earlier.fingerprint == claim.fingerprint) };
+        let keyed = Keyed { key: key.clone(), fingerprint: earlier.fingerprint };
+        Ok(self.cipher.is_fingerprint_of(&keyed, &claim.fingerprint)?.unwrap_or(true))
     }
 
     /// Deletes claims made before `before`; returns how many.
@@ -122,5 +136,104 @@ impl Core {
                 return Ok(deleted);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kqueen_domain::{
+        access::Policy,
+        catalog::Catalog,
+        id::{OrganizationId, UserId},
+        organization::Organization,
+    };
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::storage::{Memory, Place, Settings, Stores, open};
+
+    async fn opened(memory: &Memory, secret_key: &str, previous: &[&str]) -> Stores {
+        let settings = Settings {
+            place: Place::Memory(memory.clone()),
+            secret_key: secret_key.into(),
+            previous_keys: previous.iter().map(|key| (*key).into()).collect(),
+            kubeconfig_cache_bytes: 0,
+        };
+        open(settings, Catalog::new().into()).await.unwrap()
+    }
+
+    /// Any record: claims are the same for all kinds.
+    fn a_record() -> Organization {
+        Organization {
+            id: OrganizationId::random(),
+            name: "Acme".try_into().unwrap(),
+            namespace: "acme".try_into().unwrap(),
+            policy: Policy::default(),
+            created_at: noon(),
+        }
+    }
+
+    fn noon() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    fn a_claim(caller: UserId, fingerprint: u8) -> IdempotencyRecord {
+        IdempotencyRecord { caller, key: "k".to_owned(), fingerprint: [fingerprint; 32], at: noon() }
+    }
+
+    fn claim_key(caller: UserId) -> Key {
+        key::claim(Organization::KIND, caller, "k")
+    }
+
+    /// Whether requests with the fingerprint 1 and 2 count as the one that was made before.
+    async fn compared(stores: &Stores, caller: UserId) -> [bool; 2] {
+        let mut same = [true; 2];
+        for (fingerprint, same) in [1, 2].into_iter().zip(&mut same) {
+            let claim = a_claim(caller, fingerprint);
+            *same = stores.core.claimed::<Organization>(&claim).await.unwrap().unwrap().1;
+            let created = stores.core.create(&a_record(), Transaction::default(), Some(claim)).await.unwrap();
+            assert!(matches!(created, Creation::Repeated { same_request, .. } if same_request == *same));
+        }
+        same
+    }
+
+    #[tokio::test]
+    async fn a_claim_keeps_only_a_keyed_fingerprint() {
+        let memory = Memory::default();
+        let (stores, caller) = (opened(&memory, "one", &[]).await, UserId::random());
+        let created = stores.core.create(&a_record(), Transaction::default(), Some(a_claim(caller, 1))).await;
+        assert!(matches!(created, Ok(Creation::New(_))));
+        let stored = stores.core.backend.get(&claim_key(caller)).await.unwrap().unwrap();
+        let form: Value = serde_json::from_slice(&stored.value).unwrap();
+        assert_eq!(form["format"], 2);
+        assert_ne!(form["fingerprint"], json!(vec![1_u8; 32]));
+        assert_eq!(compared(&stores, caller).await, [true, false]);
+        let rotated = opened(&memory, "two", &["one"]).await;
+        assert_eq!(compared(&rotated, caller).await, [true, false], "after a change of the secret key");
+        rotated.rotate(|_| {}).await.unwrap();
+        let forgotten = opened(&memory, "two", &[]).await;
+        assert_eq!(compared(&forgotten, caller).await, [true, true], "it cannot be compared any more");
+    }
+
+    #[tokio::test]
+    async fn a_claim_of_format_1_is_compared_without_a_key() {
+        let (stores, caller) = (opened(&Memory::default(), "one", &[]).await, UserId::random());
+        let first = serde_json::to_value(record::nested(&a_record()).unwrap()).unwrap();
+        let form = json!({"format": 1, "at": noon(), "fingerprint": vec![1_u8; 32], "first": first});
+        let mut transaction = Transaction::default();
+        transaction.put(claim_key(caller), form.to_string().into_bytes());
+        stores.core.commit(transaction).await.unwrap();
+        assert_eq!(compared(&stores, caller).await, [true, false]);
+    }
+
+    #[tokio::test]
+    async fn a_claim_of_a_newer_format_is_not_guessed_at() {
+        let (stores, caller) = (opened(&Memory::default(), "one", &[]).await, UserId::random());
+        let form = json!({"format": FORMAT + 1, "at": noon(), "fingerprint": vec![1_u8; 32], "key": "", "first": {}});
+        let mut transaction = Transaction::default();
+        transaction.put(claim_key(caller), form.to_string().into_bytes());
+        stores.core.commit(transaction).await.unwrap();
+        let read = stores.core.claimed::<Organization>(&a_claim(caller, 1)).await;
+        assert!(matches!(read, Err(StoreError::Unreadable(_))), "{read:?}");
     }
 }

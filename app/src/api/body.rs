@@ -1,6 +1,6 @@
 //! Request bodies: JSON objects of a declared shape, read field by field so that all errors are reported at once.
 
-use std::{fmt::Display, marker::PhantomData, str::FromStr};
+use std::{fmt::Display, io, marker::PhantomData, str::FromStr};
 
 use bytes::Bytes;
 use kqueen_domain::{
@@ -14,6 +14,7 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaRequest, Registry},
     types::Type,
 };
+use ring::digest;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -24,17 +25,7 @@ use crate::{error::ApiError, http::context::RequestContext};
 pub struct Body<T> {
     /// The fields.
     pub fields: Fields,
-    /// The raw bytes, zeroed on drop.
-    bytes: Zeroizing<Vec<u8>>,
     shape: PhantomData<fn() -> T>,
-}
-
-impl<T> Body<T> {
-    /// The raw bytes, for the fingerprint of the request.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
@@ -73,7 +64,7 @@ impl<'a, T: Type> ApiExtractor<'a> for Body<T> {
         let value = json::read(&bytes)
             .map_err(|wrong| ApiError::bad_request(format!("the body is not valid JSON: {wrong}")))?;
         let map = value.into_map().map_err(|_| ApiError::from(Invalid::field("body", "must be a JSON object")))?;
-        Ok(Self { fields: Fields { map, findings: Findings::default() }, bytes, shape: PhantomData })
+        Ok(Self { fields: Fields { map, findings: Findings::default() }, shape: PhantomData })
     }
 }
 
@@ -126,6 +117,17 @@ impl Fields {
     #[cfg(test)]
     pub(super) fn of(value: Value) -> Self {
         Self { map: SecretValue::from(value).into_map().unwrap(), findings: Findings::default() }
+    }
+
+    /// A hash of all fields, which white space and the order of keys do not change. No copy of them is made.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        let mut hasher = Hasher(digest::Context::new(&digest::SHA256));
+        // Writing to it cannot fail, and keys are strings.
+        drop(serde_json::to_writer(&mut hasher, self.map.expose()));
+        let mut hash = [0; 32];
+        hash.copy_from_slice(hasher.0.finish().as_ref());
+        hash
     }
 
     /// Removes a field without reading it.
@@ -230,6 +232,20 @@ impl Fields {
     }
 }
 
+/// Hashes what is written to it.
+struct Hasher(digest::Context);
+
+impl io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Truncates the name of an unknown field, which is repeated in the response.
 fn shortened(name: &str) -> String {
     name.chars().take(100).collect()
@@ -252,6 +268,20 @@ mod tests {
         assert!(name.is_none() && active.is_none() && owner.is_none() && engine.is_none());
         let wrong: Vec<_> = fields.finish(Some(())).unwrap_err().0.into_iter().map(|e| e.field).collect();
         assert_eq!(wrong, ["name", "active", "owner", "engine", "colour", "id"]);
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_compact_text_with_sorted_keys() {
+        let read = |text: &str| {
+            let map = json::read(text.as_bytes()).unwrap().into_map().unwrap();
+            Fields { map, findings: Findings::default() }.hash()
+        };
+        let hash = read("{\"b\": [1.50, {\"d\": null, \"c\": \"\\u00e4\\n\"}],\n \"a\": 18446744073709551615}");
+        // As versions before hashed it: their stored hashes are compared with it.
+        let compact = "{\"a\":18446744073709551615,\"b\":[1.5,{\"c\":\"ä\\n\",\"d\":null}]}";
+        assert_eq!(hash, digest::digest(&digest::SHA256, compact.as_bytes()).as_ref());
+        assert_eq!(hash, read(compact));
+        assert_ne!(hash, read("{}"));
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl ClustersApi {
         #[oai(name = "Idempotency-Key")] key: HeaderText,
         body: Body<ClusterCreate>,
     ) -> Result<Rendered<ClusterView>, ApiError> {
-        let idempotency_key = idempotency_key(key.0, body.bytes())?;
+        let idempotency_key = idempotency_key(key.0, &body)?;
         let new = body.read()?;
         let cluster = api.clusters.create(&caller.0, new, idempotency_key).await?;
         api.trigger.now(cluster.view.cluster.record.id);

@@ -39,9 +39,9 @@ use kqueen_domain::{
 };
 use poem::{EndpointExt, endpoint::BoxEndpoint, web::Data};
 use poem_openapi::{LicenseObject, OpenApiService, ServerObject, Tags};
-use serde_json::Value;
 
 use crate::error::ApiError;
+use body::Body;
 pub use document::document;
 use live::LiveReads;
 use views::Views;
@@ -172,21 +172,16 @@ fn expected(if_match: Option<&str>, now: impl FnOnce() -> Option<Revision>) -> E
 const NEVER: Revision = Revision(0);
 
 /// The idempotency key of a creation, with a hash of the request.
-fn idempotency_key(
+fn idempotency_key<T>(
     key: Option<String>,
-    body: &[u8],
+    body: &Body<T>,
 ) -> Result<Option<kqueen_domain::service::idempotency::IdempotencyKey>, ApiError> {
     let Some(key) = key else { return Ok(None) };
     if key.is_empty() || key.len() > 255 || !key.chars().all(|c| c.is_ascii_graphic()) {
         let message = "must have 1 to 255 visible ASCII characters";
         return Err(kqueen_domain::invalid::Invalid::field("Idempotency-Key", message).into());
     }
-    // White space and the order of keys do not change the fingerprint.
-    let canonical = serde_json::from_slice::<Value>(body).unwrap_or_default().to_string();
-    let digest = ring::digest::digest(&ring::digest::SHA256, canonical.as_bytes());
-    let mut fingerprint = [0; 32];
-    fingerprint.copy_from_slice(digest.as_ref());
-    Ok(Some(kqueen_domain::service::idempotency::IdempotencyKey { key, fingerprint }))
+    Ok(Some(kqueen_domain::service::idempotency::IdempotencyKey { key, fingerprint: body.fields.hash() }))
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl ProvisionersApi {
         #[oai(name = "Idempotency-Key")] key: HeaderText,
         body: Body<ProvisionerCreate>,
     ) -> Result<Rendered<ProvisionerView>, ApiError> {
-        let idempotency_key = idempotency_key(key.0, body.bytes())?;
+        let idempotency_key = idempotency_key(key.0, &body)?;
         let new = body.read()?;
         Ok(shown(&api, &caller.0, &api.provisioners.create(&caller.0, new, idempotency_key).await?))
     }

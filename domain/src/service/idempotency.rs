@@ -9,7 +9,7 @@ use crate::{id::UserId, port::store::IdempotencyRecord, service::ServiceError};
 pub struct IdempotencyKey {
     /// The key.
     pub key: String,
-    /// The hash of the request.
+    /// The hash of the request, which the store keeps only keyed.
     pub fingerprint: [u8; 32],
 }
 

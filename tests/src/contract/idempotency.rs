@@ -34,7 +34,7 @@ pub async fn a_repeated_request_gets_the_first_result(site: TestStore) {
     let (first, second) = (a_cluster(&provisioner), a_cluster(&provisioner));
     assert_eq!(replica.clusters.claimed(&claim).await.unwrap(), None);
     assert!(is_new(&create(&replica, &first, claim.clone()).await));
-    assert_eq!(replica.clusters.claimed(&claim).await.unwrap(), Some((first.clone(), claim.fingerprint)));
+    assert_eq!(replica.clusters.claimed(&claim).await.unwrap(), Some((first.clone(), true)));
     assert_eq!(
         replica
             .clusters
@@ -44,24 +44,26 @@ pub async fn a_repeated_request_gets_the_first_result(site: TestStore) {
         None
     );
     let repeated = create(&replica, &second, claim.clone()).await.unwrap();
-    assert_eq!(repeated, Creation::Repeated { first: first.clone(), fingerprint: claim.fingerprint });
+    assert_eq!(repeated, Creation::Repeated { first: first.clone(), same_request: true });
     assert!(replica.catalog.cluster(second.id).is_none());
 
     let (first, second) = (a_provisioner(&user), a_provisioner(&user));
     let created = replica.provisioners.create(&first, SecretUpdate::Keep, Some(claim.clone())).await;
     assert!(is_new(&created), "{created:?}");
     let repeated = replica.provisioners.create(&second, SecretUpdate::Keep, Some(claim.clone())).await.unwrap();
-    assert_eq!(repeated, Creation::Repeated { first, fingerprint: claim.fingerprint });
+    assert_eq!(repeated, Creation::Repeated { first, same_request: true });
     assert!(replica.catalog.provisioner(second.id).is_none());
 }
 
 pub async fn another_request_with_the_same_key_is_detected(site: TestStore) {
     let replica = site.open().await;
     let (_, user, provisioner, _) = replica.one_of_each().await;
-    assert!(is_new(&create(&replica, &a_cluster(&provisioner), a_claim(user.id, "k")).await));
+    let first = a_cluster(&provisioner);
+    assert!(is_new(&create(&replica, &first, a_claim(user.id, "k")).await));
     let other = IdempotencyRecord { fingerprint: [8; 32], ..a_claim(user.id, "k") };
+    assert_eq!(replica.clusters.claimed(&other).await.unwrap(), Some((first.clone(), false)));
     let repeated = create(&replica, &a_cluster(&provisioner), other).await.unwrap();
-    assert!(matches!(repeated, Creation::Repeated { fingerprint, .. } if fingerprint == [7; 32]), "{repeated:?}");
+    assert_eq!(repeated, Creation::Repeated { first, same_request: false });
 }
 
 pub async fn keys_are_separate_for_each_caller(site: TestStore) {

@@ -56,7 +56,7 @@ impl ProvisionerStore for Provisioners {
         self.0.create(provisioner, transaction, claim).await
     }
 
-    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Provisioner, [u8; 32])>, StoreError> {
+    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Provisioner, bool)>, StoreError> {
         self.0.claimed(claim).await
     }
 

@@ -82,7 +82,7 @@ pub trait ClusterStore: Send + Sync {
     ) -> Result<Creation<Cluster>, StoreError>;
     /// The cluster that the same caller created with the same key within the last day, and the hash of that request. A repeated request
     /// is answered like the first, whatever has changed since.
-    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Cluster, [u8; 32])>, StoreError>;
+    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Cluster, bool)>, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Provisioner and organization never change.
     async fn update(
         &self,

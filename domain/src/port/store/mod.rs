@@ -117,7 +117,8 @@ pub struct IdempotencyRecord {
     pub caller: UserId,
     /// The key of the client, at most 255 bytes.
     pub key: String,
-    /// A hash of the request, to detect a key that is reused for another request.
+    /// A hash of the request, to detect a key that is reused for another request. The request may contain secrets that can be guessed: a
+    /// store keeps no more of the hash than a hash keyed with its secret key.
     pub fingerprint: [u8; 32],
     /// When it was requested. The record expires a day later.
     pub at: DateTime<Utc>,
@@ -132,7 +133,7 @@ pub enum Creation<T> {
     Repeated {
         /// The record as it was created then.
         first: T,
-        /// The hash of that request.
-        fingerprint: [u8; 32],
+        /// Whether that request has the same fingerprint.
+        same_request: bool,
     },
 }

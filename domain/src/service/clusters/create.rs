@@ -55,12 +55,12 @@ impl Clusters {
     ) -> Result<ClusterWithKubeconfig, ServiceError> {
         let claim = idempotency.map(|key| key.claim(caller.user, self.clock.now()));
         if let Some(claim) = &claim
-            && let Some((first, fingerprint)) = self.store.claimed(claim).await?
+            && let Some((first, same_request)) = self.store.claimed(claim).await?
         {
             let mut metadata = new.metadata.unwrap_or_default();
             let sent = take_kubeconfig(&mut metadata, new.kubeconfig)?;
             let kubeconfig = sent.and_then(|sent| kubeconfig::parse(&sent, &self.addresses).ok());
-            return self.repeated(caller, first, kubeconfig, fingerprint == claim.fingerprint);
+            return self.repeated(caller, first, kubeconfig, same_request);
         }
         let provisioner = references::visible_provisioner(&self.catalog, caller, new.provisioner)?;
         let record = &provisioner.provisioner.record;
@@ -115,12 +115,9 @@ impl Clusters {
             kubeconfig: kubeconfig.clone().map_or(SecretUpdate::Keep, SecretUpdate::Set),
             metadata: split.sealed.into(),
         };
-        let fingerprint = claim.as_ref().map(|claim| claim.fingerprint);
         match self.store.create(&cluster, secrets, work, claim).await? {
             Creation::New(revision) => Ok(self.created(caller, cluster, revision, kubeconfig)),
-            Creation::Repeated { first, fingerprint: first_fingerprint } => {
-                self.repeated(caller, first, kubeconfig, fingerprint == Some(first_fingerprint))
-            }
+            Creation::Repeated { first, same_request } => self.repeated(caller, first, kubeconfig, same_request),
         }
     }
 

@@ -92,9 +92,9 @@ impl Provisioners {
     ) -> Result<ProvisionerView, ServiceError> {
         let claim = idempotency.map(|key| key.claim(caller.user, self.clock.now()));
         if let Some(claim) = &claim
-            && let Some((first, fingerprint)) = self.store.claimed(claim).await?
+            && let Some((first, same_request)) = self.store.claimed(claim).await?
         {
-            return self.repeated(first, fingerprint == claim.fingerprint);
+            return self.repeated(first, same_request);
         }
         let organization = match new.owner {
             Some(owner) => references::visible_user(&self.catalog, caller, owner)?.user.record.organization,
@@ -129,12 +129,9 @@ impl Provisioners {
             check,
             created_at: now,
         };
-        let fingerprint = claim.as_ref().map(|claim| claim.fingerprint);
         match self.store.create(&provisioner, split.sealed.into(), claim).await? {
             Creation::New(revision) => Ok(self.view(provisioner, revision)),
-            Creation::Repeated { first, fingerprint: first_fingerprint } => {
-                self.repeated(first, fingerprint == Some(first_fingerprint))
-            }
+            Creation::Repeated { first, same_request } => self.repeated(first, same_request),
         }
     }
 

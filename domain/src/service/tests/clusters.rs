@@ -208,11 +208,11 @@ async fn a_repeated_idempotency_key_returns_the_first_result() {
     let answer = first.clone();
     store.expect_claimed().times(1).returning(|_| Ok(None));
     let claimed = first.clone();
-    store.expect_claimed().returning(move |_| Ok(Some((claimed.clone(), [1; 32]))));
+    store.expect_claimed().returning(move |claim| Ok(Some((claimed.clone(), claim.fingerprint == [1; 32]))));
     store
         .expect_create()
         .times(1)
-        .returning(move |_, _, _, _| Ok(Creation::Repeated { first: answer.clone(), fingerprint: [1; 32] }));
+        .returning(move |_, _, _, _| Ok(Creation::Repeated { first: answer.clone(), same_request: true }));
     let clusters = world.clusters(store);
     let repeated = clusters.create(&caller(bob), attached(&world), once("k", 1)).await.unwrap();
     assert_eq!(repeated.view.cluster.record, first);

@@ -123,7 +123,7 @@ impl ClusterStore for Clusters {
         self.0.create(cluster, transaction, claim).await
     }
 
-    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Cluster, [u8; 32])>, StoreError> {
+    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Cluster, bool)>, StoreError> {
         self.0.claimed(claim).await
     }
 
