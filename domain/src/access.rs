@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     id::{OrganizationId, UserId},
     invalid::{Findings, Invalid},
@@ -42,8 +40,7 @@ pub struct Target {
 }
 
 /// A rule in an organization's policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
     /// Everybody in the organization.
     All,

@@ -1,9 +1,7 @@
 //! Validation errors: all invalid fields at once, with messages for the person who filled them in.
 
-use serde::Serialize;
-
 /// One error of one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     /// Path of the field in the request, separated by dots: `metadata.node_count`.
     pub field: String,

@@ -21,7 +21,7 @@ pub struct OwnershipTag {
 
 /// Identifies a resource at a provider: kind, name and location. Names are derived from the cluster's id, so that a repeated request is
 /// for the same resource.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceRef {
     /// `cluster`, `stack`, `server`, …
     pub kind: String,
@@ -39,7 +39,7 @@ impl fmt::Display for ResourceRef {
 }
 
 /// A resource at a provider with our ownership tag.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderResource {
     /// Kind, name and location.
     pub name: ResourceRef,
@@ -48,8 +48,7 @@ pub struct ProviderResource {
 }
 
 /// What is known of a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RecordState {
     /// It may have been requested, but was not observed.
     Intended,
@@ -75,7 +74,7 @@ impl RecordState {
 }
 
 /// A resource, with what is known of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceRecord {
     /// The resource.
     pub resource: ProviderResource,
@@ -92,7 +91,7 @@ pub const SETTLE: TimeDelta = TimeDelta::seconds(30);
 pub const UNCERTAIN: TimeDelta = TimeDelta::seconds(90);
 
 /// The resource records of one cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ledger {
     /// The cluster.
     pub cluster: ClusterId,

@@ -1,7 +1,6 @@
 //! Orphans: resources that exist or may exist at a provider with our ownership tag, but belong to no cluster any more.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{ClusterId, OrganizationId, ProvisionerId, UserId},
@@ -10,8 +9,7 @@ use crate::{
 };
 
 /// The state of an orphan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrphanState {
     /// Undecided.
     Listed,
@@ -35,7 +33,7 @@ pub enum OrphanState {
 
 /// All resources at one provider of a cluster that does not exist any more. Identified by the cluster's id in their ownership tag, so
 /// that they are one orphan however often they are found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
     /// The cluster it was created for.
     pub cluster: ClusterId,

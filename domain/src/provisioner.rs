@@ -1,7 +1,6 @@
 //! Provisioners: an engine with its credentials and parameters, owned by an organization.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     document::Document,
@@ -11,8 +10,7 @@ use crate::{
 };
 
 /// The phase of a provisioner, from the last check of its credentials against the provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProvisionerPhase {
     /// The provider accepted the credentials.
     Ready,

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Who is responsible for correcting a problem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Responsible {
     /// The user who made the request: a name, a size, a parameter.
     Requester,
@@ -36,7 +35,7 @@ macro_rules! codes {
     ($($(#[doc = $description:literal])+ $code:ident,)+) => {
         /// The kind of a problem, for programs: a closed list, with a code for each kind that has its own next step. Named like the reasons
         /// of Kubernetes conditions. Decisions depend on codes, never on texts.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub enum ReasonCode {
             $($(#[doc = $description])+ $code,)+
         }
@@ -171,7 +170,7 @@ impl fmt::Display for ReasonCode {
 pub const MAX_PROVIDER_MESSAGE: usize = 2_000;
 
 /// Why something failed. Contains nothing secret.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reason {
     /// The kind of problem.
     pub code: ReasonCode,
@@ -182,7 +181,6 @@ pub struct Reason {
     /// What to do next, as text for people.
     pub next_step: String,
     /// The message of the provider.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_message: Option<String>,
 }
 

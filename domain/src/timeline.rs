@@ -1,7 +1,6 @@
 //! The timeline of a cluster: requests, steps, results and provider messages. Kept for a while after the cluster is deleted.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{ClusterId, OperationId, OrganizationId, UserId},
@@ -13,8 +12,7 @@ use crate::{
 pub const KEPT: usize = 200;
 
 /// The kind of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventKind {
     /// A request of a user: an operation, a cancellation, a retry.
     Asked,
@@ -40,7 +38,7 @@ impl EventKind {
 }
 
 /// One event in the timeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimelineEvent {
     /// The cluster.
     pub cluster: ClusterId,
@@ -51,18 +49,15 @@ pub struct TimelineEvent {
     /// What happened, as text for people.
     pub message: String,
     /// The operation it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationId>,
     /// Who made the request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<UserId>,
     /// Why it failed, if it did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
 }
 
 /// A deleted cluster, whose operations and timeline are kept for a while.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tombstone {
     /// The cluster.
     pub cluster: ClusterId,

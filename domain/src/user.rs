@@ -3,7 +3,6 @@
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     document::Document,
@@ -12,8 +11,7 @@ use crate::{
 };
 
 /// The role of a user; [`crate::access`] decides what it permits. Ordered by permissions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Uses the resources of an organization.
     Member,
@@ -53,8 +51,7 @@ impl FromStr for Role {
 }
 
 /// How a user is authenticated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuthMethod {
     /// With a stored password hash.
     Local,

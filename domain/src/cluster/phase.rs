@@ -1,12 +1,9 @@
 //! A cluster's state machine: the stored [`Lifecycle`], and the displayed [`Phase`].
 
-use serde::{Deserialize, Serialize};
-
 use crate::reason::Reason;
 
 /// A cluster's lifecycle state, as stored. "Unknown" is not one: it is the result of a failed probe, not a state of the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lifecycle {
     /// Being deployed, or attached and not yet probed.
     Deploying,
@@ -24,19 +21,17 @@ pub enum Lifecycle {
 }
 
 /// A cluster's state as clients read it (`phase` in the API). The captions shown to people can be configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// Being deployed, or not yet probed.
     Deploying,
     /// It answers and grants access.
-    #[serde(rename = "OK")]
     Ready,
     /// Being updated.
     Updating,
     /// Being destroyed.
     Destroying,
     /// It failed, or answers and refuses access.
-    #[serde(rename = "Error")]
     Failed,
     /// It does not answer; the last known status is kept with its age.
     Unknown,

@@ -93,10 +93,3 @@ fn only_transient_states_can_be_stopped_or_time_out() {
         }
     }
 }
-
-#[test]
-fn phase_names_match_the_api() {
-    for phase in Phase::ALL {
-        assert_eq!(serde_json::to_value(phase).unwrap(), phase.as_str());
-    }
-}

@@ -8,7 +8,7 @@ use std::io;
 
 pub use mask::{MASK, Split, refuse_masks, split};
 pub use merge::merge_patch;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -23,8 +23,7 @@ pub const MAX_DEPTH: usize = 32;
 pub const MAX_BYTES: usize = 64 * 1024;
 
 /// A JSON object with its secret parts masked, as compact text: it takes a fraction of the memory of a parsed object and is ready to be sent.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Document(Box<str>);
 
 /// A stored text that is not a JSON object.
@@ -82,14 +81,6 @@ impl Document {
 impl Default for Document {
     fn default() -> Self {
         Self("{}".into())
-    }
-}
-
-impl TryFrom<String> for Document {
-    type Error = NotAnObject;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::from_stored(text)
     }
 }
 

@@ -324,12 +324,9 @@ fn size_and_depth_are_limited() {
 fn stored_text_must_be_an_object() {
     for text in ["", "[]", "null", "{", "{\"a\":1", "{} {}", "\"{}\""] {
         assert_eq!(Document::from_stored(text), Err(NotAnObject), "{text}");
-        assert!(serde_json::from_value::<Document>(json!(text)).is_err(), "{text}");
     }
     let document = Document::from_stored(r#"{"a":[1]}"#).unwrap();
     assert_eq!(document.to_map(), map(json!({"a": [1]})));
-    assert_eq!(serde_json::to_value(&document).unwrap(), json!(r#"{"a":[1]}"#));
-    assert_eq!(serde_json::from_value::<Document>(json!(r#"{"a":[1]}"#)).unwrap(), document);
     assert!(Document::default().is_empty() && Document::default().to_map().is_empty());
     assert_eq!(document.reveal(Some(&SecretDocument::new("[]".into()))), Err(NotAnObject));
     assert_eq!(document.reveal(None), Ok(document.to_map().into()));

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     cluster::Phase,
@@ -13,8 +12,7 @@ use crate::{
 };
 
 /// The result of probing a cluster's API server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeResult {
     /// It answered and granted access.
     Reached {
@@ -50,7 +48,7 @@ impl ProbeResult {
 }
 
 /// A cluster's status at its provider, as last observed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProviderStatus {
     /// Progress of what the provider is doing, in percent.
     pub progress: Option<u8>,
@@ -86,7 +84,7 @@ impl fmt::Display for ProviderStatus {
 
 /// The observed status of a cluster: the last probe and the status at its provider. Replaced only when something other than its age
 /// changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedStatus {
     /// The cluster.
     pub cluster: ClusterId,

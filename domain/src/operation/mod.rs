@@ -10,8 +10,7 @@ use crate::{
 };
 
 /// What an operation does.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum OperationKind {
     /// Deploys the cluster at its provider.
     Deploy,
@@ -70,8 +69,7 @@ impl OperationKind {
 }
 
 /// The status of an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OperationStatus {
     /// Requested, not started.
     Pending,
@@ -106,8 +104,7 @@ impl OperationStatus {
 }
 
 /// What a step does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StepKind {
     /// Requests the deployment from the provider.
     Create,
@@ -165,8 +162,7 @@ impl StepKind {
 }
 
 /// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StepOutcome {
     /// Succeeded.
     Done,
@@ -189,7 +185,7 @@ impl StepOutcome {
 }
 
 /// A step that was started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// What it does.
     pub kind: StepKind,
@@ -211,7 +207,7 @@ pub struct Step {
 pub const STEPS: usize = 40;
 
 /// A requested change of a cluster. A cluster has at most one unfinished operation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     /// Its id.
     pub id: OperationId,

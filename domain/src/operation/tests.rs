@@ -235,32 +235,3 @@ fn the_first_and_the_newest_steps_are_kept() {
     assert_eq!(begun[..half], (0..20).map(at).collect::<Vec<_>>());
     assert_eq!(begun[half..], (180..200).map(at).collect::<Vec<_>>());
 }
-
-#[test]
-fn names_match_the_stored_values() {
-    for kind in KINDS {
-        assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
-    }
-    for status in [
-        OperationStatus::Pending,
-        OperationStatus::Running,
-        OperationStatus::Succeeded,
-        OperationStatus::Failed,
-        OperationStatus::Cancelled,
-    ] {
-        assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
-    }
-    for outcome in [StepOutcome::Done, StepOutcome::Failed, StepOutcome::Stopped] {
-        assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.as_str());
-    }
-    let policy = NetworkPolicy { provider: "CALICO".into(), enabled: true };
-    for kind in [
-        OperationKind::Deploy,
-        OperationKind::Resize { node_count: 3 },
-        OperationKind::SetNetworkPolicy { policy },
-        OperationKind::Destroy,
-        OperationKind::Detach,
-    ] {
-        assert_eq!(serde_json::to_value(&kind).unwrap()["kind"], kind.as_str());
-    }
-}

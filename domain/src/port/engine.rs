@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
-use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
@@ -18,7 +17,7 @@ use crate::{
 };
 
 /// What an engine can do. The API and the console offer nothing else.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent yes or no, named for its reader")]
 pub struct Capabilities {
     /// Deploys clusters at a provider. Otherwise it attaches existing clusters.
