@@ -41,7 +41,7 @@ pub(crate) enum Refusal {
     InUse,
     Dangling(&'static str),
     /// The idempotency key was used before.
-    Claimed,
+    KeyUsed,
     /// The writer's term as leader has ended.
     NotLeader,
 }
@@ -50,7 +50,7 @@ impl From<Refusal> for StoreError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Missing => Self::Missing,
-            Refusal::Conflict | Refusal::Claimed => Self::Conflict,
+            Refusal::Conflict | Refusal::KeyUsed => Self::Conflict,
             Refusal::Taken(field) => Self::Taken { field },
             Refusal::InUse => Self::InUse,
             Refusal::Dangling(field) => Self::Dangling { field },

@@ -228,7 +228,7 @@ impl Cipher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::key::{all_claims, all_sealed};
+    use crate::storage::key::{all_idempotency_records, all_sealed};
 
     fn derivation() -> Derivation {
         // As cheap as argon2 allows: these tests are about the use of the keys.
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_value_opens_only_under_the_key_it_was_sealed_for() {
         let cipher = cipher("one", &[]);
-        let (here, there) = (all_sealed(), all_claims());
+        let (here, there) = (all_sealed(), all_idempotency_records());
         let sealed = cipher.seal(&here, b"secret").unwrap();
         let opened = cipher.open(&here, &sealed).unwrap();
         assert_eq!((&**opened, opened.capacity()), (&b"secret"[..], 6), "callers need not copy the text");

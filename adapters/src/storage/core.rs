@@ -1,4 +1,4 @@
-//! What the stores of all kinds of records share: commits with their metrics, secrets, claims.
+//! What the stores of all kinds of records share: commits with their metrics, secrets, idempotency records.
 
 use std::{sync::Arc, time::Instant};
 

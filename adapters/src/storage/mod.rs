@@ -228,12 +228,12 @@ impl Stores {
         rotate::rotate(&self.core, progress).await
     }
 
-    /// Deletes idempotency claims made before `before`; returns how many.
+    /// Deletes idempotency records made before `before`; returns how many.
     ///
     /// # Errors
     /// The store is not available.
-    pub async fn forget_claims(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.core.forget_claims(before).await
+    pub async fn delete_idempotency_records(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.core.delete_idempotency_records(before).await
     }
 
     /// Stops feeding the catalog and closes files and connections. Writes fail as unavailable from then on.

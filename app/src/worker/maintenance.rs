@@ -31,7 +31,7 @@ impl Maintenance {
                 () = tokio::time::sleep(INTERVAL) => {}
             }
             let now = self.clock.now();
-            if let Err(error) = self.stores.forget_claims(now - KEYS_KEPT).await {
+            if let Err(error) = self.stores.delete_idempotency_records(now - KEYS_KEPT).await {
                 tracing::warn!(%error, "old idempotency keys cannot be removed now");
             }
             if let Err(error) = self.stores.clusters.forget_tombstones(now - TOMBSTONES_KEPT).await {

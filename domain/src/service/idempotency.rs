@@ -14,7 +14,7 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    pub(super) fn claim(self, caller: UserId, at: DateTime<Utc>) -> IdempotencyRecord {
+    pub(super) fn record(self, caller: UserId, at: DateTime<Utc>) -> IdempotencyRecord {
         IdempotencyRecord { caller, key: self.key, fingerprint: self.fingerprint, at }
     }
 }

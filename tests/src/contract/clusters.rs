@@ -117,7 +117,7 @@ pub async fn kubeconfigs_are_kept_set_and_removed(site: TestStore) {
         ..with_kubeconfig("one")
     };
     let created = replica.clusters.create(&cluster, secrets, ClusterCommit::default(), None).await.unwrap();
-    let Creation::New(revision) = created else { panic!("nothing was claimed") };
+    let Creation::New(revision) = created else { panic!("the key was used before") };
     // Twice: the second read may come from the cache.
     for _ in 0..2 {
         assert_eq!(kubeconfig(&replica, cluster.id).await.as_deref(), Some("one"));

@@ -53,7 +53,7 @@ async fn whole(replica: &Replica) -> Whole {
         ..ClusterCommit::default()
     };
     let created = replica.clusters.create(&cluster, secrets("first"), work, None).await.unwrap();
-    let Creation::New(revision) = created else { panic!("nothing was claimed") };
+    let Creation::New(revision) = created else { panic!("the key was used before") };
     Whole { cluster, operation, revision }
 }
 

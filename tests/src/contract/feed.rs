@@ -180,7 +180,7 @@ pub async fn replicas_report_the_same_changes(site: TestStore) {
     let operation = an_operation(&cluster);
     let work = ClusterCommit { operations: vec![(operation.clone(), None)], ..ClusterCommit::default() };
     let created = one.clusters.create(&cluster, ClusterSecrets::default(), work, None).await.unwrap();
-    let Creation::New(created_revision) = created else { panic!("nothing was claimed") };
+    let Creation::New(created_revision) = created else { panic!("the key was used before") };
     let observed_revision = one.record_observed_status(&an_observed_status(cluster.id)).await.unwrap();
     let check = Check {
         phase: ProvisionerPhase::Failed,

@@ -13,7 +13,7 @@ use kqueen_domain::{
 
 use super::{
     Replica, TestStore,
-    records::{a_claim, a_cluster, a_provisioner, a_user},
+    records::{a_cluster, a_provisioner, a_user, an_idempotency_record},
     test_store::KEY,
 };
 
@@ -30,7 +30,7 @@ async fn create_clusters(replica: &Replica, count: usize) -> Vec<(Cluster, Revis
         let cluster = a_cluster(&provisioner);
         let created =
             replica.clusters.create(&cluster, secrets(&i.to_string()), ClusterCommit::default(), None).await.unwrap();
-        let Creation::New(revision) = created else { panic!("nothing was claimed") };
+        let Creation::New(revision) = created else { panic!("the key was used before") };
         clusters.push((cluster, revision));
     }
     clusters
@@ -147,12 +147,17 @@ pub async fn secrets_are_stored_encrypted(site: TestStore) {
     let password = SecretUpdate::Set(PasswordHash::new(SECRET.into()));
     let user_secrets = UserSecrets { password, metadata: document() };
     replica.users.create(&a_user(organization.id), user_secrets).await.unwrap();
-    let claim = Some(a_claim(user.id, SECRET));
-    replica.provisioners.create(&a_provisioner(&user), document(), claim).await.unwrap();
+    let idempotency = Some(an_idempotency_record(user.id, SECRET));
+    replica.provisioners.create(&a_provisioner(&user), document(), idempotency).await.unwrap();
     let cluster_secrets = ClusterSecrets { metadata: document(), ..secrets(SECRET) };
     replica
         .clusters
-        .create(&a_cluster(&provisioner), cluster_secrets, ClusterCommit::default(), Some(a_claim(user.id, SECRET)))
+        .create(
+            &a_cluster(&provisioner),
+            cluster_secrets,
+            ClusterCommit::default(),
+            Some(an_idempotency_record(user.id, SECRET)),
+        )
         .await
         .unwrap();
     close(replica).await;

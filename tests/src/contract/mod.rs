@@ -75,8 +75,9 @@ macro_rules! storage_contract {
             ]
             idempotency: [
                 a_repeated_request_gets_the_first_result, another_request_with_the_same_key_is_detected,
-                keys_are_separate_for_each_caller, a_failed_creation_claims_nothing, only_one_of_concurrent_requests_creates,
-                a_claim_outlives_the_created_record, claims_expire, old_claims_are_removed, claims_survive_a_restart,
+                keys_are_separate_for_each_caller, a_failed_creation_does_not_use_the_key, only_one_of_concurrent_requests_creates,
+                an_idempotency_record_outlives_the_created_record, idempotency_records_expire,
+                old_idempotency_records_are_removed, idempotency_records_survive_a_restart,
             ]
             races: [
                 one_of_many_gets_the_username, one_of_many_gets_the_address, one_of_many_gets_the_namespace,

@@ -91,7 +91,7 @@ pub async fn secrets_are_kept_set_and_removed(site: TestStore) {
     let provisioner = a_provisioner(&user);
     let secret = SecretUpdate::Set(SecretDocument::new(r#"{"token":"t"}"#.into()));
     let created = replica.provisioners.create(&provisioner, secret, None).await.unwrap();
-    let Creation::New(revision) = created else { panic!("nothing was claimed") };
+    let Creation::New(revision) = created else { panic!("the key was used before") };
     let read = || async { replica.provisioners.secrets(provisioner.id).await.unwrap().map(|s| s.expose().to_owned()) };
     assert_eq!(read().await.as_deref(), Some(r#"{"token":"t"}"#));
     let revision = replica.provisioners.update(&provisioner, SecretUpdate::Keep, revision).await.unwrap();

@@ -157,6 +157,6 @@ pub fn an_orphan(cluster: &Cluster) -> Orphan {
 }
 
 /// An idempotency record.
-pub fn a_claim(caller: UserId, key: &str) -> IdempotencyRecord {
+pub fn an_idempotency_record(caller: UserId, key: &str) -> IdempotencyRecord {
     IdempotencyRecord { caller, key: key.into(), fingerprint: [7; 32], at: then() }
 }

@@ -192,7 +192,7 @@ impl Replica {
     pub async fn provisioner(&self, owner: &User) -> (Provisioner, Revision) {
         let provisioner = a_provisioner(owner);
         let created = self.provisioners.create(&provisioner, SecretUpdate::Keep, None).await.unwrap();
-        let Creation::New(revision) = created else { panic!("nothing was claimed") };
+        let Creation::New(revision) = created else { panic!("the key was used before") };
         (provisioner, revision)
     }
 
@@ -201,7 +201,7 @@ impl Replica {
         let cluster = a_cluster(provisioner);
         let created =
             self.clusters.create(&cluster, ClusterSecrets::default(), ClusterCommit::default(), None).await.unwrap();
-        let Creation::New(revision) = created else { panic!("nothing was claimed") };
+        let Creation::New(revision) = created else { panic!("the key was used before") };
         (cluster, revision)
     }
 

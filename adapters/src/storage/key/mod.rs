@@ -263,15 +263,15 @@ pub(crate) fn all_sealed() -> Key {
 }
 
 /// A creation requested with an idempotency key. The client's key is hashed: it may be any text.
-pub(crate) fn claim(kind: &'static str, caller: UserId, key: &str) -> Key {
+pub(crate) fn idempotency(kind: &'static str, caller: UserId, key: &str) -> Key {
     let hash = digest(&SHA256, key.as_bytes());
     let (half, _) = hash.as_ref().split_at(16);
     let hash = half.try_into().map_or_else(|_| Uuid::nil(), Uuid::from_bytes);
     Key::new(format!("claim/{kind}/{caller}/{}", hash.simple()))
 }
 
-/// Every claim.
-pub(crate) fn all_claims() -> Key {
+/// All idempotency records.
+pub(crate) fn all_idempotency_records() -> Key {
     Key("claim/".into())
 }
 

@@ -75,8 +75,8 @@ fn no_key_of_one_kind_lies_below_another() {
         Secret::ProvisionerParameters(id.into()).into(),
         Secret::Kubeconfig(id.into()).into(),
         Secret::ClusterMetadata(id.into()).into(),
-        claim("cluster", id.into(), "k"),
-        claim("provisioner", id.into(), "k"),
+        idempotency("cluster", id.into(), "k"),
+        idempotency("provisioner", id.into(), "k"),
         derivation(),
         check("k"),
         clock(),
@@ -98,12 +98,12 @@ fn no_key_of_one_kind_lies_below_another() {
 }
 
 #[test]
-fn claims_of_other_callers_and_kinds_are_other_claims() {
+fn keys_of_other_callers_and_kinds_are_separate() {
     let (ann, bob) = (UserId::random(), UserId::random());
-    assert_ne!(claim("cluster", ann, "k"), claim("cluster", bob, "k"));
-    assert_ne!(claim("cluster", ann, "k"), claim("provisioner", ann, "k"));
-    assert_ne!(claim("cluster", ann, "k"), claim("cluster", ann, "l"));
-    assert_eq!(claim("cluster", ann, "k"), claim("cluster", ann, "k"));
+    assert_ne!(idempotency("cluster", ann, "k"), idempotency("cluster", bob, "k"));
+    assert_ne!(idempotency("cluster", ann, "k"), idempotency("provisioner", ann, "k"));
+    assert_ne!(idempotency("cluster", ann, "k"), idempotency("cluster", ann, "l"));
+    assert_eq!(idempotency("cluster", ann, "k"), idempotency("cluster", ann, "k"));
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn extracted(raw: &RawValue) -> Option<Document> {
     Document::from_stored(raw.get()).ok()
 }
 
-/// A stored form inside another value, such as a claim.
+/// A stored form inside another value, such as an idempotency record.
 pub(crate) fn nested<T: Record>(record: &T) -> Result<Box<RawValue>, StoreError> {
     to_raw_value(&Envelope { format: T::FORMAT, record: T::Form::from(record) })
         .map_err(|error| StoreError::Unreadable(Box::new(error)))

@@ -38,7 +38,7 @@ impl ProvisionerStore for Provisioners {
         &self,
         provisioner: &Provisioner,
         secrets: SecretUpdate<SecretDocument>,
-        claim: Option<IdempotencyRecord>,
+        idempotency: Option<IdempotencyRecord>,
     ) -> Result<Creation<Provisioner>, StoreError> {
         let id = provisioner.id;
         let key = key::provisioner(id);
@@ -53,11 +53,11 @@ impl ProvisionerStore for Provisioners {
             .put(key::uses(Used::User(provisioner.owner), By::Provisioner(id)), "");
         let secret = Secret::ProvisionerParameters(id);
         self.0.change_secret(&mut transaction, secret, &secrets, SecretDocument::expose)?;
-        self.0.create(provisioner, transaction, claim).await
+        self.0.create(provisioner, transaction, idempotency).await
     }
 
-    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Provisioner, bool)>, StoreError> {
-        self.0.claimed(claim).await
+    async fn created_with(&self, idempotency: &IdempotencyRecord) -> Result<Option<(Provisioner, bool)>, StoreError> {
+        self.0.created_with(idempotency).await
     }
 
     async fn update(

@@ -78,11 +78,11 @@ pub trait ClusterStore: Send + Sync {
         cluster: &Cluster,
         secrets: ClusterSecrets,
         work: ClusterCommit,
-        claim: Option<IdempotencyRecord>,
+        idempotency: Option<IdempotencyRecord>,
     ) -> Result<Creation<Cluster>, StoreError>;
     /// The cluster that the same caller created with the same key within the last day, and the hash of that request. A repeated request
     /// is answered like the first, whatever has changed since.
-    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Cluster, bool)>, StoreError>;
+    async fn created_with(&self, idempotency: &IdempotencyRecord) -> Result<Option<(Cluster, bool)>, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Provisioner and organization never change.
     async fn update(
         &self,

@@ -20,11 +20,11 @@ pub trait ProvisionerStore: Send + Sync {
         &self,
         provisioner: &Provisioner,
         secrets: SecretUpdate<SecretDocument>,
-        claim: Option<IdempotencyRecord>,
+        idempotency: Option<IdempotencyRecord>,
     ) -> Result<Creation<Provisioner>, StoreError>;
     /// The provisioner that the same caller created with the same key within the last day, and the hash of that request. A repeated
     /// request is answered like the first, whatever has changed since.
-    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Provisioner, bool)>, StoreError>;
+    async fn created_with(&self, idempotency: &IdempotencyRecord) -> Result<Option<(Provisioner, bool)>, StoreError>;
     /// Replaces one. `Missing`, `Conflict`, `Dangling{owner}`. Engine and organization never change.
     async fn update(
         &self,

@@ -53,9 +53,9 @@ impl Clusters {
         new: NewCluster,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<ClusterWithKubeconfig, ServiceError> {
-        let claim = idempotency.map(|key| key.claim(caller.user, self.clock.now()));
-        if let Some(claim) = &claim
-            && let Some((first, same_request)) = self.store.claimed(claim).await?
+        let idempotency = idempotency.map(|key| key.record(caller.user, self.clock.now()));
+        if let Some(idempotency) = &idempotency
+            && let Some((first, same_request)) = self.store.created_with(idempotency).await?
         {
             let mut metadata = new.metadata.unwrap_or_default();
             let sent = take_kubeconfig(&mut metadata, new.kubeconfig)?;
@@ -115,7 +115,7 @@ impl Clusters {
             kubeconfig: kubeconfig.clone().map_or(SecretUpdate::Keep, SecretUpdate::Set),
             metadata: split.sealed.into(),
         };
-        match self.store.create(&cluster, secrets, work, claim).await? {
+        match self.store.create(&cluster, secrets, work, idempotency).await? {
             Creation::New(revision) => Ok(self.created(caller, cluster, revision, kubeconfig)),
             Creation::Repeated { first, same_request } => self.repeated(caller, first, kubeconfig, same_request),
         }

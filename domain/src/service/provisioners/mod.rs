@@ -90,9 +90,9 @@ impl Provisioners {
         new: NewProvisioner,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<ProvisionerView, ServiceError> {
-        let claim = idempotency.map(|key| key.claim(caller.user, self.clock.now()));
-        if let Some(claim) = &claim
-            && let Some((first, same_request)) = self.store.claimed(claim).await?
+        let idempotency = idempotency.map(|key| key.record(caller.user, self.clock.now()));
+        if let Some(idempotency) = &idempotency
+            && let Some((first, same_request)) = self.store.created_with(idempotency).await?
         {
             return self.repeated(first, same_request);
         }
@@ -129,7 +129,7 @@ impl Provisioners {
             check,
             created_at: now,
         };
-        match self.store.create(&provisioner, split.sealed.into(), claim).await? {
+        match self.store.create(&provisioner, split.sealed.into(), idempotency).await? {
             Creation::New(revision) => Ok(self.view(provisioner, revision)),
             Creation::Repeated { first, same_request } => self.repeated(first, same_request),
         }

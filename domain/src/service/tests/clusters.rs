@@ -26,11 +26,11 @@ type Created = Log<(Cluster, ClusterSecrets, ClusterCommit, Option<IdempotencyRe
 fn creating(created: &Created) -> MockClusterStore {
     let mut store = MockClusterStore::new();
     let created = created.clone();
-    store.expect_create().returning(move |cluster, secrets, work, claim| {
-        created.push((cluster.clone(), secrets, work, claim));
+    store.expect_create().returning(move |cluster, secrets, work, idempotency| {
+        created.push((cluster.clone(), secrets, work, idempotency));
         Ok(Creation::New(Revision(77)))
     });
-    store.expect_claimed().returning(|_| Ok(None));
+    store.expect_created_with().returning(|_| Ok(None));
     store
 }
 
@@ -61,13 +61,13 @@ async fn an_attached_cluster_is_stored_as_ready_with_a_separate_kubeconfig() {
     let clusters = world.clusters(creating(&created));
     let bob = &world.people.bob;
     let answer = clusters.create(&caller(bob), attached(&world), None).await.unwrap();
-    let (stored, secrets, work, claim) = created.only();
+    let (stored, secrets, work, idempotency) = created.only();
     assert_eq!((&stored.lifecycle, stored.has_kubeconfig), (&Lifecycle::Ready, true));
     assert_eq!((stored.created_at, stored.changed_at), (world.now(), world.now()));
     assert_eq!((stored.owner, stored.organization, stored.provisioner), (bob.id, world.acme, world.provisioner));
     assert!(kubeconfig_of(&secrets).unwrap().contains("zebra"));
     assert!(!format!("{stored:?}").contains("zebra"), "the record contains no secret");
-    assert_eq!(claim, None);
+    assert_eq!(idempotency, None);
     assert_eq!((stored.operation, work.operations.len()), (None, 0), "there is no operation");
     assert_eq!(work.timeline, [first_event(&stored, "the cluster was attached")]);
     assert_eq!((&answer.view.cluster.record, answer.view.cluster.revision), (&stored, Revision(77)));
@@ -199,16 +199,18 @@ async fn a_repeated_idempotency_key_returns_the_first_result() {
     let created = Created::default();
     let bob = &world.people.bob;
     world.clusters(creating(&created)).create(&caller(bob), attached(&world), once("k", 1)).await.unwrap();
-    let claim = created.only().3.unwrap();
+    let idempotency = created.only().3.unwrap();
     let expected = IdempotencyRecord { caller: bob.id, key: "k".into(), fingerprint: [1; 32], at: world.now() };
-    assert_eq!(claim, expected);
+    assert_eq!(idempotency, expected);
 
     let first = cluster("first", world.provisioner, bob);
     let mut store = MockClusterStore::new();
     let answer = first.clone();
-    store.expect_claimed().times(1).returning(|_| Ok(None));
-    let claimed = first.clone();
-    store.expect_claimed().returning(move |claim| Ok(Some((claimed.clone(), claim.fingerprint == [1; 32]))));
+    store.expect_created_with().times(1).returning(|_| Ok(None));
+    let earlier = first.clone();
+    store
+        .expect_created_with()
+        .returning(move |idempotency| Ok(Some((earlier.clone(), idempotency.fingerprint == [1; 32]))));
     store
         .expect_create()
         .times(1)

@@ -32,11 +32,11 @@ type Written = Log<(Provisioner, SecretUpdate<SecretDocument>, Revision)>;
 fn creating(created: &Created) -> MockProvisionerStore {
     let mut store = MockProvisionerStore::new();
     let created = created.clone();
-    store.expect_create().returning(move |provisioner, secrets, claim| {
-        created.push((provisioner.clone(), secrets, claim));
+    store.expect_create().returning(move |provisioner, secrets, idempotency| {
+        created.push((provisioner.clone(), secrets, idempotency));
         Ok(Creation::New(Revision(77)))
     });
-    store.expect_claimed().returning(|_| Ok(None));
+    store.expect_created_with().returning(|_| Ok(None));
     store
 }
 
@@ -99,14 +99,14 @@ async fn it_is_stored_whatever_its_check_returns_with_separate_secrets() {
         let given = json!({"url": "https://cloud", "password": "hunter2", "extra": [{"token": "abc"}]});
         let ada = &world.people.ada;
         let view = provisioners.create(&caller(ada), new_provisioner(given.clone()), None).await.unwrap();
-        let (stored, secrets, claim) = created.only();
+        let (stored, secrets, idempotency) = created.only();
         let shown = json!({"url": "https://cloud", "password": MASK, "extra": [{"token": MASK}]});
         assert_eq!(stored.parameters.to_map(), object(shown));
         assert_eq!(sealed(&secrets), Some(object(given)));
         assert_eq!((stored.check.phase, stored.check.at), (phase, world.now()));
         assert!(stored.check.reason.contains(reason) && !stored.check.reason.is_empty());
         assert_eq!((stored.state_changed_at, stored.created_at), (world.now(), world.now()));
-        assert_eq!((stored.owner, stored.organization, claim), (ada.id, world.acme, None));
+        assert_eq!((stored.owner, stored.organization, idempotency), (ada.id, world.acme, None));
         assert_eq!((&view.provisioner.record, view.provisioner.revision), (&stored, Revision(77)));
     }
 }
@@ -168,9 +168,11 @@ async fn a_repeated_idempotency_key_returns_the_first_result() {
     let first = provisioner("first", MAKING, ada);
     let mut store = MockProvisionerStore::new();
     let answer = first.clone();
-    store.expect_claimed().times(1).returning(|_| Ok(None));
-    let claimed = first.clone();
-    store.expect_claimed().returning(move |claim| Ok(Some((claimed.clone(), claim.fingerprint == [1; 32]))));
+    store.expect_created_with().times(1).returning(|_| Ok(None));
+    let earlier = first.clone();
+    store
+        .expect_created_with()
+        .returning(move |idempotency| Ok(Some((earlier.clone(), idempotency.fingerprint == [1; 32]))));
     store
         .expect_create()
         .times(1)

@@ -103,7 +103,7 @@ impl ClusterStore for Clusters {
         cluster: &Cluster,
         secrets: ClusterSecrets,
         changes: ClusterCommit,
-        claim: Option<IdempotencyRecord>,
+        idempotency: Option<IdempotencyRecord>,
     ) -> Result<Creation<Cluster>, StoreError> {
         let id = cluster.id;
         let key = key::cluster(id);
@@ -120,11 +120,11 @@ impl ClusterStore for Clusters {
             .put(key::uses(Used::Provisioner(cluster.provisioner), By::Cluster(id)), "");
         self.change_secrets(&mut transaction, id, &secrets)?;
         self.add_changes(&mut transaction, id, &changes, false).await?;
-        self.0.create(cluster, transaction, claim).await
+        self.0.create(cluster, transaction, idempotency).await
     }
 
-    async fn claimed(&self, claim: &IdempotencyRecord) -> Result<Option<(Cluster, bool)>, StoreError> {
-        self.0.claimed(claim).await
+    async fn created_with(&self, idempotency: &IdempotencyRecord) -> Result<Option<(Cluster, bool)>, StoreError> {
+        self.0.created_with(idempotency).await
     }
 
     async fn update(
