@@ -1,16 +1,16 @@
 //! The schemas of the 2018 engines: our fields express exactly what a client reads from `GET /provisioners/engines`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use kqueen_domain::parameter::{DefaultValue, Field, FieldKind::*, ParameterSchema, Parity};
+use kqueen_domain::parameter::{DefaultValue, Field, FieldKind, FieldKind::*, ParameterSchema, Parity};
 use serde_json::Value;
 
 /// Compares both schemas of an engine with the recorded ones, and checks which fields an empty form lacks.
 #[track_caller]
-fn assert_recorded(engine: &str, provisioner: &[Field], cluster: &[Field]) {
+fn assert_recorded(engine: &str, provisioner: Vec<Field>, cluster: Vec<Field>) {
     let recorded: Value = serde_json::from_str(include_str!("data/engines_2018.json")).unwrap();
     let recorded = recorded.as_array().unwrap().iter().find(|one| one["name"] == engine).expect("a recorded engine");
     for (form, fields) in [("provisioner", provisioner), ("cluster", cluster)] {
-        let schema = ParameterSchema::new(fields);
+        let schema = ParameterSchema::new(fields.clone());
         assert_eq!(schema.to_json(), recorded["parameters"][form], "{engine}, {form}");
 
         let missing = schema
@@ -19,39 +19,45 @@ fn assert_recorded(engine: &str, provisioner: &[Field], cluster: &[Field]) {
             .map_or_else(Vec::new, |invalid| invalid.0);
         let missing: Vec<_> = missing.iter().map(|error| error.field.trim_start_matches("x.")).collect();
         let mut expected: Vec<_> = fields.iter().filter(|f| f.required == Some(true) && f.default.is_none()).collect();
-        expected.retain(|field| recorded["parameters"][form][field.name]["validators"]["required"] == true);
-        assert_eq!(missing, expected.iter().map(|field| field.name).collect::<Vec<_>>(), "{engine}, {form}");
+        expected.retain(|field| recorded["parameters"][form][field.name.as_ref()]["validators"]["required"] == true);
+        assert_eq!(missing, expected.iter().map(|field| field.name.as_ref()).collect::<Vec<_>>(), "{engine}, {form}");
     }
 }
 
 #[test]
 fn the_manual_engine_matches_the_recording() {
-    const CLUSTER: &[Field] = &[Field::required("kubeconfig", "Kubeconfig", YamlFile)
-        .help("Only \"username\" and \"password\" are supported for the user description.")
-        .keys(&["apiVersion", "kind"])];
-    assert_recorded("kqueen.engines.ManualEngine", &[], CLUSTER);
+    let cluster = vec![
+        Field::required("kubeconfig", "Kubeconfig", YamlFile)
+            .help("Only \"username\" and \"password\" are supported for the user description.")
+            .keys(&["apiVersion", "kind"]),
+    ];
+    assert_recorded("kqueen.engines.ManualEngine", vec![], cluster);
 }
 
 #[test]
 fn the_jenkins_engine_matches_the_recording() {
     assert_recorded(
         "kqueen.engines.JenkinsEngine",
-        &[
+        vec![
             Field::required("username", "Username", Text).order(0),
             Field::required("password", "Password", Password).order(1),
         ],
-        &[Field::optional("override_parameters", "Jenkins job parameters", Parameters)
-            .help("Overrides the existing parameters of the Jenkins job")
-            .order(2)],
+        vec![
+            Field::optional("override_parameters", "Jenkins job parameters", Parameters)
+                .help("Overrides the existing parameters of the Jenkins job")
+                .order(2),
+        ],
     );
 }
 
 #[test]
 fn the_google_engine_matches_the_recording() {
-    const PROVISIONER: &[Field] = &[Field::required("service_account_info", "Service Account File (JSON)", JsonFile)
-        .keys(&["private_key_id", "private_key", "client_email", "client_id", "auth_uri", "token_uri"])
-        .order(0)];
-    const CLUSTER: &[Field] = &[
+    let provisioner = vec![
+        Field::required("service_account_info", "Service Account File (JSON)", JsonFile)
+            .keys(&["private_key_id", "private_key", "client_email", "client_id", "auth_uri", "token_uri"])
+            .order(0),
+    ];
+    let cluster = vec![
         Field::required("node_count_gke", "Node Count", Integer)
             .help(
                 "To enable network policy, your cluster must have at least 2 nodes. The recommended minimum cluster size to \
@@ -65,7 +71,7 @@ fn the_google_engine_matches_the_recording() {
         Field::required(
             "zone",
             "Zone",
-            Select(&[
+            FieldKind::select(&[
                 ("us-central1-a", "US - Central 1 - A"),
                 ("us-west1-a", "US - West 1 - A"),
                 ("us-east1-b", "US - East 1 - B"),
@@ -86,7 +92,7 @@ fn the_google_engine_matches_the_recording() {
         Field::required(
             "machine_type",
             "Machine Type",
-            Select(&[
+            FieldKind::select(&[
                 ("n1-standard-1", "Standard: 1 vCPU, 3.75 GB RAM"),
                 ("n1-standard-2", "Standard: 2 vCPU, 7.5 GB RAM"),
                 ("n1-standard-4", "Standard: 4 vCPU, 15 GB RAM"),
@@ -105,38 +111,38 @@ fn the_google_engine_matches_the_recording() {
         Field::optional(
             "network_policy",
             "Network Policy",
-            Select(&[("PROVIDER_UNSPECIFIED", "<disabled>"), ("CALICO", "Calico")]),
+            FieldKind::select(&[("PROVIDER_UNSPECIFIED", "<disabled>"), ("CALICO", "Calico")]),
         )
         .class_name("network-policy")
-        .default(DefaultValue::Text("PROVIDER_UNSPECIFIED"))
+        .default(DefaultValue::text("PROVIDER_UNSPECIFIED"))
         .order(5),
     ];
-    assert_recorded("kqueen.engines.GceEngine", PROVISIONER, CLUSTER);
+    assert_recorded("kqueen.engines.GceEngine", provisioner, cluster);
 }
 
 #[test]
 fn the_azure_engine_matches_the_recording() {
     assert_recorded(
         "kqueen.engines.AksEngine",
-        &[
+        vec![
             Field::required("client_id", "Application ID", Text).uuid().order(0),
             Field::required("secret", "Secret", Password).order(1),
             Field::required("tenant", "Directory ID", Text).uuid().order(2),
             Field::required("subscription_id", "Subscription ID", Text).secret().uuid().order(3),
             Field::required("resource_group_name", "Resource Group Name", Text).order(4),
         ],
-        &[
+        vec![
             Field::required(
                 "location",
                 "Location",
-                Select(&[("eastus", "East US"), ("centralus", "Central US"), ("westeurope", "West Europe")]),
+                FieldKind::select(&[("eastus", "East US"), ("centralus", "Central US"), ("westeurope", "West Europe")]),
             ),
             Field::required("ssh_key", "SSH Key (public)", TextArea).secret(),
             Field::required("node_count_aks", "Node Count", Integer).default(DefaultValue::Number(1)).number().min(1),
             Field::required(
                 "vm_size",
                 "VM Size",
-                Select(&[
+                FieldKind::select(&[
                     ("Standard_D1_v2", "Standart: 1 vCPU, 3.5 GiB RAM, 50 GiB SSD"),
                     ("Standard_D2_v2", "Standart: 2 vCPU, 7 GiB RAM, 100 GiB SSD"),
                     ("Standard_D3_v2", "Standart: 4 vCPU, 14 GiB RAM, 200 GiB SSD"),
@@ -150,20 +156,20 @@ fn the_azure_engine_matches_the_recording() {
 
 #[test]
 fn the_kubespray_engine_matches_the_recording() {
-    const PROVISIONER: &[Field] = &[
+    let provisioner = vec![
         Field::required("auth_url", "Auth URL", Text).url().order(10),
         Field::required("username", "Username", Text).order(20),
         Field::required("password", "Password", Password).order(30),
         Field::new("domain_name", "Domain name", Text).help("Leave empty if using keystone v2").order(40),
         Field::required("project_id", "Project ID", Text).help("Tenant ID if using keystone v2").order(50),
-        Field::required("region_name", "Region name", Text).default(DefaultValue::Text("RegionOne")).order(60),
+        Field::required("region_name", "Region name", Text).default(DefaultValue::text("RegionOne")).order(60),
         Field::required("identity_interface", "Identity interface", Text)
-            .default(DefaultValue::Text("public"))
+            .default(DefaultValue::text("public"))
             .order(70),
     ];
-    const CLUSTER: &[Field] = &[
+    let cluster = vec![
         Field::required("ssh_key_name", "SSH key name", Text).order(10),
-        Field::required("ssh_username", "SSH username", Text).default(DefaultValue::Text("ubuntu")).order(15),
+        Field::required("ssh_username", "SSH username", Text).default(DefaultValue::text("ubuntu")).order(15),
         Field::required("image_name", "Image name", Text).order(20),
         Field::required("master_flavor", "Master flavor", Text).order(30),
         Field::required("slave_flavor", "Slave flavor", Text).order(30),
@@ -174,7 +180,7 @@ fn the_kubespray_engine_matches_the_recording() {
             .order(40),
         Field::required("slave_count", "Slave node count", Integer).default(DefaultValue::Number(1)).order(50),
         Field::new("floating_network", "Floating network name or id", Text)
-            .default(DefaultValue::Text("public"))
+            .default(DefaultValue::text("public"))
             .order(60),
         Field::new("docker_bip_network", "Docker0 bridge IP", Text)
             .help("network IP and netmask in CIDR format")
@@ -182,13 +188,13 @@ fn the_kubespray_engine_matches_the_recording() {
             .cidr()
             .order(70),
         Field::new("dns_nameservers", "Comma separated list of nameservers", Text)
-            .default(DefaultValue::Text("1.1.1.1,8.8.8.8"))
+            .default(DefaultValue::text("1.1.1.1,8.8.8.8"))
             .ip_list()
             .order(80),
-        Field::new("availability_zone", "Availability zone", Text).default(DefaultValue::Text("nova")).order(90),
+        Field::new("availability_zone", "Availability zone", Text).default(DefaultValue::text("nova")).order(90),
         Field::new("persistent_volume", "Add Persistent Volumes Storage Class", Checkbox)
             .help("Default OpenStack Cinder Storage Class")
             .order(90),
     ];
-    assert_recorded("kqueen.engines.OpenstackKubesprayEngine", PROVISIONER, CLUSTER);
+    assert_recorded("kqueen.engines.OpenstackKubesprayEngine", provisioner, cluster);
 }

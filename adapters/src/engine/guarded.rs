@@ -5,7 +5,7 @@
 //! waiting call, and each cluster is still reconciled, so that its deadline is kept.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,6 +16,7 @@ use kqueen_domain::{
     ledger::ResourceRef,
     observation::{EngineError, InventoryItem, Observation},
     operation::NetworkPolicy,
+    parameter::Offers,
     port::engine::{ClusterSpec, Engine, EngineDescriptor, IssuedToken, ProviderCredentials},
     reason::ReasonCode,
     secret::{SecretMap, SecretValue},
@@ -27,6 +28,8 @@ use uuid::Uuid;
 const CALL: Duration = Duration::from_secs(30);
 /// Time limit of a check of credentials.
 const CHECK: Duration = Duration::from_secs(9);
+/// Time limit of reading what a provider offers: people wait for it.
+const OFFERS: Duration = Duration::from_secs(5);
 /// How long a provider that did not answer is not called, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(40));
 /// Maximum number of providers that are remembered as not answering.
@@ -120,6 +123,14 @@ impl Engine for Guarded {
 
     async fn check(&self, parameters: &SecretMap) -> Result<(), EngineError> {
         bounded(CHECK, self.inner.check(parameters)).await
+    }
+
+    async fn offers(
+        &self,
+        credentials: &ProviderCredentials,
+        values: &BTreeMap<String, String>,
+    ) -> Result<Offers, EngineError> {
+        bounded(OFFERS, self.inner.offers(credentials, values)).await
     }
 
     fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ResourceRef> {

@@ -24,7 +24,7 @@ impl Default for ManualEngine {
             name: "kqueen.engines.ManualEngine",
             verbose_name: "Manual Engine",
             provisioner: ParameterSchema::default(),
-            cluster: ParameterSchema::new(&[kubeconfig]),
+            cluster: ParameterSchema::new(vec![kubeconfig]),
             capabilities: Capabilities { progress: true, ..Capabilities::default() },
         })
     }

@@ -4,6 +4,8 @@ mod demo;
 mod gke;
 mod guarded;
 mod manual;
+mod offers;
+mod slots;
 mod tokens;
 
 use std::sync::Arc;

@@ -1,12 +1,13 @@
 //! Access tokens of providers, kept in memory only, so that not every call asks for one.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use kqueen_domain::observation::EngineError;
-use quick_cache::sync::Cache;
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::time::Instant;
+
+use super::slots::Slots;
 
 /// How long before its end a token is replaced.
 const EARLY: Duration = Duration::from_secs(300);
@@ -40,7 +41,16 @@ pub(crate) struct CredentialKey([u8; 32]);
 impl CredentialKey {
     /// The key of a credential that consists of these parts.
     pub(crate) fn of(parts: &[&str]) -> Self {
-        let mut all = zeroize::Zeroizing::new(Vec::new());
+        Self::of_bytes(&[], parts)
+    }
+
+    /// The key of something that was read with this credential.
+    pub(crate) fn with(&self, parts: &[&str]) -> Self {
+        Self::of_bytes(&self.0, parts)
+    }
+
+    fn of_bytes(first: &[u8], parts: &[&str]) -> Self {
+        let mut all = zeroize::Zeroizing::new(first.to_vec());
         for part in parts {
             all.extend_from_slice(&(part.len() as u64).to_be_bytes());
             all.extend_from_slice(part.as_bytes());
@@ -58,11 +68,11 @@ impl fmt::Debug for CredentialKey {
 }
 
 /// The tokens in use, by credential.
-pub(crate) struct TokenCache(Cache<CredentialKey, Arc<Mutex<Option<Token>>>>);
+pub(crate) struct TokenCache(Slots<Token>);
 
 impl Default for TokenCache {
     fn default() -> Self {
-        Self(Cache::new(KEPT))
+        Self(Slots::new(KEPT))
     }
 }
 
@@ -74,7 +84,7 @@ impl TokenCache {
         key: CredentialKey,
         request: impl Future<Output = Result<Token, EngineError>>,
     ) -> Result<Token, EngineError> {
-        let slot = self.slot(key);
+        let slot = self.0.get(key);
         let mut kept = slot.lock().await;
         if let Some(token) = kept.as_ref().filter(|token| token.is_fresh()) {
             return Ok(token.clone());
@@ -87,23 +97,10 @@ impl TokenCache {
 
     /// Forgets a token that the provider does not accept any more, unless another one has taken its place already.
     pub(crate) async fn forget(&self, key: CredentialKey, rejected: &SecretString) {
-        let slot = self.slot(key);
+        let slot = self.0.get(key);
         let mut kept = slot.lock().await;
         if kept.as_ref().is_some_and(|token| token.secret.expose_secret() == rejected.expose_secret()) {
             *kept = None;
-        }
-    }
-
-    fn slot(&self, key: CredentialKey) -> Arc<Mutex<Option<Token>>> {
-        match self.0.get_value_or_guard(&key, None) {
-            quick_cache::sync::GuardResult::Value(slot) => slot,
-            quick_cache::sync::GuardResult::Guard(guard) => {
-                let slot = Arc::default();
-                // It is the same slot whether or not there was room to keep it.
-                let _ = guard.insert(Arc::clone(&slot));
-                slot
-            }
-            quick_cache::sync::GuardResult::Timeout => Arc::default(),
         }
     }
 }

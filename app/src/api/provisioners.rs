@@ -2,6 +2,7 @@
 
 use crate::api::State;
 use kqueen_domain::{access::Caller, catalog, service::Expected};
+use poem::Request;
 use poem_openapi::{OpenApi, param::Path};
 use uuid::Uuid;
 
@@ -10,6 +11,7 @@ use super::{
     body::Body,
     dto::{
         Deleted, Health,
+        form::ProvisionerForm,
         provisioner::{EngineView, ProvisionerCreate, ProvisionerUpdate, ProvisionerView},
     },
     expected,
@@ -83,6 +85,26 @@ impl ProvisionersApi {
     ) -> Result<Rendered<Health>, ApiError> {
         let tally = api.provisioners.health(&caller.0, &query.list)?;
         Ok(Rendered::of(&Health::from(tally)))
+    }
+
+    /// Get the form for clusters of a provisioner: the fields, with the choices that the provider offers its credentials at this moment.
+    ///
+    /// Every query parameter is a value chosen so far, by the name of its field: offers may depend on it, as machine types depend on the
+    /// location. Offers are read from the provider and kept for a few minutes. A field whose offer cannot be read, or not within 5
+    /// seconds, takes any text and says why.
+    #[oai(path = "/:id/form", method = "get", operation_id = "provisioner_form")]
+    async fn form(
+        &self,
+        api: State<'_>,
+        caller: Authenticated,
+        id: Path<Uuid>,
+        request: &Request,
+    ) -> Result<Rendered<ProvisionerForm>, ApiError> {
+        let query = request.uri().query().unwrap_or_default();
+        let values = url::form_urlencoded::parse(query.as_bytes());
+        let values = values.filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.into(), value.into()));
+        let fields = api.provisioners.form(&caller.0, id.0.into(), &values.collect()).await?;
+        Ok(Rendered::of(&ProvisionerForm::of(&fields)))
     }
 
     /// Get a provisioner.

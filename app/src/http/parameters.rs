@@ -31,7 +31,11 @@ const DESCRIBED: &[(&str, &str)] = &[("event_stream", "last_event_id")];
 
 /// The query parameters of one operation.
 #[derive(Debug, Default)]
-pub struct Parameters(Vec<String>);
+pub struct Parameters {
+    names: Vec<String>,
+    /// Whether there may be others, which the operation checks itself: the document declares an object whose properties are parameters.
+    is_open: bool,
+}
 
 impl Parameters {
     /// The parameters that the document declares for `operation`.
@@ -42,9 +46,12 @@ impl Parameters {
             Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null),
             None => parameter,
         });
-        let names = resolved.filter(|parameter| parameter["in"] == "query").map(|parameter| &parameter["name"]);
+        let in_query: Vec<_> = resolved.filter(|parameter| parameter["in"] == "query").collect();
+        let is_object = |parameter: &&&Value| parameter["schema"]["additionalProperties"].is_object();
+        let is_open = in_query.iter().any(|parameter| is_object(&parameter));
+        let names = in_query.iter().filter(|parameter| !is_object(parameter)).map(|parameter| &parameter["name"]);
         let described = DESCRIBED.iter().filter(|(id, _)| operation["operationId"] == *id).map(|(_, name)| *name);
-        Self(names.filter_map(Value::as_str).chain(described).map(str::to_owned).collect())
+        Self { names: names.filter_map(Value::as_str).chain(described).map(str::to_owned).collect(), is_open }
     }
 
     /// The query without empty parameters, which count as absent.
@@ -61,7 +68,7 @@ impl Parameters {
             if name.is_empty() {
                 continue;
             }
-            if !self.0.iter().any(|known| *known == *name) {
+            if !self.is_open && !self.names.iter().any(|known| *known == *name) {
                 findings.add(shortened(&name), self.unknown(&name));
             } else if names.contains(&name) {
                 findings.add(name.clone(), "is given more than once");
@@ -77,7 +84,7 @@ impl Parameters {
     }
 
     fn unknown(&self, name: &str) -> String {
-        let advice = match (self.similar(name), &self.0[..]) {
+        let advice = match (self.similar(name), &self.names[..]) {
             (Some(meant), _) => format!("did you mean {meant}?"),
             (None, []) => "it supports none".to_owned(),
             (None, known) => format!("it supports {}", known.join(", ")),
@@ -91,11 +98,11 @@ impl Parameters {
         let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
         let wanted = plain(&shortened(name));
         let synonym = SYNONYMS.iter().find(|(other, _)| *other == wanted).map(|(_, known)| *known);
-        if let Some(known) = self.0.iter().find(|known| Some(known.as_str()) == synonym) {
+        if let Some(known) = self.names.iter().find(|known| Some(known.as_str()) == synonym) {
             return Some(known);
         }
         let mistakes = if wanted.chars().count() < 6 { 1 } else { 2 };
-        let distances = self.0.iter().map(|known| (strsim::damerau_levenshtein(&wanted, &plain(known)), known));
+        let distances = self.names.iter().map(|known| (strsim::damerau_levenshtein(&wanted, &plain(known)), known));
         let likely = distances.filter(|(distance, _)| *distance <= mistakes);
         likely.min_by_key(|(distance, _)| *distance).map(|(_, known)| known.as_str())
     }
@@ -125,8 +132,8 @@ mod tests {
 
     #[test]
     fn parameters_are_read_from_the_document() {
-        assert_eq!(list().0, ["limit", "sortby", "all_namespaces"]);
-        assert!(Parameters::declared(&json!({}), &json!({})).0.is_empty());
+        assert_eq!(list().names, ["limit", "sortby", "all_namespaces"]);
+        assert!(Parameters::declared(&json!({}), &json!({})).names.is_empty());
     }
 
     #[test]
@@ -147,7 +154,7 @@ mod tests {
     #[test]
     fn only_a_likely_name_is_suggested() {
         let names = ["name", "engine", "phase", "state", "sortby", "order", "offset", "limit", "namespace"];
-        let list = Parameters(names.map(str::to_owned).to_vec());
+        let list = Parameters { names: names.map(str::to_owned).to_vec(), is_open: false };
         for (given, meant) in [
             ("page", Some("offset")),
             ("per_page", Some("limit")),
@@ -170,7 +177,7 @@ mod tests {
         ] {
             assert_eq!(list.similar(given), meant, "{given}");
         }
-        let without_pages = Parameters(vec!["phase".to_owned()]);
+        let without_pages = Parameters { names: vec!["phase".to_owned()], is_open: false };
         assert_eq!(without_pages.similar("page"), None);
     }
 
@@ -199,5 +206,15 @@ mod tests {
         assert_eq!(both.0.iter().map(|error| &*error.field).collect::<Vec<_>>(), ["colour", "shape"]);
         let long = list().read(&"x".repeat(20_000)).unwrap_err();
         assert_eq!(long.0[0].field.len(), MAX_SHOWN);
+    }
+
+    #[test]
+    fn an_object_of_parameters_allows_any_name() {
+        let schema = json!({"type": "object", "additionalProperties": {"type": "string"}});
+        let operation = json!({"parameters": [{"name": "values", "in": "query", "schema": schema}]});
+        let form = Parameters::declared(&json!({}), &operation);
+        assert_eq!(form.read("zone=a&size=").unwrap(), "zone=a");
+        let twice = form.read("zone=a&zone=b").unwrap_err();
+        assert_eq!(twice.0[0].field, "zone");
     }
 }

@@ -1,9 +1,32 @@
-//! One field of a schema: its declaration, with `const` builder functions.
+//! One field of a schema: its declaration, with builder functions. Engines declare most fields in code; others, such as those of a template
+//! that a user uploads, or choices that a provider offers, are known only while the program runs.
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
+/// A text of a field: declared in code, or read while the program runs.
+pub type FieldText = Cow<'static, str>;
+
+/// A value of a field with choices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The value.
+    pub value: FieldText,
+    /// What people read.
+    pub label: FieldText,
+}
+
+impl Choice {
+    /// A value with its label.
+    #[must_use]
+    pub fn new(value: impl Into<FieldText>, label: impl Into<FieldText>) -> Self {
+        Self { value: value.into(), label: label.into() }
+    }
+}
+
 /// The kind of a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldKind {
     /// One line.
     Text,
@@ -13,8 +36,8 @@ pub enum FieldKind {
     TextArea,
     /// A whole number.
     Integer,
-    /// One of these values, each with its label.
-    Select(&'static [(&'static str, &'static str)]),
+    /// One of these values.
+    Select(Vec<Choice>),
     /// Yes or no.
     Checkbox,
     /// An object uploaded as JSON; secret, since such files contain credentials.
@@ -26,9 +49,15 @@ pub enum FieldKind {
 }
 
 impl FieldKind {
+    /// One of these values, each with its label.
+    #[must_use]
+    pub fn select(choices: &[(&'static str, &'static str)]) -> Self {
+        Self::Select(choices.iter().map(|(value, label)| Choice::new(*value, *label)).collect())
+    }
+
     /// The value in the API.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Password => "password",
@@ -44,25 +73,33 @@ impl FieldKind {
 }
 
 /// The default value of a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DefaultValue {
     /// An explicit null.
     Null,
     /// A text, or the value of a choice.
-    Text(&'static str),
+    Text(FieldText),
     /// A number.
     Number(i64),
     /// A checkbox.
     Flag(bool),
 }
 
-impl From<DefaultValue> for Value {
-    fn from(default: DefaultValue) -> Self {
+impl DefaultValue {
+    /// A text, or the value of a choice.
+    #[must_use]
+    pub fn text(text: impl Into<FieldText>) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<&DefaultValue> for Value {
+    fn from(default: &DefaultValue) -> Self {
         match default {
             DefaultValue::Null => Self::Null,
-            DefaultValue::Text(text) => Self::from(text),
-            DefaultValue::Number(number) => Self::from(number),
-            DefaultValue::Flag(flag) => Self::from(flag),
+            DefaultValue::Text(text) => Self::from(text.as_ref()),
+            DefaultValue::Number(number) => Self::from(*number),
+            DefaultValue::Flag(flag) => Self::from(*flag),
         }
     }
 }
@@ -88,12 +125,12 @@ impl Parity {
 }
 
 /// One field of a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
     /// The key of its value.
-    pub name: &'static str,
+    pub name: FieldText,
     /// Its label for people.
-    pub label: &'static str,
+    pub label: FieldText,
     /// Its kind.
     pub kind: FieldKind,
     /// Whether it is required. `None`: it is not, and the API does not include the property, as in some engines of 2018.
@@ -103,13 +140,13 @@ pub struct Field {
     /// Its default value.
     pub default: Option<DefaultValue>,
     /// A help text.
-    pub help: Option<&'static str>,
+    pub help: Option<FieldText>,
     /// An example shown in the empty field.
-    pub placeholder: Option<&'static str>,
+    pub placeholder: Option<FieldText>,
     /// Its position in the form.
     pub order: Option<u32>,
     /// The class name for scripts and style sheets.
-    pub class_name: Option<&'static str>,
+    pub class_name: Option<FieldText>,
     /// The minimum.
     pub min: Option<i64>,
     /// The maximum.
@@ -127,21 +164,25 @@ pub struct Field {
     /// Must be odd, or even.
     pub parity: Option<Parity>,
     /// Another name under which the value is accepted, such as that of 2018.
-    pub alias: Option<&'static str>,
+    pub alias: Option<FieldText>,
     /// Keys that a file must contain.
-    pub keys: &'static [&'static str],
+    pub keys: Vec<FieldText>,
+    /// Whether its choices are what the provider offers the credentials of a provisioner. They are known only in the form of a provisioner.
+    pub offered: bool,
+    /// The fields whose values decide about the choices.
+    pub depends_on: Vec<FieldText>,
 }
 
 impl Field {
     /// An optional field, whose `required` is not in the API.
     #[must_use]
-    pub const fn new(name: &'static str, label: &'static str, kind: FieldKind) -> Self {
+    pub fn new(name: impl Into<FieldText>, label: impl Into<FieldText>, kind: FieldKind) -> Self {
         Self {
-            name,
-            label,
-            kind,
+            name: name.into(),
+            label: label.into(),
             required: None,
             secret: matches!(kind, FieldKind::Password | FieldKind::JsonFile),
+            kind,
             default: None,
             help: None,
             placeholder: None,
@@ -156,122 +197,131 @@ impl Field {
             ip_list: false,
             parity: None,
             alias: None,
-            keys: &[],
+            keys: Vec::new(),
+            offered: false,
+            depends_on: Vec::new(),
         }
     }
 
     /// A required field.
     #[must_use]
-    pub const fn required(name: &'static str, label: &'static str, kind: FieldKind) -> Self {
+    pub fn required(name: impl Into<FieldText>, label: impl Into<FieldText>, kind: FieldKind) -> Self {
         Self { required: Some(true), ..Self::new(name, label, kind) }
     }
 
     /// An optional field, whose `required` is false in the API.
     #[must_use]
-    pub const fn optional(name: &'static str, label: &'static str, kind: FieldKind) -> Self {
+    pub fn optional(name: impl Into<FieldText>, label: impl Into<FieldText>, kind: FieldKind) -> Self {
         Self { required: Some(false), ..Self::new(name, label, kind) }
     }
 
     /// Masks its value in answers.
     #[must_use]
-    pub const fn secret(self) -> Self {
+    pub fn secret(self) -> Self {
         Self { secret: true, ..self }
     }
 
     /// Shows its value in answers: for a file without credentials.
     #[must_use]
-    pub const fn public(self) -> Self {
+    pub fn public(self) -> Self {
         Self { secret: false, ..self }
     }
 
     /// Its default value.
     #[must_use]
-    pub const fn default(self, default: DefaultValue) -> Self {
+    pub fn default(self, default: DefaultValue) -> Self {
         Self { default: Some(default), ..self }
     }
 
     /// A help text.
     #[must_use]
-    pub const fn help(self, help: &'static str) -> Self {
-        Self { help: Some(help), ..self }
+    pub fn help(self, help: impl Into<FieldText>) -> Self {
+        Self { help: Some(help.into()), ..self }
     }
 
     /// An example shown in the empty field.
     #[must_use]
-    pub const fn placeholder(self, placeholder: &'static str) -> Self {
-        Self { placeholder: Some(placeholder), ..self }
+    pub fn placeholder(self, placeholder: impl Into<FieldText>) -> Self {
+        Self { placeholder: Some(placeholder.into()), ..self }
     }
 
     /// Its position in the form.
     #[must_use]
-    pub const fn order(self, order: u32) -> Self {
+    pub fn order(self, order: u32) -> Self {
         Self { order: Some(order), ..self }
     }
 
     /// The class name for scripts and style sheets.
     #[must_use]
-    pub const fn class_name(self, class_name: &'static str) -> Self {
-        Self { class_name: Some(class_name), ..self }
+    pub fn class_name(self, class_name: impl Into<FieldText>) -> Self {
+        Self { class_name: Some(class_name.into()), ..self }
     }
 
     /// The minimum.
     #[must_use]
-    pub const fn min(self, min: i64) -> Self {
+    pub fn min(self, min: i64) -> Self {
         Self { min: Some(min), ..self }
     }
 
     /// The maximum.
     #[must_use]
-    pub const fn max(self, max: i64) -> Self {
+    pub fn max(self, max: i64) -> Self {
         Self { max: Some(max), ..self }
     }
 
     /// Must be a number, also as text.
     #[must_use]
-    pub const fn number(self) -> Self {
+    pub fn number(self) -> Self {
         Self { number: true, ..self }
     }
 
     /// Must be a UUID.
     #[must_use]
-    pub const fn uuid(self) -> Self {
+    pub fn uuid(self) -> Self {
         Self { uuid: true, ..self }
     }
 
     /// Must be an HTTP address.
     #[must_use]
-    pub const fn url(self) -> Self {
+    pub fn url(self) -> Self {
         Self { url: true, ..self }
     }
 
     /// Must be a network: address and prefix length.
     #[must_use]
-    pub const fn cidr(self) -> Self {
+    pub fn cidr(self) -> Self {
         Self { cidr: true, ..self }
     }
 
     /// Must be IP addresses, separated by commas.
     #[must_use]
-    pub const fn ip_list(self) -> Self {
+    pub fn ip_list(self) -> Self {
         Self { ip_list: true, ..self }
     }
 
     /// Must be odd, or even.
     #[must_use]
-    pub const fn parity(self, parity: Parity) -> Self {
+    pub fn parity(self, parity: Parity) -> Self {
         Self { parity: Some(parity), ..self }
     }
 
     /// Keys that a file must contain.
     #[must_use]
-    pub const fn keys(self, keys: &'static [&'static str]) -> Self {
-        Self { keys, ..self }
+    pub fn keys(self, keys: &[&'static str]) -> Self {
+        Self { keys: keys.iter().map(|key| FieldText::from(*key)).collect(), ..self }
+    }
+
+    /// Its choices are what the provider offers, given the values of the fields in `depends_on`.
+    #[must_use]
+    pub fn offered(self, depends_on: &[&'static str]) -> Self {
+        let depends_on = depends_on.iter().map(|name| FieldText::from(*name)).collect();
+        Self { offered: true, depends_on, ..self }
     }
 
     /// Another name under which the value is accepted.
     #[must_use]
-    pub const fn alias(self, alias: &'static str) -> Self {
-        Self { alias: Some(alias), ..self }
+    pub fn alias(self, alias: impl Into<FieldText>) -> Self {
+        Self { alias: Some(alias.into()), ..self }
     }
 
     /// The field in the API.
@@ -279,22 +329,28 @@ impl Field {
     pub fn to_json(&self) -> Value {
         let mut out = Map::new();
         out.insert("type".into(), self.kind.as_str().into());
-        out.insert("label".into(), self.label.into());
+        out.insert("label".into(), self.label.as_ref().into());
         let texts = [
-            ("help_message", self.help),
-            ("placeholder", self.placeholder),
-            ("class_name", self.class_name),
-            ("alias", self.alias),
+            ("help_message", &self.help),
+            ("placeholder", &self.placeholder),
+            ("class_name", &self.class_name),
+            ("alias", &self.alias),
         ];
-        out.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?.into()))));
+        out.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text.as_deref()?.into()))));
         if let Some(order) = self.order {
             out.insert("order".into(), order.into());
         }
-        if let Some(default) = self.default {
+        if let Some(default) = &self.default {
             out.insert("default".into(), default.into());
         }
-        if let FieldKind::Select(choices) = self.kind {
-            out.insert("choices".into(), choices.iter().map(|(value, label)| json!([value, label])).collect());
+        if let FieldKind::Select(choices) = &self.kind {
+            out.insert("choices".into(), choices.iter().map(|choice| json!([choice.value, choice.label])).collect());
+        }
+        if self.offered {
+            out.insert("offered".into(), true.into());
+        }
+        if !self.depends_on.is_empty() {
+            out.insert("depends_on".into(), self.depends_on.iter().map(AsRef::<str>::as_ref).collect());
         }
         let validators = self.validators();
         if !validators.is_empty() {
@@ -303,7 +359,9 @@ impl Field {
         Value::Object(out)
     }
 
-    fn validators(&self) -> Map<String, Value> {
+    /// The rules for its value, by name.
+    #[must_use]
+    pub fn validators(&self) -> Map<String, Value> {
         let flags = [
             ("number", self.number),
             ("uuid", self.uuid),
@@ -322,7 +380,7 @@ impl Field {
         out.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         if !self.keys.is_empty() {
             let name = if matches!(self.kind, FieldKind::YamlFile) { "yamlfile" } else { "jsonfile" };
-            out.insert(name.into(), self.keys.into());
+            out.insert(name.into(), self.keys.iter().map(AsRef::<str>::as_ref).collect());
         }
         out
     }

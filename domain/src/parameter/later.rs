@@ -40,10 +40,10 @@ impl ParameterSchema {
     pub fn normalize(&self, at: &str, parameters: &mut SecretMap) -> Result<(), Invalid> {
         let mut findings = Findings::default();
         for field in &self.0 {
-            let Some(alias) = field.alias else { continue };
+            let Some(alias) = &field.alias else { continue };
             let Some(value) = parameters.remove(alias) else { continue };
-            match parameters.get(field.name) {
-                None => parameters.insert(field.name, value),
+            match parameters.get(&field.name) {
+                None => parameters.insert(field.name.clone(), value),
                 Some(named) if named == value.expose() => {}
                 Some(_) => findings.add(
                     format!("{at}.{alias}"),
@@ -73,10 +73,10 @@ impl ParameterSchema {
     pub fn changed<'s>(&'s self, before: &'s SecretMap, after: &'s SecretMap) -> impl Iterator<Item = &'s Field> {
         let has_value = |value: &Value| !value.is_null() && value != "";
         self.0.iter().filter(move |field| {
-            let was = field.check(before.get(field.name).cloned().map(SecretValue::from));
+            let was = field.check(before.get(&field.name).cloned().map(SecretValue::from));
             was.is_ok_and(|was| {
                 was.as_ref().map(SecretValue::expose).filter(|value| has_value(value))
-                    != after.get(field.name).filter(|value| has_value(value))
+                    != after.get(&field.name).filter(|value| has_value(value))
             })
         })
     }
@@ -96,12 +96,12 @@ impl ParameterSchema {
     /// # Errors
     /// The allowed values of `provider`.
     pub fn check_network_policy(&self, requested: NetworkPolicy) -> Result<NetworkPolicy, Invalid> {
-        let Some(FieldKind::Select(choices)) = self.field(NETWORK_POLICY).map(|field| field.kind) else {
+        let Some(FieldKind::Select(choices)) = self.field(NETWORK_POLICY).map(|field| &field.kind) else {
             return Ok(requested);
         };
         let NetworkPolicy { provider, enabled } = requested;
         let known: Vec<_> =
-            choices.iter().map(|(choice, _)| *choice).filter(|choice| !enabled || *choice != NOBODY).collect();
+            choices.iter().map(|choice| choice.value.as_ref()).filter(|choice| !enabled || *choice != NOBODY).collect();
         match known.iter().find(|choice| choice.eq_ignore_ascii_case(&provider)) {
             Some(choice) => Ok(NetworkPolicy { provider: (*choice).to_owned(), enabled }),
             None => Err(Invalid::field("provider", format!("must be one of {}", known.join(", ")))),

@@ -2,10 +2,12 @@
 
 mod field;
 mod file;
+mod form;
 mod later;
 mod validate;
 
-pub use field::{DefaultValue, Field, FieldKind, Parity};
+pub use field::{Choice, DefaultValue, Field, FieldKind, FieldText, Parity};
+pub use form::{ChoiceSource, FormField, Offer, Offers};
 pub use later::{NETWORK_POLICY, NOBODY, NODE_COUNT};
 use serde_json::Value;
 
@@ -22,8 +24,8 @@ pub struct ParameterSchema(pub Vec<Field>);
 impl ParameterSchema {
     /// A schema with these fields.
     #[must_use]
-    pub fn new(fields: &[Field]) -> Self {
-        Self(fields.to_vec())
+    pub const fn new(fields: Vec<Field>) -> Self {
+        Self(fields)
     }
 
     /// The field with that name.
@@ -49,9 +51,9 @@ impl ParameterSchema {
         let mut findings = Findings::default();
         let mut valid = input.clone();
         for field in &self.0 {
-            let checked = field.check(valid.remove(field.name));
+            let checked = field.check(valid.remove(&field.name));
             if let Some(Some(value)) = findings.take(&format!("{at}.{}", field.name), checked) {
-                valid.insert(field.name, value);
+                valid.insert(field.name.clone(), value);
             }
         }
         let valid = findings.finish(Some(valid))?;
@@ -69,7 +71,7 @@ impl ParameterSchema {
     /// The schema as in `GET /provisioners/engines`: an object with the fields by name.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        self.0.iter().map(|field| (field.name.to_owned(), field.to_json())).collect()
+        self.0.iter().map(|field| (field.name.to_string(), field.to_json())).collect()
     }
 }
 

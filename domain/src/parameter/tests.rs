@@ -11,9 +11,9 @@ fn map(value: Value) -> SecretMap {
 
 /// Validates a value with a schema of one field; the error is the message of the refusal.
 fn validate_one(field: Field, given: Value) -> Result<Value, String> {
-    let given = map(json!({ field.name: given }));
-    match ParameterSchema::new(&[field]).validate("metadata", &given) {
-        Ok(mut valid) => Ok(valid.remove(field.name).unwrap_or_default().into_exposed()),
+    let given = map(json!({ field.name.as_ref(): given }));
+    match ParameterSchema::new(vec![field.clone()]).validate("metadata", &given) {
+        Ok(mut valid) => Ok(valid.remove(&field.name).unwrap_or_default().into_exposed()),
         Err(invalid) => {
             assert_eq!(invalid.0.len(), 1, "{invalid}");
             assert_eq!(invalid.0[0].field, format!("metadata.{}", field.name));
@@ -26,20 +26,25 @@ fn validate_one(field: Field, given: Value) -> Result<Value, String> {
 fn table(field: Field, rows: &[(Value, Result<Value, &str>)]) {
     for (given, expected) in rows {
         assert_eq!(
-            validate_one(field, given.clone()).as_ref().map_err(String::as_str),
+            validate_one(field.clone(), given.clone()).as_ref().map_err(String::as_str),
             expected.as_ref().map_err(|e| *e),
             "{given}"
         );
     }
 }
 
-const TEXT: Field = Field::new("f", "F", FieldKind::Text);
-const COUNT: Field = Field::new("f", "F", FieldKind::Integer);
+fn text() -> Field {
+    Field::new("f", "F", FieldKind::Text)
+}
+
+fn count() -> Field {
+    Field::new("f", "F", FieldKind::Integer)
+}
 
 #[test]
 fn text_is_validated() {
     table(
-        TEXT,
+        text(),
         &[
             (json!("a b"), Ok(json!("a b"))),
             (json!(" a\n"), Ok(json!("a"))),
@@ -52,7 +57,7 @@ fn text_is_validated() {
             (json!("ü".repeat(4097)), Err("must not be longer than 4096 characters")),
         ],
     );
-    let must = Field { required: Some(true), ..TEXT };
+    let must = Field { required: Some(true), ..text() };
     table(must, &[(json!(" "), Err("must not be empty")), (json!(null), Err("is required"))]);
     table(
         Field::required("f", "F", FieldKind::Password),
@@ -71,7 +76,7 @@ fn text_is_validated() {
 #[test]
 fn integers_are_validated() {
     table(
-        COUNT.min(1).max(9),
+        count().min(1).max(9),
         &[
             (json!(3), Ok(json!(3))),
             (json!("3"), Ok(json!(3))),
@@ -92,20 +97,20 @@ fn integers_are_validated() {
             (json!("99999999999999999999"), Err("must be a whole number")),
         ],
     );
-    table(COUNT.min(1), &[(json!(0), Err("must be at least 1"))]);
-    table(COUNT.max(1), &[(json!(2), Err("must be at most 1"))]);
+    table(count().min(1), &[(json!(0), Err("must be at least 1"))]);
+    table(count().max(1), &[(json!(2), Err("must be at most 1"))]);
     table(
-        COUNT.parity(Parity::Odd),
+        count().parity(Parity::Odd),
         &[(json!("3"), Ok(json!(3))), (json!(-3), Ok(json!(-3))), (json!(2), Err("must be an odd number"))],
     );
-    table(COUNT.parity(Parity::Even), &[(json!(0), Ok(json!(0))), (json!(1), Err("must be an even number"))]);
+    table(count().parity(Parity::Even), &[(json!(0), Ok(json!(0))), (json!(1), Err("must be an even number"))]);
 }
 
 #[test]
 fn selects_and_checkboxes_are_validated() {
-    const CHOICE: Field = Field::required("f", "F", FieldKind::Select(&[("a", "A"), ("b", "B")]));
+    let choice = Field::required("f", "F", FieldKind::select(&[("a", "A"), ("b", "B")]));
     table(
-        CHOICE,
+        choice,
         &[
             (json!("a"), Ok(json!("a"))),
             (json!("A"), Err("must be one of a, b")),
@@ -122,7 +127,7 @@ fn selects_and_checkboxes_are_validated() {
         (json!("false"), false),
         (json!(0), false),
     ] {
-        assert_eq!(validate_one(flag, given.clone()), Ok(json!(expected)), "{given}");
+        assert_eq!(validate_one(flag.clone(), given.clone()), Ok(json!(expected)), "{given}");
     }
     table(
         flag,
@@ -137,7 +142,7 @@ fn selects_and_checkboxes_are_validated() {
 #[test]
 fn text_formats_are_validated() {
     table(
-        TEXT.uuid(),
+        text().uuid(),
         &[
             (json!("0F8fad5b-d9cb-469f-a165-70867728950e"), Ok(json!("0F8fad5b-d9cb-469f-a165-70867728950e"))),
             (
@@ -149,7 +154,7 @@ fn text_formats_are_validated() {
     );
     let http = "must be a URL that starts with https:// or http://";
     table(
-        TEXT.url(),
+        text().url(),
         &[
             (json!("https://keystone.example.com:5000/v3"), Ok(json!("https://keystone.example.com:5000/v3"))),
             (json!("http://[::1]/"), Ok(json!("http://[::1]/"))),
@@ -161,7 +166,7 @@ fn text_formats_are_validated() {
     );
     let network = "must be a network in CIDR notation, such as 10.0.0.0/14";
     table(
-        TEXT.cidr(),
+        text().cidr(),
         &[
             (json!("10.0.0.0/14"), Ok(json!("10.0.0.0/14"))),
             // The address of a bridge has host bits.
@@ -173,7 +178,7 @@ fn text_formats_are_validated() {
     );
     let addresses = "must be a comma-separated list of IP addresses";
     table(
-        TEXT.ip_list(),
+        text().ip_list(),
         &[
             (json!("1.1.1.1,8.8.8.8"), Ok(json!("1.1.1.1,8.8.8.8"))),
             (json!("1.1.1.1, ::1"), Ok(json!("1.1.1.1, ::1"))),
@@ -182,7 +187,7 @@ fn text_formats_are_validated() {
         ],
     );
     table(
-        TEXT.number().min(1),
+        text().number().min(1),
         &[
             (json!("1.5"), Ok(json!("1.5"))),
             (json!("0"), Err("must be at least 1")),
@@ -194,10 +199,10 @@ fn text_formats_are_validated() {
 
 #[test]
 fn files_are_validated() {
-    const ACCOUNT: Field = Field::required("f", "F", FieldKind::JsonFile).keys(&["client_email", "private_key"]);
+    let key_file = Field::required("f", "F", FieldKind::JsonFile).keys(&["client_email", "private_key"]);
     let account = json!({"client_email": "e", "private_key": "k", "more": [1]});
     table(
-        ACCOUNT,
+        key_file,
         &[
             (account.clone(), Ok(account.clone())),
             (json!(format!("\u{feff} {account}\n")), Ok(account)),
@@ -209,10 +214,10 @@ fn files_are_validated() {
             (json!(""), Err("is required")),
         ],
     );
-    const KUBECONFIG: Field = Field::required("f", "F", FieldKind::YamlFile).keys(&["apiVersion", "kind"]);
+    let kubeconfig = Field::required("f", "F", FieldKind::YamlFile).keys(&["apiVersion", "kind"]);
     let config = json!({"apiVersion": "v1", "kind": "Config", "users": [{"name": "a"}], "port": 6443});
     table(
-        KUBECONFIG,
+        kubeconfig,
         &[
             (config.clone(), Ok(config.clone())),
             (json!("apiVersion: v1\nkind: Config\nusers:\n- name: a\nport: 6443\n"), Ok(config.clone())),
@@ -248,17 +253,17 @@ fn yaml_input_is_limited() {
     let huge = format!("a: {}", "x".repeat(crate::document::MAX_BYTES));
     for (name, text) in [("laughs", laughs), ("deep", deep), ("flow", flow), ("huge", huge)] {
         let given = map(json!({ "f": text }));
-        assert!(ParameterSchema::new(&[field]).validate("metadata", &given).is_err(), "{name}");
+        assert!(ParameterSchema::new(vec![field.clone()]).validate("metadata", &given).is_err(), "{name}");
     }
     // Short as text, large once its aliases are expanded.
     let given = map(json!({ "f": copies }));
-    assert!(ParameterSchema::new(&[field]).validate("metadata", &given).is_err(), "copies");
+    assert!(ParameterSchema::new(vec![field.clone()]).validate("metadata", &given).is_err(), "copies");
 }
 
 #[test]
 fn all_errors_are_reported_at_once_without_quoting_values() {
-    let schema = ParameterSchema::new(&[
-        Field::required("zone", "Zone", FieldKind::Select(&[("a", "A")])),
+    let schema = ParameterSchema::new(vec![
+        Field::required("zone", "Zone", FieldKind::select(&[("a", "A")])),
         Field::required("node_count", "Nodes", FieldKind::Integer).min(1),
         Field::required("account", "Account", FieldKind::JsonFile),
         Field::required("config", "Config", FieldKind::YamlFile),
@@ -286,9 +291,9 @@ fn all_errors_are_reported_at_once_without_quoting_values() {
 
 #[test]
 fn defaults_are_filled_in_and_undeclared_fields_are_kept() {
-    let schema = ParameterSchema::new(&[
+    let schema = ParameterSchema::new(vec![
         Field::required("count", "Count", FieldKind::Integer).default(DefaultValue::Number(3)),
-        Field::new("dns", "DNS", FieldKind::Text).default(DefaultValue::Text("1.1.1.1")).ip_list(),
+        Field::new("dns", "DNS", FieldKind::Text).default(DefaultValue::text("1.1.1.1")).ip_list(),
         Field::new("flag", "Flag", FieldKind::Checkbox).default(DefaultValue::Flag(false)),
         Field::new("bridge", "Bridge", FieldKind::Text).default(DefaultValue::Null),
         Field::new("other", "Other", FieldKind::Text),
@@ -314,7 +319,7 @@ fn the_whole_document_is_limited_in_size_and_depth() {
 
 #[test]
 fn secret_fields_are_recognized() {
-    let schema = ParameterSchema::new(&[
+    let schema = ParameterSchema::new(vec![
         Field::required("password", "Password", FieldKind::Password),
         Field::required("account", "Account", FieldKind::JsonFile),
         Field::required("subscription", "Subscription", FieldKind::Text).secret(),
@@ -335,7 +340,7 @@ fn secret_fields_are_recognized() {
 #[test]
 fn a_field_is_accepted_under_its_other_name_but_not_under_both_with_different_values() {
     let schema =
-        ParameterSchema::new(&[Field::required("node_count", "Nodes", FieldKind::Integer).alias("node_count_gke")]);
+        ParameterSchema::new(vec![Field::required("node_count", "Nodes", FieldKind::Integer).alias("node_count_gke")]);
     let normalized = |parameters: Value| {
         let mut parameters = map(parameters);
         schema.normalize("metadata", &mut parameters).map(|()| Value::Object(parameters.into_exposed()))

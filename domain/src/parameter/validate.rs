@@ -8,7 +8,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    field::{Field, FieldKind, Parity},
+    field::{Choice, Field, FieldKind, Parity},
     file,
 };
 use crate::secret::{SecretMap, SecretValue};
@@ -21,13 +21,13 @@ impl Field {
     /// The normalized value; `None` if nothing is given and nothing is required.
     pub(super) fn check(&self, input: Option<SecretValue>) -> Result<Option<SecretValue>, String> {
         let Some(value) = input.filter(|value| !self.is_blank(value.expose())) else {
-            return match self.default.map(Value::from).filter(|default| !default.is_null()) {
+            return match self.default.as_ref().map(Value::from).filter(|default| !default.is_null()) {
                 Some(default) => Ok(Some(default.into())),
                 None if self.required == Some(true) => Err("is required".into()),
                 None => Ok(None),
             };
         };
-        match self.kind {
+        match &self.kind {
             FieldKind::Text => self.text(value, LINE_LENGTH),
             FieldKind::Password => self.text(value, LINE_LENGTH),
             FieldKind::TextArea => self.text(value, AREA_LENGTH),
@@ -148,7 +148,7 @@ impl Field {
             .keys
             .iter()
             .filter(|key| map.get(key).is_none_or(|value| value.is_null() || value == ""))
-            .copied()
+            .map(AsRef::<str>::as_ref)
             .collect();
         if missing.is_empty() { Ok(map.into()) } else { Err(format!("must contain {}", missing.join(", "))) }
     }
@@ -160,11 +160,11 @@ fn whole_number(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then_some(number as i64)
 }
 
-fn select(value: SecretValue, choices: &[(&str, &str)]) -> Result<SecretValue, String> {
-    if choices.iter().any(|(choice, _)| value.expose() == *choice) {
+fn select(value: SecretValue, choices: &[Choice]) -> Result<SecretValue, String> {
+    if choices.iter().any(|choice| value.expose() == choice.value.as_ref()) {
         return Ok(value);
     }
-    let known: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
+    let known: Vec<_> = choices.iter().map(|choice| choice.value.as_ref()).collect();
     Err(format!("must be one of {}", known.join(", ")))
 }
 

@@ -12,7 +12,7 @@ use crate::{
     ledger::{OwnershipTag, ProviderResource, ResourceRef},
     observation::{EngineError, InventoryItem, Observation},
     operation::NetworkPolicy,
-    parameter::ParameterSchema,
+    parameter::{Offers, ParameterSchema},
     secret::{SecretMap, SecretValue},
 };
 
@@ -83,7 +83,7 @@ pub struct IssuedToken {
 /// The driver for one kind of provider.
 ///
 /// - Calls start work at the provider and return; none waits until it is done. Each ends within half a minute.
-/// - `check`, `observe`, `kubeconfig` and `inventory` change nothing at the provider and may be repeated at any time.
+/// - `check`, `offers`, `observe`, `kubeconfig` and `inventory` change nothing at the provider and may be repeated at any time.
 /// - `deploy`, `resize`, `set_network_policy` and `destroy` are idempotent: what already exists, or is already gone, is a success.
 ///   `deploy` creates the missing resources among those that [`Engine::makes`] names, and no others.
 /// - Only resources with the spec's ownership tag are adopted, changed or deleted. A name taken by another resource is `Rejected`.
@@ -104,6 +104,15 @@ pub trait Engine: Send + Sync {
     fn descriptor(&self) -> &EngineDescriptor;
     /// Whether a provisioner's parameters (secrets included) are accepted by the provider, and what is missing if not.
     async fn check(&self, parameters: &SecretMap) -> Result<(), EngineError>;
+    /// What the provider offers these credentials for the cluster's fields that are declared as `offered`, given the values chosen so far,
+    /// by field. A field whose offer depends on a value that is missing is left out. Ends within 5 s.
+    async fn offers(
+        &self,
+        _credentials: &ProviderCredentials,
+        _values: &BTreeMap<String, String>,
+    ) -> Result<Offers, EngineError> {
+        Ok(Offers::new())
+    }
     /// The resources that `deploy` creates, in the order of creation: the same for the same spec.
     fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ResourceRef>;
     /// The state of the cluster at its provider. `Absent`, not an error, if the provider does not have it.

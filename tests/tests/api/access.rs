@@ -89,6 +89,7 @@ const TABLE: &[Row] = &[
     Row("provisioner_create", Nothing, [403, 403, 200, 200, 200]),
     Row("engine_list", Nothing, EVERYBODY),
     Row("provisioner_health", Nothing, EVERYBODY),
+    Row("provisioner_form", Provisioner, INSIDERS),
     Row("provisioner_get", Provisioner, INSIDERS),
     Row("provisioner_update", Provisioner, ADMINS),
     Row("provisioner_delete", Provisioner, ADMINS),

@@ -1,6 +1,6 @@
 //! The engine of Google Kubernetes Engine keeps what engines promise, at a simulated Google.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta};
@@ -13,11 +13,12 @@ use kqueen_domain::{
     ledger::{OwnershipTag, ProviderResource, ResourceRef},
     observation::{EngineError, ProvisioningState},
     operation::NetworkPolicy,
+    parameter::{ChoiceSource, DefaultValue, FieldKind, FormField},
     port::{
         clock::SetClock,
         engine::{Engine, ProviderCredentials},
     },
-    reason::ReasonCode,
+    reason::{ReasonCode, Responsible},
     secret::SecretMap,
 };
 use kqueen_tests::{
@@ -178,4 +179,63 @@ async fn dataplane_v2_is_the_default_and_is_not_switched() {
     assert_eq!(case.engine.set_network_policy(credentials, spec, &built_in).await, Ok(()));
     let error = case.engine.set_network_policy(credentials, spec, &stage.policy()).await.unwrap_err();
     assert!(matches!(&error, EngineError::Rejected(reason) if reason.code == ReasonCode::InvalidState), "{error:?}");
+}
+
+/// The fields of the form, by name.
+async fn form(stage: &GkeStage, values: &[(&str, &str)]) -> BTreeMap<String, FormField> {
+    let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let offers = stage.engine.offers(&stage.credentials(), &values).await.map_err(|error| error.reason());
+    let fields = stage.engine.descriptor().cluster.form(&offers);
+    fields.into_iter().map(|field| (field.field.name.to_string(), field)).collect()
+}
+
+fn choices(field: &FormField) -> Vec<(&str, &str)> {
+    let FieldKind::Select(choices) = &field.field.kind else { panic!("{field:?}") };
+    choices.iter().map(|choice| (choice.value.as_ref(), choice.label.as_ref())).collect()
+}
+
+#[tokio::test]
+async fn the_form_has_what_google_offers_in_the_chosen_location() {
+    let stage = stage().await.unwrap();
+    let empty = form(&stage, &[]).await;
+    let locations = choices(&empty["location"]);
+    assert!(locations.contains(&("us-central1", "us-central1 (region with 4 zones)")), "{locations:?}");
+    assert!(locations.contains(&("us-central1-a", "us-central1-a (zone)")), "{locations:?}");
+    assert_eq!(empty["machine_type"].source, ChoiceSource::Undetermined);
+    assert_eq!(empty["node_count"].source, ChoiceSource::Declared);
+
+    let zone = form(&stage, &[("location", "us-central1-a"), ("release_channel", "RAPID")]).await;
+    let machines = choices(&zone["machine_type"]);
+    assert_eq!(machines[0], ("e2-standard-2", "e2-standard-2: 2 vCPU, 8 GB RAM"));
+    assert_eq!(zone["machine_type"].field.default, Some(DefaultValue::text("e2-standard-2")));
+    let versions = choices(&zone["kubernetes_version"]);
+    assert!(versions[0].1.starts_with("The default version (1."), "{versions:?}");
+    let region = form(&stage, &[("location", "us-central1")]).await;
+    assert_eq!(choices(&region["machine_type"]), machines);
+}
+
+#[tokio::test]
+async fn offers_are_read_once_in_some_minutes() {
+    let stage = stage().await.unwrap();
+    let values = [("location", "us-central1-a")];
+    form(&stage, &values).await;
+    let before = stage.gke.calls();
+    form(&stage, &values).await;
+    assert_eq!(stage.gke.calls(), before);
+    form(&stage, &[("location", "europe-west1-b")]).await;
+    assert_eq!(stage.gke.calls(), before + 2, "machine types and versions of another location");
+}
+
+#[tokio::test]
+async fn a_field_whose_offer_cannot_be_read_says_why() {
+    let stage = stage().await.unwrap();
+    stage.gke.inject(Injection::on("compute.zones.list", Fault::Cut(Acts::Never)).until_cleared());
+    let fields = form(&stage, &[("location", "us-central1-a")]).await;
+    let ChoiceSource::Unavailable(reason) = &fields["location"].source else { panic!("{:?}", fields["location"]) };
+    assert_eq!(reason.responsible, Responsible::Provider);
+    assert_eq!(fields["location"].field.kind, FieldKind::Text);
+    assert!(matches!(fields["machine_type"].source, ChoiceSource::Offered(_)), "the others are offered");
+    stage.gke.clear_faults();
+    let fields = form(&stage, &[]).await;
+    assert!(matches!(fields["location"].source, ChoiceSource::Offered(_)), "a failure is not kept");
 }

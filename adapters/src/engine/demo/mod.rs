@@ -45,8 +45,8 @@ impl DemoEngine {
         let descriptor = EngineDescriptor {
             name: Self::NAME,
             verbose_name: "Demo (simulated)",
-            provisioner: ParameterSchema::new(parameters::PROVISIONER),
-            cluster: ParameterSchema::new(parameters::CLUSTER),
+            provisioner: ParameterSchema::new(parameters::provisioner_fields()),
+            cluster: ParameterSchema::new(parameters::cluster_fields()),
             capabilities: Capabilities {
                 deploy: true,
                 resize: true,

@@ -5,7 +5,7 @@ use kqueen_domain::{
     operation::NetworkPolicy,
     parameter::{
         DefaultValue, Field,
-        FieldKind::{Integer, Select},
+        FieldKind::{self, Integer},
         NOBODY,
     },
     reason::{ReasonCode, Responsible},
@@ -21,9 +21,10 @@ const NODE_COUNT: u32 = 3;
 const SIZE: &str = "medium";
 const VERSION: &str = "1.34.2";
 
-pub(super) const PROVISIONER: &[Field] = &[
-    Field::optional("region", "Region (simulated)", Select(&[(REGION, "Demo Central"), ("demo-coast", "Demo Coast")]))
-        .default(DefaultValue::Text(REGION))
+pub(super) fn provisioner_fields() -> Vec<Field> {
+    vec![
+    Field::optional("region", "Region (simulated)", FieldKind::select(&[(REGION, "Demo Central"), ("demo-coast", "Demo Coast")]))
+        .default(DefaultValue::text(REGION))
         .order(1),
     Field::optional("quota", "Quota of nodes", Integer)
         .default(DefaultValue::Number(QUOTA as i64))
@@ -34,9 +35,11 @@ pub(super) const PROVISIONER: &[Field] = &[
              real cloud.",
         )
         .order(2),
-];
+]
+}
 
-pub(super) const CLUSTER: &[Field] = &[
+pub(super) fn cluster_fields() -> Vec<Field> {
+    vec![
     Field::required("node_count", "Node Count", Integer)
         .default(DefaultValue::Number(NODE_COUNT as i64))
         .number()
@@ -47,30 +50,31 @@ pub(super) const CLUSTER: &[Field] = &[
     Field::optional(
         "size",
         "Size of the nodes",
-        Select(&[
+        FieldKind::select(&[
             ("small", "Small: 2 vCPU, 8 GiB RAM (simulated)"),
             (SIZE, "Medium: 4 vCPU, 16 GiB RAM (simulated)"),
             ("large", "Large: 8 vCPU, 32 GiB RAM (simulated)"),
         ]),
     )
-    .default(DefaultValue::Text(SIZE))
+    .default(DefaultValue::text(SIZE))
     .order(2),
     Field::optional(
         "kubernetes_version",
         "Kubernetes Version",
-        Select(&[(VERSION, "1.34.2"), ("1.33.6", "1.33.6"), ("1.32.10", "1.32.10")]),
+        FieldKind::select(&[(VERSION, "1.34.2"), ("1.33.6", "1.33.6"), ("1.32.10", "1.32.10")]),
     )
-    .default(DefaultValue::Text(VERSION))
+    .default(DefaultValue::text(VERSION))
     .order(3),
     Field::optional(
         "network_policy",
         "Network Policy",
-        Select(&[(NOBODY, "<disabled>"), ("CALICO", "Calico"), ("CILIUM", "Cilium")]),
+        FieldKind::select(&[(NOBODY, "<disabled>"), ("CALICO", "Calico"), ("CILIUM", "Cilium")]),
     )
-    .default(DefaultValue::Text(NOBODY))
+    .default(DefaultValue::text(NOBODY))
     .class_name("network-policy")
     .order(4),
-];
+]
+}
 
 /// The parameters of a provisioner.
 #[derive(Debug, Clone, Deserialize)]
@@ -165,16 +169,16 @@ mod tests {
     }
 
     /// `given` after validation by the form.
-    fn filled(fields: &[Field], given: Value) -> SecretMap {
+    fn filled(fields: Vec<Field>, given: Value) -> SecretMap {
         ParameterSchema::new(fields).validate("parameters", &object(given)).unwrap()
     }
 
     #[test]
     fn an_empty_form_gives_the_same_defaults_as_no_parameters() {
-        let (account, none) = (Account::read(&filled(PROVISIONER, json!({}))).unwrap(), Account::default());
+        let (account, none) = (Account::read(&filled(provisioner_fields(), json!({}))).unwrap(), Account::default());
         assert_eq!((account.region, account.quota), (none.region, none.quota));
         let (desired, none) = (
-            DesiredCluster::read(&filled(CLUSTER, json!({}))).unwrap(),
+            DesiredCluster::read(&filled(cluster_fields(), json!({}))).unwrap(),
             DesiredCluster::read(&SecretMap::new()).unwrap(),
         );
         assert_eq!(format!("{desired:?}"), format!("{none:?}"));
@@ -182,14 +186,15 @@ mod tests {
 
     #[test]
     fn every_field_is_read_by_its_declared_name() {
-        let account = Account::read(&filled(PROVISIONER, json!({"region": "demo-coast", "quota": "7"}))).unwrap();
+        let account =
+            Account::read(&filled(provisioner_fields(), json!({"region": "demo-coast", "quota": "7"}))).unwrap();
         assert_eq!((account.region.as_str(), account.quota), ("demo-coast", 7));
         let given =
             json!({"node_count": 5, "size": "large", "kubernetes_version": "1.33.6", "network_policy": "CILIUM"});
-        for field in CLUSTER {
-            assert!(given.get(field.name).is_some(), "{} is not tested here", field.name);
+        for field in cluster_fields() {
+            assert!(given.get(field.name.as_ref()).is_some(), "{} is not tested here", field.name);
         }
-        let desired = DesiredCluster::read(&filled(CLUSTER, given)).unwrap();
+        let desired = DesiredCluster::read(&filled(cluster_fields(), given)).unwrap();
         assert_eq!(
             (desired.node_count, desired.size.as_str(), desired.kubernetes_version.as_str()),
             (5, "large", "1.33.6")

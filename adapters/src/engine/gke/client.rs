@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use http::Method;
 use kqueen_domain::{
     observation::EngineError,
+    parameter::{Choice, Offer},
     port::{clock::Clock, engine::IssuedToken},
     secret::SecretMap,
 };
@@ -18,15 +19,22 @@ use url::Url;
 use super::{
     account::{ServiceAccount, TOKEN_URL},
     failures::{self, CallError},
-    wire::{Cluster, ClusterList, Operation, OperationList},
+    offers::{self, MachineType, ServerConfig, Zone},
+    wire::{Cluster, ClusterList, Operation, OperationList, Page},
 };
 use crate::{
-    engine::tokens::{CredentialKey, Token, TokenCache},
+    engine::{
+        offers::OfferCache,
+        tokens::{CredentialKey, Token, TokenCache},
+    },
     outbound::{Address, Outbound},
 };
 
 /// Most bytes of an answer: a list of clusters has some twenty kilobytes for each.
 const MOST: usize = 32 << 20;
+
+/// Maximum number of pages of a list that are read.
+const MAX_PAGES: usize = 20;
 
 /// Where Google's services are.
 #[derive(Debug, Clone)]
@@ -57,11 +65,12 @@ pub(super) struct Google {
     pub(super) urls: Urls,
     pub(super) clock: Arc<dyn Clock>,
     tokens: TokenCache,
+    offers: OfferCache,
 }
 
 impl Google {
     pub(super) fn new(outbound: Outbound, urls: Urls, clock: Arc<dyn Clock>) -> Self {
-        Self { outbound, urls, clock, tokens: TokenCache::default() }
+        Self { outbound, urls, clock, tokens: TokenCache::default(), offers: OfferCache::default() }
     }
 
     /// Reads a provisioner's parameters; sends nothing yet.
@@ -129,6 +138,51 @@ impl Session<'_> {
         Ok(list.operations)
     }
 
+    /// The zones that the project may use. Needs the Compute Engine API.
+    pub(super) async fn zones(&self) -> Result<Vec<Zone>, EngineError> {
+        self.compute_list(&["projects", &self.account.project, "zones"]).await
+    }
+
+    /// The machine types of a zone. Needs the Compute Engine API.
+    pub(super) async fn machine_types(&self, zone: &str) -> Result<Vec<MachineType>, EngineError> {
+        self.compute_list(&["projects", &self.account.project, "zones", zone, "machineTypes"]).await
+    }
+
+    /// The Kubernetes versions that are offered in a location.
+    pub(super) async fn server_config(&self, location: &str) -> Result<ServerConfig, EngineError> {
+        let path = ["v1", "projects", &self.account.project, "locations", location, "serverConfig"];
+        self.get(&self.google.urls.api, &path).await.map_err(EngineError::from)
+    }
+
+    /// An offer about `subject` that was read in the last minutes, or else what `read` returns.
+    pub(super) async fn offer(
+        &self,
+        subject: &[&str],
+        read: impl Future<Output = Result<(Vec<Choice>, Option<String>), EngineError>>,
+    ) -> Result<Offer, EngineError> {
+        let key = self.key.with(&[&[self.account.project.as_str()], subject].concat());
+        let read = async { Ok(offers::offer(read.await?, self.google.clock.now())) };
+        self.google.offers.get(key, read).await
+    }
+
+    /// All pages of a list of the Compute Engine API.
+    async fn compute_list<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Vec<T>, EngineError> {
+        let mut items = Vec::new();
+        let mut url = address(&self.google.urls.compute, path);
+        url.query_pairs_mut().append_pair("maxResults", "500");
+        let first = url.clone();
+        for _ in 0..MAX_PAGES {
+            let page: Page<T> = self.call_url(Method::GET, url, None).await.map_err(EngineError::from)?;
+            items.extend(page.items);
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            url = first.clone();
+            url.query_pairs_mut().append_pair("pageToken", &page.next_page_token);
+        }
+        Ok(items)
+    }
+
     /// Begins to make a cluster.
     pub(super) async fn create(&self, parent: Parent<'_>, cluster: &Value) -> Result<Operation, CallError> {
         let path = ["v1", "projects", parent.project, "locations", parent.location, "clusters"];
@@ -186,7 +240,15 @@ impl Session<'_> {
         path: &[&str],
         body: Option<&Value>,
     ) -> Result<T, CallError> {
-        let url = address(base, path);
+        self.call_url(method, address(base, path), body).await
+    }
+
+    async fn call_url<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<&Value>,
+    ) -> Result<T, CallError> {
         let token = self.token().await.map_err(CallError::Error)?;
         match self.call_with(&token, method.clone(), url.clone(), body).await {
             Err(CallError::TokenRejected(_)) => {

@@ -1,25 +1,29 @@
 //! Google Kubernetes Engine, by its REST API, version 1.
 //!
 //! A cluster is one resource at Google, `kq-<id>` in a zone or a region, with one node pool. [`account`] has the service account and its
-//! tokens, [`client`] the calls, [`wire`] their JSON, [`parameters`] the forms and the request to create a cluster, [`observe`] what a
-//! cluster's JSON means, and [`failures`] what error replies mean.
+//! tokens, [`client`] the calls, [`wire`] their JSON, [`parameters`] the forms and the request to create a cluster, [`offers`] what can be
+//! chosen in a form, [`observe`] what a cluster's JSON means, and [`failures`] what error replies mean.
 
 mod account;
 mod client;
 mod failures;
 mod kubeconfig;
 mod observe;
+mod offers;
 mod parameters;
 mod wire;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use kqueen_domain::{
     ledger::{OwnershipTag, ResourceRef},
     observation::{EngineError, InventoryItem, Observation, ObservedCluster, ProvisioningState},
     operation::NetworkPolicy,
-    parameter::ParameterSchema,
+    parameter::{Offers, ParameterSchema},
     port::{
         clock::Clock,
         engine::{Capabilities, ClusterSpec, Engine, EngineDescriptor, IssuedToken, ProviderCredentials},
@@ -61,8 +65,8 @@ impl GkeEngine {
         let descriptor = EngineDescriptor {
             name: Self::NAME,
             verbose_name: "Google Kubernetes Engine",
-            provisioner: ParameterSchema::new(parameters::PROVISIONER_FIELDS),
-            cluster: ParameterSchema::new(parameters::CLUSTER_FIELDS),
+            provisioner: ParameterSchema::new(parameters::provisioner_fields()),
+            cluster: ParameterSchema::new(parameters::cluster_fields()),
             capabilities: Capabilities {
                 deploy: true,
                 resize: true,
@@ -152,6 +156,14 @@ impl Engine for GkeEngine {
     async fn check(&self, parameters: &SecretMap) -> Result<(), EngineError> {
         let session = self.google.session(parameters)?;
         session.clusters(&session.account.project).await.map(drop)
+    }
+
+    async fn offers(
+        &self,
+        credentials: &ProviderCredentials,
+        values: &BTreeMap<String, String>,
+    ) -> Result<Offers, EngineError> {
+        Ok(offers::offers(&self.session(credentials)?, values).await)
     }
 
     fn makes(&self, credentials: &ProviderCredentials, spec: &ClusterSpec) -> Vec<ResourceRef> {

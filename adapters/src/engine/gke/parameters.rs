@@ -6,7 +6,7 @@ use kqueen_domain::{
     operation::NetworkPolicy,
     parameter::{
         DefaultValue, Field,
-        FieldKind::{Checkbox, Integer, JsonFile, Select, Text},
+        FieldKind::{self, Checkbox, Integer, JsonFile, Text},
         NOBODY,
     },
     reason::{Reason, ReasonCode, Responsible},
@@ -23,10 +23,13 @@ pub(super) const CLUSTER: &str = "kqueen-cluster";
 pub(super) const POOL: &str = "default-pool";
 /// Who enforces network policy in clusters with Dataplane V2: it is built in.
 pub(super) const DATAPLANE_V2: &str = "DATAPLANE_V2";
+/// The machine type to start with.
+pub(super) const DEFAULT_MACHINE_TYPE: &str = "e2-standard-2";
 /// The add-on for clusters without.
 pub(super) const CALICO: &str = "CALICO";
 
-pub(super) const PROVISIONER_FIELDS: &[Field] = &[
+pub(super) fn provisioner_fields() -> Vec<Field> {
+    vec![
     Field::required("service_account_info", "Service Account File (JSON)", JsonFile)
         .keys(&["private_key_id", "private_key", "client_email", "client_id", "auth_uri", "token_uri"])
         .help("The key file of a service account that is allowed to manage clusters in the project.")
@@ -35,9 +38,11 @@ pub(super) const PROVISIONER_FIELDS: &[Field] = &[
         .placeholder("my-project")
         .help("The project in which clusters are created; empty means the project that the service account belongs to.")
         .order(1),
-];
+]
+}
 
-pub(super) const CLUSTER_FIELDS: &[Field] = &[
+pub(super) fn cluster_fields() -> Vec<Field> {
+    vec![
     Field::required("node_count", "Node Count", Integer)
         .alias("node_count_gke")
         .default(DefaultValue::Number(1))
@@ -47,11 +52,12 @@ pub(super) const CLUSTER_FIELDS: &[Field] = &[
         .help("In a region, this is the number of nodes in each of its zones: a region with three zones has three times as many.")
         .order(1),
     Field::required("location", "Zone or Region", Text)
+.offered(&[])
         .alias("zone")
         .placeholder("europe-west1")
         .help("A zone such as europe-west1-b, or a region, whose clusters also survive the loss of a zone.")
         .order(2),
-    Field::required("machine_type", "Machine Type", Text).default(DefaultValue::Text("e2-standard-2")).order(3),
+    Field::required("machine_type", "Machine Type", Text).offered(&["location"]).default(DefaultValue::text(DEFAULT_MACHINE_TYPE)).order(3),
     Field::optional("network_range", "Network range CIDR", Text)
         .cidr()
         .placeholder("10.0.0.0/14")
@@ -60,9 +66,9 @@ pub(super) const CLUSTER_FIELDS: &[Field] = &[
     Field::optional(
         "network_policy",
         "Network Policy",
-        Select(&[(DATAPLANE_V2, "Dataplane V2 (built in)"), (CALICO, "Calico"), (NOBODY, "<disabled>")]),
+        FieldKind::select(&[(DATAPLANE_V2, "Dataplane V2 (built in)"), (CALICO, "Calico"), (NOBODY, "<disabled>")]),
     )
-    .default(DefaultValue::Text(DATAPLANE_V2))
+    .default(DefaultValue::text(DATAPLANE_V2))
     .class_name("network-policy")
     .help("Dataplane V2 can be chosen only when the cluster is created; Calico can also be turned on and off later, which \
            recreates all nodes.")
@@ -70,7 +76,7 @@ pub(super) const CLUSTER_FIELDS: &[Field] = &[
     Field::optional(
         "release_channel",
         "Release Channel",
-        Select(&[
+        FieldKind::select(&[
             ("REGULAR", "Regular"),
             ("RAPID", "Rapid: new versions first"),
             ("STABLE", "Stable: new versions last"),
@@ -78,9 +84,10 @@ pub(super) const CLUSTER_FIELDS: &[Field] = &[
             ("UNSPECIFIED", "None: upgrade manually"),
         ]),
     )
-    .default(DefaultValue::Text("REGULAR"))
+    .default(DefaultValue::text("REGULAR"))
     .order(6),
     Field::optional("kubernetes_version", "Kubernetes Version", Text)
+.offered(&["location", "release_channel"])
         .placeholder("1.34")
         .help("Empty means the default of the release channel.")
         .order(7),
@@ -89,7 +96,8 @@ pub(super) const CLUSTER_FIELDS: &[Field] = &[
         .default(DefaultValue::Flag(false))
         .help("Much cheaper; Google may stop them at any time.")
         .order(9),
-];
+]
+}
 
 /// A cluster as people ask for it.
 #[derive(Debug, Clone, Deserialize)]

@@ -142,6 +142,17 @@ pub(super) struct ClusterList {
     pub(super) missing_zones: Vec<String>,
 }
 
+/// A page of a list of the Compute Engine API.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Page<T> {
+    #[serde(default = "Vec::new")]
+    pub(super) items: Vec<T>,
+    /// Empty on the last page.
+    #[serde(default)]
+    pub(super) next_page_token: String,
+}
+
 /// Something that is under way.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

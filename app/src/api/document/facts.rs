@@ -64,6 +64,7 @@ pub(super) const FACTS: &[Facts] = &[
     facts("provisioner_create", &[400, 403, 409, 413, 415, 422]),
     facts("engine_list", &[]),
     list("provisioner_health", &[403, 422], List::Scope),
+    facts("provisioner_form", &[403, 404, 409, 422]),
     facts("provisioner_get", &[404]),
     facts("provisioner_update", &[400, 403, 404, 409, 412, 413, 415, 422]),
     facts("provisioner_delete", &[403, 404, 409, 412]),

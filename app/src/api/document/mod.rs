@@ -143,6 +143,20 @@ fn complete_operation(operation: &mut Value) {
             parameters.extend(more.drain(..).map(reference));
         }
     }
+    if id == "provisioner_form" {
+        let values = json!({
+            "name": "values",
+            "in": "query",
+            "description": "The values chosen so far: each property is a query parameter with the name of a field.",
+            "style": "form",
+            "explode": true,
+            "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+            "example": {"location": "europe-west1"},
+        });
+        if let Some(parameters) = operation["parameters"].as_array_mut() {
+            parameters.push(values);
+        }
+    }
     if id == "event_stream" {
         operation["responses"]["200"]["content"]["text/event-stream"]["example"] = json!(EVENTS);
         // Only the description of `Last-Event-ID` names this parameter: declared, both would have the same name in most languages.

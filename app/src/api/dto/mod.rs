@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod configuration;
+pub mod form;
 pub mod operation;
 pub mod organization;
 pub mod orphan;

@@ -25,7 +25,7 @@ impl Clusters {
         }
         let mut found = Findings::default();
         for field in engine.cluster.changed(before, after) {
-            let message = match field.name {
+            let message = match field.name.as_ref() {
                 NODE_COUNT if engine.capabilities.resize => "cannot be changed here: use PATCH /clusters/{id}/resize",
                 NETWORK_POLICY if engine.capabilities.set_network_policy => {
                     "cannot be changed here: use PATCH /clusters/{id}/set_network_policy"

@@ -1,6 +1,7 @@
 //! Provisioners: engines with credentials, which are checked against the provider when they are set.
 
 pub mod checks;
+mod form;
 pub mod providers;
 
 use crate::service::{

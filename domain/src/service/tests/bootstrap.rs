@@ -94,9 +94,9 @@ async fn an_empty_store_gets_an_organization_and_its_superadmin() {
 /// A provisioner of an engine whose check returns `found`.
 fn provisioner(found: Result<(), EngineError>) -> FirstProvisioner {
     let mut engine = MockEngine::new();
-    let provisioner = ParameterSchema::new(&[
+    let provisioner = ParameterSchema::new(vec![
         Field::required("key", "Key", FieldKind::Password),
-        Field::new("region", "Region", FieldKind::Text).default(DefaultValue::Text("here")),
+        Field::new("region", "Region", FieldKind::Text).default(DefaultValue::text("here")),
     ]);
     let (name, verbose_name) = ("kqueen.engines.TestEngine", "Test");
     let (cluster, capabilities) = (ParameterSchema::default(), Capabilities::default());

@@ -145,16 +145,16 @@ pub(super) fn engine(name: &'static str, check: Result<(), EngineError>) -> Mock
 
 /// The descriptors of the test engines: every one that does not attach clusters can deploy them, and nothing else.
 pub(super) fn descriptor(name: &'static str) -> EngineDescriptor {
-    const KUBECONFIG: Field = Field::required("kubeconfig", "Kubeconfig", FieldKind::YamlFile);
-    const POLICIES: FieldKind =
-        FieldKind::Select(&[("PROVIDER_UNSPECIFIED", "<disabled>"), ("CALICO", "Calico"), ("CILIUM", "Cilium")]);
-    const CLUSTER: [Field; 4] = [
+    let kubeconfig = Field::required("kubeconfig", "Kubeconfig", FieldKind::YamlFile);
+    let policies =
+        FieldKind::select(&[("PROVIDER_UNSPECIFIED", "<disabled>"), ("CALICO", "Calico"), ("CILIUM", "Cilium")]);
+    let cluster = vec![
         Field::optional("node_count", "Node Count", FieldKind::Integer).min(1).max(20),
         Field::optional("admin_password", "Password", FieldKind::Password).secret(),
         Field::optional("size", "Size", FieldKind::Text),
-        Field::optional("network_policy", "Network Policy", POLICIES),
+        Field::optional("network_policy", "Network Policy", policies),
     ];
-    const PROVISIONER: [Field; 2] = [
+    let provisioner = vec![
         Field::required("url", "Address", FieldKind::Text),
         Field::optional("password", "Password", FieldKind::Password).secret(),
     ];
@@ -162,8 +162,8 @@ pub(super) fn descriptor(name: &'static str) -> EngineDescriptor {
     EngineDescriptor {
         name,
         verbose_name: "Test Engine",
-        provisioner: if attaches { ParameterSchema::default() } else { ParameterSchema::new(&PROVISIONER) },
-        cluster: if attaches { ParameterSchema::new(&[KUBECONFIG]) } else { ParameterSchema::new(&CLUSTER) },
+        provisioner: if attaches { ParameterSchema::default() } else { ParameterSchema::new(provisioner) },
+        cluster: if attaches { ParameterSchema::new(vec![kubeconfig]) } else { ParameterSchema::new(cluster) },
         capabilities: Capabilities { deploy: !attaches, ..Capabilities::default() },
     }
 }

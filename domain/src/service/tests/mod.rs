@@ -6,6 +6,7 @@ mod cluster_access;
 mod cluster_edits;
 mod clusters;
 mod doubles;
+mod form;
 mod inputs;
 mod issued_tokens;
 mod kept;

@@ -25,7 +25,7 @@ pub async fn the_declared_parameters_are_those_it_reads(engine: &dyn Engine, sta
     for (form, given) in
         [(&descriptor.provisioner, &case.credentials.parameters), (&descriptor.cluster, &case.spec.parameters)]
     {
-        let declared: BTreeSet<&str> = form.0.iter().map(|field| field.name).collect();
+        let declared: BTreeSet<&str> = form.0.iter().map(|field| field.name.as_ref()).collect();
         for name in given.expose().keys() {
             assert!(declared.contains(name.as_str()), "{name} is read but not declared");
         }

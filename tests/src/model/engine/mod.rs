@@ -33,23 +33,30 @@ use super::{Kind, Patience, Right};
 /// The name of the engine.
 pub const NAME: &str = "kqueen.engines.ModelEngine";
 
-const PROVISIONER: &[Field] = &[
-    Field::required("url", "Address", FieldKind::Text).url().order(0),
-    Field::required("project", "Project", FieldKind::Text).order(1),
-    Field::required("token", "Token", FieldKind::Password).order(2),
-];
+fn provisioner_fields() -> Vec<Field> {
+    vec![
+        Field::required("url", "Address", FieldKind::Text).url().order(0),
+        Field::required("project", "Project", FieldKind::Text).order(1),
+        Field::required("token", "Token", FieldKind::Password).order(2),
+    ]
+}
 
-const CLUSTER_FIELDS: &[Field] = &[
-    Field::required("node_count", "Node Count", FieldKind::Integer).default(DefaultValue::Number(1)).min(1).order(0),
-    Field::optional("admin_password", "Administrator's Password", FieldKind::Password).order(1),
-    Field::optional(
-        "network_policy",
-        "Network Policy",
-        FieldKind::Select(&[(NOBODY, "<disabled>"), ("CALICO", "Calico"), ("CILIUM", "Cilium")]),
-    )
-    .default(DefaultValue::Text(NOBODY))
-    .order(2),
-];
+fn cluster_fields() -> Vec<Field> {
+    vec![
+        Field::required("node_count", "Node Count", FieldKind::Integer)
+            .default(DefaultValue::Number(1))
+            .min(1)
+            .order(0),
+        Field::optional("admin_password", "Administrator's Password", FieldKind::Password).order(1),
+        Field::optional(
+            "network_policy",
+            "Network Policy",
+            FieldKind::select(&[(NOBODY, "<disabled>"), ("CALICO", "Calico"), ("CILIUM", "Cilium")]),
+        )
+        .default(DefaultValue::text(NOBODY))
+        .order(2),
+    ]
+}
 
 /// Drives the model provider.
 pub struct ModelEngine {
@@ -76,8 +83,8 @@ impl ModelEngine {
         let descriptor = EngineDescriptor {
             name: NAME,
             verbose_name: "Model Engine",
-            provisioner: ParameterSchema::new(PROVISIONER),
-            cluster: ParameterSchema::new(CLUSTER_FIELDS),
+            provisioner: ParameterSchema::new(provisioner_fields()),
+            cluster: ParameterSchema::new(cluster_fields()),
             capabilities: Capabilities {
                 deploy: true,
                 resize: true,
