@@ -24,7 +24,7 @@ pub use self::{
     bootstrap::Bootstrap,
     clusters::{ClusterCaptions, Clusters, Observe, Provisioners},
     environment::{CONFIG_FILE, variables},
-    outbound::{Gke, Outbound},
+    outbound::{Aks, Gke, Outbound},
     outside::{Jenkins, JenkinsJob, Mail},
     problem::{Problem, Problems},
     secret_key::{MissingKey, SecretKeys},
@@ -70,6 +70,8 @@ pub struct Config {
     pub outbound: Outbound,
     /// Google Kubernetes Engine.
     pub gke: Gke,
+    /// Azure Kubernetes Service.
+    pub aks: Aks,
     /// Whether the demo engine is enabled.
     pub demo_enabled: bool,
     /// The first superadmin, if one is to be created.
@@ -125,6 +127,7 @@ impl Config {
         let jenkins = Jenkins::read(settings);
         let outbound = Outbound::read(settings);
         let gke = Gke::read(settings);
+        let aks = Aks::read(settings);
         let bootstrap = Bootstrap::read(settings, dev);
         // Last, so that no key is generated for a configuration that is rejected anyway.
         let missing_key = if settings.problems.is_empty() { missing_key } else { MissingKey::Temporary };
@@ -149,6 +152,7 @@ impl Config {
                 jenkins: jenkins?,
                 outbound: outbound?,
                 gke: gke?,
+                aks: aks?,
                 demo_enabled: demo_enabled?,
                 bootstrap: bootstrap?,
             })

@@ -60,6 +60,23 @@ impl Gke {
     }
 }
 
+/// Where Azure is.
+#[derive(Debug, Clone)]
+pub struct Aks {
+    /// Azure Resource Manager.
+    pub arm_url: Url,
+    /// The login service of Microsoft Entra ID.
+    pub login_url: Url,
+}
+
+impl Aks {
+    pub(super) fn read(settings: &mut Settings) -> Option<Self> {
+        let arm_url = provider_url(settings, "aks.arm_url");
+        let login_url = provider_url(settings, "aks.login_url");
+        Some(Self { arm_url: arm_url?, login_url: login_url? })
+    }
+}
+
 /// The address of a provider, to which credentials are sent: without encryption only on this machine, where simulators are.
 fn provider_url(settings: &mut Settings, key: &str) -> Option<Url> {
     let url = settings.get(key, value::optional_url(&["https", "http"]))?;

@@ -76,6 +76,23 @@ fn dev_mode_has_defaults_that_can_be_overridden() {
 }
 
 #[test]
+fn addresses_of_providers_have_to_be_encrypted_outside_of_this_machine() {
+    let config = load(&[KEY]).unwrap();
+    assert_eq!(config.aks.arm_url.as_str(), "https://management.azure.com/");
+    assert_eq!(config.aks.login_url.as_str(), "https://login.microsoftonline.com/");
+    for name in ["KQUEEN_AKS_ARM_URL", "KQUEEN_AKS_LOGIN_URL", "KQUEEN_GKE_API_URL", "KQUEEN_GKE_COMPUTE_URL"] {
+        for accepted in ["https://cloud.example", "http://127.0.0.1:8701", "http://[::1]:8701", "http://localhost"] {
+            assert!(load(&[KEY, (name, accepted)]).is_ok(), "{name}={accepted}");
+        }
+        for (rejected, why) in [("http://cloud.example", "is not encrypted"), ("", "is empty"), ("cloud.example", "")] {
+            let found = problems(&[KEY, (name, rejected)]);
+            assert_eq!(found.len(), 1, "{name}={rejected}: {found:?}");
+            assert!(found[0].starts_with(&format!("{name}: {why}")), "{found:?}");
+        }
+    }
+}
+
+#[test]
 fn dev_mode_listens_only_on_loopback() {
     for host in ["0.0.0.0", "::", "192.0.2.1"] {
         let found = problems(&[("KQUEEN_DEV_MODE", "1"), ("KQUEEN_HOST", host)]);

@@ -84,12 +84,9 @@ fn of_number(number: u64, words: &str) -> Option<EngineError> {
             "enable its service principal, or use another application",
             words,
         ),
-        90_002 | 900_021 | 900_023 => credentials(
-            "the tenant does not exist, or is in another cloud of Azure",
-            "correct the directory ID; for another cloud, the operator of this installation sets KQUEEN_AKS_LOGIN_URL and \
-             KQUEEN_AKS_ARM_URL",
-            words,
-        ),
+        90_002 | 900_021 | 900_023 => {
+            credentials("the tenant does not exist, or is in another cloud of Azure", "correct the directory ID", words)
+        }
         5_000_225 => rejected(
             ReasonCode::AccountDisabled,
             "the tenant is blocked at Azure because it was not used for a long time",
