@@ -209,8 +209,9 @@ impl Aks {
         }
         for field in ["networkPlugin", "podCidr", "serviceCidr", "networkPolicy"] {
             let (was, is) = (&was["networkProfile"][field], &is["networkProfile"][field]);
-            let is_switched_on = field == "networkPolicy" && was == "none";
-            if was != is && !is_switched_on {
+            // Also since API version 2024-05-01: Calico and Azure's own policy manager may be uninstalled.
+            let is_switched = field == "networkPolicy" && (was == "none" || is == "none" && was != "cilium");
+            if was != is && !is_switched {
                 return Err(error::unchangeable(&format!("networkProfile.{field}")));
             }
         }

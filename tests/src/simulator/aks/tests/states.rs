@@ -140,6 +140,18 @@ async fn a_put_replaces_and_upgrades() {
     setup.put(&setup.at("open"), open).await.ok();
     setup.pass(2);
     assert_eq!(setup.properties("open").await["networkProfile"]["networkPolicy"], "cilium");
+    // Calico may be uninstalled, but not replaced.
+    let mut calico = asked(1);
+    calico["properties"]["networkProfile"]["networkDataplane"] = "azure".into();
+    calico["properties"]["networkProfile"]["networkPolicy"] = "calico".into();
+    setup.put(&setup.at("calico"), calico.clone()).await.ok();
+    setup.pass(5);
+    calico["properties"]["networkProfile"]["networkPolicy"] = "azure".into();
+    assert_eq!(setup.put(&setup.at("calico"), calico.clone()).await.refused().1, "PropertyChangeNotAllowed");
+    calico["properties"]["networkProfile"]["networkPolicy"] = "none".into();
+    setup.put(&setup.at("calico"), calico).await.ok();
+    setup.pass(2);
+    assert_eq!(setup.properties("calico").await["networkProfile"]["networkPolicy"], "none");
     setup.clean();
 }
 
