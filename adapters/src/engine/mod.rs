@@ -1,5 +1,6 @@
 //! The engines, and the registry of the built-in ones.
 
+mod aks;
 mod demo;
 mod gke;
 mod guarded;
@@ -14,6 +15,7 @@ use kqueen_domain::port::engine::{Engine, EngineRegistry};
 
 pub(crate) use self::demo::{DOMAIN as DEMO_DOMAIN, DemoCluster, Moment as DemoMoment};
 pub use self::{
+    aks::{AksEngine, AksUrls},
     demo::{DemoCloud, DemoEngine},
     gke::{GkeEngine, GkeUrls},
     guarded::Guarded,
@@ -27,6 +29,8 @@ pub struct Settings {
     pub demo: Option<Arc<DemoCloud>>,
     /// Google Kubernetes Engine.
     pub gke: Option<GkeEngine>,
+    /// Azure Kubernetes Service.
+    pub aks: Option<AksEngine>,
     /// Engines that are offered in addition to the built-in ones.
     pub more: Vec<Arc<dyn Engine>>,
     /// Names of the engines that may be offered, short (`ManualEngine`) or full; without a list, all are offered.
@@ -42,6 +46,9 @@ pub fn offered(settings: Settings) -> EngineRegistry {
     }
     if let Some(gke) = settings.gke {
         engines.push(Arc::new(gke));
+    }
+    if let Some(aks) = settings.aks {
+        engines.push(Arc::new(aks));
     }
     engines.extend(settings.more);
     let guarded = |registry: EngineRegistry, engine| registry.with(Arc::new(Guarded::new(engine)));
@@ -65,10 +72,12 @@ mod tests {
         let demo = Some(DemoCloud::open(None, clock.clone()).await);
         let _ = rustls::crypto::ring::default_provider().install_default();
         let outbound = Outbound::new(&crate::outbound::Settings::default()).unwrap();
-        let gke = Some(GkeEngine::new(outbound, GkeUrls::default(), clock));
-        let registry = offered(Settings { demo, gke, ..Settings::default() });
+        let gke = Some(GkeEngine::new(outbound.clone(), GkeUrls::default(), clock.clone()));
+        let aks = Some(AksEngine::new(outbound, AksUrls::default(), clock));
+        let registry = offered(Settings { demo, gke, aks, ..Settings::default() });
         let names: Vec<_> = registry.descriptors().map(|descriptor| descriptor.name).collect();
-        assert_eq!(names, ["kqueen.engines.DemoEngine", "kqueen.engines.GceEngine", "kqueen.engines.ManualEngine"]);
+        let expected = ["AksEngine", "DemoEngine", "GceEngine", "ManualEngine"];
+        assert_eq!(names, expected.map(|name| format!("kqueen.engines.{name}")));
         for name in names {
             assert!(include_str!("../../../README.md").contains(&format!("`{name}`")), "README does not list {name}");
         }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use chrono::TimeDelta;
 use kqueen_adapters::{
     clock::SystemClock,
-    engine::{self, DemoCloud, DemoEngine, GkeEngine, GkeUrls},
+    engine::{self, AksEngine, AksUrls, DemoCloud, DemoEngine, GkeEngine, GkeUrls},
     inspector::{DemoInspector, KubeInspector, Limits as InspectorLimits},
     leader::{self, Candidate},
     outbound::{self, Outbound},
@@ -71,9 +71,11 @@ impl Parts {
             compute: config.gke.compute_url.clone(),
             token: config.gke.token_url.clone(),
         };
+        let aks = AksUrls::default();
         engine::offered(engine::Settings {
             demo: self.demo.clone(),
             gke: Some(GkeEngine::new(self.outbound.clone(), gke, self.clock.clone())),
+            aks: Some(AksEngine::new(self.outbound.clone(), aks, self.clock.clone())),
             more: self.more.clone(),
             whitelist: config.provisioners.engine_whitelist.clone(),
         })

@@ -8,6 +8,7 @@
     reason = "test code: a failure is a panic"
 )]
 
+mod aks;
 mod aks_clusters;
 mod aks_sdk;
 mod aks_traces;
