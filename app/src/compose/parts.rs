@@ -71,7 +71,7 @@ impl Parts {
             compute: config.gke.compute_url.clone(),
             token: config.gke.token_url.clone(),
         };
-        let aks = AksUrls::default();
+        let aks = AksUrls { arm: config.aks.arm_url.clone(), login: config.aks.login_url.clone() };
         engine::offered(engine::Settings {
             demo: self.demo.clone(),
             gke: Some(GkeEngine::new(self.outbound.clone(), gke, self.clock.clone())),
