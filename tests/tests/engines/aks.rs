@@ -480,6 +480,34 @@ async fn unknown_states_are_waited_for_and_shown_in_words() {
 }
 
 #[tokio::test]
+async fn only_a_creation_without_any_effect_is_called_rejected() {
+    let stage = stage().await.unwrap();
+    for fault in Fault::all() {
+        // Those take as long as the client waits, or need a process that ends.
+        if matches!(fault, Fault::Hang(_) | Fault::CallerDies(_)) || !fault.fits(false) {
+            continue;
+        }
+        let case = Case::new(&stage.engine, &stage);
+        stage.aks.inject(Injection::on("managed_clusters.create_or_update", fault.clone()));
+        let outcome = case.engine.deploy(&case.credentials, &case.spec).await;
+        stage.aks.clear_faults();
+        let is_uncertain = outcome.as_ref().is_err_and(EngineError::is_uncertain);
+        match (fault.acts(), stage.resource(&case.names()[0]).await) {
+            (Acts::Never, found) => assert!(found.is_none() || outcome.is_ok(), "{fault:?}: {outcome:?}"),
+            (Acts::First, found) => {
+                assert!(found.is_some() && (outcome.is_ok() || is_uncertain), "{fault:?}: {outcome:?}");
+            }
+            (Acts::Later(_), _) => assert!(outcome.is_ok() || is_uncertain, "{fault:?}: {outcome:?}"),
+        }
+        // Repeating the call is a success, with one cluster.
+        if !matches!(fault.acts(), Acts::Later(_)) {
+            case.engine.deploy(&case.credentials, &case.spec).await.unwrap();
+            assert!(stage.resource(&case.names()[0]).await.is_some(), "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_was_revoked_is_replaced() {
     let stage = stage().await.unwrap();
     let mut case = Case::new(&stage.engine, &stage);
