@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     Options, Provider, Simulator,
@@ -64,6 +64,25 @@ pub struct Common {
     pub state: Option<PathBuf>,
 }
 
+/// The signals that end the program.
+pub struct Stop {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl Stop {
+    /// Handles the signals from now on. Call it before anything is printed: whoever reads that may send one.
+    ///
+    /// # Errors
+    /// The signals cannot be handled.
+    pub fn listen() -> Result<Self, String> {
+        let failed = |error: io::Error| format!("signals cannot be handled: {error}");
+        let interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
+        let terminated = signal(SignalKind::terminate()).map_err(failed)?;
+        Ok(Self { interrupted, terminated })
+    }
+}
+
 impl Common {
     /// How the server behaves.
     #[must_use]
@@ -103,15 +122,12 @@ impl Common {
     ///
     /// # Errors
     /// The state file cannot be written.
-    pub async fn run<P: Provider>(&self, simulator: Arc<Simulator<P>>) -> Result<(), String> {
+    pub async fn run<P: Provider>(&self, simulator: Arc<Simulator<P>>, mut stop: Stop) -> Result<(), String> {
         let mut kept = String::new();
-        let told = |error: io::Error| format!("signals cannot be waited for: {error}");
-        let mut interrupted = signal(SignalKind::interrupt()).map_err(told)?;
-        let mut terminated = signal(SignalKind::terminate()).map_err(told)?;
         loop {
             let is_over = tokio::select! {
-                _ = interrupted.recv() => true,
-                _ = terminated.recv() => true,
+                _ = stop.interrupted.recv() => true,
+                _ = stop.terminated.recv() => true,
                 () = tokio::time::sleep(Duration::from_secs(1)) => false,
             };
             if let Some(path) = &self.state {

@@ -6,7 +6,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::Aks;
-use crate::simulator::{SimulatedClock, Simulator, command::Common, tls::Tls};
+use crate::simulator::{
+    SimulatedClock, Simulator,
+    command::{Common, Stop},
+    tls::Tls,
+};
 
 /// What `simulator aks` takes.
 #[derive(Debug, Clone, Args)]
@@ -31,6 +35,7 @@ pub struct Arguments {
 #[expect(clippy::print_stdout, reason = "it is what people read")]
 pub async fn run(command: Arguments) -> Result<(), String> {
     let Arguments { common, resource_group, principal_file, ca_file } = command;
+    let stop = Stop::listen()?;
     let (clock, provider) = (SimulatedClock::running(common.speed), Aks::new(common.kubernetes()?));
     let started = Simulator::start(provider, clock, Some(Tls::on_loopback()), common.options()).await;
     let simulator = started.map_err(|error| format!("port {} cannot be had: {error}", common.port))?;
@@ -60,5 +65,5 @@ pub async fn run(command: Arguments) -> Result<(), String> {
     println!("  client id     {}", principal.client_id);
     println!("  client secret {}\n", principal.secret);
     println!("Faults, time, events and state: {url}/_simulator/help");
-    common.run(Arc::new(simulator)).await
+    common.run(Arc::new(simulator), stop).await
 }

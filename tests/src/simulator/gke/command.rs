@@ -6,7 +6,10 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Gke;
-use crate::simulator::{SimulatedClock, Simulator, command::Common};
+use crate::simulator::{
+    SimulatedClock, Simulator,
+    command::{Common, Stop},
+};
 
 /// What `simulator gke` takes.
 #[derive(Debug, Clone, Args)]
@@ -28,6 +31,7 @@ pub struct Arguments {
 #[expect(clippy::print_stdout, reason = "it is what people read")]
 pub async fn run(command: Arguments) -> Result<(), String> {
     let Arguments { common, project, key_file } = command;
+    let stop = Stop::listen()?;
     let (clock, provider) = (SimulatedClock::running(common.speed), Gke::new(common.kubernetes()?));
     let started = Simulator::start(provider, clock, None, common.options()).await;
     let simulator = started.map_err(|error| format!("port {} cannot be had: {error}", common.port))?;
@@ -42,5 +46,5 @@ pub async fn run(command: Arguments) -> Result<(), String> {
     println!("  [gke]\n  api_url = \"{url}\"\n  compute_url = \"{url}/compute/v1\"\n  token_url = \"{url}/token\"\n");
     println!("A key file for a provisioner in the project {project}: {}\n", key_file.display());
     println!("Faults, time, events and state: {url}/_simulator/help");
-    common.run(Arc::new(simulator)).await
+    common.run(Arc::new(simulator), stop).await
 }
