@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     fn request(metadata: &Value) -> Value {
-        let schema = ParameterSchema::new(CLUSTER_FIELDS);
+        let schema = ParameterSchema::new(cluster_fields());
         let mut parameters = SecretMap::from_json(&metadata.to_string()).unwrap();
         schema.normalize("metadata", &mut parameters).unwrap();
         let valid = schema.validate("metadata", &parameters).unwrap();
