@@ -6,6 +6,7 @@
 //! what the name resolves to, in the same look-up that the connection is made with.
 
 mod error;
+mod path;
 mod reply;
 mod resolver;
 
@@ -17,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
 use self::error::DeniedAddress;
+pub(crate) use self::path::below;
 pub(crate) use self::resolver::Resolver;
 pub use self::{
     error::SendError,

@@ -24,6 +24,12 @@ impl NetworkPolicy {
         Self { provider: value.to_owned(), enabled: value != NOBODY }
     }
 
+    /// Whether nothing enforces network policy.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        !self.enabled || self.provider == NOBODY
+    }
+
     /// The value of the field for this policy.
     #[must_use]
     pub fn to_form(&self) -> &str {

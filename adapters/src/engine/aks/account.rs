@@ -13,10 +13,10 @@ use serde::Deserialize;
 use url::Url;
 use uuid::Uuid;
 
-use super::{client::address, failures};
+use super::failures;
 use crate::{
     engine::tokens::{CredentialKey, Token},
-    outbound::{Address, Outbound},
+    outbound::{Address, Outbound, below},
 };
 
 /// A token response is a few kilobytes.
@@ -88,7 +88,7 @@ impl ServicePrincipal {
         login: &Url,
         scope: &str,
     ) -> Result<Token, EngineError> {
-        let url = address(login, &[&self.tenant, "oauth2", "v2.0", "token"]);
+        let url = below(login, &[&self.tenant, "oauth2", "v2.0", "token"]);
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", self.client.as_str()),

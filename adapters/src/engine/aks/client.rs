@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     engine::tokens::{CredentialKey, TokenCache},
-    outbound::{Address, Outbound, Reply},
+    outbound::{Address, Outbound, Reply, below},
 };
 
 /// The version of the API of managed clusters.
@@ -226,7 +226,7 @@ impl Session<'_> {
     }
 
     fn url(&self, path: &[&str], version: &str) -> Url {
-        let mut url = address(&self.azure.urls.arm, path);
+        let mut url = below(&self.azure.urls.arm, path);
         url.query_pairs_mut().append_pair("api-version", version);
         url
     }
@@ -271,15 +271,6 @@ impl Session<'_> {
     }
 }
 
-/// The address of a path below `base`, each part encoded: none can lead to another path.
-pub(super) fn address(base: &Url, path: &[&str]) -> Url {
-    let mut url = base.clone();
-    if let Ok(mut parts) = url.path_segments_mut() {
-        parts.pop_if_empty().extend(path);
-    }
-    url
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,7 +279,7 @@ mod tests {
     fn no_part_of_a_path_leads_elsewhere() {
         let base = Url::parse("https://arm.example/prefix/").unwrap();
         let parent = Parent { subscription: "s", group: "a/../b" };
-        let url = address(&base, &parent.clusters(&["x?y#z", "agentPools"]));
+        let url = below(&base, &parent.clusters(&["x?y#z", "agentPools"]));
         assert_eq!(
             url.as_str(),
             "https://arm.example/prefix/subscriptions/s/resourceGroups/a%2F..%2Fb/providers/Microsoft.ContainerService/\

@@ -334,7 +334,7 @@ async fn register(session: &Session<'_>, parent: Parent<'_>, why: EngineError) -
 /// the data plane of a cluster without network policy with Cilium; Cilium itself is permanent.
 fn policy_change<'a>(cluster: &Cluster, requested: &'a NetworkPolicy) -> Result<Option<&'a str>, EngineError> {
     let network = &cluster.properties.network_profile;
-    let (current, is_off) = (observe::policy(cluster), parameters::is_off(requested));
+    let (current, is_off) = (observe::policy(cluster), requested.is_off());
     let has_cilium = network.network_dataplane.eq_ignore_ascii_case(CILIUM);
     let is_overlay = network.network_plugin.eq_ignore_ascii_case("azure")
         && network.network_plugin_mode.eq_ignore_ascii_case("overlay");

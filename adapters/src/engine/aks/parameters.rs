@@ -186,11 +186,6 @@ pub(super) fn tags(tag: &OwnershipTag) -> Value {
     json!({INSTALLATION: tag.installation.to_string(), CLUSTER: tag.cluster.to_string()})
 }
 
-/// Whether network policy is disabled.
-pub(super) fn is_off(policy: &NetworkPolicy) -> bool {
-    !policy.enabled || policy.provider == NOBODY
-}
-
 #[cfg(test)]
 mod tests {
     use kqueen_domain::{id::ClusterId, parameter::ParameterSchema};

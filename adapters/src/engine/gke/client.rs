@@ -27,7 +27,7 @@ use crate::{
         offers::OfferCache,
         tokens::{CredentialKey, Token, TokenCache},
     },
-    outbound::{Address, Outbound},
+    outbound::{Address, Outbound, below},
 };
 
 /// Most bytes of an answer: a list of clusters has some twenty kilobytes for each.
@@ -168,7 +168,7 @@ impl Session<'_> {
     /// All pages of a list of the Compute Engine API.
     async fn compute_list<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Vec<T>, EngineError> {
         let mut items = Vec::new();
-        let mut url = address(&self.google.urls.compute, path);
+        let mut url = below(&self.google.urls.compute, path);
         url.query_pairs_mut().append_pair("maxResults", "500");
         let first = url.clone();
         for _ in 0..MAX_PAGES {
@@ -240,7 +240,7 @@ impl Session<'_> {
         path: &[&str],
         body: Option<&Value>,
     ) -> Result<T, CallError> {
-        self.call_url(method, address(base, path), body).await
+        self.call_url(method, below(base, path), body).await
     }
 
     async fn call_url<T: DeserializeOwned>(
@@ -278,30 +278,5 @@ impl Session<'_> {
             return Err(failures::of(&reply));
         }
         reply.json().ok_or_else(|| CallError::Error(failures::of_unreadable(&reply)))
-    }
-}
-
-/// The address of a path below `base`, each part encoded: none can lead to another path.
-fn address(base: &Url, path: &[&str]) -> Url {
-    let mut url = base.clone();
-    if let Ok(mut parts) = url.path_segments_mut() {
-        parts.pop_if_empty().extend(path);
-    }
-    url
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_part_of_a_path_leads_elsewhere() {
-        let base = Url::parse("https://container.example/prefix/").unwrap();
-        let url = address(&base, &["v1", "projects", "p/../q", "clusters", "a?b#c", "pool:setSize"]);
-        assert_eq!(
-            url.as_str(),
-            "https://container.example/prefix/v1/projects/p%2F..%2Fq/clusters/a%3Fb%23c/pool:setSize"
-        );
-        assert_eq!(address(&Url::parse("https://x.example").unwrap(), &["v1"]).as_str(), "https://x.example/v1");
     }
 }

@@ -240,7 +240,7 @@ impl Engine for GkeEngine {
         let session = self.session(credentials)?;
         let found = ours(&session, spec).await?;
         let (parent, name, cluster) = (found.parent()?, &found.reference.name, &found.cluster);
-        let is_off = parameters::is_off(policy);
+        let is_off = policy.is_off();
         if cluster.network_config.datapath_provider == "ADVANCED_DATAPATH" {
             let is_so = !is_off && policy.provider == DATAPLANE_V2;
             return if is_so { Ok(()) } else { Err(built_in()) };

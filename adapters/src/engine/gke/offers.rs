@@ -60,11 +60,15 @@ pub(super) async fn offers(session: &Session<'_>, values: &BTreeMap<String, Stri
         );
         (Some(machine_types), Some(versions))
     };
-    let locations = async { Ok(locations(&session.zones().await?)) };
-    let (locations, (machine_types, versions)) = tokio::join!(session.offer(&["locations"], locations), in_location);
+    let (locations, (machine_types, versions)) = tokio::join!(all_locations(session), in_location);
     let all = [("location", Some(locations)), ("machine_type", machine_types), ("kubernetes_version", versions)];
     let offered = all.into_iter().filter_map(|(field, offer)| Some((field, offer?.map_err(|error| error.reason()))));
     offered.collect()
+}
+
+/// The regions and zones that are up, read once for everything that needs them.
+async fn all_locations(session: &Session<'_>) -> Result<Offer, EngineError> {
+    session.offer(&["locations"], async { Ok(locations(&session.zones().await?)) }).await
 }
 
 /// A zone is called after its region, with a letter: `europe-west1-b`.
@@ -97,9 +101,9 @@ async fn machine_types(session: &Session<'_>, location: &str) -> Result<(Vec<Cho
     let mut machines = if is_zone(location) {
         session.machine_types(location).await?
     } else {
-        let zones = session.zones().await?;
-        let mut up = zones.iter().filter(|zone| zone.status != "DOWN").map(|zone| zone.name.as_str());
-        let zone = up.find(|zone| region_of(zone) == Some(location)).unwrap_or(location);
+        let all = all_locations(session).await?;
+        let mut zones = all.choices.iter().map(|choice| choice.value.as_ref()).filter(|location| is_zone(location));
+        let zone = zones.find(|zone| region_of(zone) == Some(location)).unwrap_or(location);
         session.machine_types(zone).await?
     };
     machines.retain(|machine| machine.deprecated.is_none());

@@ -186,8 +186,3 @@ impl Wanted {
 pub(super) fn labels(tag: &OwnershipTag) -> Value {
     json!({INSTALLATION: tag.installation.to_string(), CLUSTER: tag.cluster.to_string()})
 }
-
-/// Whether nobody enforces network policy.
-pub(super) fn is_off(policy: &NetworkPolicy) -> bool {
-    !policy.enabled || policy.provider == NOBODY
-}
